@@ -1,0 +1,55 @@
+"""Transformation paths: parameters -> numbers -> pixels.
+
+Conventions, once and for all:
+
+* Coordinates are normalised: the centre of an image is (0, 0), its edges are at -1 and 1 (``align_corners=False``:
+  pixel centres lie half a pixel inside). x points right, y points **down**.
+* A geometric matrix is 3x3, homogeneous, and maps **output** coordinates to **input** coordinates: it says where each
+  output pixel is read. Doing ``first`` and then ``second`` is the product ``first @ second``.
+* A positive angle turns the content counter-clockwise as seen; a positive shift moves the content right / down;
+  a scale above 1 makes the content larger.
+* Colors are RGB in [0, 1]. A color map acts on a pixel ``x`` and on the mean color ``m`` of the base image as
+  ``x -> C x + D m`` (``D`` carries contrast, whose pivot is the mean); products of such maps are such maps.
+* A blur is one isotropic Gaussian, its standard deviation in **output pixels**; variances add.
+* The order inside one render is: geometry, color, clamp to [0, 1], blur, solarize.
+* Parameters ``theta`` are tensors (B, P), zero is the identity, and a path is the ray from zero to ``theta``.
+"""
+
+from equicoherence.paths.presets import augmentation, named_path
+from equicoherence.paths.render import Pyramid, render
+from equicoherence.paths.state import State
+from equicoherence.paths.transformations import (
+    SE2,
+    Blur,
+    ColorJitter,
+    Compose,
+    Grayscale,
+    ResizedCrop,
+    Rotation,
+    Scale,
+    Solarize,
+    Transformation,
+    Translation,
+)
+from equicoherence.paths.views import PathViews, Views
+
+__all__ = [
+    "SE2",
+    "Blur",
+    "ColorJitter",
+    "Compose",
+    "Grayscale",
+    "PathViews",
+    "Pyramid",
+    "ResizedCrop",
+    "Rotation",
+    "Scale",
+    "Solarize",
+    "State",
+    "Transformation",
+    "Translation",
+    "Views",
+    "augmentation",
+    "named_path",
+    "render",
+]

@@ -1,0 +1,60 @@
+"""Transformations by name: the paths of [P2], table 2, and the augmentations of the base methods."""
+
+from equicoherence.paths.transformations import (
+    SE2,
+    Blur,
+    ColorJitter,
+    Compose,
+    Grayscale,
+    ResizedCrop,
+    Rotation,
+    Scale,
+    Solarize,
+    Transformation,
+    Translation,
+)
+
+PATHS = {
+    "rotation": Rotation,
+    "translation": Translation,
+    "se2": SE2,
+    "scale": Scale,
+    "color": ColorJitter,
+    "blur": Blur,
+    "all": lambda: Compose(SE2(), Scale(), ColorJitter(), Blur()),
+}
+
+
+def named_path(name: str) -> Transformation:
+    """Return a further transformation g with its published ranges: one of the names in ``PATHS``, or several with ``+``."""
+    parts = name.split("+")
+    for part in parts:
+        if part not in PATHS:
+            raise ValueError(f"path {part!r} is unknown; choose from {', '.join(PATHS)}, or a sum such as se2+blur")
+    return PATHS[name]() if len(parts) == 1 else Compose(*(PATHS[part]() for part in parts))
+
+
+def augmentation(
+    area: tuple[float, float] = (0.2, 1.0),
+    jitter: tuple[float, float, float, float] = (0.4, 0.4, 0.2, 0.1),
+    jitter_probability: float = 0.8,
+    grayscale: float = 0.2,
+    blur: float = 0.5,
+    sigma: tuple[float, float] = (0.1, 2.0),
+    solarize: float = 0.0,
+    flip: float = 0.5,
+) -> Compose:
+    """Return the augmentation of a joint-embedding method: resized crop, flip, color jitter, grayscale, blur, solarize.
+
+    Defaults are BYOL's and VICReg's strengths. Numbers named as a transformation are probabilities; one at 0 is left out.
+    """
+    parts: list[Transformation] = [ResizedCrop(area, flip=flip)]
+    if jitter_probability > 0:
+        parts.append(ColorJitter(*jitter, probability=jitter_probability))
+    if grayscale > 0:
+        parts.append(Grayscale(grayscale))
+    if blur > 0:
+        parts.append(Blur(sigma, probability=blur))
+    if solarize > 0:
+        parts.append(Solarize(probability=solarize))
+    return Compose(*parts)

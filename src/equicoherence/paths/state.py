@@ -1,0 +1,59 @@
+"""What one transformed image is, as numbers: the state that the renderer turns into pixels."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from equicoherence.paths import color as colors
+from equicoherence.paths import geometry
+
+
+@dataclass(frozen=True)
+class State:
+    """Numbers of a batch of transformed images, relative to their base images (conventions: `equicoherence.paths`).
+
+    geometry: (B, 3, 3), output to input. color: (B, 3, 6), ``[C | D]``. sigma: (B,) blur in output pixels.
+    threshold: (B,) solarize threshold, above 1 for none; None where no sample has one.
+    sigma_bound: a number no sigma exceeds, known without reading the device; 0 means no blur at all.
+    """
+
+    geometry: Tensor
+    color: Tensor
+    sigma: Tensor
+    threshold: Tensor | None = None
+    sigma_bound: float = 0.0
+
+    @classmethod
+    def identity(cls, batch: int, device: torch.device | str = "cpu") -> State:
+        """Return the state that leaves every image as it is."""
+        return cls(geometry.identity(batch, device), colors.identity(batch, device), torch.zeros(batch, device=device))
+
+    def replace(self, **fields: object) -> State:
+        """Return a copy with some fields replaced."""
+        return dataclasses.replace(self, **fields)  # type: ignore[arg-type]
+
+    def then(self, other: State) -> State:
+        """Compose: this state, then ``other`` on its result.
+
+        Blur is carried through a later magnification, and variances add. Solarize is not linear and always comes
+        last: where both solarize, the lower threshold holds; a color map after a solarize acts before it.
+        """
+        zoom = geometry.magnification(other.geometry)
+        sigma = torch.sqrt((self.sigma * zoom) ** 2 + other.sigma**2)
+        thresholds = [t for t in (self.threshold, other.threshold) if t is not None]
+        bound = math.hypot(self.sigma_bound * MAGNIFICATION_BOUND, other.sigma_bound) if self.sigma_bound else 0.0
+        return State(
+            geometry=self.geometry @ other.geometry,
+            color=colors.then(self.color, other.color),
+            sigma=sigma,
+            threshold=torch.stack(thresholds).amin(0) if thresholds else None,
+            sigma_bound=bound or other.sigma_bound,
+        )
+
+
+MAGNIFICATION_BOUND = 2.0  # blurs that a later step would magnify more than this are cut off at three sigma / this

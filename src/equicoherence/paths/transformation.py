@@ -1,0 +1,115 @@
+"""The abstract base of every transformation: parameters, states, paths, and a check of its own algebra."""
+
+from __future__ import annotations
+
+import abc
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from equicoherence.paths.state import State
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One continuous number of a transformation: zero is the identity, samples are uniform in [low, high]."""
+
+    name: str
+    low: float
+    high: float
+    unit: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.low <= self.high:
+            raise ValueError(
+                f"{self.name}: range ({self.low}, {self.high}) is empty; give (low, high) with low <= high"
+            )
+
+
+class Transformation(abc.ABC):
+    """A family of maps of an image, given by parameters ``theta`` (B, P).
+
+    A subclass sets ``parameters`` and writes ``state``; where the family is closed under composition it also writes
+    ``compose`` and ``inverse``; where its path is not the ray ``t * theta`` it writes ``at``.
+    """
+
+    def __init__(self, *parameters: Parameter, probability: float = 1.0) -> None:
+        if not 0 <= probability <= 1:
+            raise ValueError(f"probability must lie in [0, 1], got {probability}")
+        self.parameters = parameters
+        self.probability = probability
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the columns of ``theta``."""
+        return tuple(p.name for p in self.parameters)
+
+    @abc.abstractmethod
+    def state(self, theta: Tensor) -> State:
+        """Return the numbers of the transformed images for ``theta`` (B, P)."""
+
+    def sample(self, batch: int, generator: torch.Generator, aspect: Tensor | None = None) -> Tensor:
+        """Draw ``theta`` (B, P), uniform in each range; with ``1 - probability`` a whole row is zero (the identity).
+
+        ``aspect`` (B,), width / height of the sources, matters to crops alone. Drawn on the generator's device.
+        """
+        uniform = torch.rand(batch, len(self.parameters) + 1, generator=generator, device=generator.device)
+        low = torch.tensor([p.low for p in self.parameters], device=uniform.device)
+        span = torch.tensor([p.high - p.low for p in self.parameters], device=uniform.device)
+        theta = low + span * uniform[:, 1:]
+        return theta if self.probability == 1 else theta * (uniform[:, :1] < self.probability)
+
+    def at(self, theta: Tensor, t: float) -> Tensor:
+        """Return the parameters at position ``t`` in [0, 1] of the path: 0 is the identity, 1 is ``theta``."""
+        return t * theta
+
+    def interpolate(self, theta: Tensor, k: int, count: int) -> Tensor:
+        """Return the parameters of intermediate state ``k`` of ``count``: position ``k / (count + 1)`` [P2, section 3]."""
+        if not 0 <= k <= count + 1:
+            raise ValueError(f"state {k} of {count} does not exist; k runs from 0 (identity) to {count + 1} (the end)")
+        return self.at(theta, k / (count + 1))
+
+    def compose(self, first: Tensor, second: Tensor) -> Tensor:
+        """Return the parameters of ``first``, then ``second``."""
+        raise TypeError(f"{type(self).__name__} is not closed under composition; compose states with State.then")
+
+    def inverse(self, theta: Tensor) -> Tensor:
+        """Return the parameters that undo ``theta``."""
+        raise TypeError(f"{type(self).__name__} has no inverse among its own parameters")
+
+    def check(self, batch: int = 64, seed: int = 0, tolerance: float = 1e-4) -> dict[str, float]:
+        """Measure how far the algebra is from exact; return the largest deviation by law.
+
+        Laws: zero is the identity, a path ends at ``theta``, ``compose`` agrees with composed states, ``inverse``
+        undoes. Raises ArithmeticError naming the law that is off by more than ``tolerance``.
+        """
+        generator = torch.Generator().manual_seed(seed)
+        first, second = self.sample(batch, generator), self.sample(batch, generator)
+        identity = State.identity(batch)
+        found = {
+            "zero is the identity": distance(self.state(torch.zeros_like(first)), identity),
+            "a path begins at the identity": distance(self.state(self.at(first, 0.0)), identity),
+            "a path ends at theta": float((self.at(first, 1.0) - first).abs().max()),
+        }
+        try:
+            composed = self.compose(first, second)
+            found["compose agrees with composed states"] = distance(
+                self.state(composed), self.state(first).then(self.state(second))
+            )
+            undone = self.compose(first, self.inverse(first))
+            found["inverse undoes"] = distance(self.state(undone), identity)
+        except TypeError:
+            pass  # not a group: no such law to hold
+        for law, deviation in found.items():
+            if not deviation <= tolerance:
+                raise ArithmeticError(f"{type(self).__name__}: '{law}' is off by {deviation:.2e} (> {tolerance:.0e})")
+        return found
+
+
+def distance(a: State, b: State) -> float:
+    """Return the largest absolute difference between the numbers of two states."""
+    none = torch.full_like(a.sigma, 1.0 + 1e-6)
+    thresholds = [s.threshold.clamp_max(1.0 + 1e-6) if s.threshold is not None else none for s in (a, b)]
+    pairs = [(a.geometry, b.geometry), (a.color, b.color), (a.sigma, b.sigma), (thresholds[0], thresholds[1])]
+    return max(float((x - y).abs().max()) for x, y in pairs)
