@@ -1,0 +1,18 @@
+"""Encoders, heads and decoders."""
+
+from equicoherence.models.decoders import ConvDecoder, CrossAttentionDecoder, Decoder, RenderDecoder, SumDecoder
+from equicoherence.models.encoder import Encoder, Features
+from equicoherence.models.heads import projector
+from equicoherence.models.split import SplitHead
+
+__all__ = [
+    "ConvDecoder",
+    "CrossAttentionDecoder",
+    "Decoder",
+    "Encoder",
+    "Features",
+    "RenderDecoder",
+    "SplitHead",
+    "SumDecoder",
+    "projector",
+]

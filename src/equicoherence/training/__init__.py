@@ -1,0 +1,32 @@
+"""Training: the learner, the loop, the run directory."""
+
+from equicoherence.training.config import (
+    AugmentationConfig,
+    EncoderConfig,
+    OptimConfig,
+    PretrainConfig,
+    ViewsConfig,
+    load_config,
+)
+from equicoherence.training.health import NotFinite
+from equicoherence.training.interrupt import Interrupted
+from equicoherence.training.learner import Learner, LearnerOutput, build_learner, build_views
+from equicoherence.training.loop import pretrain
+from equicoherence.training.run import load_run
+
+__all__ = [
+    "AugmentationConfig",
+    "EncoderConfig",
+    "Interrupted",
+    "Learner",
+    "LearnerOutput",
+    "NotFinite",
+    "OptimConfig",
+    "PretrainConfig",
+    "ViewsConfig",
+    "build_learner",
+    "build_views",
+    "load_config",
+    "load_run",
+    "pretrain",
+]

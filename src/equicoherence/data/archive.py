@@ -1,0 +1,90 @@
+"""Archives of images, unpacked once into the cache folder."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import os
+import shutil
+import stat
+import tarfile
+import tempfile
+import zipfile
+import zlib
+from pathlib import Path, PurePosixPath
+
+from equicoherence.data.cache import cache_folder
+from equicoherence.data.tar import whole_members
+
+ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".zip")
+"""Endings of archives, compared in lower case."""
+
+
+def unpack_archive(path: Path) -> Path:
+    """Unpack a .tar, .tar.gz, .tgz or .zip file once and return the folder.
+
+    The folder lies in the cache, named after the archive's name, size and modification time. Unpacking goes to a
+    folder aside that is renamed when it is whole, so that neither an interruption nor a second process at the same
+    time leaves half of it. If all the archive holds is one folder, that one is returned.
+
+    Raises:
+        FileNotFoundError: there is no file at ``path``.
+        ValueError: the file is not a whole archive, or a member would land outside the folder.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"no archive at {str(path)!r}: give the path of a {', '.join(ARCHIVE_SUFFIXES)} file")
+    if not path.name.lower().endswith(ARCHIVE_SUFFIXES):
+        raise ValueError(f"{str(path)!r} is not an archive: its name must end in {', '.join(ARCHIVE_SUFFIXES)}")
+    archives = cache_folder() / "archives"
+    archives.mkdir(exist_ok=True)
+    target = archives / _cache_key(path)
+    if not target.is_dir():
+        _unpack_aside(path, target)
+    entries = list(target.iterdir())
+    return entries[0] if len(entries) == 1 and entries[0].is_dir() else target
+
+
+def _cache_key(path: Path) -> str:
+    state = path.stat()
+    identity = f"{path.name}\n{state.st_size}\n{state.st_mtime_ns}"
+    return hashlib.sha256(os.fsencode(identity)).hexdigest()[:24]
+
+
+def _unpack_aside(path: Path, target: Path) -> None:
+    aside = Path(tempfile.mkdtemp(prefix=".unpacking-", dir=target.parent))
+    try:
+        _extract(path, aside)
+        shutil.rmtree(aside / "__MACOSX", ignore_errors=True)  # resource forks that no one means to train on
+        try:
+            aside.rename(target)
+        except OSError:
+            if not target.is_dir():  # else another process was first, with the same contents
+                raise
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _extract(path: Path, folder: Path) -> None:
+    try:
+        if path.name.lower().endswith(".zip"):
+            _extract_zip(path, folder)
+        else:
+            with tarfile.open(path) as tar:
+                tar.extractall(folder, members=whole_members(tar), filter="data")
+    except tarfile.FilterError as error:
+        raise ValueError(f"{str(path)!r} is refused, a member is not safe to unpack: {error}") from error
+    except (tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, EOFError, NotImplementedError) as error:
+        raise ValueError(f"{str(path)!r} is damaged or not an archive, fetch it again: {error}") from error
+
+
+def _extract_zip(path: Path, folder: Path) -> None:
+    with zipfile.ZipFile(path) as archive:
+        for member in archive.infolist():
+            name = member.filename
+            outside = name.startswith("/") or ".." in PurePosixPath(name).parts or ":" in name.split("/")[0]
+            if outside or stat.S_ISLNK(member.external_attr >> 16):
+                raise ValueError(f"{str(path)!r} is refused, a member is not safe to unpack: {name!r}")
+            if member.flag_bits & 1:
+                raise ValueError(f"{str(path)!r} is encrypted: unpack it yourself and give the folder")
+        archive.extractall(folder)

@@ -1,0 +1,190 @@
+"""Plain folders of images, and the decoding of one image whatever its kind."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageFile
+from PIL.BmpImagePlugin import BmpImageFile
+from PIL.GifImagePlugin import GifImageFile
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+from PIL.PpmImagePlugin import PpmImageFile
+from PIL.TiffImagePlugin import TiffImageFile
+from PIL.WebPImagePlugin import WebPImageFile
+
+from equicoherence.data.source import BadImage, ImageSource, Sample, printable
+
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm"})
+"""Endings of image files, compared in lower case."""
+LARGEST_PIXEL_COUNT = 2**27
+"""Images of more pixels (about 11,600 x 11,600) are refused: decoding one takes over half a gigabyte."""
+BACKGROUND = (128, 128, 128)
+"""What transparent pixels show: mid-grey, equally far from dark and from light foregrounds."""
+
+# The readers are called by name, and not through Image.open: that one warns about sizes between half of Pillow's
+# own limit and the limit itself, and warnings cannot be silenced safely while other threads run.
+_READERS: tuple[tuple[bytes, type[ImageFile.ImageFile]], ...] = (
+    (b"\xff\xd8\xff", JpegImageFile),
+    (b"\x89PNG\r\n\x1a\n", PngImageFile),
+    (b"BM", BmpImageFile),
+    (b"GIF8", GifImageFile),
+    (b"RIFF", WebPImageFile),
+    (b"II*\0", TiffImageFile),
+    (b"MM\0*", TiffImageFile),
+    (b"II+\0", TiffImageFile),
+    (b"MM\0+", TiffImageFile),
+    *((b"P%d" % kind, PpmImageFile) for kind in range(1, 7)),
+)
+_ORIENTATION_TAG = 0x0112
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+def decode(data: bytes, size: int, name: str) -> Sample:
+    """Decode the bytes of an image file to a square of ``size`` pixels.
+
+    The whole image is squashed with an antialiased bicubic filter. The kind is told from the first bytes, not from the
+    name. Of an animation the first frame is taken; EXIF rotation is applied; transparency shows ``BACKGROUND``;
+    16-bit values are scaled by 1/257; 32-bit integers and floats, which state no white, are stretched from their own
+    minimum to their own maximum.
+
+    Args:
+        data: The file's bytes.
+        size: Side of the square in pixels.
+        name: What to call the image in an error.
+
+    Raises:
+        BadImage: empty, not an image, truncated or damaged, or above ``LARGEST_PIXEL_COUNT``.
+    """
+    if not data:
+        raise BadImage(name, "the file is empty")
+    reader = next((reader for start, reader in _READERS if data.startswith(start)), None)
+    if reader is None:
+        raise BadImage(name, f"not an image of a known kind (it starts with {data[:8]!r})")
+    try:
+        with reader(io.BytesIO(data)) as image:
+            width, height = image.size
+            if width * height > LARGEST_PIXEL_COUNT:
+                raise BadImage(name, f"{width} x {height} pixels; at most {LARGEST_PIXEL_COUNT} in all are decoded")
+            return _square(image, size)
+    except (BadImage, MemoryError):
+        raise
+    except Exception as error:  # decoders raise anything on damaged files: OSError, SyntaxError, struct.error, ...
+        raise BadImage(name, printable(str(error)) or type(error).__name__) from error
+
+
+def _square(image: ImageFile.ImageFile, size: int) -> Sample:
+    width, height = image.size
+    # A JPEG decodes at 1/2, 1/4 or 1/8 of its size for a fraction of the time; 2 x size leaves the filter its work.
+    drafted = image.draft(image.mode, (2 * size, 2 * size))
+    image.load()
+    box = drafted[1] if drafted else (0, 0, *image.size)
+    if not drafted:
+        width, height = image.size  # a TIFF turns itself while it loads
+    turn = _TURNS.get(_orientation(image))
+    square = _plain_mode(image).resize((size, size), Image.Resampling.BICUBIC, box=box, reducing_gap=3.0)
+    if square.mode == "RGBA":
+        square = Image.alpha_composite(Image.new("RGBA", square.size, (*BACKGROUND, 255)), square)
+    if turn is not None:
+        square = square.transpose(turn)  # after the resize: a square keeps its shape
+    if turn in (_TURNS[5], _TURNS[6], _TURNS[7], _TURNS[8]):
+        width, height = height, width
+    return Sample(np.array(square.convert("RGB")), width / height)
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        return int(image.getexif().get(_ORIENTATION_TAG, 1))
+    except Exception:  # a damaged EXIF block raises anything, and the picture is whole without it
+        return 1
+
+
+def _plain_mode(image: Image.Image) -> Image.Image:
+    """Bring any mode to L, RGB or RGBA; Pillow would resize palettes and bitmaps without a filter."""
+    if image.mode == "F" or image.mode.startswith("I"):
+        return _eight_bits(image)
+    if image.has_transparency_data:
+        return image.convert("RGBA")
+    return image if image.mode in ("L", "RGB") else image.convert("RGB")
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    values = np.asarray(image, dtype=np.float32)
+    low, high = 0.0, 65535.0
+    if image.mode == "F" or (image.mode == "I" and image.format not in ("PPM", "PNG")):
+        low, high = float(values.min()), float(values.max())
+        if not np.isfinite([low, high]).all():
+            raise ValueError("it holds values that are not finite")
+    scaled = (values - low) * (255.0 / ((high - low) or 1.0))
+    return Image.fromarray(np.rint(scaled).clip(0, 255).astype(np.uint8))
+
+
+class ImageFolder(ImageSource):
+    """A folder of image files, nested in any way, in sorted order.
+
+    An image in a subfolder has the first folder below ``path`` as its class; one directly in ``path`` has label -1.
+    Links are followed; names that start with a dot are skipped.
+
+    Raises:
+        FileNotFoundError: ``path`` is not a folder.
+        ValueError: there is no image in it.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        if not self.path.is_dir():
+            raise FileNotFoundError(f"no folder at {str(path)!r}: give the path of a folder that holds images")
+        self._files = list(_image_files(self.path))
+        if not self._files:
+            raise ValueError(
+                f"no images in {str(path)!r}: give a folder that holds (at any depth) files ending in "
+                f"{' '.join(sorted(SUFFIXES))}"
+            )
+        folders = [printable(parts[0]) if len(parts) > 1 else None for parts in self._files]
+        self.classes = sorted({folder for folder in folders if folder is not None})
+        label = {folder: number for number, folder in enumerate(self.classes)}
+        self.labels = np.array([-1 if folder is None else label[folder] for folder in folders], dtype=np.int64)
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    def name(self, index: int) -> str:
+        return printable("/".join(self._files[index]))
+
+    def load(self, index: int, size: int) -> Sample:
+        name = self.name(index)
+        try:
+            data = self.path.joinpath(*self._files[index]).read_bytes()
+        except OSError as error:
+            raise BadImage(name, f"cannot be read: {error.strerror}") from error
+        return decode(data, size, name)
+
+
+def _image_files(folder: Path) -> Iterator[tuple[str, ...]]:
+    """List the image files below a folder as sorted path parts; a link that leads back up is not entered."""
+
+    def walk(path: str, parts: tuple[str, ...], above: frozenset[str]) -> Iterator[tuple[str, ...]]:
+        with os.scandir(path) as entries:
+            listed = sorted((entry for entry in entries if not entry.name.startswith(".")), key=lambda e: e.name)
+        for entry in listed:
+            if entry.is_dir():
+                real = os.path.realpath(entry.path) if entry.is_symlink() else entry.path
+                if real not in above:
+                    yield from walk(entry.path, (*parts, entry.name), above | {real})
+            elif os.path.splitext(entry.name)[1].lower() in SUFFIXES:
+                yield (*parts, entry.name)
+
+    root = os.path.realpath(folder)
+    yield from walk(root, (), frozenset({root}))

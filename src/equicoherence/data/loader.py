@@ -1,0 +1,184 @@
+"""Batches of images, decoded ahead by threads and kept in memory where they fit."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from equicoherence.data.source import BadImage, ImageSource, Sample
+
+_CHUNK = 8  # images per job: enough to make the hand-over cheap, few enough to stop soon
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Images of one step. Where an image was bad, all four fields are those of the one that replaced it."""
+
+    images: Tensor
+    """(B, 3, S, S) uint8."""
+    aspect: Tensor
+    """(B,) float32, width / height of the originals."""
+    labels: Tensor
+    """(B,) int64, -1 where unknown."""
+    index: Tensor
+    """(B,) int64, positions in the source."""
+
+    def to(self, device: torch.device | str, non_blocking: bool = True) -> Batch:
+        """Copy the batch to a device."""
+        fields = (self.images, self.aspect, self.labels, self.index)
+        return Batch(*(field.to(device, non_blocking=non_blocking) for field in fields))
+
+
+class TooManyBadImages(RuntimeError):
+    """List the images that cannot be decoded (``bad``: name -> reason) when they exceed the tolerated share."""
+
+    def __init__(self, bad: dict[str, str], total: int, tolerance: float) -> None:
+        lines = [f"  {name}: {reason}" for name, reason in sorted(bad.items())]
+        if len(lines) > 20:
+            lines = [*lines[:20], f"  ... and {len(lines) - 20} more"]
+        super().__init__(
+            f"{len(bad)} of {total} images cannot be decoded so far ({len(bad) / total:.3%}), "
+            f"more than bad_image_tolerance = {tolerance:g} ({tolerance:.3%}) allows:\n"
+            + "\n".join(lines)
+            + "\nRepair or remove them, or raise bad_image_tolerance (a share, 0 to 1)."
+        )
+        self.bad = dict(bad)
+
+
+def usable_cores() -> int:
+    """Count the cores this process may use, which in a container or a job is fewer than the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class Loader:
+    """Decode batches of a source in the order asked for.
+
+    Where all pixels fit into ``cache_bytes`` (N * S * S * 3), each image is decoded once and later batches are plain
+    gathers; each process keeps its own. A bad image is noted in ``bad`` and replaced by the next good one
+    (index + 1, + 2, ... modulo N), so that what comes out depends on the data alone.
+
+    Args:
+        source: The images.
+        size: Side S of the squares in pixels.
+        threads: Decoding threads; default: the cores this process may use, at most 16.
+        tolerance: Share of the N images, 0 to 1, that may be bad before ``TooManyBadImages``; 0 stops at the first.
+        cache_bytes: Memory for decoded images in bytes; 0 keeps none.
+        prefetch: Batches decoded ahead, at least 1.
+    """
+
+    bad: dict[str, str]
+    """Bad images found so far: name -> reason."""
+
+    def __init__(
+        self,
+        source: ImageSource,
+        size: int,
+        *,
+        threads: int | None = None,
+        tolerance: float = 0.01,
+        cache_bytes: int = 2**30,
+        prefetch: int = 4,
+    ) -> None:
+        threads = min(16, usable_cores()) if threads is None else threads
+        if size < 1 or threads < 1 or prefetch < 1:
+            raise ValueError(
+                f"size, threads and prefetch must be at least 1, got size={size}, threads={threads}, "
+                f"prefetch={prefetch}"
+            )
+        if not 0 <= tolerance <= 1:
+            raise ValueError(f"bad_image_tolerance must be a share from 0 to 1, got {tolerance}")
+        self.source, self.size, self.threads, self.tolerance, self.prefetch = source, size, threads, tolerance, prefetch
+        self.bad = {}
+        self._bad_indices: set[int] = set()
+        self._lock = threading.Lock()
+        self._pin = torch.cuda.is_available()
+        n = len(source)
+        self._labels = torch.from_numpy(np.array(source.labels, dtype=np.int64))
+        self._aspect = torch.ones(n)
+        self._shown = np.full(n, -1, dtype=np.int64)  # index -> the good image shown for it, -1 before it is decoded
+        fits = n * size * size * 3 <= cache_bytes
+        self._cache = torch.empty((n, 3, size, size), dtype=torch.uint8) if fits else None
+
+    def batches(self, indices: Iterable[np.ndarray]) -> Iterator[Batch]:
+        """Yield one batch per array of indices, in order; closing the iterator stops the threads.
+
+        Args:
+            indices: Arrays (B,) of positions in the source; may be endless, is read ``prefetch`` arrays ahead.
+
+        Raises:
+            TooManyBadImages: more than the tolerated share is bad.
+            IndexError: an index lies outside the source.
+        """
+        decoding = ThreadPoolExecutor(self.threads, thread_name_prefix="decode")
+        gathering = ThreadPoolExecutor(1, thread_name_prefix="gather")
+        pending: deque[Future[Batch]] = deque()
+        try:
+            for wanted in indices:
+                pending.append(self._submit(np.asarray(wanted, dtype=np.int64), decoding, gathering))
+                if len(pending) > self.prefetch:
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
+        finally:
+            decoding.shutdown(wait=True, cancel_futures=True)
+            gathering.shutdown(wait=True, cancel_futures=True)
+
+    def _submit(self, wanted: np.ndarray, decoding: ThreadPoolExecutor, gathering: ThreadPoolExecutor) -> Future[Batch]:
+        n = len(self.source)
+        if wanted.size and not 0 <= wanted.min() <= wanted.max() < n:
+            raise IndexError(f"indices {wanted.min()} to {wanted.max()} asked of a source of {n} images")
+        images = self._empty(len(wanted))
+        missing = wanted if self._cache is None else np.unique(wanted[self._shown[wanted] < 0])
+        jobs = [
+            decoding.submit(self._decode, missing[start : start + _CHUNK], images[start : start + _CHUNK])
+            for start in range(0, len(missing), _CHUNK)
+        ]
+        return gathering.submit(self._gather, wanted, jobs, images)
+
+    def _decode(self, indices: np.ndarray, images: Tensor) -> None:
+        """Decode images to their places in the cache or, where there is none, to ``images``, one after another."""
+        for position, index in enumerate(indices.tolist()):
+            shown, sample = self._first_good(index)
+            place = images[position] if self._cache is None else self._cache[shown]
+            place.numpy()[...] = sample.pixels.transpose(2, 0, 1)
+            self._aspect[shown] = sample.aspect
+            self._shown[shown] = shown
+            self._shown[index] = shown  # last: it says that the pixels are there
+
+    def _first_good(self, index: int) -> tuple[int, Sample]:
+        n = len(self.source)
+        for candidate in ((index + shift) % n for shift in range(n)):
+            if candidate in self._bad_indices:
+                continue
+            try:
+                return candidate, self.source.load(candidate, self.size)
+            except BadImage as error:
+                self._note(candidate, error.reason)
+        raise TooManyBadImages(self.bad, n, self.tolerance)
+
+    def _note(self, index: int, reason: str) -> None:
+        with self._lock:
+            self._bad_indices.add(index)
+            self.bad[self.source.name(index)] = reason
+            if len(self._bad_indices) > self.tolerance * len(self.source):
+                raise TooManyBadImages(self.bad, len(self.source), self.tolerance)
+
+    def _gather(self, wanted: np.ndarray, jobs: list[Future[None]], images: Tensor) -> Batch:
+        for job in jobs:
+            job.result()
+        index = torch.from_numpy(self._shown[wanted])
+        if self._cache is not None:
+            torch.index_select(self._cache, 0, index, out=images)
+        small = (self._aspect[index], self._labels[index], index)
+        return Batch(images, *(field.pin_memory() if self._pin else field for field in small))
+
+    def _empty(self, count: int) -> Tensor:
+        return torch.empty((count, 3, self.size, self.size), dtype=torch.uint8, pin_memory=self._pin)

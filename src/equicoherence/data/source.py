@@ -1,0 +1,105 @@
+"""What every data set is: numbered images with labels, decoded one at a time."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One decoded image: all of it, squashed to a square; ``aspect`` says what the square was."""
+
+    pixels: np.ndarray
+    """(S, S, 3) uint8 RGB; nothing is cropped or padded."""
+    aspect: float
+    """Width / height of the original, after EXIF rotation."""
+
+
+class BadImage(Exception):
+    """Say which image cannot be decoded (``name``) and why (``reason``)."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(f"{name}: {reason}")
+        self.name = name
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[type[BadImage], tuple[str, str]]:
+        return BadImage, (self.name, self.reason)
+
+
+class ImageSource(abc.ABC):
+    """A fixed, ordered list of images. ``load`` may be called from many threads at once."""
+
+    labels: np.ndarray
+    """(N,) int64 index into ``classes``, -1 where unknown."""
+    classes: list[str]
+    """Class names in the order of their labels, [] where there are none."""
+
+    @abc.abstractmethod
+    def __len__(self) -> int: ...
+
+    @abc.abstractmethod
+    def name(self, index: int) -> str:
+        """Name one image for people: printable, on one line, the same on every machine."""
+
+    @abc.abstractmethod
+    def load(self, index: int, size: int) -> Sample:
+        """Decode one image to ``size`` x ``size``.
+
+        Raises:
+            BadImage: the image cannot be read or decoded.
+        """
+
+
+class Subset(ImageSource):
+    """Some images of another source, optionally with its labels expressed in another list of classes.
+
+    Args:
+        source: Where the images come from.
+        indices: (M,) which of them, in order.
+        classes: The class list to use; classes of ``source`` are found in it by name. Default: that of ``source``.
+
+    Raises:
+        ValueError: a class that occurs among the images is missing from ``classes``.
+    """
+
+    def __init__(self, source: ImageSource, indices: np.ndarray, classes: Sequence[str] | None = None) -> None:
+        self._source = source
+        self._indices = np.asarray(indices, dtype=np.int64)
+        self.classes = list(source.classes if classes is None else classes)
+        self.labels = source.labels[self._indices]
+        if classes is not None:
+            self.labels = translate_labels(self.labels, source.classes, self.classes)
+
+    def __len__(self) -> int:
+        return len(self._indices)
+
+    def name(self, index: int) -> str:
+        return self._source.name(int(self._indices[index]))
+
+    def load(self, index: int, size: int) -> Sample:
+        return self._source.load(int(self._indices[index]), size)
+
+
+def translate_labels(labels: np.ndarray, own: Sequence[str], target: Sequence[str]) -> np.ndarray:
+    """Express labels (N,) that index ``own`` as indices into ``target``, by class name; -1 stays -1.
+
+    Raises:
+        ValueError: a class in use is missing from ``target``.
+    """
+    position = {name: label for label, name in enumerate(target)}
+    missing = [own[label] for label in np.unique(labels[labels >= 0]) if own[label] not in position]
+    if missing:
+        shown = ", ".join(repr(name) for name in missing[:20]) + (", ..." if len(missing) > 20 else "")
+        raise ValueError(f"{len(missing)} classes are not among the {len(target)} known ones: {shown}")
+    table = np.array([position.get(name, -1) for name in own] + [-1], dtype=np.int64)  # label -1 reads the last entry
+    return table[labels]
+
+
+def printable(text: str) -> str:
+    """Escape what would break a line or a terminal (newlines, control codes, undecodable bytes)."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)

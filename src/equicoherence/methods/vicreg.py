@@ -1,0 +1,57 @@
+"""VICReg: variance, invariance, covariance (Bardes, Ponce, LeCun, ICLR 2022)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from equicoherence.methods.gather import gather
+from equicoherence.methods.method import Method
+from equicoherence.models.heads import projector
+
+
+@dataclass(frozen=True)
+class VICRegConfig:
+    """Weights of the three terms and width of the three-layer projector; published: 25, 25, 1 and 8192."""
+
+    invariance: float = 25.0
+    variance: float = 25.0
+    covariance: float = 1.0
+    width: int = 2048
+
+
+class VICReg(Method):
+    """VICReg on the mean of the invariant tokens."""
+
+    def __init__(self, d_inv: int, config: VICRegConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.projector = projector([d_inv, config.width, config.width, config.width])
+
+    def forward(self, views: Sequence[Tensor]) -> dict[str, Tensor]:
+        """Return invariance, variance and covariance of two views (B, N, d_inv)."""
+        a, b = (self.projector(tokens.mean(dim=1)).float() for tokens in views)
+        losses = {"invariance": F.mse_loss(a, b) * self.config.invariance}
+        a, b = gather(a), gather(b)
+        losses["variance"] = (variance_loss(a) + variance_loss(b)) / 2 * self.config.variance
+        losses["covariance"] = (covariance_loss(a) + covariance_loss(b)) * self.config.covariance
+        return losses
+
+
+def variance_loss(z: Tensor, target: float = 1.0, epsilon: float = 1e-4) -> Tensor:
+    """Return the mean hinge of the standard deviations of z (B, D) below ``target`` (paper, eq. 1 and 2)."""
+    return F.relu(target - torch.sqrt(z.var(dim=0) + epsilon)).mean()
+
+
+def covariance_loss(z: Tensor) -> Tensor:
+    """Return the squared off-diagonal covariances of z (B, D), summed and divided by D (paper, eq. 3 and 4)."""
+    batch, width = z.shape
+    z = z - z.mean(dim=0)
+    # the sum of squares of z^T z without the diagonal, through whichever Gram matrix is smaller
+    gram = z @ z.T if batch < width else z.T @ z
+    diagonal = z.square().sum(dim=0)
+    return (gram.square().sum() - diagonal.square().sum()) / (batch - 1) ** 2 / width

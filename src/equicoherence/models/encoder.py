@@ -1,0 +1,103 @@
+"""Any timm encoder behind one contract: images in [0, 1] -> class token, patch tokens, grid."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import timm
+import torch
+from torch import Tensor, nn
+
+Pool = Literal["mean", "cls"]
+
+
+@dataclass(frozen=True)
+class Features:
+    """What an encoder says of a batch.
+
+    cls: (B, C), or None for encoders without a class token. patches: (B, N, C), row by row. grid: (h, w), h * w = N.
+    tapped: (B, M, C') patch tokens of the layer the encoder was asked to tap, with their grid; None without one.
+    """
+
+    cls: Tensor | None
+    patches: Tensor
+    grid: tuple[int, int]
+    tapped: Tensor | None = None
+    tapped_grid: tuple[int, int] | None = None
+
+    def pooled(self, pool: Pool = "mean") -> Tensor:
+        """Return (B, C): the mean of the patch tokens, or the class token."""
+        if pool == "mean":
+            return self.patches.mean(dim=1)
+        if self.cls is None:
+            raise ValueError("pool 'cls' needs an encoder with a class token; use pool 'mean'")
+        return self.cls
+
+
+class Encoder(nn.Module):
+    """A timm model without its classifier; it normalises the images itself.
+
+    name: any `timm.create_model` name; args: further keyword arguments of it (``img_size``, ``patch_size``, ...).
+    layer: 0-based index of a layer whose patch tokens are also returned (timm's ``forward_intermediates`` numbering).
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self, name: str, args: dict[str, Any] | None = None, *, pretrained: bool = False, layer: int | None = None
+    ) -> None:
+        super().__init__()
+        if not timm.is_model(name):
+            near = ", ".join(timm.list_models(f"*{name.split('_')[0]}*")[:8])
+            raise ValueError(f"timm has no model {name!r}" + (f"; near it: {near}" if near else ""))
+        self.name, self.args = name, dict(args or {})
+        self.model = timm.create_model(name, pretrained=pretrained, num_classes=0, **self.args)
+        self.width: int = self.model.num_features  # type: ignore[assignment]
+        self.prefix: int = getattr(self.model, "num_prefix_tokens", 0)
+        self.has_cls = getattr(self.model, "cls_token", None) is not None
+        self.pool: Pool = "cls" if getattr(self.model, "global_pool", "") == "token" and self.has_cls else "mean"
+        config = self.model.pretrained_cfg
+        self.register_buffer("mean", torch.tensor(config["mean"]).view(1, 3, 1, 1), persistent=False)  # type: ignore[index]
+        self.register_buffer("std", torch.tensor(config["std"]).view(1, 3, 1, 1), persistent=False)  # type: ignore[index]
+        self.layer = layer
+        if layer is not None and not 0 <= layer < len(self.model.feature_info):  # type: ignore[arg-type]
+            raise ValueError(f"layer {layer} does not exist in {name}: it has {len(self.model.feature_info)} (from 0)")  # type: ignore[arg-type]
+
+    @property
+    def layer_width(self) -> int:
+        """Channels of the tapped layer, or of the output where none is tapped."""
+        return self.width if self.layer is None else self.model.feature_info[self.layer]["num_chs"]  # type: ignore[index]
+
+    def forward(self, images: Tensor) -> Features:
+        """Encode images (B, 3, H, W) in [0, 1]."""
+        x = (images - self.mean) / self.std
+        if self.layer is None:
+            return self._features(self.model.forward_features(x))  # type: ignore[operator]
+        final, (tapped,) = self.model.forward_intermediates(x, indices=[self.layer], norm=True, output_fmt="NCHW")  # type: ignore[operator]
+        features = self._features(final)
+        return Features(
+            features.cls, features.patches, features.grid, tapped.flatten(2).transpose(1, 2), tuple(tapped.shape[2:])
+        )
+
+    def _features(self, output: Tensor) -> Features:
+        if output.ndim == 4:
+            if getattr(self.model, "output_fmt", "NCHW") == "NHWC":
+                output = output.permute(0, 3, 1, 2)
+            return Features(None, output.flatten(2).transpose(1, 2), (output.shape[2], output.shape[3]))
+        if output.ndim != 3:
+            raise ValueError(f"{self.name} gives features of shape {tuple(output.shape)}; (B, N, C) or a map is needed")
+        patches = output[:, self.prefix :]
+        grid = self._grid(patches.shape[1])
+        return Features(output[:, 0] if self.has_cls else None, patches, grid)
+
+    def _grid(self, patches: int) -> tuple[int, int]:
+        embed = getattr(self.model, "patch_embed", None)
+        grid = getattr(embed, "grid_size", None)
+        if grid is not None and grid[0] * grid[1] == patches:
+            return (int(grid[0]), int(grid[1]))
+        side = round(patches**0.5)
+        if side * side != patches:
+            raise ValueError(f"{self.name}: {patches} patch tokens are no square grid; give square images")
+        return (side, side)

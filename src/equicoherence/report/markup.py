@@ -1,0 +1,98 @@
+"""Build HTML from values: whatever is not already markup is escaped, so a value in a file can never become a tag."""
+
+from __future__ import annotations
+
+import base64
+import html
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class Markup(str):
+    """Text that is HTML already and is put into the page as it is."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One table cell with a class: ``number`` (right aligned) or ``text``."""
+
+    content: object
+    kind: str = "text"
+
+
+def escape(value: object) -> Markup:
+    """Return the value as HTML text; `Markup` passes unchanged."""
+    return value if isinstance(value, Markup) else Markup(html.escape(str(value)))
+
+
+def element(tag: str, *children: object, **attributes: object) -> Markup:
+    """Return ``<tag ...>children</tag>``, children and attribute values escaped; ``class_`` stands for ``class``.
+
+    An attribute that is True is written bare, one that is None or False is left out.
+    """
+    written = ""
+    for name, value in attributes.items():
+        if value is not None and value is not False:
+            name = name.rstrip("_").replace("_", "-")
+            written += f" {name}" if value is True else f' {name}="{html.escape(str(value))}"'
+    return Markup(f"<{tag}{written}>{join(children)}</{tag}>")
+
+
+def join(parts: Sequence[object]) -> Markup:
+    """Put parts one after the other, escaped."""
+    return Markup("".join(escape(part) for part in parts))
+
+
+def image(data: bytes, media_type: str, alt: str, class_: str | None = None) -> Markup:
+    """Return an ``<img>`` that carries its own bytes (``media_type`` image/png or image/svg+xml)."""
+    source = f"data:{media_type};base64,{base64.b64encode(data).decode('ascii')}"
+    kind = f' class="{html.escape(class_)}"' if class_ else ""
+    return Markup(f'<img src="{source}" alt="{html.escape(alt)}"{kind}>')
+
+
+def table(
+    caption: str, header: Sequence[object], rows: Sequence[Sequence[object]], marked: Sequence[bool] = ()
+) -> Markup:
+    """Return a table that scrolls sideways where it is too wide.
+
+    header: column titles. rows: values or `Cell`; the first of each row is its heading. marked: rows to highlight.
+    """
+    filled = [[cell if isinstance(cell, Cell) else Cell(cell) for cell in row] for row in rows]
+    kinds = [cell.kind for cell in filled[0]] if filled else ["text"] * len(header)
+    head = element(
+        "tr",
+        *(
+            element("th", title, scope="col", class_=kind if kind != "text" else None)
+            for title, kind in zip(header, kinds)
+        ),
+    )
+    body = []
+    for index, cells in enumerate(filled):
+        body.append(
+            element(
+                "tr",
+                element("th", cells[0].content, scope="row"),
+                *(element("td", c.content, class_=c.kind if c.kind != "text" else None) for c in cells[1:]),
+                class_="marked" if index < len(marked) and marked[index] else None,
+            )
+        )
+    parts = element("caption", caption), element("thead", head), element("tbody", *body)
+    return element("div", element("table", *parts), class_="scroll", tabindex="0", role="region", aria_label=caption)
+
+
+def details(summary: object, *children: object, open: bool = False) -> Markup:
+    """Return a part of the page that opens on a click."""
+    return element("details", element("summary", summary), *children, open=open)
+
+
+def note(*children: object) -> Markup:
+    """Return a remark on something missing or odd; text between backticks is set as code."""
+    marked = re.sub("`([^`<]*)`", r"<code>\1</code>", join(children))
+    return element("p", Markup(marked), class_="note")
+
+
+def section(identifier: str, title: str, *children: object) -> Markup:
+    """Return a section with its heading; ``identifier`` is its anchor."""
+    heading = element("h2", title, id=f"{identifier}-title")
+    return element("section", heading, *children, id=identifier, aria_labelledby=f"{identifier}-title")

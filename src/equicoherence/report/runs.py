@@ -1,0 +1,149 @@
+"""Read run directories: what is there, and in plain words what is not."""
+
+from __future__ import annotations
+
+import json
+import math
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+REMEDY = {
+    "metrics.jsonl": "`equicoherence pretrain` writes it while it trains",
+    "samples.npz": "`equicoherence pretrain` writes it when the auxiliary task is on",
+    "results.json": "`equicoherence evaluate RUN` writes it",
+}
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run directory. Parts that are missing are empty; ``problems`` says which file, why, and how to get it."""
+
+    path: Path
+    name: str
+    config: dict[str, Any]
+    metrics: list[dict[str, Any]] = field(default_factory=list)
+    samples: dict[str, np.ndarray] = field(default_factory=dict)
+    results: dict[str, Any] = field(default_factory=dict)
+    problems: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """Return the evaluation rows of ``results.json``."""
+        rows = self.results.get("rows")
+        return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+
+    @property
+    def seed(self) -> object:
+        """Return the seed it was trained with, None where no file says it."""
+        return self.config.get("seed", self.results.get("seed"))
+
+
+def read_run(path: Path) -> Run:
+    """Read one run directory.
+
+    Raises FileNotFoundError where ``path`` holds no config.yaml, ValueError where that file is not a mapping.
+    """
+    path = Path(path)
+    if not (path / "config.yaml").is_file():
+        reason = "it holds no config.yaml" if path.is_dir() else "it is not a folder"
+        raise FileNotFoundError(
+            f"{str(path)!r} is not a run directory: {reason}; give the folder that `equicoherence pretrain` wrote"
+        )
+    config = _read_config(path / "config.yaml")
+    problems: dict[str, str] = {}
+    parts: dict[str, Any] = {}
+    for file, read in (("metrics.jsonl", _read_metrics), ("samples.npz", _read_samples), ("results.json", _read_json)):
+        if not (path / file).is_file():
+            problems[file] = f"missing; {REMEDY[file]}"
+            continue
+        try:
+            parts[file] = read(path / file)
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, RecursionError) as error:
+            problems[file] = f"cannot be read ({type(error).__name__}: {error}); {REMEDY[file]}"
+            continue
+        if not parts[file]:
+            problems[file] = f"empty; {REMEDY[file]}"
+    return Run(
+        path=path,
+        name=str(config.get("name") or path.resolve().name),
+        config=config,
+        metrics=parts.get("metrics.jsonl", []),
+        samples=parts.get("samples.npz", {}),
+        results=parts.get("results.json", {}),
+        problems=problems,
+    )
+
+
+def group_by_name(runs: Sequence[Run]) -> dict[str, list[Run]]:
+    """Group the seeds of one recipe: runs with the same name, names in the order they first appear."""
+    groups: dict[str, list[Run]] = {}
+    for run in runs:
+        groups.setdefault(run.name, []).append(run)
+    return groups
+
+
+def labels(runs: Sequence[Run]) -> list[str]:
+    """Return a short label for each run: its name, with its folder where several runs share the name."""
+    names = [run.name for run in runs]
+    return [run.name if names.count(run.name) == 1 else f"{run.name} ({run.path.name})" for run in runs]
+
+
+def curve(run: Run, key: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return (steps, values), float64, of one metric; values may be non-finite."""
+    pairs = [
+        (float(line["step"]), float(line[key]))
+        for line in run.metrics
+        if is_number(line.get("step")) and math.isfinite(line["step"]) and is_number(line.get(key))
+    ]
+    steps, values = zip(*pairs) if pairs else ((), ())
+    return np.array(steps, dtype=np.float64), np.array(values, dtype=np.float64)
+
+
+def is_number(value: object) -> bool:
+    """Tell whether a JSON value is a number (true and false are not)."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _read_config(file: Path) -> dict[str, Any]:
+    try:
+        config = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"{str(file)!r} is not YAML ({error}); train the run again or repair the file") from error
+    if not isinstance(config, dict):
+        raise ValueError(f"{str(file)!r} holds {type(config).__name__}, not a mapping of configuration fields")
+    return config
+
+
+def _read_metrics(file: Path) -> list[dict[str, Any]]:
+    lines = []
+    # A run that is still going, or that was killed, may end in half a line.
+    for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            value = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(value, dict):
+            lines.append(value)
+    return lines
+
+
+def _read_samples(file: Path) -> dict[str, np.ndarray]:
+    # Opened here, because numpy leaves a broken archive open.
+    with file.open("rb") as handle:
+        arrays = np.load(handle, allow_pickle=False)
+        if not isinstance(arrays, np.lib.npyio.NpzFile):
+            raise ValueError("it is a single array, not an .npz archive")
+        return {name: arrays[name] for name in arrays.files}
+
+
+def _read_json(file: Path) -> dict[str, Any]:
+    value = json.loads(file.read_text(encoding="utf-8"))
+    if not isinstance(value, dict):
+        raise ValueError(f"it holds a {type(value).__name__}, not an object")
+    return value

@@ -1,0 +1,189 @@
+"""The configuration of a pretraining run: components' own settings, side by side, and their way to YAML and back."""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from equicoherence.coherence import CoherenceConfig
+from equicoherence.methods import METHODS, MethodConfig, VICRegConfig
+from equicoherence.paths.render import Border
+
+
+@dataclass(frozen=True)
+class EncoderConfig:
+    """A timm model: its name, further arguments of `timm.create_model`, and whether to start from its weights."""
+
+    name: str = "vit_small_patch16_224"
+    args: dict[str, Any] = field(default_factory=dict)
+    pretrained: bool = False
+
+
+@dataclass(frozen=True)
+class AugmentationConfig:
+    """Strengths of one augmentation set; see `equicoherence.paths.augmentation`."""
+
+    area: tuple[float, float] = (0.2, 1.0)
+    jitter: tuple[float, float, float, float] = (0.4, 0.4, 0.2, 0.1)
+    jitter_probability: float = 0.8
+    grayscale: float = 0.2
+    blur: float = 0.5
+    sigma: tuple[float, float] = (0.1, 2.0)
+    solarize: float = 0.0
+    flip: float = 0.5
+
+
+@dataclass(frozen=True)
+class ViewsConfig:
+    """size: pixels of a view. source: pixels an image is kept at. path: further transformation g, or none."""
+
+    size: int = 224
+    source: int = 256
+    path: str = "se2"
+    border: Border = "content"
+    first: AugmentationConfig = AugmentationConfig()
+    second: AugmentationConfig = AugmentationConfig()
+
+
+@dataclass(frozen=True)
+class OptimConfig:
+    """AdamW with linear warm-up and cosine decay.
+
+    batch_size: images per process and step. lr: per 256 images of the global batch. warmup: share of all steps.
+    clip: largest gradient norm, 0 for none. accumulation: parts a step's batch is split into.
+    """
+
+    epochs: int = 100
+    batch_size: int = 256
+    lr: float = 5e-4
+    weight_decay: float = 0.05
+    warmup: float = 0.1
+    clip: float = 0.0
+    accumulation: int = 1
+
+
+@dataclass(frozen=True)
+class PretrainConfig:
+    """Everything a run is made from; `config.yaml` of its directory.
+
+    d: features of z. coherence: the auxiliary task, None for the plain method. max_steps: 0 for all epochs' steps, else
+    the run (and its schedule) ends there. checkpoint_every, log_every: steps. cache: MiB of decoded images kept.
+    """
+
+    name: str = "custom"
+    method: MethodConfig = VICRegConfig()
+    encoder: EncoderConfig = field(default_factory=EncoderConfig)
+    d: int = 512
+    coherence: CoherenceConfig | None = CoherenceConfig()
+    views: ViewsConfig = ViewsConfig()
+    optim: OptimConfig = OptimConfig()
+    data: str = "objects"
+    seed: int = 0
+    max_steps: int = 0
+    precision: Literal["fp32", "bf16"] = "fp32"
+    compile: bool = False
+    threads: int = 0
+    cache: int = 1024
+    bad_image_tolerance: float = 0.01
+    log_every: int = 10
+    checkpoint_every: int = 500
+    track: Literal["none", "tensorboard"] = "none"
+
+    def plain(self) -> PretrainConfig:
+        """Return the same run without the task and without its path: the base method."""
+        views = dataclasses.replace(self.views, path="none")
+        return dataclasses.replace(self, coherence=None, views=views, name=f"{self.name}-plain")
+
+
+def to_dict(config: Any) -> dict[str, Any]:
+    """Return nested plain values; the method carries its ``kind``."""
+    values = _plain(config)
+    if isinstance(config, PretrainConfig):
+        values["method"] = {"kind": METHODS[type(config.method)].__name__, **values["method"]}
+    return values
+
+
+def from_dict(values: dict[str, Any]) -> PretrainConfig:
+    """Rebuild a configuration from `to_dict`'s values. Unknown fields and wrong types raise ValueError, quoting them."""
+    values = dict(values)
+    method = dict(values.get("method") or {})
+    kind = method.pop("kind", "VICReg")
+    kinds = {cls.__name__: config for config, cls in METHODS.items()}
+    if kind not in kinds:
+        raise ValueError(f"method kind {kind!r} is unknown; choose one of {', '.join(kinds)}")
+    values["method"] = _build(kinds[kind], method, "method")
+    return _build(PretrainConfig, values, "")
+
+
+def save_config(config: PretrainConfig, path: Path) -> None:
+    """Write the configuration as YAML, aside and renamed."""
+    aside = path.with_name(path.name + ".tmp")
+    aside.write_text(yaml.safe_dump(to_dict(config), sort_keys=False, allow_unicode=True), encoding="utf-8")
+    aside.replace(path)
+
+
+def load_config(path: Path) -> PretrainConfig:
+    """Read a configuration written by `save_config`."""
+    values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    if not isinstance(values, dict):
+        raise ValueError(f"{path} is not a configuration: a mapping is expected, found {type(values).__name__}")
+    return from_dict(values)
+
+
+def differences(a: PretrainConfig, b: PretrainConfig) -> list[str]:
+    """Return one line for each field in which the two differ, as ``path: value in a -> value in b``."""
+
+    def flat(value: Any, prefix: str) -> dict[str, Any]:
+        if isinstance(value, dict) and value and prefix != "encoder.args":
+            return {k: v for name, part in value.items() for k, v in flat(part, f"{prefix}.{name}".strip(".")).items()}
+        return {prefix: value}
+
+    left, right = flat(to_dict(a), ""), flat(to_dict(b), "")
+    return [f"{k}: {left.get(k)!r} -> {right.get(k)!r}" for k in {**left, **right} if left.get(k) != right.get(k)]
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, tuple | list):
+        return [_plain(v) for v in value]
+    if isinstance(value, dict):
+        return {k: _plain(v) for k, v in value.items()}
+    return value
+
+
+def _build(cls: type, values: dict[str, Any], where: str) -> Any:
+    hints = typing.get_type_hints(cls)
+    unknown = set(values) - set(hints)
+    if unknown:
+        raise ValueError(f"configuration has unknown field {where + '.' if where else ''}{sorted(unknown)[0]}")
+    built = {name: _value(hints[name], value, f"{where}.{name}".strip(".")) for name, value in values.items()}
+    return cls(**built)
+
+
+def _value(hint: Any, value: Any, where: str) -> Any:
+    if dataclasses.is_dataclass(value):
+        return value
+    options = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    if value is None and type(None) in options:
+        return None
+    for option in options:
+        if isinstance(option, type) and dataclasses.is_dataclass(option) and isinstance(value, dict):
+            return _build(option, value, where)
+        if typing.get_origin(option) is tuple and isinstance(value, list):
+            return tuple(value)
+        if option is float and isinstance(value, int) and not isinstance(value, bool):
+            return float(value)
+        if typing.get_origin(option) is Literal and value in typing.get_args(option):
+            return value
+        if isinstance(typing.get_origin(option) or option, type) and isinstance(
+            value, typing.get_origin(option) or option
+        ):
+            return value
+    raise ValueError(f"configuration field {where} cannot be {value!r}; {hint} is expected")

@@ -1,0 +1,58 @@
+"""The run directory: beginning one, continuing one, reading one back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import load_file
+
+from equicoherence.training.checkpoint import latest_checkpoint, load_checkpoint
+from equicoherence.training.config import PretrainConfig, differences, load_config, save_config
+from equicoherence.training.learner import Learner, build_learner
+from equicoherence.training.metrics import drop_after
+
+
+def begin_run(config: PretrainConfig, out: Path, resume: bool) -> None:
+    """Make the directory of a new run, or check that ``out`` is this run, to be continued.
+
+    Raises FileExistsError for a directory in use, FileNotFoundError for nothing to resume, ValueError for a resumed run
+    whose configuration is another.
+    """
+    if not resume:
+        if out.exists() and (not out.is_dir() or any(out.iterdir())):
+            raise FileExistsError(f"{out} is in use; continue that run with --resume, or give another --out")
+        out.mkdir(parents=True, exist_ok=True)
+        save_config(config, out / "config.yaml")
+        return
+    if not (out / "config.yaml").is_file():
+        raise FileNotFoundError(f"{out} holds no run to resume (no config.yaml); start it without --resume")
+    changed = differences(load_config(out / "config.yaml"), config)
+    if changed:
+        raise ValueError(f"{out} was started with another configuration, so it cannot be resumed: {'; '.join(changed)}")
+    checkpoint = latest_checkpoint(out)
+    step = int(checkpoint.stem.split("-")[1]) if checkpoint else 0
+    drop_after(out / "metrics.jsonl", step)
+
+
+def resume_state(out: Path) -> dict[str, Any] | None:
+    """Return the newest checkpoint's content, None where none was written yet."""
+    checkpoint = latest_checkpoint(out)
+    return load_checkpoint(checkpoint) if checkpoint else None
+
+
+def load_run(run: Path) -> tuple[PretrainConfig, Learner]:
+    """Return the configuration and the trained learner of a finished run (its safetensors), else of its checkpoint."""
+    if not (run / "config.yaml").is_file():
+        raise FileNotFoundError(f"{run} is not a run directory: it has no config.yaml")
+    config = load_config(run / "config.yaml")
+    learner = build_learner(config)
+    if (run / "heads.safetensors").is_file() and (run / "model.safetensors").is_file():
+        weights = load_file(run / "heads.safetensors")
+        weights |= {f"encoder.model.{name}": t for name, t in load_file(run / "model.safetensors").items()}
+        learner.load_state_dict(weights)
+    elif state := resume_state(run):
+        learner.load_state_dict(state["learner"])
+    else:
+        raise FileNotFoundError(f"{run} has no weights yet: neither model.safetensors nor a checkpoint")
+    return config, learner.eval()

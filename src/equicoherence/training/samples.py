@@ -1,0 +1,58 @@
+"""A few decoded samples of a finished run, for its page."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from equicoherence.data import Loader
+from equicoherence.paths import PathViews
+from equicoherence.training.config import PretrainConfig
+from equicoherence.training.learner import Learner
+from equicoherence.training.seeds import step_seed
+
+COUNT = 8
+
+
+@torch.no_grad()
+def save_samples(learner: Learner, views: PathViews, loader: Loader, config: PretrainConfig, path: Path) -> None:
+    """Write ``samples.npz``: views, base image, target and decoded states (uint8) of the first images of the data."""
+    device = learner.encoder.mean.device
+    indices = np.linspace(0, len(loader.source) - 1, min(COUNT, len(loader.source))).astype(np.int64)
+    batch = next(iter(loader.batches([indices]))).to(device)
+    generator = torch.Generator(device)
+
+    def make(positions: tuple[float, ...]) -> tuple:
+        views_there = PathViews(
+            views.first, views.second, views.path, size=views.size, positions=positions, border=views.border
+        )
+        generator.manual_seed(step_seed(config.seed, 0, 0, 2))
+        return dataclasses.astuple(views_there(batch.images, generator, batch.aspect))
+
+    v1, v2, base, _, theta = make((0.0,))  # the same draw with u as its one target
+    targets = make(views.positions)[2]
+    arrays = {"v1": _bytes(v1), "v2": _bytes(v2), "targets": _bytes(targets)}
+    arrays["base"] = _bytes(base)[:, 0] if views.path is not None else arrays["v2"]
+    learner.eval()
+    generator.manual_seed(step_seed(config.seed, 0, 0, 2))
+    output = learner(views(batch.images, generator, batch.aspect))
+    if output.decoded is not None:
+        arrays["decoded"] = _bytes(output.decoded)
+    parameters = views.path.parameters if views.path is not None else ()
+    arrays |= {
+        "positions": np.array(views.positions, dtype=np.float32),
+        "theta": theta.cpu().numpy(),
+        "theta_names": np.array([p.name for p in parameters], dtype=np.str_),
+        "theta_units": np.array([p.unit for p in parameters], dtype=np.str_),
+    }
+    aside = path.with_name("samples.tmp.npz")
+    np.savez_compressed(aside, **arrays)
+    aside.replace(path)
+
+
+def _bytes(images: Tensor) -> np.ndarray:
+    return (images.clamp(0, 1) * 255).round().to(torch.uint8).movedim(-3, -1).cpu().numpy()

@@ -1,0 +1,34 @@
+"""What all tests share: two torch threads, a cache folder of their own, and the way to real data."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _two_threads_and_own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    torch.set_num_threads(2)
+    with pytest.MonkeyPatch.context() as patch:
+        if not os.environ.get("EQUICOHERENCE_CACHE"):
+            patch.setenv("EQUICOHERENCE_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Callable[[str], Path]:
+    """Find a file or folder of the real data, or skip the test where it is absent."""
+    beside = Path(__file__).resolve().parents[2] / "shared" / "data"
+    root = Path(os.environ.get("EQUICOHERENCE_DATA") or beside)
+
+    def find(name: str) -> Path:
+        path = root / name
+        if not path.exists():
+            pytest.skip(f"no real data at {path}: set EQUICOHERENCE_DATA to the folder that holds it")
+        return path
+
+    return find
