@@ -5,9 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from equicoherence.data import BadImage, ImageFolder, ImageSource, Loader, Sample, TooManyBadImages
-
-from equicoherence.data import batch_indices  # isort: skip
+from equicoherence.data import ImageFolder, ImageSource, Loader, Sample, TooManyBadImages, batch_indices
 
 from .pictures import noise_folder
 
@@ -148,7 +146,7 @@ def test_closing_early_stops_the_threads_and_an_endless_plan_is_read_only_a_litt
     next(batches)
     assert read <= 2 + 3
     assert threads_of_the_loader()
-    batches.close()  # type: ignore[attr-defined]
+    batches.close()
     assert threads_of_the_loader() == []
 
 
@@ -181,10 +179,3 @@ def test_a_batch_moves_to_a_device_as_a_whole(folder):
     moved = batch.to("meta")
     assert {field.device.type for field in vars(moved).values()} == {"meta"}
     assert moved.images.shape == (4, 3, 16, 16)
-
-
-def test_a_bad_image_survives_the_way_between_processes():
-    import pickle  # what multiprocessing does with an exception
-
-    error = pickle.loads(pickle.dumps(BadImage("cat.png", "empty")))
-    assert (error.name, error.reason) == ("cat.png", "empty")

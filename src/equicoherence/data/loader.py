@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -107,7 +107,7 @@ class Loader:
         fits = n * size * size * 3 <= cache_bytes
         self._cache = torch.empty((n, 3, size, size), dtype=torch.uint8) if fits else None
 
-    def batches(self, indices: Iterable[np.ndarray]) -> Iterator[Batch]:
+    def batches(self, indices: Iterable[np.ndarray]) -> Generator[Batch, None, None]:
         """Yield one batch per array of indices, in order; closing the iterator stops the threads.
 
         Args:
@@ -176,7 +176,8 @@ class Loader:
             job.result()
         index = torch.from_numpy(self._shown[wanted])
         if self._cache is not None:
-            torch.index_select(self._cache, 0, index, out=images)
+            # One core is enough to copy, and torch's own threads would be taken from the training step.
+            np.take(self._cache.numpy(), self._shown[wanted], axis=0, out=images.numpy(), mode="clip")
         small = (self._aspect[index], self._labels[index], index)
         return Batch(images, *(field.pin_memory() if self._pin else field for field in small))
 

@@ -29,7 +29,8 @@ def open_images(path: str | Path, split: Split = "all", seed: int = 0) -> ImageS
 
     A folder with ``train`` and one of ``val``, ``validation``, ``test`` (looked for in this order) is split that way,
     and ``all`` is ``train``; labels of the second follow the classes of the first. Any other folder is split 80 / 20 by
-    a hash of each image's name, so an image keeps its side when others come or go.
+    a hash of each image's name, so an image keeps its side when others come or go. A folder that holds ``train`` and
+    nothing else stands for what is in it.
 
     Args:
         path: A folder of images or of .tar shards, an archive, or ``"objects"``.

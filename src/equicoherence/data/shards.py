@@ -105,9 +105,9 @@ def _cached_index(shards: list[Path]) -> ShardIndex:
     folder.mkdir(exist_ok=True)
     file = folder / f"{key}.npz"
     try:
-        with np.load(file, allow_pickle=False) as stored:
+        with open(file, "rb") as stream, np.load(stream, allow_pickle=False) as stored:
             return ShardIndex(**stored)
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile):
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
         pass  # not there yet, or damaged: made again
     index = index_shards(shards)
     handle, aside = tempfile.mkstemp(suffix=".npz", dir=folder)

@@ -27,9 +27,6 @@ class BadImage(Exception):
         self.name = name
         self.reason = reason
 
-    def __reduce__(self) -> tuple[type[BadImage], tuple[str, str]]:
-        return BadImage, (self.name, self.reason)
-
 
 class ImageSource(abc.ABC):
     """A fixed, ordered list of images. ``load`` may be called from many threads at once."""

@@ -16,7 +16,8 @@ Conventions, once and for all:
 """
 
 from equicoherence.paths.presets import augmentation, named_path
-from equicoherence.paths.render import Pyramid, render
+from equicoherence.paths.pyramid import Pyramid
+from equicoherence.paths.render import render
 from equicoherence.paths.state import State
 from equicoherence.paths.transformations import (
     SE2,

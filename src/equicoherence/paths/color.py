@@ -1,8 +1,10 @@
 """Color maps as batched matrices: ``x -> C x + D m`` with ``m`` the mean color of the base image.
 
 A map is one (B, 3, 6) tensor ``[C | D]``. Brightness, contrast, saturation and grayscale agree with torchvision up to
-clamping between the steps. Hue is a turn about the grey axis that keeps the luma: linear, where torchvision's goes
-through HSV, so the two differ (`tests/paths/test_against_torchvision.py` measures by how much).
+clamping between the steps. Hue is a turn about the grey axis, which keeps the mean of the three channels:
+linear, where torchvision's goes through HSV. For turns up to a tenth on photographs of clothing the two changes have a
+cosine of 0.8 to 0.9; their mean absolute difference is 0.78 of torchvision's change (3.8 of 4.9 levels of 255; a turn
+that keeps the luma is farther, 1.14). `tests/paths/test_hue.py` holds these figures.
 """
 
 import math
@@ -48,30 +50,13 @@ def saturation(factor: Tensor) -> Tensor:
 
 
 def hue(turns: Tensor) -> Tensor:
-    """Turn the chroma about the grey axis by ``turns`` (B,) full turns, keeping the luma."""
-    angle = 2 * math.pi * turns
-    cos, sin = torch.cos(angle)[:, None, None], torch.sin(angle)[:, None, None]
-    luma = _to_luma(turns)
-    eye = torch.eye(3, device=turns.device)
-    c = luma + cos * (eye - luma) + sin * _quarter_turn(turns.device)
+    """Turn colors about the grey axis by ``turns`` (B,) full turns, red towards green, keeping the mean of R, G, B."""
+    angle = (2 * math.pi * turns)[:, None, None]
+    eye, grey = torch.eye(3, device=turns.device), torch.full((3, 3), 1 / 3, device=turns.device)
+    cross = math.sqrt(1 / 3) * torch.tensor([[0.0, -1, 1], [1, 0, -1], [-1, 1, 0]], device=turns.device)
+    c = grey + torch.cos(angle) * (eye - grey) + torch.sin(angle) * cross
     return torch.cat([c, torch.zeros_like(c)], dim=-1)
-
-
-def apply(color: Tensor, pixels: Tensor, mean: Tensor) -> Tensor:
-    """Apply (B, 3, 6) maps to pixels (B, 3, H, W) with mean colors (B, 3)."""
-    offset = color[..., 3:] @ mean[:, :, None]
-    return torch.baddbmm(offset, color[..., :3], pixels.flatten(2)).view(len(color), 3, *pixels.shape[2:])
 
 
 def _to_luma(like: Tensor) -> Tensor:
     return torch.tensor(LUMA, device=like.device).expand(3, 3)
-
-
-def _quarter_turn(device: torch.device) -> Tensor:
-    """Return the 3x3 generator: the cross product with the grey axis, projected along grey onto zero luma."""
-    root = 1 / math.sqrt(3)
-    cross = torch.tensor([[0.0, -root, root], [root, 0.0, -root], [-root, root, 0.0]], device=device)
-    luma = torch.tensor(LUMA, device=device).expand(3, 3)
-    plane = torch.eye(3, device=device) - luma  # onto chroma (luma 0), along grey
-    upright = torch.eye(3, device=device) - 1 / 3  # onto the plane orthogonal to grey
-    return plane @ cross @ upright

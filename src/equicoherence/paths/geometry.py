@@ -44,6 +44,6 @@ def crop(x: Tensor, y: Tensor, width: Tensor, height: Tensor, flip: Tensor) -> T
 
 
 def magnification(matrix: Tensor) -> Tensor:
-    """Return (B,) linear magnification of the content: one over the root of the determinant."""
-    determinant = matrix[:, 0, 0] * matrix[:, 1, 1] - matrix[:, 0, 1] * matrix[:, 1, 0]
+    """Return linear magnifications (...) of the content by (..., 3, 3): one over the root of the determinant."""
+    determinant = matrix[..., 0, 0] * matrix[..., 1, 1] - matrix[..., 0, 1] * matrix[..., 1, 0]
     return determinant.abs().clamp_min(1e-12).rsqrt()

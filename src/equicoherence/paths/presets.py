@@ -26,7 +26,7 @@ PATHS = {
 
 
 def named_path(name: str) -> Transformation:
-    """Return a further transformation g with its published ranges: one of the names in ``PATHS``, or several with ``+``."""
+    """Return a further transformation g with its published ranges: a name in ``PATHS``, or several with ``+``."""
     parts = name.split("+")
     for part in parts:
         if part not in PATHS:
@@ -46,7 +46,8 @@ def augmentation(
 ) -> Compose:
     """Return the augmentation of a joint-embedding method: resized crop, flip, color jitter, grayscale, blur, solarize.
 
-    Defaults are BYOL's and VICReg's strengths. Numbers named as a transformation are probabilities; one at 0 is left out.
+    Defaults are BYOL's and VICReg's strengths. Numbers named as a transformation are probabilities; one at
+    0 is left out.
     """
     parts: list[Transformation] = [ResizedCrop(area, flip=flip)]
     if jitter_probability > 0:

@@ -2,75 +2,18 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from equicoherence.paths import color, geometry
 from equicoherence.paths.blur import gaussian_blur
+from equicoherence.paths.chunks import Chunk, chunks, for_each
+from equicoherence.paths.memory import empty_pixels
+from equicoherence.paths.outputs import Numbers, Output
+from equicoherence.paths.pyramid import Pyramid, box_means
+from equicoherence.paths.sampling import Border, check_border, grid, outside, read, read_atlas
 from equicoherence.paths.state import State
-
-Border = Literal["content", "reflection", "zeros"]
-BORDERS: tuple[Border, ...] = ("content", "reflection", "zeros")
-CHUNK = 32  # images a CPU renders at a time, so that one chunk's intermediates stay in the cache
-
-
-@dataclass(frozen=True)
-class Pyramid:
-    """Source images with copies shrunk by powers of the square root of 2, side by side in one atlas.
-
-    Reading each output pixel from the level that matches its image's minification costs one bilinear lookup and
-    leaves less than a factor of 1.2 of minification unfiltered. It is built once a batch and shared by all its views.
-
-    atlas: (B, 3, H, W_total) float32 in [0, 255] (the color matrix divides, so that no pass over the pixels is spent).
-    sizes: (height, width, left edge) of each level.
-    """
-
-    atlas: Tensor
-    sizes: tuple[tuple[int, int, int], ...]
-
-    @classmethod
-    def build(cls, images: Tensor, size: int, smallest_view: float = 0.5) -> Pyramid:
-        """Build the levels needed to render ``images`` at ``size`` x ``size`` pixels.
-
-        images: (B, 3, H, W), uint8, or float in [0, 1]. ``smallest_view``: views that shrink the whole image to less
-        than this share of the output side are no longer fully antialiased.
-        """
-        if images.ndim != 4 or images.shape[1] != 3:
-            raise ValueError(f"images must be (B, 3, H, W), got {tuple(images.shape)}")
-        height, width = images.shape[2:]
-        levels = max(1, 1 + round(2 * math.log2(max(1.0, max(height, width) / (size * smallest_view)))))
-        sizes, left = [], 0
-        for level in range(levels):
-            h, w = (max(1, round(side * 2 ** (-level / 2))) for side in (height, width))
-            sizes.append((h, w, left))
-            left += w
-        atlas = torch.zeros(len(images), 3, height, left, device=images.device)
-        atlas[..., :width] = images if images.dtype == torch.uint8 else images * 255
-        for h, w, start in sizes[1:]:
-            atlas[:, :, :h, start : start + w] = F.interpolate(images, (h, w), mode="bilinear", antialias=True) * (
-                1 if images.dtype == torch.uint8 else 255
-            )
-        return cls(atlas, tuple(sizes))
-
-    def __len__(self) -> int:
-        return len(self.atlas)
-
-    def __getitem__(self, rows: slice) -> Pyramid:
-        return Pyramid(self.atlas[rows], self.sizes)
-
-    def mean(self, base: Tensor) -> Tensor:
-        """Return (B, 3) mean colors in [0, 1] inside the upright bounding boxes of base frames (B, 3, 3)."""
-        height, width, _ = self.sizes[0]
-        reach = base[:, :2, :2].abs().sum(dim=2)
-        columns = _overlap(base[:, 0, 2], reach[:, 0], width)
-        rows = _overlap(base[:, 1, 2], reach[:, 1], height)
-        lines = (rows[:, None, None, :] @ self.atlas[..., :width]).squeeze(2)
-        return (lines @ columns[:, :, None]).squeeze(2) / 255
 
 
 def render(
@@ -87,98 +30,83 @@ def render(
     ``base`` cuts the base image out of the source; ``path`` acts on that base image. They are multiplied first, so
     each pixel is read once. ``border`` says what lies beyond the base image: ``content`` shows what the source has
     there (mirrored beyond the source), ``reflection`` mirrors the base image, ``zeros`` is black (and so shows the
-    angle in its corners). ``mean`` may carry ``pyramid.mean(base.geometry)`` when several states share it.
+    angle in its corners). ``mean`` replaces ``pyramid.mean(base.geometry)``, the mean color that contrast keeps.
+    No gradient passes through.
     """
-    if border not in BORDERS:
-        raise ValueError(f"border {border!r} is unknown; choose one of {', '.join(BORDERS)}")
-    if mean is None:
-        mean = pyramid.mean(base.geometry)
-    path = State.identity(len(pyramid), pyramid.atlas.device) if path is None else path
-    state = base.then(path)
-    chunk = CHUNK * max(1, 64 * 64 // size**2) if pyramid.atlas.device.type == "cpu" else len(pyramid)
-    chunk = max(chunk, 4)
-    parts = [
-        _render(pyramid[rows], base.geometry[rows], path.geometry[rows], _rows(state, rows), mean[rows], size, border)
-        for rows in (slice(start, start + chunk) for start in range(0, len(pyramid), chunk))
-    ]
-    return parts[0] if len(parts) == 1 else torch.cat(parts)
-
-
-def _render(
-    pyramid: Pyramid, base: Tensor, path: Tensor, state: State, mean: Tensor, size: int, border: Border
-) -> Tensor:
-    if border == "content":
-        grid, outside = _apply(state.geometry, _pixel_centres(size, base.device)), None
-    else:
-        frame = _apply(path, _pixel_centres(size, base.device))
-        outside = (frame.abs().amax(dim=1, keepdim=True) > 1) if border == "zeros" else None
-        grid = _apply_to(base, _reflect(frame))
-    pixels = F.grid_sample(
-        pyramid.atlas,
-        _to_atlas(pyramid, grid, geometry.magnification(state.geometry), size),
-        align_corners=False,
-        padding_mode="border",
-    )
-    scaled = torch.cat([state.color[..., :3] / 255, state.color[..., 3:]], dim=-1)
-    pixels = color.apply(scaled, pixels, mean).clamp_(0, 1)
-    if outside is not None:
-        pixels.masked_fill_(outside, 0)
-    if state.sigma_bound > 0:
-        pixels = gaussian_blur(pixels, state.sigma, state.sigma_bound)
-    if state.threshold is not None:
-        pixels = torch.where(pixels >= state.threshold[:, None, None, None], 1 - pixels, pixels)
+    pixels = empty_pixels(len(pyramid), 3, size, size, device=pyramid.images.device)
+    render_all(pyramid, [Output(base, path, pixels)], border=border, mean=mean)
     return pixels
 
 
-def _rows(state: State, rows: slice) -> State:
-    threshold = None if state.threshold is None else state.threshold[rows]
-    return State(state.geometry[rows], state.color[rows], state.sigma[rows], threshold, state.sigma_bound)
+@torch.no_grad()
+def render_all(
+    pyramid: Pyramid, outputs: Sequence[Output], *, border: Border = "content", mean: Tensor | None = None
+) -> None:
+    """Render several outputs of the same sources at once, so that what they share is made once; see `render`.
+
+    An accelerator does the batch as one piece and never waits for a number. A CPU does chunks, one per thread; an
+    image's pixels do not depend on the number of threads.
+    """
+    check_border(border)
+    numbers = Numbers.of(outputs)
+    targets = [output.pixels for output in outputs]
+    size = targets[0].shape[-1]
+    levels = pyramid.level_for(numbers.whole, size)
+    given = None if mean is None else mean[:, None]
+
+    def work(chunk: Chunk) -> None:
+        taken: slice | Tensor = chunk.rows if chunk.order is None else chunk.order
+        part, cut = pyramid[taken], numbers[taken]
+        full = part.level(0)
+        points = _grid(cut, size, border)
+        made = torch.empty(len(targets), len(part), 3, size * size)
+        color, shift = _color(pyramid, cut, full, None if given is None else given[taken])
+        for start, stop, kinds in chunk.groups:
+            for level in sorted(set(kinds)):
+                which = [i for i, kind in enumerate(kinds) if kind == level]
+                run = which[-1] - which[0] + 1 == len(which)
+                at = points[start:stop, which[0] : which[-1] + 1] if run else points[start:stop, which]
+                found = read(full[start:stop] if level == 0 else part[start:stop].level(level), at)
+                for slot, i in enumerate(which):
+                    rows = (i, slice(start, stop))
+                    torch.baddbmm(shift[rows], color[rows], found[:, :, slot], out=made[rows])
+        finished = _finish(made.unflatten(-1, (size, size)), cut, border)
+        for target, image in zip(targets, finished):
+            target[chunk.rows] = image if chunk.back is None else image.index_select(0, chunk.back)
+
+    if pyramid.atlas is None:
+        for_each(work, chunks(levels, size))
+        return
+    found = read_atlas(pyramid, _grid(numbers, size, border), levels)
+    color, shift = _color(pyramid, numbers, pyramid.level(0), given)
+    made = torch.baddbmm(shift.flatten(0, 1), color.flatten(0, 1), found.permute(2, 0, 1, 3).flatten(0, 1))
+    for target, image in zip(targets, _finish(made.view(len(targets), -1, 3, size, size), numbers, border)):
+        target.copy_(image)
 
 
-def _pixel_centres(size: int, device: torch.device) -> Tensor:
-    return (torch.arange(size, device=device, dtype=torch.float32) * 2 + 1) / size - 1
+def _grid(numbers: Numbers, size: int, border: Border) -> Tensor:
+    return grid(numbers.whole, numbers.base, numbers.path, size, border)
 
 
-def _apply(matrix: Tensor, centres: Tensor) -> Tensor:
-    """Return (B, 2, S, S): where the pixels of an S x S output lie in the input of ``matrix``."""
-    along = matrix[:, :2, :1] * centres  # (B, 2, S)
-    down = matrix[:, :2, 1:2] * centres + matrix[:, :2, 2:]
-    return along[:, :, None, :] + down[:, :, :, None]
+def _color(pyramid: Pyramid, numbers: Numbers, full: Tensor, mean: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Return color matrices (N, B, 3, 3) for pixels in the pyramid's range, and shifts (N, B, 3, 1)."""
+    if mean is None:
+        mean = (box_means(full, numbers.frames) * pyramid.scale)[:, numbers.frame_of]  # (B, N, 3)
+    color = numbers.color.transpose(0, 1)
+    mean = mean.expand(-1, len(color), -1).transpose(0, 1)
+    return color[..., :3] * pyramid.scale, color[..., 3:] @ mean[..., None]
 
 
-def _apply_to(matrix: Tensor, points: Tensor) -> Tensor:
-    """Map points (B, 2, S, S) by matrices (B, 3, 3)."""
-    flat = torch.baddbmm(matrix[:, :2, 2:], matrix[:, :2, :2], points.flatten(2))
-    return flat.view_as(points)
-
-
-def _reflect(points: Tensor) -> Tensor:
-    """Mirror coordinates at the edges -1 and 1, as often as it takes."""
-    return ((points - 1).remainder(4) - 2).abs_() - 1
-
-
-def _to_atlas(pyramid: Pyramid, grid: Tensor, magnification: Tensor, size: int) -> Tensor:
-    """Turn source coordinates (B, 2, S, S) into a `grid_sample` grid (B, S, S, 2) over the level that fits each sample."""
-    height, width, _ = pyramid.sizes[0]
-    total = pyramid.atlas.shape[-1]
-    shrink = math.sqrt(height * width) / size / magnification  # source pixels per output pixel
-    level = (2 * torch.log2(shrink.clamp_min(1e-6))).round().clamp_(0, len(pyramid.sizes) - 1).long()
-    table = torch.tensor(pyramid.sizes, dtype=torch.float32, device=grid.device)[level]  # (B, 3)
-    rows, columns, left = (table[:, i, None, None] for i in range(3))
-    out = torch.empty(len(grid), *grid.shape[2:], 2, device=grid.device)
-    x, y = _reflect(grid).unbind(dim=1)
-    # clamped to pixel centres of the level, so that a neighbouring level never bleeds in
-    x = (x.mul_(columns / 2)).add_((columns - 1) / 2).clamp_min_(0).minimum(columns - 1)
-    y = (y.mul_(rows / 2)).add_((rows - 1) / 2).clamp_min_(0).minimum(rows - 1)
-    torch.add(x * (2 / total), (2 * left + 1) / total - 1, out=out[..., 0])
-    torch.add(y * (2 / height), 1 / height - 1, out=out[..., 1])
-    return out
-
-
-def _overlap(centre: Tensor, reach: Tensor, pixels: int) -> Tensor:
-    """Return (B, pixels) weights, summing to 1: how much of each pixel lies within ``reach`` of ``centre``."""
-    edges = torch.linspace(-1, 1, pixels + 1, device=centre.device)
-    low = edges[:-1].maximum((centre - reach)[:, None])
-    high = edges[1:].minimum((centre + reach)[:, None])
-    weights = (high - low).clamp_min(0)
-    return weights / weights.sum(dim=1, keepdim=True).clamp_min(1e-12)
+def _finish(made: Tensor, numbers: Numbers, border: Border) -> Tensor:
+    """Clamp, mask, blur and solarize (N, B, 3, S, S), which it may overwrite."""
+    made.clamp_(0, 1)
+    size = made.shape[-1]
+    if border == "zeros":
+        made.masked_fill_(outside(numbers.path, size).transpose(0, 1)[:, :, None], 0)
+    flat = made.flatten(0, 1)
+    if numbers.sigma_bound > 0:
+        flat = gaussian_blur(flat, numbers.sigma.T.flatten(), numbers.sigma_bound)
+    if numbers.threshold is not None:
+        threshold = numbers.threshold.T.reshape(-1, 1, 1, 1)
+        flat = torch.where(flat >= threshold, 1 - flat, flat)
+    return flat.view_as(made)

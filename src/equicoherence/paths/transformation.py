@@ -65,7 +65,7 @@ class Transformation(abc.ABC):
         return t * theta
 
     def interpolate(self, theta: Tensor, k: int, count: int) -> Tensor:
-        """Return the parameters of intermediate state ``k`` of ``count``: position ``k / (count + 1)`` [P2, section 3]."""
+        """Return the parameters of state ``k`` of ``count`` between: position ``k / (count + 1)`` [P2, section 3]."""
         if not 0 <= k <= count + 1:
             raise ValueError(f"state {k} of {count} does not exist; k runs from 0 (identity) to {count + 1} (the end)")
         return self.at(theta, k / (count + 1))

@@ -103,8 +103,8 @@ class ResizedCrop(Transformation):
 
     area: range of the box's share of the image; ratio: range of its width / height in true pixels, log-uniform, both
     as in torchvision's RandomResizedCrop (a box too wide or too high is cut to the image instead of drawn again).
-    theta: centre ``x``, ``y`` (normalised), ``log_width``, ``log_height`` (natural logarithms of the box's share of each
-    side), ``flip``. A mirror image has no path to the image: the flip happens half-way.
+    theta: centre ``x``, ``y`` (normalised), ``log_width``, ``log_height`` (natural logarithms of the box's share of
+    each side), ``flip``. A mirror image has no path to the image: the flip happens half-way.
     """
 
     def __init__(

@@ -8,8 +8,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from equicoherence.paths.render import BORDERS, Border, Pyramid, render
-from equicoherence.paths.state import State
+from equicoherence.paths.memory import empty_pixels
+from equicoherence.paths.outputs import Output
+from equicoherence.paths.pyramid import Pyramid
+from equicoherence.paths.render import render_all
+from equicoherence.paths.sampling import Border, check_border
 from equicoherence.paths.transformation import Transformation
 
 
@@ -17,8 +20,8 @@ from equicoherence.paths.transformation import Transformation
 class Views:
     """The views of a batch, float32 in [0, 1].
 
-    v1, v2: (B, 3, S, S). targets: (B, T, 3, S, S), states of the path of view 2. positions: T numbers in [0, 1], where on
-    the path each target is. theta: (B, P), the parameters of the path; no loss but the oracle control's reads it.
+    v1, v2: (B, 3, S, S). targets: (B, T, 3, S, S), states of the path of view 2. positions: T numbers in [0, 1], where
+    on the path each target is. theta: (B, P), the parameters of the path; no loss but the oracle control's reads it.
     """
 
     v1: Tensor
@@ -45,14 +48,14 @@ class PathViews:
         positions: Sequence[float] = (1 / 3, 2 / 3),
         border: Border = "content",
     ) -> None:
-        if border not in BORDERS:
-            raise ValueError(f"border {border!r} is unknown; choose one of {', '.join(BORDERS)}")
+        check_border(border)
         if size < 1:
             raise ValueError(f"size must be positive, got {size}")
         if any(not 0 <= t <= 1 for t in positions):
             raise ValueError(f"positions must lie in [0, 1], got {tuple(positions)}")
         self.first, self.second, self.path = first, second, path
-        self.size, self.border = size, border
+        self.size = size
+        self.border: Border = border
         self.positions: tuple[float, ...] = tuple(positions) if path is not None else ()
 
     def __call__(self, images: Tensor, generator: torch.Generator, aspect: Tensor | None = None) -> Views:
@@ -60,23 +63,19 @@ class PathViews:
 
         ``aspect`` (B,) is the true width / height of images that were squashed to a common shape.
         """
-        batch, device = len(images), images.device
-        pyramid = Pyramid.build(images, self.size)
-        theta1 = self.first.sample(batch, generator, aspect).to(device, non_blocking=True)
-        theta2 = self.second.sample(batch, generator, aspect).to(device, non_blocking=True)
-        base = self.second.state(theta2)
-        v1 = render(pyramid, self.first.state(theta1), size=self.size, border=self.border)
+        batch, device, size = len(images), images.device, self.size
+        pyramid = Pyramid.build(images, size)
+        first = self.first.state(self.first.sample(batch, generator, aspect).to(device, non_blocking=True))
+        base = self.second.state(self.second.sample(batch, generator, aspect).to(device, non_blocking=True))
+        v1, v2 = (empty_pixels(batch, 3, size, size, device=device) for _ in range(2))
+        targets = empty_pixels(batch, len(self.positions), 3, size, size, device=device)
+        outputs = [Output(first, None, v1)]
         if self.path is None:
-            v2 = render(pyramid, base, size=self.size, border=self.border)
-            return Views(v1, v2, v2.new_zeros(batch, 0, *v2.shape[1:]), (), v2.new_zeros(batch, 0))
-        theta = self.path.sample(batch, generator).to(device, non_blocking=True)
-        mean = pyramid.mean(base.geometry)
-
-        def at(t: float) -> Tensor:
-            state: State = self.path.state(self.path.at(theta, t))  # type: ignore[union-attr]
-            return render(pyramid, base, state, size=self.size, border=self.border, mean=mean)
-
-        v2 = at(1.0)
-        targets = [at(t) if t < 1 else v2 for t in self.positions]
-        stacked = torch.stack(targets, dim=1) if targets else v2.new_zeros(batch, 0, *v2.shape[1:])
-        return Views(v1, v2, stacked, self.positions, theta)
+            outputs.append(Output(base, None, v2))
+            theta = torch.empty(batch, 0, device=device)
+        else:
+            theta = self.path.sample(batch, generator).to(device, non_blocking=True)
+            slots = [(1.0, v2), *zip(self.positions, targets.unbind(dim=1))]
+            outputs += [Output(base, self.path.state(self.path.at(theta, t)), pixels) for t, pixels in slots]
+        render_all(pyramid, outputs, border=self.border)
+        return Views(v1, v2, targets, self.positions, theta)

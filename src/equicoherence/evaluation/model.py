@@ -1,0 +1,144 @@
+"""The encoder under evaluation: a run of ours, a timm model or a weights file, behind one contract."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from equicoherence.models import Encoder, SplitHead
+from equicoherence.models.encoder import Pool
+from equicoherence.training.config import PretrainConfig
+from equicoherence.training.learner import build_learner
+from equicoherence.training.run import load_run
+
+
+@dataclass(frozen=True)
+class FrozenModel:
+    """name: what the user called it. size: pixels of its input. source: pixels its images are read at.
+
+    head: the split head of a run, None for foreign encoders. config: of a run. seed: of a run.
+    """
+
+    name: str
+    group: str
+    encoder: Encoder
+    size: int
+    source: int
+    head: SplitHead | None = None
+    config: PretrainConfig | None = None
+    pool: Pool = "mean"
+
+    def to(self, device: torch.device) -> FrozenModel:
+        """Move the weights to a device."""
+        self.encoder.to(device)
+        if self.head is not None:
+            self.head.to(device)
+        return self
+
+    def represent(self, images: Tensor, tokens: bool = False) -> dict[str, Tensor]:
+        """Return each representation of images (B, 3, S, S): pooled (B, C), or patch tokens (B, N, C).
+
+        ``backbone``; of a run also ``z_inv`` and ``z_equi``, their concatenation ``z``; of a plain run ``z`` alone.
+        """
+        features = self.encoder(images)
+        parts = {"backbone": features.patches}
+        if self.head is not None:
+            z_inv, z_equi = self.head(features)
+            if z_equi is None:
+                parts["z"] = z_inv
+            else:
+                parts |= {"z_inv": z_inv, "z_equi": z_equi}
+                if z_inv.shape[1] == z_equi.shape[1]:
+                    parts["z"] = torch.cat([z_inv, z_equi], dim=-1)
+        if tokens:
+            return parts
+        pooled = {name: part.mean(dim=1) for name, part in parts.items()}
+        if "z_equi" in pooled and "z" not in pooled:
+            pooled["z"] = torch.cat([pooled["z_inv"], pooled["z_equi"]], dim=-1)
+        if self.pool == "cls":
+            pooled["backbone"] = features.pooled("cls")
+        return pooled
+
+
+def load_model(
+    model: str | Path, *, arch: str | None = None, random_weights: bool = False, size: int | None = None
+) -> FrozenModel:
+    """Load MODEL: a run directory, ``timm:NAME``, or a weights file together with ``arch``.
+
+    random_weights: keep a timm model's initialisation instead of its published weights. size: input pixels of a foreign
+    model, where its own default is not wanted. Raises ValueError or FileNotFoundError, saying what was looked for.
+    """
+    text = str(model)
+    if text.startswith("timm:"):
+        return _foreign(text, text[5:], pretrained=not random_weights, size=size)
+    path = Path(model)
+    if path.is_dir():
+        config, learner = load_run(path)
+        return FrozenModel(text, config.name, learner.encoder, config.views.size, config.views.source, learner.head, config)
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"model {text!r} is neither a run directory, nor timm:NAME, nor a weights file (give one with --arch NAME)"
+        )
+    if arch is None:
+        raise ValueError(f"{text} is a weights file: say with --arch which timm model it is for")
+    foreign = _foreign(text, arch, pretrained=False, size=size)
+    load_weights(foreign.encoder.model, path)
+    return foreign
+
+
+def random_control(model: FrozenModel, seed: int = 0) -> FrozenModel:
+    """Return the same architecture with fresh random weights: the floor of every score."""
+    torch.manual_seed(seed)
+    encoder: nn.Module
+    if model.config is not None:
+        encoder = build_learner(model.config).encoder
+    else:
+        encoder = Encoder(model.encoder.name, model.encoder.args)
+    assert isinstance(encoder, Encoder)
+    return FrozenModel(model.name, model.group, encoder.eval(), model.size, model.source, None, model.config, model.pool)
+
+
+def load_weights(module: nn.Module, path: Path) -> None:
+    """Load a state dict (safetensors, or a torch file read with ``weights_only``), whatever prefix its names share.
+
+    Raises ValueError listing what does not match; nothing is left out silently.
+    """
+    if path.suffix == ".safetensors":
+        weights = load_file(path)
+    else:
+        try:
+            weights = torch.load(path, map_location="cpu", weights_only=True)
+        except Exception as error:
+            raise ValueError(f"{path} cannot be read as weights: {error}") from error
+    for key in ("state_dict", "model", "learner", "teacher"):
+        if isinstance(weights, dict) and isinstance(weights.get(key), dict):
+            weights = weights[key]
+    wanted = module.state_dict()
+    prefixes = ["", "module.", "model.", "encoder.", "backbone.", "encoder.model.", "module.encoder.model."]
+    best = max(prefixes, key=lambda p: sum(p + name in weights for name in wanted))
+    named = {k[len(best) :]: v for k, v in weights.items() if k.startswith(best)}
+    missing = [k for k in wanted if k not in named]
+    wrong = [f"{k} {tuple(named[k].shape)} for {tuple(v.shape)}" for k, v in wanted.items() if k in named and named[k].shape != v.shape]
+    if missing or wrong:
+        raise ValueError(
+            f"{path} does not fit: {len(missing)} of {len(wanted)} tensors missing ({', '.join(missing[:5])}), "
+            f"{len(wrong)} of another shape ({'; '.join(wrong[:5])}); check --arch"
+        )
+    module.load_state_dict({k: named[k] for k in wanted})
+
+
+def _foreign(name: str, arch: str, *, pretrained: bool, size: int | None) -> FrozenModel:
+    args = {"img_size": size} if size is not None and arch.startswith(("vit", "swin", "deit", "eva", "beit")) else {}
+    try:
+        encoder = Encoder(arch, args, pretrained=pretrained)
+    except (OSError, RuntimeError, ConnectionError) as error:
+        raise RuntimeError(
+            f"the published weights of {arch} cannot be had ({type(error).__name__}: {str(error)[:200]}); "
+            "give a weights file with --arch, or --random-weights to evaluate the bare initialisation"
+        ) from error
+    side = size or int(encoder.model.pretrained_cfg["input_size"][1])  # type: ignore[index]
+    return FrozenModel(name, name, encoder.eval(), side, round(side / 0.875), None, None, encoder.pool)

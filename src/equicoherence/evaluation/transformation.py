@@ -1,0 +1,141 @@
+"""Transformation regression: what do frozen features of I and g(I) tell of g? [P2, table 1; our protocol]
+
+Base images are upright central crops so small that a path with border ``content`` shows nothing but the photograph itself,
+so no corner betrays the angle; ``zeros`` has black corners and does. One R2 per parameter, and their mean.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from equicoherence.data import Loader
+from equicoherence.evaluation.model import FrozenModel
+from equicoherence.evaluation.probes import attentive_probe, mlp_probe, r2_score, ridge_probe
+from equicoherence.paths import Pyramid, State, Transformation, named_path, render
+from equicoherence.paths.geometry import crop
+from equicoherence.paths.render import Border
+
+TRANSFORMATIONS = ("rotation", "translation", "scale", "color", "blur", "se2", "all")
+PROBES = ("linear", "mlp", "attentive")
+BASE = 0.66  # share of the side: turned by 45 degrees and shifted by 10 of 224 pixels, it still lies inside the image
+BATCH = 256
+
+
+@dataclass(frozen=True)
+class TransformationConfig:
+    """transformations, borders, probes: what to score. train, test: images of the probes. repeats: probe seeds.
+
+    representations: which to score; empty for all the model has.
+    """
+
+    transformations: tuple[str, ...] = TRANSFORMATIONS
+    borders: tuple[Border, ...] = ("content", "zeros")
+    probes: tuple[str, ...] = PROBES
+    train: int = 4000
+    test: int = 1000
+    repeats: int = 1
+    seed: int = 0
+    representations: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for given, known in ((self.transformations, TRANSFORMATIONS), (self.probes, PROBES)):
+            for name in given:
+                if name not in known:
+                    raise ValueError(f"{name!r} is unknown; choose among {', '.join(known)}")
+
+
+def transformation_regression(
+    model: FrozenModel, train: Loader, test: Loader, config: TransformationConfig
+) -> Iterator[dict[str, Any]]:
+    """Yield rows of scores; ``train`` and ``test`` are loaders of disjoint images."""
+    sets = [_images(loader, count) for loader, count in ((train, config.train), (test, config.test))]
+    tokens = "attentive" in config.probes
+    device = model.encoder.mean.device
+    base = [_encode(model, images, aspect, None, None, "content", tokens) for images, aspect in sets]
+    for name in config.transformations:
+        path = named_path(name)
+        generator = torch.Generator().manual_seed(config.seed + 17)
+        thetas = [path.sample(len(images), generator) for images, _ in sets]
+        used = [i for i, p in enumerate(path.parameters) if p.high > p.low]
+        target, truth = (t[:, used].to(device) for t in thetas)
+        names = [path.parameters[i].name for i in used]
+        floor = r2_score(target.mean(dim=0).expand_as(truth), truth)
+        for border in config.borders:
+            fields = {"task": "transformation", "metric": "r2", "transformation": name, "border": border}
+            yield from _rows(floor, names, {**fields, "control": "constant"})
+            moved = [_encode(model, *s, path, t, border, tokens) for s, t in zip(sets, thetas)]
+            for representation in config.representations or tuple(moved[0][0]):
+                if representation not in moved[0][0]:
+                    continue
+                for probe in config.probes:
+                    kind = 1 if probe == "attentive" else 0
+                    if representation not in moved[0][kind]:
+                        continue
+                    pairs = [torch.stack([b[kind][representation], m[kind][representation]], 1) for b, m in zip(base, moved)]
+                    for repeat in range(1 if probe == "linear" else config.repeats):
+                        predicted = _predict(probe, pairs[0], target, pairs[1], config.seed + repeat)
+                        labels = {"representation": representation, "probe": probe, "repeat": repeat}
+                        yield from _rows(r2_score(predicted, truth), names, fields | labels)
+
+
+def base_state(aspect: Tensor, share: float = BASE) -> State:
+    """Return the central square crop of images with true width / height ``aspect`` (B,): ``share`` of the shorter side."""
+    width, height = share / aspect.clamp_min(1), share * aspect.clamp_max(1)
+    zero = torch.zeros_like(aspect)
+    return State.identity(len(aspect), aspect.device).replace(geometry=crop(zero, zero, width, height, zero))
+
+
+def _predict(probe: str, train: Tensor, target: Tensor, test: Tensor, seed: int) -> Tensor:
+    if probe == "attentive":
+        return attentive_probe(train, target, test, seed=seed)
+    if probe == "mlp":
+        return mlp_probe(train.flatten(1), target, test.flatten(1), seed=seed)
+    return ridge_probe(train.flatten(1), target, test.flatten(1))
+
+
+def _rows(scores: Tensor, names: Sequence[str], fields: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for name, score in zip(names, scores.tolist()):
+        yield {**fields, "parameter": name, "value": score}
+    if len(names) > 1:
+        yield {**fields, "parameter": "mean", "value": float(scores.mean())}
+
+
+def _images(loader: Loader, count: int) -> tuple[Tensor, Tensor]:
+    """Read ``count`` images spread evenly over the source, as uint8, with their aspects."""
+    n = len(loader.source)
+    chosen = torch.linspace(0, n - 1, min(count, n)).round().long().numpy()
+    parts = list(loader.batches([chosen[i : i + BATCH] for i in range(0, len(chosen), BATCH)]))
+    return torch.cat([b.images for b in parts]), torch.cat([b.aspect for b in parts])
+
+
+@torch.inference_mode()
+def _encode(
+    model: FrozenModel,
+    images: Tensor,
+    aspect: Tensor,
+    path: Transformation | None,
+    theta: Tensor | None,
+    border: Border,
+    tokens: bool,
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Return pooled representations (N, C), and tokens (N, T, C) in bfloat16 where asked for, of all images."""
+    device = model.encoder.mean.device
+    pooled: list[dict[str, Tensor]] = []
+    patches: list[dict[str, Tensor]] = []
+    for start in range(0, len(images), BATCH):
+        rows = slice(start, start + BATCH)
+        pyramid = Pyramid.build(images[rows].to(device), model.size)
+        state = None if path is None or theta is None else path.state(theta[rows].to(device))
+        view = render(pyramid, base_state(aspect[rows].to(device)), state, size=model.size, border=border)
+        with torch.autocast(device.type, torch.bfloat16):
+            if tokens:
+                parts = model.represent(view, tokens=True)
+                patches.append({k: v.bfloat16() for k, v in parts.items()})
+            pooled.append({k: v.float() for k, v in model.represent(view).items()})
+    join = lambda parts: {k: torch.cat([p[k] for p in parts]).clone() for k in parts[0]} if parts else {}  # noqa: E731
+    return join(pooled), join(patches)
