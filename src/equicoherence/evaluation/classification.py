@@ -84,7 +84,7 @@ def classification(
             yield {**fields, "representation": name, "value": score(known[name], labels, asked[name], truth)}
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def _features(model: FrozenModel, loader: Loader, limit: int) -> tuple[dict[str, Tensor], Tensor]:
     """Return pooled representations and labels of up to ``limit`` labelled images, central square crops."""
     device = model.encoder.mean.device

@@ -113,7 +113,7 @@ def _images(loader: Loader, count: int) -> tuple[Tensor, Tensor]:
     return torch.cat([b.images for b in parts]), torch.cat([b.aspect for b in parts])
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def _encode(
     model: FrozenModel,
     images: Tensor,

@@ -56,3 +56,8 @@ def load_run(run: Path) -> tuple[PretrainConfig, Learner]:
     else:
         raise FileNotFoundError(f"{run} has no weights yet: neither model.safetensors nor a checkpoint")
     return config, learner.eval()
+
+
+def is_finished(run: Path) -> bool:
+    """Return whether a run has written its last file."""
+    return (run / "samples.npz").is_file()

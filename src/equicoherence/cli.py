@@ -1,0 +1,234 @@
+"""The command line: parses, and calls the functions of the same names. Exit status 0, 1 failed, 2 wrong use, 130 interrupted."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+from equicoherence.compare import compare, print_scores
+from equicoherence.evaluation import TransformationConfig, evaluate
+from equicoherence.quickstart import quickstart
+from equicoherence.recipes import RECIPES, describe, recipe
+from equicoherence.report.page import report
+from equicoherence.training import Interrupted, PretrainConfig, pretrain
+
+T = TypeVar("T")
+FLAT = (tyro.conf.AvoidSubcommands, tyro.conf.ConsolidateSubcommandArgs)
+Comma = Annotated[str, tyro.conf.arg(metavar="A,B,..")]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit status."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    error = Console(stderr=True)
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(_usage())
+        return 0 if arguments else 2
+    command, rest = arguments[0], arguments[1:]
+    if command not in COMMANDS:
+        error.print(f"command {command!r} is unknown; choose one of {', '.join(COMMANDS)}", markup=False, highlight=False)
+        return 2
+    try:
+        COMMANDS[command](rest)
+    except SystemExit as stop:  # argument errors and --help
+        return stop.code if isinstance(stop.code, int) else 2
+    except (Interrupted, KeyboardInterrupt) as stop:
+        error.print(str(stop) or "interrupted", markup=False, highlight=False)
+        return 130
+    except (ValueError, FileNotFoundError, FileExistsError) as wrong:
+        error.print(f"error: {wrong}", markup=False, highlight=False, soft_wrap=True)
+        return 2
+    except (RuntimeError, OSError, ImportError) as failed:
+        error.print(f"failed: {failed}", markup=False, highlight=False, soft_wrap=True)
+        return 1
+    return 0
+
+
+def _quickstart(arguments: list[str]) -> None:
+    @dataclass
+    class Arguments:
+        """Train the plain method and ours on rendered objects, score them, print the table, write the page."""
+
+        out: Path = Path("runs/quickstart")
+        seed: int = 0
+
+    given = _parse(Arguments, arguments, "quickstart")
+    quickstart(given.out, seed=given.seed)
+
+
+def _recipes(arguments: list[str]) -> None:
+    @dataclass
+    class Arguments:
+        """List the recipes: names, hardware, time, expected scores."""
+
+    _parse(Arguments, arguments, "recipes")
+    table = Table("recipe", "what", "hardware", "time", "scores")
+    for name in RECIPES:
+        row = describe(name)
+        table.add_row(*(row.get(key, "") for key in ("name", "summary", "hardware", "time", "scores")))
+    Console().print(table)
+
+
+def _pretrain(arguments: list[str]) -> None:
+    plain = "--no-coherence" in arguments
+    rest = [a for a in arguments if a != "--no-coherence"]
+    name, rest = _positional(rest, "pretrain RECIPE", RECIPES)
+    config = recipe(name) if name else PretrainConfig()
+    config = config.plain() if plain else config
+
+    @dataclass
+    class Arguments:
+        """Pretrain a recipe. Any field of its configuration is an option; --no-coherence gives the plain method.
+
+        out: run directory, runs/RECIPE where none is given. resume: continue an interrupted run.
+        """
+
+        config: Annotated[PretrainConfig, tyro.conf.arg(name="")] = config
+        out: Path | None = None
+        resume: bool = False
+
+    given = _parse(Arguments, rest, f"pretrain {name or 'RECIPE'}")
+    out = given.out or Path("runs") / given.config.name
+    pretrain(given.config, out, resume=given.resume)
+    Console().print(f"{out} done; score it: equicoherence evaluate {out}   see it: equicoherence report {out}", highlight=False)
+
+
+def _evaluate(arguments: list[str]) -> None:
+    @dataclass
+    class Arguments:
+        """Score frozen encoders: run directories, timm:NAME, or weights files with --arch.
+
+        data: images, a run's own where not given. tasks: transformation, knn, linear. out: folder for results.json
+        (one model). transformations, borders, probes: of the transformation task. images: of its probes' training (a quarter
+        as many test). limit: labelled images for knn and linear. random-weights: evaluate a timm model's initialisation.
+        """
+
+        models: Annotated[tuple[str, ...], tyro.conf.Positional]
+        data: str | None = None
+        tasks: Comma = "transformation,knn,linear"
+        out: Path | None = None
+        transformations: Comma = "rotation,translation,scale,color,blur,se2,all"
+        borders: Comma = "content,zeros"
+        probes: Comma = "linear,mlp,attentive"
+        images: int = 4000
+        limit: int = 20000
+        repeats: int = 1
+        controls: bool = True
+        arch: str | None = None
+        random_weights: bool = False
+        size: int | None = None
+
+    given = _parse(Arguments, arguments, "evaluate")
+    if not given.models:
+        raise ValueError("evaluate needs a model: a run directory, timm:NAME, or a weights file with --arch NAME")
+    settings = TransformationConfig(
+        transformations=tuple(given.transformations.split(",")),
+        borders=tuple(given.borders.split(",")),  # type: ignore[arg-type]
+        probes=tuple(given.probes.split(",")),
+        train=given.images,
+        test=max(1, given.images // 4),
+        repeats=given.repeats,
+    )
+    results = {}
+    for model in given.models:
+        results[model] = evaluate(
+            model,
+            data=given.data,
+            tasks=given.tasks.split(","),
+            out=given.out if len(given.models) == 1 or given.out is None else given.out / Path(model).name,
+            transformation=settings,
+            limit=given.limit,
+            controls=given.controls,
+            arch=given.arch,
+            random_weights=given.random_weights,
+            size=given.size,
+        )
+    from equicoherence.compare import score_table
+    from equicoherence.report.tables import summarise
+
+    entries = summarise({name: [found["rows"]] for name, found in results.items()})
+    Console().print(score_table(entries, list(results), probe="mlp" if "mlp" in settings.probes else settings.probes[0]))
+
+
+def _compare(arguments: list[str]) -> None:
+    @dataclass
+    class Arguments:
+        """Train and evaluate recipes side by side and print mean and spread; RECIPE:plain is the method without the task."""
+
+        recipes: Annotated[tuple[str, ...], tyro.conf.Positional]
+        seeds: int = 2
+        out: Path = Path("runs/compare")
+        data: str | None = None
+        max_steps: int | None = None
+
+    given = _parse(Arguments, arguments, "compare")
+    if not given.recipes:
+        raise ValueError(f"compare needs recipes: {', '.join(RECIPES)}; append :plain for the method without the task")
+    configs = {}
+    for text in given.recipes:
+        name, _, variant = text.partition(":")
+        if variant not in ("", "plain"):
+            raise ValueError(f"{text!r}: only ':plain' may follow a recipe's name")
+        config = recipe(name).plain() if variant else recipe(name)
+        changes = {"data": given.data, "max_steps": given.max_steps}
+        configs[config.name] = dataclasses.replace(config, **{k: v for k, v in changes.items() if v is not None})
+    runs = compare(configs, given.out, seeds=range(given.seeds))
+    print_scores(runs)
+    page = report([run for paths in runs.values() for run in paths], given.out / "report.html")
+    Console().print(f"page: {page}", highlight=False)
+
+
+def _report(arguments: list[str]) -> None:
+    @dataclass
+    class Arguments:
+        """Write one self-contained page about runs: film strips, curves, scores, configurations."""
+
+        runs: Annotated[tuple[Path, ...], tyro.conf.Positional]
+        out: Path | None = None
+
+    given = _parse(Arguments, arguments, "report")
+    Console().print(f"page: {report(given.runs, given.out)}", highlight=False)
+
+
+COMMANDS: dict[str, Callable[[list[str]], None]] = {
+    "quickstart": _quickstart,
+    "recipes": _recipes,
+    "pretrain": _pretrain,
+    "evaluate": _evaluate,
+    "compare": _compare,
+    "report": _report,
+}
+
+
+def _parse(cls: type[T], arguments: list[str], name: str) -> T:
+    return tyro.cli(cls, args=arguments, prog=f"equicoherence {name}", config=FLAT)
+
+
+def _positional(arguments: list[str], what: str, known: dict[str, object]) -> tuple[str | None, list[str]]:
+    """Take the first argument off; None where help is asked for instead."""
+    if arguments and not arguments[0].startswith("-"):
+        return arguments[0], arguments[1:]
+    if "-h" in arguments or "--help" in arguments:
+        return None, arguments
+    raise ValueError(f"{what}: give a name first, one of {', '.join(known)}")
+
+
+def _usage() -> str:
+    return (
+        "usage: equicoherence COMMAND ...\n\n"
+        "  quickstart                 the main job on rendered objects, compared with the plain method\n"
+        "  recipes                    names, hardware, time, expected scores\n"
+        "  pretrain RECIPE            pretrain an encoder\n"
+        "  evaluate MODEL...          score frozen encoders\n"
+        "  compare RECIPE...          train and evaluate side by side, mean and spread\n"
+        "  report RUN...              one page about runs\n\n"
+        "equicoherence COMMAND --help says more."
+    )

@@ -1,0 +1,59 @@
+"""Losses agree with lightly's, value and gradient."""
+
+import warnings
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from equicoherence.methods import SimCLR, SimCLRConfig, VICReg, VICRegConfig, covariance_loss, nt_xent_loss, variance_loss
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    from lightly.loss import NTXentLoss, VICRegLoss
+
+
+def _pair(width):
+    torch.manual_seed(0)
+    return torch.randn(32, width, dtype=torch.float64, requires_grad=True), torch.randn(
+        32, width, dtype=torch.float64, requires_grad=True
+    )
+
+
+def _vicreg(a, b):
+    spread = (variance_loss(a) + variance_loss(b)) / 2
+    return 25 * F.mse_loss(a, b) + 25 * spread + covariance_loss(a) + covariance_loss(b)
+
+
+@pytest.mark.parametrize("width", [16, 100])  # narrower and wider than the batch: both Gram matrices
+def test_vicreg_agrees_with_lightly(width):
+    a, b = _pair(width)
+    ours, theirs = _vicreg(a, b), VICRegLoss()(a, b)
+    assert abs(ours - theirs) < 1e-5
+    for x, y in zip(torch.autograd.grad(ours, (a, b)), torch.autograd.grad(theirs, (a, b))):
+        assert torch.allclose(x, y, atol=1e-5)
+
+
+def test_simclr_agrees_with_lightly():
+    a, b = _pair(24)
+    ours, theirs = nt_xent_loss(a, b, 0.3), NTXentLoss(temperature=0.3)(a, b)
+    assert abs(ours - theirs) < 1e-5
+    for x, y in zip(torch.autograd.grad(ours, (a, b)), torch.autograd.grad(theirs, (a, b))):
+        assert torch.allclose(x, y, atol=1e-5)
+
+
+def test_vicreg_terms_are_weighted_and_named():
+    torch.manual_seed(0)
+    method = VICReg(8, VICRegConfig(width=16)).eval()
+    views = [torch.randn(12, 4, 8), torch.randn(12, 4, 8)]
+    losses = method(views)
+    a, b = (method.projector(v.mean(dim=1)) for v in views)
+    assert set(losses) == {"invariance", "variance", "covariance"}
+    assert torch.allclose(sum(losses.values()), _vicreg(a, b), atol=1e-5)
+
+
+def test_simclr_is_lower_for_views_that_agree():
+    torch.manual_seed(0)
+    method = SimCLR(8, SimCLRConfig(width=16, output=8)).eval()
+    view = torch.randn(12, 4, 8)
+    assert method([view, view])["contrastive"] < method([view, torch.randn(12, 4, 8)])["contrastive"]

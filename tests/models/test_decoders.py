@@ -1,0 +1,90 @@
+"""Decoders: shapes, independence, and what the render decoder can and cannot do."""
+
+import pytest
+import torch
+
+from equicoherence.models import ConvDecoder, CrossAttentionDecoder, RenderDecoder, SumDecoder
+from equicoherence.models.decoders import affine_points, soften, stage_factors
+
+GRID = (4, 4)
+
+
+def _tokens(seed: int = 0):
+    torch.manual_seed(seed)
+    return torch.randn(2, 16, 8), torch.randn(2, 16, 8), torch.rand(2, 3, 32, 32)
+
+
+@pytest.mark.parametrize("targets", [1, 2, 5])
+@pytest.mark.parametrize(
+    "build",
+    [
+        ConvDecoder,
+        CrossAttentionDecoder,
+        RenderDecoder,
+        lambda *a: RenderDecoder(*a, parts=("affine", "flow")),
+        lambda *a: CrossAttentionDecoder(*a, other_only=True),
+        lambda *a: SumDecoder(RenderDecoder(*a), ConvDecoder(*a)),
+    ],
+)
+def test_every_decoder_gives_all_targets_at_full_size(build, targets):
+    z1, z2, view2 = _tokens()
+    decoder = build(8, targets, 32, GRID)
+    out = decoder(z1, z2, GRID, view2)
+    assert out.shape == (2, targets, 3, 32, 32)
+    out.sum().backward()
+    assert all(p.grad is not None for p in decoder.parameters())
+
+
+def test_conv_decoders_are_independent_of_each_other():
+    z1, z2, view2 = _tokens()
+    decoder = ConvDecoder(8, 2, 32, GRID)
+    decoder(z1, z2, GRID, view2)[:, 0].sum().backward()
+    half = decoder.last.weight.shape[0] // 2
+    assert decoder.last.weight.grad[:half].abs().sum() > 0
+    assert decoder.last.weight.grad[half:].abs().sum() == 0
+    assert decoder.stages[0].weight.grad[decoder.stages[0].weight.shape[0] // 2 :].abs().sum() == 0
+
+
+def test_conv_decoder_is_one_linear_and_four_convolutions():
+    kinds = [type(m).__name__ for m in ConvDecoder(8, 2, 32, GRID).modules()]
+    assert kinds.count("Linear") == 1
+    assert kinds.count("Conv2d") == 4
+
+
+@pytest.mark.parametrize(("size", "grid", "factors"), [(32, 4, [2, 2, 2]), (64, 4, [4, 2, 2]), (64, 8, [2, 2, 2]), (8, 8, [1, 1, 1])])
+def test_upsampling_multiplies_to_the_patch_size(size, grid, factors):
+    assert stage_factors(size, grid) == factors
+
+
+def test_a_patch_size_that_is_no_power_of_two_is_refused():
+    with pytest.raises(ValueError, match="56 px over a grid of 4"):
+        stage_factors(56, 4)
+
+
+def test_render_decoder_begins_at_the_identity():
+    z1, z2, view2 = _tokens()
+    for parts in (("affine", "color", "blur"), ("flow",)):
+        out = RenderDecoder(8, 2, 32, GRID, parts=parts)(z1, z2, GRID, view2)
+        assert torch.allclose(out, view2[:, None].expand_as(out), atol=1e-5)
+
+
+def test_render_decoder_quotes_unknown_parts():
+    with pytest.raises(ValueError, match="afine"):
+        RenderDecoder(8, 2, 32, GRID, parts=("afine",))
+
+
+def test_cross_attention_to_the_other_view_ignores_view_two():
+    z1, z2, view2 = _tokens()
+    decoder = CrossAttentionDecoder(8, 1, 32, GRID, other_only=True)
+    assert torch.equal(decoder(z1, z2, GRID, view2), decoder(z1, torch.zeros_like(z2), GRID, view2))
+
+
+def test_affine_points_agree_with_torch():
+    matrix = torch.randn(3, 2, 3)
+    expected = torch.nn.functional.affine_grid(matrix, [3, 3, 8, 8], align_corners=False)
+    assert torch.allclose(affine_points(matrix, 8), expected, atol=1e-6)
+
+
+def test_softening_keeps_flat_pictures():
+    flat = torch.full((1, 3, 8, 8), 0.3)
+    assert torch.allclose(soften(flat), flat)

@@ -1,0 +1,79 @@
+"""Every kind of timm encoder fits the one contract."""
+
+import pytest
+import torch
+
+from equicoherence.models import Encoder, SplitHead
+
+CASES = [
+    ("vit_tiny_patch16_224", {"img_size": 64, "depth": 2}, True, (4, 4)),
+    ("vit_tiny_patch16_224", {"img_size": 64, "depth": 2, "class_token": False, "global_pool": "avg"}, False, (4, 4)),
+    ("vit_tiny_patch16_224", {"img_size": 64, "depth": 2, "reg_tokens": 4}, True, (4, 4)),
+    ("deit_tiny_distilled_patch16_224", {"img_size": 64, "depth": 2}, True, (4, 4)),
+    ("resnet18", {}, False, (2, 2)),
+    ("convnext_atto", {}, False, (2, 2)),
+    ("swin_tiny_patch4_window7_224", {"img_size": 64, "depths": [1, 1, 1, 1]}, False, (2, 2)),
+]
+
+
+@pytest.mark.parametrize(("name", "args", "has_cls", "grid"), CASES)
+def test_features_have_the_stated_shapes(name, args, has_cls, grid):
+    encoder = Encoder(name, args).eval()
+    features = encoder(torch.rand(2, 3, 64, 64))
+    assert features.patches.shape == (2, grid[0] * grid[1], encoder.width)
+    assert features.grid == grid
+    assert (features.cls is not None) == has_cls
+    assert features.pooled().shape == (2, encoder.width)
+
+
+def test_patch_tokens_are_row_by_row():
+    encoder = Encoder("resnet18", {"layers": [1, 1, 1, 1], "channels": [8, 8, 8, 8], "output_stride": 8}).eval()
+    plain = torch.full((1, 3, 64, 64), 0.5)
+    marked = plain.clone()
+    marked[:, :, :8, -8:] = 1.0  # top right
+    change = (encoder(marked).patches - encoder(plain).patches).abs().sum(dim=-1).view(8, 8)
+    row, column = divmod(int(change.argmax()), 8)
+    assert row <= 1
+    assert column >= 6
+
+
+def test_images_are_normalised_inside():
+    encoder = Encoder("resnet18").eval()
+    image = torch.rand(1, 3, 64, 64)
+    expected = encoder.model.forward_features((image - encoder.mean) / encoder.std)
+    assert torch.allclose(encoder(image).patches, expected.flatten(2).transpose(1, 2), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "args", "layer"), [("vit_tiny_patch16_224", {"img_size": 64, "depth": 3}, 1), ("resnet18", {}, 2)]
+)
+def test_a_layer_can_be_tapped_without_changing_the_output(name, args, layer):
+    torch.manual_seed(0)
+    encoder = Encoder(name, args, layer=layer).eval()
+    images = torch.rand(2, 3, 64, 64)
+    features = encoder(images)
+    assert features.tapped.shape == (2, features.tapped_grid[0] * features.tapped_grid[1], encoder.layer_width)
+    encoder.layer = None
+    assert torch.allclose(encoder(images).patches, features.patches, atol=1e-5)
+
+
+def test_misspelt_names_and_layers_are_quoted():
+    with pytest.raises(ValueError, match="resnet18x"):
+        Encoder("resnet18x")
+    with pytest.raises(ValueError, match="layer 99"):
+        Encoder("resnet18", layer=99)
+
+
+def test_cls_pooling_needs_a_class_token():
+    with pytest.raises(ValueError, match="class token"):
+        Encoder("resnet18").eval()(torch.rand(1, 3, 64, 64)).pooled("cls")
+
+
+def test_split_gives_both_parts_and_no_features_are_added():
+    features = Encoder("resnet18").eval()(torch.rand(2, 3, 64, 64))
+    z_inv, z_equi = SplitHead(512, 32, 8)(features)
+    assert z_inv.shape == (2, 4, 24)
+    assert z_equi.shape == (2, 4, 8)
+    assert SplitHead(512, 32, 0)(features)[1] is None
+    with pytest.raises(ValueError, match="d_equi=32"):
+        SplitHead(512, 32, 32)

@@ -1,0 +1,48 @@
+"""A configuration and a folder of pictures small enough for tests that train for real."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from equicoherence.coherence import CoherenceConfig
+from equicoherence.methods import SimCLRConfig
+from equicoherence.training import AugmentationConfig, EncoderConfig, OptimConfig, PretrainConfig, ViewsConfig
+
+ENCODER = EncoderConfig("resnet18", {"layers": [1, 1, 1, 1], "channels": [8, 16, 16, 16], "output_stride": 8})
+
+
+def picture_folder(root: Path, per_class: int = 24) -> Path:
+    """Write two classes of 32 px pictures: a bright sky over ground, with a disc or a square."""
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[:32, :32]
+    for name in ("disc", "square"):
+        folder = root / name
+        folder.mkdir(parents=True)
+        for number in range(per_class):
+            pixels = np.where((y < 16)[..., None], rng.integers(150, 255, 3), rng.integers(0, 100, 3)).astype(np.uint8)
+            cx, cy, r = rng.integers(8, 24), rng.integers(8, 24), rng.integers(4, 8)
+            inside = (x - cx) ** 2 + (y - cy) ** 2 < r**2 if name == "disc" else np.maximum(abs(x - cx), abs(y - cy)) < r
+            pixels[inside] = rng.integers(0, 255, 3)
+            Image.fromarray(pixels).save(folder / f"{number:03}.png")
+    return root
+
+
+def small_config(data: Path, **changes: object) -> PretrainConfig:
+    """Return a run of six steps on ``data``."""
+    augment = AugmentationConfig(area=(0.4, 1.0), blur=0.2)
+    config = PretrainConfig(
+        name="small",
+        method=SimCLRConfig(width=16, output=8),
+        encoder=ENCODER,
+        d=16,
+        coherence=CoherenceConfig(d_equi=8, decoder="conv"),
+        views=ViewsConfig(size=32, source=32, first=augment, second=augment),
+        optim=OptimConfig(epochs=3, batch_size=16, lr=1e-2, clip=1.0),
+        data=str(data),
+        log_every=2,
+        checkpoint_every=2,
+        threads=1,
+    )
+    return dataclasses.replace(config, **changes)  # type: ignore[arg-type]
