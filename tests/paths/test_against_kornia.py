@@ -23,7 +23,7 @@ def warped(images: Tensor, angle: float = 0.0, scale: float = 1.0, x: float = 0.
     centre = torch.full((batch, 2), (images.shape[-1] - 1) / 2)
     matrix = kornia.geometry.get_rotation_matrix2d(centre, torch.full((batch,), angle), torch.full((batch, 2), scale))
     matrix[:, :, 2] += torch.tensor([x, y])
-    return kornia.geometry.warp_affine(images, matrix, images.shape[-2:], align_corners=True)
+    return kornia.geometry.warp_affine(images, matrix, (images.shape[2], images.shape[3]), align_corners=True)
 
 
 def assert_same(ours: Tensor, theirs: Tensor, tolerance: float = 2e-5) -> None:

@@ -65,13 +65,17 @@ def transformation_regression(
         target, truth = (t[:, used].to(device) for t in thetas)
         names = [path.parameters[i].name for i in used]
         floor = r2_score(target.mean(dim=0).expand_as(truth), truth)
+        done: list[dict[str, Any]] = []
         for border in config.borders:
             fields = {"task": "transformation", "metric": "r2", "transformation": name, "border": border}
-            yield from _rows(floor, names, {**fields, "control": "constant"})
+            if done and not _moves(path):  # nothing beyond the border ever shows: the scores are those of the first
+                yield from ({**row, "border": border} for row in done)
+                continue
+            for row in _rows(floor, names, {**fields, "control": "constant"}):
+                done.append(row)
+                yield row
             moved = [_encode(model, *s, path, t, border, tokens) for s, t in zip(sets, thetas)]
             for representation in config.representations or tuple(moved[0][0]):
-                if representation not in moved[0][0]:
-                    continue
                 for probe in config.probes:
                     kind = 1 if probe == "attentive" else 0
                     if representation not in moved[0][kind]:
@@ -80,7 +84,16 @@ def transformation_regression(
                     for repeat in range(1 if probe == "linear" else config.repeats):
                         predicted = _predict(probe, pairs[0], target, pairs[1], config.seed + repeat)
                         labels = {"representation": representation, "probe": probe, "repeat": repeat}
-                        yield from _rows(r2_score(predicted, truth), names, fields | labels)
+                        for row in _rows(r2_score(predicted, truth), names, fields | labels):
+                            done.append(row)
+                            yield row
+
+
+def _moves(path: Transformation) -> bool:
+    """Return whether a transformation changes where pixels are."""
+    generator = torch.Generator().manual_seed(0)
+    matrix = path.state(path.sample(4, generator)).geometry
+    return bool((matrix - torch.eye(3)).abs().max() > 0)
 
 
 def base_state(aspect: Tensor, share: float = BASE) -> State:

@@ -7,8 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 VISIBLE = 0.05  # below this sigma the kernel's side taps are under 1e-80
-STEP = 3  # a CPU rounds radii up to multiples of this, and batches up to multiples of 4: convolutions are compiled at
-# the first use of each shape, so there should be few
+STEP = 3  # a CPU rounds radii up to multiples of this: convolutions are compiled at the first use of each shape
 
 
 def kernel(sigma: Tensor, radius: int) -> Tensor:
@@ -28,34 +27,46 @@ def radius_for(bound: float) -> int:
 
 
 def gaussian_blur(pixels: Tensor, sigma: Tensor, bound: float) -> Tensor:
-    """Blur (B, 3, H, W) by ``sigma`` (B,) pixels, reflecting at the border; may write to ``pixels``.
+    """Blur (B, 3, H, W) by ``sigma`` (B,) pixels, reflecting at the border.
 
-    ``bound`` is a number that no sigma exceeds; it fixes the kernel size of an accelerator without reading
-    ``sigma`` back. On a CPU, where reading is free, only the samples with a visible blur are
-    touched, those of like radius together.
+    ``bound`` is a number that no sigma exceeds; it fixes the kernel size without reading ``sigma`` back.
     """
-    if pixels.device.type != "cpu":
-        return _convolved(pixels, sigma, radius_for(bound))
-    chosen = (sigma > VISIBLE).nonzero().flatten()
+    radius = radius_for(bound)
+    return _convolved(pixels, kernel(sigma, radius))
+
+
+def visible(sigma: Tensor) -> Tensor:
+    """Return the indices of visible blurs among ``sigma`` (B,), in order of their sigma."""
+    return (sigma > VISIBLE).nonzero().flatten()[sigma[sigma > VISIBLE].argsort(stable=True)]
+
+
+def blur_some(pixels: Tensor, chosen: Tensor, sigma: Tensor, out: Tensor) -> None:
+    """Write to ``out`` (M, 3, H, W) the images ``chosen`` (M,) of ``pixels``, blurred by rising ``sigma`` (M,) pixels.
+
+    For a CPU: a few images at a time, those of like radius together, with kernels no larger than these need.
+    """
     if len(chosen) == 0:
-        return pixels
-    chosen = chosen[sigma[chosen].argsort()]
-    for block in chosen.split(16 if pixels[0].numel() < 2**16 else 4):  # small images need many for full vectors
-        filled = torch.cat([block, block[-1:].expand(-len(block) % 4)])
-        radius = math.ceil(radius_for(float(sigma[block[-1]])) / STEP) * STEP
-        blurred = _convolved(pixels.index_select(0, filled), sigma[filled], radius).contiguous()
-        for row, image in zip(block.tolist(), blurred):  # faster than index_copy_, which goes value by value
-            pixels[row] = image
-    return pixels
+        return
+    radii = [math.ceil(radius_for(value) / STEP) * STEP for value in sigma.tolist()]
+    kernels, largest = kernel(sigma, radii[-1]), radii[-1]
+    together = 16 if out[0].numel() < 2**16 else 4  # small images need many channels to fill the vectors
+    for start in range(0, len(chosen), together):
+        rows = slice(start, start + together)
+        spare = largest - radii[rows][-1]
+        weights = kernels[rows, spare : 2 * largest + 1 - spare]
+        out[rows] = _convolved(pixels.index_select(0, chosen[rows]), weights)
 
 
-def _convolved(pixels: Tensor, sigma: Tensor, radius: int) -> Tensor:
-    """Blur by two depthwise convolutions."""
+def _convolved(pixels: Tensor, weights: Tensor) -> Tensor:
+    """Filter rows and columns of (B, 3, H, W) with weights (B, 2 * radius + 1)."""
     batch, channels, height, width = pixels.shape
-    radius = min(radius, height - 1, width - 1)  # reflection needs that many pixels
+    radius, reach = weights.shape[1] // 2, min(weights.shape[1] // 2, height - 1, width - 1)
+    if reach < radius:  # reflection needs that many pixels
+        weights = weights[:, radius - reach : radius + reach + 1]
+        weights = weights / weights.sum(dim=1, keepdim=True)
     groups = batch * channels
-    weights = kernel(sigma, radius).repeat_interleave(channels, dim=0)
-    padded = F.pad(pixels, [radius] * 4, mode="reflect").view(1, groups, height + 2 * radius, width + 2 * radius)
+    weights = weights.repeat_interleave(channels, dim=0)
+    padded = F.pad(pixels, [reach] * 4, mode="reflect").view(1, groups, height + 2 * reach, width + 2 * reach)
     if pixels.device.type == "cpu":
         padded = padded.contiguous(memory_format=torch.channels_last)  # two to five times faster there
     rows = F.conv2d(padded, weights.view(groups, 1, 1, -1), groups=groups)

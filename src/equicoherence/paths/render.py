@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from equicoherence.paths.blur import gaussian_blur
+from equicoherence.paths.blur import blur_some, gaussian_blur, visible
 from equicoherence.paths.chunks import Chunk, chunks, for_each
 from equicoherence.paths.memory import empty_pixels
 from equicoherence.paths.outputs import Numbers, Output
@@ -51,37 +51,58 @@ def render_all(
     numbers = Numbers.of(outputs)
     targets = [output.pixels for output in outputs]
     size = targets[0].shape[-1]
-    levels = pyramid.level_for(numbers.whole, size)
     given = None if mean is None else mean[:, None]
 
-    def work(chunk: Chunk) -> None:
-        taken: slice | Tensor = chunk.rows if chunk.order is None else chunk.order
-        part, cut = pyramid[taken], numbers[taken]
-        full = part.level(0)
-        points = _grid(cut, size, border)
-        made = torch.empty(len(targets), len(part), 3, size * size)
-        color, shift = _color(pyramid, cut, full, None if given is None else given[taken])
-        for start, stop, kinds in chunk.groups:
-            for level in sorted(set(kinds)):
-                which = [i for i, kind in enumerate(kinds) if kind == level]
-                run = which[-1] - which[0] + 1 == len(which)
-                at = points[start:stop, which[0] : which[-1] + 1] if run else points[start:stop, which]
-                found = read(full[start:stop] if level == 0 else part[start:stop].level(level), at)
-                for slot, i in enumerate(which):
-                    rows = (i, slice(start, stop))
-                    torch.baddbmm(shift[rows], color[rows], found[:, :, slot], out=made[rows])
-        finished = _finish(made.unflatten(-1, (size, size)), cut, border)
-        for target, image in zip(targets, finished):
-            target[chunk.rows] = image if chunk.back is None else image.index_select(0, chunk.back)
-
     if pyramid.atlas is None:
-        for_each(work, chunks(levels, size))
+        for_each(
+            lambda chunk: _render_chunk(pyramid, numbers, given, targets, border, chunk),
+            chunks(pyramid.level_for(numbers.whole, size), size),
+        )
         return
-    found = read_atlas(pyramid, _grid(numbers, size, border), levels)
+    found = read_atlas(pyramid, _grid(numbers, size, border), pyramid.level_for(numbers.whole, size))
     color, shift = _color(pyramid, numbers, pyramid.level(0), given)
     made = torch.baddbmm(shift.flatten(0, 1), color.flatten(0, 1), found.permute(2, 0, 1, 3).flatten(0, 1))
-    for target, image in zip(targets, _finish(made.view(len(targets), -1, 3, size, size), numbers, border)):
+    made = _masked(made.clamp_(0, 1).view(-1, 3, size, size), numbers, border)
+    if numbers.sigma_bound > 0:
+        made = gaussian_blur(made, numbers.sigma.T.flatten(), numbers.sigma_bound)
+    if numbers.threshold is not None:
+        made = _solarized(made, numbers.threshold.T.flatten())
+    for target, image in zip(targets, made.unflatten(0, (len(targets), -1))):
         target.copy_(image)
+
+
+def _render_chunk(
+    pyramid: Pyramid, numbers: Numbers, mean: Tensor | None, targets: list[Tensor], border: Border, chunk: Chunk
+) -> None:
+    """Render some images on a CPU, where it is cheap to look at numbers and skip what they do not ask for."""
+    taken: slice | Tensor = chunk.rows if chunk.order is None else chunk.order
+    pyramid, numbers, mean = pyramid[taken], numbers[taken], None if mean is None else mean[taken]
+    count, batch, size = len(targets), len(pyramid), targets[0].shape[-1]
+    full, points = pyramid.level(0), _grid(numbers, size, border)
+    color, shift = _color(pyramid, numbers, full, mean)
+    sigma = numbers.sigma.T.flatten()
+    blurred = visible(sigma)
+    made = torch.empty(count * batch + len(blurred), 3, size, size)  # blurred copies come after the sharp images
+    sharp = made[: count * batch]
+    flat = sharp.view(count, batch, 3, size * size)
+    for start, stop, kinds in chunk.groups:
+        for level in sorted(set(kinds)):
+            which = [i for i, kind in enumerate(kinds) if kind == level]
+            run = which[-1] - which[0] + 1 == len(which)
+            at = points[start:stop, which[0] : which[-1] + 1] if run else points[start:stop, which]
+            found = read(full[start:stop] if level == 0 else pyramid[start:stop].level(level), at)
+            for slot, i in enumerate(which):
+                rows = (i, slice(start, stop))
+                torch.baddbmm(shift[rows], color[rows], found[:, :, slot], out=flat[rows])
+    _masked(sharp.clamp_(0, 1), numbers, border)
+    blur_some(sharp, blurred, sigma[blurred], out=made[count * batch :])
+    if numbers.threshold is not None:
+        threshold = numbers.threshold.T.flatten()
+        made = _solarized(made, torch.cat([threshold, threshold[blurred]]))
+    source = torch.arange(count * batch).index_copy_(0, blurred, torch.arange(count * batch, len(made)))
+    source = source.view(count, batch) if chunk.back is None else source.view(count, batch)[:, chunk.back]
+    for target, rows in zip(targets, source):
+        torch.index_select(made, 0, rows, out=target[chunk.rows])
 
 
 def _grid(numbers: Numbers, size: int, border: Border) -> Tensor:
@@ -97,16 +118,13 @@ def _color(pyramid: Pyramid, numbers: Numbers, full: Tensor, mean: Tensor | None
     return color[..., :3] * pyramid.scale, color[..., 3:] @ mean[..., None]
 
 
-def _finish(made: Tensor, numbers: Numbers, border: Border) -> Tensor:
-    """Clamp, mask, blur and solarize (N, B, 3, S, S), which it may overwrite."""
-    made.clamp_(0, 1)
-    size = made.shape[-1]
-    if border == "zeros":
-        made.masked_fill_(outside(numbers.path, size).transpose(0, 1)[:, :, None], 0)
-    flat = made.flatten(0, 1)
-    if numbers.sigma_bound > 0:
-        flat = gaussian_blur(flat, numbers.sigma.T.flatten(), numbers.sigma_bound)
-    if numbers.threshold is not None:
-        threshold = numbers.threshold.T.reshape(-1, 1, 1, 1)
-        flat = torch.where(flat >= threshold, 1 - flat, flat)
-    return flat.view_as(made)
+def _masked(made: Tensor, numbers: Numbers, border: Border) -> Tensor:
+    """Make (N * B, 3, S, S) black beyond the base image where the border is ``zeros``; overwrites it."""
+    if border != "zeros":
+        return made
+    beyond = outside(numbers.path, made.shape[-1]).transpose(0, 1).flatten(0, 1)
+    return made.masked_fill_(beyond[:, None], 0)
+
+
+def _solarized(made: Tensor, threshold: Tensor) -> Tensor:
+    return torch.where(made >= threshold.view(-1, 1, 1, 1), 1 - made, made)

@@ -33,7 +33,7 @@ def pretrain(config: PretrainConfig, out: Path, *, resume: bool = False) -> Path
     """
     if config.threads:
         torch.set_num_threads(config.threads)
-    accelerator = Accelerator(mixed_precision="bf16" if config.precision == "bf16" else "no")
+    accelerator = Accelerator(mixed_precision="no")  # one per process; precision is a matter of each run
     source = open_images(config.data, "train")
     per_epoch = steps_per_epoch(len(source), config.optim.batch_size, accelerator.num_processes)
     total = config.optim.epochs * per_epoch
@@ -81,7 +81,7 @@ def pretrain(config: PretrainConfig, out: Path, *, resume: bool = False) -> Path
             for group in optimizer.param_groups:
                 group["lr"] = lr
             seed_step(generator, config.seed, step, rank)
-            output, losses = _accumulate(accelerator, model, views, generator, batch, config.optim.accumulation)
+            output, losses = _accumulate(accelerator, model, views, generator, batch, config)
             norm = accelerator.clip_grad_norm_(model.parameters(), config.optim.clip or float("inf"))
             optimizer.step()
             optimizer.zero_grad()
@@ -116,18 +116,21 @@ def _accumulate(
     views: PathViews,
     generator: torch.Generator,
     batch: Batch,
-    parts: int,
+    config: PretrainConfig,
 ) -> tuple[LearnerOutput, dict[str, Tensor]]:
     """Run forward and backward over the parts of a batch; gradients and losses are means over the parts."""
     batch = batch.to(accelerator.device)
     sums: dict[str, Tensor] = {}
     output = None
+    parts = config.optim.accumulation
     rows = np.array_split(np.arange(len(batch.images)), parts)
+    mixed = torch.autocast(accelerator.device.type, torch.bfloat16, enabled=config.precision == "bf16")
     for number, part in enumerate(rows):
         chosen = slice(int(part[0]), int(part[-1]) + 1)
         made = views(batch.images[chosen], generator, batch.aspect[chosen])
         with accelerator.no_sync(model) if number + 1 < parts else nullcontext():
-            output = model(made)
+            with mixed:
+                output = model(made)
             loss = torch.stack(list(output.losses.values())).sum() / parts
             accelerator.backward(loss)
         for name, value in output.losses.items():

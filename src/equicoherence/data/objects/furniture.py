@@ -76,7 +76,7 @@ def chair(rng: np.random.Generator) -> ColouredMesh:
     elif style == "slats":
         parts.box(frame, (width, 0.16, 0.11), high, (tilt, 0, 0))
         for x in np.linspace(-0.3, 0.3, int(rng.integers(3, 5))) * width:
-            parts.rod(frame, low + (x, 0, 0), high + (x, 0, 0), post * 0.7)
+            parts.rod(frame, np.add(low, (x, 0, 0)), np.add(high, (x, 0, 0)), post * 0.7)
     else:
         for share in (0.4, 0.68, 0.96):
             parts.box(seat, (width, back * 0.15, 0.08), low + (high - low) * share, (tilt, 0, 0))

@@ -41,7 +41,15 @@ def mug(rng: np.random.Generator) -> ColouredMesh:
     rim = foot * rng.uniform(0.95, 1.25)
     colour, drink = any_colour(rng), timber(rng) if rng.uniform() < 0.6 else any_colour(rng)
     belly = max(foot, rim) * rng.uniform(0.92, 1.12)
-    walls = [(0, 0), (foot, 0), (belly, height * 0.45), (rim, height), (rim - 0.1, height), (foot - 0.14, 0.15), (0, 0.15)]
+    walls = [
+        (0, 0),
+        (foot, 0),
+        (belly, height * 0.45),
+        (rim, height),
+        (rim - 0.1, height),
+        (foot - 0.14, 0.15),
+        (0, 0.15),
+    ]
     parts.lathe(colour, walls, sections=24)
     parts.lathe(drink, [(0, height * 0.85), (rim - 0.06, height * 0.85), (0, height * 0.84)], sections=24)
     if rng.uniform() < 0.5:

@@ -11,7 +11,7 @@ import trimesh.creation
 
 from equicoherence.data.objects.palette import Colour
 
-Point = Sequence[float]
+Point = Sequence[float] | np.ndarray
 """Three numbers: x right, y up, z to the front."""
 
 
@@ -28,7 +28,10 @@ class ColouredMesh:
 
 
 class Parts:
-    """Collect coloured parts; each method adds one. ``turn`` is degrees about x, then y, then z, before moving ``at``."""
+    """Collect coloured parts; each method adds one, turned and then moved ``at`` its place.
+
+    ``turn`` is three angles in degrees, about x, then y, then z.
+    """
 
     def __init__(self) -> None:
         self._vertices: list[np.ndarray] = []
@@ -42,7 +45,7 @@ class Parts:
     def ball(self, colour: Colour, radii: Point, at: Point, turn: Point = (0, 0, 0)) -> None:
         """Add an ellipsoid with ``radii`` along x, y, z."""
         shape = trimesh.creation.icosphere(subdivisions=2)
-        shape.vertices = shape.vertices * np.asarray(radii)
+        shape.vertices = np.asarray(shape.vertices) * np.asarray(radii)
         self._add(shape, colour, at, turn)
 
     def rod(self, colour: Colour, start: Point, end: Point, radius: float, end_radius: float | None = None) -> None:
@@ -51,7 +54,7 @@ class Parts:
         shape = trimesh.creation.revolve([(0, 0), (radius, 0), (end_radius, 1), (0, 1)], sections=12)
         axis = np.asarray(end, dtype=float) - np.asarray(start, dtype=float)
         length = float(np.linalg.norm(axis))
-        shape.vertices = shape.vertices * (1, 1, length)
+        shape.vertices = np.asarray(shape.vertices) * (1, 1, length)
         shape.apply_transform(trimesh.geometry.align_vectors((0, 0, 1), axis / length))
         self._add(shape, colour, start, (0, 0, 0))
 
@@ -78,7 +81,7 @@ class Parts:
     ) -> None:
         """Turn a profile of (radius, height) points about the y axis; sectors alternate with ``second``."""
         shape = trimesh.creation.revolve(profile, sections=sections)
-        shape.vertices = shape.vertices[:, [1, 2, 0]]
+        shape.vertices = np.asarray(shape.vertices)[:, [1, 2, 0]]
         colours = np.tile(np.asarray(colour), (len(shape.faces), 1))
         if second is not None:
             centres = shape.triangles_center

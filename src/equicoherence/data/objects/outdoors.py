@@ -25,16 +25,16 @@ def dog(rng: np.random.Generator) -> ColouredMesh:
     size = rng.uniform(0.34, 0.44)
     parts.ball(coat, (size * 0.95, size * 0.95, size), head)
     snout = rng.uniform(0.4, 0.62)
-    parts.rod(patch, head + (0, -0.1, 0.1), head + (0, -0.14, 0.15 + snout), 0.22, 0.15)
-    parts.ball(DARK, (0.09, 0.08, 0.08), head + (0, -0.07, 0.17 + snout))
+    parts.rod(patch, np.add(head, (0, -0.1, 0.1)), np.add(head, (0, -0.14, 0.15 + snout)), 0.22, 0.15)
+    parts.ball(DARK, (0.09, 0.08, 0.08), np.add(head, (0, -0.07, 0.17 + snout)))
     hanging = rng.uniform() < 0.5
     for sign in (-1, 1):
-        parts.ball(DARK, (0.06, 0.07, 0.06), head + (sign * 0.17, 0.1, size * 0.88))
+        parts.ball(DARK, (0.06, 0.07, 0.06), np.add(head, (sign * 0.17, 0.1, size * 0.88)))
         if hanging:
-            parts.ball(patch, (0.08, 0.3, 0.18), head + (sign * size, -0.05, -0.05), (0, 0, sign * 12))
+            parts.ball(patch, (0.08, 0.3, 0.18), np.add(head, (sign * size, -0.05, -0.05)), (0, 0, sign * 12))
         else:
-            base = head + (sign * size * 0.6, size * 0.5, -0.05)
-            parts.rod(patch, base, base + (sign * 0.08, rng.uniform(0.35, 0.5), 0), 0.16, 0.02)
+            base = np.add(head, (sign * size * 0.6, size * 0.5, -0.05))
+            parts.rod(patch, base, np.add(base, (sign * 0.08, rng.uniform(0.35, 0.5), 0)), 0.16, 0.02)
     parts.rod(patch, (0, y + 0.1, -length / 2), (0, y + rng.uniform(0.4, 0.9), -length / 2 - 0.5), 0.1, 0.05)
     return parts.standing()
 
@@ -48,15 +48,17 @@ def duck(rng: np.random.Generator) -> ColouredMesh:
     length, width, leg = rng.uniform(0.95, 1.25), rng.uniform(0.55, 0.75), rng.uniform(0.15, 0.45)
     y = leg + 0.5
     parts.ball(plumage, (width, 0.55, length), (0, y, 0), (-8, 0, 0))
-    parts.prism(plumage, [(-0.3, 0), (0.3, 0), (0.12, 0.7), (-0.12, 0.7)], 0.14, (0, y + 0.15, -length + 0.15), (-65, 0, 0))
+    parts.prism(
+        plumage, [(-0.3, 0), (0.3, 0), (0.12, 0.7), (-0.12, 0.7)], 0.14, (0, y + 0.15, -length + 0.15), (-65, 0, 0)
+    )
     neck, tall = np.array([0, y + 0.2, length * 0.6]), rng.uniform(0.6, 1.0)
-    top = neck + (0, tall, 0.15)
+    top = np.add(neck, (0, tall, 0.15))
     parts.rod(head, neck, top, 0.3, 0.22)
     size = rng.uniform(0.34, 0.42)
     parts.ball(head, (size, size, size * 1.05), top)
-    parts.ball(bill, (0.2, 0.075, rng.uniform(0.3, 0.42)), top + (0, -0.06, size + 0.15))
+    parts.ball(bill, (0.2, 0.075, rng.uniform(0.3, 0.42)), np.add(top, (0, -0.06, size + 0.15)))
     for sign in (-1, 1):
-        parts.ball(DARK, (0.06, 0.08, 0.08), top + (sign * size * 0.8, 0.12, size * 0.55))
+        parts.ball(DARK, (0.06, 0.08, 0.08), np.add(top, (sign * size * 0.8, 0.12, size * 0.55)))
         parts.ball(wing, (0.13, 0.34, length * 0.65), (sign * width * 0.93, y + 0.1, -0.1), (-12, 0, 0))
         parts.rod(foot, (sign * 0.28, 0.05, 0.1), (sign * 0.28, y - 0.2, 0), 0.07)
         parts.ball(foot, (0.2, 0.06, 0.3), (sign * 0.28, 0.06, 0.22))
@@ -112,7 +114,10 @@ def snowman(rng: np.random.Generator) -> ColouredMesh:
     top = heights[2]
     hat, brim = any_colour(rng), radii[2] * rng.uniform(1.05, 1.35)
     crown, tall, base = brim * 0.65, rng.uniform(0.4, 0.8), top + radii[2] * 0.72
-    parts.lathe(hat, [(0, base), (brim, base), (brim, base + 0.09), (crown, base + 0.09), (crown, base + tall), (0, base + tall)])
+    parts.lathe(
+        hat,
+        [(0, base), (brim, base), (brim, base + 0.09), (crown, base + 0.09), (crown, base + tall), (0, base + tall)],
+    )
     parts.rod(any_colour(rng), (0, top, radii[2] * 0.8), (0, top, radii[2] + rng.uniform(0.4, 0.65)), 0.12, 0.02)
     for sign in (-1, 1):
         parts.ball(DARK, (0.08, 0.08, 0.08), (sign * 0.2, top + 0.14, radii[2] * 0.88))
@@ -153,7 +158,7 @@ def tree(rng: np.random.Generator) -> ColouredMesh:
             for _ in range(14):
                 way = rng.normal(size=3)
                 way *= size * 1.02 / np.linalg.norm(way)
-                parts.ball(fruit, (0.11, 0.11, 0.11), way + (0, trunk + size, 0))
+                parts.ball(fruit, (0.11, 0.11, 0.11), np.add(way, (0, trunk + size, 0)))
     return parts.standing()
 
 

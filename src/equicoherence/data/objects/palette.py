@@ -49,5 +49,5 @@ def leaf(rng: np.random.Generator) -> Colour:
 
 def any_colour(rng: np.random.Generator) -> Colour:
     """Draw from all kinds but leaves, mostly paint."""
-    kind = rng.choice([paint, pale, metal, timber], p=[0.55, 0.15, 0.12, 0.18])
-    return kind(rng)
+    kinds = (paint, pale, metal, timber)
+    return kinds[rng.choice(len(kinds), p=[0.55, 0.15, 0.12, 0.18])](rng)

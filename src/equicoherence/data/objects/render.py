@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 import numpy as np
-from embreex import rtcore_scene
 from embreex.mesh_construction import TriangleMesh
+from embreex.rtcore_scene import EmbreeScene
 
 from equicoherence.data.objects.mesh import ColouredMesh
 from equicoherence.data.objects.palette import from_hsv
 
 _AMBIENT = 0.4
+_GRAZING = 1e-4  # rays that fall less than this meet the floor too far off to matter
 _LIFT = 2e-3  # how far a shadow ray starts off its surface, in units of the object's radius
 
 
@@ -73,7 +74,7 @@ def render(mesh: ColouredMesh, view: View, size: int, supersample: int = 2) -> n
     vertices = mesh.vertices @ _turn(view.yaw).T
     floor = float(vertices[:, 1].min())
     triangles = vertices[mesh.faces].astype(np.float32)
-    scene = rtcore_scene.EmbreeScene()
+    scene = EmbreeScene()
     TriangleMesh(scene, triangles)
 
     side = size * supersample
@@ -90,11 +91,10 @@ def render(mesh: ColouredMesh, view: View, size: int, supersample: int = 2) -> n
     lit = _lit(scene, points + normals * _LIFT, light)
     colours[on_object] = mesh.face_colours[face] * _shade(normals @ light * lit, tint)
 
-    below = (rays[:, 1] < -1e-4) & (seen["primID"] < 0)
-    on_floor = np.flatnonzero(below)
+    on_floor = np.flatnonzero((rays[:, 1] < -_GRAZING) & (seen["primID"] < 0))
     points = origin + ((floor - origin[1]) / rays[on_floor, 1])[:, None] * rays[on_floor]
     lit = _lit(scene, points + np.array([0, _LIFT, 0], dtype=np.float32), light)
-    colours[on_floor] *= _shade(np.where(lit, 1.0, 0.0).astype(np.float32), tint)
+    colours[on_floor] *= _shade(lit.astype(np.float32), tint)
 
     mean = colours.reshape(size, supersample, size, supersample, 3).mean(axis=(1, 3))
     return (mean.clip(0, 1) * 255 + 0.5).astype(np.uint8)
@@ -120,16 +120,17 @@ def _backdrop(view: View, origin: np.ndarray, rays: np.ndarray, floor: float) ->
     haze = np.array(from_hsv(view.sky_hue, 0.14, 0.97), dtype=np.float32)
     up = rays[:, 1:2]
     colours = haze + (zenith - haze) * (up / 0.5).clip(0, 1)
-    below = np.flatnonzero(up[:, 0] < -1e-4)
+    below = np.flatnonzero(up[:, 0] < -_GRAZING)
     reach = (floor - origin[1]) / rays[below, 1:2]
-    near = np.exp(-reach / 14)
+    near = np.exp(-reach / 14)  # of the floor's own colour, the rest is haze
     x, z = ((origin + reach * rays[below])[:, [0, 2]] / 0.8).T
-    checker = np.where((np.floor(x) + np.floor(z)) % 2 == 0, 1, -1)[:, None] * view.tiles * near
+    even = (np.floor(x) + np.floor(z)) % 2 == 0
+    checker = np.where(even, view.tiles, -view.tiles).astype(np.float32)[:, None] * near
     colours[below] = ground * (1 + checker) * near + (ground * 0.6 + haze * 0.25) * (1 - near)
     return colours
 
 
-def _lit(scene: rtcore_scene.EmbreeScene, points: np.ndarray, light: np.ndarray) -> np.ndarray:
+def _lit(scene: EmbreeScene, points: np.ndarray, light: np.ndarray) -> np.ndarray:
     """Tell for points (M, 3) whether they see the light."""
     along = points @ light
     near = np.einsum("ij,ij->i", points, points) - along**2 < 1.0  # else the ray passes by the unit sphere

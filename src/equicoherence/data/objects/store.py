@@ -1,0 +1,130 @@
+"""Keep a set of rendered objects in the cache folder: made once, checked whenever it is read."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+import os
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from equicoherence.data.cache import cache_folder
+from equicoherence.data.objects.draw import Plan
+from equicoherence.data.objects.make import make_images
+from equicoherence.data.objects.render import VIEW_NAMES
+
+try:
+    import fcntl
+except ImportError:  # no such locks on Windows: two processes then render the same bytes, one after the other renames
+    fcntl = None
+
+_KEEPING = ("__init__.py", "make.py", "source.py", "store.py", "worker.py")  # these change no pixel
+
+
+class _Damaged(Exception):
+    pass
+
+
+def load_or_make(plan: Plan) -> tuple[np.ndarray, np.ndarray]:
+    """Read the images and poses of a plan from the cache, or render and store them.
+
+    Of processes that ask at the same time one renders, the others wait for it. A damaged file is rendered anew.
+
+    Returns:
+        images: (N, S, S, 3) uint8.
+        poses: (N, P) float32.
+    """
+    path = store_path(plan)
+    with contextlib.suppress(FileNotFoundError, _Damaged):
+        return _read(path, plan)
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    with _alone(path.with_suffix(".lock"), console):
+        try:
+            return _read(path, plan)  # another process made it while this one waited
+        except FileNotFoundError:
+            pass
+        except _Damaged as error:
+            console.print(f"{path} is damaged ({error}): rendering it again", markup=False)
+        images, poses = _make_with_progress(plan, console)
+        _write(path, images, poses)
+        console.print(f"kept in {path}", markup=False)
+    return images, poses
+
+
+def store_path(plan: Plan) -> Path:
+    """Return the cache file of a plan; its name changes with the plan and with the code that draws."""
+    key = hashlib.blake2b(json.dumps(dataclasses.asdict(plan), sort_keys=True).encode(), digest_size=8)
+    for module in sorted(Path(__file__).parent.glob("*.py")):
+        if module.name not in _KEEPING:
+            key.update(module.read_bytes())
+    return cache_folder() / f"objects-{key.hexdigest()}.safetensors"
+
+
+def _make_with_progress(plan: Plan, console: Console) -> tuple[np.ndarray, np.ndarray]:
+    total = len(plan.jobs) * plan.views
+    started = time.monotonic()
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("rendering objects, once", total=total)
+        made = make_images(plan, advance=lambda images: bar.advance(task, images))
+    seconds = time.monotonic() - started
+    console.print(f"rendered {total} images of objects in {seconds:.1f} s ({total / seconds:.0f} a second)")
+    return made
+
+
+def _read(path: Path, plan: Plan) -> tuple[np.ndarray, np.ndarray]:
+    if not path.exists():
+        raise FileNotFoundError(path)
+    try:
+        with safe_open(path, framework="numpy") as file:
+            images, poses = file.get_tensor("images"), file.get_tensor("poses")
+            checksum = (file.metadata() or {}).get("checksum")
+    except (SafetensorError, OSError, ValueError) as error:
+        raise _Damaged(str(error)) from error
+    count = len(plan.jobs) * plan.views
+    if images.shape != (count, plan.size, plan.size, 3) or poses.shape != (count, len(VIEW_NAMES)):
+        raise _Damaged(f"its arrays have shapes {images.shape} and {poses.shape}")
+    if checksum != _checksum(images, poses):
+        raise _Damaged("its checksum is wrong")
+    return images, poses
+
+
+def _write(path: Path, images: np.ndarray, poses: np.ndarray) -> None:
+    aside = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    try:
+        # not save_file: it makes files that other users of a shared cache cannot read
+        aside.write_bytes(save({"images": images, "poses": poses}, metadata={"checksum": _checksum(images, poses)}))
+        os.replace(aside, path)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def _checksum(images: np.ndarray, poses: np.ndarray) -> str:
+    digest = hashlib.blake2b(np.ascontiguousarray(images).data, digest_size=16)
+    digest.update(np.ascontiguousarray(poses).data)
+    return digest.hexdigest()
+
+
+@contextlib.contextmanager
+def _alone(path: Path, console: Console) -> Iterator[None]:
+    """Hold a lock that the system gives back when the process ends, however it ends."""
+    with path.open("a") as file:
+        if fcntl is not None:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                console.print("another process renders the objects: waiting for it")
+                fcntl.flock(file, fcntl.LOCK_EX)
+            except OSError:
+                pass  # a file system without locks: as without fcntl
+        yield

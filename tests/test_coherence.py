@@ -1,0 +1,132 @@
+"""The auxiliary task: its controls, and the claim that it needs no labels."""
+
+import dataclasses
+
+import pytest
+import torch
+
+from equicoherence.coherence import CoherenceConfig, CoherenceTask, ThetaRegression
+from equicoherence.paths import SE2, PathViews, Rotation, augmentation
+
+MEAN, STD = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
+
+
+def _views(positions, path=None):
+    images = torch.randint(0, 256, (4, 3, 40, 40), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    augment = augmentation(blur=0)
+    make = PathViews(augment, augment, path or SE2(), size=32, positions=positions)
+    return make(images, torch.Generator().manual_seed(0))
+
+
+def _tokens():
+    torch.manual_seed(0)
+    return torch.randn(4, 16, 8), torch.randn(4, 16, 8)
+
+
+@pytest.mark.parametrize(
+    ("config", "positions"),
+    [
+        (CoherenceConfig(states=0), ()),
+        (CoherenceConfig(states=1), (0.5,)),
+        (CoherenceConfig(states=2), (1 / 3, 2 / 3)),
+        (CoherenceConfig(states=5), (1 / 6, 2 / 6, 3 / 6, 4 / 6, 5 / 6)),
+        (CoherenceConfig(targets="final"), (1.0,)),
+        (CoherenceConfig(targets="base"), (0.0,)),
+        (CoherenceConfig(states=2, targets="intermediate+final"), (1 / 3, 2 / 3, 1.0)),
+        (CoherenceConfig(decoder="oracle"), ()),
+    ],
+)
+def test_targets_lie_where_the_configuration_says(config, positions):
+    assert config.positions() == pytest.approx(positions)
+
+
+def test_bad_controls_are_quoted():
+    with pytest.raises(ValueError, match="-1"):
+        CoherenceConfig(states=-1).positions()
+    with pytest.raises(ValueError, match="middle"):
+        CoherenceConfig(targets="middle").positions()  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="konv"):
+        CoherenceTask(8, 2, 32, (4, 4), decoder="konv")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("decoder", ["conv", "cross-attention", "cross-attention-other", "render", "render+conv"])
+def test_the_loss_is_the_mean_squared_error_to_the_normalised_targets(decoder):
+    views, (z1, z2) = _views((1 / 3, 2 / 3)), _tokens()
+    torch.manual_seed(0)
+    task = CoherenceTask(8, 2, 32, (4, 4), decoder=decoder, mean=MEAN, std=STD)
+    output = task(z1, z2, views)
+    assert output.decoded.shape == views.targets.shape
+    expected = ((output.decoded - views.targets) / 0.25).square().mean()
+    assert torch.allclose(output.loss, expected, rtol=1e-4)
+
+
+def test_nothing_of_theta_reaches_the_loss():
+    views, (z1, z2) = _views((1 / 3, 2 / 3)), _tokens()
+    other = dataclasses.replace(views, theta=torch.full_like(views.theta, float("nan")))
+    for decoder in ("conv", "cross-attention", "render", "render+conv"):
+        torch.manual_seed(0)
+        task = CoherenceTask(8, 2, 32, (4, 4), decoder=decoder)
+        assert torch.equal(task(z1, z2, views).loss, task(z1, z2, other).loss)
+
+
+def test_gradients_reach_the_tokens_of_both_views():
+    views, tokens = _views((1 / 3, 2 / 3)), _tokens()
+    z1, z2 = (z.requires_grad_() for z in tokens)
+    CoherenceTask(8, 2, 32, (4, 4), decoder="conv")(z1, z2, views).loss.backward()
+    assert z1.grad.abs().sum() > 0
+    assert z2.grad.abs().sum() > 0
+
+
+def test_without_targets_the_loss_is_zero_and_can_still_be_trained():
+    views, (z1, z2) = _views(()), _tokens()
+    output = CoherenceTask(8, 0, 32, (4, 4))(z1.requires_grad_(), z2, views)
+    assert output.loss == 0
+    assert output.decoded is None
+    output.loss.backward()
+
+
+def test_symmetric_also_reconstructs_view_one():
+    views, (z1, z2) = _views((1.0,)), _tokens()
+    torch.manual_seed(0)
+    task = CoherenceTask(8, 1, 32, (4, 4), decoder="cross-attention", symmetric=True)
+    swapped = dataclasses.replace(views, v1=views.v2, v2=views.v1, targets=views.v1[:, None])
+    assert torch.allclose(task(z1, z2, views).loss, task(z2, z1, swapped).loss, atol=1e-6)
+
+
+def test_views_made_for_other_positions_are_refused():
+    z1, z2 = _tokens()
+    with pytest.raises(ValueError, match="number of positions"):
+        CoherenceTask(8, 2, 32, (4, 4))(z1, z2, _views((0.5,)))
+
+
+def test_the_render_decoder_learns_a_rotation_it_is_never_told():
+    """With tokens that hold the angle, the loss falls far below that of the identity."""
+    y, x = torch.meshgrid(torch.linspace(-1, 1, 32), torch.linspace(-1, 1, 32), indexing="ij")
+    images = torch.sigmoid(torch.stack([4 * y, 3 * x, 2 * (x + y)])).expand(32, 3, 32, 32)
+    views = _rotations(images)
+    torch.manual_seed(0)
+    task = CoherenceTask(1, 2, 32, (1, 1), decoder="render", parts=("affine",), mean=MEAN, std=STD)
+    z1, z2 = torch.zeros(32, 1, 1), views.theta[:, None] / 45
+    optimizer = torch.optim.Adam(task.parameters(), 3e-3)
+    losses = []
+    for _ in range(80):
+        loss = task(z1, z2, views).loss
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.25 * losses[0]
+
+
+def _rotations(images):
+    whole = augmentation((1.0, 1.0), jitter_probability=0, grayscale=0, blur=0, flip=0)
+    return PathViews(whole, whole, Rotation(), size=32)(images, torch.Generator().manual_seed(0))
+
+
+def test_the_oracle_regresses_standardised_parameters():
+    views, (z1, z2) = _views(()), _tokens()
+    torch.manual_seed(0)
+    oracle = ThetaRegression(8, SE2().parameters)
+    predicted = oracle.mlp(torch.cat([z1.mean(1), z2.mean(1)], -1))
+    scaled = views.theta / torch.tensor([90.0, 20.0, 20.0]) * 12**0.5
+    assert torch.allclose(oracle(z1, z2, views).loss, (predicted - scaled).square().mean(), rtol=1e-4)

@@ -1,0 +1,128 @@
+"""The loop: what it writes, what it stops at, and what its options change."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+import timm
+import torch
+
+from equicoherence.coherence import CoherenceConfig
+from equicoherence.data import TooManyBadImages
+from equicoherence.methods import SimCLRConfig, VICRegConfig
+from equicoherence.training import NotFinite, OptimConfig, load_config, load_run, pretrain
+from tests.small import picture_folder, small_config
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return picture_folder(tmp_path_factory.mktemp("pictures") / "data")
+
+
+def _lines(run):
+    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+
+
+def test_a_run_directory_holds_what_the_contract_says(data, tmp_path):
+    config = small_config(data)
+    run = pretrain(config, tmp_path / "run")
+    names = {p.name for p in run.iterdir()}
+    assert names >= {"config.yaml", "metrics.jsonl", "checkpoints", "model.safetensors", "config.json", "samples.npz"}
+    assert load_config(run / "config.yaml") == config
+    last = _lines(run)[-1]
+    assert last["step"] == 6  # 3 epochs of 2 batches: a fifth of the folder is held out
+    parts = last["contrastive"] + last["reconstruction"]
+    assert last["loss"] == pytest.approx(parts, rel=1e-4)
+    assert {"std_invariant", "std_equivariant", "rank_invariant", "rank_equivariant"} <= set(last)
+    with np.load(run / "samples.npz", allow_pickle=False) as samples:
+        assert samples["targets"].shape == samples["decoded"].shape == (8, 2, 32, 32, 3)
+        assert samples["base"].shape == (8, 32, 32, 3)
+        assert samples["theta_units"].tolist() == ["degrees", "px at 224", "px at 224"]
+
+
+def test_timm_loads_the_exported_encoder_with_identical_features(data, tmp_path):
+    run = pretrain(small_config(data, max_steps=2), tmp_path / "run")
+    _, learner = load_run(run)
+    model = timm.create_model(f"local-dir:{run}", pretrained=True).eval().to(memory_format=torch.channels_last)
+    encoder = learner.encoder.eval()
+    images = torch.rand(2, 3, 32, 32)
+    normalised = ((images - encoder.mean) / encoder.std).contiguous(memory_format=torch.channels_last)
+    features = model.forward_features(normalised).flatten(2).transpose(1, 2)
+    assert torch.equal(features, encoder(images).patches)
+    assert tuple(model.pretrained_cfg["input_size"]) == (3, 32, 32)
+
+
+def test_the_same_seed_gives_the_same_bits_and_another_does_not(data, tmp_path):
+    runs = [pretrain(small_config(data, max_steps=3, seed=s), tmp_path / f"{i}") for i, s in enumerate((0, 0, 1))]
+    losses = [_lines(run)[-1]["loss"] for run in runs]
+    assert losses[0] == losses[1] != losses[2]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"coherence": CoherenceConfig(d_equi=8, decoder="cross-attention", targets="final", symmetric=True)},
+        {"coherence": CoherenceConfig(d_equi=8, decoder="render+conv", parts=("affine", "color", "blur", "flow"))},
+        {"coherence": CoherenceConfig(d_equi=8, decoder="oracle")},
+        {"coherence": CoherenceConfig(d_equi=8, states=0)},
+        {"coherence": CoherenceConfig(d_equi=8, weight=0.0)},
+        {"coherence": CoherenceConfig(d_equi=8, layer=2)},
+        {"coherence": None},
+        {"method": VICRegConfig(width=16)},
+        {"precision": "bf16"},
+    ],
+)
+def test_every_control_of_the_task_trains(data, tmp_path, changes):
+    run = pretrain(small_config(data, max_steps=2, **changes), tmp_path / "run")
+    assert np.isfinite(_lines(run)[-1]["loss"])
+    assert load_run(run)[0].coherence == changes.get("coherence", small_config(data).coherence)
+
+
+def test_the_plain_method_has_no_path_and_no_reconstruction(data, tmp_path):
+    plain = dataclasses.replace(small_config(data).plain(), max_steps=2)
+    run = pretrain(plain, tmp_path / "run")
+    assert plain.name == "small-plain"
+    assert "reconstruction" not in _lines(run)[-1]
+    with np.load(run / "samples.npz", allow_pickle=False) as samples:
+        assert samples["targets"].shape[1] == 0
+        assert np.array_equal(samples["base"], samples["v2"])
+
+
+def test_weight_zero_leaves_the_encoder_to_the_method(data, tmp_path):
+    """With lambda = 0 the decoder trains nothing: its loss does not move the encoder."""
+    zero = CoherenceConfig(d_equi=8, weight=0.0)
+    optim = OptimConfig(epochs=3, batch_size=16, lr=1e-2)
+    runs = [
+        pretrain(small_config(data, max_steps=3, optim=optim, coherence=c), tmp_path / name)
+        for name, c in (("conv", zero), ("none", dataclasses.replace(zero, states=0)))
+    ]
+    a, b = (load_run(run)[1].encoder.state_dict() for run in runs)
+    assert all(torch.allclose(a[k], b[k]) for k in a)
+
+
+def test_accumulation_gives_the_mean_of_its_parts(data, tmp_path):
+    optim = OptimConfig(epochs=3, batch_size=16, lr=1e-3, accumulation=2)
+    run = pretrain(small_config(data, max_steps=2, optim=optim), tmp_path / "run")
+    assert np.isfinite(_lines(run)[-1]["loss"])
+
+
+def test_a_loss_that_breaks_is_named_with_its_step_and_never_saved(data, tmp_path):
+    config = small_config(data, method=SimCLRConfig(temperature=1e-40, width=16, output=8), log_every=1, checkpoint_every=1)
+    with pytest.raises(NotFinite, match="contrastive is nan at step 1"):
+        pretrain(config, tmp_path / "run")
+    assert not list((tmp_path / "run").glob("checkpoints/*"))
+
+
+def test_bad_images_stop_the_run_with_their_list_or_are_noted(data, tmp_path):
+    folder = picture_folder(tmp_path / "data")
+    (folder / "disc" / "bad one.png").write_bytes(b"no picture")
+    with pytest.raises(TooManyBadImages, match=r"bad one\.png"):
+        pretrain(small_config(folder), tmp_path / "strict")
+    run = pretrain(small_config(folder, bad_image_tolerance=0.05), tmp_path / "lenient")
+    assert "bad one.png" in (run / "bad_images.txt").read_text()
+
+
+def test_tensorboard_files_are_written_on_demand(data, tmp_path):
+    run = pretrain(small_config(data, max_steps=2, track="tensorboard"), tmp_path / "run")
+    assert list((run / "tensorboard").iterdir())

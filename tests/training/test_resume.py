@@ -1,0 +1,120 @@
+"""A run that is killed and resumed ends with the same bits as one that never was."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from equicoherence.training import Interrupted, pretrain
+from equicoherence.training.config import save_config
+from tests.small import picture_folder, small_config
+
+SCRIPT = """
+import sys
+from pathlib import Path
+from equicoherence.training import load_config, pretrain
+pretrain(load_config(Path(sys.argv[1])), Path(sys.argv[2]), resume=len(sys.argv) > 3)
+"""
+
+
+def _same_bits(a, b):
+    for name in ("model.safetensors", "heads.safetensors"):
+        left, right = load_file(a / name), load_file(b / name)
+        assert left.keys() == right.keys()
+        assert all(torch.equal(left[k], right[k]) for k in left)
+    lines = [[json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()] for run in (a, b)]
+    keep = [[{k: v for k, v in line.items() if k not in ("images_per_second", "seconds")} for line in run] for run in lines]
+    assert keep[0] == keep[1]
+    with np.load(a / "samples.npz", allow_pickle=False) as x, np.load(b / "samples.npz", allow_pickle=False) as y:
+        assert all(np.array_equal(x[k], y[k]) for k in x.files)
+
+
+def _start(config, run, *more):
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen([sys.executable, "-c", SCRIPT, str(config), str(run), *more], env=environment)
+
+
+def test_killed_three_times_and_resumed_it_ends_with_the_same_bits(tmp_path):
+    config = small_config(picture_folder(tmp_path / "data", 60), checkpoint_every=3, log_every=3)
+    save_config(config, tmp_path / "config.yaml")
+    assert _start(tmp_path / "config.yaml", tmp_path / "whole").wait() == 0
+    killed, more = tmp_path / "killed", ()
+    kills = 0
+    for wanted in (3, 6, 12):  # kill as soon as that step's checkpoint is there
+        process = _start(tmp_path / "config.yaml", killed, *more)
+        deadline = time.monotonic() + 120
+        while not list((killed / "checkpoints").glob(f"step-{wanted:08d}.pt")):
+            assert time.monotonic() < deadline
+            if process.poll() is not None:
+                break
+            time.sleep(0.002)
+        if process.poll() is None:
+            process.send_signal(signal.SIGKILL)
+            kills += 1
+        process.wait()
+        more = ("resume",)
+    assert kills >= 2
+    assert _start(tmp_path / "config.yaml", killed, "resume").wait() == 0
+    _same_bits(tmp_path / "whole", killed)
+
+
+def test_an_interrupt_saves_and_the_run_goes_on(tmp_path, monkeypatch):
+    config = small_config(picture_folder(tmp_path / "data"), checkpoint_every=1000)
+    pretrain(config, tmp_path / "whole")
+    from equicoherence.training import metrics
+
+    original = metrics.Metrics.add
+    calls = []
+
+    def add(self, *args):
+        calls.append(1)
+        if len(calls) == 4:
+            os.kill(os.getpid(), signal.SIGTERM)
+        original(self, *args)
+
+    monkeypatch.setattr(metrics.Metrics, "add", add)
+    with pytest.raises(Interrupted, match="step 4 of 6"):
+        pretrain(config, tmp_path / "run")
+    assert [p.name for p in (tmp_path / "run" / "checkpoints").iterdir()] == ["step-00000004.pt"]
+    pretrain(config, tmp_path / "run", resume=True)
+    whole, run = (load_file(tmp_path / r / "model.safetensors") for r in ("whole", "run"))
+    assert all(torch.equal(whole[k], run[k]) for k in whole)
+
+
+def test_half_written_files_are_never_taken_for_checkpoints(tmp_path):
+    config = small_config(picture_folder(tmp_path / "data"))
+    run = pretrain(config, tmp_path / "run")
+    (run / "checkpoints" / "step-00009999.tmp").write_bytes(b"half")
+    assert pretrain(config, run, resume=True) == run
+
+
+def test_another_configuration_cannot_be_resumed(tmp_path):
+    data = picture_folder(tmp_path / "data")
+    pretrain(small_config(data, max_steps=2), tmp_path / "run")
+    with pytest.raises(ValueError, match="seed: 0 -> 1"):
+        pretrain(small_config(data, max_steps=2, seed=1), tmp_path / "run", resume=True)
+
+
+def test_a_directory_in_use_is_not_written_over(tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "thesis.txt").write_text("mine")
+    with pytest.raises(FileExistsError, match="--out"):
+        pretrain(small_config(picture_folder(tmp_path / "data")), tmp_path / "run")
+    with pytest.raises(FileNotFoundError, match="no run to resume"):
+        pretrain(small_config(tmp_path / "data"), tmp_path / "run", resume=True)
+    assert os.listdir(tmp_path / "run") == ["thesis.txt"]
+
+
+def test_a_damaged_checkpoint_is_named(tmp_path):
+    config = small_config(picture_folder(tmp_path / "data"), max_steps=2)
+    run = pretrain(config, tmp_path / "run")
+    (run / "checkpoints" / "step-00000002.pt").write_bytes(b"garbage")
+    with pytest.raises(ValueError, match=r"step-00000002\.pt"):
+        pretrain(config, run, resume=True)
