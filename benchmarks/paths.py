@@ -109,7 +109,9 @@ def photograph_like(batch: int, size: int) -> Tensor:
 def floor(size: int, batch: int) -> Worker:
     """Return grid_sample alone: four smooth grids on float images that are there already."""
     centres = (torch.arange(size) * 2 + 1) / size - 1
-    grid = torch.stack(torch.meshgrid(centres, centres, indexing="xy"), dim=-1) @ torch.tensor([[0.6, 0.2], [-0.2, 0.6]])
+    grid = torch.stack(torch.meshgrid(centres, centres, indexing="xy"), dim=-1) @ torch.tensor(
+        [[0.6, 0.2], [-0.2, 0.6]]
+    )
     grids = grid.expand(batch, -1, -1, -1).contiguous()
     pixels: list[Tensor] = []
 
@@ -182,7 +184,10 @@ def markdown(rows: list[dict[str, object]]) -> str:
     lines = []
     for row in rows:
         lines += [f"## {row['source']} -> {row['size']} pixels, batch {row['batch']}, {row['repeats']} repeats", ""]
-        lines += ["| | microseconds per source image | source images / s | time relative to ours |", "|---|---|---|---|"]
+        lines += [
+            "| | microseconds per source image | source images / s | time relative to ours |",
+            "|---|---|---|---|",
+        ]
         times, rates, ratios = (
             row[key] for key in ("microseconds per source image", "source images per second", "time relative to ours")
         )
@@ -204,7 +209,7 @@ def write(folder: Path, rows: list[dict[str, object]], threads: int) -> None:
         "cpu": processor(),
         "cores": os.cpu_count(),
         "threads": threads,
-        "load before": os.getloadavg()[0],
+        "load average over the last minute": os.getloadavg()[0],
         "python": platform.python_version(),
         "torch": torch.__version__,
         "torchvision": torchvision.__version__,
@@ -213,7 +218,10 @@ def write(folder: Path, rows: list[dict[str, object]], threads: int) -> None:
     }
     folder.mkdir(parents=True, exist_ok=True)
     head = "# Making views and states of paths\n\n" + "\n".join(f"- {key}: {value}" for key, value in about.items())
-    for suffix, text in ((".md", f"{head}\n\n{markdown(rows)}"), (".json", json.dumps({**about, "rows": rows}, indent=1))):
+    for suffix, text in (
+        (".md", f"{head}\n\n{markdown(rows)}"),
+        (".json", json.dumps({**about, "rows": rows}, indent=1)),
+    ):
         target = folder / f"paths-{now:%Y-%m-%d}{suffix}"
         beside = target.with_name(target.name + ".part")
         beside.write_text(text)

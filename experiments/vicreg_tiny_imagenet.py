@@ -18,8 +18,8 @@ from pathlib import Path
 from equicoherence.coherence import CoherenceConfig
 from equicoherence.compare import train_once
 from equicoherence.evaluation import TransformationConfig, evaluate
-from equicoherence.recipes import TINY_AUGMENTATION, recipe
-from equicoherence.training import OptimConfig, PretrainConfig, ViewsConfig
+from equicoherence.recipes import recipe
+from equicoherence.training import OptimConfig, PretrainConfig
 
 PAGE = Path(__file__).parents[1] / "docs" / "results" / "vicreg-tiny-imagenet.md"
 STEPS = 300
@@ -40,7 +40,6 @@ def arms(data: str) -> dict[str, PretrainConfig]:
         data=data,
         max_steps=STEPS,
         checkpoint_every=STEPS,
-        views=ViewsConfig(size=32, source=64, first=TINY_AUGMENTATION, second=TINY_AUGMENTATION),
         threads=1,
         optim=OptimConfig(epochs=100, batch_size=256, lr=2e-3),
     )

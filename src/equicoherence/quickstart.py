@@ -18,7 +18,7 @@ from equicoherence.training.config import OptimConfig
 
 BASE = "simclr-tiny"
 EVALUATION = TransformationConfig(
-    transformations=("rotation", "se2"), borders=("content",), probes=("mlp",), train=3000, test=900, repeats=3
+    transformations=("rotation", "translation"), borders=("content",), probes=("mlp",), train=3000, test=1000, repeats=2
 )
 
 
@@ -42,7 +42,7 @@ def quickstart(out: Path, *, seed: int = 0) -> Path:
     page = report([run for paths in runs.values() for run in paths], out / "report.html")
     console.print(
         "R2 of a probe that reads the transformation from frozen features; no corner gives it away (border content).\n"
-        "± is over three probe seeds of one training run. 'random' is the untrained encoder, 'constant' a fixed guess.\n"
+        "± is over two probe seeds of one training run. 'random' is the untrained encoder, 'constant' a fixed guess.\n"
         f"{(time.perf_counter() - start) / 60:.1f} minutes; page: {page}",
         highlight=False,
     )

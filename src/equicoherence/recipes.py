@@ -15,7 +15,7 @@ from equicoherence.coherence import CoherenceConfig
 from equicoherence.methods import MethodConfig, SimCLRConfig, VICRegConfig
 from equicoherence.training.config import AugmentationConfig, EncoderConfig, OptimConfig, PretrainConfig, ViewsConfig
 
-# A residual network of four blocks, 0.6 million parameters, with 8 tokens a side from 64 pixels (6 from 48, 4 from 32):
+# A residual network of four blocks, 0.6 million parameters, with a token for each 8 pixels:
 # convolutions learn orientation from far fewer images than a transformer trained from scratch.
 TINY_ENCODER = EncoderConfig("resnet18", {"layers": [1, 1, 1, 1], "channels": [32, 64, 128, 128], "output_stride": 8})
 TINY_AUGMENTATION = AugmentationConfig(area=(0.3, 1.0), blur=0.0)
@@ -28,7 +28,7 @@ def _tiny(name: str, method: MethodConfig) -> PretrainConfig:
         encoder=TINY_ENCODER,
         d=256,
         coherence=CoherenceConfig(d_equi=128, decoder="render"),
-        views=ViewsConfig(size=48, source=64, first=TINY_AUGMENTATION, second=TINY_AUGMENTATION),
+        views=ViewsConfig(size=32, source=64, first=TINY_AUGMENTATION, second=TINY_AUGMENTATION),
         optim=OptimConfig(epochs=20, batch_size=256, lr=2e-3),
         precision="bf16",
         checkpoint_every=100,
@@ -36,7 +36,7 @@ def _tiny(name: str, method: MethodConfig) -> PretrainConfig:
 
 
 def vicreg_tiny() -> PretrainConfig:
-    """VICReg on 48 px views, render decoder.
+    """VICReg on 32 px views, render decoder.
 
     hardware: 2 CPU cores
     time: about 3 minutes on 'objects' (4,800 images)
@@ -46,7 +46,7 @@ def vicreg_tiny() -> PretrainConfig:
 
 
 def simclr_tiny() -> PretrainConfig:
-    """SimCLR on 48 px views, render decoder.
+    """SimCLR on 32 px views, render decoder.
 
     hardware: 2 CPU cores
     time: about 3 minutes on 'objects' (4,800 images)

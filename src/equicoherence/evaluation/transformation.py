@@ -22,8 +22,10 @@ from equicoherence.paths.render import Border
 
 TRANSFORMATIONS = ("rotation", "translation", "scale", "color", "blur", "se2", "all")
 PROBES = ("linear", "mlp", "attentive")
-BASE = 0.66  # share of the side: turned by 45 degrees and shifted by 10 of 224 pixels, it still lies inside the image
+BASE = 0.66  # base crop's share of the shorter side: turned by 45 degrees, it still lies inside the image
+SMALLER = {"se2": 0.64, "all": 0.45}  # turned and shifted; turned, shifted and shrunk to 0.7
 BATCH = 256
+Encoded = tuple[dict[str, Tensor], dict[str, Tensor]]  # pooled (N, C) and tokens (N, T, C), by representation
 
 
 @dataclass(frozen=True)
@@ -56,9 +58,12 @@ def transformation_regression(
     sets = [_images(loader, count) for loader, count in ((train, config.train), (test, config.test))]
     tokens = "attentive" in config.probes
     device = model.encoder.mean.device
-    base = [_encode(model, images, aspect, None, None, "content", tokens) for images, aspect in sets]
+    bases: dict[float, list[Encoded]] = {}
     for name in config.transformations:
-        path = named_path(name)
+        path, share = named_path(name), SMALLER.get(name, BASE)
+        if share not in bases:
+            bases[share] = [_encode(model, *s, None, None, "content", share, tokens) for s in sets]
+        base = bases[share]
         generator = torch.Generator().manual_seed(config.seed + 17)
         thetas = [path.sample(len(images), generator) for images, _ in sets]
         used = [i for i, p in enumerate(path.parameters) if p.high > p.low]
@@ -74,7 +79,7 @@ def transformation_regression(
             for row in _rows(floor, names, {**fields, "control": "constant"}):
                 done.append(row)
                 yield row
-            moved = [_encode(model, *s, path, t, border, tokens) for s, t in zip(sets, thetas)]
+            moved = [_encode(model, *s, path, t, border, share, tokens) for s, t in zip(sets, thetas)]
             for representation in config.representations or tuple(moved[0][0]):
                 for probe in config.probes:
                     kind = 1 if probe == "attentive" else 0
@@ -96,7 +101,7 @@ def _moves(path: Transformation) -> bool:
     return bool((matrix - torch.eye(3)).abs().max() > 0)
 
 
-def base_state(aspect: Tensor, share: float = BASE) -> State:
+def base_state(aspect: Tensor, share: float) -> State:
     """Return the central square crop of images with true width / height ``aspect`` (B,): ``share`` of the shorter side."""
     width, height = share / aspect.clamp_min(1), share * aspect.clamp_max(1)
     zero = torch.zeros_like(aspect)
@@ -134,8 +139,9 @@ def _encode(
     path: Transformation | None,
     theta: Tensor | None,
     border: Border,
+    share: float,
     tokens: bool,
-) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+) -> Encoded:
     """Return pooled representations (N, C), and tokens (N, T, C) in bfloat16 where asked for, of all images."""
     device = model.encoder.mean.device
     pooled: list[dict[str, Tensor]] = []
@@ -144,7 +150,7 @@ def _encode(
         rows = slice(start, start + BATCH)
         pyramid = Pyramid.build(images[rows].to(device), model.size)
         state = None if path is None or theta is None else path.state(theta[rows].to(device))
-        view = render(pyramid, base_state(aspect[rows].to(device)), state, size=model.size, border=border)
+        view = render(pyramid, base_state(aspect[rows].to(device), share), state, size=model.size, border=border)
         with torch.autocast(device.type, torch.bfloat16):
             if tokens:
                 parts = model.represent(view, tokens=True)

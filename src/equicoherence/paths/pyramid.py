@@ -51,12 +51,15 @@ class Pyramid:
             sizes.append((h, w, left))
             left += w
         pyramid = cls(images.detach(), tuple(sizes))
-        if images.device.type == "cpu":
-            return pyramid
-        atlas = torch.zeros(len(images), 3, height, left, device=images.device)
-        for level, (h, w, start) in enumerate(sizes):
-            atlas[:, :, :h, start : start + w] = pyramid.level(level)
-        return cls(pyramid.images, pyramid.sizes, atlas)
+        return pyramid if images.device.type == "cpu" else pyramid.with_atlas()
+
+    def with_atlas(self) -> Pyramid:
+        """Return the pyramid with all its levels made, side by side: the form an accelerator renders from."""
+        _, width, left = self.sizes[-1]
+        atlas = torch.zeros(len(self), 3, self.sizes[0][0], left + width, device=self.images.device)
+        for level, (h, w, start) in enumerate(self.sizes):
+            atlas[:, :, :h, start : start + w] = self.level(level)
+        return Pyramid(self.images, self.sizes, atlas)
 
     def __len__(self) -> int:
         return len(self.images)
