@@ -81,8 +81,8 @@ def _pretrain(arguments: list[str]) -> None:
     plain = "--no-coherence" in arguments
     rest = [a for a in arguments if a != "--no-coherence"]
     name, rest = _positional(rest, "pretrain RECIPE", RECIPES)
-    config = recipe(name) if name else PretrainConfig()
-    config = config.plain() if plain else config
+    start = recipe(name) if name else PretrainConfig()
+    start = start.plain() if plain else start
 
     @dataclass
     class Arguments:
@@ -91,7 +91,7 @@ def _pretrain(arguments: list[str]) -> None:
         out: run directory, runs/RECIPE where none is given. resume: continue an interrupted run.
         """
 
-        config: Annotated[PretrainConfig, tyro.conf.arg(name="")] = config
+        config: Annotated[PretrainConfig, tyro.conf.arg(name="")] = start
         out: Path | None = None
         resume: bool = False
 

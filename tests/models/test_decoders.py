@@ -88,3 +88,13 @@ def test_affine_points_agree_with_torch():
 def test_softening_keeps_flat_pictures():
     flat = torch.full((1, 3, 8, 8), 0.3)
     assert torch.allclose(soften(flat), flat)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e30])
+def test_a_diverged_render_decoder_gives_no_finite_loss_and_no_crash(value):
+    z1, z2, view2 = _tokens()
+    decoder = RenderDecoder(8, 2, 32, GRID)
+    torch.nn.init.constant_(decoder.mlp[2].bias, value)
+    loss = decoder(z1, z2, GRID, view2).square().mean()
+    loss.backward()
+    assert not torch.isfinite(loss)

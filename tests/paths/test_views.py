@@ -201,3 +201,12 @@ def test_each_solarize_and_blur_is_per_sample() -> None:
 def test_bad_input_is_quoted(make, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_views_can_be_made_in_inference_mode():
+    images = torch.randint(0, 256, (200, 3, 24, 24), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    make = PathViews(augmentation(), augmentation(), SE2(), size=16)
+    expected = make(images, torch.Generator().manual_seed(1))
+    with torch.inference_mode():
+        found = make(images, torch.Generator().manual_seed(1))
+    assert torch.equal(found.targets, expected.targets)

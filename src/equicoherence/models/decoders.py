@@ -135,7 +135,11 @@ class RenderDecoder(Decoder):
             points = affine_points(matrix, size)
             if self.flow is not None:
                 points = points + self._displacement(z1, z2, grid, size)
-            pictures = F.grid_sample(pictures, points, align_corners=False, padding_mode="reflection")
+            # a run that diverges must end with a NaN loss: grid_sample reads wild memory where coordinates are NaN or huge
+            pictures = F.grid_sample(
+                pictures, points.nan_to_num(0).clamp(-8, 8), align_corners=False, padding_mode="reflection"
+            )
+            pictures = pictures + 0 * numbers.sum(dim=1)[:, None, None, None]
         if "color" in self.parts:
             matrix = colors[:, :9].view(-1, 3, 3) + torch.eye(3, device=numbers.device)
             pictures = torch.baddbmm(colors[:, 9:, None], matrix, pictures.flatten(2)).view_as(pictures)

@@ -65,7 +65,8 @@ def for_each(work: Callable[[Piece], None], pieces: Iterable[Piece]) -> None:
         for piece in pieces:
             work(piece)
         return
-    for _ in _pool(os.getpid(), threads).map(torch.no_grad()(work), pieces):
+    mode = torch.inference_mode if torch.is_inference_mode_enabled() else torch.no_grad  # modes are a thread's own
+    for _ in _pool(os.getpid(), threads).map(mode()(work), pieces):
         pass
 
 
