@@ -2,8 +2,10 @@
 
     python experiments/vicreg_tiny_imagenet.py --data FOLDER_OR_ARCHIVE [--out runs/vicreg-tiny-imagenet]
 
-Runs one configuration after another, most telling first, and rewrites docs/results/vicreg-tiny-imagenet.md after each; run
-again, it goes on where it stopped. The order: all arms without the leak (border content), second seeds, then border zeros.
+Runs one configuration after another, most telling first, and rewrites docs/results/vicreg-tiny-imagenet.md after
+each; run
+again, it goes on where it stopped. The order: all arms without the leak (border content), second seeds, then border
+zeros.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from equicoherence.coherence import CoherenceConfig
 from equicoherence.compare import train_once
 from equicoherence.evaluation import TransformationConfig, evaluate
 from equicoherence.recipes import recipe
+from equicoherence.report.tables import MISSING
 from equicoherence.training import OptimConfig, PretrainConfig
 
 PAGE = Path(__file__).parents[1] / "docs" / "results" / "vicreg-tiny-imagenet.md"
@@ -79,7 +82,9 @@ def plan(data: str) -> list[tuple[str, str, int, PretrainConfig]]:
 def main() -> None:
     """Train, evaluate and write the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", required=True, help="Tiny-ImageNet-100: a folder with train/ and val/, or its archive")
+    parser.add_argument(
+        "--data", required=True, help="Tiny-ImageNet-100: a folder with train/ and val/, or its archive"
+    )
     parser.add_argument("--out", type=Path, default=Path("runs/vicreg-tiny-imagenet"))
     given = parser.parse_args()
     jobs, folders = plan(given.data), {}
@@ -106,7 +111,9 @@ def page(folders: dict[tuple[str, str, int], Path], planned: int) -> str:
     """Return the page for the runs done so far."""
     results = {key: json.loads((run / "results.json").read_text()) for key, run in folders.items()}
     one = next(iter(results.values()))
-    minutes = sum(float((run / "minutes.txt").read_text()) for run in folders.values() if (run / "minutes.txt").is_file())
+    minutes = sum(
+        float((run / "minutes.txt").read_text()) for run in folders.values() if (run / "minutes.txt").is_file()
+    )
     lines = [
         "# VICReg on Tiny-ImageNet-100, with and without the task",
         "",
@@ -115,13 +122,16 @@ def page(folders: dict[tuple[str, str, int], Path], planned: int) -> str:
         + ", ".join(f"{k} {v}" for k, v in one["versions"].items())
         + f"; {minutes:.0f} minutes of training and evaluation in all.",
         "",
-        f"Encoder: a ResNet of four blocks (0.6 M parameters), 32 px views of 64 px images, {STEPS} steps of 256 images "
-        f"({STEPS * 256 / 30000:.1f} epochs), SE(2) paths, bf16. VICReg weights 1, 1, .04 (the published 25, 25, 1 divided "
+        f"Encoder: a ResNet of four blocks (0.6 M parameters), 32 px views of 64 px images, {STEPS} steps of "
+        "256 images "
+        f"({STEPS * 256 / 30000:.1f} epochs), SE(2) paths, bf16. VICReg weights 1, 1, .04 (the published 25, "
+        "25, 1 divided "
         "by 25) so that lambda = 1 weighs the reconstruction as one of its terms. z has 256 features, 128 of them "
         "equivariant (plain: all 256 invariant).",
         "",
         "R2 of an MLP probe (1024, 1024) on the features of I and g(I), 3,000 training and 1,000 test images; "
-        "± is the standard deviation over seeds where two were run. Evaluation border: `content` cannot leak the angle, "
+        "± is the standard deviation over seeds where two were run. Evaluation border: `content` cannot leak "
+        "the angle, "
         "`zeros` shows it in black corners. Headroom closed: (R2 - plain) / (oracle - plain), rotation, backbone, "
         "evaluated with `content`, oracle of the same training border.",
         "",
@@ -140,7 +150,9 @@ def _table(results: dict[tuple[str, str, int], dict], names: list[str], border: 
         "|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
 
-    def scores(name: str, task: str, representation: str, transformation: str = "", shown: str = "", control: str = "") -> list[float]:
+    def scores(
+        name: str, task: str, representation: str, transformation: str = "", shown: str = "", control: str = ""
+    ) -> list[float]:
         trained = "content" if name == "VICReg" else border  # the plain method has no path, so no border
         found = []
         for (arm, where, _), result in results.items():
@@ -176,17 +188,19 @@ def _table(results: dict[tuple[str, str, int], dict], names: list[str], border: 
     for name in names:
         found = cells(name)
         own = mean(found[0])
-        closed = "–"
+        closed = MISSING
         if own is not None and plain is not None and oracle is not None and name != "VICReg":
             closed = f"{100 * (own - plain) / (oracle - plain):.0f} %"
         lines.append(f"| {name} | {len(found[0])} | " + " | ".join(_cell(v) for v in found) + f" | {closed} |")
-    lines.append("| random encoder | 1 | " + " | ".join(_cell(v) for v in cells("VICReg", "random")) + " | – |")
+    lines.append(
+        "| random encoder | 1 | " + " | ".join(_cell(v) for v in cells("VICReg", "random")) + f" | {MISSING} |"
+    )
     return [*lines, ""]
 
 
 def _cell(values: list[float]) -> str:
     if not values:
-        return "–"
+        return MISSING
     spread = f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else ""
     return f"{statistics.mean(values):.3f}{spread}"
 

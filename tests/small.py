@@ -23,7 +23,9 @@ def picture_folder(root: Path, per_class: int = 24) -> Path:
         for number in range(per_class):
             pixels = np.where((y < 16)[..., None], rng.integers(150, 255, 3), rng.integers(0, 100, 3)).astype(np.uint8)
             cx, cy, r = rng.integers(8, 24), rng.integers(8, 24), rng.integers(4, 8)
-            inside = (x - cx) ** 2 + (y - cy) ** 2 < r**2 if name == "disc" else np.maximum(abs(x - cx), abs(y - cy)) < r
+            inside = (
+                (x - cx) ** 2 + (y - cy) ** 2 < r**2 if name == "disc" else np.maximum(abs(x - cx), abs(y - cy)) < r
+            )
             pixels[inside] = rng.integers(0, 255, 3)
             Image.fromarray(pixels).save(folder / f"{number:03}.png")
     return root

@@ -1,10 +1,11 @@
-"""The command line: parses, and calls the functions of the same names. Exit status 0, 1 failed, 2 wrong use, 130 interrupted."""
+"""The command line: parses, and calls the functions of the same names. Exit status 0, 1 failed, 2 wrong use, 130
+interrupted."""
 
 from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, TypeVar
@@ -34,7 +35,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0 if arguments else 2
     command, rest = arguments[0], arguments[1:]
     if command not in COMMANDS:
-        error.print(f"command {command!r} is unknown; choose one of {', '.join(COMMANDS)}", markup=False, highlight=False)
+        error.print(
+            f"command {command!r} is unknown; choose one of {', '.join(COMMANDS)}", markup=False, highlight=False
+        )
         return 2
     try:
         COMMANDS[command](rest)
@@ -98,7 +101,9 @@ def _pretrain(arguments: list[str]) -> None:
     given = _parse(Arguments, rest, f"pretrain {name or 'RECIPE'}")
     out = given.out or Path("runs") / given.config.name
     pretrain(given.config, out, resume=given.resume)
-    Console().print(f"{out} done; score it: equicoherence evaluate {out}   see it: equicoherence report {out}", highlight=False)
+    Console().print(
+        f"{out} done; score it: equicoherence evaluate {out}   see it: equicoherence report {out}", highlight=False
+    )
 
 
 def _evaluate(arguments: list[str]) -> None:
@@ -107,8 +112,9 @@ def _evaluate(arguments: list[str]) -> None:
         """Score frozen encoders: run directories, timm:NAME, or weights files with --arch.
 
         data: images, a run's own where not given. tasks: transformation, knn, linear. out: folder for results.json
-        (one model). transformations, borders, probes: of the transformation task. images: of its probes' training (a quarter
-        as many test). limit: labelled images for knn and linear. random-weights: evaluate a timm model's initialisation.
+        (one model). transformations, borders, probes: of the transformation task. images: of its probes' training (a
+        quarter as many test). limit: labelled images for knn and linear. random-weights: evaluate a timm model's
+        initialisation.
         """
 
         models: Annotated[tuple[str, ...], tyro.conf.Positional]
@@ -155,13 +161,16 @@ def _evaluate(arguments: list[str]) -> None:
     from equicoherence.report.tables import summarise
 
     entries = summarise({name: [found["rows"]] for name, found in results.items()})
-    Console().print(score_table(entries, list(results), probe="mlp" if "mlp" in settings.probes else settings.probes[0]))
+    Console().print(
+        score_table(entries, list(results), probe="mlp" if "mlp" in settings.probes else settings.probes[0])
+    )
 
 
 def _compare(arguments: list[str]) -> None:
     @dataclass
     class Arguments:
-        """Train and evaluate recipes side by side and print mean and spread; RECIPE:plain is the method without the task."""
+        """Train and evaluate recipes side by side and print mean and spread; RECIPE:plain is the method without the
+        task."""
 
         recipes: Annotated[tuple[str, ...], tyro.conf.Positional]
         seeds: int = 2
@@ -212,7 +221,7 @@ def _parse(cls: type[T], arguments: list[str], name: str) -> T:
     return tyro.cli(cls, args=arguments, prog=f"equicoherence {name}", config=FLAT)
 
 
-def _positional(arguments: list[str], what: str, known: dict[str, object]) -> tuple[str | None, list[str]]:
+def _positional(arguments: list[str], what: str, known: Iterable[str]) -> tuple[str | None, list[str]]:
     """Take the first argument off; None where help is asked for instead."""
     if arguments and not arguments[0].startswith("-"):
         return arguments[0], arguments[1:]

@@ -27,7 +27,8 @@ class CoherenceConfig:
     """Settings of the task; defaults are [P2]'s.
 
     d_equi: equivariant features of z. states: K, intermediate states (0 to 5 have been tried). targets: what is
-    reconstructed. symmetric: also reconstruct view 1 from the views in the other order, as [P1] does (targets=final only).
+    reconstructed. symmetric: also reconstruct view 1 from the views in the other order, as [P1] does (targets=final
+    only).
     weight: lambda. decoder: conv [P2], cross-attention [P1], render (ours), their sum, or the oracle control, which
     regresses theta. parts: of the render decoder, among affine, color, blur, flow. layer: 0-based encoder layer
     that the equivariant part reads; None is the output.
@@ -68,8 +69,8 @@ class CoherenceTask(nn.Module):
 
     The loss is the squared error to the normalised targets, averaged over pixels and targets.
 
-    d_equi: features of the tokens. targets: T. size: S, pixels. grid: (h, w) of the tokens. mean, std: of the colors, for
-    normalising. Without targets (K = 0) the loss is zero and the split is all that is left of the task.
+    d_equi: features of the tokens. targets: T. size: S, pixels. grid: (h, w) of the tokens. mean, std: of the colors,
+    for normalising. Without targets (K = 0) the loss is zero and the split is all that is left of the task.
     """
 
     mean: Tensor

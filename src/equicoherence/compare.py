@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from equicoherence.evaluation import TransformationConfig, evaluate
-from equicoherence.report.tables import number, summarise
+from equicoherence.report.tables import MISSING, number, summarise
 from equicoherence.training import PretrainConfig, load_config, pretrain
 from equicoherence.training.config import differences
 from equicoherence.training.run import is_finished
@@ -29,8 +29,8 @@ def compare(
 ) -> dict[str, list[Path]]:
     """Train and evaluate every configuration with every seed into ``out/NAME-seedS``; return the runs by name.
 
-    What is done is kept: a finished run is not trained again, one with results not evaluated again, an interrupted one is
-    resumed. A run directory of that name with another configuration raises ValueError.
+    What is done is kept: a finished run is not trained again, one with results not evaluated again, an interrupted
+    one is resumed. A run directory of that name with another configuration raises ValueError.
     """
     runs: dict[str, list[Path]] = {name: [] for name in configs}
     for seed in seeds:
@@ -66,7 +66,11 @@ def score_table(entries: Sequence[dict[str, Any]], names: Sequence[str], probe: 
     for entry in entries:
         fields = (entry.get("transformation") or "", entry.get("border") or "", entry.get("representation") or "")
         if entry["task"] == "transformation":
-            if entry.get("parameter") not in ("mean", "angle", "sigma", "octaves") or entry.get("probe") not in (probe, None, ""):
+            if entry.get("parameter") not in ("mean", "angle", "sigma", "octaves") or entry.get("probe") not in (
+                probe,
+                None,
+                "",
+            ):
                 continue
             if entry.get("parameter") == "angle" and fields[0] not in ("rotation",):
                 continue
@@ -88,7 +92,7 @@ def score_table(entries: Sequence[dict[str, Any]], names: Sequence[str], probe: 
         table.add_column(column, justify="right")
     for key in sorted(lines, key=lambda k: (k[0] != "transformation", k)):
         if key[3] or key[0] != "transformation":
-            table.add_row(*key, *(lines[key].get(column, "–") for column in columns))
+            table.add_row(*key, *(lines[key].get(column, MISSING) for column in columns))
     return table
 
 

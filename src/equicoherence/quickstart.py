@@ -24,7 +24,9 @@ EVALUATION = TransformationConfig(
 
 def arms() -> dict[str, PretrainConfig]:
     """Return what the quickstart compares: the plain method, the conv decoders of [P2], our render decoder."""
-    base = dataclasses.replace(recipe(BASE), optim=OptimConfig(epochs=24, batch_size=256, lr=2e-3), checkpoint_every=1000)
+    base = dataclasses.replace(
+        recipe(BASE), optim=OptimConfig(epochs=24, batch_size=256, lr=2e-3), checkpoint_every=1000
+    )
     conv = dataclasses.replace(base, coherence=CoherenceConfig(d_equi=128, decoder="conv"))
     return {"plain": base.plain(), "conv": conv, "render": base}
 

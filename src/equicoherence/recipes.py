@@ -1,7 +1,7 @@
 """Named configurations: ``METHOD-SIZE``. The docstring of each says hardware, time and expected scores.
 
-``tiny`` runs on a laptop CPU, ``small`` on one GPU, ``paper`` is as published. All have the task on; ``PretrainConfig.plain``
-(``--no-coherence``) gives the method alone.
+``tiny`` runs on a laptop CPU, ``small`` on one GPU, ``paper`` is as published. All have the task on;
+``PretrainConfig.plain`` (``--no-coherence``) gives the method alone.
 """
 
 from __future__ import annotations
@@ -89,7 +89,8 @@ def simclr_small() -> PretrainConfig:
 
 
 def vicreg_paper() -> PretrainConfig:
-    """VICReg + task as published [P2]: ViT-S/16, 800 epochs of ImageNet-1k, batch 2048, conv decoders, SE(2), border zeros.
+    """VICReg + task as published [P2]: ViT-S/16, 800 epochs of ImageNet-1k, batch 2048, conv decoders, SE(2), border
+    zeros.
 
     hardware: 16 A100 (batch 128 each; set --optim.batch-size to 2048 / processes)
     time: 179 s an epoch, as published

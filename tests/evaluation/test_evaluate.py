@@ -55,9 +55,17 @@ def test_scores_are_the_same_twice(run, tmp_path):
 def test_bare_timm_models_score_near_their_random_control(name, folder, tmp_path):
     few = TransformationConfig(("rotation",), ("content",), ("linear",), train=30, test=9)
     results = evaluate(
-        name, data=str(folder), tasks=("transformation", "knn"), out=tmp_path, transformation=few, random_weights=True, size=32
+        name,
+        data=str(folder),
+        tasks=("transformation", "knn"),
+        out=tmp_path,
+        transformation=few,
+        random_weights=True,
+        size=32,
     )
-    own, control = (_rows(results, task="knn", control=c, representation="backbone")[0]["value"] for c in ("", "random"))
+    own, control = (
+        _rows(results, task="knn", control=c, representation="backbone")[0]["value"] for c in ("", "random")
+    )
     assert abs(own - control) <= 0.45  # nine test images of two classes
     assert _rows(results, task="transformation", representation="backbone", probe="linear")
 
@@ -76,7 +84,9 @@ def test_weights_files_fit_their_architecture_or_say_what_does_not(run, tmp_path
         load_model(run / "model.safetensors", arch=args)
     source = load_model("timm:resnet18", random_weights=True)
     weights = {f"module.encoder.{k}": v for k, v in source.encoder.model.state_dict().items()}
-    torch.save({"state_dict": {k.replace("module.encoder.", "backbone."): v for k, v in weights.items()}}, tmp_path / "w.pt")
+    torch.save(
+        {"state_dict": {k.replace("module.encoder.", "backbone."): v for k, v in weights.items()}}, tmp_path / "w.pt"
+    )
     loaded = load_model(tmp_path / "w.pt", arch="resnet18")
     images = torch.rand(1, 3, 64, 64)
     assert torch.equal(loaded.encoder(images).patches, source.encoder(images).patches)

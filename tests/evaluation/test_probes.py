@@ -19,7 +19,9 @@ def test_r2_agrees_with_torchmetrics_and_is_zero_for_a_constant():
 
     torch.manual_seed(0)
     target, predicted = torch.randn(50, 3), torch.randn(50, 3)
-    assert torch.allclose(r2_score(predicted, target), reference(predicted, target, multioutput="raw_values"), atol=1e-5)
+    assert torch.allclose(
+        r2_score(predicted, target), reference(predicted, target, multioutput="raw_values"), atol=1e-5
+    )
     assert torch.allclose(r2_score(target.mean(0).expand_as(target), target), torch.zeros(3), atol=1e-6)
     assert torch.allclose(r2_score(target, target), torch.ones(3))
 

@@ -6,7 +6,15 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from equicoherence.methods import SimCLR, SimCLRConfig, VICReg, VICRegConfig, covariance_loss, nt_xent_loss, variance_loss
+from equicoherence.methods import (
+    SimCLR,
+    SimCLRConfig,
+    VICReg,
+    VICRegConfig,
+    covariance_loss,
+    nt_xent_loss,
+    variance_loss,
+)
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")

@@ -51,7 +51,9 @@ def test_conv_decoder_is_one_linear_and_four_convolutions():
     assert kinds.count("Conv2d") == 4
 
 
-@pytest.mark.parametrize(("size", "grid", "factors"), [(32, 4, [2, 2, 2]), (64, 4, [4, 2, 2]), (64, 8, [2, 2, 2]), (8, 8, [1, 1, 1])])
+@pytest.mark.parametrize(
+    ("size", "grid", "factors"), [(32, 4, [2, 2, 2]), (64, 4, [4, 2, 2]), (64, 8, [2, 2, 2]), (8, 8, [1, 1, 1])]
+)
 def test_upsampling_multiplies_to_the_patch_size(size, grid, factors):
     assert stage_factors(size, grid) == factors
 

@@ -108,7 +108,9 @@ def test_accumulation_gives_the_mean_of_its_parts(data, tmp_path):
 
 
 def test_a_loss_that_breaks_is_named_with_its_step_and_never_saved(data, tmp_path):
-    config = small_config(data, method=SimCLRConfig(temperature=1e-40, width=16, output=8), log_every=1, checkpoint_every=1)
+    config = small_config(
+        data, method=SimCLRConfig(temperature=1e-40, width=16, output=8), log_every=1, checkpoint_every=1
+    )
     with pytest.raises(NotFinite, match="contrastive is nan at step 1"):
         pretrain(config, tmp_path / "run")
     assert not list((tmp_path / "run").glob("checkpoints/*"))

@@ -30,7 +30,9 @@ def _same_bits(a, b):
         assert left.keys() == right.keys()
         assert all(torch.equal(left[k], right[k]) for k in left)
     lines = [[json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()] for run in (a, b)]
-    keep = [[{k: v for k, v in line.items() if k not in ("images_per_second", "seconds")} for line in run] for run in lines]
+    keep = [
+        [{k: v for k, v in line.items() if k not in ("images_per_second", "seconds")} for line in run] for run in lines
+    ]
     assert keep[0] == keep[1]
     with np.load(a / "samples.npz", allow_pickle=False) as x, np.load(b / "samples.npz", allow_pickle=False) as y:
         assert all(np.array_equal(x[k], y[k]) for k in x.files)

@@ -1,4 +1,5 @@
-"""Classification on frozen features: k nearest neighbours, and a linear probe at several learning rates side by side."""
+"""Classification on frozen features: k nearest neighbours, and a linear probe at several learning rates side by
+side."""
 
 from __future__ import annotations
 
@@ -37,7 +38,8 @@ def linear_accuracy(
 ) -> float:
     """Return top-1 of a linear classifier, SGD with momentum .9 and a cosine, on standardised features.
 
-    All learning rates train in one pass; the best on a held-out tenth of the training rows is scored (DINOv2's protocol).
+    All learning rates train in one pass; the best on a held-out tenth of the training rows is scored (DINOv2's
+    protocol).
     """
     mean, std = train.mean(dim=0), train.std(dim=0) + 1e-6
     train, test = (train - mean) / std, (test - mean) / std
@@ -58,7 +60,9 @@ def linear_accuracy(
         chosen = kept[rows[step * batch : (step + 1) * batch]]
         x = train[chosen]
         error = logits(x).softmax(dim=-1)
-        error[:, torch.arange(len(x), device=x.device), labels[chosen]] -= 1  # gradient of cross-entropy, in closed form
+        error[:, torch.arange(len(x), device=x.device), labels[chosen]] -= (
+            1  # gradient of cross-entropy, in closed form
+        )
         error /= len(x)
         gradient = torch.cat([x.T @ error, error.sum(dim=1, keepdim=True)], dim=1)
         velocity.mul_(0.9).add_(gradient)

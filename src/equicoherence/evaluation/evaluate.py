@@ -39,7 +39,8 @@ def evaluate(
 ) -> dict[str, Any]:
     """Score a frozen encoder and write ``results.json``; return its content.
 
-    data: as for pretraining; a run's own data where None. out: folder for ``results.json``; a run's own where None. limit:
+    data: as for pretraining; a run's own data where None. out: folder for ``results.json``; a run's own where None.
+    limit:
     labelled images per split for knn and linear. controls: also score the same architecture with random weights (its
     backbone, MLP probe), the floor.
     """
@@ -53,7 +54,13 @@ def evaluate(
         out = Path(model) if Path(model).is_dir() else Path("results") / str(model).replace(":", "-").replace("/", "-")
     settings = transformation or TransformationConfig()
     rows, seconds = [], {}
-    with Progress(SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), console=Console(stderr=True), transient=True) as bar:
+    with Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    ) as bar:
         shown = bar.add_task(f"{frozen.name}: reading {data}")
         train, test = (Loader(open_images(data, split), frozen.source) for split in ("train", "val"))
         variants = [("", frozen)] + ([("random", random_control(frozen))] if controls else [])

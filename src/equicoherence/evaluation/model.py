@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file
@@ -78,7 +79,9 @@ def load_model(
     path = Path(model)
     if path.is_dir():
         config, learner = load_run(path)
-        return FrozenModel(text, config.name, learner.encoder, config.views.size, config.views.source, learner.head, config)
+        return FrozenModel(
+            text, config.name, learner.encoder, config.views.size, config.views.source, learner.head, config
+        )
     if not path.is_file():
         raise FileNotFoundError(
             f"model {text!r} is neither a run directory, nor timm:NAME, nor a weights file (give one with --arch NAME)"
@@ -99,7 +102,9 @@ def random_control(model: FrozenModel, seed: int = 0) -> FrozenModel:
     else:
         encoder = Encoder(model.encoder.name, model.encoder.args)
     assert isinstance(encoder, Encoder)
-    return FrozenModel(model.name, model.group, encoder.eval(), model.size, model.source, None, model.config, model.pool)
+    return FrozenModel(
+        model.name, model.group, encoder.eval(), model.size, model.source, None, model.config, model.pool
+    )
 
 
 def load_weights(module: nn.Module, path: Path) -> None:
@@ -107,6 +112,7 @@ def load_weights(module: nn.Module, path: Path) -> None:
 
     Raises ValueError listing what does not match; nothing is left out silently.
     """
+    weights: dict[str, Any]
     if path.suffix == ".safetensors":
         weights = load_file(path)
     else:
@@ -114,15 +120,21 @@ def load_weights(module: nn.Module, path: Path) -> None:
             weights = torch.load(path, map_location="cpu", weights_only=True)
         except Exception as error:
             raise ValueError(f"{path} cannot be read as weights: {error}") from error
+    if not isinstance(weights, dict):
+        raise ValueError(f"{path} holds a {type(weights).__name__}, not a state dict")
     for key in ("state_dict", "model", "learner", "teacher"):
-        if isinstance(weights, dict) and isinstance(weights.get(key), dict):
+        if isinstance(weights.get(key), dict):
             weights = weights[key]
     wanted = module.state_dict()
     prefixes = ["", "module.", "model.", "encoder.", "backbone.", "encoder.model.", "module.encoder.model."]
     best = max(prefixes, key=lambda p: sum(p + name in weights for name in wanted))
     named = {k[len(best) :]: v for k, v in weights.items() if k.startswith(best)}
     missing = [k for k in wanted if k not in named]
-    wrong = [f"{k} {tuple(named[k].shape)} for {tuple(v.shape)}" for k, v in wanted.items() if k in named and named[k].shape != v.shape]
+    wrong = [
+        f"{k} {tuple(named[k].shape)} for {tuple(v.shape)}"
+        for k, v in wanted.items()
+        if k in named and named[k].shape != v.shape
+    ]
     if missing or wrong:
         raise ValueError(
             f"{path} does not fit: {len(missing)} of {len(wanted)} tensors missing ({', '.join(missing[:5])}), "

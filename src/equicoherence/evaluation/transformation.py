@@ -1,7 +1,7 @@
 """Transformation regression: what do frozen features of I and g(I) tell of g? [P2, table 1; our protocol]
 
-Base images are upright central crops so small that a path with border ``content`` shows nothing but the photograph itself,
-so no corner betrays the angle; ``zeros`` has black corners and does. One R2 per parameter, and their mean.
+Base images are upright central crops so small that a path with border ``content`` shows nothing but the photograph
+itself, so no corner betrays the angle; ``zeros`` has black corners and does. One R2 per parameter, and their mean.
 """
 
 from __future__ import annotations
@@ -85,7 +85,9 @@ def transformation_regression(
                     kind = 1 if probe == "attentive" else 0
                     if representation not in moved[0][kind]:
                         continue
-                    pairs = [torch.stack([b[kind][representation], m[kind][representation]], 1) for b, m in zip(base, moved)]
+                    pairs = [
+                        torch.stack([b[kind][representation], m[kind][representation]], 1) for b, m in zip(base, moved)
+                    ]
                     for repeat in range(1 if probe == "linear" else config.repeats):
                         predicted = _predict(probe, pairs[0], target, pairs[1], config.seed + repeat)
                         labels = {"representation": representation, "probe": probe, "repeat": repeat}
@@ -102,7 +104,8 @@ def _moves(path: Transformation) -> bool:
 
 
 def base_state(aspect: Tensor, share: float) -> State:
-    """Return the central square crop of images with true width / height ``aspect`` (B,): ``share`` of the shorter side."""
+    """Return the central square crop of images with true width / height ``aspect`` (B,): ``share`` of the shorter
+    side."""
     width, height = share / aspect.clamp_min(1), share * aspect.clamp_max(1)
     zero = torch.zeros_like(aspect)
     return State.identity(len(aspect), aspect.device).replace(geometry=crop(zero, zero, width, height, zero))

@@ -7,13 +7,13 @@ from torch import Tensor
 
 class _Gather(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, x: Tensor) -> Tensor:  # noqa: ANN001 (torch's own signature)
+    def forward(ctx, x: Tensor) -> Tensor:
         parts = [torch.empty_like(x) for _ in range(dist.get_world_size())]
         dist.all_gather(parts, x.contiguous())
         return torch.cat(parts)
 
     @staticmethod
-    def backward(ctx, *grads: Tensor) -> Tensor:  # noqa: ANN001
+    def backward(ctx, *grads: Tensor) -> Tensor:
         gradient = grads[0].contiguous()
         dist.all_reduce(gradient)  # every process's loss depends on every process's rows
         return gradient.chunk(dist.get_world_size())[dist.get_rank()]

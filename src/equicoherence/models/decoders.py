@@ -7,6 +7,7 @@ All take ``z1``, ``z2`` (B, N, d_equi), the token grid (h, w), and view 2 (B, 3,
 from __future__ import annotations
 
 import abc
+import itertools
 import math
 
 import torch
@@ -25,7 +26,8 @@ class Decoder(nn.Module, abc.ABC):
 class ConvDecoder(Decoder):
     """T independent decoders of one linear and four convolution layers, deliberately weak [P2, section 3].
 
-    Tokens of both views are concatenated patch by patch. Three stages of [conv 3x3, GELU, nearest upsampling] and a last
+    Tokens of both views are concatenated patch by patch. Three stages of [conv 3x3, GELU, nearest upsampling] and a
+    last
     conv to RGB; the upsampling factors multiply to the patch size. The T decoders run as groups of one convolution.
     """
 
@@ -35,7 +37,7 @@ class ConvDecoder(Decoder):
         self.factors = stage_factors(size, grid[0])
         widths = [channels, max(16, channels * 2 // 3), max(16, channels // 3), max(16, channels // 3)]
         self.linear = nn.Linear(2 * d_equi, channels * targets)
-        pairs = zip(widths[:-1], widths[1:])
+        pairs = itertools.pairwise(widths)
         self.stages = nn.ModuleList(nn.Conv2d(a * targets, b * targets, 3, 1, 1, groups=targets) for a, b in pairs)
         self.last = nn.Conv2d(widths[-1] * targets, 3 * targets, 3, 1, 1, groups=targets)
 
@@ -51,7 +53,8 @@ class ConvDecoder(Decoder):
 class CrossAttentionDecoder(Decoder):
     """One cross-attention block with learned positional queries [P1; the sizes are our defaults].
 
-    Keys and values are the tokens of both views with a learned view embedding, or of view 1 alone (``other_only``), since
+    Keys and values are the tokens of both views with a learned view embedding, or of view 1 alone (``other_only``),
+    since
     a view that attends to its own tokens can degenerate to an autoencoder. Each query becomes one patch of pixels.
     """
 
@@ -95,7 +98,8 @@ class RenderDecoder(Decoder):
     """Decode each state as view 2 rendered once more, with numbers predicted from the pooled tokens of both views.
 
     A small MLP gives, for each state, an affine matrix, a color matrix and a sharpening amount, all starting at the
-    identity; with ``flow`` a linear map of the tokens adds a dense displacement. There is nothing to draw with, so the only
+    identity; with ``flow`` a linear map of the tokens adds a dense displacement. There is nothing to draw with, so
+    the only
     way to lower the loss is to know the transformation. ``parts`` chooses among affine, color, blur and flow.
     """
 
@@ -135,8 +139,8 @@ class RenderDecoder(Decoder):
             points = affine_points(matrix, size)
             if self.flow is not None:
                 points = points + self._displacement(z1, z2, grid, size)
-            # a run that diverges must end with a NaN loss: grid_sample reads wild memory where coordinates are NaN or huge
-            pictures = F.grid_sample(
+            # a run that diverges must end with a NaN loss: grid_sample reads wild memory where coordinates are NaN or
+            huge pictures = F.grid_sample(
                 pictures, points.nan_to_num(0).clamp(-8, 8), align_corners=False, padding_mode="reflection"
             )
             pictures = pictures + 0 * numbers.sum(dim=1)[:, None, None, None]
@@ -156,7 +160,8 @@ class RenderDecoder(Decoder):
 
 
 class SumDecoder(Decoder):
-    """Add what several decoders say: `RenderDecoder` for the transformation, `ConvDecoder` for the rest of the image."""
+    """Add what several decoders say: `RenderDecoder` for the transformation, `ConvDecoder` for the rest of the
+    image."""
 
     def __init__(self, *decoders: Decoder) -> None:
         super().__init__()

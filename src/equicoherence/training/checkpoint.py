@@ -42,7 +42,9 @@ def load_checkpoint(path: Path, device: torch.device | str = "cpu") -> dict[str,
     try:
         return torch.load(path, map_location=device, weights_only=True)
     except Exception as error:
-        raise ValueError(f"{path} cannot be read as a checkpoint ({error}); remove it to resume from the one before") from error
+        raise ValueError(
+            f"{path} cannot be read as a checkpoint ({error}); remove it to resume from the one before"
+        ) from error
 
 
 def export_encoder(encoder: Encoder, run: Path, size: int) -> None:

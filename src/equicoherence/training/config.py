@@ -77,10 +77,10 @@ class PretrainConfig:
     """
 
     name: str = "custom"
-    method: MethodConfig = VICRegConfig()
+    method: MethodConfig = field(default_factory=VICRegConfig)
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
     d: int = 512
-    coherence: CoherenceConfig | None = CoherenceConfig()
+    coherence: CoherenceConfig | None = field(default_factory=CoherenceConfig)
     views: ViewsConfig = ViewsConfig()
     optim: OptimConfig = OptimConfig()
     data: str = "objects"
@@ -110,7 +110,8 @@ def to_dict(config: Any) -> dict[str, Any]:
 
 
 def from_dict(values: dict[str, Any]) -> PretrainConfig:
-    """Rebuild a configuration from `to_dict`'s values. Unknown fields and wrong types raise ValueError, quoting them."""
+    """Rebuild a configuration from `to_dict`'s values. Unknown fields and wrong types raise ValueError, quoting
+    them."""
     values = dict(values)
     method = dict(values.get("method") or {})
     kind = method.pop("kind", "VICReg")

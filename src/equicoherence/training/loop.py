@@ -50,9 +50,9 @@ def pretrain(config: PretrainConfig, out: Path, *, resume: bool = False) -> Path
         learner.load_state_dict(state["learner"])
         optimizer.load_state_dict(state["optimizer"])
         start = state["step"]
-    model, optimizer = accelerator.prepare(learner, optimizer)
     if config.compile:
-        model = torch.compile(model)
+        learner.compile()
+    model, optimizer = accelerator.prepare(learner, optimizer)
     loader = Loader(
         source,
         config.views.source,
@@ -61,7 +61,9 @@ def pretrain(config: PretrainConfig, out: Path, *, resume: bool = False) -> Path
         threads=config.threads or None,
     )
     rank, world = accelerator.process_index, accelerator.num_processes
-    wanted = (batch_indices(len(source), config.optim.batch_size, config.seed, s, rank, world) for s in range(start, total))
+    wanted = (
+        batch_indices(len(source), config.optim.batch_size, config.seed, s, rank, world) for s in range(start, total)
+    )
 
     views, generator = build_views(config), torch.Generator(accelerator.device)
     main = accelerator.is_main_process
@@ -143,6 +145,6 @@ def _anyone(accelerator: Accelerator, flag: bool) -> bool:
     """Return whether any process raised its flag."""
     if accelerator.num_processes == 1:
         return flag
-    return bool(accelerator.reduce(torch.tensor(float(flag), device=accelerator.device)).item() > 0)
-
-
+    flags = accelerator.gather(torch.tensor([float(flag)], device=accelerator.device))
+    assert isinstance(flags, Tensor)
+    return bool(flags.sum() > 0)

@@ -47,12 +47,16 @@ class Metrics:
         sentence = first_not_finite(history, self.names, step - len(history) + 1)
         if sentence:
             raise NotFinite(
-                f"{sentence}; the run stops, and its last checkpoint is from before. A lower optim.lr, optim.clip above 0 "
-                "or precision fp32 are the usual remedies."
+                f"{sentence}; the run stops, and its last checkpoint is from before. A lower optim.lr, optim.clip above "
+                "0 or precision fp32 are the usual remedies."
             )
         seconds = time.perf_counter() - self._clock
         means = dict(zip(self.names, history.mean(dim=0).tolist()))
-        line = {"step": step, "epoch": round(epoch, 4), "loss": sum(v for k, v in means.items() if k != "gradient_norm")}
+        line = {
+            "step": step,
+            "epoch": round(epoch, 4),
+            "loss": sum(v for k, v in means.items() if k != "gradient_norm"),
+        }
         line |= means | {"lr": lr}
         for part, z in output.pooled.items():
             line |= {f"std_{part}": float(feature_std(z)), f"rank_{part}": float(effective_rank(z))}
@@ -79,7 +83,8 @@ class Metrics:
 
 
 def drop_after(path: Path, step: int) -> None:
-    """Cut the lines of ``metrics.jsonl`` past ``step``: a resumed run writes them anew. A damaged last line goes too."""
+    """Cut the lines of ``metrics.jsonl`` past ``step``: a resumed run writes them anew. A damaged last line goes
+    too."""
     if not path.exists():
         return
     kept = []

@@ -9,7 +9,8 @@ from equicoherence.training.config import OptimConfig
 
 
 def build_optimizer(module: nn.Module, config: OptimConfig) -> torch.optim.AdamW:
-    """Return AdamW with no weight decay on biases, norms, tokens and positions (tensors of less than two dimensions)."""
+    """Return AdamW with no weight decay on biases, norms, tokens and positions (tensors of less than two
+    dimensions)."""
     decayed = [p for p in module.parameters() if p.requires_grad and p.ndim >= 2]
     free = [p for p in module.parameters() if p.requires_grad and p.ndim < 2]
     groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": free, "weight_decay": 0.0}]

@@ -50,7 +50,7 @@ def save_samples(learner: Learner, views: PathViews, loader: Loader, config: Pre
         "theta_units": np.array([p.unit for p in parameters], dtype=np.str_),
     }
     aside = path.with_name("samples.tmp.npz")
-    np.savez_compressed(aside, **arrays)
+    np.savez_compressed(aside, allow_pickle=False, **arrays)
     aside.replace(path)
 
 
