@@ -139,8 +139,8 @@ class RenderDecoder(Decoder):
             points = affine_points(matrix, size)
             if self.flow is not None:
                 points = points + self._displacement(z1, z2, grid, size)
-            # a run that diverges must end with a NaN loss: grid_sample reads wild memory where coordinates are NaN or
-            huge pictures = F.grid_sample(
+            # a diverging run must end with a NaN loss; grid_sample reads wild memory at coordinates that are NaN or huge
+            pictures = F.grid_sample(
                 pictures, points.nan_to_num(0).clamp(-8, 8), align_corners=False, padding_mode="reflection"
             )
             pictures = pictures + 0 * numbers.sum(dim=1)[:, None, None, None]

@@ -47,8 +47,8 @@ class Metrics:
         sentence = first_not_finite(history, self.names, step - len(history) + 1)
         if sentence:
             raise NotFinite(
-                f"{sentence}; the run stops, and its last checkpoint is from before. A lower optim.lr, optim.clip above "
-                "0 or precision fp32 are the usual remedies."
+                f"{sentence}; the run stops, and its last checkpoint is from before. A lower optim.lr, optim.clip "
+                "above 0 or precision fp32 are the usual remedies."
             )
         seconds = time.perf_counter() - self._clock
         means = dict(zip(self.names, history.mean(dim=0).tolist()))
