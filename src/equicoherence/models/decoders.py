@@ -139,7 +139,7 @@ class RenderDecoder(Decoder):
             points = affine_points(matrix, size)
             if self.flow is not None:
                 points = points + self._displacement(z1, z2, grid, size)
-            # a diverging run must end with a NaN loss; grid_sample reads wild memory at coordinates that are NaN or huge
+            # a diverging run must end with a NaN loss: grid_sample reads wild memory where coordinates are NaN or vast
             pictures = F.grid_sample(
                 pictures, points.nan_to_num(0).clamp(-8, 8), align_corners=False, padding_mode="reflection"
             )
