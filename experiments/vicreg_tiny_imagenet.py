@@ -14,7 +14,6 @@ import argparse
 import dataclasses
 import json
 import statistics
-import time
 from pathlib import Path
 
 from equicoherence.coherence import CoherenceConfig
@@ -69,7 +68,7 @@ def plan(data: str) -> list[tuple[str, str, int, PretrainConfig]]:
     for border, seed, names in (
         ("content", 0, tuple(configs)),
         ("content", 1, MAIN),
-        ("zeros", 0, tuple(name for name in configs if name != "VICReg")),
+        ("zeros", 0, tuple(name for name in configs if name != "VICReg")),  # which has no path, and so no border
         ("zeros", 1, MAIN[1:]),
     ):
         for name in names:
@@ -86,12 +85,14 @@ def main() -> None:
         "--data", required=True, help="Tiny-ImageNet-100: a folder with train/ and val/, or its archive"
     )
     parser.add_argument("--out", type=Path, default=Path("runs/vicreg-tiny-imagenet"))
+    parser.add_argument("--border", choices=("content", "zeros"), help="only the runs trained with this border")
     given = parser.parse_args()
-    jobs, folders = plan(given.data), {}
+    jobs = plan(given.data)
+    places = {job[:3]: given.out / _folder(*job[:3]) for job in jobs}
     for name, border, seed, config in jobs:
-        slug = "".join(c if c.isalnum() else "-" for c in name.lower()).strip("-")
-        run = given.out / f"{border}-{slug}-seed{seed}"
-        start = time.perf_counter()
+        if given.border not in (None, border):
+            continue
+        run = places[name, border, seed]
         train_once(config, run)
         if not (run / "results.json").is_file():
             first = name == "VICReg" and seed == 0
@@ -100,11 +101,21 @@ def main() -> None:
             results = evaluate(
                 run, tasks=("transformation", "knn", "linear"), transformation=settings, controls=first, limit=10000
             )
-            results["minutes"] = round((time.perf_counter() - start) / 60, 2)
-            (run / "minutes.txt").write_text(str(results["minutes"]))
-        folders[name, border, seed] = run
+            minutes = sum(results["seconds"].values()) / 60 + _training_minutes(run)
+            (run / "minutes.txt").write_text(f"{minutes:.2f}")
+        folders = {key: place for key, place in places.items() if (place / "results.json").is_file()}
         PAGE.parent.mkdir(parents=True, exist_ok=True)
         PAGE.write_text(page(folders, len(jobs)), encoding="utf-8")
+
+
+def _training_minutes(run: Path) -> float:
+    lines = (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    return sum(json.loads(line)["seconds"] for line in lines) / 60
+
+
+def _folder(name: str, border: str, seed: int) -> str:
+    slug = "".join(c if c.isalnum() else "-" for c in name.lower()).strip("-")
+    return f"{border}-{slug}-seed{seed}"
 
 
 def page(folders: dict[tuple[str, str, int], Path], planned: int) -> str:

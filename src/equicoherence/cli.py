@@ -14,11 +14,12 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from equicoherence.compare import compare, print_scores
+from equicoherence.compare import compare, print_scores, score_table
 from equicoherence.evaluation import TransformationConfig, evaluate
 from equicoherence.quickstart import quickstart
 from equicoherence.recipes import RECIPES, describe, recipe
 from equicoherence.report.page import report
+from equicoherence.report.tables import summarise
 from equicoherence.training import Interrupted, PretrainConfig, pretrain
 
 T = TypeVar("T")
@@ -157,9 +158,6 @@ def _evaluate(arguments: list[str]) -> None:
             random_weights=given.random_weights,
             size=given.size,
         )
-    from equicoherence.compare import score_table
-    from equicoherence.report.tables import summarise
-
     entries = summarise({name: [found["rows"]] for name, found in results.items()})
     Console().print(
         score_table(entries, list(results), probe="mlp" if "mlp" in settings.probes else settings.probes[0])

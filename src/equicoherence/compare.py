@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from equicoherence.evaluation import TransformationConfig, evaluate
-from equicoherence.report.tables import MISSING, number, summarise
+from equicoherence.report.tables import MISSING, number, rank, summarise
 from equicoherence.training import PretrainConfig, load_config, pretrain
 from equicoherence.training.config import differences
 from equicoherence.training.run import is_finished
@@ -60,40 +60,39 @@ def summary(runs: Mapping[str, Sequence[Path]]) -> list[dict[str, Any]]:
 
 
 def score_table(entries: Sequence[dict[str, Any]], names: Sequence[str], probe: str = "mlp") -> Table:
-    """Return a table for the terminal: a line per score, a column per name; controls in columns of their own."""
-    columns = list(names)
-    lines: dict[tuple, dict[str, str]] = {}
+    """Return a table for the terminal: a line per score, a column per name, and the random control where there is one.
+
+    Transformations of several parameters show their mean R2.
+    """
+    single = {"rotation", "blur", "scale"}
+    lines: dict[tuple[str, str, str, str], dict[str, str]] = {}
     for entry in entries:
-        fields = (entry.get("transformation") or "", entry.get("border") or "", entry.get("representation") or "")
-        if entry["task"] == "transformation":
-            if entry.get("parameter") not in ("mean", "angle", "sigma", "octaves") or entry.get("probe") not in (
-                probe,
-                None,
-                "",
-            ):
-                continue
-            if entry.get("parameter") == "angle" and fields[0] not in ("rotation",):
-                continue
-            if fields[0] in ("all",) and entry.get("parameter") != "mean":
-                continue
-        control = entry.get("control") or ""
-        column = f"{control}" if control else entry["name"]
-        if control and column not in columns:
-            columns.append(column)
-        key = (entry["task"], *fields)
-        spread = f" ±{entry['std']:.3f}" if entry.get("std") is not None and entry["n"] > 1 else ""
-        if control == "constant":
-            for other in [k for k in lines if k[:3] == key[:3]] or [key]:
-                lines.setdefault(other, {}).setdefault(column, number(entry["mean"], entry["metric"]))
+        if entry["control"] == "constant" or entry["probe"] not in ("", probe):
             continue
-        lines.setdefault(key, {})[column] = number(entry["mean"], entry["metric"]) + spread
-    table = Table(*("task", "transformation", "border", "features"))
+        if entry["task"] == "transformation" and entry["transformation"] not in single and entry["parameter"] != "mean":
+            continue
+        column = entry["control"] or entry["name"]
+        text = number(entry["mean"], entry["metric"])
+        if entry["std"] is not None and not entry["control"]:
+            text += f" ±{entry['std']:.3f}".replace("±0", "±")
+        key = (entry["task"], entry["transformation"], entry["border"], entry["representation"])
+        lines.setdefault(key, {})[column] = text
+    columns = [*names, *(["random"] if any("random" in line for line in lines.values()) else [])]
+    table = Table()
+    table.add_column("score", no_wrap=True)
+    table.add_column("features", no_wrap=True)
     for column in columns:
-        table.add_column(column, justify="right")
-    for key in sorted(lines, key=lambda k: (k[0] != "transformation", k)):
-        if key[3] or key[0] != "transformation":
-            table.add_row(*key, *(lines[key].get(column, MISSING) for column in columns))
+        table.add_column(column, justify="right", overflow="fold")
+    for task, transformation, border, features in sorted(lines, key=_reading_order):
+        title = f"{transformation} R2, {border}" if task == "transformation" else f"{task} top-1"
+        found = lines[task, transformation, border, features]
+        table.add_row(title, features, *(found.get(column, MISSING) for column in columns))
     return table
+
+
+def _reading_order(key: tuple[str, str, str, str]) -> tuple[Any, ...]:
+    task, transformation, border, features = key
+    return rank("task", task), transformation, rank("border", border), rank("representation", features)
 
 
 def print_scores(runs: Mapping[str, Sequence[Path]], console: Console | None = None) -> None:

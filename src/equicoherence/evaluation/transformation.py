@@ -115,8 +115,14 @@ def _predict(probe: str, train: Tensor, target: Tensor, test: Tensor, seed: int)
     if probe == "attentive":
         return attentive_probe(train, target, test, seed=seed)
     if probe == "mlp":
-        return mlp_probe(train.flatten(1), target, test.flatten(1), seed=seed)
+        return mlp_probe(_sum_and_difference(train), target, _sum_and_difference(test), seed=seed)
     return ridge_probe(train.flatten(1), target, test.flatten(1))
+
+
+def _sum_and_difference(pairs: Tensor) -> Tensor:
+    """Turn feature pairs (N, 2, C) to (N, 2 C): the same information, from which an MLP learns several times sooner."""
+    first, second = pairs.unbind(dim=1)
+    return torch.cat([first + second, second - first], dim=1)
 
 
 def _rows(scores: Tensor, names: Sequence[str], fields: dict[str, Any]) -> Iterator[dict[str, Any]]:
