@@ -2,16 +2,22 @@
 
 import dataclasses
 import json
+import os
+import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 import timm
 import torch
+from safetensors.torch import load_file
 
 from equicoherence.coherence import CoherenceConfig
 from equicoherence.data import TooManyBadImages
 from equicoherence.methods import SimCLRConfig, VICRegConfig
 from equicoherence.training import NotFinite, OptimConfig, load_config, load_run, pretrain
+from equicoherence.training.config import save_config
 from tests.small import picture_folder, small_config
 
 
@@ -128,3 +134,28 @@ def test_bad_images_stop_the_run_with_their_list_or_are_noted(data, tmp_path):
 def test_tensorboard_files_are_written_on_demand(data, tmp_path):
     run = pretrain(small_config(data, max_steps=2, track="tensorboard"), tmp_path / "run")
     assert list((run / "tensorboard").iterdir())
+
+
+def test_two_processes_train_one_run_and_resume_it(data, tmp_path):
+    """As torchrun starts them: one run directory, each image seen once, the same bits after a stop half-way."""
+    save_config(small_config(data, optim=OptimConfig(epochs=3, batch_size=8, lr=1e-2)), tmp_path / "whole.yaml")
+    script = tmp_path / "train.py"
+    script.write_text(
+        "import sys\nfrom pathlib import Path\nfrom equicoherence.training import load_config, pretrain\n"
+        "pretrain(load_config(Path(sys.argv[1])), Path(sys.argv[2]), resume=len(sys.argv) > 3)\n"
+    )
+
+    def launch(*arguments):
+        command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone", str(script)]
+        subprocess.run(
+            [*command, *map(str, arguments)], check=True, timeout=300, env={**os.environ, "OMP_NUM_THREADS": "1"}
+        )
+
+    launch(tmp_path / "whole.yaml", tmp_path / "whole")
+    assert _lines(tmp_path / "whole")[-1]["step"] == 6
+    shutil.copytree(tmp_path / "whole", tmp_path / "half")
+    for name in ("model.safetensors", "heads.safetensors", "samples.npz", "checkpoints/step-00000006.pt"):
+        (tmp_path / "half" / name).unlink()
+    launch(tmp_path / "whole.yaml", tmp_path / "half", "resume")
+    a, b = (load_file(tmp_path / run / "model.safetensors") for run in ("whole", "half"))
+    assert all(torch.equal(a[k], b[k]) for k in a)

@@ -40,9 +40,13 @@ class Learner(nn.Module):
         super().__init__()
         self.encoder, self.head, self.method, self.task, self.weight = encoder, head, method, task, weight
 
+    def encode(self, views: Views) -> tuple[Tensor, Tensor | None]:
+        """Return z_inv and z_equi (2B, N, .) of view 1, then view 2."""
+        return self.head(self.encoder(torch.cat([views.v1, views.v2])))
+
     def forward(self, views: Views) -> LearnerOutput:
         """Encode both views in one pass; return the method's losses and the task's."""
-        z_inv, z_equi = self.head(self.encoder(torch.cat([views.v1, views.v2])))
+        z_inv, z_equi = self.encode(views)
         losses = self.method(z_inv.chunk(2))
         pooled, decoded = {"invariant": z_inv.detach().mean(dim=1)}, None
         if self.task is not None and z_equi is not None:

@@ -33,7 +33,8 @@ def pretrain(config: PretrainConfig, out: Path, *, resume: bool = False) -> Path
     """
     if config.threads:
         torch.set_num_threads(config.threads)
-    accelerator = Accelerator(mixed_precision="no")  # one per process; precision is a matter of each run
+    # without cpu=True, processes without a GPU would not find each other; precision is a matter of each run
+    accelerator = Accelerator(cpu=not torch.accelerator.is_available(), mixed_precision="no")
     source = open_images(config.data, "train")
     per_epoch = steps_per_epoch(len(source), config.optim.batch_size, accelerator.num_processes)
     total = config.optim.epochs * per_epoch

@@ -39,9 +39,12 @@ def save_samples(learner: Learner, views: PathViews, loader: Loader, config: Pre
     arrays["base"] = _bytes(base)[:, 0] if views.path is not None else arrays["v2"]
     learner.eval()
     generator.manual_seed(step_seed(config.seed, 0, 0, 2))
-    output = learner(views(batch.images, generator, batch.aspect))
-    if output.decoded is not None:
-        arrays["decoded"] = _bytes(output.decoded)
+    seen = views(batch.images, generator, batch.aspect)
+    _, z_equi = learner.encode(seen)  # not the method, which would wait for the other processes
+    if learner.task is not None and z_equi is not None:
+        decoded = learner.task(*z_equi.chunk(2), seen).decoded
+        if decoded is not None:
+            arrays["decoded"] = _bytes(decoded)
     parameters = views.path.parameters if views.path is not None else ()
     arrays |= {
         "positions": np.array(views.positions, dtype=np.float32),
