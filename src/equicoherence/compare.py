@@ -84,7 +84,7 @@ def score_table(entries: Sequence[dict[str, Any]], names: Sequence[str], probe: 
     for column in columns:
         table.add_column(column, justify="right", overflow="fold")
     for task, transformation, border, features in sorted(lines, key=_reading_order):
-        title = f"{transformation} R2, {border}" if task == "transformation" else f"{task} top-1"
+        title = f"{transformation} R2 ({border})" if task == "transformation" else f"{task} top-1"
         found = lines[task, transformation, border, features]
         table.add_row(title, features, *(found.get(column, MISSING) for column in columns))
     return table

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from rich.console import Console
 
-from equicoherence.coherence import CoherenceConfig
 from equicoherence.compare import compare, print_scores
 from equicoherence.evaluation import TransformationConfig
 from equicoherence.recipes import recipe
@@ -23,12 +22,14 @@ EVALUATION = TransformationConfig(
 
 
 def arms() -> dict[str, PretrainConfig]:
-    """Return what the quickstart compares: the plain method, the conv decoders of [P2], our render decoder."""
+    """Return what the quickstart compares: the plain method, and the task with our render decoder.
+
+    The conv decoders of [P2] do not fit into the ten minutes; docs/results has them.
+    """
     base = dataclasses.replace(
         recipe(BASE), optim=OptimConfig(epochs=24, batch_size=256, lr=2e-3), checkpoint_every=1000
     )
-    conv = dataclasses.replace(base, coherence=CoherenceConfig(d_equi=128, decoder="conv"))
-    return {"plain": base.plain(), "conv": conv, "render": base}
+    return {"plain": base.plain(), "render": base}
 
 
 def quickstart(out: Path, *, seed: int = 0) -> Path:
@@ -38,7 +39,7 @@ def quickstart(out: Path, *, seed: int = 0) -> Path:
     """
     console = Console()
     start = time.perf_counter()
-    console.print("Three encoders on rendered objects: SimCLR alone, with the task (conv), with the task (render).")
+    console.print("Two encoders on rendered objects: plain SimCLR, and SimCLR with the task and its render decoder.")
     runs = compare(arms(), out, seeds=(seed,), tasks=("transformation", "knn"), transformation=EVALUATION)
     print_scores(runs, console)
     page = report([run for paths in runs.values() for run in paths], out / "report.html")
