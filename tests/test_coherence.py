@@ -49,6 +49,13 @@ def test_bad_controls_are_quoted():
         CoherenceTask(8, 2, 32, (4, 4), decoder="konv")  # type: ignore[arg-type]
 
 
+def test_combinations_that_train_nothing_are_refused():
+    with pytest.raises(ValueError, match="'final' would be free"):
+        CoherenceConfig(decoder="render", targets="final")
+    with pytest.raises(ValueError, match="'intermediate'"):
+        CoherenceConfig(symmetric=True)
+
+
 @pytest.mark.parametrize("decoder", ["conv", "cross-attention", "cross-attention-other", "render", "render+conv"])
 def test_the_loss_is_the_mean_squared_error_to_the_normalised_targets(decoder):
     views, (z1, z2) = _views((1 / 3, 2 / 3)), _tokens()

@@ -144,6 +144,10 @@ def _evaluate(arguments: list[str]) -> None:
         test=max(1, given.images // 4),
         repeats=given.repeats,
     )
+    if given.out is not None and len({Path(model).name for model in given.models}) < len(given.models):
+        raise ValueError(
+            "two models have the same last name and would share a folder of --out; evaluate them one by one"
+        )
     results = {}
     for model in given.models:
         results[model] = evaluate(
@@ -186,6 +190,8 @@ def _compare(arguments: list[str]) -> None:
             raise ValueError(f"{text!r}: only ':plain' may follow a recipe's name")
         config = recipe(name).plain() if variant else recipe(name)
         changes = {"data": given.data, "max_steps": given.max_steps}
+        if config.name in configs:
+            raise ValueError(f"{text!r} is given twice; --seeds N trains a recipe several times")
         configs[config.name] = dataclasses.replace(config, **{k: v for k, v in changes.items() if v is not None})
     runs = compare(configs, given.out, seeds=range(given.seeds))
     print_scores(runs)

@@ -43,6 +43,16 @@ class CoherenceConfig:
     parts: tuple[str, ...] = ("affine", "color", "blur")
     layer: int | None = None
 
+    def __post_init__(self) -> None:
+        """Refuse combinations that would train nothing."""
+        if self.symmetric and self.targets != "final":
+            raise ValueError(f"symmetric reconstructs views, so targets must be final, not {self.targets!r}")
+        if self.decoder == "render" and self.targets != "intermediate" and self.targets != "base":
+            raise ValueError(
+                f"the render decoder starts from view 2, so targets {self.targets!r} would be free: "
+                "choose intermediate or base, or another decoder"
+            )
+
     def positions(self) -> tuple[float, ...]:
         """Return where on the path the targets lie: 0 is the base image u, 1 is view 2."""
         if self.states < 0:

@@ -12,10 +12,13 @@ from rich.console import Console
 from rich.table import Table
 
 from equicoherence.evaluation import TransformationConfig, evaluate
+from equicoherence.evaluation.evaluate import settings_of
 from equicoherence.report.tables import MISSING, number, rank, summarise
 from equicoherence.training import PretrainConfig, load_config, pretrain
 from equicoherence.training.config import differences
 from equicoherence.training.run import is_finished
+
+LIMIT = 20000
 
 
 def compare(
@@ -33,14 +36,28 @@ def compare(
     one is resumed. A run directory of that name with another configuration raises ValueError.
     """
     runs: dict[str, list[Path]] = {name: [] for name in configs}
+    floors: set[str] = set()  # the random control depends on architecture and seed alone
     for seed in seeds:
         for name, config in configs.items():
             run = out / f"{name}-seed{seed}"
             train_once(dataclasses.replace(config, name=name, seed=seed), run)
-            if not (run / "results.json").is_file():
-                evaluate(run, tasks=tasks, transformation=transformation, controls=controls)
+            floor = f"{config.encoder} {config.views.size} {seed}"
+            if not is_scored(run, config.data, tasks, transformation):
+                own = controls and floor not in floors
+                evaluate(run, tasks=tasks, transformation=transformation, controls=own, limit=LIMIT)
+            floors.add(floor)
             runs[name].append(run)
     return runs
+
+
+def is_scored(
+    run: Path, data: str, tasks: Sequence[str], transformation: TransformationConfig | None, limit: int = LIMIT
+) -> bool:
+    """Return whether a run has results of these very settings and this revision of the probes."""
+    if not (run / "results.json").is_file():
+        return False
+    found = json.loads((run / "results.json").read_text(encoding="utf-8")).get("settings")
+    return found == settings_of(data, tasks, transformation or TransformationConfig(), limit)
 
 
 def train_once(config: PretrainConfig, run: Path) -> None:

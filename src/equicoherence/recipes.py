@@ -59,7 +59,7 @@ def _small(name: str, method: MethodConfig) -> PretrainConfig:
     return PretrainConfig(
         name=name,
         method=method,
-        encoder=EncoderConfig("vit_small_patch16_224", {"class_token": False, "global_pool": "avg"}),
+        encoder=EncoderConfig("vit_small_patch16_224", {"class_token": False, "global_pool": "avg", "fc_norm": False}),
         d=512,
         coherence=CoherenceConfig(d_equi=256, decoder="render"),
         optim=OptimConfig(epochs=100, batch_size=256, lr=5e-4, clip=3.0),

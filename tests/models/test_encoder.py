@@ -26,6 +26,15 @@ def test_features_have_the_stated_shapes(name, args, has_cls, grid):
     assert features.pooled().shape == (2, encoder.width)
 
 
+@pytest.mark.parametrize(("name", "args", "has_cls", "grid"), CASES)
+def test_every_trained_parameter_gets_a_gradient(name, args, has_cls, grid):
+    """Or data-parallel training would wait for it, and an unused norm would be exported untrained."""
+    encoder = Encoder(name, args)
+    features = encoder(torch.rand(4, 3, 64, 64))
+    (features.patches.square().sum() + (features.cls.sum() if has_cls else 0)).backward()
+    assert [n for n, p in encoder.named_parameters() if p.requires_grad and p.grad is None] == []
+
+
 def test_patch_tokens_are_row_by_row():
     encoder = Encoder("resnet18", {"layers": [1, 1, 1, 1], "channels": [8, 8, 8, 8], "output_stride": 8}).eval()
     plain = torch.full((1, 3, 64, 64), 0.5)

@@ -203,6 +203,15 @@ def test_bad_input_is_quoted(make, message: str) -> None:
         make()
 
 
+def test_many_states_are_each_what_they_are_alone():
+    images = torch.randint(0, 256, (40, 3, 64, 64), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    positions = tuple(k / 13 for k in range(1, 13))
+    many = PathViews(augmentation(), augmentation(), Scale((-2.0, 2.0)), size=32, positions=positions)
+    last = PathViews(augmentation(), augmentation(), Scale((-2.0, 2.0)), size=32, positions=positions[-1:])
+    a, b = (make(images, torch.Generator().manual_seed(1)).targets[:, -1] for make in (many, last))
+    assert (a - b).abs().max() < 1e-5
+
+
 def test_views_can_be_made_in_inference_mode():
     images = torch.randint(0, 256, (200, 3, 24, 24), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     make = PathViews(augmentation(), augmentation(), SE2(), size=16)

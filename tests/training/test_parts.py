@@ -7,12 +7,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from equicoherence.models import Encoder
 from equicoherence.recipes import RECIPES, describe, recipe
 from equicoherence.training import OptimConfig, PretrainConfig
 from equicoherence.training.config import differences, from_dict, to_dict
 from equicoherence.training.health import effective_rank, feature_std, first_not_finite
 from equicoherence.training.metrics import drop_after
-from equicoherence.training.optim import learning_rate
+from equicoherence.training.optim import build_optimizer, learning_rate
 from equicoherence.training.seeds import step_seed
 
 
@@ -70,6 +71,27 @@ def test_misspelt_recipes_and_fields_are_quoted():
         from_dict({"optim": {"lr": "fast"}})
     with pytest.raises(ValueError, match="kind 'DINOv9'"):
         from_dict({"method": {"kind": "DINOv9"}})
+
+
+@pytest.mark.parametrize(
+    ("values", "quoted"),
+    [
+        ({"log_every": 0}, "log_every must be at least 1, got 0"),
+        ({"optim": {"accumulation": 9, "batch_size": 8}}, "accumulation 9"),
+        ({"views": {"path": "none"}}, "views.path is none"),
+    ],
+)
+def test_configurations_that_could_only_fail_later_are_refused(values, quoted):
+    with pytest.raises(ValueError, match=quoted):
+        from_dict({"coherence": {}, **values})
+
+
+def test_tokens_positions_and_norms_are_not_decayed():
+    encoder = Encoder("vit_tiny_patch16_224", {"img_size": 32, "depth": 1})
+    decayed, free = (group["params"] for group in build_optimizer(encoder, OptimConfig()).param_groups)
+    names = {id(p): n for n, p in encoder.named_parameters()}
+    assert {"model.cls_token", "model.pos_embed", "model.norm.weight"} <= {names[id(p)] for p in free}
+    assert "model.blocks.0.attn.qkv.weight" in {names[id(p)] for p in decayed}
 
 
 def test_differences_name_fields_with_both_values():

@@ -114,6 +114,16 @@ def test_a_directory_in_use_is_not_written_over(tmp_path):
     assert os.listdir(tmp_path / "run") == ["thesis.txt"]
 
 
+def test_other_images_cannot_be_resumed(tmp_path):
+    folder = picture_folder(tmp_path / "data")
+    config = small_config(folder, max_steps=2)
+    run = pretrain(config, tmp_path / "run")
+    for path in sorted(folder.glob("*/*.png"))[:6]:
+        path.unlink()
+    with pytest.raises(ValueError, match="images 3"):
+        pretrain(config, run, resume=True)
+
+
 def test_a_damaged_checkpoint_is_named(tmp_path):
     config = small_config(picture_folder(tmp_path / "data"), max_steps=2)
     run = pretrain(config, tmp_path / "run")

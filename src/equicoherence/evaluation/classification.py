@@ -99,7 +99,7 @@ def _features(model: FrozenModel, loader: Loader, limit: int) -> tuple[dict[str,
         batch = batch.to(device)
         view = render(Pyramid.build(batch.images, model.size), base_state(batch.aspect, 1.0), size=model.size)
         with torch.autocast(device.type, torch.bfloat16):
-            parts.append({k: v.float() for k, v in model.represent(view).items()})
+            parts.append({k: v.float() for k, v in model.represent(view)[0].items()})
         labels.append(batch.labels)
     if not parts:
         return {}, torch.zeros(0, dtype=torch.long)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import platform
 import time
 from collections.abc import Sequence
@@ -17,10 +16,13 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from equicoherence.data import Loader, open_images
+from equicoherence.data.loader import usable_cores
 from equicoherence.evaluation.classification import classification
 from equicoherence.evaluation.model import FrozenModel, load_model, random_control
 from equicoherence.evaluation.transformation import TransformationConfig, transformation_regression
+from equicoherence.training.config import plain_values
 
+REVISION = 2  # raised with every change of a probe or protocol, so that old scores are not taken for new ones
 TASKS = ("transformation", "knn", "linear")
 
 
@@ -83,6 +85,7 @@ def evaluate(
         "name": frozen.group,
         "seed": frozen.config.seed if frozen.config else 0,
         "data": data,
+        "settings": settings_of(data, tasks, settings, limit),
         **provenance(),
         "rows": rows,
         "seconds": seconds,
@@ -94,6 +97,12 @@ def evaluate(
     return results
 
 
+def settings_of(data: str, tasks: Sequence[str], settings: TransformationConfig, limit: int) -> dict[str, Any]:
+    """Return what scores depend on besides the model, as ``results.json`` keeps it."""
+    values = {"data": data, "tasks": list(tasks), "limit": limit, "revision": REVISION}
+    return values | {"transformation": plain_values(settings)}
+
+
 def provenance() -> dict[str, Any]:
     """Return date, machine and versions, to stand beside every figure."""
     import timm
@@ -102,7 +111,7 @@ def provenance() -> dict[str, Any]:
     from equicoherence import __version__
 
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
-    machine = {"processor": _processor(), "cores": len(os.sched_getaffinity(0)), "gpu": gpu}
+    machine = {"processor": _processor(), "cores": usable_cores(), "gpu": gpu}
     versions = {
         "equicoherence": __version__,
         "torch": torch.__version__,
@@ -126,6 +135,6 @@ def _tasks(
 ) -> Any:
     if "transformation" in tasks:
         yield "transformation", transformation_regression(model, train, test, settings)
-    for task in ("knn", "linear"):
-        if task in tasks:
-            yield task, classification(model, train, test, (task,), limit)
+    labelled = tuple(task for task in ("knn", "linear") if task in tasks)
+    if labelled:
+        yield " and ".join(labelled), classification(model, train, test, labelled, limit)

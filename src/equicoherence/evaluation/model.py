@@ -21,7 +21,7 @@ from equicoherence.training.run import load_run
 class FrozenModel:
     """name: what the user called it. size: pixels of its input. source: pixels its images are read at.
 
-    head: the split head of a run, None for foreign encoders. config: of a run. seed: of a run.
+    head: the split head of a run, None for foreign encoders. config: of a run.
     """
 
     name: str
@@ -40,29 +40,23 @@ class FrozenModel:
             self.head.to(device)
         return self
 
-    def represent(self, images: Tensor, tokens: bool = False) -> dict[str, Tensor]:
-        """Return each representation of images (B, 3, S, S): pooled (B, C), or patch tokens (B, N, C).
+    def represent(self, images: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Return each representation of images (B, 3, S, S), pooled (B, C) and as patch tokens (B, N, C).
 
-        ``backbone``; of a run also ``z_inv`` and ``z_equi``, their concatenation ``z``; of a plain run ``z`` alone.
+        ``backbone``; of a run also ``z_inv``, ``z_equi`` and, pooled, ``z``, the two side by side; of a plain run
+        ``z`` alone.
         """
         features = self.encoder(images)
-        parts = {"backbone": features.patches}
+        tokens = {"backbone": features.patches}
         if self.head is not None:
             z_inv, z_equi = self.head(features)
-            if z_equi is None:
-                parts["z"] = z_inv
-            else:
-                parts |= {"z_inv": z_inv, "z_equi": z_equi}
-                if z_inv.shape[1] == z_equi.shape[1]:
-                    parts["z"] = torch.cat([z_inv, z_equi], dim=-1)
-        if tokens:
-            return parts
-        pooled = {name: part.mean(dim=1) for name, part in parts.items()}
-        if "z_equi" in pooled and "z" not in pooled:
+            tokens |= {"z": z_inv} if z_equi is None else {"z_inv": z_inv, "z_equi": z_equi}
+        pooled = {name: part.mean(dim=1) for name, part in tokens.items()}
+        if "z_equi" in pooled:
             pooled["z"] = torch.cat([pooled["z_inv"], pooled["z_equi"]], dim=-1)
         if self.pool == "cls":
             pooled["backbone"] = features.pooled("cls")
-        return pooled
+        return pooled, tokens
 
 
 def load_model(
@@ -95,10 +89,10 @@ def load_model(
 
 def random_control(model: FrozenModel, seed: int = 0) -> FrozenModel:
     """Return the same architecture with fresh random weights: the floor of every score."""
-    torch.manual_seed(seed)
+    torch.manual_seed(seed + 1)  # not the weights of a bare model under evaluation itself
     encoder: nn.Module
     if model.config is not None:
-        encoder = build_learner(model.config).encoder
+        encoder = build_learner(model.config, pretrained=False).encoder
     else:
         encoder = Encoder(model.encoder.name, model.encoder.args)
     assert isinstance(encoder, Encoder)
@@ -145,6 +139,7 @@ def load_weights(module: nn.Module, path: Path) -> None:
 
 def _foreign(name: str, arch: str, *, pretrained: bool, size: int | None) -> FrozenModel:
     args = {"img_size": size} if size is not None and arch.startswith(("vit", "swin", "deit", "eva", "beit")) else {}
+    torch.manual_seed(0)  # of a bare initialisation
     try:
         encoder = Encoder(arch, args, pretrained=pretrained)
     except (OSError, RuntimeError, ConnectionError) as error:

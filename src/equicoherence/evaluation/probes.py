@@ -19,9 +19,12 @@ def r2_score(predicted: Tensor, target: Tensor) -> Tensor:
 def ridge_probe(train: Tensor, target: Tensor, test: Tensor, held_out: float = 0.2) -> Tensor:
     """Predict (M, P) for ``test`` (M, C) by ridge regression from ``train`` (N, C) to ``target`` (N, P).
 
-    The strength is chosen on the last ``held_out`` share of the training rows, then all rows are used.
+    The strength is chosen on a random ``held_out`` share of the training rows (the same ones each time), then all are
+    used.
     """
     train, test = _standardise(train, test)
+    order = torch.randperm(len(train), generator=torch.Generator().manual_seed(0)).to(train.device)
+    train, target = train[order], target[order]
     cut = int(len(train) * (1 - held_out))
     scores = [r2_score(p, target[cut:]).mean() for p in _ridge(train[:cut], target[:cut], train[cut:], STRENGTHS)]
     best = STRENGTHS[int(torch.stack(scores).argmax())]

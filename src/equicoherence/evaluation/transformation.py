@@ -161,9 +161,9 @@ def _encode(
         state = None if path is None or theta is None else path.state(theta[rows].to(device))
         view = render(pyramid, base_state(aspect[rows].to(device), share), state, size=model.size, border=border)
         with torch.autocast(device.type, torch.bfloat16):
-            if tokens:
-                parts = model.represent(view, tokens=True)
-                patches.append({k: v.bfloat16() for k, v in parts.items()})
-            pooled.append({k: v.float() for k, v in model.represent(view).items()})
+            vectors, parts = model.represent(view)
+        pooled.append({k: v.float() for k, v in vectors.items()})
+        if tokens:
+            patches.append({k: v.bfloat16() for k, v in parts.items()})
     join = lambda parts: {k: torch.cat([p[k] for p in parts]).clone() for k in parts[0]} if parts else {}  # noqa: E731
     return join(pooled), join(patches)

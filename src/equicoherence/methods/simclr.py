@@ -34,7 +34,8 @@ class SimCLR(Method):
     def forward(self, views: Sequence[Tensor]) -> dict[str, Tensor]:
         """Return the contrastive loss of two views (B, N, d_inv)."""
         a, b = (self.projector(tokens.mean(dim=1)).float() for tokens in views)
-        return {"contrastive": nt_xent_loss(a, b, self.config.temperature)}
+        with torch.autocast(a.device.type, enabled=False):
+            return {"contrastive": nt_xent_loss(a, b, self.config.temperature)}
 
 
 def nt_xent_loss(a: Tensor, b: Tensor, temperature: float) -> Tensor:

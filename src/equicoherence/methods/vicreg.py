@@ -35,6 +35,10 @@ class VICReg(Method):
     def forward(self, views: Sequence[Tensor]) -> dict[str, Tensor]:
         """Return invariance, variance and covariance of two views (B, N, d_inv)."""
         a, b = (self.projector(tokens.mean(dim=1)).float() for tokens in views)
+        with torch.autocast(a.device.type, enabled=False):  # sums of squares need all their digits
+            return self._losses(a, b)
+
+    def _losses(self, a: Tensor, b: Tensor) -> dict[str, Tensor]:
         losses = {"invariance": F.mse_loss(a, b) * self.config.invariance}
         a, b = gather(a), gather(b)
         losses["variance"] = (variance_loss(a) + variance_loss(b)) / 2 * self.config.variance

@@ -59,6 +59,12 @@ class Encoder(nn.Module):
         self.prefix: int = getattr(self.model, "num_prefix_tokens", 0)
         self.has_cls = getattr(self.model, "cls_token", None) is not None
         self.pool: Pool = "cls" if getattr(self.model, "global_pool", "") == "token" and self.has_cls else "mean"
+        # models that pool before their last norm keep it in fc_norm; here it is applied to the tokens instead
+        norm = getattr(self.model, "fc_norm", None)
+        self._late_norm = isinstance(norm, nn.Module) and not isinstance(norm, nn.Identity)
+        for name_, parameter in self.model.named_parameters():
+            if name_.startswith("head."):  # never reached without the classifier: DDP would wait for its gradient
+                parameter.requires_grad_(False)
         config = self.model.pretrained_cfg
         self.register_buffer("mean", torch.tensor(config["mean"]).view(1, 3, 1, 1), persistent=False)  # type: ignore[index]
         self.register_buffer("std", torch.tensor(config["std"]).view(1, 3, 1, 1), persistent=False)  # type: ignore[index]
@@ -89,6 +95,8 @@ class Encoder(nn.Module):
             return Features(None, output.flatten(2).transpose(1, 2), (output.shape[2], output.shape[3]))
         if output.ndim != 3:
             raise ValueError(f"{self.name} gives features of shape {tuple(output.shape)}; (B, N, C) or a map is needed")
+        if self._late_norm:
+            output = self.model.fc_norm(output)  # type: ignore[operator]
         patches = output[:, self.prefix :]
         grid = self._grid(patches.shape[1])
         return Features(output[:, 0] if self.has_cls else None, patches, grid)

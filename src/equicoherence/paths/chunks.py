@@ -34,9 +34,10 @@ class Chunk:
 def chunks(levels: Tensor, size: int) -> list[Chunk]:
     """Cut a batch whose N outputs of ``size`` x ``size`` pixels read ``levels`` (B, N)."""
     together = max(1, PIXELS // (size**2 * levels.shape[1]))
-    code = (levels * 64 ** torch.arange(levels.shape[1])).sum(dim=1) if levels.numel() else levels.flatten()
-    found, which = code.unique(return_inverse=True)
-    kinds = [tuple(value // 64**i % 64 for i in range(levels.shape[1])) for value in found.tolist()]
+    if len(levels) == 0:
+        return []
+    found, which = levels.unique(dim=0, return_inverse=True)
+    kinds = [tuple(row) for row in found.tolist()]
     result = []
     for start in range(0, len(levels), together):
         rows = slice(start, min(start + together, len(levels)))

@@ -80,7 +80,9 @@ class Pyramid:
         """Return the images at ``level``, (B, 3, height, width) float32 in the images' own range."""
         if level == 0:
             return self.images.float()
-        return F.interpolate(self.images, self.sizes[level][:2], mode="bilinear", antialias=True).float()
+        # only CPUs shrink bytes with antialiasing
+        images = self.images if self.images.device.type == "cpu" else self.images.float()
+        return F.interpolate(images, self.sizes[level][:2], mode="bilinear", antialias=True).float()
 
     def level_for(self, matrix: Tensor, size: int) -> Tensor:
         """Return (B,) the level from which outputs of ``size`` pixels with matrices (B, 3, 3) are to be read."""

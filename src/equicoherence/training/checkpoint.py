@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from equicoherence.models import Encoder
 
@@ -50,12 +50,17 @@ def load_checkpoint(path: Path, device: torch.device | str = "cpu") -> dict[str,
 def export_encoder(encoder: Encoder, run: Path, size: int) -> None:
     """Write ``model.safetensors`` and ``config.json``, which timm loads as ``local-dir:RUN``."""
     save_tensors(encoder.model.state_dict(), run / "model.safetensors")  # type: ignore[arg-type]
+    args = dict(encoder.args)
+    if hasattr(
+        encoder.model, "fc_norm"
+    ):  # what was trained is the mean of normed tokens, whatever the model pooled by default
+        args |= {"global_pool": "avg", "fc_norm": not isinstance(encoder.model.fc_norm, nn.Identity)}
     config = {
         "architecture": encoder.name,
         "num_classes": 0,
         "num_features": encoder.width,
-        "global_pool": "token" if encoder.pool == "cls" else getattr(encoder.model, "global_pool", "avg"),
-        "model_args": encoder.args,
+        "global_pool": "avg",
+        "model_args": args,
         "pretrained_cfg": {
             "input_size": [3, size, size],
             "mean": encoder.mean.flatten().tolist(),
@@ -66,8 +71,6 @@ def export_encoder(encoder: Encoder, run: Path, size: int) -> None:
             "classifier": None,
         },
     }
-    if not isinstance(config["global_pool"], str):
-        config["global_pool"] = "avg"
     write_text(json.dumps(config, indent=2), run / "config.json")
 
 

@@ -95,6 +95,28 @@ class PretrainConfig:
     checkpoint_every: int = 500
     track: Literal["none", "tensorboard"] = "none"
 
+    def __post_init__(self) -> None:
+        """Refuse what could only fail later, quoting the value."""
+        for name, value in (
+            ("log_every", self.log_every),
+            ("checkpoint_every", self.checkpoint_every),
+            ("optim.epochs", self.optim.epochs),
+            ("optim.batch_size", self.optim.batch_size),
+            ("optim.accumulation", self.optim.accumulation),
+        ):
+            if value < 1:
+                raise ValueError(f"{name} must be at least 1, got {value}")
+        if self.optim.accumulation > self.optim.batch_size:
+            raise ValueError(
+                f"optim.accumulation {self.optim.accumulation} is more than the batch of {self.optim.batch_size}"
+            )
+        if self.seed < 0 or self.max_steps < 0:
+            raise ValueError(f"seed and max_steps must be 0 or more, got {self.seed} and {self.max_steps}")
+        if self.coherence is not None and self.views.path == "none" and self.coherence.positions():
+            raise ValueError(
+                "views.path is none, so there are no states to reconstruct: choose a path, or --no-coherence"
+            )
+
     def plain(self) -> PretrainConfig:
         """Return the same run without the task and without its path: the base method."""
         views = dataclasses.replace(self.views, path="none")
@@ -103,7 +125,7 @@ class PretrainConfig:
 
 def to_dict(config: Any) -> dict[str, Any]:
     """Return nested plain values; the method carries its ``kind``."""
-    values = _plain(config)
+    values = plain_values(config)
     if isinstance(config, PretrainConfig):
         values["method"] = {"kind": METHODS[type(config.method)].__name__, **values["method"]}
     return values
@@ -149,13 +171,14 @@ def differences(a: PretrainConfig, b: PretrainConfig) -> list[str]:
     return [f"{k}: {left.get(k)!r} -> {right.get(k)!r}" for k in {**left, **right} if left.get(k) != right.get(k)]
 
 
-def _plain(value: Any) -> Any:
+def plain_values(value: Any) -> Any:
+    """Return dataclasses and tuples, nested, as plain dictionaries and lists."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        return {f.name: plain_values(getattr(value, f.name)) for f in dataclasses.fields(value)}
     if isinstance(value, tuple | list):
-        return [_plain(v) for v in value]
+        return [plain_values(v) for v in value]
     if isinstance(value, dict):
-        return {k: _plain(v) for k, v in value.items()}
+        return {k: plain_values(v) for k, v in value.items()}
     return value
 
 

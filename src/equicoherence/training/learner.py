@@ -11,7 +11,7 @@ from equicoherence.coherence import CoherenceTask, ThetaRegression
 from equicoherence.methods import METHODS, Method
 from equicoherence.models import Encoder, SplitHead
 from equicoherence.paths import PathViews, Views, augmentation, named_path
-from equicoherence.training.config import PretrainConfig, _plain
+from equicoherence.training.config import PretrainConfig, plain_values
 
 
 @dataclass(frozen=True)
@@ -56,13 +56,16 @@ class Learner(nn.Module):
         return LearnerOutput(losses, pooled, decoded)
 
 
-def build_learner(config: PretrainConfig) -> Learner:
-    """Build the learner of a configuration, initialised from torch's global generator."""
+def build_learner(config: PretrainConfig, *, pretrained: bool | None = None) -> Learner:
+    """Build the learner of a configuration, initialised from torch's global generator.
+
+    pretrained: whether the encoder starts from published weights; as the configuration says where None.
+    """
     task_config = config.coherence
     encoder = Encoder(
         config.encoder.name,
         config.encoder.args,
-        pretrained=config.encoder.pretrained,
+        pretrained=config.encoder.pretrained if pretrained is None else pretrained,
         layer=task_config.layer if task_config else None,
     )
     d_equi = task_config.d_equi if task_config else 0
@@ -91,8 +94,8 @@ def build_views(config: PretrainConfig) -> PathViews:
     """Build the views of a configuration."""
     views = config.views
     return PathViews(
-        augmentation(**_plain(views.first)),
-        augmentation(**_plain(views.second)),
+        augmentation(**plain_values(views.first)),
+        augmentation(**plain_values(views.second)),
         None if views.path == "none" else named_path(views.path),
         size=views.size,
         positions=config.coherence.positions() if config.coherence else (),

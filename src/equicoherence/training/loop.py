@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 from torch import Tensor
+from torch.nn import SyncBatchNorm
 
 from equicoherence.data import Batch, Loader, batch_indices, open_images, steps_per_epoch
 from equicoherence.paths import PathViews
@@ -19,7 +20,7 @@ from equicoherence.training.learner import LearnerOutput, build_learner, build_v
 from equicoherence.training.metrics import Metrics
 from equicoherence.training.optim import build_optimizer, learning_rate
 from equicoherence.training.progress import TrainingProgress
-from equicoherence.training.run import begin_run, resume_state
+from equicoherence.training.run import begin_run, check_same, resume_state
 from equicoherence.training.samples import save_samples
 from equicoherence.training.seeds import seed_step
 
@@ -34,20 +35,23 @@ def pretrain(config: PretrainConfig, out: Path, *, resume: bool = False) -> Path
     if config.threads:
         torch.set_num_threads(config.threads)
     # without cpu=True, processes without a GPU would not find each other; precision is a matter of each run
-    accelerator = Accelerator(cpu=not torch.accelerator.is_available(), mixed_precision="no")
+    accelerator = Accelerator(cpu=not torch.cuda.is_available(), mixed_precision="no")
     source = open_images(config.data, "train")
     per_epoch = steps_per_epoch(len(source), config.optim.batch_size, accelerator.num_processes)
     total = config.optim.epochs * per_epoch
     total = min(total, config.max_steps) if config.max_steps else total
+    torch.manual_seed(config.seed)
+    learner, views = build_learner(config), build_views(config)
     if accelerator.is_main_process:
         begin_run(config, out, resume)
     accelerator.wait_for_everyone()
-
-    torch.manual_seed(config.seed)
-    learner = build_learner(config)
+    if accelerator.num_processes > 1 and accelerator.device.type == "cuda":
+        SyncBatchNorm.convert_sync_batchnorm(learner)  # in place: the learner itself is no BatchNorm
     optimizer = build_optimizer(learner, config.optim)
     start = 0
+    shape = {"processes": accelerator.num_processes, "images": len(source)}
     if resume and (state := resume_state(out)):
+        check_same(state["shape"], shape, out)
         learner.load_state_dict(state["learner"])
         optimizer.load_state_dict(state["optimizer"])
         start = state["step"]
@@ -66,14 +70,19 @@ def pretrain(config: PretrainConfig, out: Path, *, resume: bool = False) -> Path
         batch_indices(len(source), config.optim.batch_size, config.seed, s, rank, world) for s in range(start, total)
     )
 
-    views, generator = build_views(config), torch.Generator(accelerator.device)
+    generator = torch.Generator(accelerator.device)
     main = accelerator.is_main_process
     board = out / "tensorboard" if config.track == "tensorboard" and main else None
     metrics = Metrics(out / "metrics.jsonl" if main else None, board)
 
     def save(step: int) -> None:
         if main:
-            state = {"step": step, "learner": learner.state_dict(), "optimizer": optimizer.optimizer.state_dict()}
+            state = {
+                "step": step,
+                "shape": shape,
+                "learner": learner.state_dict(),
+                "optimizer": optimizer.optimizer.state_dict(),
+            }
             save_checkpoint(out, step, state)
         accelerator.wait_for_everyone()
         metrics.restart_clock()

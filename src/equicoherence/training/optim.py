@@ -7,12 +7,14 @@ from torch import nn
 
 from equicoherence.training.config import OptimConfig
 
+UNDECAYED = {"cls_token", "reg_token", "dist_token", "pos_embed", "queries", "positions", "views"}
+
 
 def build_optimizer(module: nn.Module, config: OptimConfig) -> torch.optim.AdamW:
-    """Return AdamW with no weight decay on biases, norms, tokens and positions (tensors of less than two
-    dimensions)."""
-    decayed = [p for p in module.parameters() if p.requires_grad and p.ndim >= 2]
-    free = [p for p in module.parameters() if p.requires_grad and p.ndim < 2]
+    """Return AdamW with no weight decay on biases, norms, learned tokens, queries and positions."""
+    named = [(name, p) for name, p in module.named_parameters() if p.requires_grad]
+    spared = {name for name, p in named if p.ndim < 2 or name.split(".")[-1] in UNDECAYED}
+    decayed, free = ([p for name, p in named if (name in spared) == wanted] for wanted in (False, True))
     groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": free, "weight_decay": 0.0}]
     return torch.optim.AdamW(groups, lr=config.lr, fused=True)
 

@@ -20,7 +20,7 @@ def begin_run(config: PretrainConfig, out: Path, resume: bool) -> None:
     whose configuration is another.
     """
     if not resume:
-        if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        if out.exists() and (not out.is_dir() or any(path.suffix != ".tmp" for path in out.iterdir())):
             raise FileExistsError(f"{out} is in use; continue that run with --resume, or give another --out")
         out.mkdir(parents=True, exist_ok=True)
         save_config(config, out / "config.yaml")
@@ -35,6 +35,15 @@ def begin_run(config: PretrainConfig, out: Path, resume: bool) -> None:
     drop_after(out / "metrics.jsonl", step)
 
 
+def check_same(before: dict[str, int], now: dict[str, int], out: Path) -> None:
+    """Raise ValueError where a resumed run has other processes or images, and so another order and schedule."""
+    if before != now:
+        changed = ", ".join(
+            f"{name} {before.get(name)} -> {now[name]}" for name in now if before.get(name) != now[name]
+        )
+        raise ValueError(f"{out} cannot be resumed: {changed}; resume with what it was started with, or start anew")
+
+
 def resume_state(out: Path) -> dict[str, Any] | None:
     """Return the newest checkpoint's content, None where none was written yet."""
     checkpoint = latest_checkpoint(out)
@@ -46,7 +55,7 @@ def load_run(run: Path) -> tuple[PretrainConfig, Learner]:
     if not (run / "config.yaml").is_file():
         raise FileNotFoundError(f"{run} is not a run directory: it has no config.yaml")
     config = load_config(run / "config.yaml")
-    learner = build_learner(config)
+    learner = build_learner(config, pretrained=False)
     if (run / "heads.safetensors").is_file() and (run / "model.safetensors").is_file():
         weights = load_file(run / "heads.safetensors")
         weights |= {f"encoder.model.{name}": t for name, t in load_file(run / "model.safetensors").items()}
