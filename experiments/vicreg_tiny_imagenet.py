@@ -27,22 +27,24 @@ PAGE = Path(__file__).parents[1] / "docs" / "results" / "vicreg-tiny-imagenet.md
 STEPS = 300
 READING = """## Reading
 
-Of the 16 runs of 2026-11-21. They were trained while the losses were still computed inside bf16 autocast (float32 since).
+Of the 16 runs of 2026-11-21. They were trained while the losses were still computed inside bf16 autocast
+(float32 since).
 
-- Without the leak, the render decoder lifts rotation at the backbone from .28 (plain; seeds .22 and .34) to .47, 94 % of what
-  labels give, and [P1]'s cross-attention to .43. k-NN and the linear probe fall by about half a point, within the spread of
-  two seeds for the linear probe.
-- [P2]'s conv decoders do not show their published ordering here: .21, no better than the same views without reconstruction
-  (.22) or than the final view as the target (.21), and K = 1 (.18) does not collapse against K = 2. All of them lie within the
-  seeds of the plain method. Likely reasons, in this order: 2.6 epochs of 30,000 images, where the paper trains 800 of 1.28
-  million; only 4 x 4 tokens, through which a weak decoder can lower its loss by blurred color alone (its
-  reconstruction loss falls to .36 here without the angle being read); one view must tell the angle, which the published
-  border `zeros` makes easy.
-- That border is a leak. Trained with `zeros`, even the oracle, told the angle, learns to read the corners: .78 evaluated with
-  `zeros`, .25 without. So does the render decoder (.79 and .30); cross-attention does so least (.62 and .43). Rotation R2 near 1
-  with black corners says nothing of orientation.
-- Translation is hardly learned by anything but cross-attention (.18); the oracle lies below the plain method and the random
-  encoder below zero, so this column has no ceiling and supports no comparison. Blur is read by every encoder.
+- Without the leak, the render decoder lifts rotation at the backbone from .28 (plain; seeds .22 and .34) to
+  .47, 94 % of what labels give, and [P1]'s cross-attention to .43. k-NN and the linear probe fall by about half
+  a point, within the spread of two seeds for the linear probe.
+- [P2]'s conv decoders do not show their published ordering here: .21, no better than the same views without
+  reconstruction (.22) or than the final view as the target (.21), and K = 1 (.18) does not collapse against K =
+  2. All of them lie within the seeds of the plain method. Likely reasons, in this order: 2.6 epochs of 30,000
+  images, where the paper trains 800 of 1.28 million; only 4 x 4 tokens, through which a weak decoder can lower
+  its loss by blurred color alone (its reconstruction loss falls to .36 here without the angle being read); one
+  view must tell the angle, which the published border `zeros` makes easy.
+- That border is a leak. Trained with `zeros`, even the oracle, told the angle, learns to read the corners: .78
+  evaluated with `zeros`, .25 without. So does the render decoder (.79 and .30); cross-attention does so least
+  (.62 and .43). Rotation R2 near 1 with black corners says nothing of orientation.
+- Translation is hardly learned by anything but cross-attention (.18); the oracle lies below the plain method
+  and the random encoder below zero, so this column has no ceiling and supports no comparison. Blur is read by
+  every encoder.
 - Two seeds are few: the plain method's differ by .12 in rotation.
 """
 HEADROOM = 0.05  # an oracle that is no better than the plain method leaves no headroom to close
