@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: quickstart test lint types docs clean
+.PHONY: quickstart test lint types clean
 
 quickstart: $(VENV)/installed
 	$(BIN)/equicoherence quickstart

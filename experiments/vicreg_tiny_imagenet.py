@@ -31,14 +31,14 @@ Of the 16 runs of 2026-11-21. They were trained while the losses were still comp
 (float32 since).
 
 - Without the leak, the render decoder lifts rotation at the backbone from .28 (plain; seeds .22 and .34) to
-  .47, 94 % of what labels give, and [P1]'s cross-attention to .43. k-NN and the linear probe fall by about half
-  a point, within the spread of two seeds for the linear probe.
+  .47, 94 % of what labels give, and [P1]'s cross-attention to .43. k-NN and the linear probe fall by up to one
+  point (.093 to .083, .130 to .120).
 - [P2]'s conv decoders do not show their published ordering here: .21, no better than the same views without
   reconstruction (.22) or than the final view as the target (.21), and K = 1 (.18) does not collapse against K =
-  2. All of them lie within the seeds of the plain method. Likely reasons, in this order: 2.6 epochs of 30,000
-  images, where the paper trains 800 of 1.28 million; only 4 x 4 tokens, through which a weak decoder can lower
-  its loss by blurred color alone (its reconstruction loss falls to .36 here without the angle being read); one
-  view must tell the angle, which the published border `zeros` makes easy.
+  2. All of them lie at or below the lower seed of the plain method. Likely reasons, in this order: 2.6 epochs
+  of 30,000 images, where the paper trains 800 of 1.28 million; only 4 x 4 tokens, through which a weak decoder
+  can lower its loss by blurred color alone (its reconstruction loss falls to .36 here without the angle being
+  read); one view must tell the angle, which the published border `zeros` makes easy.
 - That border is a leak. Trained with `zeros`, even the oracle, told the angle, learns to read the corners: .78
   evaluated with `zeros`, .25 without. So does the render decoder (.79 and .30); cross-attention does so least
   (.62 and .43). Rotation R2 near 1 with black corners says nothing of orientation.

@@ -76,8 +76,10 @@ def summary(runs: Mapping[str, Sequence[Path]]) -> list[dict[str, Any]]:
     return summarise(rows)
 
 
-def score_table(entries: Sequence[dict[str, Any]], names: Sequence[str], probe: str = "mlp") -> Table:
-    """Return a table for the terminal: a line per score, a column per name, and the random control where there is one.
+def score_rows(
+    entries: Sequence[dict[str, Any]], names: Sequence[str], probe: str = "mlp"
+) -> tuple[list[str], list[list[str]]]:
+    """Return header and rows of text: a row per score, a column per name, and the random control where there is one.
 
     Transformations of several parameters show their mean R2.
     """
@@ -88,23 +90,43 @@ def score_table(entries: Sequence[dict[str, Any]], names: Sequence[str], probe: 
             continue
         if entry["task"] == "transformation" and entry["transformation"] not in single and entry["parameter"] != "mean":
             continue
-        column = entry["control"] or entry["name"]
         text = number(entry["mean"], entry["metric"])
         if entry["std"] is not None and not entry["control"]:
             text += f" ±{entry['std']:.3f}".replace("±0", "±")
         key = (entry["task"], entry["transformation"], entry["border"], entry["representation"])
-        lines.setdefault(key, {})[column] = text
+        lines.setdefault(key, {})[entry["control"] or entry["name"]] = text
     columns = [*names, *(["random"] if any("random" in line for line in lines.values()) else [])]
-    table = Table()
-    table.add_column("score", no_wrap=True)
-    table.add_column("features", no_wrap=True)
-    for column in columns:
-        table.add_column(column, justify="right", overflow="fold")
+    rows = []
     for task, transformation, border, features in sorted(lines, key=_reading_order):
         title = f"{transformation} R2 ({border})" if task == "transformation" else f"{task} top-1"
         found = lines[task, transformation, border, features]
-        table.add_row(title, features, *(found.get(column, MISSING) for column in columns))
+        rows.append([title, features, *(found.get(column, MISSING) for column in columns)])
+    return ["score", "features", *columns], rows
+
+
+def score_table(entries: Sequence[dict[str, Any]], names: Sequence[str], probe: str = "mlp") -> Table:
+    """Return `score_rows` as a table for the terminal."""
+    header, rows = score_rows(entries, names, probe)
+    table = Table()
+    for place, column in enumerate(header):
+        table.add_column(column, justify="left" if place < 2 else "right", no_wrap=place < 2, overflow="fold")
+    for row in rows:
+        table.add_row(*row)
     return table
+
+
+def score_markdown(runs: Mapping[str, Sequence[Path]]) -> str:
+    """Return `score_rows` of runs as a Markdown table, under a line that says machine, date, versions and seeds."""
+    header, rows = score_rows(summary(runs), list(runs))
+    results = [
+        json.loads((run / "results.json").read_text(encoding="utf-8")) for paths in runs.values() for run in paths
+    ]
+    one = results[0]
+    seeds = ", ".join(str(seed) for seed in sorted({result["seed"] for result in results}))
+    said = [one["date"], *(f"{k} {v}" for part in ("machine", "versions") for k, v in one[part].items())]
+    lines = [f"{', '.join(said)}; seeds {seeds}; data {one['data']}.", "", "| " + " | ".join(header) + " |"]
+    lines += ["|---" * len(header) + "|", *("| " + " | ".join(row) + " |" for row in rows)]
+    return "\n".join(lines) + "\n"
 
 
 def _reading_order(key: tuple[str, str, str, str]) -> tuple[Any, ...]:

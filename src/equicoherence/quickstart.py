@@ -8,11 +8,12 @@ from pathlib import Path
 
 from rich.console import Console
 
-from equicoherence.compare import compare, print_scores
+from equicoherence.compare import compare, print_scores, score_markdown
 from equicoherence.evaluation import TransformationConfig
 from equicoherence.recipes import recipe
 from equicoherence.report.page import report
 from equicoherence.training import PretrainConfig
+from equicoherence.training.checkpoint import write_text
 from equicoherence.training.config import OptimConfig
 
 BASE = "simclr-tiny"
@@ -39,10 +40,14 @@ def quickstart(out: Path, *, seed: int = 0) -> Path:
     """
     console = Console()
     start = time.perf_counter()
-    console.print("Two encoders on rendered objects: plain SimCLR, and SimCLR with the task and its render decoder.")
+    console.print(
+        "Two encoders on rendered objects: SimCLR alone (no task, no path in its views), SimCLR with the task (render)."
+    )
     runs = compare(arms(), out, seeds=(seed,), tasks=("transformation", "knn"), transformation=EVALUATION)
     print_scores(runs, console)
     page = report([run for paths in runs.values() for run in paths], out / "report.html")
+    text = "# Quickstart\n\nWritten by `equicoherence quickstart`. " + score_markdown(runs)
+    write_text(text, out / "results.md")
     console.print(
         "R2 of a probe that reads the transformation from frozen features; no corner gives it away (border content).\n"
         "± is over two probe seeds of one training run. 'random' is the untrained encoder, 'constant' a fixed guess.\n"
