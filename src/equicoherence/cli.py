@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated, TypeVar
 
 import tyro
+import yaml
 from rich.console import Console
 from rich.table import Table
 
@@ -47,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (Interrupted, KeyboardInterrupt) as stop:
         error.print(str(stop) or "interrupted", markup=False, highlight=False)
         return 130
-    except (ValueError, FileNotFoundError, FileExistsError) as wrong:
+    except (ValueError, FileNotFoundError, FileExistsError, yaml.YAMLError) as wrong:
         error.print(f"error: {wrong}", markup=False, highlight=False, soft_wrap=True)
         return 2
     except (RuntimeError, OSError, ImportError) as failed:
