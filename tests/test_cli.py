@@ -5,7 +5,7 @@ import json
 import pytest
 
 from equicoherence.cli import main
-from equicoherence.compare import compare, score_table, summary
+from equicoherence.compare import compare, score_rows, score_table, summary
 from equicoherence.evaluation import TransformationConfig
 from tests.small import picture_folder, small_config
 
@@ -88,3 +88,15 @@ def test_compare_keeps_what_is_done_and_refuses_another_configuration(data, tmp_
     assert score_table(entries, list(runs), probe="linear").row_count == 4  # backbone, z_inv, z_equi, z
     with pytest.raises(ValueError, match="another configuration"):
         compare({"ours": small_config(data, max_steps=2, d=32)}, tmp_path, **arguments)
+
+
+def test_every_model_keeps_its_own_random_floor():
+    fields = {"task": "knn", "metric": "top1", "representation": "backbone", "n": 1, "std": None}
+    blank = {"transformation": "", "border": "", "probe": "", "parameter": ""}
+    entries = [
+        {**fields, **blank, "name": name, "control": control, "mean": mean}
+        for name, control, mean in (("a", "", 0.5), ("a", "random", 0.1), ("b", "", 0.6), ("b", "random", 0.2))
+    ]
+    header, rows = score_rows(entries, ["a", "b"])
+    assert header[2:] == ["a", "b", "a, random", "b, random"]
+    assert rows[0][2:] == ["50.0 %", "60.0 %", "10.0 %", "20.0 %"]

@@ -79,11 +79,13 @@ def summary(runs: Mapping[str, Sequence[Path]]) -> list[dict[str, Any]]:
 def score_rows(
     entries: Sequence[dict[str, Any]], names: Sequence[str], probe: str = "mlp"
 ) -> tuple[list[str], list[list[str]]]:
-    """Return header and rows of text: a row per score, a column per name, and the random control where there is one.
+    """Return header and rows of text: a row per score, a column per name, and one per random control.
 
     Transformations of several parameters show their mean R2.
     """
     single = {"rotation", "blur", "scale"}
+    controlled = list(dict.fromkeys(entry["name"] for entry in entries if entry["control"] == "random"))
+    floors = {name: "random" if len(controlled) == 1 else f"{name}, random" for name in controlled}
     lines: dict[tuple[str, str, str, str], dict[str, str]] = {}
     for entry in entries:
         if entry["control"] == "constant" or entry["probe"] not in ("", probe):
@@ -94,8 +96,8 @@ def score_rows(
         if entry["std"] is not None and not entry["control"]:
             text += f" ±{entry['std']:.3f}".replace("±0", "±")
         key = (entry["task"], entry["transformation"], entry["border"], entry["representation"])
-        lines.setdefault(key, {})[entry["control"] or entry["name"]] = text
-    columns = [*names, *(["random"] if any("random" in line for line in lines.values()) else [])]
+        lines.setdefault(key, {})[floors[entry["name"]] if entry["control"] else entry["name"]] = text
+    columns = [*names, *dict.fromkeys(floors.values())]
     rows = []
     for task, transformation, border, features in sorted(lines, key=_reading_order):
         title = f"{transformation} R2 ({border})" if task == "transformation" else f"{task} top-1"
