@@ -20,6 +20,7 @@ from equicoherence.data.loader import usable_cores
 from equicoherence.evaluation.classification import classification
 from equicoherence.evaluation.model import FrozenModel, load_model, random_control
 from equicoherence.evaluation.transformation import TransformationConfig, transformation_regression
+from equicoherence.training.checkpoint import write_text
 from equicoherence.training.config import plain_values
 
 REVISION = 2  # raised with every change of a probe or protocol, so that old scores are not taken for new ones
@@ -91,9 +92,7 @@ def evaluate(
         "seconds": seconds,
     }
     out.mkdir(parents=True, exist_ok=True)
-    aside = out / "results.json.tmp"
-    aside.write_text(json.dumps(results, indent=1), encoding="utf-8")
-    aside.replace(out / "results.json")
+    write_text(json.dumps(results, indent=1), out / "results.json")
     return results
 
 

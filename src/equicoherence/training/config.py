@@ -14,6 +14,7 @@ import yaml
 from equicoherence.coherence import CoherenceConfig
 from equicoherence.methods import METHODS, MethodConfig, VICRegConfig
 from equicoherence.paths.render import Border
+from equicoherence.training.checkpoint import write_text
 
 
 @dataclass(frozen=True)
@@ -146,9 +147,7 @@ def from_dict(values: dict[str, Any]) -> PretrainConfig:
 
 def save_config(config: PretrainConfig, path: Path) -> None:
     """Write the configuration as YAML, aside and renamed."""
-    aside = path.with_name(path.name + ".tmp")
-    aside.write_text(yaml.safe_dump(to_dict(config), sort_keys=False, allow_unicode=True), encoding="utf-8")
-    aside.replace(path)
+    write_text(yaml.safe_dump(to_dict(config), sort_keys=False, allow_unicode=True), path)
 
 
 def load_config(path: Path) -> PretrainConfig:

@@ -13,7 +13,7 @@ from torch.nn import SyncBatchNorm
 
 from equicoherence.data import Batch, Loader, batch_indices, open_images, steps_per_epoch
 from equicoherence.paths import PathViews
-from equicoherence.training.checkpoint import export_encoder, save_checkpoint, save_tensors
+from equicoherence.training.checkpoint import export_encoder, save_checkpoint, save_tensors, write_text
 from equicoherence.training.config import PretrainConfig
 from equicoherence.training.interrupt import Interrupted, StopFlag
 from equicoherence.training.learner import LearnerOutput, build_learner, build_views
@@ -117,7 +117,7 @@ def pretrain(config: PretrainConfig, out: Path, *, resume: bool = False) -> Path
         save_samples(learner, views, loader, config, out / "samples.npz")
         if loader.bad:
             lines = "".join(f"{name}\t{reason}\n" for name, reason in sorted(loader.bad.items()))
-            (out / "bad_images.txt").write_text(lines, encoding="utf-8")
+            write_text(lines, out / "bad_images.txt")
     accelerator.wait_for_everyone()
     return out
 

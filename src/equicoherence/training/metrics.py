@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from equicoherence.training.checkpoint import write_text
 from equicoherence.training.health import NotFinite, effective_rank, feature_std, first_not_finite
 from equicoherence.training.learner import LearnerOutput
 
@@ -94,6 +95,4 @@ def drop_after(path: Path, step: int) -> None:
                 kept.append(line + "\n")
         except (json.JSONDecodeError, KeyError, TypeError):
             continue
-    aside = path.with_name(path.name + ".tmp")
-    aside.write_text("".join(kept), encoding="utf-8")
-    aside.replace(path)
+    write_text("".join(kept), path)
