@@ -26,9 +26,9 @@ DecoderName = Literal["conv", "cross-attention", "cross-attention-other", "rende
 class CoherenceConfig:
     """Settings of the task; defaults are [P2]'s.
 
-    d_equi: equivariant features of z. states: K, intermediate states (0 to 5 have been tried). targets: what is
-    reconstructed. symmetric: also reconstruct view 1 from the views in the other order, as [P1] does (targets=final
-    only).
+    d_equi: equivariant features of z. states: K, intermediate states, 0 or more. targets: what is
+    reconstructed. symmetric: also reconstruct view 1 from the views in the other order, as [P1] does
+    (targets=final only).
     weight: lambda. decoder: conv [P2], cross-attention [P1], render (ours), their sum, or the oracle control, which
     regresses theta. parts: of the render decoder, among affine, color, blur, flow. layer: 0-based encoder layer
     that the equivariant part reads; None is the output.

@@ -43,9 +43,8 @@ def evaluate(
     """Score a frozen encoder and write ``results.json``; return its content.
 
     data: as for pretraining; a run's own data where None. out: folder for ``results.json``; a run's own where None.
-    limit:
-    labelled images per split for knn and linear. controls: also score the same architecture with random weights (its
-    backbone, MLP probe), the floor.
+    limit: labelled images per split for knn and linear. controls: also score the same architecture with random
+    weights (its backbone, MLP probe), the floor.
     """
     for task in tasks:
         if task not in TASKS:
