@@ -28,18 +28,14 @@ import torchvision
 from path_peers import Worker, ours, with_kornia, with_torchvision
 from torch import Tensor
 
-from equicoherence.paths import pyramid
+from equicoherence.paths import kernel, pyramid
 
 render = importlib.import_module("equicoherence.paths.render")  # the module; the package's name is the function
 STAGES = {
-    "pyramid levels": (pyramid.Pyramid, "level"),
-    "grids": (render, "_grid"),
-    "color numbers and means": (render, "_color"),
-    "grid_sample": (render, "read"),
-    "color": (torch, "baddbmm"),
-    "blur": (render, "blur_some"),
-    "writing the outputs": (torch, "index_select"),
-    "all chunks": (render, "_render_chunk"),
+    "packing the sources": (pyramid.Pyramid, "packed"),
+    "mean colors": (kernel, "box_means"),
+    "drawing": (kernel, "draw"),
+    "all chunks": (render, "_render_bytes"),
 }
 
 

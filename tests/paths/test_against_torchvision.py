@@ -36,7 +36,7 @@ def affine(images: Tensor, angle: float = 0, x: float = 0, y: float = 0, scale: 
     return TF.affine(images, angle, [x, y], scale, [0.0, 0.0], interpolation=BILINEAR)
 
 
-def assert_same(ours: Tensor, theirs: Tensor, tolerance: float = 1e-5) -> None:
+def assert_same(ours: Tensor, theirs: Tensor, tolerance: float = 5e-5) -> None:
     assert float((ours - theirs).abs().max()) < tolerance
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+
 import pytest
 import torch
 from torch import Tensor
@@ -20,12 +22,13 @@ from equicoherence.paths import (
     State,
     Views,
     augmentation,
-    chunks,
     render,
+    threads,
 )
 
 from .pictures import shown, smooth, textured
 
+renderer = importlib.import_module("equicoherence.paths.render")  # the module; the package's name is the function
 STILL = ResizedCrop((1.0, 1.0), (1.0, 1.0), flip=0.0)  # the whole image as it is
 
 
@@ -60,7 +63,7 @@ def test_the_generator_alone_decides() -> None:
 
 
 def test_the_number_of_threads_changes_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(chunks, "PIXELS", 2**14)  # several chunks, so that threads have something to share
+    monkeypatch.setattr(renderer, "PIXELS", 2**14)  # several chunks, so that threads have something to share
     images = (textured(24, 48) * 255).byte()
     shared = everything(full()(images, seeded()))
     torch.set_num_threads(1)
@@ -74,7 +77,7 @@ def test_the_number_of_threads_changes_no_bit(monkeypatch: pytest.MonkeyPatch) -
 def test_images_do_not_depend_on_the_rest_of_their_chunk(monkeypatch: pytest.MonkeyPatch) -> None:
     images = (textured(24, 96) * 255).byte()
     together = everything(full()(images, seeded()))
-    monkeypatch.setattr(chunks, "PIXELS", 1)
+    monkeypatch.setattr(renderer, "PIXELS", 1)
     assert float((together - everything(full()(images, seeded()))).abs().max()) < 1e-5
 
 
@@ -83,7 +86,7 @@ def test_an_error_in_a_thread_reaches_the_caller() -> None:
         raise RuntimeError(f"piece {piece} failed")
 
     with pytest.raises(RuntimeError, match="piece 0 failed"):
-        chunks.for_each(work, range(4))
+        threads.for_each(work, range(4))
 
 
 def test_uint8_and_float_sources_agree() -> None:

@@ -6,9 +6,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-VISIBLE = 0.05  # below this sigma the kernel's side taps are under 1e-80
-STEP = 3  # a CPU rounds radii up to multiples of this: convolutions are compiled at the first use of each shape
-
 
 def kernel(sigma: Tensor, radius: int) -> Tensor:
     """Return (B, 2 * radius + 1) normalised Gaussian kernels; ``sigma`` (B,) in pixels, 0 gives the identity.
@@ -33,28 +30,6 @@ def gaussian_blur(pixels: Tensor, sigma: Tensor, bound: float) -> Tensor:
     """
     radius = radius_for(bound)
     return _convolved(pixels, kernel(sigma, radius))
-
-
-def visible(sigma: Tensor) -> Tensor:
-    """Return the indices of visible blurs among ``sigma`` (B,), in order of their sigma."""
-    return (sigma > VISIBLE).nonzero().flatten()[sigma[sigma > VISIBLE].argsort(stable=True)]
-
-
-def blur_some(pixels: Tensor, chosen: Tensor, sigma: Tensor, out: Tensor) -> None:
-    """Write to ``out`` (M, 3, H, W) the images ``chosen`` (M,) of ``pixels``, blurred by rising ``sigma`` (M,) pixels.
-
-    For a CPU: a few images at a time, those of like radius together, with kernels no larger than these need.
-    """
-    if len(chosen) == 0:
-        return
-    radii = [math.ceil(radius_for(value) / STEP) * STEP for value in sigma.tolist()]
-    kernels, largest = kernel(sigma, radii[-1]), radii[-1]
-    together = 16 if out[0].numel() < 2**16 else 4  # small images need many channels to fill the vectors
-    for start in range(0, len(chosen), together):
-        rows = slice(start, start + together)
-        spare = largest - radii[rows][-1]
-        weights = kernels[rows, spare : 2 * largest + 1 - spare]
-        out[rows] = _convolved(pixels.index_select(0, chosen[rows]), weights)
 
 
 def _convolved(pixels: Tensor, weights: Tensor) -> Tensor:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from equicoherence.paths import geometry
+from equicoherence.paths import geometry, kernel
 
 SLACK = 0.05  # of a level: a level 2 % smaller than needed still serves, such as one whose sides were rounded
 
@@ -80,9 +81,7 @@ class Pyramid:
         """Return the images at ``level``, (B, 3, height, width) float32 in the images' own range."""
         if level == 0:
             return self.images.float()
-        # only CPUs shrink bytes with antialiasing
-        images = self.images if self.images.device.type == "cpu" else self.images.float()
-        return F.interpolate(images, self.sizes[level][:2], mode="bilinear", antialias=True).float()
+        return _shrunk(self.images, self.sizes[level][:2]).float()
 
     def level_for(self, matrix: Tensor, size: int) -> Tensor:
         """Return (B,) the level from which outputs of ``size`` pixels with matrices (B, 3, 3) are to be read."""
@@ -91,9 +90,40 @@ class Pyramid:
         steps = 2 * torch.log2(shrink.clamp_min(1e-6))
         return (steps + SLACK).floor_().clamp_(0, len(self.sizes) - 1).long()
 
+    def packed(self, levels: Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Pack byte images at the ``levels`` (B, N) that are read, for the CPU kernel.
+
+        Returns all words in one array; where the words of each start, (B, N); and (height, width), (B, N, 2).
+        """
+        chosen, used = levels.numpy(), levels.unique().tolist()
+        images = {k: torch.from_numpy((chosen == k).any(axis=1).nonzero()[0]) for k in used}
+        spans = [(self.sizes[k][0] + 1) * (self.sizes[k][1] + 1) for k in used]
+        words = np.empty(sum(len(images[k]) * span for k, span in zip(used, spans)), np.uint32)
+        starts, begin = np.empty(chosen.shape, np.int64), 0
+        for k, span in zip(used, spans):
+            which, size = images[k], self.sizes[k][:2]
+            pixels = self.images if len(which) == len(self) else self.images[which]
+            if k:
+                pixels = _shrunk(pixels, size)
+            end = begin + len(which) * span
+            kernel.pack(pixels.contiguous().numpy(), words[begin:end].reshape(len(which), size[0] + 1, size[1] + 1))
+            place = np.zeros(len(self), np.int64)
+            place[which.numpy()] = np.arange(begin, end, span)
+            starts = np.where(chosen == k, place[:, None], starts)
+            begin = end
+        return words, starts, np.array([size[:2] for size in self.sizes], np.int64)[chosen]
+
     def mean(self, base: Tensor) -> Tensor:
         """Return (B, 3) mean colors in [0, 1] inside the upright bounding boxes of base frames (B, 3, 3)."""
         return box_means(self.level(0), base[:, None])[:, 0] * self.scale
+
+
+def _shrunk(images: Tensor, size: tuple[int, int]) -> Tensor:
+    """Shrink with antialiasing; bytes stay bytes where torch has that: on a CPU, to more than one pixel."""
+    if images.dtype == torch.uint8 and (images.device.type != "cpu" or size == (1, 1)):
+        made = F.interpolate(images.float(), size, mode="bilinear", antialias=True)
+        return made.round().byte() if images.device.type == "cpu" else made
+    return F.interpolate(images, size, mode="bilinear", antialias=True)
 
 
 def box_means(pixels: Tensor, frames: Tensor) -> Tensor:

@@ -7,13 +7,16 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from equicoherence.paths.blur import blur_some, gaussian_blur, visible
-from equicoherence.paths.chunks import Chunk, chunks, for_each
+from equicoherence.paths import kernel
+from equicoherence.paths.blur import gaussian_blur
 from equicoherence.paths.memory import empty_pixels
 from equicoherence.paths.outputs import Numbers, Output
 from equicoherence.paths.pyramid import Pyramid, box_means
-from equicoherence.paths.sampling import Border, check_border, grid, outside, read, read_atlas
+from equicoherence.paths.sampling import Border, check_border, grid, outside, read_atlas
 from equicoherence.paths.state import State
+from equicoherence.paths.threads import for_each
+
+PIXELS = 2**18  # source and output pixels a thread takes at a time: they fit its cache, and calls cost little
 
 
 def render(
@@ -44,87 +47,88 @@ def render_all(
 ) -> None:
     """Render several outputs of the same sources at once, so that what they share is made once; see `render`.
 
-    An accelerator does the batch as one piece and never waits for a number. A CPU does chunks, one per thread; an
-    image's pixels do not depend on the number of threads.
+    Bytes on a CPU go through a compiled kernel, a few images per thread at a time; an image's pixels do not depend on
+    the number of threads. An accelerator does the batch as one piece and never waits for a number; float images on a
+    CPU go the same way.
     """
     check_border(border)
+    if len(pyramid) == 0:
+        return
     numbers = Numbers.of(outputs)
     targets = [output.pixels for output in outputs]
-    size = targets[0].shape[-1]
-    given = None if mean is None else mean[:, None]
-
-    if pyramid.atlas is None:
-        for_each(
-            lambda chunk: _render_chunk(pyramid, numbers, given, targets, border, chunk),
-            chunks(pyramid.level_for(numbers.whole, size), size),
-        )
+    if pyramid.atlas is None and pyramid.images.dtype == torch.uint8:
+        if not bool(torch.isfinite(numbers.whole).all()):
+            raise ValueError("a geometric matrix is not finite, so there is no telling what to read")
+        _render_bytes(pyramid, numbers, mean, targets, border)
         return
-    found = read_atlas(pyramid, _grid(numbers, size, border), pyramid.level_for(numbers.whole, size))
-    color, shift = _color(pyramid, numbers, pyramid.level(0), given)
+    if pyramid.atlas is None:
+        pyramid = pyramid.with_atlas()
+    size = targets[0].shape[-1]
+    points = grid(numbers.whole, numbers.base, numbers.path, size, border)
+    found = read_atlas(pyramid, points, pyramid.level_for(numbers.whole, size))
+    if mean is None:
+        means = (box_means(pyramid.level(0), numbers.frames) * pyramid.scale)[:, numbers.frame_of].transpose(0, 1)
+    else:
+        means = mean[None]
+    color = numbers.color.transpose(0, 1)  # (N, B, 3, 6)
+    color, shift = color[..., :3] * pyramid.scale, color[..., 3:] @ means[..., None]
     made = torch.baddbmm(shift.flatten(0, 1), color.flatten(0, 1), found.permute(2, 0, 1, 3).flatten(0, 1))
-    made = _masked(made.clamp_(0, 1).view(-1, 3, size, size), numbers, border)
+    made = made.clamp_(0, 1).view(-1, 3, size, size)
+    if border == "zeros":
+        beyond = outside(numbers.path, size).transpose(0, 1).flatten(0, 1)
+        made.masked_fill_(beyond[:, None], 0)
     if numbers.sigma_bound > 0:
         made = gaussian_blur(made, numbers.sigma.T.flatten(), numbers.sigma_bound)
     if numbers.threshold is not None:
-        made = _solarized(made, numbers.threshold.T.flatten())
+        made = torch.where(made >= numbers.threshold.T.reshape(-1, 1, 1, 1), 1 - made, made)
     for target, image in zip(targets, made.unflatten(0, (len(targets), -1))):
         target.copy_(image)
 
 
-def _render_chunk(
-    pyramid: Pyramid, numbers: Numbers, mean: Tensor | None, targets: list[Tensor], border: Border, chunk: Chunk
+def _render_bytes(
+    pyramid: Pyramid, numbers: Numbers, mean: Tensor | None, targets: list[Tensor], border: Border
 ) -> None:
-    """Render some images on a CPU, where it is cheap to look at numbers and skip what they do not ask for."""
-    taken: slice | Tensor = chunk.rows if chunk.order is None else chunk.order
-    pyramid, numbers, mean = pyramid[taken], numbers[taken], None if mean is None else mean[taken]
-    count, batch, size = len(targets), len(pyramid), targets[0].shape[-1]
-    full, points = pyramid.level(0), _grid(numbers, size, border)
-    color, shift = _color(pyramid, numbers, full, mean)
-    sigma = numbers.sigma.T.flatten()
-    blurred = visible(sigma)
-    made = torch.empty(count * batch + len(blurred), 3, size, size)  # blurred copies come after the sharp images
-    sharp = made[: count * batch]
-    flat = sharp.view(count, batch, 3, size * size)
-    for start, stop, kinds in chunk.groups:
-        for level in sorted(set(kinds)):
-            which = [i for i, kind in enumerate(kinds) if kind == level]
-            run = which[-1] - which[0] + 1 == len(which)
-            at = points[start:stop, which[0] : which[-1] + 1] if run else points[start:stop, which]
-            found = read(full[start:stop] if level == 0 else pyramid[start:stop].level(level), at)
-            for slot, i in enumerate(which):
-                rows = (i, slice(start, stop))
-                torch.baddbmm(shift[rows], color[rows], found[:, :, slot], out=flat[rows])
-    _masked(sharp.clamp_(0, 1), numbers, border)
-    blur_some(sharp, blurred, sigma[blurred], out=made[count * batch :])
-    if numbers.threshold is not None:
-        threshold = numbers.threshold.T.flatten()
-        made = _solarized(made, torch.cat([threshold, threshold[blurred]]))
-    source = torch.arange(count * batch).index_copy_(0, blurred, torch.arange(count * batch, len(made)))
-    source = source.view(count, batch) if chunk.back is None else source.view(count, batch)[:, chunk.back]
-    for target, rows in zip(targets, source):
-        torch.index_select(made, 0, rows, out=target[chunk.rows])
+    """Render with the compiled kernel, on as many threads as torch has."""
+    size = targets[0].shape[-1]
+    levels = pyramid.level_for(numbers.whole, size)
+    height, width, _ = pyramid.sizes[0]
+    together = max(1, PIXELS // max(height * width, len(targets) * size**2))
+    state = [value.contiguous().numpy() for value in (numbers.base, numbers.path, numbers.color, numbers.sigma)]
+    threshold = torch.full_like(numbers.sigma, 2.0) if numbers.threshold is None else numbers.threshold
+    state.append(threshold.contiguous().numpy())
+    for target in targets:
+        if not target[0].is_contiguous() or target.dtype != torch.float32:
+            raise ValueError(f"pixels must be contiguous float32 images, got {target.dtype} {target.stride()}")
+    flat = [target.as_strided((target.untyped_storage().nbytes() // 4,), (1,), 0).numpy() for target in targets]
 
+    def work(start: int) -> None:
+        rows = slice(start, min(start + together, len(pyramid)))
+        words, starts, shapes = pyramid[rows].packed(levels[rows])
+        base, path, color, sigma, limit = (value[rows] for value in state)
+        if mean is None:
+            frames = torch.empty(len(starts), numbers.frames.shape[1], 3)
+            kernel.box_means(
+                pyramid.images[rows].contiguous().numpy(), numbers.frames[rows].contiguous().numpy(), frames.numpy()
+            )
+            means = frames[:, numbers.frame_of]
+        else:
+            means = mean[rows, None].expand(-1, len(targets), -1)
+        for n, target in enumerate(targets):
+            kernel.draw(
+                words,
+                starts[:, n],
+                shapes[:, n],
+                base[:, n],
+                path[:, n],
+                color[:, n],
+                means[:, n].numpy(),
+                sigma[:, n],
+                limit[:, n],
+                kernel.BORDER[border],
+                flat[n],
+                target.storage_offset() + rows.start * target.stride(0),
+                target.stride(0),
+                size,
+            )
 
-def _grid(numbers: Numbers, size: int, border: Border) -> Tensor:
-    return grid(numbers.whole, numbers.base, numbers.path, size, border)
-
-
-def _color(pyramid: Pyramid, numbers: Numbers, full: Tensor, mean: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Return color matrices (N, B, 3, 3) for pixels in the pyramid's range, and shifts (N, B, 3, 1)."""
-    if mean is None:
-        mean = (box_means(full, numbers.frames) * pyramid.scale)[:, numbers.frame_of]  # (B, N, 3)
-    color = numbers.color.transpose(0, 1)
-    mean = mean.expand(-1, len(color), -1).transpose(0, 1)
-    return color[..., :3] * pyramid.scale, color[..., 3:] @ mean[..., None]
-
-
-def _masked(made: Tensor, numbers: Numbers, border: Border) -> Tensor:
-    """Make (N * B, 3, S, S) black beyond the base image where the border is ``zeros``; overwrites it."""
-    if border != "zeros":
-        return made
-    beyond = outside(numbers.path, made.shape[-1]).transpose(0, 1).flatten(0, 1)
-    return made.masked_fill_(beyond[:, None], 0)
-
-
-def _solarized(made: Tensor, threshold: Tensor) -> Tensor:
-    return torch.where(made >= threshold.view(-1, 1, 1, 1), 1 - made, made)
+    for_each(work, range(0, len(pyramid), together))

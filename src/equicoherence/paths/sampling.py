@@ -48,14 +48,6 @@ def mirrored(points: Tensor) -> Tensor:
     return ((points - 1).remainder(4) - 2).abs_() - 1
 
 
-def read(pixels: Tensor, grid: Tensor) -> Tensor:
-    """Read pixels (B, 3, H, W) at (B, N, S, S, 2), mirrored beyond the edges: (B, 3, N, S * S)."""
-    batch, count, size = grid.shape[:3]
-    tall = grid.view(batch, count * size, size, 2)
-    found = F.grid_sample(pixels, tall, padding_mode="reflection", align_corners=False)
-    return found.view(batch, 3, count, size * size)
-
-
 def read_atlas(pyramid: Pyramid, grid: Tensor, level: Tensor) -> Tensor:
     """Read the atlas at (B, N, S, S, 2), each of the N outputs from its own ``level`` (B, N): (B, 3, N, S * S)."""
     assert pyramid.atlas is not None
