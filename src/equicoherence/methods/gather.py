@@ -1,4 +1,7 @@
-"""Gather a batch across processes so that gradients equal those of one process on the joined batch."""
+"""Join a batch across processes so that gradients equal those of one process on the joined batch.
+
+Gradients are those of the sum of all processes' losses; averaged by DDP, they are those of the joined batch.
+"""
 
 import torch
 import torch.distributed as dist
@@ -14,21 +17,47 @@ class _Gather(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, *grads: Tensor) -> Tensor:
-        gradient = grads[0].contiguous()
-        dist.all_reduce(gradient)  # every process's loss depends on every process's rows
+        gradient = _sum_over_processes(grads[0])  # every process's loss depends on every process's rows
         return gradient.chunk(dist.get_world_size())[dist.get_rank()]
 
 
-def gather(x: Tensor) -> Tensor:
-    """Return the rows of all processes, (world * B, ...), in rank order; ``x`` itself where there is one process.
+class _Mean(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x: Tensor) -> Tensor:
+        return _sum_over_processes(x) / dist.get_world_size()
 
-    The gradient is summed over processes; averaged over them once more by DDP, it is that of the joined batch.
-    """
-    if not (dist.is_available() and dist.is_initialized()) or dist.get_world_size() == 1:
+    @staticmethod
+    def backward(ctx, *grads: Tensor) -> Tensor:
+        return _sum_over_processes(grads[0]) / dist.get_world_size()
+
+
+def _sum_over_processes(x: Tensor) -> Tensor:
+    total = x.clone(memory_format=torch.contiguous_format)  # a gradient may be another node's too: leave it as it is
+    dist.all_reduce(total)
+    return total
+
+
+def gather(x: Tensor) -> Tensor:
+    """Return the rows of all processes, (world * B, ...), in rank order; ``x`` itself where there is one process."""
+    if world_size() == 1:
         return x
     gathered = _Gather.apply(x)
     assert isinstance(gathered, Tensor)
     return gathered
+
+
+def mean_over_processes(x: Tensor) -> Tensor:
+    """Return the mean of ``x``, of one shape everywhere, over processes; ``x`` itself where there is one process."""
+    if world_size() == 1:
+        return x
+    mean = _Mean.apply(x)
+    assert isinstance(mean, Tensor)
+    return mean
+
+
+def world_size() -> int:
+    """Return the number of processes."""
+    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
 
 
 def rank() -> int:
