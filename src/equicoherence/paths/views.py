@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from equicoherence.paths.masks import Masking, Masks, block_masks
 from equicoherence.paths.memory import empty_pixels
 from equicoherence.paths.outputs import Output
 from equicoherence.paths.pyramid import Pyramid
 from equicoherence.paths.render import render_all
 from equicoherence.paths.sampling import Border, check_border
+from equicoherence.paths.state import State
 from equicoherence.paths.transformation import Transformation
 
 
@@ -22,6 +25,7 @@ class Views:
 
     v1, v2: (B, 3, S, S). targets: (B, T, 3, S, S), states of the path of view 2. positions: T numbers in [0, 1], where
     on the path each target is. theta: (B, P), the parameters of the path; no loss but the oracle control's reads it.
+    crops: (n, B, 3, s, s), local crops of multi-crop. masks: patch tokens of v1 and v2 to mask.
     """
 
     v1: Tensor
@@ -29,6 +33,8 @@ class Views:
     targets: Tensor
     positions: tuple[float, ...]
     theta: Tensor
+    crops: Tensor | None = None
+    masks: Masks | None = None
 
 
 class PathViews:
@@ -36,6 +42,8 @@ class PathViews:
 
     Each output is rendered from the source image directly, on the images' device. ``path`` None leaves ``v2 = u``
     without targets. ``positions`` are the path positions of the targets: (1/3, 2/3) for the paper's K = 2.
+    Multi-crop adds ``crops`` local crops ``crop(I)`` of ``crop_size`` pixels, and ``masking`` masks of v1 and v2; what
+    is drawn for the rest does not depend on either.
     """
 
     def __init__(
@@ -47,16 +55,26 @@ class PathViews:
         size: int,
         positions: Sequence[float] = (1 / 3, 2 / 3),
         border: Border = "content",
+        crops: int = 0,
+        crop_size: int = 0,
+        crop: Transformation | None = None,
+        masking: Masking | None = None,
     ) -> None:
         check_border(border)
         if size < 1:
             raise ValueError(f"size must be positive, got {size}")
         if any(not 0 <= t <= 1 for t in positions):
             raise ValueError(f"positions must lie in [0, 1], got {tuple(positions)}")
+        if crops < 0:
+            raise ValueError(f"crops must not be negative, got {crops}")
+        if crops and (crop is None or crop_size < 1):
+            raise ValueError(f"{crops} local crops need crop, and crop_size of at least 1; got {crop}, {crop_size}")
         self.first, self.second, self.path = first, second, path
         self.size = size
         self.border: Border = border
         self.positions: tuple[float, ...] = tuple(positions) if path is not None else ()
+        self.crops, self.crop_size, self.crop = crops, crop_size, crop
+        self.masking = masking
 
     def __call__(self, images: Tensor, generator: torch.Generator, aspect: Tensor | None = None) -> Views:
         """Make the views of ``images`` (B, 3, H, W), uint8 or float in [0, 1].
@@ -64,7 +82,8 @@ class PathViews:
         ``aspect`` (B,) is the true width / height of images that were squashed to a common shape.
         """
         batch, device, size = len(images), images.device, self.size
-        pyramid = Pyramid.build(images, size)
+        share = self.crop_size / size if self.crops else 1.0
+        pyramid = Pyramid.build(images, size, min(0.5, share))  # down to the whole image in a local crop
         first = self.first.state(self.first.sample(batch, generator, aspect).to(device, non_blocking=True))
         base = self.second.state(self.second.sample(batch, generator, aspect).to(device, non_blocking=True))
         v1, v2 = (empty_pixels(batch, 3, size, size, device=device) for _ in range(2))
@@ -78,4 +97,30 @@ class PathViews:
             slots = [(1.0, v2), *zip(self.positions, targets.unbind(dim=1))]
             outputs += [Output(base, self.path.state(self.path.at(theta, t)), pixels) for t, pixels in slots]
         render_all(pyramid, outputs, border=self.border)
-        return Views(v1, v2, targets, self.positions, theta)
+        crops = self._local(pyramid, generator, aspect) if self.crops else None
+        masks = None
+        if self.masking is not None:
+            tokens = block_masks(self.masking, 2 * batch, generator)
+            masks = Masks.of(tokens.unflatten(0, (2, batch)), device)
+        return Views(v1, v2, targets, self.positions, theta, crops, masks)
+
+    def _local(self, pyramid: Pyramid, generator: torch.Generator, aspect: Tensor | None) -> Tensor:
+        """Render the local crops (n, B, 3, s, s); their parameters are drawn in one go."""
+        assert self.crop is not None
+        batch, count, size, device = len(pyramid), self.crops, self.crop_size, pyramid.images.device
+        aspect = None if aspect is None else aspect.repeat(count)
+        state = self.crop.state(self.crop.sample(count * batch, generator, aspect).to(device, non_blocking=True))
+        crops = empty_pixels(count, batch, 3, size, size, device=device)
+        outputs = [Output(part, None, pixels) for part, pixels in zip(_parts(state, count, batch), crops)]
+        render_all(pyramid, outputs, border=self.border)
+        return crops
+
+
+def _parts(state: State, count: int, batch: int) -> list[State]:
+    """Cut the state of ``count * batch`` images into ``count`` states."""
+    numbers = {
+        field.name: value.unflatten(0, (count, batch)).unbind()
+        for field in dataclasses.fields(state)
+        if isinstance(value := getattr(state, field.name), Tensor)
+    }
+    return [state.replace(**{name: values[i] for name, values in numbers.items()}) for i in range(count)]
