@@ -7,10 +7,34 @@ import numpy as np
 from PIL import Image
 
 from equicoherence.coherence import CoherenceConfig
-from equicoherence.methods import SimCLRConfig
+from equicoherence.methods import (
+    BarlowTwinsConfig,
+    BYOLConfig,
+    DINOConfig,
+    DINOv2Config,
+    IBOTConfig,
+    LeJEPAConfig,
+    MethodConfig,
+    MoCoV3Config,
+    SimCLRConfig,
+    SimSiamConfig,
+    VICRegConfig,
+)
 from equicoherence.training import AugmentationConfig, EncoderConfig, OptimConfig, PretrainConfig, ViewsConfig
 
 ENCODER = EncoderConfig("resnet18", {"layers": [1, 1, 1, 1], "channels": [8, 16, 16, 16], "output_stride": 8})
+METHOD_CONFIGS: list[MethodConfig] = [
+    VICRegConfig(width=12),
+    SimCLRConfig(width=12, output=6),
+    BYOLConfig(width=12, output=6),
+    BarlowTwinsConfig(width=12),
+    SimSiamConfig(width=12, bottleneck=4),
+    MoCoV3Config(width=12, output=6),
+    LeJEPAConfig(directions=16, width=12, output=6),
+    DINOConfig(prototypes=20, hidden=12, bottleneck=6),
+    IBOTConfig(prototypes=20, hidden=12, bottleneck=6),
+    DINOv2Config(prototypes=20, hidden=12, bottleneck=6, shared_head=False, centring="sinkhorn"),
+]
 
 
 def picture_folder(root: Path, per_class: int = 24) -> Path:

@@ -3,6 +3,7 @@
 __version__ = "0.1.0"
 
 from equicoherence.coherence import CoherenceConfig, CoherenceOutput, CoherenceTask
+from equicoherence.data import Loader, batch_indices, open_images
 from equicoherence.evaluation import evaluate
 from equicoherence.models import Encoder, Features, SplitHead
 from equicoherence.paths import PathViews, Views
@@ -16,11 +17,14 @@ __all__ = [
     "Encoder",
     "Features",
     "Learner",
+    "Loader",
     "PathViews",
     "PretrainConfig",
     "SplitHead",
     "Views",
+    "batch_indices",
     "evaluate",
+    "open_images",
     "pretrain",
     "report",
 ]

@@ -31,7 +31,8 @@ class CoherenceConfig:
     (targets=final only).
     weight: lambda. decoder: conv [P2], cross-attention [P1], render (ours), their sum, or the oracle control, which
     regresses theta. parts: of the render decoder, among affine, color, blur, flow. layer: 0-based encoder layer
-    that the equivariant part reads; None is the output.
+    that the equivariant part reads; None is the output. split: where z_equi comes from, a linear map of the encoder's
+    patch tokens, or the last d_equi outputs of the method's own head, as published for iBOT and DINOv2.
     """
 
     d_equi: int = 256
@@ -42,11 +43,18 @@ class CoherenceConfig:
     decoder: DecoderName = "conv"
     parts: tuple[str, ...] = ("affine", "color", "blur")
     layer: int | None = None
+    split: Literal["linear", "head"] = "linear"
 
     def __post_init__(self) -> None:
         """Refuse combinations that would train nothing."""
+        if self.d_equi < 1:
+            raise ValueError(f"d_equi must be at least 1, got {self.d_equi}; without the task, leave coherence out")
         if self.symmetric and self.targets != "final":
             raise ValueError(f"symmetric reconstructs views, so targets must be final, not {self.targets!r}")
+        if self.split == "head" and self.layer is not None:
+            raise ValueError(
+                f"the method's head reads the output, so with split head layer must be None, got {self.layer}"
+            )
         if self.decoder == "render" and self.targets != "intermediate" and self.targets != "base":
             raise ValueError(
                 f"the render decoder starts from view 2, so targets {self.targets!r} would be free: "

@@ -24,12 +24,21 @@ EVALUATION = TransformationConfig(
 
 
 def arms() -> dict[str, PretrainConfig]:
-    """Return what the quickstart compares: the plain method, the conv decoders of [P2], our render decoder."""
+    """Return what the quickstart compares.
+
+    The plain method; the path in its views and the split, but nothing reconstructed (K = 0), so that a gain can be told
+    from one of the views or of an untrained part; the conv decoders of [P2]; our render decoder.
+    """
     base = dataclasses.replace(
         recipe(BASE), optim=OptimConfig(epochs=24, batch_size=256, lr=2e-3), checkpoint_every=1000
     )
-    conv = dataclasses.replace(base, coherence=CoherenceConfig(d_equi=128, decoder="conv"))
-    return {"plain": base.plain(), "conv": conv, "render": base}
+    conv, nothing = (CoherenceConfig(d_equi=128, decoder="conv", states=states) for states in (2, 0))
+    return {
+        "plain": base.plain(),
+        "no-states": dataclasses.replace(base, coherence=nothing),
+        "conv": dataclasses.replace(base, coherence=conv),
+        "render": base,
+    }
 
 
 def quickstart(out: Path, *, seed: int = 0) -> Path:
@@ -40,8 +49,8 @@ def quickstart(out: Path, *, seed: int = 0) -> Path:
     console = Console()
     start = time.perf_counter()
     console.print(
-        "Three encoders on rendered objects: SimCLR alone (no task, no path in its views), and SimCLR with the task, "
-        "with the conv decoders of [P2] and with our render decoder."
+        "Four encoders on rendered objects: SimCLR alone (no task, no path in its views); the path in its views, but "
+        "nothing reconstructed; and SimCLR with the task, with the conv decoders of [P2] and with our render decoder."
     )
     runs = compare(arms(), out, seeds=(seed,), tasks=("transformation", "knn"), transformation=EVALUATION)
     print_scores(runs, console)

@@ -1,11 +1,13 @@
-"""Barlow Twins' loss agrees with lightly's, value and gradient."""
+"""Barlow Twins' loss agrees with lightly's, value and gradient, and the method trains by it."""
 
 import warnings
 
 import pytest
 import torch
 
+from equicoherence.methods import BarlowTwins, BarlowTwinsConfig
 from equicoherence.methods.barlow import cross_correlation_loss
+from tests.encoded import assert_trains, encoded, mixed
 from tests.parity import assert_agree, leaves
 
 with warnings.catch_warnings():
@@ -37,3 +39,21 @@ def test_is_small_for_equal_views_of_independent_features():
     (z,) = leaves((64, 9))
     independent = 8 * torch.linalg.qr(z.detach() - z.detach().mean(dim=0)).Q
     assert cross_correlation_loss(independent, independent, 1.0) < 1e-6
+
+
+def _method():
+    torch.manual_seed(0)
+    return BarlowTwins(8, BarlowTwinsConfig(redundancy=0.3, width=16))
+
+
+@pytest.mark.parametrize("half", [False, True])
+def test_the_method_correlates_its_projections_in_full_precision(half):
+    method, views = _method(), encoded()
+    with mixed(half):
+        loss = method(views)["cross_correlation"]
+        a, b = (method.projector(view).float() for view in views.summary)
+    assert abs(loss - cross_correlation_loss(a, b, 0.3)) < 1e-6
+
+
+def test_the_method_trains_all_it_has():
+    assert_trains(_method(), encoded())

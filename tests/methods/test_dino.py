@@ -1,16 +1,24 @@
-"""DINO's loss and centre agree with lightly's; Sinkhorn-Knopp with the published iteration."""
+"""DINO's loss and centre agree with lightly's, Sinkhorn-Knopp with the published iteration; the method uses them."""
 
+import dataclasses
+import math
 import warnings
 
 import pytest
 import torch
 
-from equicoherence.methods.dino import centred, cross_entropy, dino_loss, sinkhorn_knopp, update_centre
+from equicoherence.methods import DINO, DINOConfig
+from equicoherence.methods.dino import cross_entropy, dino_loss
+from equicoherence.methods.targets import centred, sinkhorn_knopp, update_centre
+from equicoherence.models import PrototypeHead
+from tests.encoded import NoWaiting, assert_trains, encoded, mixed
 from tests.parity import assert_agree, leaves
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     from lightly.loss import DINOLoss
+
+SMALL = DINOConfig(prototypes=20, hidden=12, bottleneck=6)
 
 
 def _slow_sinkhorn(logits, temperature, iterations):
@@ -82,3 +90,110 @@ def test_sinkhorn_knopp_stands_logits_whose_exponential_overflows():
 
 def test_sinkhorn_knopp_of_no_rows_is_no_rows():
     assert sinkhorn_knopp(torch.empty(0, 8), 0.04).shape == (0, 8)
+
+
+def _method(d_equi=0, **changes):
+    torch.manual_seed(0)
+    return DINO(8, dataclasses.replace(SMALL, **changes), d_equi)
+
+
+def test_the_loss_is_that_of_its_own_logits_of_all_views_from_one_call_of_the_head():
+    method, student, teacher, crops = _method(), encoded(), encoded(seed=1), encoded(views=3, seed=2)
+    method.targets.centre += torch.linspace(-0.2, 0.2, 20)
+    method.update(0, 100)  # the teacher's head is still the student's
+    method.head.mlp[0].weight.data += 0.1  # now it is not
+    calls = []
+    method.head.register_forward_pre_hook(lambda module, inputs: calls.append(inputs[0].shape))
+    found = method.eval()(student, teacher, crops)["class"]
+    assert calls == [(5, 12, 8)]
+    logits = torch.stack([method.head(view) for view in (*student.summary, *crops.summary)])
+    targets = centred(method.teacher(teacher.summary), method.targets.centre, 0.043)
+    assert torch.allclose(found, dino_loss(logits, targets), atol=1e-6)
+
+
+def test_without_crops_the_other_global_view_is_left():
+    method, student, teacher = _method(), encoded(), encoded(seed=1)
+    a, b = method.head(student.summary)
+    p, q = centred(method.teacher(teacher.summary), torch.zeros(20), 0.04)
+    expected = (cross_entropy(a, q) + cross_entropy(b, p)).mean() / 2
+    assert torch.allclose(method(student, teacher)["class"], expected, atol=1e-6)
+
+
+def test_the_centre_follows_the_teachers_logits_after_the_targets_are_made():
+    method, student, teacher = _method(), encoded(), encoded(seed=1)
+    expected = method.eval()(student, teacher)["class"]
+    assert method.targets.centre.eq(0).all()  # evaluation leaves it
+    assert torch.equal(method.train()(student, teacher)["class"], expected)
+    mean = method.teacher(teacher.summary).mean(dim=(0, 1))
+    assert torch.allclose(method.targets.centre, 0.1 * mean, atol=1e-7)
+    assert not torch.equal(method(student, teacher)["class"], expected)
+    assert torch.allclose(method.targets.centre, 0.19 * mean, atol=1e-7)
+
+
+def test_sinkhorn_takes_the_centres_place_over_both_views_together():
+    method, student, teacher = _method(centring="sinkhorn"), encoded(), encoded(seed=1)
+    targets = sinkhorn_knopp(method.teacher(teacher.summary).flatten(0, 1), 0.04).unflatten(0, (2, 12))
+    expected = dino_loss(method.head(student.summary), targets)
+    assert torch.allclose(method(student, teacher)["class"], expected, atol=1e-6)
+    assert method.targets.centre is None
+
+
+@pytest.mark.parametrize(("done", "expected"), [(0, 0.04), (1, 0.043), (5, 0.055), (10, 0.07), (99, 0.07)])
+def test_the_teachers_temperature_rises_over_its_share_of_all_steps(done, expected):
+    method = _method()
+    for step in range(done):
+        method.update(step, 100)
+    assert method.temperature.item() == pytest.approx(expected)
+    assert "temperature" in method.state_dict()  # or a resumed run would begin again
+
+
+def test_without_warm_up_the_teachers_temperature_is_there_at_once():
+    assert _method(temperature_warmup=0.0).temperature.item() == pytest.approx(0.07)
+
+
+@pytest.mark.parametrize("step", [0, 25, 50, 100])
+def test_the_momentum_is_the_published_one(step):
+    expected = 1 - 0.004 * (math.cos(math.pi * step / 100) + 1) / 2
+    assert _method().momentum(step, 100) == pytest.approx(expected, abs=1e-12)
+
+
+def test_an_update_moves_the_teachers_head():
+    method = _method(momentum=0.9)
+    before = method.teacher.last_layer.weight.clone()
+    method.head.last_layer.weight.data += 1
+    method.update(0, 10)
+    assert torch.allclose(method.teacher.last_layer.weight, before + 0.1, atol=1e-6)
+
+
+def test_a_split_head_keeps_the_last_outputs_for_the_task_and_the_softmax_over_the_others():
+    method, tokens = _method(d_equi=5), encoded().tokens
+    whole = PrototypeHead(8, 12, 6, 20)
+    whole.load_state_dict(method.head.state_dict())
+    assert torch.allclose(method.equivariant(tokens), whole(tokens)[..., 15:], atol=1e-6)
+    assert torch.allclose(method.head(tokens), whole(tokens)[..., :15], atol=1e-6)
+    assert len(method.targets.centre) == 15
+
+
+def test_a_split_that_leaves_nothing_to_the_softmax_is_refused():
+    with pytest.raises(ValueError, match="d_equi 20 leaves none of the head's 20"):
+        _method(d_equi=20)
+    with pytest.raises(ValueError, match="centring 'mean'"):
+        _method(centring="mean")
+
+
+@pytest.mark.parametrize("crops", [0, 3])
+@pytest.mark.parametrize("precise", [True, False])
+@pytest.mark.parametrize("centring", ["ema", "sinkhorn"])
+def test_everything_trains(crops, precise, centring):
+    with mixed(not precise):
+        assert_trains(
+            _method(centring=centring), encoded(), encoded(seed=1), encoded(views=crops, seed=2) if crops else None
+        )
+
+
+@pytest.mark.parametrize("centring", ["ema", "sinkhorn"])
+def test_nothing_waits_for_the_device(centring):
+    method, views = _method(centring=centring), [encoded(count, seed=count) for count in (2, 2, 3)]
+    with NoWaiting():
+        torch.stack(list(method(*views).values())).sum().backward()
+        method.update(0, 10)

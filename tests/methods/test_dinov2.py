@@ -1,15 +1,21 @@
-"""KoLeo agrees with lightly's, value and gradient."""
+"""KoLeo agrees with lightly's, value and gradient; DINOv2 adds it to iBOT."""
 
+import dataclasses
 import warnings
 
+import pytest
 import torch
 
+from equicoherence.methods import IBOT, DINOv2, DINOv2Config
 from equicoherence.methods.dinov2 import koleo_loss
+from tests.encoded import NoWaiting, assert_trains, encoded, mixed, with_masks
 from tests.parity import assert_agree, leaves
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     from lightly.loss import KoLeoLoss
+
+SMALL = DINOv2Config(prototypes=20, hidden=12, bottleneck=6)
 
 
 def test_agrees_with_lightly():
@@ -30,3 +36,45 @@ def test_a_collapsed_batch_has_a_large_but_finite_loss():
     collapsed = torch.ones(6, 6)
     assert koleo_loss(collapsed).isfinite()
     assert koleo_loss(collapsed) > koleo_loss(spread) + 10
+
+
+def _method(**changes: float) -> DINOv2:
+    torch.manual_seed(0)
+    return DINOv2(8, dataclasses.replace(SMALL, **changes))
+
+
+def test_koleo_of_the_students_global_summaries_is_added_to_ibots_losses():
+    student, teacher, crops = with_masks(encoded()), encoded(seed=1), encoded(views=3, seed=2)
+    torch.manual_seed(0)
+    expected = IBOT(8, SMALL)(student, teacher, crops)
+    found = _method(koleo=0.25)(student, teacher, crops)
+    assert set(found) == {"class", "patch", "koleo"}
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
+    both = koleo_loss(student.summary[0]) + koleo_loss(student.summary[1])
+    assert torch.allclose(found["koleo"], 0.25 * both)
+
+
+def test_koleo_reaches_the_encoder_without_the_head():
+    student = encoded()
+    student.summary.requires_grad_()
+    method = _method()
+    method(student, encoded(seed=1))["koleo"].backward()
+    assert student.summary.grad.abs().max() > 0
+    assert all(parameter.grad is None for parameter in method.parameters())
+
+
+@pytest.mark.parametrize(("step", "expected"), [(0, 0.992), (50, 0.996), (100, 1.0)])
+def test_the_momentum_is_that_of_the_short_recipe(step, expected):
+    assert _method().momentum(step, 100) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("precise", [True, False])
+def test_everything_trains(precise):
+    with mixed(not precise):
+        assert_trains(_method(), with_masks(encoded()), encoded(seed=1), encoded(views=3, seed=2))
+
+
+def test_nothing_waits_for_the_device():
+    method, views = _method(), [with_masks(encoded()), encoded(seed=1)]
+    with NoWaiting():
+        torch.stack(list(method(*views).values())).sum().backward()

@@ -1,11 +1,13 @@
-"""LeJEPA's losses agree with lightly's and with the integral, value and gradient."""
+"""LeJEPA's losses agree with lightly's and with the integral, value and gradient, and the method trains by them."""
 
 import warnings
 
 import pytest
 import torch
 
+from equicoherence.methods import LeJEPA, LeJEPAConfig
 from equicoherence.methods.lejepa import invariance_loss, random_directions, sigreg_loss
+from tests.encoded import assert_trains, encoded, mixed
 from tests.parity import assert_agree, leaves
 
 with warnings.catch_warnings():
@@ -74,3 +76,41 @@ def test_invariance_agrees_with_lightly(global_views):
     (views,) = leaves((5, 8, 6))
     theirs = lejepa_invariance_loss(all_proj=views, global_proj=views[:global_views])
     assert_agree(invariance_loss(views, global_views), theirs, [views])
+
+
+def _method():
+    torch.manual_seed(0)
+    return LeJEPA(8, LeJEPAConfig(sigreg=0.2, directions=10, width=16, output=6))
+
+
+@pytest.mark.parametrize("half", [False, True])
+@pytest.mark.parametrize("crops", [None, encoded(views=3, seed=1)])
+def test_the_method_weighs_both_losses_of_all_views_projected_together(crops, half):
+    method, views = _method(), encoded()
+    with mixed(half):
+        losses = method(views, None, crops)
+        summaries = [*views.summary, *(crops.summary if crops else ())]
+        z = method.projector(torch.cat(summaries)).unflatten(0, (len(summaries), -1)).float()
+    assert abs(losses["invariance"] - 0.8 * invariance_loss(z, 2)) < 1e-6
+    assert abs(losses["sigreg"] - 0.2 * sigreg_loss(z, method.directions)) < 1e-5
+
+
+@pytest.mark.parametrize("crops", [None, encoded(views=3, seed=1)])
+def test_the_method_trains_all_it_has(crops):
+    assert_trains(_method(), encoded(), None, crops)
+
+
+def test_every_step_has_directions_of_its_own_that_all_processes_and_resumed_runs_share():
+    method, other = _method(), _method()
+    first = method.directions.clone()
+    torch.manual_seed(7)  # the global generator, which processes do not share, has no say
+    method.update(4, 10)
+    other.update(3, 10)
+    assert not torch.equal(method.directions, first)
+    assert not torch.equal(method.directions, other.directions)
+    other.update(4, 10)
+    assert torch.equal(method.directions, other.directions)
+    resumed = _method()
+    resumed.load_state_dict(method.state_dict())
+    assert torch.equal(method.directions, resumed.directions)
+    assert torch.allclose(resumed.directions.norm(dim=0), torch.ones(10))

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from equicoherence.methods import (
+    Encoded,
     SimCLR,
     SimCLRConfig,
     VICReg,
@@ -53,9 +54,9 @@ def test_simclr_agrees_with_lightly():
 def test_vicreg_terms_are_weighted_and_named():
     torch.manual_seed(0)
     method = VICReg(8, VICRegConfig(width=16)).eval()
-    views = [torch.randn(12, 4, 8), torch.randn(12, 4, 8)]
-    losses = method(views)
-    a, b = (method.projector(v.mean(dim=1)) for v in views)
+    tokens = torch.randn(2, 12, 4, 8)
+    losses = method(Encoded(tokens, tokens.mean(dim=2)))
+    a, b = (method.projector(view.mean(dim=1)) for view in tokens)
     assert set(losses) == {"invariance", "variance", "covariance"}
     assert torch.allclose(sum(losses.values()), _vicreg(a, b), atol=1e-5)
 
@@ -63,5 +64,6 @@ def test_vicreg_terms_are_weighted_and_named():
 def test_simclr_is_lower_for_views_that_agree():
     torch.manual_seed(0)
     method = SimCLR(8, SimCLRConfig(width=16, output=8)).eval()
-    view = torch.randn(12, 4, 8)
-    assert method([view, view])["contrastive"] < method([view, torch.randn(12, 4, 8)])["contrastive"]
+    same, different = torch.randn(1, 12, 4, 8).repeat(2, 1, 1, 1), torch.randn(2, 12, 4, 8)
+    losses = [method(Encoded(tokens, tokens.mean(dim=2)))["contrastive"] for tokens in (same, different)]
+    assert losses[0] < losses[1]

@@ -8,10 +8,11 @@ import torch.distributed as dist
 from torch import Tensor
 
 from equicoherence.methods.barlow import cross_correlation_loss
-from equicoherence.methods.dino import centred, dino_loss, sinkhorn_knopp, update_centre
+from equicoherence.methods.dino import dino_loss
 from equicoherence.methods.gather import gather, mean_over_processes
 from equicoherence.methods.lejepa import random_directions, sigreg_loss
 from equicoherence.methods.mocov3 import contrastive_loss
+from equicoherence.methods.targets import centred, sinkhorn_knopp, update_centre
 from tests.pool import on_two_processes
 
 HALVES = [slice(0, 6), slice(6, 12)]  # the rows of a batch of 12 that each process has

@@ -1,42 +1,72 @@
 """Two processes have the loss and the gradient of one process on the joined batch."""
 
+import dataclasses
+
 import pytest
 import torch
 import torch.distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
-from equicoherence.methods import Method, SimCLR, SimCLRConfig, VICReg, VICRegConfig
+from equicoherence.methods import DINO, METHODS, DINOv2Config, Encoded, IBOTConfig, Method
+from tests.encoded import encoded, rows_of, with_masks
 from tests.pool import on_two_processes
+from tests.small import METHOD_CONFIGS
+
+CONFIGS = {METHODS[type(config)].__name__: config for config in METHOD_CONFIGS}
+IBOT = IBOTConfig(prototypes=20, hidden=12, bottleneck=6)
+CONFIGS |= {  # but KoLeo, as published, is of each process's own rows
+    "DINOv2": DINOv2Config(prototypes=20, hidden=12, bottleneck=6, koleo=0.0),
+    "iBOT with two heads": dataclasses.replace(IBOT, shared_head=False),
+    "iBOT with sinkhorn": dataclasses.replace(IBOT, centring="sinkhorn"),
+}
 
 
 def _method(kind: str) -> Method:
     torch.manual_seed(0)
-    method = VICReg(8, VICRegConfig(width=12)) if kind == "vicreg" else SimCLR(8, SimCLRConfig(width=12, output=6))
-    return method.eval()  # BatchNorm's own statistics are not what is tested
+    config = CONFIGS[kind]
+    method = METHODS[type(config)](8, config)
+    return method.train(isinstance(method, DINO))  # BatchNorm's own statistics are not what is tested, centres are
 
 
-def _views() -> list[torch.Tensor]:
-    generator = torch.Generator().manual_seed(1)
-    return [torch.randn(16, 3, 8, generator=generator) for _ in range(2)]
+def _views(rows: slice = slice(None)) -> list[Encoded]:
+    """Return what student and teacher say of the views, and the student of crops, of some rows of a batch of 16."""
+    student, teacher, crops = (encoded(views, batch=16, seed=seed) for seed, views in enumerate((2, 2, 3)))
+    return [rows_of(views, rows) for views in (with_masks(student, 0.4), teacher, crops)]
 
 
-def _write_joint(rank: int, kind: str, folder: str) -> None:
-    model = DistributedDataParallel(_method(kind))
-    loss = torch.stack(list(model([v.chunk(2)[rank] for v in _views()]).values())).sum()
-    loss.backward()
-    total = loss.detach().clone()
-    dist.all_reduce(total)
+def _write_joint(rank: int, folder: str) -> None:
+    joint = {}
+    for kind in CONFIGS:
+        model = DistributedDataParallel(_method(kind))
+        loss = torch.stack(list(model(*_views(slice(8 * rank, 8 * rank + 8))).values())).sum()
+        loss.backward()
+        total = loss.detach().clone()
+        dist.all_reduce(total)
+        gradients = {name: p.grad for name, p in model.module.named_parameters() if p.requires_grad}
+        joint[kind] = {"loss": total / 2, **gradients, **dict(model.module.named_buffers())}
     if rank == 0:
-        torch.save([total / 2, *(p.grad for p in model.module.parameters())], f"{folder}/joint.pt")
+        torch.save(joint, f"{folder}/joint.pt")
 
 
-@pytest.mark.parametrize("kind", ["vicreg", "simclr"])
-def test_loss_and_gradient_on_two_processes_are_those_of_one(kind, tmp_path):
-    on_two_processes(_write_joint, kind, str(tmp_path))
-    loss, *gradients = torch.load(tmp_path / "joint.pt", weights_only=True)
+@pytest.fixture(scope="module")
+def joint(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, torch.Tensor]]:
+    folder = tmp_path_factory.mktemp("joint")
+    on_two_processes(_write_joint, str(folder))
+    return torch.load(folder / "joint.pt", weights_only=True)
+
+
+@pytest.mark.parametrize("kind", list(CONFIGS))
+def test_loss_and_gradient_on_two_processes_are_those_of_one(kind, joint):
+    found = joint[kind]
     method = _method(kind)
-    expected = torch.stack(list(method(_views()).values())).sum()
+    expected = torch.stack(list(method(*_views()).values())).sum()
     expected.backward()
-    assert abs(loss - expected) < 1e-5
-    for found, parameter in zip(gradients, method.parameters()):
-        assert torch.allclose(found, parameter.grad, atol=1e-5)
+    assert abs(found["loss"] - expected) < 1e-5
+    for name, parameter in method.named_parameters():
+        assert parameter.requires_grad == (name in found)
+        if parameter.requires_grad:
+            assert parameter.grad is not None
+            assert parameter.grad.abs().max() > 0
+            assert torch.allclose(found[name], parameter.grad, atol=1e-5)
+    for name, buffer in method.named_buffers():
+        assert torch.allclose(found[name], buffer, atol=1e-6)

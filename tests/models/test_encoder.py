@@ -1,5 +1,7 @@
 """Every kind of timm encoder fits the one contract."""
 
+import copy
+
 import pytest
 import torch
 
@@ -86,3 +88,89 @@ def test_split_gives_both_parts_and_no_features_are_added():
     assert SplitHead(512, 32, 0)(features)[1] is None
     with pytest.raises(ValueError, match="d_equi=32"):
         SplitHead(512, 32, 32)
+
+
+def test_a_split_without_d_has_no_invariant_part():
+    features = Encoder("resnet18").eval()(torch.rand(2, 3, 64, 64))
+    z_inv, z_equi = SplitHead(512, None, 8)(features)
+    assert z_inv is None
+    assert z_equi.shape == (2, 4, 8)
+
+
+@pytest.mark.parametrize(
+    ("name", "args", "any_size"),
+    [
+        ("vit_tiny_patch16_224", {"img_size": 64, "depth": 1}, False),
+        ("vit_tiny_patch16_224", {"img_size": 64, "depth": 1, "reg_tokens": 2}, True),
+        ("deit_tiny_distilled_patch16_224", {"img_size": 64, "depth": 1}, False),
+        ("eva02_tiny_patch14_224", {"img_size": 56, "depth": 1}, True),
+    ],
+)
+def test_masked_tokens_say_nothing_of_their_pixels(name, args, any_size):
+    torch.manual_seed(0)
+    encoder = Encoder(name, args, masked=True, any_size=any_size).eval()
+    side, patch = args["img_size"], args["img_size"] // 4
+    images = torch.rand(2, 3, side, side)
+    masks = torch.zeros(2, 16, dtype=torch.bool)
+    masks[0, 5] = True  # row 1, column 1
+    changed = images.clone()
+    changed[:, :, patch : 2 * patch, patch : 2 * patch] = 0
+    a, b = encoder(images, masks).patches, encoder(changed, masks).patches
+    assert torch.equal(a[0], b[0])
+    assert not torch.allclose(a[1], b[1])
+    assert torch.allclose(a[1], encoder(images).patches[1], atol=1e-5)  # the next call knows nothing of the masks
+    encoder(images, masks).patches.sum().backward()
+    assert encoder.mask_token.grad.abs().sum() > 0
+
+
+def test_all_masked_tokens_still_know_where_they_are():
+    torch.manual_seed(0)
+    encoder = Encoder("vit_tiny_patch16_224", {"img_size": 64, "depth": 1}, masked=True).eval()
+    patches = encoder(torch.rand(1, 3, 64, 64), torch.ones(1, 16, dtype=torch.bool)).patches[0]
+    assert torch.cdist(patches, patches).add(torch.eye(16)).min() > 1e-3
+
+
+def test_the_mask_token_is_no_part_of_the_timm_model():
+    encoder = Encoder("vit_tiny_patch16_224", {"img_size": 64, "depth": 1}, masked=True)
+    assert "mask_token" in encoder.state_dict()
+    assert not any("mask_token" in name for name in encoder.model.state_dict())
+    assert 0.015 < encoder.mask_token.std() < 0.025
+
+
+def test_a_copy_masks_with_its_own_token():
+    encoder = Encoder("vit_tiny_patch16_224", {"img_size": 64, "depth": 1}, masked=True).eval()
+    images, masks = torch.rand(1, 3, 64, 64), torch.ones(1, 16, dtype=torch.bool)
+    copied = copy.deepcopy(encoder)
+    before = encoder(images, masks).patches
+    copied.mask_token.data += 1
+    assert torch.equal(encoder(images, masks).patches, before)
+    assert not torch.allclose(copied(images, masks).patches, before)
+
+
+def test_masks_are_refused_where_nothing_can_be_masked():
+    with pytest.raises(ValueError, match="resnet18 cannot mask"):
+        Encoder("resnet18", masked=True)
+    with pytest.raises(ValueError, match="masked=True"):
+        Encoder("vit_tiny_patch16_224", {"img_size": 64, "depth": 1})(
+            torch.rand(1, 3, 64, 64), torch.ones(1, 16, dtype=torch.bool)
+        )
+
+
+@pytest.mark.parametrize("name", ["vit_tiny_patch16_224", "deit_tiny_distilled_patch16_224", "resnet18"])
+def test_any_size_has_the_grid_of_its_own_pixels(name):
+    args = {"img_size": 64, "depth": 1} if "patch" in name else {"output_stride": 16}
+    encoder = Encoder(name, args, any_size=True).eval()
+    for height, width in ((64, 64), (32, 32), (96, 32)):
+        features = encoder(torch.rand(1, 3, height, width))
+        assert features.grid == (height // 16, width // 16)
+        assert features.patches.shape[1] == features.grid[0] * features.grid[1]
+
+
+def test_taking_any_size_changes_nothing_at_the_own_size():
+    images = torch.rand(1, 3, 64, 64)
+    outputs = []
+    for any_size in (False, True):
+        torch.manual_seed(0)
+        encoder = Encoder("vit_tiny_patch16_224", {"img_size": 64, "depth": 1}, any_size=any_size).eval()
+        outputs.append(encoder(images).patches)
+    assert torch.allclose(*outputs, atol=1e-6)

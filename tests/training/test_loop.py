@@ -14,10 +14,12 @@ import torch
 from safetensors.torch import load_file
 
 from equicoherence.coherence import CoherenceConfig
-from equicoherence.data import TooManyBadImages
-from equicoherence.methods import SimCLRConfig, VICRegConfig
-from equicoherence.training import NotFinite, OptimConfig, load_config, load_run, pretrain
+from equicoherence.data import TooManyBadImages, batch_indices, open_images
+from equicoherence.evaluation.model import load_model
+from equicoherence.methods import METHODS, BYOLConfig, SimCLRConfig, VICRegConfig
+from equicoherence.training import EncoderConfig, NotFinite, OptimConfig, load_config, load_run, pretrain
 from equicoherence.training.config import save_config
+from tests.distil import Distil, DistilConfig
 from tests.small import picture_folder, small_config
 
 
@@ -59,6 +61,25 @@ def test_timm_loads_the_exported_encoder_with_identical_features(data, tmp_path)
     assert tuple(model.pretrained_cfg["input_size"]) == (3, 32, 32)
 
 
+def test_timm_pools_the_exported_encoder_by_the_class_token_where_the_method_reads_it(data, tmp_path, monkeypatch):
+    monkeypatch.setitem(METHODS, DistilConfig, Distil)
+    vit = {"img_size": 32, "patch_size": 8, "embed_dim": 24, "depth": 2, "num_heads": 2}
+    views = dataclasses.replace(small_config(data).views, crops=2, crop_size=16, mask_probability=0.5)
+    encoder = EncoderConfig("vit_tiny_patch16_224", vit)
+    config = small_config(data, max_steps=2, method=DistilConfig(), encoder=encoder, views=views)
+    run = pretrain(config, tmp_path / "run")
+    learner = load_run(run)[1]
+    assert not torch.equal(learner.encoder.mask_token, torch.zeros(24))
+    model = timm.create_model(f"local-dir:{run}", pretrained=True).eval()
+    images = torch.rand(2, 3, 32, 32)
+    features = learner.encoder(images)
+    normalised = (images - learner.encoder.mean) / learner.encoder.std
+    assert torch.allclose(model(normalised), features.cls, atol=1e-5)
+    pooled, tokens = load_model(run).represent(images)
+    assert set(pooled) == set(tokens) == {"backbone", "z_equi"}
+    assert torch.allclose(pooled["backbone"], features.cls, atol=1e-5)
+
+
 def test_the_same_seed_gives_the_same_bits_and_another_does_not(data, tmp_path):
     runs = [pretrain(small_config(data, max_steps=3, seed=s), tmp_path / f"{i}") for i, s in enumerate((0, 0, 1))]
     losses = [_lines(run)[-1]["loss"] for run in runs]
@@ -76,6 +97,8 @@ def test_the_same_seed_gives_the_same_bits_and_another_does_not(data, tmp_path):
         {"coherence": CoherenceConfig(d_equi=8, layer=2)},
         {"coherence": None},
         {"method": VICRegConfig(width=16)},
+        {"method": BYOLConfig(width=16, output=8)},
+        {"method": BYOLConfig(width=16, output=8), "precision": "bf16", "coherence": None},
         {"precision": "bf16"},
     ],
 )
@@ -136,9 +159,19 @@ def test_tensorboard_files_are_written_on_demand(data, tmp_path):
     assert list((run / "tensorboard").iterdir())
 
 
-def test_two_processes_train_one_run_and_resume_it(data, tmp_path):
+def test_two_processes_train_one_run_and_resume_it(tmp_path):
     """As torchrun starts them: one run directory, each image seen once, the same bits after a stop half-way."""
-    save_config(small_config(data, optim=OptimConfig(epochs=3, batch_size=8, lr=1e-2)), tmp_path / "whole.yaml")
+    optim = OptimConfig(epochs=3, batch_size=8, lr=1e-2)
+    method = BYOLConfig(width=16, output=8, momentum=0.9)
+    data = picture_folder(tmp_path / "data")
+    config = small_config(data, optim=optim, method=method, bad_image_tolerance=0.05)
+    save_config(config, tmp_path / "whole.yaml")
+    source = open_images(str(data), "train")
+    # an image that the second process alone sees, in all epochs and for the samples
+    mine = [set().union(*(batch_indices(len(source), 8, 0, s, rank, 2).tolist() for s in range(6))) for rank in (0, 1)]
+    samples = set(np.linspace(0, len(source) - 1, 8).astype(int).tolist())
+    bad = source.name(min(mine[1] - mine[0] - samples))
+    (data / bad).write_bytes(b"no picture")
     script = tmp_path / "train.py"
     script.write_text(
         "import sys\nfrom pathlib import Path\nfrom equicoherence.training import load_config, pretrain\n"
@@ -153,9 +186,11 @@ def test_two_processes_train_one_run_and_resume_it(data, tmp_path):
 
     launch(tmp_path / "whole.yaml", tmp_path / "whole")
     assert _lines(tmp_path / "whole")[-1]["step"] == 6
+    assert (tmp_path / "whole" / "bad_images.txt").read_text().startswith(f"{bad}\t")
     shutil.copytree(tmp_path / "whole", tmp_path / "half")
     for name in ("model.safetensors", "heads.safetensors", "samples.npz", "checkpoints/step-00000006.pt"):
         (tmp_path / "half" / name).unlink()
     launch(tmp_path / "whole.yaml", tmp_path / "half", "resume")
-    a, b = (load_file(tmp_path / run / "model.safetensors") for run in ("whole", "half"))
-    assert all(torch.equal(a[k], b[k]) for k in a)
+    for name in ("model.safetensors", "heads.safetensors"):
+        a, b = (load_file(tmp_path / run / name) for run in ("whole", "half"))
+        assert all(torch.equal(a[k], b[k]) for k in a)

@@ -1,4 +1,4 @@
-"""Schedule, seeds, health, configuration."""
+"""Seeds, health, configuration."""
 
 import math
 
@@ -7,24 +7,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from equicoherence.models import Encoder
 from equicoherence.recipes import RECIPES, describe, recipe
-from equicoherence.training import OptimConfig, PretrainConfig
+from equicoherence.training import PretrainConfig
 from equicoherence.training.config import differences, from_dict, to_dict
 from equicoherence.training.health import effective_rank, feature_std, first_not_finite
 from equicoherence.training.metrics import drop_after
-from equicoherence.training.optim import build_optimizer, learning_rate
 from equicoherence.training.seeds import step_seed
-
-
-def test_the_rate_warms_up_to_its_peak_and_falls_to_zero_as_a_cosine():
-    config = OptimConfig(batch_size=512, lr=1e-3, warmup=0.1)
-    rates = [learning_rate(config, step, 100, world=2) for step in range(101)]
-    assert rates[9] == pytest.approx(4e-3)  # 1e-3 * 1024 / 256
-    assert rates[0] == pytest.approx(4e-4)
-    assert rates[55] == pytest.approx(2e-3)
-    assert rates[100] == pytest.approx(0, abs=1e-12)
-    assert max(rates) == rates[9]
 
 
 @given(st.integers(0, 2**31), st.integers(0, 10**7), st.integers(0, 4096))
@@ -84,14 +72,6 @@ def test_misspelt_recipes_and_fields_are_quoted():
 def test_configurations_that_could_only_fail_later_are_refused(values, quoted):
     with pytest.raises(ValueError, match=quoted):
         from_dict({"coherence": {}, **values})
-
-
-def test_tokens_positions_and_norms_are_not_decayed():
-    encoder = Encoder("vit_tiny_patch16_224", {"img_size": 32, "depth": 1})
-    decayed, free = (group["params"] for group in build_optimizer(encoder, OptimConfig()).param_groups)
-    names = {id(p): n for n, p in encoder.named_parameters()}
-    assert {"model.cls_token", "model.pos_embed", "model.norm.weight"} <= {names[id(p)] for p in free}
-    assert "model.blocks.0.attn.qkv.weight" in {names[id(p)] for p in decayed}
 
 
 def test_differences_name_fields_with_both_values():

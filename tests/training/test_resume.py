@@ -1,5 +1,6 @@
 """A run that is killed and resumed ends with the same bits as one that never was."""
 
+import dataclasses
 import json
 import os
 import signal
@@ -12,8 +13,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from equicoherence.training import Interrupted, pretrain
+from equicoherence.coherence import CoherenceConfig
+from equicoherence.methods import METHODS, BYOLConfig
+from equicoherence.training import EncoderConfig, Interrupted, OptimConfig, load_run, pretrain
 from equicoherence.training.config import save_config
+from tests.distil import Distil, DistilConfig
 from tests.small import picture_folder, small_config
 
 SCRIPT = """
@@ -67,8 +71,32 @@ def test_killed_three_times_and_resumed_it_ends_with_the_same_bits(tmp_path):
     _same_bits(tmp_path / "whole", killed)
 
 
-def test_an_interrupt_saves_and_the_run_goes_on(tmp_path, monkeypatch):
-    config = small_config(picture_folder(tmp_path / "data"), checkpoint_every=1000)
+def _self_distillation(data):
+    """Return a run with a teacher, masks, local crops and a head that is split."""
+    views = small_config(data).views
+    return small_config(
+        data,
+        method=DistilConfig(prototypes=24),
+        encoder=EncoderConfig(
+            "vit_tiny_patch16_224", {"img_size": 32, "patch_size": 8, "embed_dim": 24, "depth": 2, "num_heads": 2}
+        ),
+        coherence=CoherenceConfig(d_equi=8, decoder="conv", split="head"),
+        views=dataclasses.replace(views, crops=2, crop_size=16, mask_probability=0.5),
+        optim=OptimConfig(epochs=3, batch_size=16, lr=1e-2, layer_decay=0.9, freeze_last_layer=1, weight_decay_end=0.4),
+    )
+
+
+RUNS = {
+    "SimCLR": small_config,
+    "BYOL": lambda data: small_config(data, method=BYOLConfig(width=16, output=8, momentum=0.9)),
+    "self-distillation": _self_distillation,
+}
+
+
+@pytest.mark.parametrize("name", list(RUNS))
+def test_an_interrupt_saves_and_the_run_goes_on(name, tmp_path, monkeypatch):
+    monkeypatch.setitem(METHODS, DistilConfig, Distil)
+    config = dataclasses.replace(RUNS[name](picture_folder(tmp_path / "data")), checkpoint_every=1000)
     pretrain(config, tmp_path / "whole")
     from equicoherence.training import metrics
 
@@ -86,8 +114,34 @@ def test_an_interrupt_saves_and_the_run_goes_on(tmp_path, monkeypatch):
         pretrain(config, tmp_path / "run")
     assert [p.name for p in (tmp_path / "run" / "checkpoints").iterdir()] == ["step-00000004.pt"]
     pretrain(config, tmp_path / "run", resume=True)
-    whole, run = (load_file(tmp_path / r / "model.safetensors") for r in ("whole", "run"))
+    whole, run = (load_run(tmp_path / r)[1].state_dict() for r in ("whole", "run"))
     assert all(torch.equal(whole[k], run[k]) for k in whole)
+    assert any(k.startswith("teacher.") for k in whole) == (name != "SimCLR")
+
+
+def test_bad_images_of_the_part_before_an_interrupt_stay_noted(tmp_path, monkeypatch):
+    folder = picture_folder(tmp_path / "data")
+    (folder / "disc" / "bad one.png").write_bytes(b"no picture")
+    config = small_config(folder, bad_image_tolerance=0.05)
+    from equicoherence.training import loop
+
+    original = loop.set_schedules
+
+    def stop(optimizer, optim, step, *args):
+        if step == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return original(optimizer, optim, step, *args)
+
+    monkeypatch.setattr(loop, "set_schedules", stop)
+    with pytest.raises(Interrupted):
+        pretrain(config, tmp_path / "run")
+    noted = tmp_path / "run" / "bad_images.txt"
+    first = noted.read_text()
+    assert first.startswith("disc/bad one.png\tnot an image")
+    noted.write_text(first + "of another process.png\tthe file is empty\n")
+    monkeypatch.setattr(loop, "set_schedules", original)
+    pretrain(config, tmp_path / "run", resume=True)
+    assert noted.read_text() == first + "of another process.png\tthe file is empty\n"
 
 
 def test_half_written_files_are_never_taken_for_checkpoints(tmp_path):

@@ -10,7 +10,8 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from equicoherence.models import Encoder, SplitHead
+from equicoherence.methods import Method
+from equicoherence.models import Encoder, Features
 from equicoherence.models.encoder import Pool
 from equicoherence.training.config import PretrainConfig
 from equicoherence.training.learner import build_learner
@@ -21,7 +22,8 @@ from equicoherence.training.run import load_run
 class FrozenModel:
     """name: what the user called it. size: pixels of its input. source: pixels its images are read at.
 
-    head: the split head of a run, None for foreign encoders. config: of a run.
+    head: gives z_inv and z_equi of a run's features, as `SplitHead` does; None for foreign encoders. config: of a run.
+    pool: what stands for an image at the backbone.
     """
 
     name: str
@@ -29,7 +31,7 @@ class FrozenModel:
     encoder: Encoder
     size: int
     source: int
-    head: SplitHead | None = None
+    head: nn.Module | None = None
     config: PretrainConfig | None = None
     pool: Pool = "mean"
 
@@ -44,19 +46,32 @@ class FrozenModel:
         """Return each representation of images (B, 3, S, S), pooled (B, C) and as patch tokens (B, N, C).
 
         ``backbone``; of a run also ``z_inv``, ``z_equi`` and, pooled, ``z``, the two side by side; of a plain run
-        ``z`` alone.
+        ``z`` alone. Where the method reads the encoder's own features there is neither z_inv nor ``z``.
         """
         features = self.encoder(images)
         tokens = {"backbone": features.patches}
         if self.head is not None:
             z_inv, z_equi = self.head(features)
-            tokens |= {"z": z_inv} if z_equi is None else {"z_inv": z_inv, "z_equi": z_equi}
+            named = {"z" if z_equi is None else "z_inv": z_inv, "z_equi": z_equi}
+            tokens |= {name: part for name, part in named.items() if part is not None}
         pooled = {name: part.mean(dim=1) for name, part in tokens.items()}
-        if "z_equi" in pooled:
+        if "z_inv" in pooled:
             pooled["z"] = torch.cat([pooled["z_inv"], pooled["z_equi"]], dim=-1)
         if self.pool == "cls":
             pooled["backbone"] = features.pooled("cls")
         return pooled, tokens
+
+
+class MethodHead(nn.Module):
+    """The split of a run whose z_equi comes from the method's own head."""
+
+    def __init__(self, method: Method) -> None:
+        super().__init__()
+        self.method = method
+
+    def forward(self, features: Features) -> tuple[None, Tensor]:
+        """Return None for z_inv, and z_equi (B, N, d_equi)."""
+        return None, self.method.equivariant(features.patches)
 
 
 def load_model(
@@ -73,9 +88,10 @@ def load_model(
     path = Path(model)
     if path.is_dir():
         config, learner = load_run(path)
-        return FrozenModel(
-            text, config.name, learner.encoder, config.views.size, config.views.source, learner.head, config
-        )
+        in_method = config.coherence is not None and config.coherence.split == "head"
+        head = MethodHead(learner.method) if in_method else learner.head
+        size, source, encoder = config.views.size, config.views.source, learner.encoder
+        return FrozenModel(text, config.name, encoder, size, source, head, config, learner.pool)
     if not path.is_file():
         raise FileNotFoundError(
             f"model {text!r} is neither a run directory, nor timm:NAME, nor a weights file (give one with --arch NAME)"

@@ -1,18 +1,65 @@
 """Joint-embedding methods by name. A new one is a file here and a line in ``METHODS``."""
 
-from equicoherence.methods.method import Method
+from equicoherence.methods.barlow import BarlowTwins, BarlowTwinsConfig
+from equicoherence.methods.byol import BYOL, BYOLConfig
+from equicoherence.methods.dino import DINO, DINOConfig
+from equicoherence.methods.dinov2 import DINOv2, DINOv2Config
+from equicoherence.methods.ibot import IBOT, IBOTConfig
+from equicoherence.methods.lejepa import LeJEPA, LeJEPAConfig
+from equicoherence.methods.method import Encoded, Method
+from equicoherence.methods.mocov3 import MoCoV3, MoCoV3Config
 from equicoherence.methods.simclr import SimCLR, SimCLRConfig, nt_xent_loss
+from equicoherence.methods.simsiam import SimSiam, SimSiamConfig
 from equicoherence.methods.vicreg import VICReg, VICRegConfig, covariance_loss, variance_loss
 
-METHODS: dict[type, type[Method]] = {VICRegConfig: VICReg, SimCLRConfig: SimCLR}
-MethodConfig = VICRegConfig | SimCLRConfig
+METHODS: dict[type, type[Method]] = {
+    VICRegConfig: VICReg,
+    SimCLRConfig: SimCLR,
+    BYOLConfig: BYOL,
+    BarlowTwinsConfig: BarlowTwins,
+    SimSiamConfig: SimSiam,
+    MoCoV3Config: MoCoV3,
+    LeJEPAConfig: LeJEPA,
+    DINOConfig: DINO,
+    IBOTConfig: IBOT,
+    DINOv2Config: DINOv2,
+}
+MethodConfig = (
+    VICRegConfig
+    | SimCLRConfig
+    | BYOLConfig
+    | BarlowTwinsConfig
+    | SimSiamConfig
+    | MoCoV3Config
+    | LeJEPAConfig
+    | DINOConfig
+    | IBOTConfig
+    | DINOv2Config
+)
 
 __all__ = [
+    "BYOL",
+    "BYOLConfig",
+    "BarlowTwins",
+    "BarlowTwinsConfig",
+    "DINO",
+    "DINOConfig",
+    "DINOv2",
+    "DINOv2Config",
+    "Encoded",
+    "IBOT",
+    "IBOTConfig",
+    "LeJEPA",
+    "LeJEPAConfig",
     "METHODS",
     "Method",
     "MethodConfig",
+    "MoCoV3",
+    "MoCoV3Config",
     "SimCLR",
     "SimCLRConfig",
+    "SimSiam",
+    "SimSiamConfig",
     "VICReg",
     "VICRegConfig",
     "covariance_loss",

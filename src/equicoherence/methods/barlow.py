@@ -2,10 +2,40 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from equicoherence.methods.gather import gather
+from equicoherence.methods.method import Encoded, Method
+from equicoherence.models.heads import projector
+
+
+@dataclass(frozen=True)
+class BarlowTwinsConfig:
+    """Weight of redundancy, the off-diagonal correlations, and width of the three-layer projector; as published."""
+
+    redundancy: float = 5e-3
+    width: int = 8192
+
+
+class BarlowTwins(Method):
+    """Barlow Twins on the mean of the invariant tokens."""
+
+    def __init__(self, d_inv: int, config: BarlowTwinsConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.projector = projector([d_inv, config.width, config.width, config.width])
+
+    def forward(
+        self, student: Encoded, teacher: Encoded | None = None, crops: Encoded | None = None
+    ) -> dict[str, Tensor]:
+        """Return the cross-correlation loss of two views."""
+        a, b = (self.projector(view).float() for view in student.summary)
+        with torch.autocast(a.device.type, enabled=False):  # sums of squares need all their digits
+            return {"cross_correlation": cross_correlation_loss(a, b, self.config.redundancy)}
 
 
 def cross_correlation_loss(a: Tensor, b: Tensor, lambda_: float = 5e-3) -> Tensor:

@@ -1,51 +1,106 @@
-"""DINO: agree with the teacher on a distribution over prototypes (Caron et al., ICCV 2021).
-
-Sinkhorn-Knopp in the centring's place is SwAV's (Caron et al., NeurIPS 2020), as in DINOv2.
-"""
+"""DINO: agree with the teacher on a distribution over prototypes (Caron et al., ICCV 2021)."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from equicoherence.methods.gather import gather, mean_over_processes
+from equicoherence.methods.method import Encoded, Method
+from equicoherence.methods.schedules import warmup_linear
+from equicoherence.methods.targets import Centring, Targets
+from equicoherence.methods.teacher import cosine_momentum, ema_update, frozen_copy
+from equicoherence.models.heads import ClassPatchHead, PrototypeHead
 
 
-@torch.no_grad()
-def centred(teacher_logits: Tensor, centre: Tensor, temperature: float) -> Tensor:
-    """Return the teacher's probabilities (..., K): softmax of the logits less ``centre`` (K,), over temperature."""
-    return F.softmax((teacher_logits - centre) / temperature, dim=-1)
+@dataclass(frozen=True)
+class DINOConfig:
+    """Outputs and widths of the head, the softmaxes, and the teacher's first momentum.
 
-
-@torch.no_grad()
-def update_centre(centre: Tensor, teacher_logits: Tensor, momentum: float = 0.9) -> Tensor:
-    """Return momentum * centre + (1 - momentum) * mean of the logits (..., K) of all processes (paper, eq. 4).
-
-    Each row weighs the same, however many each process has; where none has any, the centre stays.
+    prototypes: outputs of the head, the equivariant ones of a split head [P2] among them; 65,536 as published, 8192
+    our default. centring: of the teacher's outputs, see `Targets`. teacher_temperature: goes linearly from the first
+    to the second over ``temperature_warmup``, a share of all steps: as published over 30 epochs, a tenth of 300. All
+    else is as published.
     """
-    rows = teacher_logits.flatten(0, -2)
-    sums = torch.cat([rows.sum(dim=0), rows.new_full((1,), len(rows))])
-    total, count = mean_over_processes(sums).split([len(centre), 1])
-    mean = torch.where(count > 0, total / count, centre)
-    return momentum * centre + (1 - momentum) * mean
+
+    prototypes: int = 8192
+    hidden: int = 2048
+    bottleneck: int = 256
+    centring: Centring = "ema"
+    centre_momentum: float = 0.9
+    student_temperature: float = 0.1
+    teacher_temperature: tuple[float, float] = (0.04, 0.07)
+    temperature_warmup: float = 0.1
+    momentum: float = 0.996
 
 
-@torch.no_grad()
-def sinkhorn_knopp(teacher_logits: Tensor, temperature: float, iterations: int = 3) -> Tensor:
-    """Return the teacher's probabilities (M, K) that use all prototypes alike over the rows of all processes.
+class DINO(Method):
+    """DINO on the summaries of global views and local crops; the teacher's momentum rises to 1 by half a cosine.
 
-    ``iterations`` times, at least once, exp(logits / temperature) is scaled to equal sums per prototype, then to
-    rows that sum to 1 (SwAV, section 3.1). M may differ between processes.
+    Of the head's outputs, the last ``d_equi`` are the task's, and the softmax is over the others [P2].
     """
-    logits = teacher_logits / temperature
-    # the first round in logarithms: exp of a logit over .04 may overflow; after it, no sum can vanish
-    per_prototype = gather(logits.logsumexp(dim=0, keepdim=True)).logsumexp(dim=0)
-    probabilities = F.softmax(logits - per_prototype, dim=1)
-    for _ in range(iterations - 1):  # the mean serves as well as the sum: rows are scaled last
-        probabilities /= mean_over_processes(probabilities.sum(dim=0))
-        probabilities /= probabilities.sum(dim=1, keepdim=True)
-    return probabilities
+
+    reads = "features"
+    has_teacher = True
+    crops = True
+    splits_head = True
+    temperature: Tensor
+
+    def __init__(self, width: int, config: DINOConfig, d_equi: int = 0) -> None:
+        super().__init__()
+        self.config = config
+        self.head = self._build_head(width, d_equi)
+        self.teacher = frozen_copy(self.head)
+        self.targets = Targets(config.prototypes - d_equi, config.centring, config.centre_momentum)
+        start, end = config.teacher_temperature
+        self.register_buffer("temperature", torch.tensor(start if config.temperature_warmup > 0 else end))
+
+    def forward(
+        self, student: Encoded, teacher: Encoded | None = None, crops: Encoded | None = None
+    ) -> dict[str, Tensor]:
+        """Return the cross entropy of each view for the teacher's of the other, of crops for both (paper, eq. 3)."""
+        assert teacher is not None
+        logits = self.head(all_summaries(student, crops))
+        with torch.no_grad():
+            teacher_logits = self.teacher(teacher.summary)
+        return {"class": self._class_loss(logits, teacher_logits)}
+
+    def momentum(self, step: int, total_steps: int) -> float:
+        """Return how much of the teacher remains after 0-based ``step``."""
+        return cosine_momentum(self.config.momentum, step, total_steps)
+
+    def update(self, step: int, total_steps: int) -> None:
+        """Move the teacher's head, and set its temperature for the next step."""
+        ema_update(self.teacher, self.head, self.momentum(step, total_steps))
+        warmup = round(self.config.temperature_warmup * total_steps)
+        self.temperature.fill_(warmup_linear(*self.config.teacher_temperature, step + 1, warmup))
+
+    def equivariant(self, tokens: Tensor) -> Tensor:
+        """Return the last ``d_equi`` outputs of the head, (..., d_equi), of tokens (..., C)."""
+        return self.head.equivariant(tokens)
+
+    def _build_head(self, width: int, d_equi: int) -> PrototypeHead | ClassPatchHead:
+        return prototype_head(width, self.config, d_equi)
+
+    def _class_loss(self, logits: Tensor, teacher_logits: Tensor) -> Tensor:
+        targets = self.targets(teacher_logits, self.temperature)
+        with torch.autocast(logits.device.type, enabled=False):
+            return dino_loss(logits.float(), targets, self.config.student_temperature)
+
+
+def prototype_head(width: int, config: DINOConfig, d_equi: int) -> PrototypeHead:
+    """Return a head of ``config.prototypes`` outputs, the last ``d_equi`` of them equivariant."""
+    prototypes = config.prototypes - d_equi
+    if prototypes < 1:
+        raise ValueError(f"d_equi {d_equi} leaves none of the head's {config.prototypes} outputs to the softmax")
+    return PrototypeHead(width, config.hidden, config.bottleneck, prototypes, d_equi)
+
+
+def all_summaries(student: Encoded, crops: Encoded | None) -> Tensor:
+    """Return the summaries (V, B, C) of the global views, then those of the crops."""
+    return student.summary if crops is None else torch.cat([student.summary, crops.summary])
 
 
 def cross_entropy(student_logits: Tensor, teacher_probabilities: Tensor, temperature: float = 0.1) -> Tensor:

@@ -1,22 +1,66 @@
-"""What a joint-embedding method is: losses of the invariant features of the views."""
+"""What a joint-embedding method is: losses of what the student and the teacher say of the views."""
 
 from __future__ import annotations
 
 import abc
-from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal
 
 from torch import Tensor, nn
 
 
-class Method(nn.Module, abc.ABC):
-    """Abstract base: a head and a loss over the invariant tokens of the views.
+@dataclass(frozen=True)
+class Encoded:
+    """What one encoder says of V views of one size, C features each, of what the method reads.
 
-    A method knows neither the path nor the auxiliary task. It is built from ``d_inv`` and its own configuration.
+    tokens: (V, B, N, C), patch tokens. summary: (V, B, C), what stands for a whole view. Where tokens were masked,
+    masks: (V, B, N), True there; masked: (M,) long, their places among all V * B * N tokens; weights: (M,), one over
+    the masked tokens of their view, so that every masked view of a sample weighs 1.
     """
 
+    tokens: Tensor
+    summary: Tensor
+    masked: Tensor | None = None
+    masks: Tensor | None = None
+    weights: Tensor | None = None
+
+
+class Method(nn.Module, abc.ABC):
+    """Abstract base: a head and a loss, built from the width of what it reads and from its own configuration.
+
+    A method knows neither the path nor the auxiliary task. Its class says what training has to give it:
+
+    reads: "z", the invariant part of a linear map of the patch tokens, summarised by its mean [P2]; "features", the
+    encoder's own, summarised by the class token where the encoder pools by it, else by the mean of the patch tokens.
+    has_teacher: an EMA copy of the encoder (and of that linear map) encodes the global views too; then ``momentum`` is
+    needed. A teacher's heads belong to the method, which moves them in ``update``. masks: the student's global views
+    may be masked. crops: it reads local crops. splits_head: its own head can be split; it is then built with a third
+    argument ``d_equi`` and gives `equivariant`. Parameters of a layer named ``last_layer`` can be frozen to begin with.
+    """
+
+    reads: ClassVar[Literal["z", "features"]] = "z"
+    has_teacher: ClassVar[bool] = False
+    masks: ClassVar[bool] = False
+    crops: ClassVar[bool] = False
+    splits_head: ClassVar[bool] = False
+
     @abc.abstractmethod
-    def forward(self, views: Sequence[Tensor]) -> dict[str, Tensor]:
-        """Return named scalar losses, already weighted, from the invariant tokens (B, N, d_inv) of each view."""
+    def forward(
+        self, student: Encoded, teacher: Encoded | None = None, crops: Encoded | None = None
+    ) -> dict[str, Tensor]:
+        """Return named scalar losses, already weighted.
+
+        student: of both global views, V = 2, masked where there are masks. teacher: of the same views, unmasked,
+        without gradient; None where ``has_teacher`` is False. crops: the student's of V local crops, or None.
+        """
+
+    def momentum(self, step: int, total_steps: int) -> float:
+        """Return how much of the teacher remains after 0-based ``step``, in [0, 1]."""
+        raise NotImplementedError(f"{type(self).__name__} has a teacher, so it must define momentum(step, total)")
 
     def update(self, step: int, total_steps: int) -> None:
-        """Advance teachers and schedules; training calls it once after every optimiser step. Nothing by default."""
+        """Advance teacher heads and schedules; training calls it once after every optimiser step, counted from 0."""
+
+    def equivariant(self, tokens: Tensor) -> Tensor:
+        """Return z_equi (..., d_equi), the last outputs of the method's own head, of tokens (..., C)."""
+        raise NotImplementedError(f"{type(self).__name__} has no head to split; use coherence.split linear")

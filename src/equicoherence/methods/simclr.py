@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -10,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from equicoherence.methods.gather import gather, rank
-from equicoherence.methods.method import Method
+from equicoherence.methods.method import Encoded, Method
 from equicoherence.models.heads import projector
 
 
@@ -31,9 +30,11 @@ class SimCLR(Method):
         self.config = config
         self.projector = projector([d_inv, config.width, config.output])
 
-    def forward(self, views: Sequence[Tensor]) -> dict[str, Tensor]:
-        """Return the contrastive loss of two views (B, N, d_inv)."""
-        a, b = (self.projector(tokens.mean(dim=1)).float() for tokens in views)
+    def forward(
+        self, student: Encoded, teacher: Encoded | None = None, crops: Encoded | None = None
+    ) -> dict[str, Tensor]:
+        """Return the contrastive loss of two views."""
+        a, b = (self.projector(view).float() for view in student.summary)
         with torch.autocast(a.device.type, enabled=False):
             return {"contrastive": nt_xent_loss(a, b, self.config.temperature)}
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -10,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from equicoherence.methods.gather import gather
-from equicoherence.methods.method import Method
+from equicoherence.methods.method import Encoded, Method
 from equicoherence.models.heads import projector
 
 
@@ -32,9 +31,11 @@ class VICReg(Method):
         self.config = config
         self.projector = projector([d_inv, config.width, config.width, config.width])
 
-    def forward(self, views: Sequence[Tensor]) -> dict[str, Tensor]:
-        """Return invariance, variance and covariance of two views (B, N, d_inv)."""
-        a, b = (self.projector(tokens.mean(dim=1)).float() for tokens in views)
+    def forward(
+        self, student: Encoded, teacher: Encoded | None = None, crops: Encoded | None = None
+    ) -> dict[str, Tensor]:
+        """Return invariance, variance and covariance of two views."""
+        a, b = (self.projector(view).float() for view in student.summary)
         with torch.autocast(a.device.type, enabled=False):  # sums of squares need all their digits
             return self._losses(a, b)
 

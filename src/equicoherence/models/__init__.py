@@ -2,15 +2,17 @@
 
 from equicoherence.models.decoders import ConvDecoder, CrossAttentionDecoder, Decoder, RenderDecoder, SumDecoder
 from equicoherence.models.encoder import Encoder, Features
-from equicoherence.models.heads import projector
+from equicoherence.models.heads import ClassPatchHead, PrototypeHead, projector
 from equicoherence.models.split import SplitHead
 
 __all__ = [
+    "ClassPatchHead",
     "ConvDecoder",
     "CrossAttentionDecoder",
     "Decoder",
     "Encoder",
     "Features",
+    "PrototypeHead",
     "RenderDecoder",
     "SplitHead",
     "SumDecoder",

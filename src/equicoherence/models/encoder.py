@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 Pool = Literal["mean", "cls"]
+VISION_TRANSFORMERS = ("vision_transformer", "deit", "eva")  # timm's modules of those that mask and take any size
 
 
 @dataclass(frozen=True)
@@ -40,19 +42,34 @@ class Encoder(nn.Module):
 
     name: any `timm.create_model` name; args: further keyword arguments of it (``img_size``, ``patch_size``, ...).
     layer: 0-based index of a layer whose patch tokens are also returned (timm's ``forward_intermediates`` numbering).
+    masked: whether patch tokens can be replaced by a learned ``mask_token`` (C,), which is no part of the timm model.
+    any_size: whether images of any size are taken, which a vision transformer does by resampling its position
+    embeddings. Masks need a vision transformer: ValueError for others.
     """
 
     mean: Tensor
     std: Tensor
 
     def __init__(
-        self, name: str, args: dict[str, Any] | None = None, *, pretrained: bool = False, layer: int | None = None
+        self,
+        name: str,
+        args: dict[str, Any] | None = None,
+        *,
+        pretrained: bool = False,
+        layer: int | None = None,
+        masked: bool = False,
+        any_size: bool = False,
     ) -> None:
         super().__init__()
         if not timm.is_model(name):
             near = ", ".join(timm.list_models(f"*{name.split('_')[0]}*")[:8])
             raise ValueError(f"timm has no model {name!r}" + (f"; near it: {near}" if near else ""))
+        transformer = timm.models.is_model_in_modules(name, VISION_TRANSFORMERS)
+        if masked and not transformer:
+            raise ValueError(f"{name} cannot mask patch tokens: masks need a vision transformer (vit_*, deit*, eva*)")
         self.name, self.args = name, dict(args or {})
+        if any_size and transformer:
+            self.args["dynamic_img_size"] = True
         self.model = timm.create_model(name, pretrained=pretrained, num_classes=0, **self.args)
         self.model.to(memory_format=torch.channels_last)  # convolutions run fastest so, on CPUs and GPUs alike
         self.width: int = self.model.num_features  # type: ignore[assignment]
@@ -68,6 +85,10 @@ class Encoder(nn.Module):
         config = self.model.pretrained_cfg
         self.register_buffer("mean", torch.tensor(config["mean"]).view(1, 3, 1, 1), persistent=False)  # type: ignore[index]
         self.register_buffer("std", torch.tensor(config["std"]).view(1, 3, 1, 1), persistent=False)  # type: ignore[index]
+        self.mask_token = nn.Parameter(torch.randn(self.width) * 0.02) if masked else None
+        self._masks: Tensor | None = None
+        if masked:
+            self.model.patch_embed.register_forward_hook(self._mask)  # type: ignore[union-attr]
         self.layer = layer
         if layer is not None and not 0 <= layer < len(self.model.feature_info):  # type: ignore[arg-type]
             raise ValueError(f"layer {layer} does not exist in {name}: it has {len(self.model.feature_info)} (from 0)")  # type: ignore[arg-type]
@@ -77,18 +98,33 @@ class Encoder(nn.Module):
         """Channels of the tapped layer, or of the output where none is tapped."""
         return self.width if self.layer is None else self.model.feature_info[self.layer]["num_chs"]  # type: ignore[index]
 
-    def forward(self, images: Tensor) -> Features:
-        """Encode images (B, 3, H, W) in [0, 1]."""
+    def forward(self, images: Tensor, masks: Tensor | None = None) -> Features:
+        """Encode images (B, 3, H, W) in [0, 1]; the patch tokens where ``masks`` (B, N) is True are the mask token."""
+        if masks is not None and self.mask_token is None:
+            raise ValueError("masks need an encoder built with masked=True")
+        size = (images.shape[2], images.shape[3])
         x = ((images - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
+        self._masks = masks
         if self.layer is None:
-            return self._features(self.model.forward_features(x))  # type: ignore[operator]
-        final, (tapped,) = self.model.forward_intermediates(x, indices=[self.layer], norm=True, output_fmt="NCHW")  # type: ignore[operator]
-        features = self._features(final)
-        return Features(
-            features.cls, features.patches, features.grid, tapped.flatten(2).transpose(1, 2), tuple(tapped.shape[2:])
-        )
+            features = self._features(self.model.forward_features(x), size)  # type: ignore[operator]
+        else:
+            final, (tapped,) = self.model.forward_intermediates(x, indices=[self.layer], norm=True, output_fmt="NCHW")  # type: ignore[operator]
+            features = dataclasses.replace(
+                self._features(final, size),
+                tapped=tapped.flatten(2).transpose(1, 2),
+                tapped_grid=(tapped.shape[2], tapped.shape[3]),
+            )
+        self._masks = None
+        return features
 
-    def _features(self, output: Tensor) -> Features:
+    def _mask(self, module: nn.Module, inputs: tuple[Tensor], tokens: Tensor) -> Tensor:
+        """Replace masked patch embeddings, (B, N, C) or (B, h, w, C), before their positions are added."""
+        if self._masks is None or self.mask_token is None:
+            return tokens
+        masks = self._masks.view(*tokens.shape[:-1], 1)
+        return torch.where(masks, self.mask_token.to(tokens.dtype), tokens)
+
+    def _features(self, output: Tensor, size: tuple[int, int]) -> Features:
         if output.ndim == 4:
             if getattr(self.model, "output_fmt", "NCHW") == "NHWC":
                 output = output.permute(0, 3, 1, 2)
@@ -98,14 +134,15 @@ class Encoder(nn.Module):
         if self._late_norm:
             output = self.model.fc_norm(output)  # type: ignore[operator]
         patches = output[:, self.prefix :]
-        grid = self._grid(patches.shape[1])
+        grid = self._grid(patches.shape[1], size)
         return Features(output[:, 0] if self.has_cls else None, patches, grid)
 
-    def _grid(self, patches: int) -> tuple[int, int]:
+    def _grid(self, patches: int, size: tuple[int, int]) -> tuple[int, int]:
         embed = getattr(self.model, "patch_embed", None)
-        grid = getattr(embed, "grid_size", None)
-        if grid is not None and grid[0] * grid[1] == patches:
-            return (int(grid[0]), int(grid[1]))
+        if embed is not None and hasattr(embed, "dynamic_feat_size"):
+            height, width = embed.dynamic_feat_size(size)  # type: ignore[operator]
+            if height * width == patches:
+                return height, width
         side = round(patches**0.5)
         if side * side != patches:
             raise ValueError(f"{self.name}: {patches} patch tokens are no square grid; give square images")

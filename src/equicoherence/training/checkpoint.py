@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from equicoherence.models import Encoder
+from equicoherence.models.encoder import Pool
 
 KEPT = 2
 
@@ -47,19 +48,18 @@ def load_checkpoint(path: Path, device: torch.device | str = "cpu") -> dict[str,
         ) from error
 
 
-def export_encoder(encoder: Encoder, run: Path, size: int) -> None:
-    """Write ``model.safetensors`` and ``config.json``, which timm loads as ``local-dir:RUN``."""
+def export_encoder(encoder: Encoder, run: Path, size: int, pool: Pool = "mean") -> None:
+    """Write ``model.safetensors`` and ``config.json``, which timm loads as ``local-dir:RUN``, pooling by ``pool``."""
     save_tensors(encoder.model.state_dict(), run / "model.safetensors")  # type: ignore[arg-type]
     args = dict(encoder.args)
-    if hasattr(
-        encoder.model, "fc_norm"
-    ):  # what was trained is the mean of normed tokens, whatever the model pooled by default
+    # where the mean of normed tokens was trained, it is what the model pools, whatever it pooled by default
+    if pool == "mean" and hasattr(encoder.model, "fc_norm"):
         args |= {"global_pool": "avg", "fc_norm": not isinstance(encoder.model.fc_norm, nn.Identity)}
     config = {
         "architecture": encoder.name,
         "num_classes": 0,
         "num_features": encoder.width,
-        "global_pool": "avg",
+        "global_pool": "token" if pool == "cls" else "avg",
         "model_args": args,
         "pretrained_cfg": {
             "input_size": [3, size, size],

@@ -19,11 +19,17 @@ from equicoherence.training.checkpoint import write_text
 
 @dataclass(frozen=True)
 class EncoderConfig:
-    """A timm model: its name, further arguments of `timm.create_model`, and whether to start from its weights."""
+    """A timm model: its name, further arguments of `timm.create_model`, and whether to start from its weights.
+
+    drop_path: share of the samples that a block's branch leaves out, for vision transformers; the same in all blocks
+    (DINOv2), or rising linearly from 0 where not drop_path_uniform (iBOT). The teacher leaves out none.
+    """
 
     name: str = "vit_small_patch16_224"
     args: dict[str, Any] = field(default_factory=dict)
     pretrained: bool = False
+    drop_path: float = 0.0
+    drop_path_uniform: bool = True
 
 
 @dataclass(frozen=True)
@@ -42,7 +48,12 @@ class AugmentationConfig:
 
 @dataclass(frozen=True)
 class ViewsConfig:
-    """size: pixels of a view. source: pixels an image is kept at. path: further transformation g, or none."""
+    """size: pixels of a view. source: pixels an image is kept at. path: further transformation g, or none.
+
+    crops: local crops per image of crop_size pixels, for methods that read them. mask_probability: share of the global
+    views in which patch tokens are masked, for methods that predict them; mask_ratio: lowest and highest share of the
+    tokens masked in those.
+    """
 
     size: int = 224
     source: int = 256
@@ -50,31 +61,46 @@ class ViewsConfig:
     border: Border = "content"
     first: AugmentationConfig = AugmentationConfig()
     second: AugmentationConfig = AugmentationConfig()
+    crops: int = 0
+    crop_size: int = 96
+    crop: AugmentationConfig = AugmentationConfig(area=(0.05, 0.25))
+    mask_probability: float = 0.0
+    mask_ratio: tuple[float, float] = (0.1, 0.5)
 
 
 @dataclass(frozen=True)
 class OptimConfig:
     """AdamW with linear warm-up and cosine decay.
 
-    batch_size: images per process and step. lr: per 256 images of the global batch. warmup: share of all steps.
-    clip: largest gradient norm, 0 for none. accumulation: parts a step's batch is split into.
+    batch_size: images per process and step. lr: at a global batch of 256 images, linear in it, or with lr_scaling sqrt
+    at 1024, in proportion to its root. weight_decay_end: where a cosine takes weight_decay, None to keep it. warmup:
+    share of all steps. clip: largest gradient norm, 0 for none. accumulation: parts a step's batch is split into.
+    layer_decay: factor of the rate from one block of a vision transformer to the one before it, 1 for none;
+    patch_embed_lr: further factor of its patch embedding. freeze_last_layer: epochs in which the method's last layer
+    stays as it is.
     """
 
     epochs: int = 100
     batch_size: int = 256
     lr: float = 5e-4
+    lr_scaling: Literal["linear", "sqrt"] = "linear"
     weight_decay: float = 0.05
+    weight_decay_end: float | None = None
     warmup: float = 0.1
     clip: float = 0.0
     accumulation: int = 1
+    layer_decay: float = 1.0
+    patch_embed_lr: float = 1.0
+    freeze_last_layer: int = 0
 
 
 @dataclass(frozen=True)
 class PretrainConfig:
     """Everything a run is made from; `config.yaml` of its directory.
 
-    d: features of z. coherence: the auxiliary task, None for the plain method. max_steps: 0 for all epochs' steps, else
-    the run (and its schedule) ends there. checkpoint_every, log_every: steps. cache: MiB of decoded images kept.
+    d: features of z, for methods that read it. coherence: the auxiliary task, None for the plain method. max_steps: 0
+    for all epochs' steps, else the run (and its schedule) ends there. checkpoint_every, log_every: steps. cache: MiB of
+    decoded images kept.
     """
 
     name: str = "custom"
@@ -113,10 +139,24 @@ class PretrainConfig:
             )
         if self.seed < 0 or self.max_steps < 0:
             raise ValueError(f"seed and max_steps must be 0 or more, got {self.seed} and {self.max_steps}")
+        self._check_fit()
         if self.coherence is not None and self.views.path == "none" and self.coherence.positions():
             raise ValueError(
                 "views.path is none, so there are no states to reconstruct: choose a path, or --no-coherence"
             )
+
+    def _check_fit(self) -> None:
+        """Refuse views and a split that the method does nothing with."""
+        method, name = METHODS[type(self.method)], METHODS[type(self.method)].__name__
+        if self.views.crops and not method.crops:
+            raise ValueError(f"views.crops is {self.views.crops}, but {name} reads no local crops; set it to 0")
+        if self.views.mask_probability and not method.masks:
+            raise ValueError(
+                f"views.mask_probability is {self.views.mask_probability}, but {name} predicts no masked tokens; "
+                "set it to 0"
+            )
+        if self.coherence is not None and self.coherence.split == "head" and not method.splits_head:
+            raise ValueError(f"coherence.split is head, but {name} has no head to split; set it to linear")
 
     def plain(self) -> PretrainConfig:
         """Return the same run without the task and without its path: the base method."""

@@ -1,22 +1,28 @@
-"""The learner: encoder, split head, method and task in one module, whose forward returns the losses."""
+"""The learner: encoder, split head, method, teacher and task in one module, whose forward returns the losses."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Self
 
 import torch
 from torch import Tensor, nn
 
 from equicoherence.coherence import CoherenceTask, ThetaRegression
-from equicoherence.methods import METHODS, Method
-from equicoherence.models import Encoder, SplitHead
+from equicoherence.methods import METHODS, Encoded, Method
+from equicoherence.methods.teacher import ema_update, frozen_copy, teacher_mode
+from equicoherence.models import Encoder, Features, SplitHead
+from equicoherence.models.drop_path import drop_samples
+from equicoherence.models.encoder import Pool
 from equicoherence.paths import PathViews, Views, augmentation, named_path
+from equicoherence.paths.masks import Masking, Masks
 from equicoherence.training.config import PretrainConfig, plain_values
 
 
 @dataclass(frozen=True)
 class LearnerOutput:
-    """losses: named scalars, weighted; their sum is trained. pooled: detached mean tokens (2B, d) of each part of z.
+    """losses: named scalars, weighted; their sum is trained. pooled: detached vectors (2B, d) of what the method reads
+    ("invariant") and of z_equi ("equivariant").
 
     decoded: (B, T, 3, S, S) in [0, 1], or None.
     """
@@ -27,7 +33,10 @@ class LearnerOutput:
 
 
 class Learner(nn.Module):
-    """What DDP or FSDP wraps: one forward of views gives all losses."""
+    """What DDP or FSDP wraps: one forward of views gives all losses.
+
+    A method with a teacher gets one here: an EMA copy of the encoder and of the head's invariant part.
+    """
 
     def __init__(
         self,
@@ -39,21 +48,94 @@ class Learner(nn.Module):
     ) -> None:
         super().__init__()
         self.encoder, self.head, self.method, self.task, self.weight = encoder, head, method, task, weight
+        copied = [encoder] if head.invariant is None else [encoder, head.invariant]
+        self.teacher = nn.ModuleList(frozen_copy(part) for part in copied) if method.has_teacher else None
+        self.train()
 
-    def encode(self, views: Views) -> tuple[Tensor, Tensor | None]:
-        """Return z_inv and z_equi (2B, N, .) of view 1, then view 2."""
-        return self.head(self.encoder(torch.cat([views.v1, views.v2])))
+    def train(self, mode: bool = True) -> Self:
+        """Set the mode of all parts but the teacher's, which drops nothing."""
+        super().train(mode)
+        if self.teacher is not None:
+            teacher_mode(self.teacher, mode)
+        return self
+
+    @property
+    def pool(self) -> Pool:
+        """What stands for an image at the backbone: the class token where the method reads it, else the mean."""
+        return self.encoder.pool if self.method.reads == "features" else "mean"
+
+    def encode(self, views: Views) -> tuple[Tensor | None, Tensor | None]:
+        """Return z_inv and z_equi (2B, N, .) of view 1, then view 2, unmasked; None for a part that is not there."""
+        return self.split(self.encoder(torch.cat([views.v1, views.v2])))
+
+    def split(self, features: Features) -> tuple[Tensor | None, Tensor | None]:
+        """Return z_inv and z_equi (B, N, .) of features; None for a part that is not there."""
+        z_inv, z_equi = self.head(features)
+        if self.task is not None and z_equi is None:
+            z_equi = self.method.equivariant(features.patches)
+        return z_inv, z_equi
 
     def forward(self, views: Views) -> LearnerOutput:
-        """Encode both views in one pass; return the method's losses and the task's."""
-        z_inv, z_equi = self.encode(views)
-        losses = self.method(z_inv.chunk(2))
-        pooled, decoded = {"invariant": z_inv.detach().mean(dim=1)}, None
+        """Encode both global views in one pass, local crops in one more; return the method's losses and the task's."""
+        masks = views.masks
+        images = torch.cat([views.v1, views.v2])
+        features = self.encoder(images, None if masks is None else masks.tokens.flatten(0, 1))
+        z_inv, z_equi = self.split(features)
+        student = self._encoded(features, z_inv, 2, masks)
+        losses = self.method(student, self._teach(images), self._local(views.crops))
+        pooled, decoded = {"invariant": student.summary.detach().flatten(0, 1)}, None
         if self.task is not None and z_equi is not None:
+            if masks is not None:
+                z_equi = drop_masked(z_equi, masks.tokens.flatten(0, 1))
             output = self.task(*z_equi.chunk(2), views)
             losses["reconstruction"] = self.weight * output.loss
             pooled["equivariant"], decoded = z_equi.detach().mean(dim=1), output.decoded
         return LearnerOutput(losses, pooled, decoded)
+
+    def update(self, step: int, total_steps: int) -> None:
+        """Move the teacher and the method's schedules on after the optimiser step ``step``, counted from 0."""
+        if self.teacher is not None:
+            momentum = self.method.momentum(step, total_steps)
+            for own, student in zip(self.teacher, (self.encoder, self.head.invariant)):
+                assert student is not None
+                ema_update(own, student, momentum)
+        self.method.update(step, total_steps)
+
+    @torch.no_grad()
+    def _teach(self, images: Tensor) -> Encoded | None:
+        if self.teacher is None:
+            return None
+        encoder, *invariant = self.teacher
+        features = encoder(images)
+        return self._encoded(features, invariant[0](features.patches) if invariant else None, 2)
+
+    def _local(self, crops: Tensor | None) -> Encoded | None:
+        if crops is None:
+            return None
+        features = self.encoder(crops.flatten(0, 1))
+        z_inv = None if self.head.invariant is None else self.head.invariant(features.patches)
+        return self._encoded(features, z_inv, len(crops))
+
+    def _encoded(self, features: Features, z_inv: Tensor | None, views: int, masks: Masks | None = None) -> Encoded:
+        """Gather what the method reads, of ``views`` views one after another."""
+        tokens = features.patches if z_inv is None else z_inv
+        summary = features.pooled(self.pool) if z_inv is None else z_inv.mean(dim=1)
+        tokens, summary = tokens.unflatten(0, (views, -1)), summary.unflatten(0, (views, -1))
+        return (
+            Encoded(tokens, summary)
+            if masks is None
+            else Encoded(tokens, summary, masks.indices, masks.tokens, masks.weights)
+        )
+
+
+def drop_masked(tokens: Tensor, masks: Tensor) -> Tensor:
+    """Drop masked tokens (B, N, C) as dropout does: masked ones, True in (B, N), are 0, and the others are scaled.
+
+    The scale N / (number of the others) makes the mean over all tokens the mean over the unmasked ones.
+    """
+    kept = (~masks).float()
+    scale = kept / kept.mean(dim=1, keepdim=True).clamp_min(1 / masks.shape[1])
+    return (tokens * scale[..., None]).to(tokens.dtype)
 
 
 def build_learner(config: PretrainConfig, *, pretrained: bool | None = None) -> Learner:
@@ -61,38 +143,50 @@ def build_learner(config: PretrainConfig, *, pretrained: bool | None = None) -> 
 
     pretrained: whether the encoder starts from published weights; as the configuration says where None.
     """
-    task_config = config.coherence
+    task_config, views = config.coherence, config.views
+    method_class = METHODS[type(config.method)]
     encoder = Encoder(
         config.encoder.name,
         config.encoder.args,
         pretrained=config.encoder.pretrained if pretrained is None else pretrained,
         layer=task_config.layer if task_config else None,
+        masked=views.mask_probability > 0,
+        any_size=views.crops > 0 and views.crop_size != views.size,
     )
+    if config.encoder.drop_path:
+        drop_samples(encoder.model, config.encoder.drop_path, uniform=config.encoder.drop_path_uniform)
     d_equi = task_config.d_equi if task_config else 0
-    head = SplitHead(encoder.width, config.d, d_equi, encoder.layer_width)
-    method = METHODS[type(config.method)](config.d - d_equi, config.method)  # type: ignore[call-arg]
-    if task_config is None:
-        return Learner(encoder, head, method)
-    if task_config.decoder == "oracle":
-        task: CoherenceTask | ThetaRegression = ThetaRegression(d_equi, named_path(config.views.path).parameters)
-    else:
-        task = CoherenceTask(
-            d_equi,
-            len(task_config.positions()),
-            config.views.size,
-            token_grid(encoder, config.views.size),
-            decoder=task_config.decoder,
-            parts=task_config.parts,
-            symmetric=task_config.symmetric,
-            mean=encoder.mean.flatten().tolist(),
-            std=encoder.std.flatten().tolist(),
-        )
-    return Learner(encoder, head, method, task, task_config.weight)
+    in_head = task_config is not None and task_config.split == "head"
+    reads_z = method_class.reads == "z"
+    head = SplitHead(encoder.width, config.d if reads_z else None, 0 if in_head else d_equi, encoder.layer_width)
+    width = config.d - d_equi if reads_z else encoder.width
+    method = method_class(width, config.method, *([d_equi] if in_head else []))  # type: ignore[call-arg]
+    return Learner(encoder, head, method, _build_task(config, encoder), task_config.weight if task_config else 1.0)
 
 
-def build_views(config: PretrainConfig) -> PathViews:
-    """Build the views of a configuration."""
+def _build_task(config: PretrainConfig, encoder: Encoder) -> CoherenceTask | ThetaRegression | None:
+    task = config.coherence
+    if task is None:
+        return None
+    if task.decoder == "oracle":
+        return ThetaRegression(task.d_equi, named_path(config.views.path).parameters)
+    return CoherenceTask(
+        task.d_equi,
+        len(task.positions()),
+        config.views.size,
+        token_grid(encoder, config.views.size),
+        decoder=task.decoder,
+        parts=task.parts,
+        symmetric=task.symmetric,
+        mean=encoder.mean.flatten().tolist(),
+        std=encoder.std.flatten().tolist(),
+    )
+
+
+def build_views(config: PretrainConfig, encoder: Encoder) -> PathViews:
+    """Build the views of a configuration, with masks over the tokens of ``encoder`` where it asks for them."""
     views = config.views
+    masked = views.mask_probability > 0
     return PathViews(
         augmentation(**plain_values(views.first)),
         augmentation(**plain_values(views.second)),
@@ -100,6 +194,10 @@ def build_views(config: PretrainConfig) -> PathViews:
         size=views.size,
         positions=config.coherence.positions() if config.coherence else (),
         border=views.border,
+        crops=views.crops,
+        crop_size=views.crop_size,
+        crop=augmentation(**plain_values(views.crop)),
+        masking=Masking(token_grid(encoder, views.size), views.mask_probability, views.mask_ratio) if masked else None,
     )
 
 
@@ -107,6 +205,6 @@ def build_views(config: PretrainConfig) -> PathViews:
 def token_grid(encoder: Encoder, size: int) -> tuple[int, int]:
     """Return the grid of the tokens that the task reads, from one forward of a blank image."""
     training = encoder.training
-    features = encoder.eval()(torch.zeros(1, 3, size, size))
+    features = encoder.eval()(torch.zeros(1, 3, size, size, device=encoder.mean.device))
     encoder.train(training)
     return features.tapped_grid or features.grid

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,7 @@ import torch
 from torch import Tensor
 
 from equicoherence.data import Loader
-from equicoherence.paths import PathViews
+from equicoherence.paths import PathViews, Views
 from equicoherence.training.config import PretrainConfig
 from equicoherence.training.learner import Learner
 from equicoherence.training.seeds import step_seed
@@ -26,17 +25,17 @@ def save_samples(learner: Learner, views: PathViews, loader: Loader, config: Pre
     batch = next(iter(loader.batches([indices]))).to(device)
     generator = torch.Generator(device)
 
-    def make(positions: tuple[float, ...]) -> tuple:
+    def make(positions: tuple[float, ...]) -> Views:
         views_there = PathViews(
             views.first, views.second, views.path, size=views.size, positions=positions, border=views.border
         )
         generator.manual_seed(step_seed(config.seed, 0, 0, 2))
-        return dataclasses.astuple(views_there(batch.images, generator, batch.aspect))
+        return views_there(batch.images, generator, batch.aspect)
 
-    v1, v2, base, _, theta = make((0.0,))  # the same draw with u as its one target
-    targets = make(views.positions)[2]
-    arrays = {"v1": _bytes(v1), "v2": _bytes(v2), "targets": _bytes(targets)}
-    arrays["base"] = _bytes(base)[:, 0] if views.path is not None else arrays["v2"]
+    made = make((0.0,))  # the same draw with u as its one target
+    targets = make(views.positions).targets
+    arrays = {"v1": _bytes(made.v1), "v2": _bytes(made.v2), "targets": _bytes(targets)}
+    arrays["base"] = _bytes(made.targets)[:, 0] if views.path is not None else arrays["v2"]
     learner.eval()
     generator.manual_seed(step_seed(config.seed, 0, 0, 2))
     seen = views(batch.images, generator, batch.aspect)
@@ -48,7 +47,7 @@ def save_samples(learner: Learner, views: PathViews, loader: Loader, config: Pre
     parameters = views.path.parameters if views.path is not None else ()
     arrays |= {
         "positions": np.array(views.positions, dtype=np.float32),
-        "theta": theta.cpu().numpy(),
+        "theta": made.theta.cpu().numpy(),
         "theta_names": np.array([p.name for p in parameters], dtype=np.str_),
         "theta_units": np.array([p.unit for p in parameters], dtype=np.str_),
     }

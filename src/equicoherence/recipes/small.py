@@ -1,0 +1,153 @@
+"""Recipes for one GPU: ViT-S/16, two views of 224 px, 100 epochs of a folder of images, render decoder."""
+
+from __future__ import annotations
+
+from equicoherence.coherence import CoherenceConfig
+from equicoherence.methods import (
+    BarlowTwinsConfig,
+    BYOLConfig,
+    DINOConfig,
+    DINOv2Config,
+    IBOTConfig,
+    LeJEPAConfig,
+    MethodConfig,
+    MoCoV3Config,
+    SimCLRConfig,
+    SimSiamConfig,
+    VICRegConfig,
+)
+from equicoherence.training.config import AugmentationConfig, EncoderConfig, OptimConfig, PretrainConfig, ViewsConfig
+
+AVERAGED = EncoderConfig("vit_small_patch16_224", {"class_token": False, "global_pool": "avg", "fc_norm": False})
+WITH_CLASS = EncoderConfig("vit_small_patch16_224")
+
+
+def _two_views(name: str, method: MethodConfig) -> PretrainConfig:
+    return PretrainConfig(
+        name=name,
+        method=method,
+        encoder=AVERAGED,
+        d=512,
+        coherence=CoherenceConfig(d_equi=256, decoder="render"),
+        optim=OptimConfig(epochs=100, batch_size=256, lr=5e-4, clip=3.0),
+        precision="bf16",
+        compile=True,
+    )
+
+
+def _multi_crop(name: str, method: MethodConfig, masked: bool) -> PretrainConfig:
+    return PretrainConfig(
+        name=name,
+        method=method,
+        encoder=WITH_CLASS,
+        coherence=CoherenceConfig(d_equi=256, decoder="render"),
+        views=ViewsConfig(
+            first=AugmentationConfig(area=(0.32, 1.0), blur=1.0),
+            second=AugmentationConfig(area=(0.32, 1.0), blur=0.1, solarize=0.2),
+            crops=8,
+            crop=AugmentationConfig(area=(0.05, 0.32)),
+            mask_probability=0.5 if masked else 0.0,
+        ),
+        optim=OptimConfig(epochs=100, batch_size=128, lr=5e-4, weight_decay=0.04, weight_decay_end=0.4, clip=3.0),
+        precision="bf16",
+    )
+
+
+def vicreg() -> PretrainConfig:
+    """VICReg (weights 25, 25, 1 over 25, so that lambda = 1 weighs as one term), ViT-S/16, two views.
+
+    hardware: one GPU of 24 GB
+    time: not measured yet
+    scores: not measured yet
+    """
+    return _two_views("vicreg-small", VICRegConfig(1.0, 1.0, 0.04))
+
+
+def simclr() -> PretrainConfig:
+    """SimCLR, ViT-S/16, two views.
+
+    hardware: one GPU of 24 GB
+    time: not measured yet
+    scores: not measured yet
+    """
+    return _two_views("simclr-small", SimCLRConfig())
+
+
+def byol() -> PretrainConfig:
+    """BYOL, ViT-S/16, two views.
+
+    hardware: one GPU of 24 GB
+    time: not measured yet
+    scores: not measured yet
+    """
+    return _two_views("byol-small", BYOLConfig())
+
+
+def barlow() -> PretrainConfig:
+    """Barlow Twins, ViT-S/16, two views.
+
+    hardware: one GPU of 24 GB
+    time: not measured yet
+    scores: not measured yet
+    """
+    return _two_views("barlow-small", BarlowTwinsConfig(width=4096))
+
+
+def simsiam() -> PretrainConfig:
+    """SimSiam, ViT-S/16, two views.
+
+    hardware: one GPU of 24 GB
+    time: not measured yet
+    scores: not measured yet
+    """
+    return _two_views("simsiam-small", SimSiamConfig())
+
+
+def mocov3() -> PretrainConfig:
+    """MoCo v3, ViT-S/16, two views.
+
+    hardware: one GPU of 24 GB
+    time: not measured yet
+    scores: not measured yet
+    """
+    return _two_views("mocov3-small", MoCoV3Config())
+
+
+def lejepa() -> PretrainConfig:
+    """LeJEPA, ViT-S/16, two views.
+
+    hardware: one GPU of 24 GB
+    time: not measured yet
+    scores: not measured yet
+    """
+    return _two_views("lejepa-small", LeJEPAConfig())
+
+
+def dino() -> PretrainConfig:
+    """DINO, ViT-S/16, 2 views and 8 local crops of 96 px.
+
+    hardware: one GPU of 40 GB
+    time: not measured yet
+    scores: not measured yet
+    """
+    return _multi_crop("dino-small", DINOConfig(), False)
+
+
+def ibot() -> PretrainConfig:
+    """iBOT, ViT-S/16, 2 views, masked by half, and 8 local crops of 96 px.
+
+    hardware: one GPU of 40 GB
+    time: not measured yet
+    scores: not measured yet
+    """
+    return _multi_crop("ibot-small", IBOTConfig(), True)
+
+
+def dinov2() -> PretrainConfig:
+    """DINOv2 (short recipe: EMA centring, shared heads), ViT-S/16, 2 views, masked by half, and 8 local crops of 96 px.
+
+    hardware: one GPU of 40 GB
+    time: not measured yet
+    scores: not measured yet
+    """
+    return _multi_crop("dinov2-small", DINOv2Config(), True)

@@ -1,0 +1,164 @@
+"""Recipes for a laptop CPU: images of 64 px, a few minutes on the embedded objects."""
+
+from __future__ import annotations
+
+from equicoherence.coherence import CoherenceConfig
+from equicoherence.methods import (
+    BarlowTwinsConfig,
+    BYOLConfig,
+    DINOConfig,
+    DINOv2Config,
+    IBOTConfig,
+    LeJEPAConfig,
+    MethodConfig,
+    MoCoV3Config,
+    SimCLRConfig,
+    SimSiamConfig,
+    VICRegConfig,
+)
+from equicoherence.training.config import AugmentationConfig, EncoderConfig, OptimConfig, PretrainConfig, ViewsConfig
+
+# A residual network of four blocks, 0.6 million parameters, with a token for each 8 pixels:
+# convolutions learn orientation from far fewer images than a transformer trained from scratch.
+RESNET = EncoderConfig("resnet18", {"layers": [1, 1, 1, 1], "channels": [32, 64, 128, 128], "output_stride": 8})
+# A vision transformer of six blocks, 1.2 million parameters, 64 patches of 8 px: masked patches need tokens.
+VIT = EncoderConfig(
+    "vit_tiny_patch16_224", {"img_size": 64, "patch_size": 8, "embed_dim": 128, "depth": 6, "num_heads": 4}
+)
+AUGMENTATION = AugmentationConfig(area=(0.3, 1.0), blur=0.0)
+
+
+def _convolutional(name: str, method: MethodConfig, lr: float = 2e-3) -> PretrainConfig:
+    return PretrainConfig(
+        name=name,
+        method=method,
+        encoder=RESNET,
+        d=256,
+        coherence=CoherenceConfig(d_equi=128, decoder="render"),
+        views=ViewsConfig(size=32, source=64, first=AUGMENTATION, second=AUGMENTATION),
+        optim=OptimConfig(epochs=20, batch_size=256, lr=lr),
+        precision="bf16",
+        checkpoint_every=100,
+    )
+
+
+def _transformer(name: str, method: MethodConfig, masked: bool) -> PretrainConfig:
+    return PretrainConfig(
+        name=name,
+        method=method,
+        encoder=VIT,
+        coherence=CoherenceConfig(d_equi=64, decoder="render"),
+        views=ViewsConfig(
+            size=64,
+            source=64,
+            first=AUGMENTATION,
+            second=AUGMENTATION,
+            crops=2,
+            crop_size=32,
+            crop=AugmentationConfig(area=(0.1, 0.3), blur=0.0),
+            mask_probability=0.5 if masked else 0.0,
+        ),
+        optim=OptimConfig(epochs=20, batch_size=128, lr=2e-3, weight_decay=0.04, weight_decay_end=0.4, clip=3.0),
+        precision="bf16",
+        checkpoint_every=100,
+    )
+
+
+def vicreg() -> PretrainConfig:
+    """VICReg (weights 25, 25, 1 over 25, so that lambda = 1 weighs as one term) on 32 px views, render decoder.
+
+    hardware: 2 CPU cores
+    time: about 2 minutes on 'objects' (4,800 images)
+    scores: docs/results/vicreg-tiny-imagenet.md (on photographs)
+    """
+    return _convolutional("vicreg-tiny", VICRegConfig(1.0, 1.0, 0.04, width=512))
+
+
+def simclr() -> PretrainConfig:
+    """SimCLR on 32 px views, render decoder.
+
+    hardware: 2 CPU cores
+    time: about 2 minutes on 'objects' (4,800 images)
+    scores: docs/results/quickstart.md
+    """
+    return _convolutional("simclr-tiny", SimCLRConfig(temperature=0.2, width=512))
+
+
+def byol() -> PretrainConfig:
+    """BYOL on 32 px views, render decoder.
+
+    hardware: 2 CPU cores
+    time: about 3 minutes on 'objects' (4,800 images)
+    scores: docs/results/learning.md
+    """
+    return _convolutional("byol-tiny", BYOLConfig(width=512, output=128, momentum=0.98))
+
+
+def barlow() -> PretrainConfig:
+    """Barlow Twins on 32 px views, render decoder; the loss over 100, so that lambda = 1 weighs as one term.
+
+    hardware: 2 CPU cores
+    time: about 2 minutes on 'objects' (4,800 images)
+    scores: docs/results/learning.md
+    """
+    return _convolutional("barlow-tiny", BarlowTwinsConfig(width=512))
+
+
+def simsiam() -> PretrainConfig:
+    """SimSiam on 32 px views, render decoder.
+
+    hardware: 2 CPU cores
+    time: about 2 minutes on 'objects' (4,800 images)
+    scores: docs/results/learning.md
+    """
+    return _convolutional("simsiam-tiny", SimSiamConfig(width=512, bottleneck=128))
+
+
+def mocov3() -> PretrainConfig:
+    """MoCo v3 on 32 px views, render decoder.
+
+    hardware: 2 CPU cores
+    time: about 3 minutes on 'objects' (4,800 images)
+    scores: docs/results/learning.md
+    """
+    return _convolutional("mocov3-tiny", MoCoV3Config(width=512, output=128, momentum=0.98))
+
+
+def lejepa() -> PretrainConfig:
+    """LeJEPA on two 32 px views, without local crops, render decoder.
+
+    hardware: 2 CPU cores
+    time: about 3 minutes on 'objects' (4,800 images)
+    scores: docs/results/learning.md
+    """
+    return _convolutional("lejepa-tiny", LeJEPAConfig(directions=256, width=512, output=64))
+
+
+def dino() -> PretrainConfig:
+    """DINO, a small ViT, 2 views of 64 px and 2 of 32 px, render decoder.
+
+    hardware: 2 CPU cores
+    time: about 8 minutes on 'objects' (4,800 images)
+    scores: docs/results/learning.md
+    """
+    return _transformer("dino-tiny", DINOConfig(hidden=256, bottleneck=64, prototypes=512, momentum=0.99), False)
+
+
+def ibot() -> PretrainConfig:
+    """iBOT, a small ViT, 2 views of 64 px, masked by half, and 2 of 32 px, render decoder.
+
+    hardware: 2 CPU cores
+    time: about 8 minutes on 'objects' (4,800 images)
+    scores: docs/results/ibot-dinov2.md
+    """
+    return _transformer("ibot-tiny", IBOTConfig(hidden=256, bottleneck=64, prototypes=512, momentum=0.99), True)
+
+
+def dinov2() -> PretrainConfig:
+    """DINOv2, a small ViT, 2 views of 64 px, masked by half, and 2 of 32 px, render decoder.
+
+    hardware: 2 CPU cores
+    time: about 8 minutes on 'objects' (4,800 images)
+    scores: docs/results/ibot-dinov2.md
+    """
+    return _transformer("dinov2-tiny", DINOv2Config(hidden=256, bottleneck=64, prototypes=512, momentum=0.99), True)

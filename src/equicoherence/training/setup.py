@@ -1,0 +1,151 @@
+"""The parts of a run, built or brought back to where it stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+from accelerate.optimizer import AcceleratedOptimizer
+from accelerate.utils import gather_object
+from torch import Tensor, nn
+from torch.nn import SyncBatchNorm
+
+from equicoherence.data import Batch, Loader, batch_indices, open_images, steps_per_epoch
+from equicoherence.paths import PathViews
+from equicoherence.training.bad_images import note_bad_images
+from equicoherence.training.checkpoint import export_encoder, save_checkpoint, save_tensors
+from equicoherence.training.config import PretrainConfig
+from equicoherence.training.learner import Learner, build_learner, build_views
+from equicoherence.training.metrics import Metrics
+from equicoherence.training.optim import build_optimizer
+from equicoherence.training.run import begin_run, check_same, resume_state
+from equicoherence.training.samples import save_samples
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What the loop works with. model: the learner, wrapped for several processes. start, total: steps done, and of
+    the whole run. generator: of the views."""
+
+    config: PretrainConfig
+    out: Path
+    accelerator: Accelerator
+    learner: Learner
+    model: nn.Module
+    optimizer: AcceleratedOptimizer
+    views: PathViews
+    loader: Loader
+    metrics: Metrics
+    generator: torch.Generator
+    start: int
+    total: int
+    per_epoch: int
+
+    @property
+    def rank(self) -> int:
+        """Number of this process."""
+        return self.accelerator.process_index
+
+    @property
+    def world(self) -> int:
+        """Number of processes."""
+        return self.accelerator.num_processes
+
+    @property
+    def shape(self) -> dict[str, int]:
+        """What must stay the same for a run to be resumed."""
+        return {"processes": self.world, "images": len(self.loader.source)}
+
+    def batches(self) -> Iterator[tuple[int, Batch]]:
+        """Yield this process's remaining batches, each with its step, from 0."""
+        count, size, seed = len(self.loader.source), self.config.optim.batch_size, self.config.seed
+        wanted = (
+            batch_indices(count, size, seed, step, self.rank, self.world) for step in range(self.start, self.total)
+        )
+        yield from enumerate(self.loader.batches(wanted), start=self.start)
+
+    def any_process(self, flag: bool) -> bool:
+        """Return whether any process raised its flag."""
+        if self.world == 1:
+            return flag
+        flags = self.accelerator.gather(torch.tensor([float(flag)], device=self.accelerator.device))
+        assert isinstance(flags, Tensor)
+        return bool(flags.sum() > 0)
+
+    def save(self, step: int) -> None:
+        """Write the checkpoint of ``step`` steps done, and the images that no process could decode so far."""
+        bad = gather_object([dict(self.loader.bad)])
+        if self.accelerator.is_main_process:
+            optimizer = self.optimizer.optimizer.state_dict()
+            state = {"step": step, "shape": self.shape, "learner": self.learner.state_dict(), "optimizer": optimizer}
+            save_checkpoint(self.out, step, state)
+            note_bad_images(self.out / "bad_images.txt", bad)
+        self.accelerator.wait_for_everyone()
+        self.metrics.restart_clock()
+
+    def finish(self) -> None:
+        """Write what a finished run holds beside its checkpoints."""
+        self.metrics.close()
+        if self.accelerator.is_main_process:
+            export_encoder(self.learner.encoder, self.out, self.config.views.size, self.learner.pool)
+            weights = self.learner.state_dict()
+            heads = {name: t for name, t in weights.items() if not name.startswith("encoder.model.")}
+            save_tensors(heads, self.out / "heads.safetensors")
+            save_samples(self.learner, self.views, self.loader, self.config, self.out / "samples.npz")
+            note_bad_images(self.out / "bad_images.txt", [self.loader.bad])
+        self.accelerator.wait_for_everyone()
+
+
+def set_up(config: PretrainConfig, out: Path, resume: bool) -> Parts:
+    """Build a run's parts, from its newest checkpoint on where ``resume`` and there is one."""
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    # without cpu=True, processes without a GPU would not find each other; precision is a matter of each run
+    accelerator = Accelerator(cpu=not torch.cuda.is_available(), mixed_precision="no")
+    main, world = accelerator.is_main_process, accelerator.num_processes
+    source = open_images(config.data, "train")
+    per_epoch = steps_per_epoch(len(source), config.optim.batch_size, world)
+    total = config.optim.epochs * per_epoch
+    torch.manual_seed(config.seed)
+    learner = build_learner(config)
+    views = build_views(config, learner.encoder)
+    if main:
+        begin_run(config, out, resume)
+    accelerator.wait_for_everyone()
+    if world > 1 and accelerator.device.type == "cuda":
+        SyncBatchNorm.convert_sync_batchnorm(learner)  # in place: the learner itself is no BatchNorm
+    optimizer = build_optimizer(learner, config.optim)
+    state = resume_state(out) if resume else None
+    if state:
+        check_same(state["shape"], {"processes": world, "images": len(source)}, out)
+        learner.load_state_dict(state["learner"])
+        optimizer.load_state_dict(state["optimizer"])
+    if config.compile:
+        learner.compile()
+    model, prepared = accelerator.prepare(learner, optimizer)
+    loader = Loader(
+        source,
+        config.views.source,
+        tolerance=config.bad_image_tolerance,
+        cache_bytes=config.cache * 2**20,
+        threads=config.threads or None,
+    )
+    board = out / "tensorboard" if config.track == "tensorboard" and main else None
+    return Parts(
+        config,
+        out,
+        accelerator,
+        learner,
+        model,
+        prepared,
+        views,
+        loader,
+        Metrics(out / "metrics.jsonl" if main else None, board),
+        torch.Generator(accelerator.device),
+        state["step"] if state else 0,
+        min(total, config.max_steps) if config.max_steps else total,
+        per_epoch,
+    )
