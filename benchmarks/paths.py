@@ -2,7 +2,7 @@
 
     python benchmarks/paths.py [--sizes 96:64 256:224] [--batch 256 64] [--repeats 5] [--out benchmarks/results]
 
-What is measured stands in `path_peers.py`. Repeats are interleaved and ratios are taken within a repeat, so that other
+What is measured stands in `path_peers.py`. Repeats are interleaved, each turn is one untimed and three timed calls, and ratios are taken within a repeat, so that other
 load on the machine strikes all alike; the medians over repeats are reported. The floor is `grid_sample` alone for
 the four outputs. torchvision works on a part of the batch (``--part``): it takes image by image anyway.
 """
@@ -31,6 +31,7 @@ from torch import Tensor
 from equicoherence.paths import kernel, pyramid
 
 render = importlib.import_module("equicoherence.paths.render")  # the module; the package's name is the function
+CALLS = 3  # timed in each turn, as training calls one after another
 STAGES = {
     "packing the sources": (pyramid.Pyramid, "packed"),
     "mean colors": (kernel, "box_means"),
@@ -75,9 +76,11 @@ def measure(source: int, size: int, batch: int, part: int, repeats: int) -> dict
     times: dict[str, list[float]] = {name: [] for name in workers}
     for _ in range(repeats):
         for name, (work, given) in workers.items():
+            work(given)  # untimed: the turn before left its own memory and threads behind
             start = time.perf_counter()
-            work(given)
-            times[name].append((time.perf_counter() - start) / len(given) * 1e6)
+            for _ in range(CALLS):
+                work(given)
+            times[name].append((time.perf_counter() - start) / CALLS / len(given) * 1e6)
     cores = torch.get_num_threads()
     times["torchvision, a process for each core, at best"] = [t / cores for t in times.pop("torchvision, one thread")]
     ratios = {

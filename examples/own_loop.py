@@ -1,43 +1,51 @@
-"""The task in a training loop of your own: plain PyTorch, a timm encoder, and a loss that you bring.
+"""The task in a plain PyTorch loop: a network and a loss of your own. The lines of the task are marked # task.
 
-python examples/own_loop.py [STEPS]
+python examples/own_loop.py [STEPS] [DATA]    DATA: a folder of images, tar shards, an archive, or objects
 """
 
 import sys
 
-import timm
 import torch
 import torch.nn.functional as F
+from torch import nn
 
-from equicoherence import CoherenceTask, PathViews
-from equicoherence.data import open_images
+from equicoherence import CoherenceTask, Loader, PathViews, batch_indices, open_images
 from equicoherence.paths import SE2, augmentation
 
-STEPS, SIZE, D_INV, D_EQUI = int(sys.argv[1]) if len(sys.argv) > 1 else 20, 64, 64, 64
+STEPS, DATA = int(sys.argv[1]) if len(sys.argv) > 1 else 100, sys.argv[2] if len(sys.argv) > 2 else "objects"
+SIZE, BATCH, D_INV, D_EQUI = 32, 64, 128, 128  # pixels of a view, images of a step, features of either part
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
-encoder = timm.create_model("vit_tiny_patch16_224", img_size=SIZE, patch_size=8, depth=4, num_classes=0)
-head = torch.nn.Linear(encoder.num_features, D_INV + D_EQUI)
 
-# ours: two views with intermediate states of the path between u and v2 = g(u), and the task that reconstructs them
-views = PathViews(augmentation(), augmentation(), SE2(), size=SIZE, positions=(1 / 3, 2 / 3))
-task = CoherenceTask(D_EQUI, targets=2, size=SIZE, grid=(8, 8), decoder="render")
+def halve(channels: int, to: int) -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(channels, to, 3, stride=2, padding=1), nn.BatchNorm2d(to), nn.ReLU())
 
-optimizer = torch.optim.AdamW([*encoder.parameters(), *head.parameters(), *task.parameters()], 1e-3)
+
+torch.manual_seed(0)
 generator = torch.Generator().manual_seed(0)
-images = torch.from_numpy(open_images("objects", "train").images).permute(0, 3, 1, 2)  # (N, 3, 64, 64) uint8
+network = nn.Sequential(halve(3, 64), halve(64, 128), halve(128, 256), nn.Flatten(2)).to(DEVICE)
+head = nn.Linear(256, D_INV + D_EQUI).to(DEVICE)  # task: z of each token
 
-for step in range(STEPS):
-    batch = images[torch.randint(len(images), (64,), generator=generator)]
-    seen = views(batch, generator)
-    tokens = head(encoder.forward_features((torch.cat([seen.v1, seen.v2]) - 0.5) / 0.25)[:, 1:])
-    invariant, equivariant = tokens.split([D_INV, D_EQUI], dim=-1)
+views = PathViews(augmentation(), augmentation(), SE2(), size=SIZE)  # task: v2 = g(u), with two states on the way to it
+task = CoherenceTask(D_EQUI, targets=2, size=SIZE, grid=(4, 4), decoder="render").to(DEVICE)  # task
 
-    a, b = F.normalize(invariant.mean(dim=1), dim=-1).chunk(2)  # your loss on the invariant part: here, InfoNCE
-    contrast = F.cross_entropy(a @ b.T / 0.2, torch.arange(len(a)))
-    reconstruction = task(*equivariant.chunk(2), seen).loss  # ours on the equivariant part
+learned = nn.ModuleList([network, head, task])  # task: its decoder learns too
+optimizer = torch.optim.AdamW(learned.parameters(), 1e-3)
+source = open_images(DATA, "train")
+order = (batch_indices(len(source), BATCH, seed=0, step=step) for step in range(STEPS))
 
-    (contrast + reconstruction).backward()
-    optimizer.step()
+for step, batch in enumerate(Loader(source, 2 * SIZE).batches(order)):  # 64 pixels: crops have something to show
+    batch = batch.to(DEVICE)
+    seen = views(batch.images, generator, batch.aspect)
+    tokens = network(torch.cat([seen.v1, seen.v2]) - 0.5).transpose(1, 2)  # (2B, 16, 256)
+    invariant, equivariant = head(tokens).split([D_INV, D_EQUI], dim=-1)  # task: z = [z_inv | z_equi]
+
+    a, b = F.normalize(invariant.mean(dim=1), dim=-1).chunk(2)
+    contrast = F.cross_entropy(a @ b.T / 0.2, torch.arange(len(a), device=DEVICE))  # your loss; here, InfoNCE
+    reconstruction = task(*equivariant.chunk(2), seen).loss  # task
+
     optimizer.zero_grad()
-    if step % 5 == 0 or step == STEPS - 1:
+    (contrast + reconstruction).backward()  # task: lambda = 1
+    optimizer.step()
+    if step % 10 == 0 or step == STEPS - 1:
         print(f"step {step}  contrast {contrast.item():.3f}  reconstruction {reconstruction.item():.3f}", flush=True)

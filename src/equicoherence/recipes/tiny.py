@@ -21,9 +21,9 @@ from equicoherence.training.config import AugmentationConfig, EncoderConfig, Opt
 # A residual network of four blocks, 0.6 million parameters, with a token for each 8 pixels:
 # convolutions learn orientation from far fewer images than a transformer trained from scratch.
 RESNET = EncoderConfig("resnet18", {"layers": [1, 1, 1, 1], "channels": [32, 64, 128, 128], "output_stride": 8})
-# A vision transformer of six blocks, 1.2 million parameters, 64 patches of 8 px: masked patches need tokens.
+# A vision transformer of six blocks, 1.3 million parameters, 16 patches of 16 px: masked patches need tokens.
 VIT = EncoderConfig(
-    "vit_tiny_patch16_224", {"img_size": 64, "patch_size": 8, "embed_dim": 128, "depth": 6, "num_heads": 4}
+    "vit_tiny_patch16_224", {"img_size": 64, "patch_size": 16, "embed_dim": 128, "depth": 6, "num_heads": 4}
 )
 AUGMENTATION = AugmentationConfig(area=(0.3, 1.0), blur=0.0)
 
