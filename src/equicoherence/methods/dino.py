@@ -77,6 +77,10 @@ class DINO(Method):
         warmup = round(self.config.temperature_warmup * total_steps)
         self.temperature.fill_(warmup_linear(*self.config.teacher_temperature, step + 1, warmup))
 
+    def watched(self) -> tuple[Tensor, int]:
+        """Return the entropies of the teacher's last class targets, and the number of prototypes."""
+        return self.targets.watched, self.targets.prototypes
+
     def equivariant(self, tokens: Tensor) -> Tensor:
         """Return the last ``d_equi`` outputs of the head, (..., d_equi), of tokens (..., C)."""
         return self.head.equivariant(tokens)

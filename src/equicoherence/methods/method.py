@@ -61,6 +61,10 @@ class Method(nn.Module, abc.ABC):
     def update(self, step: int, total_steps: int) -> None:
         """Advance teacher heads and schedules; training calls it once after every optimiser step, counted from 0."""
 
+    def watched(self) -> tuple[Tensor, int] | None:
+        """Return (mean entropy of the teacher's rows, entropy of their mean), in nats, and the number of prototypes."""
+        return None
+
     def equivariant(self, tokens: Tensor) -> Tensor:
         """Return z_equi (..., d_equi), the last outputs of the method's own head, of tokens (..., C)."""
         raise NotImplementedError(f"{type(self).__name__} has no head to split; use coherence.split linear")

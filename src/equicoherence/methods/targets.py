@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from equicoherence.methods.gather import gather, mean_over_processes
 
 Centring = Literal["ema", "sinkhorn"]
+WATCHED = 256  # rows that the signs of a collapse are read from
 
 
 class Targets(nn.Module):
@@ -21,27 +22,39 @@ class Targets(nn.Module):
 
     centring: "ema" subtracts a running centre, which moves in training only, after the targets are made (DINO's
     order), on all processes alike; "sinkhorn" is Sinkhorn-Knopp over all rows at once. momentum: of the centre.
+    watched: mean entropy of the last rows, and entropy of their mean, in nats: the signs of a collapse.
     """
 
     centre: Tensor | None
+    watched: Tensor
 
     def __init__(self, prototypes: int, centring: Centring = "ema", momentum: float = 0.9) -> None:
         super().__init__()
         if centring not in ("ema", "sinkhorn"):
             raise ValueError(f"centring {centring!r} is unknown; choose ema or sinkhorn")
         self.momentum = momentum
+        self.prototypes = prototypes
         self.register_buffer("centre", torch.zeros(prototypes) if centring == "ema" else None)
+        self.register_buffer("watched", torch.zeros(2), persistent=False)
 
     def forward(self, teacher_logits: Tensor, temperature: float | Tensor) -> Tensor:
         """Return probabilities of the shape of the logits."""
         with torch.no_grad(), torch.autocast(teacher_logits.device.type, enabled=False):
             logits = teacher_logits.float()
             if self.centre is None:
-                return sinkhorn_knopp(logits.flatten(0, -2), temperature).view_as(logits)
-            probabilities = centred(logits, self.centre, temperature)
+                probabilities = sinkhorn_knopp(logits.flatten(0, -2), temperature).view_as(logits)
+            else:
+                probabilities = centred(logits, self.centre, temperature)
             if self.training:
-                self.centre.copy_(update_centre(self.centre, logits, self.momentum))
+                if self.centre is not None:
+                    self.centre.copy_(update_centre(self.centre, logits, self.momentum))
+                rows = probabilities.flatten(0, -2)[:WATCHED]
+                self.watched.copy_(torch.stack([_entropy(rows).mean(), _entropy(rows.mean(dim=0))]))
             return probabilities
+
+
+def _entropy(probabilities: Tensor) -> Tensor:
+    return torch.special.entr(probabilities).sum(dim=-1)
 
 
 @torch.no_grad()

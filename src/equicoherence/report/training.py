@@ -9,6 +9,7 @@ import numpy as np
 from equicoherence.report import plots
 from equicoherence.report.markup import Markup, element, image, join, note, section
 from equicoherence.report.runs import Run, curve, is_number, labels
+from equicoherence.training.progress import HEALTH
 
 AXES = ("step", "epoch", "seconds")
 PACE = ("lr", "images_per_second")
@@ -20,6 +21,10 @@ TITLES = {
     "std_equivariant": "standard deviation, z_equi",
     "rank_invariant": "effective rank, z_inv",
     "rank_equivariant": "effective rank, z_equi",
+    "spread_invariant": "relative spread, z_inv",
+    "spread_equivariant": "relative spread, z_equi",
+    "teacher_entropy": "entropy of the teacher, nats",
+    "prototype_entropy": "entropy of the teacher's mean, nats",
 }
 
 
@@ -31,8 +36,14 @@ def training(groups: dict[str, list[Run]]) -> Markup:
         for run, label in zip(runs, labels(runs))
         if "metrics.jsonl" in run.problems
     ]
+    remarks += [
+        note(f"{label}: ", str(line["collapse"]))
+        for run, label in zip(runs, labels(runs))
+        for line in run.metrics
+        if "collapse" in line
+    ]
     present = list(dict.fromkeys(k for run in runs for line in run.metrics for k, v in line.items() if is_number(v)))
-    health = [k for k in present if k.startswith(("std_", "rank_"))]
+    health = [k for k in present if k.startswith(HEALTH)]
     losses = sorted((k for k in present if k not in (*AXES, *PACE, *health)), key=lambda k: k != "loss")
     parts: list[object] = [*remarks]
     for title, keys, text in (
@@ -44,7 +55,7 @@ def training(groups: dict[str, list[Run]]) -> Markup:
         (
             "Health of the representation",
             health,
-            "A standard deviation or a rank that falls towards zero means collapse: all images get the same embedding.",
+            "A spread or a rank that falls towards zero means collapse: all images get the same embedding.",
         ),
         ("Learning rate and speed", [k for k in PACE if k in present], ""),
     ):

@@ -1,6 +1,8 @@
-"""Is the run well: spread and rank of the features, and a stop at the first loss that is not finite."""
+"""Is the run well: spread and rank of the features, signs of collapse, and a stop at a loss that is not finite."""
 
 from __future__ import annotations
+
+import math
 
 import torch
 from torch import Tensor
@@ -13,6 +15,12 @@ class NotFinite(RuntimeError):
 def feature_std(z: Tensor) -> Tensor:
     """Return the mean over features of the standard deviation over rows of z (B, D); 0 is a full collapse."""
     return z.float().std(dim=0).mean()
+
+
+def relative_spread(z: Tensor) -> Tensor:
+    """Return the standard deviation over rows of z (B, D) as a share of its root mean square, 0 to about 1."""
+    z = z.float()
+    return z.std(dim=0).square().mean().sqrt() / z.square().mean().sqrt().clamp_min(1e-12)
 
 
 def effective_rank(z: Tensor) -> Tensor:
@@ -34,3 +42,57 @@ def first_not_finite(history: Tensor, names: list[str], first_step: int) -> str 
         return None
     row, column = bad[0].tolist()
     return f"{names[column]} is {history[row, column].item()} at step {first_step + row}"
+
+
+class CollapseWatch:
+    """Say once, in a sentence with the likely cause, that a method has collapsed.
+
+    A sign must show in three lines of metrics one after another, after a tenth of all steps: many methods pass through
+    a narrow place at the start.
+    """
+
+    LINES = 3
+
+    def __init__(self, total_steps: int) -> None:
+        self.start = total_steps // 10
+        self._seen: dict[str, int] = {}
+
+    def note(self, line: dict[str, float], prototypes: int = 0) -> str | None:
+        """Return the sentence when a line of metrics completes the sign; ``prototypes`` of the teacher, 0 for none."""
+        if line["step"] <= self.start:
+            return None
+        for sign in _SIGNS:
+            if not sign(line, prototypes):
+                self._seen[sign.__name__] = 0
+                continue
+            self._seen[sign.__name__] = self._seen.get(sign.__name__, 0) + 1
+            if self._seen[sign.__name__] == self.LINES:
+                return f"collapse at step {line['step']:.0f}: {sign.__doc__}"
+        return None
+
+
+def _constant(line: dict[str, float], prototypes: int) -> bool:
+    """all images get nearly the same features. Likely causes: a learning rate too high, a variance or contrast term
+    too weak, a teacher that moves too fast (momentum too low), or an augmentation that leaves nothing to tell apart."""
+    return line.get("spread_invariant", 1.0) < 0.01
+
+
+def _one_direction(line: dict[str, float], prototypes: int) -> bool:
+    """the invariant features vary along one direction alone. Likely causes: a covariance, redundancy or KoLeo term too
+    weak, or a learning rate too high."""
+    return line.get("rank_invariant", math.inf) < 1.5
+
+
+def _one_prototype(line: dict[str, float], prototypes: int) -> bool:
+    """the teacher gives nearly all images the same prototype. Likely causes: centring too slow (centre_momentum too
+    high), teacher_temperature too low, or a learning rate too high; centring sinkhorn rules it out."""
+    return prototypes > 1 and line.get("prototype_entropy", math.inf) < 0.05 * math.log(prototypes)
+
+
+def _uniform(line: dict[str, float], prototypes: int) -> bool:
+    """the teacher gives each image all prototypes alike. Likely causes: teacher_temperature too high, or a learning
+    rate too low for the head to move at all."""
+    return prototypes > 1 and line.get("teacher_entropy", 0.0) > 0.995 * math.log(prototypes)
+
+
+_SIGNS = (_constant, _one_direction, _one_prototype, _uniform)

@@ -52,7 +52,11 @@ def _train(run: Parts) -> None:
             asked = run.any_process(stop.requested) if run.world == 1 or noted else False
             due = done % config.checkpoint_every == 0 or done == total or asked
             if noted or due:
-                progress.show(run.metrics.flush(done, done / run.per_epoch, lr, output))
+                watched = run.learner.method.watched()
+                line, collapse = run.metrics.flush(done, done / run.per_epoch, lr, output, watched)
+                progress.show(line)
+                if collapse:
+                    progress.warn(collapse)
             if due:  # after the flush, so that a broken loss never reaches a checkpoint
                 run.save(done)
             if asked and done < total:

@@ -11,7 +11,14 @@ import torch
 from torch import Tensor
 
 from equicoherence.training.checkpoint import write_text
-from equicoherence.training.health import NotFinite, effective_rank, feature_std, first_not_finite
+from equicoherence.training.health import (
+    CollapseWatch,
+    NotFinite,
+    effective_rank,
+    feature_std,
+    first_not_finite,
+    relative_spread,
+)
 from equicoherence.training.learner import LearnerOutput
 
 
@@ -19,10 +26,12 @@ class Metrics:
     """Collect loss terms without waiting for the device; ``flush`` averages, checks and writes them.
 
     path: ``metrics.jsonl``, None on processes that do not write. board: a folder for TensorBoard event files, or None.
+    total_steps: of the run, which says when a narrow place is a collapse.
     """
 
-    def __init__(self, path: Path | None, board: Path | None = None) -> None:
+    def __init__(self, path: Path | None, board: Path | None = None, total_steps: int = 0) -> None:
         self.path, self.names = path, [""]
+        self._watch = CollapseWatch(total_steps)
         self._steps: list[Tensor] = []
         self._images, self._clock = 0, time.perf_counter()
         self._writer = None
@@ -39,8 +48,12 @@ class Metrics:
         self._steps.append(torch.stack([*(v.detach().float() for v in losses.values()), gradient_norm.float()]))
         self._images += images
 
-    def flush(self, step: int, epoch: float, lr: float, output: LearnerOutput) -> dict[str, float]:
-        """Average the terms since the last flush, write a line, return it. ``step`` is the number of steps done.
+    def flush(
+        self, step: int, epoch: float, lr: float, output: LearnerOutput, watched: tuple[Tensor, int] | None = None
+    ) -> tuple[dict[str, float], str | None]:
+        """Average the terms since the last flush, write a line, return it, and a sentence where the method collapsed.
+
+        step: steps done. watched: see `Method.watched`.
 
         Raises `NotFinite`, naming the first term and step, where one is NaN or infinite.
         """
@@ -61,17 +74,23 @@ class Metrics:
         line |= means | {"lr": lr}
         for part, z in output.pooled.items():
             line |= {f"std_{part}": float(feature_std(z)), f"rank_{part}": float(effective_rank(z))}
+            line[f"spread_{part}"] = float(relative_spread(z))
+        prototypes = 0
+        if watched is not None:
+            entropies, prototypes = watched
+            line |= dict(zip(("teacher_entropy", "prototype_entropy"), entropies.tolist()))
         line |= {"images_per_second": self._images / seconds, "seconds": seconds}
         line = {k: (float(f"{v:.6g}") if math.isfinite(v) else v) for k, v in line.items()}
+        collapse = self._watch.note(line, prototypes)
         self._steps.clear()
         self._images, self._clock = 0, time.perf_counter()
         if self.path is not None:
             with self.path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(line) + "\n")
+                file.write(json.dumps(line if collapse is None else {**line, "collapse": collapse}) + "\n")
         if self._writer is not None:
             for name, value in line.items():
                 self._writer.add_scalar(name, value, step)
-        return line
+        return line, collapse
 
     def restart_clock(self) -> None:
         """Leave out of the speed what lies between two steps, such as a checkpoint."""

@@ -7,6 +7,8 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+HEALTH = ("std_", "rank_", "spread_", "teacher_entropy", "prototype_entropy")  # for metrics.jsonl and the page
+
 
 class TrainingProgress:
     """A bar on a terminal; plain lines, about twenty a run, elsewhere; silent on processes other than the first."""
@@ -36,10 +38,15 @@ class TrainingProgress:
     def show(self, line: dict[str, float]) -> None:
         """Show a line of metrics."""
         skipped = ("step", "epoch", "lr", "gradient_norm", "images_per_second", "seconds")
-        parts = [f"{k} {v:.3g}" for k, v in line.items() if k not in skipped and not k.startswith(("std_", "rank_"))]
+        parts = [f"{k} {v:.3g}" for k, v in line.items() if k not in skipped and not k.startswith(HEALTH)]
         text = f"{'  '.join(parts)}  {line['images_per_second']:.0f} images/s"
         step = int(line["step"])
         self.bar.update(self.task, completed=step, text=text)
         if self.enabled and not self.console.is_terminal and (step - self._printed >= self.every or step == self.total):
             self._printed = step
             self.console.print(f"{self.name}  step {step}/{self.total}  {text}", highlight=False, soft_wrap=True)
+
+    def warn(self, sentence: str) -> None:
+        """Print a sentence above the bar."""
+        if self.enabled:
+            self.console.print(f"{self.name}  warning: {sentence}", style="yellow", highlight=False, soft_wrap=True)

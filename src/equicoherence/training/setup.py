@@ -134,6 +134,7 @@ def set_up(config: PretrainConfig, out: Path, resume: bool) -> Parts:
         threads=config.threads or None,
     )
     board = out / "tensorboard" if config.track == "tensorboard" and main else None
+    total = min(total, config.max_steps) if config.max_steps else total
     return Parts(
         config,
         out,
@@ -143,9 +144,9 @@ def set_up(config: PretrainConfig, out: Path, resume: bool) -> Parts:
         prepared,
         views,
         loader,
-        Metrics(out / "metrics.jsonl" if main else None, board),
+        Metrics(out / "metrics.jsonl" if main else None, board, total),
         torch.Generator(accelerator.device),
         state["step"] if state else 0,
-        min(total, config.max_steps) if config.max_steps else total,
+        total,
         per_epoch,
     )
