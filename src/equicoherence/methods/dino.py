@@ -62,7 +62,7 @@ class DINO(Method):
     ) -> dict[str, Tensor]:
         """Return the cross entropy of each view for the teacher's of the other, of crops for both (paper, eq. 3)."""
         assert teacher is not None
-        logits = self.head(all_summaries(student, crops))
+        logits = self.head(student.summaries(crops))
         with torch.no_grad():
             teacher_logits = self.teacher(teacher.summary)
         return {"class": self._class_loss(logits, teacher_logits)}
@@ -78,7 +78,7 @@ class DINO(Method):
         self.temperature.fill_(warmup_linear(*self.config.teacher_temperature, step + 1, warmup))
 
     def watched(self) -> tuple[Tensor, int]:
-        """Return the entropies of the teacher's last class targets, and the number of prototypes."""
+        """Return entropies of the teacher's last class targets, and the number of prototypes."""
         return self.targets.watched, self.targets.prototypes
 
     def equivariant(self, tokens: Tensor) -> Tensor:
@@ -89,8 +89,8 @@ class DINO(Method):
         return prototype_head(width, self.config, d_equi)
 
     def _class_loss(self, logits: Tensor, teacher_logits: Tensor) -> Tensor:
-        targets = self.targets(teacher_logits, self.temperature)
         with torch.autocast(logits.device.type, enabled=False):
+            targets = self.targets(teacher_logits, self.temperature)
             return dino_loss(logits.float(), targets, self.config.student_temperature)
 
 
@@ -100,11 +100,6 @@ def prototype_head(width: int, config: DINOConfig, d_equi: int) -> PrototypeHead
     if prototypes < 1:
         raise ValueError(f"d_equi {d_equi} leaves none of the head's {config.prototypes} outputs to the softmax")
     return PrototypeHead(width, config.hidden, config.bottleneck, prototypes, d_equi)
-
-
-def all_summaries(student: Encoded, crops: Encoded | None) -> Tensor:
-    """Return the summaries (V, B, C) of the global views, then those of the crops."""
-    return student.summary if crops is None else torch.cat([student.summary, crops.summary])
 
 
 def cross_entropy(student_logits: Tensor, teacher_probabilities: Tensor, temperature: float = 0.1) -> Tensor:

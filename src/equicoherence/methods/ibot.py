@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from equicoherence.methods.dino import DINO, DINOConfig, all_summaries, cross_entropy, prototype_head
+from equicoherence.methods.dino import DINO, DINOConfig, cross_entropy, prototype_head
 from equicoherence.methods.method import Encoded
 from equicoherence.methods.targets import Targets
 from equicoherence.models.heads import ClassPatchHead
@@ -48,7 +48,7 @@ class IBOT(DINO):
         if masked is None or weights is None:  # no tokens, but heads and encoder are still on the way to the loss
             masked, weights = student.tokens.new_empty(0, dtype=torch.long), student.tokens.new_empty(0)
         tokens, teacher_tokens = (view.tokens.flatten(0, 2).index_select(0, masked) for view in (student, teacher))
-        class_logits, patch_logits = self.head(all_summaries(student, crops), tokens)
+        class_logits, patch_logits = self.head(student.summaries(crops), tokens)
         with torch.no_grad():
             teacher_class_logits, teacher_patch_logits = self.teacher(teacher.summary, teacher_tokens)
         return {

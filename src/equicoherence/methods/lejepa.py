@@ -47,7 +47,7 @@ class LeJEPA(Method):
         self, student: Encoded, teacher: Encoded | None = None, crops: Encoded | None = None
     ) -> dict[str, Tensor]:
         """Return invariance and SIGReg of all views, projected together (paper, section 5)."""
-        views = student.summary if crops is None else torch.cat([student.summary, crops.summary])
+        views = student.summaries(crops)
         z = self.projector(views.flatten(0, 1)).unflatten(0, views.shape[:2]).float()
         with torch.autocast(z.device.type, enabled=False):  # angles need all their digits
             invariance, sigreg = invariance_loss(z, len(student.summary)), sigreg_loss(z, self.directions)

@@ -6,6 +6,7 @@ import abc
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+import torch
 from torch import Tensor, nn
 
 
@@ -23,6 +24,10 @@ class Encoded:
     masked: Tensor | None = None
     masks: Tensor | None = None
     weights: Tensor | None = None
+
+    def summaries(self, crops: Encoded | None) -> Tensor:
+        """Return the summaries (V + n, B, C) of these views, then those of ``crops``, if any."""
+        return self.summary if crops is None else torch.cat([self.summary, crops.summary])
 
 
 class Method(nn.Module, abc.ABC):
