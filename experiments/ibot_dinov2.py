@@ -46,7 +46,9 @@ def arms(data: str, steps: int) -> dict[str, PretrainConfig]:
 def main() -> None:
     """Train, score and write the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", required=True, help="Tiny-ImageNet-100: a folder with train/ and val/, or its archive")
+    parser.add_argument(
+        "--data", required=True, help="Tiny-ImageNet-100: a folder with train/ and val/, or its archive"
+    )
     parser.add_argument("--out", type=Path, default=Path("runs/ibot-dinov2"))
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--steps", type=int, default=240)

@@ -1,12 +1,18 @@
 """The command: exit statuses, errors that say what to do, and the whole way from pictures to page."""
 
+import importlib
 import json
+import signal
+import subprocess
+import sys
+import time
 
 import pytest
 
 from equicoherence.cli import main
 from equicoherence.compare import compare, score_rows, score_table, summary
 from equicoherence.evaluation import TransformationConfig
+from equicoherence.methods.simclr import SimCLR
 from tests.small import picture_folder, small_config
 
 
@@ -72,6 +78,44 @@ def test_a_broken_run_exits_with_1(data, tmp_path, capsys):
     broken = ["--optim.lr", "1e30", "--precision", "fp32", *TINY, "--max-steps", "6"]
     assert main(["pretrain", "vicreg-tiny", "--data", str(data), "--out", out, *broken]) == 1
     assert "at step" in capsys.readouterr().err
+
+
+def test_the_command_itself_exits_with_2_and_130(data, tmp_path):
+    def start(*arguments):
+        command = [sys.executable, "-m", "equicoherence", *arguments]
+        return subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=tmp_path)
+
+    train = ["pretrain", "simclr-tiny", "--data", str(data), *TINY]
+    wrong = start(*train, "--optim.batch-size", "4800")
+    long = start(*train, "--out", "long", "--max-steps", "100000", "--optim.epochs", "100000")
+    metrics = tmp_path / "long" / "metrics.jsonl"
+    while long.poll() is None and not (metrics.is_file() and metrics.stat().st_size):
+        time.sleep(0.05)
+    long.send_signal(signal.SIGINT)
+    for process, status, said in ((wrong, 2, "4800"), (long, 130, "--resume")):
+        _, errors = process.communicate(timeout=120)
+        assert (process.returncode, said in errors) == (status, True), errors
+        assert "Traceback" not in errors
+
+
+def test_a_bug_in_the_work_is_no_wrong_use(data, tmp_path, capsys, monkeypatch):
+    def broken(*_):
+        raise ValueError("shapes do not match")
+
+    run = str(tmp_path / "run")
+    train = ["pretrain", "simclr-tiny", "--data", str(data), *TINY]
+    with monkeypatch.context() as patch:
+        patch.setattr(SimCLR, "forward", broken)
+        assert main([*train, "--out", str(tmp_path / "broken")]) == 1
+    errors = capsys.readouterr().err
+    assert "failed: shapes do not match" in errors
+    assert "in broken" in errors  # where it was raised
+    assert main([*train, "--out", run]) == 0
+    with monkeypatch.context() as patch:
+        patch.setattr(importlib.import_module("equicoherence.evaluation.evaluate"), "classification", broken)
+        assert main(["evaluate", run, "--tasks", "knn"]) == 1
+    assert main(["evaluate", run, "--tasks", "knnn"]) == 2
+    assert main([*train, "--out", run]) == 2  # in use
 
 
 def test_compare_keeps_what_is_done_and_refuses_another_configuration(data, tmp_path):

@@ -1,10 +1,14 @@
-"""The command line: parses, and calls the functions of the same names. Exit status 0, 1 failed, 2 wrong use, 130
-interrupted."""
+"""The command line: parses, and calls the functions of the same names.
+
+Exit status 0 done, 1 failed, 2 wrong use, 130 interrupted. Wrong use is what arguments, configuration, data and model
+are refused for before the work begins; whatever is raised in the work is a failure.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import sys
+import traceback
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,13 +21,18 @@ from rich.table import Table
 
 from equicoherence.compare import compare, print_scores, score_table
 from equicoherence.evaluation import TransformationConfig, evaluate
+from equicoherence.evaluation.evaluate import score
 from equicoherence.quickstart import quickstart
 from equicoherence.recipes import RECIPES, describe, recipe
-from equicoherence.report.page import report
+from equicoherence.report.page import render_page, report
 from equicoherence.report.tables import summarise
 from equicoherence.training import Interrupted, PretrainConfig, pretrain
+from equicoherence.training.setup import set_up
 
 T = TypeVar("T")
+WORK, PREPARATION = (pretrain, score, render_page), (set_up,)  # pretrain first sets up, and refuses what cannot be
+REFUSALS = (ValueError, FileNotFoundError, FileExistsError, yaml.YAMLError)
+EXPECTED = (RuntimeError, OSError, ImportError)  # broken losses or images, full disks, what is not installed
 FLAT = (tyro.conf.AvoidSubcommands, tyro.conf.ConsolidateSubcommandArgs)
 Comma = Annotated[str, tyro.conf.arg(metavar="A,B,..")]
 
@@ -48,11 +57,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (Interrupted, KeyboardInterrupt) as stop:
         error.print(str(stop) or "interrupted", markup=False, highlight=False)
         return 130
-    except (ValueError, FileNotFoundError, FileExistsError, yaml.YAMLError) as wrong:
-        error.print(f"error: {wrong}", markup=False, highlight=False, soft_wrap=True)
-        return 2
-    except (RuntimeError, OSError, ImportError) as failed:
-        error.print(f"failed: {failed}", markup=False, highlight=False, soft_wrap=True)
+    except Exception as problem:
+        if isinstance(problem, REFUSALS) and not _work_had_begun(problem):
+            error.print(f"error: {problem}", markup=False, highlight=False, soft_wrap=True)
+            return 2
+        if not isinstance(problem, EXPECTED):  # a bug: where it is helps who mends it
+            traceback.print_exception(problem)
+        error.print(f"failed: {problem}", markup=False, highlight=False, soft_wrap=True)
         return 1
     return 0
 
@@ -115,7 +126,7 @@ def _evaluate(arguments: list[str]) -> None:
 
         data: images, a run's own where not given. tasks: transformation, knn, linear. out: folder for results.json
         (one model). transformations, borders, probes: of the transformation task. images: of its probes' training (a
-        quarter as many test). limit: labelled images for knn and linear. random-weights: evaluate a timm model's
+        third as many test). limit: labelled images for knn and linear. random-weights: evaluate a timm model's
         initialisation.
         """
 
@@ -126,7 +137,7 @@ def _evaluate(arguments: list[str]) -> None:
         transformations: Comma = "rotation,translation,scale,color,blur,se2,all"
         borders: Comma = "content,zeros"
         probes: Comma = "linear,mlp,attentive"
-        images: int = 4000
+        images: int = 3000
         limit: int = 20000
         repeats: int = 1
         controls: bool = True
@@ -142,7 +153,7 @@ def _evaluate(arguments: list[str]) -> None:
         borders=tuple(given.borders.split(",")),  # type: ignore[arg-type]
         probes=tuple(given.probes.split(",")),
         train=given.images,
-        test=max(1, given.images // 4),
+        test=max(2, given.images // 3),
         repeats=given.repeats,
     )
     if given.out is not None and len({Path(model).name for model in given.models}) < len(given.models):
@@ -210,6 +221,13 @@ def _report(arguments: list[str]) -> None:
 
     given = _parse(Arguments, arguments, "report")
     Console().print(f"page: {report(given.runs, given.out)}", highlight=False)
+
+
+def _work_had_begun(problem: BaseException) -> bool:
+    """Return whether an exception came through one of the functions in ``WORK``, and not from their preparation."""
+    passed = {frame.f_code for frame, _ in traceback.walk_tb(problem.__traceback__)}
+    work, preparation = ({function.__code__ for function in named} for named in (WORK, PREPARATION))
+    return bool(passed & work) and not passed & preparation
 
 
 COMMANDS: dict[str, Callable[[list[str]], None]] = {

@@ -1,5 +1,6 @@
 """`evaluate`: any encoder, floors beside each score, the same bits twice."""
 
+import importlib
 import itertools
 import json
 
@@ -7,7 +8,9 @@ import pytest
 import torch
 
 from equicoherence.evaluation import TransformationConfig, evaluate, load_model
-from equicoherence.evaluation.transformation import BASE, SMALLER, TRANSFORMATIONS, base_state
+from equicoherence.evaluation.pairs import base_state, pool_tokens
+from equicoherence.evaluation.partial import PartialResults, fingerprint
+from equicoherence.evaluation.transformation import BASE, SMALLER, TRANSFORMATIONS
 from equicoherence.paths import named_path
 from equicoherence.training import pretrain
 from tests.small import picture_folder, small_config
@@ -39,6 +42,7 @@ def test_a_run_is_scored_in_all_its_parts_with_floors(run):
                 assert len(_rows(results, transformation="rotation", control="", **fields)) == 1
                 assert len(_rows(results, transformation="color", control="", **fields)) == 5  # four and their mean
         assert len(_rows(results, task="knn", representation=representation, control="")) == 1
+    assert {row["tokens"] for row in _rows(results, probe="attentive")} == {16}
     floors = [row["value"] for row in _rows(results, task="transformation", control="constant")]
     assert all(-1 < value <= 1e-6 for value in floors)  # the mean of the training parameters, on nine test images
     assert _rows(results, control="random", task="transformation", representation="backbone")
@@ -49,6 +53,45 @@ def test_a_run_is_scored_in_all_its_parts_with_floors(run):
 def test_scores_are_the_same_twice(run, tmp_path):
     one, two = (evaluate(run, out=tmp_path / n, transformation=FEW, controls=False)["rows"] for n in "ab")
     assert one == two
+
+
+def test_an_interrupted_evaluation_goes_on_where_it_stopped(run, tmp_path, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    arguments = {"tasks": ("transformation", "knn"), "transformation": FEW, "controls": False}
+    with monkeypatch.context() as patch:
+        patch.setattr(importlib.import_module("equicoherence.evaluation.evaluate"), "classification", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            evaluate(run, out=tmp_path / "twice", **arguments)
+    assert not (tmp_path / "twice" / "results.json").exists()
+    partial = tmp_path / "twice" / "results.partial.json"
+    begun = json.loads(partial.read_text())
+    assert list(begun["parts"]) == ["transformation rotation", "transformation color"]
+    begun["parts"]["transformation rotation"]["rows"][0]["mark"] = "kept"
+    partial.write_text(json.dumps(begun))
+    rows = evaluate(run, out=tmp_path / "twice", **arguments)["rows"]
+    assert rows[0].pop("mark") == "kept"
+    assert rows == evaluate(run, out=tmp_path / "once", **arguments)["rows"]
+    assert not partial.exists()
+
+
+def test_what_was_begun_with_other_weights_is_not_taken_up(run, tmp_path):
+    path, model = tmp_path / "partial.json", load_model(run)
+    key = {"weights": fingerprint(model), "settings": (1, 2)}
+    PartialResults(path, key).get("part", lambda: {"rows": [1]})
+    assert PartialResults(path, key).parts == {"part": {"rows": [1]}}
+    next(model.encoder.parameters()).data += 1
+    assert PartialResults(path, key | {"weights": fingerprint(model)}).parts == {}
+
+
+def test_tokens_are_averaged_to_at_most_7_by_7():
+    tokens = torch.arange(196.0).view(1, 196, 1)  # a 14 x 14 grid: the first cell averages 0, 1, 14 and 15
+    assert pool_tokens(tokens).shape == (1, 49, 1)
+    assert pool_tokens(tokens)[0, 0] == 7.5
+    assert torch.equal(pool_tokens(tokens[:, :16]), tokens[:, :16])
+    with pytest.raises(ValueError, match="50 patch tokens"):
+        pool_tokens(tokens[:, :50])
 
 
 @pytest.mark.parametrize("name", ["timm:resnet18", "timm:vit_tiny_patch16_224"])
@@ -71,7 +114,7 @@ def test_bare_timm_models_score_near_their_random_control(name, folder, tmp_path
 
 
 def test_published_weights_that_cannot_be_had_say_what_to_do(monkeypatch):
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)  # the variable is read on import
     with pytest.raises(RuntimeError, match="--random-weights"):
         load_model("timm:vit_tiny_patch16_224")
 
@@ -112,6 +155,12 @@ def test_wrong_models_and_tasks_are_quoted(run):
         evaluate(run, tasks=("knnn",))
     with pytest.raises(ValueError, match="rotatoin"):
         TransformationConfig(("rotatoin",))
+    with pytest.raises(ValueError, match="contnet"):
+        TransformationConfig(borders=("contnet",))  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="test is 1"):
+        TransformationConfig(test=1)
+    with pytest.raises(ValueError, match="limit is 0"):
+        evaluate(run, limit=0)
 
 
 @pytest.mark.parametrize("aspect", [0.5, 1.0, 3.0])

@@ -4,7 +4,14 @@ import pytest
 import torch
 
 from equicoherence.evaluation.classification import knn_accuracy, linear_accuracy
-from equicoherence.evaluation.probes import attentive_probe, mlp_probe, r2_score, ridge_probe
+from equicoherence.evaluation.probes import (
+    attentive_probe,
+    calibrate,
+    mlp_probe,
+    r2_score,
+    ridge_probe,
+    split_images,
+)
 
 
 def _linear_data(noise=0.0):
@@ -46,6 +53,40 @@ def test_probes_find_nothing_in_noise():
     x, y = torch.randn(600, 12), torch.randn(600, 1)
     assert ridge_probe(x[:400], y[:400], x[400:]).std() < 0.3
     assert r2_score(mlp_probe(x[:400], y[:400], x[400:]), y[400:]).max() < 0.1
+
+
+def test_a_probe_of_few_wide_noisy_features_falls_back_on_the_constant():
+    generator = torch.Generator().manual_seed(0)
+    x, y = torch.randn(800, 300, generator=generator), torch.randn(800, 2, generator=generator)
+    scores = [r2_score(mlp_probe(x[:400], y[:400], x[400:], seed=seed), y[400:]) for seed in range(3)]
+    assert torch.stack(scores).min() > -0.08  # about -0.25 without calibration
+    tokens = x.view(800, 2, 3, 50)
+    assert r2_score(attentive_probe(tokens[:400], y[:400], tokens[400:]), y[400:]).min() > -0.08
+
+
+def test_a_channel_that_wakes_only_in_the_test_does_not_throw_a_probe_off():
+    train, target, test, truth = _linear_data()
+    train, test = (torch.cat([x, torch.zeros(len(x), 1)], dim=1) for x in (train, test))
+    test[0, -1] = 1.0
+    for probe in (ridge_probe, mlp_probe):
+        assert r2_score(probe(train, target, test), truth).min() > 0.8
+
+
+def test_calibration_shrinks_to_what_generalises_and_never_turns_or_stretches():
+    target = torch.tensor([[1.0], [-1.0], [3.0], [-3.0]])
+    centre = torch.zeros(1)
+    for held, factor in ((2 * target, 0.5), (0.5 * target, 1.0), (-target, 0.0), (target.flip(0).abs(), 0.0)):
+        assert torch.allclose(calibrate(torch.ones(1, 1), held, target, centre), torch.full((1, 1), factor))
+    assert calibrate(torch.ones(1, 1), target * 0, target, centre + 0.25) == 1  # it says nothing, so nothing to mend
+
+
+def test_draws_of_one_image_are_held_out_together():
+    kept, held = split_images(30, 3, 0.2)
+    assert sorted([*kept.tolist(), *held.tolist()]) == list(range(30))
+    assert not {i % 10 for i in kept.tolist()} & {i % 10 for i in held.tolist()}
+    assert len(held) == 6
+    with pytest.raises(ValueError, match="two or more images"):
+        split_images(3, 3, 0.2)
 
 
 def test_the_attentive_probe_reads_a_token_that_pooling_drowns():

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from equicoherence.data import Loader
 from equicoherence.evaluation.model import FrozenModel
-from equicoherence.evaluation.transformation import BATCH, base_state
+from equicoherence.evaluation.pairs import BATCH, base_state
 from equicoherence.paths import Pyramid, render
 
 LEARNING_RATES = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
@@ -72,13 +72,20 @@ def linear_accuracy(
     return float((logits(test)[best].argmax(dim=-1) == truth).float().mean())
 
 
+def check_labels(*loaders: Loader) -> None:
+    """Raise ValueError where there are no labelled images to train or test on."""
+    if not all((loader.source.labels >= 0).any() for loader in loaders):
+        raise ValueError("knn and linear need labelled images: a folder per class, .cls files in shards, or 'objects'")
+
+
 def classification(
     model: FrozenModel, train: Loader, test: Loader, tasks: tuple[str, ...], limit: int
 ) -> Iterator[dict[str, Any]]:
-    """Yield top-1 rows of ``knn`` and ``linear`` for each representation, and of the largest class as the floor."""
+    """Yield top-1 rows of ``knn`` and ``linear`` for each representation, and of the largest class as the floor.
+
+    The loaders have labels, as `check_labels` says.
+    """
     (known, labels), (asked, truth) = (_features(model, loader, limit) for loader in (train, test))
-    if len(labels) == 0 or len(truth) == 0:
-        raise ValueError("knn and linear need labelled images: a folder per class, .cls files in shards, or 'objects'")
     common = int(labels.bincount().argmax())
     for task in tasks:
         fields = {"task": task, "metric": "top1"}
@@ -101,6 +108,4 @@ def _features(model: FrozenModel, loader: Loader, limit: int) -> tuple[dict[str,
         with torch.autocast(device.type, torch.bfloat16):
             parts.append({k: v.float() for k, v in model.represent(view)[0].items()})
         labels.append(batch.labels)
-    if not parts:
-        return {}, torch.zeros(0, dtype=torch.long)
-    return {k: torch.cat([p[k] for p in parts]).clone() for k in parts[0]}, torch.cat(labels)
+    return {k: torch.cat([p[k] for p in parts]) for k in parts[0]}, torch.cat(labels)

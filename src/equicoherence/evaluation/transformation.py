@@ -2,30 +2,30 @@
 
 Base images are upright central crops so small that a path with border ``content`` shows nothing but the photograph
 itself, so no corner betrays the angle; ``zeros`` has black corners and does. One R2 per parameter, and their mean.
+Every training image is seen under two draws of g. The attentive probe reads tokens averaged to at most 7 x 7; its rows
+say how many.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from torch import Tensor
 
 from equicoherence.data import Loader
 from equicoherence.evaluation.model import FrozenModel
+from equicoherence.evaluation.pairs import DRAWS, Encoded, Pairs
 from equicoherence.evaluation.probes import attentive_probe, mlp_probe, r2_score, ridge_probe
-from equicoherence.paths import Pyramid, State, Transformation, named_path, render
-from equicoherence.paths.geometry import crop
+from equicoherence.paths import Transformation, named_path
 from equicoherence.paths.render import Border
 
 TRANSFORMATIONS = ("rotation", "translation", "scale", "color", "blur", "se2", "all")
 PROBES = ("linear", "mlp", "attentive")
 BASE = 0.66  # base crop's share of the shorter side: turned by 45 degrees, it still lies inside the image
 SMALLER = {"se2": 0.64, "all": 0.45}  # turned and shifted; turned, shifted and shrunk to 0.7
-BATCH = 256
-Encoded = tuple[dict[str, Tensor], dict[str, Tensor]]  # pooled (N, C) and tokens (N, T, C), by representation
 
 
 @dataclass(frozen=True)
@@ -38,62 +38,89 @@ class TransformationConfig:
     transformations: tuple[str, ...] = TRANSFORMATIONS
     borders: tuple[Border, ...] = ("content", "zeros")
     probes: tuple[str, ...] = PROBES
-    train: int = 4000
+    train: int = 3000
     test: int = 1000
     repeats: int = 1
     seed: int = 0
     representations: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for given, known in ((self.transformations, TRANSFORMATIONS), (self.probes, PROBES)):
+        choices = (
+            (self.transformations, TRANSFORMATIONS),
+            (self.borders, get_args(Border)),
+            (self.probes, PROBES),
+        )
+        for given, known in choices:
             for name in given:
                 if name not in known:
                     raise ValueError(f"{name!r} is unknown; choose among {', '.join(known)}")
+        for name, value, least in (("train", self.train, 2), ("test", self.test, 2), ("repeats", self.repeats, 1)):
+            if value < least:
+                raise ValueError(f"{name} is {value}, but at least {least} is needed")
 
 
 def transformation_regression(
     model: FrozenModel, train: Loader, test: Loader, config: TransformationConfig
 ) -> Iterator[dict[str, Any]]:
-    """Yield rows of scores; ``train`` and ``test`` are loaders of disjoint images."""
-    sets = [_images(loader, count) for loader, count in ((train, config.train), (test, config.test))]
-    tokens = "attentive" in config.probes
-    device = model.encoder.mean.device
-    bases: dict[float, list[Encoded]] = {}
+    """Yield rows of scores; ``train`` and ``test`` are loaders of disjoint images, at least two each (ValueError)."""
+    pairs = make_pairs(model, train, test, config)
     for name in config.transformations:
-        path, share = named_path(name), SMALLER.get(name, BASE)
-        if share not in bases:
-            bases[share] = [_encode(model, *s, None, None, "content", share, tokens) for s in sets]
-        base = bases[share]
-        generator = torch.Generator().manual_seed(config.seed + 17)
-        thetas = [path.sample(len(images), generator) for images, _ in sets]
-        used = [i for i, p in enumerate(path.parameters) if p.high > p.low]
-        target, truth = (t[:, used].to(device) for t in thetas)
-        names = [path.parameters[i].name for i in used]
-        floor = r2_score(target.mean(dim=0).expand_as(truth), truth)
-        done: list[dict[str, Any]] = []
-        for border in config.borders:
-            fields = {"task": "transformation", "metric": "r2", "transformation": name, "border": border}
-            if done and not _moves(path):  # nothing beyond the border ever shows: the scores are those of the first
-                yield from ({**row, "border": border} for row in done)
-                continue
-            for row in _rows(floor, names, {**fields, "control": "constant"}):
-                done.append(row)
+        yield from score_transformation(pairs, name, config)
+
+
+def make_pairs(model: FrozenModel, train: Loader, test: Loader, config: TransformationConfig) -> Pairs:
+    """Return the pairs that `score_transformation` reads; nothing is encoded before it asks."""
+    for split, loader in (("train", train), ("val", test)):
+        if len(loader.source) < 2:
+            raise ValueError(f"split {split} has {len(loader.source)} image; transformation needs at least 2")
+    return Pairs(model, (train, config.train), (test, config.test), keep_tokens="attentive" in config.probes)
+
+
+def score_transformation(pairs: Pairs, name: str, config: TransformationConfig) -> Iterator[dict[str, Any]]:
+    """Yield the rows of one transformation, which do not depend on what else is scored."""
+    path, share = named_path(name), SMALLER.get(name, BASE)
+    thetas = pairs.draw(path, config.seed + 17)
+    used = [i for i, p in enumerate(path.parameters) if p.high > p.low]
+    names = [path.parameters[i].name for i in used]
+    target, truth = (theta[:, used].to(pairs.model.encoder.mean.device) for theta in thetas)
+    floor = r2_score(target.mean(dim=0).expand_as(truth), truth)
+    base = pairs.base(share)
+    rows: list[dict[str, Any]] = []
+    for border in config.borders:
+        if rows and not _moves(path):  # nothing beyond the border ever shows: the scores are those of the first
+            yield from ({**row, "border": border} for row in rows)
+            continue
+        moved = pairs.moved(path, thetas, border, share)
+        rows = []
+        for labels, scores in ({"control": "constant"}, floor), *_probe_all(base, moved, target, truth, config):
+            fields = {"task": "transformation", "metric": "r2", "transformation": name, "border": border, **labels}
+            for row in _rows(scores, names, fields):
+                rows.append(row)
                 yield row
-            moved = [_encode(model, *s, path, t, border, share, tokens) for s, t in zip(sets, thetas)]
-            for representation in config.representations or tuple(moved[0][0]):
-                for probe in config.probes:
-                    kind = 1 if probe == "attentive" else 0
-                    if representation not in moved[0][kind]:
-                        continue
-                    pairs = [
-                        torch.stack([b[kind][representation], m[kind][representation]], 1) for b, m in zip(base, moved)
-                    ]
-                    for repeat in range(1 if probe == "linear" else config.repeats):
-                        predicted = _predict(probe, pairs[0], target, pairs[1], config.seed + repeat)
-                        labels = {"representation": representation, "probe": probe, "repeat": repeat}
-                        for row in _rows(r2_score(predicted, truth), names, fields | labels):
-                            done.append(row)
-                            yield row
+
+
+def _probe_all(
+    base: tuple[Encoded, Encoded],
+    moved: tuple[Encoded, Encoded],
+    target: Tensor,
+    truth: Tensor,
+    config: TransformationConfig,
+) -> Iterator[tuple[dict[str, Any], Tensor]]:
+    """Yield the labels and R2 (P,) of every representation, probe and repeat."""
+    for representation in config.representations or tuple(moved[0][0]):
+        for probe in config.probes:
+            kind = 1 if probe == "attentive" else 0
+            if representation not in moved[0][kind]:
+                continue
+            firsts, seconds = ([of_set[kind][representation] for of_set in sets] for sets in (base, moved))
+            train = torch.stack([firsts[0].repeat(DRAWS, *[1] * (firsts[0].ndim - 1)), seconds[0]], dim=1)
+            test = torch.stack([firsts[1], seconds[1]], dim=1)
+            labels: dict[str, Any] = {"representation": representation, "probe": probe}
+            if probe == "attentive":
+                labels["tokens"] = train.shape[2]
+            for repeat in range(1 if probe == "linear" else config.repeats):
+                predicted = _predict(probe, train, target, test, config.seed + repeat)
+                yield {**labels, "repeat": repeat}, r2_score(predicted, truth)
 
 
 def _moves(path: Transformation) -> bool:
@@ -103,20 +130,12 @@ def _moves(path: Transformation) -> bool:
     return bool((matrix - torch.eye(3)).abs().max() > 0)
 
 
-def base_state(aspect: Tensor, share: float) -> State:
-    """Return the central square crop of images with true width / height ``aspect`` (B,): ``share`` of the shorter
-    side."""
-    width, height = share / aspect.clamp_min(1), share * aspect.clamp_max(1)
-    zero = torch.zeros_like(aspect)
-    return State.identity(len(aspect), aspect.device).replace(geometry=crop(zero, zero, width, height, zero))
-
-
 def _predict(probe: str, train: Tensor, target: Tensor, test: Tensor, seed: int) -> Tensor:
     if probe == "attentive":
-        return attentive_probe(train, target, test, seed=seed)
+        return attentive_probe(train, target, test, draws=DRAWS, seed=seed)
     if probe == "mlp":
-        return mlp_probe(_sum_and_difference(train), target, _sum_and_difference(test), seed=seed)
-    return ridge_probe(train.flatten(1), target, test.flatten(1))
+        return mlp_probe(_sum_and_difference(train), target, _sum_and_difference(test), draws=DRAWS, seed=seed)
+    return ridge_probe(train.flatten(1), target, test.flatten(1), draws=DRAWS)
 
 
 def _sum_and_difference(pairs: Tensor) -> Tensor:
@@ -130,40 +149,3 @@ def _rows(scores: Tensor, names: Sequence[str], fields: dict[str, Any]) -> Itera
         yield {**fields, "parameter": name, "value": score}
     if len(names) > 1:
         yield {**fields, "parameter": "mean", "value": float(scores.mean())}
-
-
-def _images(loader: Loader, count: int) -> tuple[Tensor, Tensor]:
-    """Read ``count`` images spread evenly over the source, as uint8, with their aspects."""
-    n = len(loader.source)
-    chosen = torch.linspace(0, n - 1, min(count, n)).round().long().numpy()
-    parts = list(loader.batches([chosen[i : i + BATCH] for i in range(0, len(chosen), BATCH)]))
-    return torch.cat([b.images for b in parts]), torch.cat([b.aspect for b in parts])
-
-
-@torch.no_grad()
-def _encode(
-    model: FrozenModel,
-    images: Tensor,
-    aspect: Tensor,
-    path: Transformation | None,
-    theta: Tensor | None,
-    border: Border,
-    share: float,
-    tokens: bool,
-) -> Encoded:
-    """Return pooled representations (N, C), and tokens (N, T, C) in bfloat16 where asked for, of all images."""
-    device = model.encoder.mean.device
-    pooled: list[dict[str, Tensor]] = []
-    patches: list[dict[str, Tensor]] = []
-    for start in range(0, len(images), BATCH):
-        rows = slice(start, start + BATCH)
-        pyramid = Pyramid.build(images[rows].to(device), model.size)
-        state = None if path is None or theta is None else path.state(theta[rows].to(device))
-        view = render(pyramid, base_state(aspect[rows].to(device), share), state, size=model.size, border=border)
-        with torch.autocast(device.type, torch.bfloat16):
-            vectors, parts = model.represent(view)
-        pooled.append({k: v.float() for k, v in vectors.items()})
-        if tokens:
-            patches.append({k: v.bfloat16() for k, v in parts.items()})
-    join = lambda parts: {k: torch.cat([p[k] for p in parts]).clone() for k in parts[0]} if parts else {}  # noqa: E731
-    return join(pooled), join(patches)

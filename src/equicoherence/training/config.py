@@ -100,7 +100,8 @@ class PretrainConfig:
 
     d: features of z, for methods that read it. coherence: the auxiliary task, None for the plain method. max_steps: 0
     for all epochs' steps, else the run (and its schedule) ends there. checkpoint_every, log_every: steps. cache: MiB of
-    decoded images kept.
+    decoded images kept. sharding: of several processes, each holds the whole model (ddp), or a part of its parameters,
+    their gradients, optimiser state and teacher (fsdp2, for vision transformers); a run may be resumed with the other.
     """
 
     name: str = "custom"
@@ -115,6 +116,7 @@ class PretrainConfig:
     max_steps: int = 0
     precision: Literal["fp32", "bf16"] = "fp32"
     compile: bool = False
+    sharding: Literal["ddp", "fsdp2"] = "ddp"
     threads: int = 0
     cache: int = 1024
     bad_image_tolerance: float = 0.01

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from types import FrameType, TracebackType
+
+SAME = 3.0  # seconds in which a repeated signal is the same request: a cluster and torchrun both pass one on
 
 
 class Interrupted(KeyboardInterrupt):
@@ -12,10 +15,11 @@ class Interrupted(KeyboardInterrupt):
 
 
 class StopFlag:
-    """Context in which the first SIGINT or SIGTERM sets ``requested``; a second one acts as usual."""
+    """Context in which the first SIGINT or SIGTERM sets ``requested``; one more than 3 seconds later acts as usual."""
 
     def __init__(self) -> None:
         self.requested = False
+        self._first = 0.0
         self._before: dict[int, object] = {}
 
     def __enter__(self) -> StopFlag:
@@ -28,8 +32,11 @@ class StopFlag:
         self._restore()
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        self.requested = True
-        self._restore()
+        if not self.requested:
+            self.requested, self._first = True, time.monotonic()
+        elif time.monotonic() - self._first > SAME:
+            self._restore()
+            signal.raise_signal(number)
 
     def _restore(self) -> None:
         for number, handler in self._before.items():

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from equicoherence.data import Batch
 from equicoherence.training.config import PretrainConfig
 from equicoherence.training.interrupt import Interrupted, StopFlag
 from equicoherence.training.learner import LearnerOutput
+from equicoherence.training.lost import name_lost_processes
 from equicoherence.training.optim import set_schedules
 from equicoherence.training.progress import TrainingProgress
 from equicoherence.training.seeds import seed_step
@@ -22,13 +25,15 @@ from equicoherence.training.setup import Parts, set_up
 def pretrain(config: PretrainConfig, out: Path, *, resume: bool = False) -> Path:
     """Train a configuration into the run directory ``out`` and return it.
 
-    Processes started by torchrun or accelerate train together (DDP). A run that was interrupted is continued with
-    ``resume`` and ends with the same bits on the same machine. Raises `Interrupted` after saving, on Ctrl-C or SIGTERM;
-    `NotFinite` where a loss breaks; `TooManyBadImages` where the data does.
+    Processes started by torchrun or accelerate train together (DDP or FSDP2). A run that was interrupted is continued
+    with ``resume`` and ends with the same bits on the same machine. Raises `Interrupted` after saving, on Ctrl-C or
+    SIGTERM; `NotFinite` where a loss breaks; `TooManyBadImages` where the data does; `LostProcess` where another
+    process of the job ended.
     """
-    parts = set_up(config, out, resume)
-    _train(parts)
-    parts.finish()
+    with name_lost_processes(out):
+        parts = set_up(config, out, resume)
+        _train(parts)
+        parts.finish()
     return out
 
 
@@ -41,11 +46,11 @@ def _train(run: Parts) -> None:
             lr = set_schedules(run.optimizer, config.optim, step, total, run.per_epoch, run.world)
             seed_step(run.generator, config.seed, step, run.rank)
             output, losses = _accumulate(run, batch)
-            norm = run.accelerator.clip_grad_norm_(run.model.parameters(), config.optim.clip or float("inf"))
+            norm = run.clip_gradients()
             run.optimizer.step()
             run.optimizer.zero_grad()
             run.learner.update(step, total)
-            run.metrics.add(losses, torch.as_tensor(norm), config.optim.batch_size * run.world)
+            run.metrics.add(losses, norm, config.optim.batch_size * run.world)
 
             done = step + 1
             noted = done % config.log_every == 0
@@ -71,12 +76,11 @@ def _accumulate(run: Parts, batch: Batch) -> tuple[LearnerOutput, dict[str, Tens
     output = None
     parts = config.optim.accumulation
     rows = np.array_split(np.arange(len(batch.images)), parts)
-    mixed = torch.autocast(accelerator.device.type, torch.bfloat16, enabled=config.precision == "bf16")
     for number, part in enumerate(rows):
         chosen = slice(int(part[0]), int(part[-1]) + 1)
         made = run.views(batch.images[chosen], run.generator, batch.aspect[chosen])
         with accelerator.no_sync(run.model) if number + 1 < parts else nullcontext():
-            with mixed:
+            with _precision(config, accelerator.device.type):
                 output = run.model(made)
             loss = torch.stack(list(output.losses.values())).sum() / parts
             accelerator.backward(loss)
@@ -84,3 +88,14 @@ def _accumulate(run: Parts, batch: Batch) -> tuple[LearnerOutput, dict[str, Tens
             sums[name] = sums.get(name, torch.zeros_like(value)) + value.detach() / parts
     assert output is not None
     return output, sums
+
+
+@contextmanager
+def _precision(config: PretrainConfig, device: str) -> Iterator[None]:
+    """Run in the configured precision; on a CPU in bf16, without the fused attention, whose backward is slow there."""
+    if config.precision == "fp32":
+        yield
+        return
+    attention = sdpa_kernel(SDPBackend.MATH) if device == "cpu" else nullcontext()
+    with torch.autocast(device, torch.bfloat16), attention:
+        yield

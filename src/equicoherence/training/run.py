@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,8 @@ def begin_run(config: PretrainConfig, out: Path, resume: bool) -> None:
         return
     if not (out / "config.yaml").is_file():
         raise FileNotFoundError(f"{out} holds no run to resume (no config.yaml); start it without --resume")
-    changed = differences(load_config(out / "config.yaml"), config)
+    before = load_config(out / "config.yaml")
+    changed = differences(before, replace(config, sharding=before.sharding))  # checkpoints are the same of either
     if changed:
         raise ValueError(f"{out} was started with another configuration, so it cannot be resumed: {'; '.join(changed)}")
     checkpoint = latest_checkpoint(out)

@@ -9,8 +9,9 @@ from pathlib import Path
 import torch
 from accelerate import Accelerator
 from accelerate.optimizer import AcceleratedOptimizer
-from accelerate.utils import gather_object
+from accelerate.utils import DistributedType, InitProcessGroupKwargs, gather_object
 from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
 from torch.nn import SyncBatchNorm
 
 from equicoherence.data import Batch, Loader, batch_indices, open_images, steps_per_epoch
@@ -19,16 +20,18 @@ from equicoherence.training.bad_images import note_bad_images
 from equicoherence.training.checkpoint import export_encoder, save_checkpoint, save_tensors
 from equicoherence.training.config import PretrainConfig
 from equicoherence.training.learner import Learner, build_learner, build_views
+from equicoherence.training.lost import TIMEOUT
 from equicoherence.training.metrics import Metrics
 from equicoherence.training.optim import build_optimizer
 from equicoherence.training.run import begin_run, check_same, resume_state
 from equicoherence.training.samples import save_samples
+from equicoherence.training.sharding import divide_like_parameters, shard, whole
 
 
 @dataclass(frozen=True)
 class Parts:
-    """What the loop works with. model: the learner, wrapped for several processes. start, total: steps done, and of
-    the whole run. generator: of the views."""
+    """What the loop works with. model: the learner, wrapped for several processes (DDP), or itself, divided among them
+    (FSDP2). start, total: steps done, and of the whole run. generator: of the views."""
 
     config: PretrainConfig
     out: Path
@@ -75,12 +78,25 @@ class Parts:
         assert isinstance(flags, Tensor)
         return bool(flags.sum() > 0)
 
+    @property
+    def sharded(self) -> bool:
+        """Whether the learner is divided among the processes."""
+        return self.world > 1 and self.config.sharding == "fsdp2"
+
+    def clip_gradients(self) -> Tensor:
+        """Scale the gradients down to the configured norm; return their norm before, over the whole model."""
+        limit = self.config.optim.clip or float("inf")
+        norm = torch.as_tensor(self.accelerator.clip_grad_norm_(self.model.parameters(), limit))
+        return norm.full_tensor() if isinstance(norm, DTensor) else norm
+
     def save(self, step: int) -> None:
         """Write the checkpoint of ``step`` steps done, and the images that no process could decode so far."""
         bad = gather_object([dict(self.loader.bad)])
+        optimizer = self.optimizer.optimizer.state_dict()
+        state = {"step": step, "shape": self.shape, "learner": self.learner.state_dict(), "optimizer": optimizer}
+        if self.sharded:
+            state = whole(state, self.accelerator.is_main_process)
         if self.accelerator.is_main_process:
-            optimizer = self.optimizer.optimizer.state_dict()
-            state = {"step": step, "shape": self.shape, "learner": self.learner.state_dict(), "optimizer": optimizer}
             save_checkpoint(self.out, step, state)
             note_bad_images(self.out / "bad_images.txt", bad)
         self.accelerator.wait_for_everyone()
@@ -89,12 +105,19 @@ class Parts:
     def finish(self) -> None:
         """Write what a finished run holds beside its checkpoints."""
         self.metrics.close()
+        weights = self.learner.state_dict()
+        if self.sharded:
+            weights = whole(weights, self.accelerator.is_main_process)
         if self.accelerator.is_main_process:
-            export_encoder(self.learner.encoder, self.out, self.config.views.size, self.learner.pool)
-            weights = self.learner.state_dict()
+            learner = self.learner
+            if self.sharded:
+                learner = build_learner(self.config, pretrained=False)
+                learner.load_state_dict(weights)
+                learner.to(self.accelerator.device)
+            export_encoder(learner.encoder, self.out, self.config.views.size, learner.pool)
             heads = {name: t for name, t in weights.items() if not name.startswith("encoder.model.")}
             save_tensors(heads, self.out / "heads.safetensors")
-            save_samples(self.learner, self.views, self.loader, self.config, self.out / "samples.npz")
+            save_samples(learner, self.views, self.loader, self.config, self.out / "samples.npz")
             note_bad_images(self.out / "bad_images.txt", [self.loader.bad])
         self.accelerator.wait_for_everyone()
 
@@ -103,8 +126,7 @@ def set_up(config: PretrainConfig, out: Path, resume: bool) -> Parts:
     """Build a run's parts, from its newest checkpoint on where ``resume`` and there is one."""
     if config.threads:
         torch.set_num_threads(config.threads)
-    # without cpu=True, processes without a GPU would not find each other; precision is a matter of each run
-    accelerator = Accelerator(cpu=not torch.cuda.is_available(), mixed_precision="no")
+    accelerator = _accelerator()
     main, world = accelerator.is_main_process, accelerator.num_processes
     source = open_images(config.data, "train")
     per_epoch = steps_per_epoch(len(source), config.optim.batch_size, world)
@@ -117,15 +139,21 @@ def set_up(config: PretrainConfig, out: Path, resume: bool) -> Parts:
     accelerator.wait_for_everyone()
     if world > 1 and accelerator.device.type == "cuda":
         SyncBatchNorm.convert_sync_batchnorm(learner)  # in place: the learner itself is no BatchNorm
-    optimizer = build_optimizer(learner, config.optim)
     state = resume_state(out) if resume else None
     if state:
         check_same(state["shape"], {"processes": world, "images": len(source)}, out)
         learner.load_state_dict(state["learner"])
-        optimizer.load_state_dict(state["optimizer"])
+    learner.to(accelerator.device)
+    sharded = world > 1 and config.sharding == "fsdp2"
+    if sharded:
+        shard(learner)
+    optimizer = build_optimizer(learner, config.optim)
+    if state:
+        optimizer.load_state_dict(divide_like_parameters(state["optimizer"], optimizer))
     if config.compile:
         learner.compile()
-    model, prepared = accelerator.prepare(learner, optimizer)
+    prepared = accelerator.prepare(optimizer)
+    model = learner if sharded else accelerator.prepare(learner)
     loader = Loader(
         source,
         config.views.source,
@@ -150,3 +178,14 @@ def set_up(config: PretrainConfig, out: Path, resume: bool) -> Parts:
         total,
         per_epoch,
     )
+
+
+def _accelerator() -> Accelerator:
+    """Join the processes that were started together."""
+    # without cpu=True, processes without a GPU would not find each other; precision is a matter of each run
+    joining = InitProcessGroupKwargs(timeout=TIMEOUT)
+    accelerator = Accelerator(cpu=not torch.cuda.is_available(), mixed_precision="no", kwargs_handlers=[joining])
+    kind = accelerator.distributed_type
+    if kind in (DistributedType.FSDP, DistributedType.DEEPSPEED, DistributedType.MEGATRON_LM):
+        raise ValueError(f"accelerate was told to use {kind.value}; choose none there, and --sharding fsdp2 here")
+    return accelerator

@@ -1,0 +1,37 @@
+"""Processes that train together and one that is lost: how long they wait, and what they say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import torch.distributed as dist
+
+from equicoherence.training.checkpoint import latest_checkpoint
+
+# for a process whose machine is gone without a word; one that merely dies is noticed at once. (Not 10 minutes: that is
+# Accelerate's default, which it does not hand on to gloo.)
+TIMEOUT = timedelta(minutes=15)
+
+
+class LostProcess(RuntimeError):
+    """Another process of the job ended or no longer answers."""
+
+
+@contextmanager
+def name_lost_processes(run: Path) -> Iterator[None]:
+    """Raise `LostProcess`, with what to do about it, for the error of a collective that another process left."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not isinstance(error, dist.DistError) and "gloo" not in str(error):  # gloo's errors have no class
+            raise
+        newest = latest_checkpoint(run)
+        saved = f"its newest checkpoint is {newest.name}" if newest else "it has no checkpoint yet"
+        first = str(error).splitlines()[0]
+        raise LostProcess(
+            f"another process of this job has ended or does not answer ({first}); its own last message, or the "
+            f"launcher's summary, says why. The run stops; {saved}; continue with --resume --out {run}"
+        ) from error
