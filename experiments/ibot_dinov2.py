@@ -12,12 +12,13 @@ import argparse
 import dataclasses
 from pathlib import Path
 
+from pages import write_page
+
 from equicoherence.coherence import CoherenceConfig
 from equicoherence.compare import compare, score_markdown
 from equicoherence.evaluation import TransformationConfig
 from equicoherence.recipes import recipe
 from equicoherence.training import PretrainConfig
-from equicoherence.training.checkpoint import write_text
 
 PAGE = Path(__file__).parents[1] / "docs" / "results" / "ibot-dinov2.md"
 EVALUATION = TransformationConfig(
@@ -62,7 +63,7 @@ def main() -> None:
         f"Written by `python experiments/ibot_dinov2.py`. A vision transformer of six blocks, 64 px views, "
         f"{images:,} images seen ({images / 30000:.1f} epochs), SE(2) paths, border content, linear split. "
     )
-    write_text(text + score_markdown(runs), PAGE)
+    write_page(text + score_markdown(runs), PAGE)
     print(PAGE)
 
 

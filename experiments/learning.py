@@ -14,9 +14,10 @@ import json
 import sys
 from pathlib import Path
 
+from pages import write_page
+
 from equicoherence.compare import compare
 from equicoherence.recipes import METHOD_NAMES, recipe
-from equicoherence.training.checkpoint import write_text
 
 PAGE = Path(__file__).parents[1] / "docs" / "results" / "learning.md"
 
@@ -52,7 +53,7 @@ def main() -> int:
         "| recipe | k-NN | random encoder | learns | effective rank | images seen |",
         "|---|---|---|---|---|---|",
     ]
-    write_text("\n".join([*head, *rows]) + "\n", PAGE)
+    write_page("\n".join([*head, *rows]) + "\n", PAGE)
     print(PAGE, f"does not learn: {', '.join(failed)}" if failed else "all learn")
     return 1 if failed else 0
 

@@ -16,6 +16,8 @@ import json
 import statistics
 from pathlib import Path
 
+from pages import write_page
+
 from equicoherence.coherence import CoherenceConfig
 from equicoherence.compare import is_scored, train_once
 from equicoherence.evaluation import TransformationConfig, evaluate
@@ -25,28 +27,6 @@ from equicoherence.training import OptimConfig, PretrainConfig
 
 PAGE = Path(__file__).parents[1] / "docs" / "results" / "vicreg-tiny-imagenet.md"
 STEPS = 300
-READING = """## Reading
-
-Of the 16 runs of 2026-11-21, scored by the probes of revision 2, which were not calibrated on held-out images. They
-were trained while the losses were still computed inside bf16 autocast (float32 since).
-
-- Without the leak, the render decoder lifts rotation at the backbone from .28 (plain; seeds .22 and .34) to
-  .47, 94 % of what labels give, and [P1]'s cross-attention to .43. k-NN and the linear probe fall by up to one
-  point (.093 to .083, .130 to .120).
-- [P2]'s conv decoders do not show their published ordering here: .21, no better than the same views without
-  reconstruction (.22) or than the final view as the target (.21), and K = 1 (.18) does not collapse against K =
-  2. All of them lie at or below the lower seed of the plain method. Likely reasons, in this order: 2.6 epochs
-  of 30,000 images, where the paper trains 800 of 1.28 million; only 4 x 4 tokens, through which a weak decoder
-  can lower its loss by blurred color alone (its reconstruction loss falls to .36 here without the angle being
-  read); one view must tell the angle, which the published border `zeros` makes easy.
-- That border is a leak. Trained with `zeros`, even the oracle, told the angle, learns to read the corners: .78
-  evaluated with `zeros`, .25 without. So does the render decoder (.79 and .30); cross-attention does so least
-  (.62 and .43). Rotation R2 near 1 with black corners says nothing of orientation.
-- Translation is hardly learned by anything but cross-attention (.18); the oracle lies below the plain method
-  and the random encoder below zero, so this column has no ceiling and supports no comparison. Blur is read by
-  every encoder.
-- Two seeds are few: the plain method's differ by .12 in rotation.
-"""
 HEADROOM = 0.05  # an oracle that is no better than the plain method leaves no headroom to close
 MAIN = ("VICReg", "+ conv [P2]", "+ cross-attention [P1]", "+ render")
 EVALUATION = TransformationConfig(
@@ -125,15 +105,14 @@ def main() -> None:
             results = evaluate(run, tasks=TASKS, transformation=_evaluation(config), controls=first, limit=LIMIT)
             minutes = sum(results["seconds"].values()) / 60 + _training_minutes(run)
             (run / "minutes.txt").write_text(f"{minutes:.2f}")
-        write_page(jobs, places)
-    write_page(jobs, places)
+        write_scored(jobs, places)
+    write_scored(jobs, places)
 
 
-def write_page(jobs: list[Job], places: dict[tuple[str, str, int], Path]) -> None:
+def write_scored(jobs: list[Job], places: dict[tuple[str, str, int], Path]) -> None:
     """Write the page of the runs that have results of the present probes: scores of others do not compare."""
     folders = {job[:3]: places[job[:3]] for job in jobs if _is_scored(job[3], places[job[:3]])}
-    PAGE.parent.mkdir(parents=True, exist_ok=True)
-    PAGE.write_text(page(folders, len(places)), encoding="utf-8")
+    write_page(page(folders, len(places)), PAGE)
 
 
 def _evaluation(config: PretrainConfig) -> TransformationConfig:
@@ -188,7 +167,7 @@ def page(folders: dict[tuple[str, str, int], Path], planned: int) -> str:
     for border in ("content", "zeros"):
         names = [name for name in arms("") if (name, border, 0) in results or name == "VICReg"]
         lines += _table(results, names, border)
-    return "\n".join(lines) + "\n" + READING
+    return "\n".join(lines) + "\n"
 
 
 def _provenance(result: dict) -> str:

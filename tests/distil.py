@@ -26,6 +26,7 @@ class Distil(Method):
 
     reads = "features"
     has_teacher = True
+    reads_tokens = True
     masks = True
     crops = True
     splits_head = True

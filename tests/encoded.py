@@ -12,7 +12,7 @@ from equicoherence.paths.masks import Masks
 def encoded(views: int = 2, batch: int = 12, width: int = 8, seed: int = 0) -> Encoded:
     """Return Gaussian tokens of ``views`` views, three a view, with their mean as the summary."""
     tokens = torch.randn(views, batch, 3, width, generator=torch.Generator().manual_seed(seed))
-    return Encoded(tokens, tokens.mean(dim=2))
+    return Encoded(tokens.mean(dim=2), tokens)
 
 
 def with_masks(views: Encoded, share: float = 0.5) -> Encoded:
@@ -24,7 +24,7 @@ def with_masks(views: Encoded, share: float = 0.5) -> Encoded:
 
 def rows_of(views: Encoded, rows: slice) -> Encoded:
     """Return what was said of some images of the batch."""
-    part = Encoded(views.tokens[:, rows], views.summary[:, rows])
+    part = Encoded(views.summary[:, rows], views.tokens[:, rows])
     if views.masks is None:
         return part
     masks = Masks.of(views.masks[:, rows])

@@ -55,7 +55,7 @@ def test_vicreg_terms_are_weighted_and_named():
     torch.manual_seed(0)
     method = VICReg(8, VICRegConfig(width=16)).eval()
     tokens = torch.randn(2, 12, 4, 8)
-    losses = method(Encoded(tokens, tokens.mean(dim=2)))
+    losses = method(Encoded(tokens.mean(dim=2), tokens))
     a, b = (method.projector(view.mean(dim=1)) for view in tokens)
     assert set(losses) == {"invariance", "variance", "covariance"}
     assert torch.allclose(sum(losses.values()), _vicreg(a, b), atol=1e-5)
@@ -65,5 +65,5 @@ def test_simclr_is_lower_for_views_that_agree():
     torch.manual_seed(0)
     method = SimCLR(8, SimCLRConfig(width=16, output=8)).eval()
     same, different = torch.randn(1, 12, 4, 8).repeat(2, 1, 1, 1), torch.randn(2, 12, 4, 8)
-    losses = [method(Encoded(tokens, tokens.mean(dim=2)))["contrastive"] for tokens in (same, different)]
+    losses = [method(Encoded(tokens.mean(dim=2), tokens))["contrastive"] for tokens in (same, different)]
     assert losses[0] < losses[1]

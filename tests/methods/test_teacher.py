@@ -72,7 +72,7 @@ def test_a_teacher_skips_no_path():
 def test_byol_predicts_the_teacher_of_the_other_view():
     torch.manual_seed(0)
     method = BYOL(8, BYOLConfig(width=16, output=6)).eval()
-    student, teacher = (Encoded(tokens, tokens.mean(dim=2)) for tokens in torch.randn(2, 2, 12, 4, 8))
+    student, teacher = (Encoded(tokens.mean(dim=2), tokens) for tokens in torch.randn(2, 2, 12, 4, 8))
     a, b = (torch.nn.functional.normalize(method.predictor(method.projector(v)), dim=1) for v in student.summary)
     x, y = (torch.nn.functional.normalize(method.teacher(v), dim=1) for v in teacher.summary)
     expected = (a - y).square().sum(dim=1).mean() + (b - x).square().sum(dim=1).mean()
@@ -82,7 +82,7 @@ def test_byol_predicts_the_teacher_of_the_other_view():
 def test_byol_moves_its_projector_teacher_and_no_gradient_does():
     torch.manual_seed(0)
     method = BYOL(8, BYOLConfig(width=16, output=6, momentum=0.9))
-    student, teacher = (Encoded(tokens, tokens.mean(dim=2)) for tokens in torch.randn(2, 2, 12, 4, 8))
+    student, teacher = (Encoded(tokens.mean(dim=2), tokens) for tokens in torch.randn(2, 2, 12, 4, 8))
     method(student, teacher)["regression"].backward()
     assert all((p.grad is None) == name.startswith("teacher.") for name, p in method.named_parameters())
     method.projector[0].weight.data += 1

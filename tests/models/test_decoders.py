@@ -48,7 +48,7 @@ def test_conv_decoders_are_independent_of_each_other():
 def test_conv_decoder_is_one_linear_and_four_convolutions():
     kinds = [type(m).__name__ for m in ConvDecoder(8, 2, 32, GRID).modules()]
     assert kinds.count("Linear") == 1
-    assert kinds.count("Conv2d") == 4
+    assert kinds.count("UpsampledConv") == 4
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from equicoherence.coherence import CoherenceConfig
-from equicoherence.methods import METHODS, BYOLConfig, VICRegConfig
+from equicoherence.methods import METHODS, BYOLConfig, DINOConfig, IBOTConfig, VICRegConfig
 from equicoherence.training import EncoderConfig, PretrainConfig, ViewsConfig, build_learner, build_views
 from equicoherence.training.learner import drop_masked
 from tests.distil import Distil, DistilConfig
@@ -14,6 +14,7 @@ from tests.distil import Distil, DistilConfig
 VIT = {"img_size": 32, "patch_size": 8, "embed_dim": 24, "depth": 2, "num_heads": 2}
 RESNET = EncoderConfig("resnet18", {"layers": [1, 1, 1, 1], "channels": [8, 16, 16, 16], "output_stride": 8})
 VIEWS = ViewsConfig(size=32, source=32, crops=3, crop_size=16, mask_probability=0.5, mask_ratio=(0.2, 0.6))
+HEAD = {"hidden": 8, "bottleneck": 4, "prototypes": 10}
 PLAIN_VIEWS = ViewsConfig(size=32, source=32)
 
 
@@ -96,7 +97,6 @@ def test_the_teacher_sees_the_global_views_unmasked_and_the_student_masked():
     same = (student.summary - teacher.summary).abs().amax(dim=-1) < 1e-5
     assert touched.any()
     assert torch.equal(same, ~touched)
-    assert crops.tokens.shape == (3, 4, 4, 24)
     assert crops.summary.shape == (3, 4, 24)
 
 
@@ -108,8 +108,28 @@ def test_methods_that_read_z_get_the_mean_of_the_invariant_tokens():
     z_inv, z_equi = learner.encode(views)
     assert z_equi.shape == (8, 16, 4)
     for encoded in given.values():
-        assert torch.allclose(encoded.tokens.flatten(0, 1), z_inv, atol=1e-5)
+        assert encoded.tokens is None  # BYOL reads no patch tokens
         assert torch.allclose(encoded.summary.flatten(0, 1), z_inv.mean(dim=1), atol=1e-5)
+
+
+def test_only_the_class_token_is_computed_where_the_method_and_the_task_read_no_other():
+    for method, task, expected in (
+        (DINOConfig(**HEAD), True, {"global": 16, "local": 0, "teacher": 0}),
+        (DINOConfig(**HEAD), False, {"global": 0, "local": 0, "teacher": 0}),
+        (IBOTConfig(**HEAD), False, {"global": 16, "local": 0, "teacher": 16}),
+    ):
+        config = _config(method=method, views=ViewsConfig(size=32, source=32, crops=3, crop_size=16))
+        learner, views = _build(config if task else dataclasses.replace(config, coherence=None))
+        patches = {}
+
+        def note(module, inputs, output, patches=patches, learner=learner):
+            name = "local" if inputs[0].shape[-1] == 16 else "global" if module is learner.encoder else "teacher"
+            patches[name] = output.patches.shape[1]
+
+        for encoder in (learner.encoder, learner.teacher[0]):
+            encoder.register_forward_hook(note)
+        learner(views)
+        assert patches == expected
 
 
 def test_update_moves_the_teacher_by_the_methods_momentum():

@@ -32,6 +32,7 @@ class IBOT(DINO):
     follows all patches). It is another than the class centre; the temperatures are the same for both, as published.
     """
 
+    reads_tokens = True
     masks = True
     config: IBOTConfig
 
@@ -46,8 +47,8 @@ class IBOT(DINO):
         assert teacher is not None
         masked, weights = student.masked, student.weights
         if masked is None or weights is None:  # no tokens, but heads and encoder are still on the way to the loss
-            masked, weights = student.tokens.new_empty(0, dtype=torch.long), student.tokens.new_empty(0)
-        tokens, teacher_tokens = (view.tokens.flatten(0, 2).index_select(0, masked) for view in (student, teacher))
+            masked, weights = student.summary.new_empty(0, dtype=torch.long), student.summary.new_empty(0)
+        tokens, teacher_tokens = (view.patches().index_select(0, masked) for view in (student, teacher))
         class_logits, patch_logits = self.head(student.summaries(crops), tokens)
         with torch.no_grad():
             teacher_class_logits, teacher_patch_logits = self.teacher(teacher.summary, teacher_tokens)

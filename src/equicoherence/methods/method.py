@@ -14,13 +14,14 @@ from torch import Tensor, nn
 class Encoded:
     """What one encoder says of V views of one size, C features each, of what the method reads.
 
-    tokens: (V, B, N, C), patch tokens. summary: (V, B, C), what stands for a whole view. Where tokens were masked,
-    masks: (V, B, N), True there; masked: (M,) long, their places among all V * B * N tokens; weights: (M,), one over
-    the masked tokens of their view, so that every masked view of a sample weighs 1.
+    summary: (V, B, C), what stands for a whole view. tokens: (V, B, N, C), patch tokens; None where the method says
+    that it does not read them. Where tokens were masked, masks: (V, B, N), True there; masked: (M,) long, their places
+    among all V * B * N tokens; weights: (M,), one over the masked tokens of their view, so that every masked view of a
+    sample weighs 1.
     """
 
-    tokens: Tensor
     summary: Tensor
+    tokens: Tensor | None = None
     masked: Tensor | None = None
     masks: Tensor | None = None
     weights: Tensor | None = None
@@ -28,6 +29,12 @@ class Encoded:
     def summaries(self, crops: Encoded | None) -> Tensor:
         """Return the summaries (V + n, B, C) of these views, then those of ``crops``, if any."""
         return self.summary if crops is None else torch.cat([self.summary, crops.summary])
+
+    def patches(self) -> Tensor:
+        """Return the patch tokens (V * B * N, C) of all views, one after another; ValueError where there are none."""
+        if self.tokens is None:
+            raise ValueError("no patch tokens were kept: set reads_tokens = True in the method's class")
+        return self.tokens.flatten(0, 2)
 
 
 class Method(nn.Module, abc.ABC):
@@ -37,6 +44,7 @@ class Method(nn.Module, abc.ABC):
 
     reads: "z", the invariant part of a linear map of the patch tokens, summarised by its mean [P2]; "features", the
     encoder's own, summarised by the class token where the encoder pools by it, else by the mean of the patch tokens.
+    reads_tokens: it reads patch tokens of the global views too, not their summaries alone.
     has_teacher: an EMA copy of the encoder (and of that linear map) encodes the global views too; then ``momentum`` is
     needed. A teacher's heads belong to the method, which moves them in ``update``. masks: the student's global views
     may be masked. crops: it reads local crops. splits_head: its own head can be split; it is then built with a third
@@ -44,6 +52,7 @@ class Method(nn.Module, abc.ABC):
     """
 
     reads: ClassVar[Literal["z", "features"]] = "z"
+    reads_tokens: ClassVar[bool] = False
     has_teacher: ClassVar[bool] = False
     masks: ClassVar[bool] = False
     crops: ClassVar[bool] = False

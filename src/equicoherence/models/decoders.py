@@ -14,6 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from equicoherence.models.upsampled_conv import UpsampledConv
+
 
 class Decoder(nn.Module, abc.ABC):
     """Abstract base: decode T states at size S."""
@@ -27,8 +29,8 @@ class ConvDecoder(Decoder):
     """T independent decoders of one linear and four convolution layers, deliberately weak [P2, section 3].
 
     Tokens of both views are concatenated patch by patch. Three stages of [conv 3x3, GELU, nearest upsampling] and a
-    last
-    conv to RGB; the upsampling factors multiply to the patch size. The T decoders run as groups of one convolution.
+    last conv to RGB; the upsampling factors multiply to the patch size. The T decoders run as groups of one
+    convolution.
     """
 
     def __init__(self, d_equi: int, targets: int, size: int, grid: tuple[int, int], channels: int = 96) -> None:
@@ -37,16 +39,14 @@ class ConvDecoder(Decoder):
         self.factors = stage_factors(size, grid[0])
         widths = [channels, max(16, channels * 2 // 3), max(16, channels // 3), max(16, channels // 3)]
         self.linear = nn.Linear(2 * d_equi, channels * targets)
-        pairs = itertools.pairwise(widths)
-        self.stages = nn.ModuleList(nn.Conv2d(a * targets, b * targets, 3, 1, 1, groups=targets) for a, b in pairs)
-        self.last = nn.Conv2d(widths[-1] * targets, 3 * targets, 3, 1, 1, groups=targets)
+        enlarged = zip(itertools.pairwise(widths), [1, *self.factors])  # each stage enlarges for the next
+        self.stages = nn.ModuleList(UpsampledConv(a * targets, b * targets, f, targets) for (a, b), f in enlarged)
+        self.last = UpsampledConv(widths[-1] * targets, 3 * targets, self.factors[-1], targets)
 
     def forward(self, z1: Tensor, z2: Tensor, grid: tuple[int, int], view2: Tensor) -> Tensor:
         x = self.linear(torch.cat([z1, z2], dim=-1)).transpose(1, 2).unflatten(2, grid)
-        for stage, factor in zip(self.stages, self.factors):
+        for stage in self.stages:
             x = F.gelu(stage(x))
-            if factor > 1:
-                x = F.interpolate(x, scale_factor=factor, mode="nearest")
         return self.last(x).unflatten(1, (self.targets, 3))
 
 
@@ -54,8 +54,8 @@ class CrossAttentionDecoder(Decoder):
     """One cross-attention block with learned positional queries [P1; the sizes are our defaults].
 
     Keys and values are the tokens of both views with a learned view embedding, or of view 1 alone (``other_only``),
-    since
-    a view that attends to its own tokens can degenerate to an autoencoder. Each query becomes one patch of pixels.
+    since a view that attends to its own tokens can degenerate to an autoencoder. Each query becomes one patch of
+    pixels.
     """
 
     def __init__(
@@ -98,9 +98,8 @@ class RenderDecoder(Decoder):
     """Decode each state as view 2 rendered once more, with numbers predicted from the pooled tokens of both views.
 
     A small MLP gives, for each state, an affine matrix, a color matrix and a sharpening amount, all starting at the
-    identity; with ``flow`` a linear map of the tokens adds a dense displacement. There is nothing to draw with, so
-    the only
-    way to lower the loss is to know the transformation. ``parts`` chooses among affine, color, blur and flow.
+    identity; with ``flow`` a linear map of the tokens adds a dense displacement. There is nothing to draw with, so the
+    only way to lower the loss is to know the transformation. ``parts`` chooses among affine, color, blur and flow.
     """
 
     PARTS = ("affine", "color", "blur", "flow")
@@ -160,8 +159,7 @@ class RenderDecoder(Decoder):
 
 
 class SumDecoder(Decoder):
-    """Add what several decoders say: `RenderDecoder` for the transformation, `ConvDecoder` for the rest of the
-    image."""
+    """Add what several decoders say: `RenderDecoder` for the transformation, `ConvDecoder` for the rest."""
 
     def __init__(self, *decoders: Decoder) -> None:
         super().__init__()

@@ -10,6 +10,8 @@ import timm
 import torch
 from torch import Tensor, nn
 
+from equicoherence.models.lean_block import lean_last
+
 Pool = Literal["mean", "cls"]
 VISION_TRANSFORMERS = ("vision_transformer", "deit", "eva")  # timm's modules of those that mask and take any size
 
@@ -75,6 +77,7 @@ class Encoder(nn.Module):
         self.width: int = self.model.num_features  # type: ignore[assignment]
         self.prefix: int = getattr(self.model, "num_prefix_tokens", 0)
         self.has_cls = getattr(self.model, "cls_token", None) is not None
+        self._last = [lean_last(self.model)]  # in a list: a module of its own it is not
         self.pool: Pool = "cls" if getattr(self.model, "global_pool", "") == "token" and self.has_cls else "mean"
         # models that pool before their last norm keep it in fc_norm; here it is applied to the tokens instead
         norm = getattr(self.model, "fc_norm", None)
@@ -98,14 +101,20 @@ class Encoder(nn.Module):
         """Channels of the tapped layer, or of the output where none is tapped."""
         return self.width if self.layer is None else self.model.feature_info[self.layer]["num_chs"]  # type: ignore[index]
 
-    def forward(self, images: Tensor, masks: Tensor | None = None) -> Features:
-        """Encode images (B, 3, H, W) in [0, 1]; the patch tokens where ``masks`` (B, N) is True are the mask token."""
+    def forward(self, images: Tensor, masks: Tensor | None = None, *, class_only: bool = False) -> Features:
+        """Encode images (B, 3, H, W) in [0, 1]; the patch tokens where ``masks`` (B, N) is True are the mask token.
+
+        class_only: only the class token is read, so patches is left empty, (B, 0, C), and a vision
+        transformer's last layers see the class token alone.
+        """
         if masks is not None and self.mask_token is None:
             raise ValueError("masks need an encoder built with masked=True")
         size = (images.shape[2], images.shape[3])
         x = ((images - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
         self._masks = masks
-        if self.layer is None:
+        if class_only:
+            features = self._class_features(x)
+        elif self.layer is None:
             features = self._features(self.model.forward_features(x), size)  # type: ignore[operator]
         else:
             final, (tapped,) = self.model.forward_intermediates(x, indices=[self.layer], norm=True, output_fmt="NCHW")  # type: ignore[operator]
@@ -116,6 +125,19 @@ class Encoder(nn.Module):
             )
         self._masks = None
         return features
+
+    def _class_features(self, x: Tensor) -> Features:
+        if not self.has_cls:
+            raise ValueError(f"{self.name} has no class token, so class_only must be False")
+        (last,) = self._last
+        if last is not None:
+            last.first_only = True
+        output: Tensor = self.model.forward_features(x)  # type: ignore[operator]
+        if last is not None:
+            last.first_only = False
+        if self._late_norm:
+            output = self.model.fc_norm(output)  # type: ignore[operator]
+        return Features(output[:, 0], output[:, :0], (0, 0))
 
     def _mask(self, module: nn.Module, inputs: tuple[Tensor], tokens: Tensor) -> Tensor:
         """Replace masked patch embeddings, (B, N, C) or (B, h, w, C), before their positions are added."""

@@ -26,7 +26,10 @@ class SplitHead(nn.Module):
     def forward(self, features: Features) -> tuple[Tensor | None, Tensor | None]:
         """Return z_inv (B, N, d - d_equi) and z_equi (B, M, d_equi), None for a part that is not there."""
         z_inv = self.invariant(features.patches) if self.invariant is not None else None
+        return z_inv, self.z_equi(features)
+
+    def z_equi(self, features: Features) -> Tensor | None:
+        """Return z_equi (B, M, d_equi) alone, None where it is not there."""
         if self.equivariant is None:
-            return z_inv, None
-        tokens = features.patches if features.tapped is None else features.tapped
-        return z_inv, self.equivariant(tokens)
+            return None
+        return self.equivariant(features.patches if features.tapped is None else features.tapped)

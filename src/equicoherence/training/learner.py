@@ -12,8 +12,8 @@ from equicoherence.coherence import CoherenceTask, ThetaRegression
 from equicoherence.methods import METHODS, Encoded, Method
 from equicoherence.methods.teacher import ema_update, frozen_copy, teacher_mode
 from equicoherence.models import Encoder, Features, SplitHead
-from equicoherence.models.drop_path import drop_samples
 from equicoherence.models.encoder import Pool
+from equicoherence.models.lean_block import drop_samples
 from equicoherence.paths import PathViews, Views, augmentation, named_path
 from equicoherence.paths.masks import Masking, Masks
 from equicoherence.training.config import PretrainConfig, plain_values
@@ -60,6 +60,11 @@ class Learner(nn.Module):
         return self
 
     @property
+    def class_only(self) -> bool:
+        """Whether the method reads the class token alone."""
+        return self.pool == "cls" and not self.method.reads_tokens
+
+    @property
     def pool(self) -> Pool:
         """What stands for an image at the backbone: the class token where the method reads it, else the mean."""
         return self.encoder.pool if self.method.reads == "features" else "mean"
@@ -79,12 +84,18 @@ class Learner(nn.Module):
         """Encode both global views in one pass, local crops in one more; return the method's losses and the task's."""
         masks = views.masks
         images = torch.cat([views.v1, views.v2])
-        features = self.encoder(images, None if masks is None else masks.tokens.flatten(0, 1))
-        z_inv, z_equi = self.split(features)
-        student = self._encoded(features, z_inv, 2, masks)
+        features = self.encoder(
+            images,
+            None if masks is None else masks.tokens.flatten(0, 1),
+            class_only=self.class_only and self.task is None,
+        )
+        student = self._encoded(features, self.head.invariant, 2, masks)
         losses = self.method(student, self._teach(images), self._local(views.crops))
         pooled, decoded = {"invariant": student.summary.detach().flatten(0, 1)}, None
-        if self.task is not None and z_equi is not None:
+        if self.task is not None:
+            z_equi = self.head.z_equi(features)
+            if z_equi is None:
+                z_equi = self.method.equivariant(features.patches)
             if masks is not None:
                 z_equi = drop_masked(z_equi, masks.tokens.flatten(0, 1))
             output = self.task(*z_equi.chunk(2), views)
@@ -106,26 +117,29 @@ class Learner(nn.Module):
         if self.teacher is None:
             return None
         encoder, *invariant = self.teacher
-        features = encoder(images)
-        return self._encoded(features, invariant[0](features.patches) if invariant else None, 2)
+        features = encoder(images, class_only=self.class_only)
+        return self._encoded(features, invariant[0] if invariant else None, 2)
 
     def _local(self, crops: Tensor | None) -> Encoded | None:
         if crops is None:
             return None
-        features = self.encoder(crops.flatten(0, 1))
-        z_inv = None if self.head.invariant is None else self.head.invariant(features.patches)
-        return self._encoded(features, z_inv, len(crops))
+        features = self.encoder(crops.flatten(0, 1), class_only=self.pool == "cls")
+        return self._encoded(features, self.head.invariant, len(crops))
 
-    def _encoded(self, features: Features, z_inv: Tensor | None, views: int, masks: Masks | None = None) -> Encoded:
+    def _encoded(
+        self, features: Features, invariant: nn.Module | None, views: int, masks: Masks | None = None
+    ) -> Encoded:
         """Gather what the method reads, of ``views`` views one after another."""
-        tokens = features.patches if z_inv is None else z_inv
-        summary = features.pooled(self.pool) if z_inv is None else z_inv.mean(dim=1)
-        tokens, summary = tokens.unflatten(0, (views, -1)), summary.unflatten(0, (views, -1))
-        return (
-            Encoded(tokens, summary)
-            if masks is None
-            else Encoded(tokens, summary, masks.indices, masks.tokens, masks.weights)
-        )
+        summary, tokens = features.pooled(self.pool), None
+        if invariant is not None:
+            summary = invariant(summary)  # linear: the mean of z_inv
+        if self.method.reads_tokens:
+            tokens = features.patches if invariant is None else invariant(features.patches)
+            tokens = tokens.unflatten(0, (views, -1))
+        summary = summary.unflatten(0, (views, -1))
+        if masks is None:
+            return Encoded(summary, tokens)
+        return Encoded(summary, tokens, masks.indices, masks.tokens, masks.weights)
 
 
 def drop_masked(tokens: Tensor, masks: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Stochastic depth that drops samples from the batch."""
+"""Blocks that skip dropped samples, and tokens that nobody reads."""
 
 import copy
 from typing import Any
@@ -8,9 +8,10 @@ import timm
 import torch
 
 from equicoherence.models import Encoder
-from equicoherence.models.drop_path import add_some, drop_samples
+from equicoherence.models.lean_block import add_some, drop_samples
 
 SMALL = {"img_size": 32, "patch_size": 8, "embed_dim": 24, "depth": 4, "num_heads": 2, "num_classes": 0}
+UNCLASSED = {key: value for key, value in SMALL.items() if key != "num_classes"}  # the encoder leaves it out itself
 
 
 def vit(**args) -> Any:
@@ -47,7 +48,7 @@ def test_a_branch_is_kept_in_expectation(init_values):
     norm, attention, scale = (getattr(dropping.blocks[1], name) for name in ("norm1", "attn", "ls1"))
     with torch.no_grad():
         expected = tokens + scale(attention(norm(tokens)))
-        draws = torch.stack([add_some(tokens, lambda y: scale(attention(norm(y))), 0.4) for _ in range(2000)])
+        draws = torch.stack([add_some(tokens, tokens, lambda y: scale(attention(norm(y))), 0.4) for _ in range(2000)])
     spread = draws.std(dim=0) / 2000**0.5
     assert bool(((draws.mean(dim=0) - expected).abs() <= 5 * spread + 1e-6).all())
     assert float((draws[0] - expected).abs().max()) > 20 * float(spread.max())  # one draw is not the mean
@@ -84,15 +85,15 @@ def test_dropped_samples_are_not_computed(uniform, rows):
 def test_untouched_samples_stay_and_the_others_are_scaled():
     torch.manual_seed(0)
     x = torch.zeros(10, 3)
-    changed = add_some(x, torch.ones_like, 0.4)
+    changed = add_some(x, x, torch.ones_like, 0.4)
     assert sorted(changed[:, 0].tolist()) == pytest.approx([0.0] * 4 + [10 / 6] * 6)
-    assert not torch.equal(changed, add_some(x, torch.ones_like, 0.4))
+    assert not torch.equal(changed, add_some(x, x, torch.ones_like, 0.4))
 
 
 @pytest.mark.parametrize("batch", [1, 2, 3])
 def test_small_batches_keep_at_least_one_sample(batch):
     x = torch.zeros(batch, 3)
-    changed = add_some(x, torch.ones_like, 0.9)
+    changed = add_some(x, x, torch.ones_like, 0.9)
     assert int((changed[:, 0] > 0).sum()) == 1
     assert float(changed.sum()) == pytest.approx(3 * batch)
 
@@ -112,7 +113,7 @@ def test_every_parameter_gets_a_gradient():
 def test_the_gradient_is_that_of_the_kept_samples():
     x = torch.ones(10, 3, dtype=torch.float64, requires_grad=True)
     torch.manual_seed(0)
-    added = add_some(x, lambda y: y**2, 0.4)
+    added = add_some(x, x, lambda y: y**2, 0.4)
     (gradient,) = torch.autograd.grad(added.sum(), x)
     assert torch.allclose(gradient, torch.where(added > 1, 1 + 2 * 10 / 6, 1.0).double())
 
@@ -166,3 +167,43 @@ def test_bad_rates_and_other_models_are_quoted():
         drop_samples(vit(block_fn=timm.models.vision_transformer.ResPostBlock), 0.3)
     with pytest.raises(ValueError, match="drop_path_rate=0"):
         drop_samples(vit(drop_path_rate=0.2), 0.3)
+
+
+@pytest.mark.parametrize("args", [{}, {"init_values": 0.1}, {"reg_tokens": 2}])
+def test_the_class_token_alone_is_the_class_token_of_all_with_its_gradient(args):
+    torch.manual_seed(0)
+    encoder = Encoder("vit_tiny_patch16_224", {**UNCLASSED, **args}).eval()
+    images = torch.rand(4, 3, 32, 32)
+    whole, alone = encoder(images), encoder(images, class_only=True)
+    assert alone.patches.shape == (4, 0, 24)
+    assert alone.cls is not None
+    assert whole.cls is not None
+    assert torch.allclose(alone.cls, whole.cls, atol=1e-6)
+    assert torch.equal(encoder(images).patches, whole.patches)  # and the next call gives all tokens again
+    weights = encoder.model.blocks[-1].attn.qkv.weight, encoder.model.patch_embed.proj.weight
+    expected, found = (torch.autograd.grad(f.cls.square().sum(), weights) for f in (whole, alone))
+    assert all(torch.allclose(a, b, atol=1e-5) for a, b in zip(expected, found))
+
+
+def test_the_class_token_alone_can_drop_samples():
+    torch.manual_seed(0)
+    encoder = Encoder("vit_tiny_patch16_224", UNCLASSED)
+    drop_samples(encoder.model, 0.5)
+    assert encoder.train()(torch.rand(4, 3, 32, 32), class_only=True).patches.shape == (4, 0, 24)
+
+
+def test_an_encoder_without_lean_blocks_gives_the_class_token_too():
+    torch.manual_seed(0)
+    encoder = Encoder(
+        "vit_tiny_patch16_224", {**UNCLASSED, "block_fn": timm.models.vision_transformer.ResPostBlock}
+    ).eval()
+    images = torch.rand(4, 3, 32, 32)
+    whole, alone = encoder(images), encoder(images, class_only=True)
+    assert torch.equal(alone.cls, whole.cls)
+    assert alone.patches.shape == (4, 0, 24)
+
+
+def test_only_an_encoder_with_a_class_token_gives_it_alone():
+    encoder = Encoder("resnet18", {"layers": [1, 1, 1, 1], "channels": [8, 8, 8, 8]})
+    with pytest.raises(ValueError, match="resnet18 has no class token"):
+        encoder(torch.rand(1, 3, 32, 32), class_only=True)
