@@ -11,21 +11,16 @@ are reported. The floor is `grid_sample` alone for the four outputs. torchvision
 from __future__ import annotations
 
 import argparse
-import datetime
 import importlib
-import json
-import os
-import platform
 import statistics
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import kornia
 import torch
 import torch.nn.functional as F
-import torchvision
+from about import machine, write_results
 from path_peers import Worker, ours, with_kornia, with_torchvision
 from torch import Tensor
 
@@ -58,7 +53,8 @@ def main() -> None:
         source, size = (int(number) for number in sizes.split(":"))
         rows.append(measure(source, size, batch, min(arguments.part, batch), arguments.repeats))
         print(markdown([rows[-1]]), flush=True)
-    write(arguments.out, rows, arguments.threads)
+    about = {**machine(["torchvision", "kornia"]), "threads": arguments.threads, "seed": 0}
+    write_results(arguments.out, "paths", "Making views and states of paths", about, rows, markdown(rows))
 
 
 @torch.no_grad()
@@ -199,42 +195,6 @@ def markdown(rows: list[dict[str, object]]) -> str:
         lines += [f"| {name} | {value:.1f} |" for name, value in stage.items()]  # type: ignore[attr-defined]
         lines.append("")
     return "\n".join(lines)
-
-
-def write(folder: Path, rows: list[dict[str, object]], threads: int) -> None:
-    """Write the tables and the numbers, dated, with the machine and the versions."""
-    now = datetime.datetime.now(datetime.UTC)
-    about = {
-        "date": now.isoformat(timespec="seconds"),
-        "cpu": processor(),
-        "cores": os.cpu_count(),
-        "threads": threads,
-        "load average over the last minute": os.getloadavg()[0],
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "torchvision": torchvision.__version__,
-        "kornia": kornia.__version__,
-        "seed": 0,
-    }
-    folder.mkdir(parents=True, exist_ok=True)
-    head = "# Making views and states of paths\n\n" + "\n".join(f"- {key}: {value}" for key, value in about.items())
-    for suffix, text in (
-        (".md", f"{head}\n\n{markdown(rows)}"),
-        (".json", json.dumps({**about, "rows": rows}, indent=1)),
-    ):
-        target = folder / f"paths-{now:%Y-%m-%d}{suffix}"
-        beside = target.with_name(target.name + ".part")
-        beside.write_text(text)
-        os.replace(beside, target)
-        print(target)
-
-
-def processor() -> str:
-    """Return the name of the processor."""
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()
 
 
 if __name__ == "__main__":

@@ -54,6 +54,15 @@ def test_a_single_top_folder_is_entered_and_resource_forks_are_left_out(tmp_path
     assert files(unpack_archive(path)) == {"a/1.png": noise(1)}
 
 
+def test_archives_of_the_same_name_size_and_time_in_two_folders_are_two(tmp_path):
+    for number in (1, 2):
+        (tmp_path / str(number)).mkdir()
+        members = {"a/1.png": noise(number), "b/1.png": noise(number)}
+        os.utime(make_archive(tmp_path / str(number) / "x.tar", members), (1, 1))
+    found = [files(unpack_archive(tmp_path / str(number) / "x.tar"))["a/1.png"] for number in (1, 2)]
+    assert found == [noise(1), noise(2)]
+
+
 def test_a_changed_archive_is_unpacked_anew(tmp_path):
     path = make_archive(tmp_path / "x.zip", {"a/1.png": noise(1), "b/1.png": noise(1)})
     first = unpack_archive(path)

@@ -1,5 +1,6 @@
 import io
 import json
+import os
 import tarfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -113,12 +114,30 @@ def test_a_compressed_shard_or_another_file_is_named(tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "text"),
-    [("0.cls", b"cat"), ("0.cls", b"-2"), ("0.json", b"[1]"), ("0.json", b"{"), ("0.json", b'{"label": 1.5}')],
+    [
+        ("0.cls", b"cat"),
+        ("0.cls", b"-2"),
+        ("0.cls", b"20000000"),
+        ("0.cls", b"99999999999999999999"),
+        ("0.json", b"[1]"),
+        ("0.json", b"{"),
+        ("0.json", b'{"label": 1.5}'),
+        ("0.json", b"[" * 100_000),
+    ],
 )
 def test_a_label_that_is_no_number_is_quoted_with_its_place(tmp_path, name, text):
     write_tar(tmp_path / "x.tar", {"0.png": noise(0), name: text})
     with pytest.raises(ValueError, match=rf"'{name}' in shard '.*x\.tar'"):
         ShardSource(tmp_path)
+
+
+def test_shards_of_the_same_name_size_and_time_in_two_folders_keep_their_own_labels(tmp_path):
+    for folder, labels in (("train", (b"0", b"1")), ("val", (b"1", b"0"))):
+        (tmp_path / folder).mkdir()
+        members = {"0.png": noise(0), "0.cls": labels[0], "1.png": noise(1), "1.cls": labels[1]}
+        os.utime(write_tar(tmp_path / folder / "000.tar", members), (1, 1))
+    assert ShardSource(tmp_path / "train").labels.tolist() == [0, 1]
+    assert ShardSource(tmp_path / "val").labels.tolist() == [1, 0]
 
 
 def test_a_json_without_a_label_leaves_it_unknown(tmp_path):

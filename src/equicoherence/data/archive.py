@@ -23,7 +23,7 @@ ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".zip")
 def unpack_archive(path: Path) -> Path:
     """Unpack a .tar, .tar.gz, .tgz or .zip file once and return the folder.
 
-    The folder lies in the cache, named after the archive's name, size and modification time. Unpacking goes to a
+    The folder lies in the cache, named after the archive's path, size and modification time. Unpacking goes to a
     folder aside that is renamed when it is whole, so that neither an interruption nor a second process at the same
     time leaves half of it. If all the archive holds is one folder, that one is returned.
 
@@ -47,7 +47,7 @@ def unpack_archive(path: Path) -> Path:
 
 def _cache_key(path: Path) -> str:
     state = path.stat()
-    identity = f"{path.name}\n{state.st_size}\n{state.st_mtime_ns}"
+    identity = f"{path.resolve()}\n{state.st_size}\n{state.st_mtime_ns}"
     return hashlib.sha256(os.fsencode(identity)).hexdigest()[:24]
 
 

@@ -19,6 +19,7 @@ from equicoherence.data.source import BadImage, ImageSource, Sample, printable
 from equicoherence.data.tar import whole_members
 
 _FORMAT = "1"  # of the cached index: part of its key
+LARGEST_LABEL = 1_000_000  # a list of as many class names is made
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ def index_shards(shards: list[Path]) -> ShardIndex:
     image; its label is the number in ``key.cls``, or ``"label"`` in ``key.json``, or -1.
 
     Raises:
-        ValueError: a shard is damaged or cut off, or a label is not a whole number of at least -1.
+        ValueError: a shard is damaged or cut off, or a label is not a whole number from -1 to a million.
     """
     rows: list[tuple[int, int, int, int, bytes]] = []
     for number, shard in enumerate(shards):
@@ -91,15 +92,17 @@ def _label(text: bytes, ending: str, where: str) -> int:
     try:
         written = json.loads(text).get("label", -1) if ending == "json" else text.decode("ascii")
         label = int(str(written))  # by way of the text: 3.7 and true are no labels
-    except (ValueError, TypeError, AttributeError) as error:
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"the label {text[:80]!r} of {where} is not a whole number") from error
+    if label > LARGEST_LABEL:
+        raise ValueError(f"the label {label} of {where} is no class number: the largest allowed is {LARGEST_LABEL}")
     if label < -1:
         raise ValueError(f"the label {label} of {where} is negative: labels count from 0, -1 means unknown")
     return label
 
 
 def _cached_index(shards: list[Path]) -> ShardIndex:
-    states = [(shard.name, shard.stat().st_size, shard.stat().st_mtime_ns) for shard in shards]
+    states = [(str(shard.resolve()), shard.stat().st_size, shard.stat().st_mtime_ns) for shard in shards]
     key = hashlib.sha256(json.dumps([_FORMAT, states]).encode()).hexdigest()[:24]
     folder = cache_folder() / "shards"
     folder.mkdir(exist_ok=True)
@@ -120,7 +123,7 @@ def _cached_index(shards: list[Path]) -> ShardIndex:
 class ShardSource(ImageSource):
     """A folder of ``*.tar`` shards in the WebDataset layout, read in any order and from any number of threads.
 
-    The index is built once and kept in the cache folder, under the shards' names, sizes and modification times.
+    The index is built once and kept in the cache folder, under the shards' paths, sizes and modification times.
     Class names are the numbers ``"0"`` to the largest label.
 
     Raises:
