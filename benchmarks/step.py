@@ -1,15 +1,15 @@
-"""Measure a whole training step by turns in one process: this package, with and without the task, and lightly.
+"""Measure a whole training step by turns in one process: this package, with and without the task, and its peers.
 
     python benchmarks/step.py --threads 2                                                            # CPU, tiny
     python benchmarks/step.py --model vit_small_patch16_224 --model-args --size 224 --source 256 --batch 256 \
         --dtype bf16 --crops 8 --crop-size 96 --head 2048 256 8192 --workers 8 16 --threads 16       # a GPU
 
 A step is everything between two batches: loading and decoding, views, forward, losses, backward, optimiser, teacher.
-Both read the same JPEGs (``--data``: a folder with ``train`` and ``val``; default: rendered objects written to a
-temporary folder) and train the same timm model on views of the same sizes with fused AdamW. lightly is taken at the
-best of its numbers of workers; what is its and how it is called stands in `step_peers.py`, what is ours in
-`step_ours.py`. Ours is measured twice: keeping decoded images in memory, its default where they fit, and decoding
-every image every time, as lightly does.
+All read the same JPEGs (``--data``: a folder with ``train`` and ``val``; default: rendered objects written to a
+temporary folder) and train the same timm model on views of the same sizes with fused AdamW. The peers are lightly and,
+where it is installed, stable-pretraining, each at the best of its numbers of workers; what is theirs and how it is
+called stands in `step_peers.py` and `step_stable.py`, what is ours in `step_ours.py`. Ours is measured twice: keeping
+decoded images in memory, its default where they fit, and decoding every image every time, as the peers do.
 
 Repeats are interleaved and ratios are taken within a repeat, so that other load on the machine strikes all alike; the
 medians over repeats are reported. In each repeat an arm opens its loader anew, takes a few steps that do not count,
@@ -34,7 +34,6 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +41,7 @@ import torch
 from about import machine, write_results
 from step_ours import Ours, configuration
 from step_setting import GLOBAL_AREA, Arm, Setting, measured, write_objects
+from step_stable import StablePretraining, installed
 
 from equicoherence.coherence import CoherenceConfig, DecoderName
 
@@ -64,11 +64,8 @@ def main() -> None:
     elif not torch.cuda.is_available():
         raise SystemExit("--device cuda, but torch finds no GPU; use --device cpu")
     torch.set_num_threads(arguments.threads)
-    if find_spec("stable_pretraining") is None:
-        missing = "not measured: it is not installed"
-    else:
-        missing = "not measured: this benchmark has no arm for it"
-    print(f"stable-pretraining: {missing}")
+    stable_pretraining = installed() or "not measured: it is not installed"
+    print(f"stable-pretraining: {stable_pretraining}")
     with tempfile.TemporaryDirectory() as temporary:
         data = arguments.data or write_objects(
             Path(temporary, "images"), arguments.source, max(512, 2 * arguments.batch)
@@ -95,7 +92,7 @@ def main() -> None:
     about = machine(["timm", "lightly", "torchvision", "pillow", "equicoherence"])
     choices = {k: v for k, v in vars(arguments).items() if k not in ("out", "data")}
     images = "photographs or other images given by --data" if arguments.data else "rendered objects"
-    about |= {"images": images, "stable-pretraining": missing, **choices, "seed": 0}
+    about |= {"images": images, "stable-pretraining": stable_pretraining, **choices, "seed": 0}
     name = f"step-{arguments.device}-{arguments.model}-{arguments.dtype}"
     write_results(arguments.out, name, "A whole training step", about, rows, markdown(rows))
 
@@ -116,8 +113,8 @@ def parse() -> argparse.Namespace:
     add("--dtype", default="fp32", choices=["fp32", "bf16"], help="bf16: autocast")
     add("--head", nargs=3, type=int, default=[512, 64, 2048], help="hidden width, bottleneck, prototypes")
     add("--projector", type=int, default=2048, help="VICReg's width")
-    add("--workers", nargs="+", type=int, default=[0, 1, 2], help="of lightly's loader; it is taken at its best")
-    add("--compile", action="store_true", help="compile the model of both")
+    add("--workers", nargs="+", type=int, default=[0, 1, 2], help="of the peers' loaders; each is at its best")
+    add("--compile", action="store_true", help="compile the models of all")
     add("--steps", type=int, default=10, help="timed in each repeat")
     add("--warm", type=int, default=3, help="steps before those")
     add("--repeats", type=int, default=5)
@@ -137,12 +134,13 @@ def measure(method: str, setting: Setting, arguments: argparse.Namespace, out: P
     """Time all arms of one method by turns."""
     ours, stages = build_ours(method, setting, out)
     lightly = build_lightly(method, setting, arguments.workers)
-    arms = [*ours, *lightly]
+    stable = build_stable(method, setting, arguments.workers) if installed() else []
+    arms = [*ours, *lightly, *stable]
     times: dict[str, list[float]] = {arm.name: [] for arm in arms}
     for _ in range(arguments.repeats):
         for arm in arms:
             times[arm.name].append(seconds_per_step(arm.steps, arguments.warm, arguments.steps))
-    best = min((arm.name for arm in lightly), key=lambda name: statistics.median(times[name]))
+    best = fastest(lightly, times)
     peak = peak_flops(setting.dtype)
     row: Row = {"method": method, "lightly at its best": best, "seconds per step": times, "arms": {}, "task": {}}
     for arm in arms:
@@ -155,6 +153,10 @@ def measure(method: str, setting: Setting, arguments: argparse.Namespace, out: P
             "peak memory, GiB": None if arm.memory is None else arm.memory / 2**30,
             "MFU": None if peak is None else arm.flop / seconds / peak,
         }
+    if stable:
+        best_stable = fastest(stable, times)
+        relative = {name: ratio(times[best_stable], times[name]) for name in (KEPT, DECODING)}
+        row |= {"stable-pretraining at its best": best_stable, "speed of ours relative to it": relative}
     for arm in ours:
         if arm.name not in (KEPT, DECODING, STATES_0):
             same, plain = times[STATES_0], times[KEPT]
@@ -204,6 +206,29 @@ def build_lightly(method: str, setting: Setting, workers: list[int]) -> list[Arm
     return [Arm(f"lightly, {count} workers", partial(made[0].steps, workers=count), flop, memory) for count in workers]
 
 
+def build_stable(method: str, setting: Setting, workers: list[int]) -> list[Arm]:
+    """Build stable-pretraining's arms: for views from the loader and on the device, each number of workers."""
+    arms = []
+    for on_device in (False, True):
+        made: list[StablePretraining] = []
+
+        def build(on_device: bool = on_device, made: list[StablePretraining] = made) -> Callable[[], Iterator[None]]:
+            made.append(StablePretraining(method, setting, on_device))
+            return partial(made[0].steps, workers=0)
+
+        _, flop, memory = measured(build)
+        name = StablePretraining.name(method, setting, on_device)
+        arms += [
+            Arm(f"{name}, {count} workers", partial(made[0].steps, workers=count), flop, memory) for count in workers
+        ]
+    return arms
+
+
+def fastest(arms: list[Arm], times: dict[str, list[float]]) -> str:
+    """Return the name of the arm of the least median time."""
+    return min((arm.name for arm in arms), key=lambda name: statistics.median(times[name]))
+
+
 def seconds_per_step(steps: Callable[[], Iterator[None]], warm: int, count: int) -> float:
     """Open the arm's loader, take ``warm`` steps, time ``count``, close."""
     with closing(steps()) as taken:  # type: ignore[type-var]
@@ -239,6 +264,13 @@ def markdown(rows: list[Row]) -> str:
     lines = []
     for row in rows:
         lines += [f"## {row['method']}", "", f"lightly at its best: {row['lightly at its best']}.", ""]
+        if "stable-pretraining at its best" in row:
+            speeds = ", ".join(
+                f"{value:.2f} ({name.removeprefix('ours, ')})"
+                for name, value in row["speed of ours relative to it"].items()
+            )
+            best = row["stable-pretraining at its best"]
+            lines += [f"stable-pretraining at its best: {best}. Speed of ours relative to it: {speeds}.", ""]
         columns = [key for key, value in next(iter(row["arms"].values())).items() if value is not None]
         lines += [f"| | {' | '.join(columns)} |", "|---" * (len(columns) + 1) + "|"]
         for name, values in row["arms"].items():

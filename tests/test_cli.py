@@ -29,12 +29,23 @@ def test_pretrain_evaluate_report_from_the_command_line(data, tmp_path, capsys):
     assert main(["pretrain", "vicreg-tiny", "--data", str(data), "--out", run, "--seed", "3", *TINY]) == 0
     few = ["--tasks", "transformation,knn", "--transformations", "rotation", "--probes", "linear", "--images", "30"]
     assert main(["evaluate", run, *few]) == 0
+    assert "rotation" in capsys.readouterr().out
     assert json.loads((tmp_path / "run" / "results.json").read_text())["seed"] == 3
+    for wrong, quoted in (
+        (["--size", "64"], "--size does not apply"),
+        (["--random-weights"], "--random-weights does not apply"),
+        (["--arch", "resnet18"], "--arch does not apply"),
+        (["--tasks", "linear", "--limit", "1"], "linear needs at least 2"),
+        (["--tasks", "knn", "--bad-image-tolerance", "2"], "from 0 to 1, got 2"),
+    ):
+        assert main(["evaluate", run, *wrong]) == 2
+        assert quoted in capsys.readouterr().err
     assert main(["report", run]) == 0
     page = (tmp_path / "run" / "report.html").read_text()
     assert "vicreg-tiny" in page
     assert "http://" not in page.replace("http://www.w3.org", "")
-    assert "rotation" in capsys.readouterr().out
+    assert "tasks.knn.settings.limit" in page
+    assert "tasks.knn.machine" not in page  # that of the whole, which is told once
 
 
 def test_no_coherence_gives_the_plain_method(data, tmp_path):

@@ -35,6 +35,7 @@ REFUSALS = (ValueError, FileNotFoundError, FileExistsError, yaml.YAMLError)
 EXPECTED = (RuntimeError, OSError, ImportError)  # broken losses or images, full disks, what is not installed
 FLAT = (tyro.conf.AvoidSubcommands, tyro.conf.ConsolidateSubcommandArgs)
 Comma = Annotated[str, tyro.conf.arg(metavar="A,B,..")]
+CommaOrNone = Annotated[str | None, tyro.conf.arg(metavar="A,B,..")]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -124,15 +125,16 @@ def _evaluate(arguments: list[str]) -> None:
     class Arguments:
         """Score frozen encoders: run directories, timm:NAME, or weights files with --arch.
 
-        data: images, a run's own where not given. tasks: transformation, knn, linear. out: folder for results.json
-        (one model). transformations, borders, probes: of the transformation task. images: of its probes' training (a
-        third as many test). limit: labelled images for knn and linear. random-weights: evaluate a timm model's
-        initialisation.
+        data: images, a run's own where not given. tasks: transformation, knn, linear; all that the data allows where
+        not given. out: folder for results.json (one model). transformations, borders, probes: of the transformation
+        task. images: of its probes' training (a third as many test). limit: labelled images for knn and linear. arch:
+        of a weights file. size: of models that are no runs. random-weights: evaluate a timm model's initialisation.
+        bad-image-tolerance: share of images that may be bad; a run's own where not given, else that of pretraining.
         """
 
         models: Annotated[tuple[str, ...], tyro.conf.Positional]
         data: str | None = None
-        tasks: Comma = "transformation,knn,linear"
+        tasks: CommaOrNone = None
         out: Path | None = None
         transformations: Comma = "rotation,translation,scale,color,blur,se2,all"
         borders: Comma = "content,zeros"
@@ -144,6 +146,7 @@ def _evaluate(arguments: list[str]) -> None:
         arch: str | None = None
         random_weights: bool = False
         size: int | None = None
+        bad_image_tolerance: float | None = None
 
     given = _parse(Arguments, arguments, "evaluate")
     if not given.models:
@@ -165,7 +168,7 @@ def _evaluate(arguments: list[str]) -> None:
         results[model] = evaluate(
             model,
             data=given.data,
-            tasks=given.tasks.split(","),
+            tasks=_split(given.tasks),
             out=given.out if len(given.models) == 1 or given.out is None else given.out / Path(model).name,
             transformation=settings,
             limit=given.limit,
@@ -173,6 +176,7 @@ def _evaluate(arguments: list[str]) -> None:
             arch=given.arch,
             random_weights=given.random_weights,
             size=given.size,
+            bad_image_tolerance=given.bad_image_tolerance,
         )
     entries = summarise({name: [found["rows"]] for name, found in results.items()})
     Console().print(
@@ -184,17 +188,23 @@ def _compare(arguments: list[str]) -> None:
     @dataclass
     class Arguments:
         """Train and evaluate recipes side by side and print mean and spread; RECIPE:plain is the method without the
-        task."""
+        task.
+
+        seeds: runs of each recipe. tasks: transformation, knn, linear; all that the data allows where not given.
+        """
 
         recipes: Annotated[tuple[str, ...], tyro.conf.Positional]
         seeds: int = 2
         out: Path = Path("runs/compare")
         data: str | None = None
+        tasks: CommaOrNone = None
         max_steps: int | None = None
 
     given = _parse(Arguments, arguments, "compare")
     if not given.recipes:
         raise ValueError(f"compare needs recipes: {', '.join(RECIPES)}; append :plain for the method without the task")
+    if given.seeds < 1:
+        raise ValueError(f"--seeds is {given.seeds}, but at least 1 run of each recipe is needed")
     configs = {}
     for text in given.recipes:
         name, _, variant = text.partition(":")
@@ -205,7 +215,7 @@ def _compare(arguments: list[str]) -> None:
         if config.name in configs:
             raise ValueError(f"{text!r} is given twice; --seeds N trains a recipe several times")
         configs[config.name] = dataclasses.replace(config, **{k: v for k, v in changes.items() if v is not None})
-    runs = compare(configs, given.out, seeds=range(given.seeds))
+    runs = compare(configs, given.out, seeds=range(given.seeds), tasks=_split(given.tasks))
     print_scores(runs)
     page = report([run for paths in runs.values() for run in paths], given.out / "report.html")
     Console().print(f"page: {page}", highlight=False)
@@ -238,6 +248,10 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "compare": _compare,
     "report": _report,
 }
+
+
+def _split(text: str | None) -> list[str] | None:
+    return None if text is None else text.split(",")
 
 
 def _parse(cls: type[T], arguments: list[str], name: str) -> T:

@@ -12,13 +12,15 @@ from rich.console import Console
 from rich.table import Table
 
 from equicoherence.evaluation import TransformationConfig, evaluate
-from equicoherence.evaluation.evaluate import settings_of
-from equicoherence.report.tables import MISSING, number, rank, summarise
+from equicoherence.evaluation.model import load_model
+from equicoherence.evaluation.partial import fingerprint
+from equicoherence.evaluation.results import owed_tasks, read_results
+from equicoherence.evaluation.tasks import LIMIT, choose_tasks
+from equicoherence.methods import METHODS
+from equicoherence.report.tables import MISSING, deviation, number, rank, summarise
 from equicoherence.training import PretrainConfig, load_config, pretrain
-from equicoherence.training.config import differences
+from equicoherence.training.config import differences, plain_values
 from equicoherence.training.run import is_finished
-
-LIMIT = 20000
 
 
 def compare(
@@ -26,38 +28,69 @@ def compare(
     out: Path,
     *,
     seeds: Sequence[int] = (0,),
-    tasks: Sequence[str] = ("transformation", "knn", "linear"),
+    tasks: Sequence[str] | None = None,
     transformation: TransformationConfig | None = None,
     controls: bool = True,
 ) -> dict[str, list[Path]]:
     """Train and evaluate every configuration with every seed into ``out/NAME-seedS``; return the runs by name.
 
-    What is done is kept: a finished run is not trained again, one with results not evaluated again, an interrupted
-    one is resumed. A run directory of that name with another configuration raises ValueError.
+    tasks: all that the data allows where None. What is done is kept: a finished run is not trained again, a task scored
+    with these settings and weights not scored again, an interrupted one is resumed. Of runs that have a random control
+    in common, one is scored with it. Raises ValueError before anything is trained for no seed and for tasks that the
+    data does not allow, and for a run directory of that name with another configuration.
     """
+    if not seeds:
+        raise ValueError("there is no seed to compare with; give at least 1")
+    allowed = {data: choose_tasks(tasks, data) for data in dict.fromkeys(config.data for config in configs.values())}
     runs: dict[str, list[Path]] = {name: [] for name in configs}
-    floors: set[str] = set()  # the random control depends on architecture and seed alone
+    floors: set[str] = set()
     for seed in seeds:
         for name, config in configs.items():
             run = out / f"{name}-seed{seed}"
-            train_once(dataclasses.replace(config, name=name, seed=seed), run)
-            floor = f"{config.encoder} {config.views.size} {seed}"
-            if not is_scored(run, config.data, tasks, transformation):
-                own = controls and floor not in floors
-                evaluate(run, tasks=tasks, transformation=transformation, controls=own, limit=LIMIT)
+            config = dataclasses.replace(config, name=name, seed=seed)
+            train_once(config, run)
+            floor = floor_of(config)
+            own = controls and floor not in floors
+            owed = _owed(run, config.data, allowed[config.data], transformation, LIMIT, own)
+            if owed:
+                evaluate(run, tasks=owed, transformation=transformation, controls=own, limit=LIMIT)
             floors.add(floor)
             runs[name].append(run)
     return runs
 
 
+def floor_of(config: PretrainConfig) -> str:
+    """Return what the scores of a run's random control depend on, as text: runs of one text have it in common."""
+    encoder, views = config.encoder, config.views
+    by_encoder = METHODS[type(config.method)].reads == "features"  # then its own way of pooling is scored, else means
+    used = [encoder.name, plain_values(encoder.args), views.source, views.size, by_encoder, config.data, config.seed]
+    return json.dumps(used, sort_keys=True)
+
+
 def is_scored(
-    run: Path, data: str, tasks: Sequence[str], transformation: TransformationConfig | None, limit: int = LIMIT
+    run: Path,
+    data: str,
+    tasks: Sequence[str],
+    transformation: TransformationConfig | None,
+    limit: int = LIMIT,
+    controls: bool = False,
 ) -> bool:
-    """Return whether a run has results of these very settings and this revision of the probes."""
-    if not (run / "results.json").is_file():
-        return False
-    found = json.loads((run / "results.json").read_text(encoding="utf-8")).get("settings")
-    return found == settings_of(data, tasks, transformation or TransformationConfig(), limit)
+    """Return whether a run has results of these very settings, of its present weights and of this revision of the
+    probes; ``controls``: also of its random control."""
+    return not _owed(run, data, tasks, transformation, limit, controls)
+
+
+def _owed(
+    run: Path, data: str, tasks: Sequence[str], transformation: TransformationConfig | None, limit: int, controls: bool
+) -> list[str]:
+    """Return the tasks of which a run has no such results."""
+    found = read_results(run / "results.json")
+    if found.get("data") != data:
+        return list(tasks)
+    owed = owed_tasks(found, tasks, transformation or TransformationConfig(), limit, controls)
+    if len(owed) < len(tasks) and found.get("weights") != fingerprint(load_model(run)):
+        return list(tasks)
+    return owed
 
 
 def train_once(config: PretrainConfig, run: Path) -> None:
@@ -72,7 +105,7 @@ def train_once(config: PretrainConfig, run: Path) -> None:
 
 def summary(runs: Mapping[str, Sequence[Path]]) -> list[dict[str, Any]]:
     """Return mean and spread of all scores of the runs, by name."""
-    rows = {name: [_rows(run) for run in paths] for name, paths in runs.items()}
+    rows = {name: [_results(run)["rows"] for run in paths] for name, paths in runs.items()}
     return summarise(rows)
 
 
@@ -94,7 +127,7 @@ def score_rows(
             continue
         text = number(entry["mean"], entry["metric"])
         if entry["std"] is not None and not entry["control"]:
-            text += f" ±{entry['std']:.3f}".replace("±0", "±")
+            text += f" ±{deviation(entry['std'], entry['metric'])}"
         key = (entry["task"], entry["transformation"], entry["border"], entry["representation"])
         lines.setdefault(key, {})[floors[entry["name"]] if entry["control"] else entry["name"]] = text
     columns = [*names, *dict.fromkeys(floors.values())]
@@ -118,17 +151,25 @@ def score_table(entries: Sequence[dict[str, Any]], names: Sequence[str], probe: 
 
 
 def score_markdown(runs: Mapping[str, Sequence[Path]]) -> str:
-    """Return `score_rows` of runs as a Markdown table, under a line that says machine, date, versions and seeds."""
+    """Return `score_rows` of runs as a Markdown table, under a line that says all machines, dates and versions."""
     header, rows = score_rows(summary(runs), list(runs))
-    results = [
-        json.loads((run / "results.json").read_text(encoding="utf-8")) for paths in runs.values() for run in paths
-    ]
-    one = results[0]
-    seeds = ", ".join(str(seed) for seed in sorted({result["seed"] for result in results}))
-    said = [one["date"], *(f"{k} {v}" for part in ("machine", "versions") for k, v in one[part].items())]
-    lines = [f"{', '.join(said)}; seeds {seeds}; data {one['data']}.", "", "| " + " | ".join(header) + " |"]
+    results = [_results(run) for paths in runs.values() for run in paths]
+    lines = [f"{_provenance(results)}.", "", "| " + " | ".join(header) + " |"]
     lines += ["|---" * len(header) + "|", *("| " + " | ".join(row) + " |" for row in rows)]
     return "\n".join(lines) + "\n"
+
+
+def _provenance(results: Sequence[dict[str, Any]]) -> str:
+    """Return all dates, machines, versions, seeds and data sets of results, and of the evaluations of their tasks."""
+    evaluations = [entry for result in results for entry in result["tasks"].values()]
+    said = {"": sorted({entry["date"] for entry in evaluations})}
+    for part in ("machine", "versions"):
+        for name in dict.fromkeys(name for entry in evaluations for name in entry[part]):
+            said[f"{name} "] = list(dict.fromkeys(str(entry[part].get(name, MISSING)) for entry in evaluations))
+    seeds = ", ".join(str(seed) for seed in sorted({result["seed"] for result in results}))
+    data = " / ".join(dict.fromkeys(result["data"] for result in results))
+    text = ", ".join(name + " / ".join(values) for name, values in said.items())
+    return f"{text}; seeds {seeds}; data {data}"
 
 
 def _reading_order(key: tuple[str, str, str, str]) -> tuple[Any, ...]:
@@ -141,5 +182,8 @@ def print_scores(runs: Mapping[str, Sequence[Path]], console: Console | None = N
     (console or Console()).print(score_table(summary(runs), list(runs)))
 
 
-def _rows(run: Path) -> list[dict[str, Any]]:
-    return json.loads((run / "results.json").read_text(encoding="utf-8"))["rows"]
+def _results(run: Path) -> dict[str, Any]:
+    found = read_results(run / "results.json")
+    if not found:
+        raise FileNotFoundError(f"{run} has no results.json; score it: equicoherence evaluate {run}")
+    return found

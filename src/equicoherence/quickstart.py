@@ -30,7 +30,7 @@ def arms() -> dict[str, PretrainConfig]:
     from one of the views or of an untrained part; the conv decoders of [P2]; our render decoder.
     """
     base = dataclasses.replace(
-        recipe(BASE), optim=OptimConfig(epochs=24, batch_size=256, lr=2e-3), checkpoint_every=1000
+        recipe(BASE), optim=OptimConfig(epochs=20, batch_size=256, lr=2e-3), checkpoint_every=1000
     )
     conv, nothing = (CoherenceConfig(d_equi=128, decoder="conv", states=states) for states in (2, 0))
     return {

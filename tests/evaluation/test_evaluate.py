@@ -8,31 +8,22 @@ import pytest
 import torch
 
 from equicoherence.evaluation import TransformationConfig, evaluate, load_model
+from equicoherence.evaluation.model import random_control
 from equicoherence.evaluation.pairs import base_state, pool_tokens
 from equicoherence.evaluation.partial import PartialResults, fingerprint
 from equicoherence.evaluation.transformation import BASE, SMALLER, TRANSFORMATIONS
 from equicoherence.paths import named_path
-from equicoherence.training import pretrain
-from tests.small import picture_folder, small_config
+from equicoherence.training.checkpoint import save_tensors
 
 FEW = TransformationConfig(("rotation", "color"), train=30, test=9)
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return picture_folder(tmp_path_factory.mktemp("pictures") / "data")
-
-
-@pytest.fixture(scope="module")
-def run(folder, tmp_path_factory):
-    return pretrain(small_config(folder, max_steps=2), tmp_path_factory.mktemp("runs") / "run")
 
 
 def _rows(results, **fields):
     return [row for row in results["rows"] if all(row.get(k) == v for k, v in fields.items())]
 
 
-def test_a_run_is_scored_in_all_its_parts_with_floors(run):
+def test_a_run_is_scored_in_all_its_parts_with_floors(copied):
+    run = copied()
     results = evaluate(run, transformation=FEW)
     assert results == json.loads((run / "results.json").read_text())
     for representation in ("backbone", "z_inv", "z_equi", "z"):
@@ -51,7 +42,8 @@ def test_a_run_is_scored_in_all_its_parts_with_floors(run):
 
 
 def test_scores_are_the_same_twice(run, tmp_path):
-    one, two = (evaluate(run, out=tmp_path / n, transformation=FEW, controls=False)["rows"] for n in "ab")
+    few = TransformationConfig(("rotation",), ("content",), train=30, test=9)
+    one, two = (evaluate(run, out=tmp_path / n, transformation=few, controls=False)["rows"] for n in "ab")
     assert one == two
 
 
@@ -59,7 +51,8 @@ def test_an_interrupted_evaluation_goes_on_where_it_stopped(run, tmp_path, monke
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    arguments = {"tasks": ("transformation", "knn"), "transformation": FEW, "controls": False}
+    few = TransformationConfig(("rotation", "color"), ("content",), ("linear",), train=30, test=9)
+    arguments = {"tasks": ("transformation", "knn"), "transformation": few, "controls": False}
     with monkeypatch.context() as patch:
         patch.setattr(importlib.import_module("equicoherence.evaluation.evaluate"), "classification", interrupted)
         with pytest.raises(KeyboardInterrupt):
@@ -94,58 +87,57 @@ def test_tokens_are_averaged_to_at_most_7_by_7():
         pool_tokens(tokens[:, :50])
 
 
-@pytest.mark.parametrize("name", ["timm:resnet18", "timm:vit_tiny_patch16_224"])
-def test_bare_timm_models_score_near_their_random_control(name, folder, tmp_path):
+@pytest.mark.parametrize("arch", ["resnet18", "vit_tiny_patch16_224"])
+def test_the_random_control_of_a_bare_timm_model_is_that_model_with_other_weights(arch, folder, tmp_path):
     few = TransformationConfig(("rotation",), ("content",), ("linear",), train=30, test=9)
-    results = evaluate(
-        name,
-        data=str(folder),
-        tasks=("transformation", "knn"),
-        out=tmp_path,
-        transformation=few,
-        random_weights=True,
-        size=32,
-    )
-    own, control = (
-        _rows(results, task="knn", control=c, representation="backbone")[0]["value"] for c in ("", "random")
-    )
-    assert abs(own - control) <= 0.45  # nine test images of two classes
-    assert _rows(results, task="transformation", representation="backbone", probe="linear")
+    arguments = {"data": str(folder), "tasks": ("transformation", "knn"), "transformation": few, "size": 32}
+    results = evaluate(f"timm:{arch}", out=tmp_path / "bare", random_weights=True, **arguments)
+    model = load_model(f"timm:{arch}", random_weights=True, size=32)
+    control = random_control(model)
+    assert fingerprint(model) == results["weights"] != fingerprint(control)
+    save_tensors(control.encoder.model.state_dict(), tmp_path / "control.safetensors")  # scored as a model of its own
+    own = evaluate(tmp_path / "control.safetensors", out=tmp_path / "own", arch=arch, controls=False, **arguments)
+    for fields in ({"task": "knn"}, {"task": "transformation", "probe": "linear"}):
+        found = [
+            [row["value"] for row in _rows(scored, control=kind, representation="backbone", **fields)]
+            for scored, kind in ((results, "random"), (own, ""), (results, ""))
+        ]
+        assert len(found[0]) == 1
+        assert found[0] == found[1]
+        assert fields["task"] == "knn" or found[0] != found[2]
+    assert (results["arch"], results["size"], results["random_weights"]) == (arch, 32, True)
+    assert own["random_weights"] is False
+
+
+def test_the_random_control_has_the_probes_that_were_asked_for(run, tmp_path):
+    few = TransformationConfig(("rotation",), ("content",), ("linear", "attentive"), train=30, test=9)
+    results = evaluate(run, tasks=("transformation",), out=tmp_path, transformation=few)
+    rows = _rows(results, control="random")
+    assert [(row["representation"], row["probe"]) for row in rows] == [
+        ("backbone", "linear"),
+        ("backbone", "attentive"),
+    ]
+
+
+def test_random_controls_of_two_seeds_have_other_weights_and_of_one_the_same(run):
+    model = load_model(run)
+    zero, again, one = (fingerprint(random_control(model, seed)) for seed in (0, 0, 1))
+    assert zero == again != one
+    assert random_control(model).head is None
+
+
+def test_an_evaluation_leaves_the_callers_random_numbers_alone(run, tmp_path):
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    evaluate(run, tasks=("knn",), out=tmp_path)
+    load_model("timm:resnet18", random_weights=True)
+    assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_published_weights_that_cannot_be_had_say_what_to_do(monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)  # the variable is read on import
     with pytest.raises(RuntimeError, match="--random-weights"):
         load_model("timm:vit_tiny_patch16_224")
-
-
-def test_weights_files_fit_their_architecture_or_say_what_does_not(run, tmp_path):
-    args = "resnet18"
-    with pytest.raises(ValueError, match="--arch"):
-        load_model(run / "model.safetensors")
-    with pytest.raises(ValueError, match="does not fit"):
-        load_model(run / "model.safetensors", arch=args)
-    source = load_model("timm:resnet18", random_weights=True)
-    weights = {f"module.encoder.{k}": v for k, v in source.encoder.model.state_dict().items()}
-    torch.save(
-        {"state_dict": {k.replace("module.encoder.", "backbone."): v for k, v in weights.items()}}, tmp_path / "w.pt"
-    )
-    loaded = load_model(tmp_path / "w.pt", arch="resnet18")
-    images = torch.rand(1, 3, 64, 64)
-    assert torch.equal(loaded.encoder(images).patches, source.encoder(images).patches)
-
-
-def test_weights_files_never_execute_code(tmp_path):
-    import pickle
-
-    class Bomb:
-        def __reduce__(self):
-            return (open, (str(tmp_path / "executed"), "w"))
-
-    (tmp_path / "w.pt").write_bytes(pickle.dumps(Bomb()))
-    with pytest.raises(ValueError, match="cannot be read as weights"):
-        load_model(tmp_path / "w.pt", arch="resnet18")
-    assert not (tmp_path / "executed").exists()
 
 
 def test_wrong_models_and_tasks_are_quoted(run):

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
-from safetensors.torch import load_file
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
+from equicoherence.evaluation.weights import load_weights
 from equicoherence.methods import Method
 from equicoherence.models import Encoder, Features
 from equicoherence.models.encoder import Pool
 from equicoherence.training.config import PretrainConfig
 from equicoherence.training.learner import build_learner
 from equicoherence.training.run import load_run
+from equicoherence.training.seeds import step_seed
 
 
 @dataclass(frozen=True)
@@ -80,77 +84,64 @@ def load_model(
     """Load MODEL: a run directory, ``timm:NAME``, or a weights file together with ``arch``.
 
     random_weights: keep a timm model's initialisation instead of its published weights. size: input pixels of a foreign
-    model, where its own default is not wanted. Raises ValueError or FileNotFoundError, saying what was looked for.
+    model, where its own default is not wanted. Torch's global generators are left as they were. Raises ValueError or
+    FileNotFoundError, saying what was looked for, and ValueError for an option that does not apply to the model.
     """
-    text = str(model)
-    if text.startswith("timm:"):
-        return _foreign(text, text[5:], pretrained=not random_weights, size=size)
-    path = Path(model)
-    if path.is_dir():
-        config, learner = load_run(path)
-        in_method = config.coherence is not None and config.coherence.split == "head"
-        head = MethodHead(learner.method) if in_method else learner.head
-        size, source, encoder = config.views.size, config.views.source, learner.encoder
-        return FrozenModel(text, config.name, encoder, size, source, head, config, learner.pool)
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"model {text!r} is neither a run directory, nor timm:NAME, nor a weights file (give one with --arch NAME)"
-        )
-    if arch is None:
-        raise ValueError(f"{text} is a weights file: say with --arch which timm model it is for")
-    foreign = _foreign(text, arch, pretrained=False, size=size)
-    load_weights(foreign.encoder.model, path)
-    return foreign
+    text, path = str(model), Path(model)
+    given = {"--arch": arch is not None, "--random-weights": random_weights, "--size": size is not None}
+    if size is not None and size < 1:
+        raise ValueError(f"size is {size}, but an input has at least 1 pixel")
+    with generators_kept():
+        if text.startswith("timm:"):
+            _refuse(text, "a timm model, whose name is its architecture", given, "--arch")
+            return _foreign(text, text[5:], pretrained=not random_weights, size=size)
+        if path.is_dir():
+            _refuse(text, "a run directory, which says itself what it is", given, *given)
+            return _of_run(path)
+        if not path.is_file():
+            raise FileNotFoundError(
+                f"model {text!r} is neither a run directory, nor timm:NAME, nor a weights file (give it with --arch)"
+            )
+        _refuse(text, "a weights file", given, "--random-weights")
+        if arch is None:
+            raise ValueError(f"{text} is a weights file: say with --arch which timm model it is for")
+        foreign = _foreign(text, arch, pretrained=False, size=size)
+        load_weights(foreign.encoder.model, path)
+        return foreign
 
 
 def random_control(model: FrozenModel, seed: int = 0) -> FrozenModel:
-    """Return the same architecture with fresh random weights: the floor of every score."""
-    torch.manual_seed(seed + 1)  # not the weights of a bare model under evaluation itself
-    encoder: nn.Module
-    if model.config is not None:
-        encoder = build_learner(model.config, pretrained=False).encoder
-    else:
-        encoder = Encoder(model.encoder.name, model.encoder.args)
-    assert isinstance(encoder, Encoder)
-    return FrozenModel(
-        model.name, model.group, encoder.eval(), model.size, model.source, None, model.config, model.pool
-    )
+    """Return the same architecture with fresh random weights, the floor of every score; other ones for each seed."""
+    with generators_kept():
+        torch.manual_seed(step_seed(seed, 0, stream=2))  # not the weights that training with this seed begins with
+        if model.config is not None:
+            encoder = build_learner(model.config, pretrained=False).encoder
+        else:
+            encoder = Encoder(model.encoder.name, model.encoder.args)
+    return dataclasses.replace(model, encoder=encoder.eval(), head=None)
 
 
-def load_weights(module: nn.Module, path: Path) -> None:
-    """Load a state dict (safetensors, or a torch file read with ``weights_only``), whatever prefix its names share.
+def generators_kept() -> AbstractContextManager[None]:
+    """Give torch's global generators back, at the end, the state in which the caller had them."""
+    return torch.random.fork_rng(devices=range(torch.cuda.device_count()))
 
-    Raises ValueError listing what does not match; nothing is left out silently.
-    """
-    weights: dict[str, Any]
-    if path.suffix == ".safetensors":
-        weights = load_file(path)
-    else:
-        try:
-            weights = torch.load(path, map_location="cpu", weights_only=True)
-        except Exception as error:
-            raise ValueError(f"{path} cannot be read as weights: {error}") from error
-    if not isinstance(weights, dict):
-        raise ValueError(f"{path} holds a {type(weights).__name__}, not a state dict")
-    for key in ("state_dict", "model", "learner", "teacher"):
-        if isinstance(weights.get(key), dict):
-            weights = weights[key]
-    wanted = module.state_dict()
-    prefixes = ["", "module.", "model.", "encoder.", "backbone.", "encoder.model.", "module.encoder.model."]
-    best = max(prefixes, key=lambda p: sum(p + name in weights for name in wanted))
-    named = {k[len(best) :]: v for k, v in weights.items() if k.startswith(best)}
-    missing = [k for k in wanted if k not in named]
-    wrong = [
-        f"{k} {tuple(named[k].shape)} for {tuple(v.shape)}"
-        for k, v in wanted.items()
-        if k in named and named[k].shape != v.shape
-    ]
-    if missing or wrong:
-        raise ValueError(
-            f"{path} does not fit: {len(missing)} of {len(wanted)} tensors missing ({', '.join(missing[:5])}), "
-            f"{len(wrong)} of another shape ({'; '.join(wrong[:5])}); check --arch"
-        )
-    module.load_state_dict({k: named[k] for k in wanted})
+
+def _refuse(model: str, what: str, given: Mapping[str, bool], *options: str) -> None:
+    """Raise ValueError where one of the options is given."""
+    for option in options:
+        if given[option]:
+            raise ValueError(f"{option} does not apply to {model}: it is {what}; leave it out")
+
+
+def _of_run(path: Path) -> FrozenModel:
+    try:
+        config, learner = load_run(path)
+    except SafetensorError as error:
+        raise ValueError(f"the weights of {path} cannot be read: {error}") from error
+    in_method = config.coherence is not None and config.coherence.split == "head"
+    head = MethodHead(learner.method) if in_method else learner.head
+    views = config.views
+    return FrozenModel(str(path), config.name, learner.encoder, views.size, views.source, head, config, learner.pool)
 
 
 def _foreign(name: str, arch: str, *, pretrained: bool, size: int | None) -> FrozenModel:
@@ -163,5 +154,5 @@ def _foreign(name: str, arch: str, *, pretrained: bool, size: int | None) -> Fro
             f"the published weights of {arch} cannot be had ({type(error).__name__}: {str(error)[:200]}); "
             "give a weights file with --arch, or --random-weights to evaluate the bare initialisation"
         ) from error
-    side = size or int(encoder.model.pretrained_cfg["input_size"][1])  # type: ignore[index]
+    side = size if size is not None else int(encoder.model.pretrained_cfg["input_size"][1])  # type: ignore[index]
     return FrozenModel(name, name, encoder.eval(), side, round(side / 0.875), None, None, encoder.pool)

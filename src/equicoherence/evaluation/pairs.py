@@ -41,6 +41,10 @@ class Pairs:
         """Images (N, 3, H, W), uint8, and aspects (N,), of probe training and of test; read when first asked for."""
         return tuple(_read(loader, count) for loader, count in self._sources)
 
+    def counts(self) -> dict[str, int]:
+        """Return how many images of each split were read and scored."""
+        return {split: len(images) for split, (images, _) in zip(("train", "val"), self.images)}
+
     def draw(self, path: Transformation, seed: int) -> tuple[Tensor, Tensor]:
         """Draw parameters for training (DRAWS * N, P), one draw of all images after the other, and test (M, P)."""
         generator = torch.Generator().manual_seed(seed)
@@ -110,12 +114,24 @@ def pool_tokens(tokens: Tensor) -> Tensor:
     return F.adaptive_avg_pool2d(grid, GRID).flatten(2).transpose(1, 2)
 
 
+def first_of_each(index: Tensor) -> Tensor:
+    """Return the places (M,) at which the values of ``index`` (N,) occur first, in order.
+
+    Beside bad images, which the next good ones stand in for, an image may have been read more than once.
+    """
+    _, values = index.unique(return_inverse=True)
+    places = torch.full((len(index),), len(index)).scatter_reduce_(0, values, torch.arange(len(index)), "amin")
+    return places[places < len(index)].sort().values
+
+
 def _read(loader: Loader, count: int) -> tuple[Tensor, Tensor]:
-    """Read ``count`` images spread evenly over the source."""
+    """Read ``count`` images spread evenly over the source; good ones stand in for bad ones, none comes twice."""
     n = len(loader.source)
     chosen = torch.linspace(0, n - 1, min(count, n)).round().long().numpy()
     parts = list(loader.batches([chosen[i : i + BATCH] for i in range(0, len(chosen), BATCH)]))
-    return torch.cat([b.images for b in parts]), torch.cat([b.aspect for b in parts])
+    images, aspect = torch.cat([b.images for b in parts]), torch.cat([b.aspect for b in parts])
+    kept = first_of_each(torch.cat([b.index for b in parts]))
+    return (images, aspect) if len(kept) == len(images) else (images[kept], aspect[kept])
 
 
 def _join(parts: list[dict[str, Tensor]]) -> dict[str, Tensor]:

@@ -62,10 +62,12 @@ def configuration(groups: dict[str, list[Run]]) -> Markup:
 
 
 def provenance(groups: dict[str, list[Run]]) -> Markup:
-    """Return the section with machine, date, versions and times of the evaluation."""
+    """Return the section with model, images, machine, date, versions and times of the evaluation, and its tasks'
+    settings."""
     runs = [run for of_name in groups.values() for run in of_name]
-    wanted = ("date", "model", "data", "seed", "machine", "versions", "seconds")
-    flat = [flatten({key: run.results[key] for key in wanted if key in run.results}) for run in runs]
+    wanted = ("date", "model", "arch", "size", "random_weights", "weights", "data", "seed", "machine", "versions")
+    wanted += ("seconds", "tasks")
+    flat = [_told_once(flatten({key: run.results[key] for key in wanted if key in run.results})) for run in runs]
     fields = list(dict.fromkeys(field for results in flat for field in results))
     if not fields:
         missing = note("Nothing is known yet: `equicoherence evaluate RUN` writes results.json, which says it.")
@@ -84,6 +86,11 @@ def flatten(mapping: Mapping[Any, Any], prefix: str = "") -> dict[str, str]:
         else:
             flat[name] = "none" if value is None else str(value)
     return flat
+
+
+def _told_once(flat: dict[str, str]) -> dict[str, str]:
+    """Leave out fields of tasks, such as ``tasks.knn.machine.gpu``, that are those of the whole, ``machine.gpu``."""
+    return {f: v for f, v in flat.items() if not (f.startswith("tasks.") and flat.get(f.split(".", 2)[-1]) == v)}
 
 
 def _differences_within(runs: Sequence[Run]) -> list[str]:

@@ -84,6 +84,11 @@ def number(value: float | None, metric: str = "") -> str:
     return "0.000" if text == "-0.000" else text.replace("-", "\N{MINUS SIGN}")
 
 
+def deviation(value: float, metric: str = "") -> str:
+    """Write a standard deviation in the unit of its score, as `number` writes that: "7.1" (per cent) or ".071"."""
+    return f"{100 * value:.1f}" if metric in PERCENT else f"{value:.3f}".removeprefix("0")
+
+
 def spread(entry: Mapping[str, Any] | None) -> str:
     """Write smallest and largest, and over what: "0.801 to 0.823, 2 runs"; empty where there is only one value."""
     if entry is None or entry["n"] < 2:

@@ -1,0 +1,104 @@
+"""Weights files fit their architecture whole, or say what does not; options that do nothing are refused."""
+
+import pickle
+from typing import Any
+
+import pytest
+import torch
+
+from equicoherence.evaluation import load_model
+from equicoherence.evaluation.weights import load_weights
+from equicoherence.models import Encoder
+from equicoherence.training.checkpoint import save_tensors
+
+ARCH = "vit_tiny_patch16_224"
+
+
+def _vit(depth):
+    torch.manual_seed(depth)
+    return Encoder(ARCH, {"img_size": 32, "depth": depth, "embed_dim": 24, "num_heads": 3}).model
+
+
+def test_weights_files_load_under_any_prefix(tmp_path):
+    source = load_model("timm:resnet18", random_weights=True)
+    weights = {f"backbone.{k}": v + 1 for k, v in source.encoder.model.state_dict().items()}
+    torch.save({"state_dict": weights}, tmp_path / "w.pt")
+    loaded = load_model(tmp_path / "w.pt", arch="resnet18").encoder.model.state_dict()
+    assert all(torch.equal(tensor, weights[f"backbone.{name}"]) for name, tensor in loaded.items())
+
+
+def test_a_weights_file_needs_its_architecture(run):
+    with pytest.raises(ValueError, match="--arch"):
+        load_model(run / "model.safetensors")
+    with pytest.raises(ValueError, match="does not fit"):
+        load_model(run / "model.safetensors", arch="resnet18")
+
+
+def test_a_deeper_model_does_not_load_into_a_shallower_one(tmp_path):
+    save_tensors(_vit(3).state_dict(), tmp_path / "deep.safetensors")
+    with pytest.raises(ValueError, match=r"12 of its tensors have no place in it \(blocks\.2\."):
+        load_weights(_vit(2), tmp_path / "deep.safetensors")
+
+
+def test_a_classifier_is_left_out_and_a_head_beside_the_encoder_is_named(tmp_path, capsys):
+    weights = _vit(2).state_dict()
+    save_tensors(
+        {**weights, "head.weight": torch.zeros(5, 24), "head.bias": torch.zeros(5)}, tmp_path / "w.safetensors"
+    )
+    target = _vit(2)
+    with torch.no_grad():
+        target.cls_token += 1  # type: ignore[operator]
+    load_weights(target, tmp_path / "w.safetensors")
+    assert all(torch.equal(tensor, weights[name]) for name, tensor in target.state_dict().items())
+    assert capsys.readouterr().err == ""
+    prefixed = {f"backbone.{name}": tensor for name, tensor in weights.items()}
+    torch.save({**prefixed, "projection.weight": torch.zeros(2)}, tmp_path / "w.pt")
+    load_weights(target, tmp_path / "w.pt")
+    assert "1 tensors outside 'backbone.' are not loaded (projection.weight)" in capsys.readouterr().err
+
+
+def test_damaged_files_and_what_is_no_tensor_are_wrong_use(tmp_path, copied):
+    (tmp_path / "w.safetensors").write_bytes(b"\x20\0\0\0\0\0\0\0no header")
+    with pytest.raises(ValueError, match="cannot be read as weights"):
+        load_weights(_vit(2), tmp_path / "w.safetensors")
+    weights = _vit(2).state_dict()
+    torch.save({**weights, "cls_token": 3, 0: torch.zeros(1)}, tmp_path / "w.pt")
+    with pytest.raises(ValueError, match=r"cls_token \(int, no tensor\).*have no place in it \(0\)"):
+        load_weights(_vit(2), tmp_path / "w.pt")
+    run = copied()
+    (run / "model.safetensors").write_bytes((run / "model.safetensors").read_bytes()[:-100])
+    with pytest.raises(ValueError, match="copied cannot be read"):
+        load_model(run)
+
+
+def test_weights_files_never_execute_code(tmp_path):
+    class Bomb:
+        def __reduce__(self):
+            return (open, (str(tmp_path / "executed"), "w"))
+
+    (tmp_path / "w.pt").write_bytes(pickle.dumps(Bomb()))
+    with pytest.raises(ValueError, match="cannot be read as weights"):
+        load_model(tmp_path / "w.pt", arch="resnet18")
+    assert not (tmp_path / "executed").exists()
+
+
+def test_options_that_do_nothing_for_a_model_are_refused_by_name(run):
+    given: list[dict[str, Any]] = [{"arch": "resnet18"}, {"random_weights": True}, {"size": 64}]
+    for options in given:
+        with pytest.raises(ValueError, match=f"--{next(iter(options)).replace('_', '-')} does not apply"):
+            load_model(run, **options)
+    with pytest.raises(ValueError, match="--arch does not apply"):
+        load_model("timm:resnet18", arch="resnet50", random_weights=True)
+    with pytest.raises(ValueError, match="--random-weights does not apply"):
+        load_model(run / "model.safetensors", arch="resnet18", random_weights=True)
+    with pytest.raises(ValueError, match="size is 0"):
+        load_model("timm:resnet18", random_weights=True, size=0)
+
+
+@pytest.mark.parametrize("name", ["checkpoint_path", "pretrained_cfg_overlay", "cache_dir", "pretrained"])
+def test_the_configuration_of_a_run_makes_timm_open_no_file(copied, name, tmp_path):
+    run = copied()
+    config = (run / "config.yaml").read_text()
+    (run / "config.yaml").write_text(config.replace("  args:\n", f"  args:\n    {name}: {tmp_path}/w.pt\n"))
+    with pytest.raises(ValueError, match=f"encoder args may not hold {name}"):
+        load_model(run)
