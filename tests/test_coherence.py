@@ -7,15 +7,16 @@ import torch
 
 from equicoherence.coherence import CoherenceConfig, CoherenceTask, ThetaRegression
 from equicoherence.paths import SE2, PathViews, Rotation, augmentation
+from tests.host import FromTheHost
 
 MEAN, STD = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
 
 
-def _views(positions, path=None):
+def _views(positions, path=None, device="cpu"):
     images = torch.randint(0, 256, (4, 3, 40, 40), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     augment = augmentation(blur=0)
     make = PathViews(augment, augment, path or SE2(), size=32, positions=positions)
-    return make(images, torch.Generator().manual_seed(0))
+    return make(images.to(device), torch.Generator(device).manual_seed(0))
 
 
 def _tokens():
@@ -54,6 +55,41 @@ def test_combinations_that_train_nothing_are_refused():
         CoherenceConfig(decoder="render", targets="final")
     with pytest.raises(ValueError, match="'intermediate'"):
         CoherenceConfig(symmetric=True)
+
+
+@pytest.mark.parametrize("changes", [{"targets": "final"}, {"targets": "intermediate+final"}])
+@pytest.mark.parametrize("decoder", ["render", "render+conv"])
+def test_a_decoder_that_starts_from_view_two_is_not_asked_for_it(decoder, changes):
+    for symmetric in {False, changes["targets"] == "final"}:
+        with pytest.raises(ValueError, match="would be free"):
+            CoherenceConfig(decoder=decoder, symmetric=symmetric, **changes)
+
+
+@pytest.mark.parametrize("decoder", ["conv", "cross-attention", "render", "render+conv"])
+def test_the_task_sends_no_constant(decoder):
+    views, (z1, z2) = _views((1 / 3, 2 / 3)), _tokens()
+    task = CoherenceTask(8, 2, 32, (4, 4), decoder=decoder, parts=("affine", "color", "blur", "flow"))
+    with FromTheHost() as made:
+        task(z1, z2, views)
+    assert made.count == 0
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("decoder", ["conv", "cross-attention", "render", "render+conv"])
+def test_a_gpu_never_waits_for_the_task(decoder):
+    device = torch.device("cuda")
+    views = _views((1 / 3, 2 / 3), device=device)
+    z1, z2 = (z.to(device).requires_grad_() for z in _tokens())
+    parts = ("affine", "color", "blur", "flow")
+    task = CoherenceTask(8, 2, 32, (4, 4), decoder=decoder, parts=parts).to(device)
+    task(z1, z2, views).loss.backward()
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        with torch.autocast("cuda", torch.bfloat16):
+            loss = task(z1, z2, views).loss
+        loss.backward()
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
 
 
 @pytest.mark.parametrize("decoder", ["conv", "cross-attention", "cross-attention-other", "render", "render+conv"])

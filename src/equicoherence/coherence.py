@@ -55,7 +55,7 @@ class CoherenceConfig:
             raise ValueError(
                 f"the method's head reads the output, so with split head layer must be None, got {self.layer}"
             )
-        if self.decoder == "render" and self.targets != "intermediate" and self.targets != "base":
+        if self.decoder in ("render", "render+conv") and self.targets not in ("intermediate", "base"):
             raise ValueError(
                 f"the render decoder starts from view 2, so targets {self.targets!r} would be free: "
                 "choose intermediate or base, or another decoder"
@@ -170,11 +170,9 @@ def build_decoder(
     if name in ("cross-attention", "cross-attention-other"):
         return CrossAttentionDecoder(d_equi, targets, size, grid, other_only=name.endswith("other"))
     if name == "render":
-        return RenderDecoder(d_equi, targets, size, grid, parts=parts)
+        return RenderDecoder(d_equi, targets, parts=parts)
     if name == "render+conv":
-        return SumDecoder(
-            RenderDecoder(d_equi, targets, size, grid, parts=parts), ConvDecoder(d_equi, targets, size, grid)
-        )
+        return SumDecoder(RenderDecoder(d_equi, targets, parts=parts), ConvDecoder(d_equi, targets, size, grid))
     raise ValueError(
         f"decoder {name!r} is unknown; choose conv, cross-attention, cross-attention-other, render or render+conv"
     )

@@ -20,10 +20,10 @@ def _tokens(seed: int = 0):
     [
         ConvDecoder,
         CrossAttentionDecoder,
-        RenderDecoder,
-        lambda *a: RenderDecoder(*a, parts=("affine", "flow")),
+        lambda *a: RenderDecoder(*a[:2]),
+        lambda *a: RenderDecoder(*a[:2], parts=("affine", "flow")),
         lambda *a: CrossAttentionDecoder(*a, other_only=True),
-        lambda *a: SumDecoder(RenderDecoder(*a), ConvDecoder(*a)),
+        lambda *a: SumDecoder(RenderDecoder(*a[:2]), ConvDecoder(*a)),
     ],
 )
 def test_every_decoder_gives_all_targets_at_full_size(build, targets):
@@ -66,13 +66,13 @@ def test_a_patch_size_that_is_no_power_of_two_is_refused():
 def test_render_decoder_begins_at_the_identity():
     z1, z2, view2 = _tokens()
     for parts in (("affine", "color", "blur"), ("flow",)):
-        out = RenderDecoder(8, 2, 32, GRID, parts=parts)(z1, z2, GRID, view2)
+        out = RenderDecoder(8, 2, parts=parts)(z1, z2, GRID, view2)
         assert torch.allclose(out, view2[:, None].expand_as(out), atol=1e-5)
 
 
 def test_render_decoder_quotes_unknown_parts():
     with pytest.raises(ValueError, match="afine"):
-        RenderDecoder(8, 2, 32, GRID, parts=("afine",))
+        RenderDecoder(8, 2, parts=("afine",))
 
 
 def test_cross_attention_to_the_other_view_ignores_view_two():
@@ -87,6 +87,24 @@ def test_affine_points_agree_with_torch():
     assert torch.allclose(affine_points(matrix, 8), expected, atol=1e-6)
 
 
+@pytest.mark.parametrize("parts", [("affine",), ("color",), ("blur",), ("affine", "color", "blur", "flow")])
+def test_render_decoder_keeps_the_digits_of_view_two_under_autocast(parts):
+    z1, z2, view2 = _tokens()
+    decoder = RenderDecoder(8, 2, parts=parts)
+    with torch.autocast("cpu", torch.bfloat16):
+        out = decoder(z1, z2, GRID, view2)
+    assert out.dtype == torch.float32
+    assert torch.allclose(out, view2[:, None].expand_as(out), atol=1e-5)
+
+
+def test_softening_is_the_binomial_filter_mirrored_at_the_border():
+    pictures = torch.rand(2, 3, 8, 6, generator=torch.Generator().manual_seed(0))
+    taps = torch.tensor([0.25, 0.5, 0.25])
+    padded = torch.nn.functional.pad(pictures, [1] * 4, mode="reflect")
+    expected = torch.nn.functional.conv2d(padded, (taps[:, None] * taps).expand(3, 1, 3, 3), groups=3)
+    assert torch.allclose(soften(pictures), expected, atol=1e-6)
+
+
 def test_softening_keeps_flat_pictures():
     flat = torch.full((1, 3, 8, 8), 0.3)
     assert torch.allclose(soften(flat), flat)
@@ -95,7 +113,7 @@ def test_softening_keeps_flat_pictures():
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e30])
 def test_a_diverged_render_decoder_gives_no_finite_loss_and_no_crash(value):
     z1, z2, view2 = _tokens()
-    decoder = RenderDecoder(8, 2, 32, GRID)
+    decoder = RenderDecoder(8, 2)
     torch.nn.init.constant_(decoder.mlp[2].bias, value)
     loss = decoder(z1, z2, GRID, view2).square().mean()
     loss.backward()

@@ -3,9 +3,11 @@
 import copy
 
 import pytest
+import timm
 import torch
 
 from equicoherence.models import Encoder, SplitHead
+from equicoherence.training.checkpoint import export_encoder
 
 CASES = [
     ("vit_tiny_patch16_224", {"img_size": 64, "depth": 2}, True, (4, 4)),
@@ -15,6 +17,12 @@ CASES = [
     ("resnet18", {}, False, (2, 2)),
     ("convnext_atto", {}, False, (2, 2)),
     ("swin_tiny_patch4_window7_224", {"img_size": 64, "depths": [1, 1, 1, 1]}, False, (2, 2)),
+    ("efficientnet_b0", {}, False, (2, 2)),
+    ("mobilenetv3_small_050", {}, False, (2, 2)),
+    ("mobilenetv4_conv_small_035", {}, False, (2, 2)),
+    ("ghostnet_100", {}, False, (2, 2)),
+    ("lcnet_050", {}, False, (2, 2)),
+    ("vit_base_patch16_siglip_224", {"img_size": 64, "depth": 1, "embed_dim": 24, "num_heads": 2}, False, (4, 4)),
 ]
 
 
@@ -35,6 +43,17 @@ def test_every_trained_parameter_gets_a_gradient(name, args, has_cls, grid):
     features = encoder(torch.rand(4, 3, 64, 64))
     (features.patches.square().sum() + (features.cls.sum() if has_cls else 0)).backward()
     assert [n for n, p in encoder.named_parameters() if p.requires_grad and p.grad is None] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "idle"),
+    [("mobilenetv3_small_050", {"conv_head"}), ("efficientnet_b0", set()), ("convnext_atto", {"head"})],
+)
+def test_no_more_is_frozen_than_what_the_features_never_reach(name, idle):
+    encoder = Encoder(name)
+    frozen = {n.split(".")[0] for n, p in encoder.model.named_parameters() if not p.requires_grad}
+    assert frozen == idle
+    assert all(p.grad is None and p.device.type == "cpu" for p in encoder.parameters())
 
 
 def test_patch_tokens_are_row_by_row():
@@ -73,6 +92,54 @@ def test_misspelt_names_and_layers_are_quoted():
         Encoder("resnet18x")
     with pytest.raises(ValueError, match="layer 99"):
         Encoder("resnet18", layer=99)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A small vision transformer with other arguments than its architecture's, as a run exports it."""
+    torch.manual_seed(0)
+    args = {"img_size": 64, "patch_size": 16, "embed_dim": 24, "depth": 1, "num_heads": 2}
+    export_encoder(Encoder("vit_tiny_patch16_224", args), tmp_path, 64)
+    return tmp_path
+
+
+def test_a_folder_is_an_encoder_as_in_timm(folder, tmp_path):
+    images = torch.rand(2, 3, 64, 64)
+    encoder = Encoder(f"local-dir:{folder}", pretrained=True).eval()
+    model = timm.create_model(f"local-dir:{folder}", pretrained=True).eval()
+    expected = model.forward_features((images - encoder.mean) / encoder.std)
+    assert torch.allclose(encoder(images).cls, expected[:, 0], atol=1e-5)
+    again = tmp_path / "again"
+    again.mkdir()
+    export_encoder(encoder, again, 64)  # which says what the model is, not where it came from
+    assert torch.equal(Encoder(f"local-dir:{again}", pretrained=True).eval()(images).cls, encoder(images).cls)
+
+
+def test_a_vision_transformer_from_a_folder_masks_and_takes_any_size(folder):
+    encoder = Encoder(f"local-dir:{folder}", masked=True, any_size=True).eval()
+    features = encoder(torch.rand(1, 3, 32, 64), torch.ones(1, 8, dtype=torch.bool))
+    assert features.grid == (2, 4)
+
+
+def test_a_folder_of_another_kind_cannot_mask_and_a_missing_one_is_named(tmp_path):
+    export_encoder(Encoder("resnet18", {"layers": [1, 1, 1, 1], "channels": [8, 8, 8, 8]}), tmp_path, 64)
+    with pytest.raises(ValueError, match="cannot mask"):
+        Encoder(f"local-dir:{tmp_path}", masked=True)
+    with pytest.raises(FileNotFoundError, match=r"nowhere.config\.json does not exist"):
+        Encoder(f"local-dir:{tmp_path / 'nowhere'}")
+
+
+def test_a_forward_that_fails_leaves_nothing_to_the_next():
+    torch.manual_seed(0)
+    encoder = Encoder("vit_tiny_patch16_224", {"img_size": 64, "depth": 2}, masked=True).eval()
+    images, masks = torch.rand(1, 3, 64, 64), torch.ones(1, 16, dtype=torch.bool)
+    expected = encoder(images).patches
+    wrong = torch.rand(1, 3, 48, 48)
+    for arguments in ({"masks": masks}, {"class_only": True}):
+        with pytest.raises((AssertionError, RuntimeError)):
+            encoder(wrong, **arguments)
+        found = encoder.model.forward_features((images - encoder.mean) / encoder.std)
+        assert torch.allclose(found[:, 1:], expected, atol=1e-5)
 
 
 def test_cls_pooling_needs_a_class_token():

@@ -36,6 +36,15 @@ def test_the_split_parts_are_the_first_and_the_last_outputs_of_the_whole_head():
     assert torch.allclose(split.equivariant(x), whole(x)[..., 7:], atol=1e-7)
 
 
+def test_cosines_are_float32_under_autocast():
+    head, x = _head(200), torch.randn(64, 8)
+    with torch.autocast("cpu", torch.bfloat16):
+        found, directions = head(x), head.mlp(x)
+    assert found.dtype == torch.float32
+    expected = torch.cosine_similarity(directions.float()[:, None], head.last_layer.weight, dim=-1)
+    assert torch.allclose(found, expected, atol=1e-5)
+
+
 @pytest.mark.parametrize(("part", "outputs"), [("forward", 7), ("equivariant", 3)])
 def test_no_part_computes_the_other(part, outputs):
     _, split = _split()

@@ -19,6 +19,8 @@ from equicoherence.evaluation.model import load_model
 from equicoherence.methods import METHODS, BYOLConfig, SimCLRConfig, VICRegConfig
 from equicoherence.training import EncoderConfig, NotFinite, OptimConfig, load_config, load_run, pretrain
 from equicoherence.training.config import save_config
+from equicoherence.training.loop import _accumulate
+from equicoherence.training.setup import set_up
 from tests.distil import Distil, DistilConfig
 from tests.small import picture_folder, small_config
 
@@ -131,9 +133,23 @@ def test_weight_zero_leaves_the_encoder_to_the_method(data, tmp_path):
 
 
 def test_accumulation_gives_the_mean_of_its_parts(data, tmp_path):
-    optim = OptimConfig(epochs=3, batch_size=16, lr=1e-3, accumulation=2)
-    run = pretrain(small_config(data, max_steps=2, optim=optim), tmp_path / "run")
-    assert np.isfinite(_lines(run)[-1]["loss"])
+    optim = OptimConfig(epochs=3, batch_size=16, lr=1e-3, accumulation=3)
+    run = set_up(small_config(data, optim=optim), tmp_path / "run", False)
+    _, batch = next(run.batches())
+    run.generator.manual_seed(0)
+    _, losses = _accumulate(run, batch)
+    gradients = {name: p.grad.clone() for name, p in run.learner.named_parameters() if p.grad is not None}
+    run.learner.zero_grad()
+    run.generator.manual_seed(0)
+    expected = dict.fromkeys(losses, torch.zeros(()))
+    for rows in (slice(0, 6), slice(6, 11), slice(11, 16)):
+        part = run.learner(run.views(batch.images[rows], run.generator, batch.aspect[rows])).losses
+        (sum(part.values()) / 3).backward()
+        expected = {name: value + part[name].detach() / 3 for name, value in expected.items()}
+    assert gradients.keys() == {name for name, p in run.learner.named_parameters() if p.grad is not None}
+    for name, gradient in gradients.items():
+        assert torch.allclose(gradient, run.learner.get_parameter(name).grad, atol=1e-6), name
+    assert {name: float(v) for name, v in losses.items()} == pytest.approx({n: float(v) for n, v in expected.items()})
 
 
 def test_a_loss_that_breaks_is_named_with_its_step_and_never_saved(data, tmp_path):

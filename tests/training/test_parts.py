@@ -1,6 +1,8 @@
 """Seeds, health, configuration."""
 
+import json
 import math
+import re
 
 import pytest
 import torch
@@ -11,7 +13,8 @@ from equicoherence.recipes import RECIPES, describe, recipe
 from equicoherence.training import PretrainConfig
 from equicoherence.training.config import differences, from_dict, to_dict
 from equicoherence.training.health import effective_rank, feature_std, first_not_finite
-from equicoherence.training.metrics import drop_after
+from equicoherence.training.learner import LearnerOutput
+from equicoherence.training.metrics import Metrics, drop_after
 from equicoherence.training.seeds import step_seed
 
 
@@ -50,6 +53,27 @@ def test_recipes_survive_yaml_and_say_what_they_cost(name):
     assert all(describe(name)[key] for key in ("summary", "hardware", "time", "scores"))
 
 
+@pytest.mark.parametrize("name", [name for name in RECIPES if name.endswith("-paper")])
+def test_the_batch_of_a_published_recipe_is_the_one_it_states(name):
+    said, batch = describe(name), recipe(name).optim.batch_size
+    processes, each = map(int, re.findall(r"(\d+) A100 \(batch (\d+) each", said["hardware"])[0])
+    assert batch == each
+    assert all(int(whole) == processes * each for whole in re.findall(r"batch (\d+)", said["summary"]))
+
+
+def test_published_recipes_of_self_distillation_decay_to_the_published_end():
+    for name in ("dino-paper", "ibot-paper", "dinov2-paper"):
+        optim = recipe(name).optim
+        assert (optim.weight_decay, optim.weight_decay_end, optim.clip) == (0.04, 0.4, 3.0)
+
+
+def test_the_task_weighs_a_hundred_beside_the_barlow_twins_loss_and_one_beside_others():
+    weights = {name: recipe(name).coherence.weight for name in RECIPES if name.endswith("-tiny")}
+    assert weights.pop("barlow-tiny") == 100
+    assert set(weights.values()) == {1}
+    assert "lambda = 100" in describe("barlow-tiny")["summary"]
+
+
 def test_misspelt_recipes_and_fields_are_quoted():
     with pytest.raises(ValueError, match="vicreg-tinny"):
         recipe("vicreg-tinny")
@@ -67,6 +91,23 @@ def test_misspelt_recipes_and_fields_are_quoted():
         ({"log_every": 0}, "log_every must be at least 1, got 0"),
         ({"optim": {"accumulation": 9, "batch_size": 8}}, "accumulation 9"),
         ({"views": {"path": "none"}}, "views.path is none"),
+        ({"views": {"path": "none"}, "coherence": {"decoder": "oracle"}}, "views.path is none"),
+        ({"coherence": {"states": -1}}, "got -1"),
+        ({"optim": {"warmup": -1}}, r"optim.warmup must be a share of all steps, in \[0, 1\], got -1"),
+        ({"optim": {"warmup": 10}}, "got 10"),
+        ({"optim": {"lr": -1}}, r"optim.lr must be above 0, got -1"),
+        ({"optim": {"lr": float("nan")}}, "got nan"),
+        ({"optim": {"clip": -3}}, "optim.clip must be 0 or more, got -3"),
+        ({"optim": {"weight_decay_end": -0.1}}, r"weight_decay_end must be 0 or more, or none, got -0\.1"),
+        ({"views": {"mask_ratio": [0.5]}}, r"views.mask_ratio cannot be \[0\.5\]"),
+        (
+            {"views": {"mask_ratio": [0.5, 0.1]}},
+            r"mask_ratio must be \(lowest, highest\) in \[0, 1\], got \(0\.5, 0\.1\)",
+        ),
+        ({"views": {"mask_ratio": [0.5, "all"]}}, r"views.mask_ratio\[1\] cannot be 'all'"),
+        ({"views": {"first": {"jitter": [0.1, 0.2, 0.3]}}}, r"first.jitter cannot be \[0\.1, 0\.2, 0\.3\]"),
+        ({"views": {"mask_probability": 2}}, "mask_probability must be in .*, got 2"),
+        ({"views": {"crops": -2}}, "views.crops must be 0 or more, got -2"),
     ],
 )
 def test_configurations_that_could_only_fail_later_are_refused(values, quoted):
@@ -76,6 +117,15 @@ def test_configurations_that_could_only_fail_later_are_refused(values, quoted):
 
 def test_differences_name_fields_with_both_values():
     assert differences(PretrainConfig(), PretrainConfig(seed=3)) == ["seed: 0 -> 3"]
+
+
+@pytest.mark.parametrize("step", [3, 999_999, 1_234_567, 12_345_678])
+def test_steps_are_written_exactly(step, tmp_path):
+    metrics = Metrics(tmp_path / "metrics.jsonl")
+    metrics.add({"loss": torch.tensor(1 / 3)}, torch.tensor(1.0), 1)
+    line, _ = metrics.flush(step, 1.0, 1e-3, LearnerOutput({}, {}, None))
+    assert json.loads((tmp_path / "metrics.jsonl").read_text())["step"] == step
+    assert line["loss"] == 0.333333
 
 
 def test_metrics_past_a_checkpoint_and_a_damaged_last_line_are_dropped(tmp_path):

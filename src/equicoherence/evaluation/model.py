@@ -16,8 +16,8 @@ from equicoherence.evaluation.weights import load_weights
 from equicoherence.methods import Method
 from equicoherence.models import Encoder, Features
 from equicoherence.models.encoder import Pool
+from equicoherence.training.build import build_learner
 from equicoherence.training.config import PretrainConfig
-from equicoherence.training.learner import build_learner
 from equicoherence.training.run import load_run
 from equicoherence.training.seeds import step_seed
 

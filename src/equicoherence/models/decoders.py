@@ -70,7 +70,7 @@ class CrossAttentionDecoder(Decoder):
         other_only: bool = False,
     ) -> None:
         super().__init__()
-        self.targets, self.grid, self.patch, self.other_only = targets, grid, size // grid[0], other_only
+        self.targets, self.patch, self.other_only = targets, size // grid[0], other_only
         tokens = grid[0] * grid[1]
         self.queries = nn.Parameter(torch.randn(targets * tokens, width) * 0.02)
         self.positions = nn.Parameter(torch.randn(tokens, width) * 0.02)
@@ -108,8 +108,6 @@ class RenderDecoder(Decoder):
         self,
         d_equi: int,
         targets: int,
-        size: int,
-        grid: tuple[int, int],
         *,
         parts: tuple[str, ...] = ("affine", "color", "blur"),
         width: int = 256,
@@ -127,17 +125,22 @@ class RenderDecoder(Decoder):
                 nn.init.zeros_(last.bias)
 
     def forward(self, z1: Tensor, z2: Tensor, grid: tuple[int, int], view2: Tensor) -> Tensor:
-        batch, size = len(z1), view2.shape[-1]
-        both = torch.cat([z1.mean(dim=1), z2.mean(dim=1)], dim=-1)
-        numbers = self.mlp(both).float().view(batch * self.targets, 19)
+        numbers = self.mlp(torch.cat([z1.mean(dim=1), z2.mean(dim=1)], dim=-1)).float()
+        field = None if self.flow is None else self.flow(torch.cat([z1, z2], dim=-1)).float()
+        with torch.autocast(view2.device.type, enabled=False):  # pixels keep the digits of view 2
+            pictures = view2.float().repeat_interleave(self.targets, dim=0)
+            pictures = self._rendered(pictures, numbers.view(-1, 19), field, grid)
+        return pictures.unflatten(0, (len(view2), self.targets))
+
+    def _rendered(self, pictures: Tensor, numbers: Tensor, field: Tensor | None, grid: tuple[int, int]) -> Tensor:
+        """Render pictures (B * T, 3, S, S) by their numbers (B * T, 19) and the field (B, N, T * 2), if any."""
         affine, colors, sharpen = numbers.split([6, 12, 1], dim=1)
-        pictures = view2.float().repeat_interleave(self.targets, dim=0)
-        if "affine" in self.parts or self.flow is not None:
+        if "affine" in self.parts or field is not None:
             eye = torch.eye(2, 3, device=numbers.device).flatten()
             matrix = (eye + affine * ("affine" in self.parts)).view(-1, 2, 3)
-            points = affine_points(matrix, size)
-            if self.flow is not None:
-                points = points + self._displacement(z1, z2, grid, size)
+            points = affine_points(matrix, pictures.shape[-1])
+            if field is not None:
+                points = points + self._displacement(field, grid, pictures.shape[-1])
             # a diverging run must end with a NaN loss: grid_sample reads wild memory where coordinates are NaN or vast
             pictures = F.grid_sample(
                 pictures, points.nan_to_num(0).clamp(-8, 8), align_corners=False, padding_mode="reflection"
@@ -148,13 +151,10 @@ class RenderDecoder(Decoder):
             pictures = torch.baddbmm(colors[:, 9:, None], matrix, pictures.flatten(2)).view_as(pictures)
         if "blur" in self.parts:
             pictures = pictures + sharpen[:, :, None, None] * (pictures - soften(pictures))
-        return pictures.unflatten(0, (batch, self.targets))
+        return pictures
 
-    def _displacement(self, z1: Tensor, z2: Tensor, grid: tuple[int, int], size: int) -> Tensor:
-        if self.flow is None:
-            raise RuntimeError("this decoder has no flow part")
-        field = self.flow(torch.cat([z1, z2], dim=-1)).float().transpose(1, 2).unflatten(2, grid)
-        field = field.unflatten(1, (self.targets, 2)).flatten(0, 1)
+    def _displacement(self, field: Tensor, grid: tuple[int, int], size: int) -> Tensor:
+        field = field.transpose(1, 2).unflatten(2, grid).unflatten(1, (self.targets, 2)).flatten(0, 1)
         return F.interpolate(field, (size, size), mode="bilinear").permute(0, 2, 3, 1)
 
 
@@ -179,9 +179,12 @@ def affine_points(matrix: Tensor, size: int) -> Tensor:
 
 def soften(pictures: Tensor) -> Tensor:
     """Blur by the binomial kernel (1, 2, 1) / 4 in both directions: about .7 pixels."""
-    taps = torch.tensor([0.25, 0.5, 0.25], device=pictures.device)
-    kernel = (taps[:, None] * taps).expand(3, 1, 3, 3)
-    return F.conv2d(F.pad(pictures, [1] * 4, mode="reflect"), kernel, groups=3)
+    # as sums of neighbours: the taps are no tensor to be sent to the device, and on a CPU a convolution is slower
+    sums = F.pad(pictures, [1] * 4, mode="reflect")
+    for _ in range(2):
+        sums = sums[..., 1:, :] + sums[..., :-1, :]
+        sums = sums[..., 1:] + sums[..., :-1]
+    return sums / 16
 
 
 def stage_factors(size: int, grid: int) -> list[int]:

@@ -11,9 +11,13 @@ import torch
 from torch import Tensor, nn
 
 from equicoherence.models.lean_block import lean_last
+from equicoherence.models.names import resolve
+from equicoherence.models.unreached import unreached
 
 Pool = Literal["mean", "cls"]
 VISION_TRANSFORMERS = ("vision_transformer", "deit", "eva")  # timm's modules of those that mask and take any size
+# a shared configuration must not make timm open files or fetch weights, nor set what `Encoder` itself sets
+REFUSED_ARGS = {"model_name", "checkpoint_path", "cache_dir", "num_classes", "features_only"}
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,8 @@ class Features:
 class Encoder(nn.Module):
     """A timm model without its classifier; it normalises the images itself.
 
-    name: any `timm.create_model` name; args: further keyword arguments of it (``img_size``, ``patch_size``, ...).
+    name: any `timm.create_model` name, with a source (``local-dir:FOLDER``, ``hf-hub:NAME``) or without; args: further
+    keyword arguments of it (``img_size``, ``patch_size``, ...), none that reads files or weights (ValueError).
     layer: 0-based index of a layer whose patch tokens are also returned (timm's ``forward_intermediates`` numbering).
     masked: whether patch tokens can be replaced by a learned ``mask_token`` (C,), which is no part of the timm model.
     any_size: whether images of any size are taken, which a vision transformer does by resampling its position
@@ -63,13 +68,15 @@ class Encoder(nn.Module):
         any_size: bool = False,
     ) -> None:
         super().__init__()
-        if not timm.is_model(name):
-            near = ", ".join(timm.list_models(f"*{name.split('_')[0]}*")[:8])
-            raise ValueError(f"timm has no model {name!r}" + (f"; near it: {near}" if near else ""))
-        transformer = timm.models.is_model_in_modules(name, VISION_TRANSFORMERS)
+        architecture, saved = resolve(name)
+        refused = sorted(key for key in map(str, args or {}) if key in REFUSED_ARGS or key.startswith("pretrained"))
+        if refused:
+            raise ValueError(f"encoder args may not hold {', '.join(refused)}: they shape the model and load nothing")
+        transformer = timm.models.is_model_in_modules(architecture, VISION_TRANSFORMERS)
         if masked and not transformer:
             raise ValueError(f"{name} cannot mask patch tokens: masks need a vision transformer (vit_*, deit*, eva*)")
-        self.name, self.args = name, dict(args or {})
+        self.name, self.architecture = name, architecture
+        self.args = {key: value for key, value in saved.items() if key not in REFUSED_ARGS} | (args or {})
         if any_size and transformer:
             self.args["dynamic_img_size"] = True
         self.model = timm.create_model(name, pretrained=pretrained, num_classes=0, **self.args)
@@ -82,10 +89,10 @@ class Encoder(nn.Module):
         # models that pool before their last norm keep it in fc_norm; here it is applied to the tokens instead
         norm = getattr(self.model, "fc_norm", None)
         self._late_norm = isinstance(norm, nn.Module) and not isinstance(norm, nn.Identity)
-        for name_, parameter in self.model.named_parameters():
-            if name_.startswith("head."):  # never reached without the classifier: DDP would wait for its gradient
-                parameter.requires_grad_(False)
         config = self.model.pretrained_cfg
+        side = self.args.get("img_size", config["input_size"][1:])  # type: ignore[index]
+        for idle in unreached(self.model, (side, side) if isinstance(side, int) else tuple(side)):
+            self.model.get_parameter(idle).requires_grad_(False)  # DDP would wait for its gradient
         self.register_buffer("mean", torch.tensor(config["mean"]).view(1, 3, 1, 1), persistent=False)  # type: ignore[index]
         self.register_buffer("std", torch.tensor(config["std"]).view(1, 3, 1, 1), persistent=False)  # type: ignore[index]
         self.mask_token = nn.Parameter(torch.randn(self.width) * 0.02) if masked else None
@@ -112,19 +119,19 @@ class Encoder(nn.Module):
         size = (images.shape[2], images.shape[3])
         x = ((images - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
         self._masks = masks
-        if class_only:
-            features = self._class_features(x)
-        elif self.layer is None:
-            features = self._features(self.model.forward_features(x), size)  # type: ignore[operator]
-        else:
+        try:
+            if class_only:
+                return self._class_features(x)
+            if self.layer is None:
+                return self._features(self.model.forward_features(x), size)  # type: ignore[operator]
             final, (tapped,) = self.model.forward_intermediates(x, indices=[self.layer], norm=True, output_fmt="NCHW")  # type: ignore[operator]
-            features = dataclasses.replace(
+            return dataclasses.replace(
                 self._features(final, size),
                 tapped=tapped.flatten(2).transpose(1, 2),
                 tapped_grid=(tapped.shape[2], tapped.shape[3]),
             )
-        self._masks = None
-        return features
+        finally:  # the next images must not be masked by these
+            self._masks = None
 
     def _class_features(self, x: Tensor) -> Features:
         if not self.has_cls:
@@ -132,9 +139,11 @@ class Encoder(nn.Module):
         (last,) = self._last
         if last is not None:
             last.first_only = True
-        output: Tensor = self.model.forward_features(x)  # type: ignore[operator]
-        if last is not None:
-            last.first_only = False
+        try:
+            output: Tensor = self.model.forward_features(x)  # type: ignore[operator]
+        finally:
+            if last is not None:
+                last.first_only = False
         if self._late_norm:
             output = self.model.fc_norm(output)  # type: ignore[operator]
         return Features(output[:, 0], output[:, :0], (0, 0))

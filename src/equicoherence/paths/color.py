@@ -12,7 +12,10 @@ import math
 import torch
 from torch import Tensor
 
+from equicoherence.paths.constants import constant
+
 LUMA = (0.2989, 0.587, 0.114)  # ITU-R 601-2, torchvision's digits
+TURN = ((0.0, -1.0, 1.0), (1.0, 0.0, -1.0), (-1.0, 1.0, 0.0))  # times the root of 1/3: the cross product with grey
 
 
 def identity(batch: int, device: torch.device | str = "cpu") -> Tensor:
@@ -53,10 +56,10 @@ def hue(turns: Tensor) -> Tensor:
     """Turn colors about the grey axis by ``turns`` (B,) full turns, red towards green, keeping the mean of R, G, B."""
     angle = (2 * math.pi * turns)[:, None, None]
     eye, grey = torch.eye(3, device=turns.device), torch.full((3, 3), 1 / 3, device=turns.device)
-    cross = math.sqrt(1 / 3) * torch.tensor([[0.0, -1, 1], [1, 0, -1], [-1, 1, 0]], device=turns.device)
+    cross = math.sqrt(1 / 3) * constant(TURN, turns.device)
     c = grey + torch.cos(angle) * (eye - grey) + torch.sin(angle) * cross
     return torch.cat([c, torch.zeros_like(c)], dim=-1)
 
 
 def _to_luma(like: Tensor) -> Tensor:
-    return torch.tensor(LUMA, device=like.device).expand(3, 3)
+    return constant(LUMA, like.device).expand(3, 3)

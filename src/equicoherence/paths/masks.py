@@ -43,13 +43,11 @@ class Masks:
 
     tokens: (2, B, N) bool, True where masked. indices: (M,) long, the masked tokens' places among all 2 * B * N.
     weights: (M,) float32, one over the masked tokens of their sample view, so that every masked sample view weighs 1.
-    samples: how many sample views have masked tokens, the sum of the weights.
     """
 
     tokens: Tensor
     indices: Tensor
     weights: Tensor
-    samples: int
 
     @classmethod
     def of(cls, tokens: Tensor, device: torch.device | str = "cpu") -> Masks:
@@ -62,7 +60,7 @@ class Masks:
         indices = tokens.flatten().nonzero().flatten()
         counts = tokens.sum(dim=-1)
         weights = counts.flatten().float().reciprocal()[indices // max(1, tokens.shape[-1])]
-        return cls(*(_sent(t, device) for t in (tokens, indices, weights)), samples=int((counts > 0).sum()))
+        return cls(*(_sent(t, device) for t in (tokens, indices, weights)))
 
 
 @torch.no_grad()

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from equicoherence.paths import kernel
 from equicoherence.paths.blur import gaussian_blur
+from equicoherence.paths.constants import constant
 from equicoherence.paths.memory import empty_pixels
 from equicoherence.paths.outputs import Numbers, Output
 from equicoherence.paths.pyramid import Pyramid, box_means
@@ -67,7 +68,8 @@ def render_all(
     points = grid(numbers.whole, numbers.base, numbers.path, size, border)
     found = read_atlas(pyramid, points, pyramid.level_for(numbers.whole, size))
     if mean is None:
-        means = (box_means(pyramid.level(0), numbers.frames) * pyramid.scale)[:, numbers.frame_of].transpose(0, 1)
+        frame_of = constant(numbers.frame_of, points.device, torch.long)
+        means = (box_means(pyramid.level(0), numbers.frames) * pyramid.scale).index_select(1, frame_of).transpose(0, 1)
     else:
         means = mean[None]
     color = numbers.color.transpose(0, 1)  # (N, B, 3, 6)

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from equicoherence.paths.constants import constant
 from equicoherence.paths.pyramid import Pyramid
 
 Border = Literal["content", "reflection", "zeros"]
@@ -52,11 +53,11 @@ def read_atlas(pyramid: Pyramid, grid: Tensor, level: Tensor) -> Tensor:
     """Read the atlas at (B, N, S, S, 2), each of the N outputs from its own ``level`` (B, N): (B, 3, N, S * S)."""
     assert pyramid.atlas is not None
     height, total = pyramid.atlas.shape[2:]
-    table = torch.tensor(pyramid.sizes, dtype=torch.float32, device=grid.device)[level]  # rows, columns, left edge
-    extent, left = table[..., [1, 0]][:, :, None, None], F.pad(table[..., 2:], (0, 1))[:, :, None, None]
+    table = constant(pyramid.sizes, grid.device)[level][:, :, None, None]  # rows, columns, left edge
+    extent, left = table[..., :2].flip(-1), F.pad(table[..., 2:], (0, 1))
     # clamped to pixel centres of the level, so that a neighbouring level never bleeds in
     at = (mirrored(grid) * (extent / 2) + (extent - 1) / 2).clamp_min_(0).minimum(extent - 1)
-    whole = torch.tensor([total, height], dtype=torch.float32, device=grid.device)
+    whole = constant((total, height), grid.device)
     batch, count, size = grid.shape[:3]
     tall = ((at + left) * (2 / whole) + (1 / whole - 1)).view(batch, count * size, size, 2)
     found = F.grid_sample(pyramid.atlas, tall, padding_mode="border", align_corners=False)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from equicoherence.paths.constants import constant
 from equicoherence.paths.state import State
 
 
@@ -55,8 +56,8 @@ class Transformation(abc.ABC):
         ``aspect`` (B,), width / height of the sources, matters to crops alone. Drawn on the generator's device.
         """
         uniform = torch.rand(batch, len(self.parameters) + 1, generator=generator, device=generator.device)
-        low = torch.tensor([p.low for p in self.parameters], device=uniform.device)
-        span = torch.tensor([p.high - p.low for p in self.parameters], device=uniform.device)
+        low = constant(tuple(p.low for p in self.parameters), uniform.device)
+        span = constant(tuple(p.high - p.low for p in self.parameters), uniform.device)
         theta = low + span * uniform[:, 1:]
         return theta if self.probability == 1 else theta * (uniform[:, :1] < self.probability)
 

@@ -4,6 +4,9 @@
 VICReg, which is our choice. The optimiser is AdamW throughout; where a method was published with LARS or SGD, rate and
 decay are those its authors, or MoCo v3's, use for vision transformers. The batch is per process: divide the global one
 by your number of processes.
+
+Clipping is of the norm of all gradients together, where published DINO and iBOT clip each parameter's on its own, and
+DINOv2 each of its submodules', at the same 3; so ours clips more.
 """
 
 from __future__ import annotations
@@ -181,7 +184,12 @@ def ibot() -> PretrainConfig:
     views = dataclasses.replace(config.views, mask_probability=0.5, mask_ratio=(0.1, 0.5))
     task = dataclasses.replace(config.coherence, d_equi=2048, split="head")  # type: ignore[type-var]
     return dataclasses.replace(
-        config, name="ibot-paper", method=IBOTConfig(temperature_warmup=0.0375), views=views, coherence=task
+        config,
+        name="ibot-paper",
+        method=IBOTConfig(temperature_warmup=0.0375),
+        views=views,
+        coherence=task,
+        optim=dataclasses.replace(config.optim, batch_size=16),
     )
 
 
@@ -198,7 +206,7 @@ def dinov2() -> PretrainConfig:
         lr=4e-3,
         lr_scaling="sqrt",
         weight_decay=0.04,
-        weight_decay_end=0.2,
+        weight_decay_end=0.4,
         warmup=0.1,
         clip=3.0,
         layer_decay=0.9,

@@ -1,5 +1,6 @@
 """Training: the learner, the loop, the run directory."""
 
+from equicoherence.training.build import build_learner, build_views
 from equicoherence.training.config import (
     AugmentationConfig,
     EncoderConfig,
@@ -10,7 +11,7 @@ from equicoherence.training.config import (
 )
 from equicoherence.training.health import NotFinite
 from equicoherence.training.interrupt import Interrupted
-from equicoherence.training.learner import Learner, LearnerOutput, build_learner, build_views
+from equicoherence.training.learner import Learner, LearnerOutput
 from equicoherence.training.loop import pretrain
 from equicoherence.training.run import load_run
 

@@ -56,7 +56,7 @@ def export_encoder(encoder: Encoder, run: Path, size: int, pool: Pool = "mean") 
     if pool == "mean" and hasattr(encoder.model, "fc_norm"):
         args |= {"global_pool": "avg", "fc_norm": not isinstance(encoder.model.fc_norm, nn.Identity)}
     config = {
-        "architecture": encoder.name,
+        "architecture": encoder.architecture,
         "num_classes": 0,
         "num_features": encoder.width,
         "global_pool": "token" if pool == "cls" else "avg",

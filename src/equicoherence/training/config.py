@@ -17,6 +17,11 @@ from equicoherence.paths.render import Border
 from equicoherence.training.checkpoint import write_text
 
 
+def _check(holds: bool, name: str, wanted: str, value: object) -> None:
+    if not holds:
+        raise ValueError(f"{name} must be {wanted}, got {value}")
+
+
 @dataclass(frozen=True)
 class EncoderConfig:
     """A timm model: its name, further arguments of `timm.create_model`, and whether to start from its weights.
@@ -67,6 +72,16 @@ class ViewsConfig:
     mask_probability: float = 0.0
     mask_ratio: tuple[float, float] = (0.1, 0.5)
 
+    def __post_init__(self) -> None:
+        """Refuse values out of their range, quoting them."""
+        _check(self.crops >= 0, "views.crops", "0 or more", self.crops)
+        for name in ("size", "source", "crop_size"):
+            _check(getattr(self, name) >= 1, f"views.{name}", "at least 1 pixel", getattr(self, name))
+        _check(0 <= self.mask_probability <= 1, "views.mask_probability", "in [0, 1]", self.mask_probability)
+        ratio = self.mask_ratio
+        ordered = len(ratio) == 2 and 0 <= ratio[0] <= ratio[1] <= 1
+        _check(ordered, "views.mask_ratio", "(lowest, highest) in [0, 1]", ratio)
+
 
 @dataclass(frozen=True)
 class OptimConfig:
@@ -92,6 +107,20 @@ class OptimConfig:
     layer_decay: float = 1.0
     patch_embed_lr: float = 1.0
     freeze_last_layer: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse values out of their range, quoting them."""
+        for name in ("epochs", "batch_size", "accumulation"):
+            _check(getattr(self, name) >= 1, f"optim.{name}", "at least 1", getattr(self, name))
+        for name in ("lr", "layer_decay"):
+            _check(getattr(self, name) > 0, f"optim.{name}", "above 0", getattr(self, name))
+        for name in ("weight_decay", "clip", "patch_embed_lr", "freeze_last_layer"):
+            _check(getattr(self, name) >= 0, f"optim.{name}", "0 or more", getattr(self, name))
+        end = self.weight_decay_end
+        _check(end is None or end >= 0, "optim.weight_decay_end", "0 or more, or none", end)
+        _check(0 <= self.warmup <= 1, "optim.warmup", "a share of all steps, in [0, 1]", self.warmup)
+        if self.accumulation > self.batch_size:
+            raise ValueError(f"optim.accumulation {self.accumulation} is more than the batch of {self.batch_size}")
 
 
 @dataclass(frozen=True)
@@ -126,25 +155,18 @@ class PretrainConfig:
 
     def __post_init__(self) -> None:
         """Refuse what could only fail later, quoting the value."""
-        for name, value in (
-            ("log_every", self.log_every),
-            ("checkpoint_every", self.checkpoint_every),
-            ("optim.epochs", self.optim.epochs),
-            ("optim.batch_size", self.optim.batch_size),
-            ("optim.accumulation", self.optim.accumulation),
-        ):
-            if value < 1:
-                raise ValueError(f"{name} must be at least 1, got {value}")
-        if self.optim.accumulation > self.optim.batch_size:
-            raise ValueError(
-                f"optim.accumulation {self.optim.accumulation} is more than the batch of {self.optim.batch_size}"
-            )
+        for name in ("log_every", "checkpoint_every"):
+            _check(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
         if self.seed < 0 or self.max_steps < 0:
             raise ValueError(f"seed and max_steps must be 0 or more, got {self.seed} and {self.max_steps}")
         self._check_fit()
-        if self.coherence is not None and self.views.path == "none" and self.coherence.positions():
+        if self.coherence is None:
+            return
+        needs_path = bool(self.coherence.positions()) or self.coherence.decoder == "oracle"
+        if self.views.path == "none" and needs_path:
             raise ValueError(
-                "views.path is none, so there are no states to reconstruct: choose a path, or --no-coherence"
+                f"views.path is none, so there is nothing for the {self.coherence.decoder} decoder to learn: "
+                "choose a path, or --no-coherence"
             )
 
     def _check_fit(self) -> None:
@@ -241,8 +263,12 @@ def _value(hint: Any, value: Any, where: str) -> Any:
     for option in options:
         if isinstance(option, type) and dataclasses.is_dataclass(option) and isinstance(value, dict):
             return _build(option, value, where)
-        if typing.get_origin(option) is tuple and isinstance(value, list):
-            return tuple(value)
+        if typing.get_origin(option) is tuple:
+            kinds = typing.get_args(option)
+            if not isinstance(value, list | tuple) or (kinds[-1] is not ... and len(kinds) != len(value)):
+                continue
+            kinds = kinds[:1] * len(value) if kinds[-1] is ... else kinds
+            return tuple(_value(kind, v, f"{where}[{i}]") for i, (kind, v) in enumerate(zip(kinds, value)))
         if option is float and isinstance(value, int) and not isinstance(value, bool):
             return float(value)
         if typing.get_origin(option) is Literal and value in typing.get_args(option):

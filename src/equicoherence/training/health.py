@@ -48,21 +48,21 @@ class CollapseWatch:
     """Say once, in a sentence with the likely cause, that a method has collapsed.
 
     A sign must show in three lines of metrics one after another, after a tenth of all steps: many methods pass through
-    a narrow place at the start.
+    a narrow place at the start. prototypes: of the teacher, 0 for none.
     """
 
     LINES = 3
 
-    def __init__(self, total_steps: int) -> None:
-        self.start = total_steps // 10
+    def __init__(self, total_steps: int, prototypes: int = 0) -> None:
+        self.start, self.prototypes = total_steps // 10, prototypes
         self._seen: dict[str, int] = {}
 
-    def note(self, line: dict[str, float], prototypes: int = 0) -> str | None:
-        """Return the sentence when a line of metrics completes the sign; ``prototypes`` of the teacher, 0 for none."""
+    def note(self, line: dict[str, float]) -> str | None:
+        """Return the sentence when a line of metrics completes the sign."""
         if line["step"] <= self.start:
             return None
         for sign in _SIGNS:
-            if not sign(line, prototypes):
+            if not sign(line, self.prototypes):
                 self._seen[sign.__name__] = 0
                 continue
             self._seen[sign.__name__] = self._seen.get(sign.__name__, 0) + 1

@@ -9,14 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from equicoherence.coherence import CoherenceTask, ThetaRegression
-from equicoherence.methods import METHODS, Encoded, Method
+from equicoherence.methods import Encoded, Method
 from equicoherence.methods.teacher import ema_update, frozen_copy, teacher_mode
 from equicoherence.models import Encoder, Features, SplitHead
 from equicoherence.models.encoder import Pool
-from equicoherence.models.lean_block import drop_samples
-from equicoherence.paths import PathViews, Views, augmentation, named_path
-from equicoherence.paths.masks import Masking, Masks
-from equicoherence.training.config import PretrainConfig, plain_values
+from equicoherence.paths import Views
+from equicoherence.paths.masks import Masks
 
 
 @dataclass(frozen=True)
@@ -150,75 +148,3 @@ def drop_masked(tokens: Tensor, masks: Tensor) -> Tensor:
     kept = (~masks).float()
     scale = kept / kept.mean(dim=1, keepdim=True).clamp_min(1 / masks.shape[1])
     return (tokens * scale[..., None]).to(tokens.dtype)
-
-
-def build_learner(config: PretrainConfig, *, pretrained: bool | None = None) -> Learner:
-    """Build the learner of a configuration, initialised from torch's global generator.
-
-    pretrained: whether the encoder starts from published weights; as the configuration says where None.
-    """
-    task_config, views = config.coherence, config.views
-    method_class = METHODS[type(config.method)]
-    encoder = Encoder(
-        config.encoder.name,
-        config.encoder.args,
-        pretrained=config.encoder.pretrained if pretrained is None else pretrained,
-        layer=task_config.layer if task_config else None,
-        masked=views.mask_probability > 0,
-        any_size=views.crops > 0 and views.crop_size != views.size,
-    )
-    if config.encoder.drop_path:
-        drop_samples(encoder.model, config.encoder.drop_path, uniform=config.encoder.drop_path_uniform)
-    d_equi = task_config.d_equi if task_config else 0
-    in_head = task_config is not None and task_config.split == "head"
-    reads_z = method_class.reads == "z"
-    head = SplitHead(encoder.width, config.d if reads_z else None, 0 if in_head else d_equi, encoder.layer_width)
-    width = config.d - d_equi if reads_z else encoder.width
-    method = method_class(width, config.method, *([d_equi] if in_head else []))  # type: ignore[call-arg]
-    return Learner(encoder, head, method, _build_task(config, encoder), task_config.weight if task_config else 1.0)
-
-
-def _build_task(config: PretrainConfig, encoder: Encoder) -> CoherenceTask | ThetaRegression | None:
-    task = config.coherence
-    if task is None:
-        return None
-    if task.decoder == "oracle":
-        return ThetaRegression(task.d_equi, named_path(config.views.path).parameters)
-    return CoherenceTask(
-        task.d_equi,
-        len(task.positions()),
-        config.views.size,
-        token_grid(encoder, config.views.size),
-        decoder=task.decoder,
-        parts=task.parts,
-        symmetric=task.symmetric,
-        mean=encoder.mean.flatten().tolist(),
-        std=encoder.std.flatten().tolist(),
-    )
-
-
-def build_views(config: PretrainConfig, encoder: Encoder) -> PathViews:
-    """Build the views of a configuration, with masks over the tokens of ``encoder`` where it asks for them."""
-    views = config.views
-    masked = views.mask_probability > 0
-    return PathViews(
-        augmentation(**plain_values(views.first)),
-        augmentation(**plain_values(views.second)),
-        None if views.path == "none" else named_path(views.path),
-        size=views.size,
-        positions=config.coherence.positions() if config.coherence else (),
-        border=views.border,
-        crops=views.crops,
-        crop_size=views.crop_size,
-        crop=augmentation(**plain_values(views.crop)),
-        masking=Masking(token_grid(encoder, views.size), views.mask_probability, views.mask_ratio) if masked else None,
-    )
-
-
-@torch.no_grad()
-def token_grid(encoder: Encoder, size: int) -> tuple[int, int]:
-    """Return the grid of the tokens that the task reads, from one forward of a blank image."""
-    training = encoder.training
-    features = encoder.eval()(torch.zeros(1, 3, size, size, device=encoder.mean.device))
-    encoder.train(training)
-    return features.tapped_grid or features.grid

@@ -26,12 +26,17 @@ class Metrics:
     """Collect loss terms without waiting for the device; ``flush`` averages, checks and writes them.
 
     path: ``metrics.jsonl``, None on processes that do not write. board: a folder for TensorBoard event files, or None.
-    total_steps: of the run, which says when a narrow place is a collapse.
+    total_steps, prototypes: of the run and of its teacher, which say what is a collapse. start: steps that a resumed
+    run has done; what its lines up to there said of a collapse is not said again.
     """
 
-    def __init__(self, path: Path | None, board: Path | None = None, total_steps: int = 0) -> None:
+    def __init__(
+        self, path: Path | None, board: Path | None = None, total_steps: int = 0, prototypes: int = 0, start: int = 0
+    ) -> None:
         self.path, self.names = path, [""]
-        self._watch = CollapseWatch(total_steps)
+        self._watch = CollapseWatch(total_steps, prototypes)
+        for line in lines_until(path, start) if path is not None and start else ():
+            self._watch.note(json.loads(line))
         self._steps: list[Tensor] = []
         self._images, self._clock = 0, time.perf_counter()
         self._writer = None
@@ -40,7 +45,7 @@ class Metrics:
                 from torch.utils.tensorboard import SummaryWriter
             except ImportError as error:
                 raise ImportError("track=tensorboard needs the extra: pip install 'equicoherence[track]'") from error
-            self._writer = SummaryWriter(str(board))
+            self._writer = SummaryWriter(str(board), purge_step=start + 1 if start else None)
 
     def add(self, losses: dict[str, Tensor], gradient_norm: Tensor, images: int) -> None:
         """Note one step's terms; nothing is read back."""
@@ -75,13 +80,11 @@ class Metrics:
         for part, z in output.pooled.items():
             line |= {f"std_{part}": float(feature_std(z)), f"rank_{part}": float(effective_rank(z))}
             line[f"spread_{part}"] = float(relative_spread(z))
-        prototypes = 0
         if watched is not None:
-            entropies, prototypes = watched
-            line |= dict(zip(("teacher_entropy", "prototype_entropy"), entropies.tolist()))
+            line |= dict(zip(("teacher_entropy", "prototype_entropy"), watched[0].tolist()))
         line |= {"images_per_second": self._images / seconds, "seconds": seconds}
-        line = {k: (float(f"{v:.6g}") if math.isfinite(v) else v) for k, v in line.items()}
-        collapse = self._watch.note(line, prototypes)
+        line = {k: float(f"{v:.6g}") if isinstance(v, float) and math.isfinite(v) else v for k, v in line.items()}
+        collapse = self._watch.note(line)
         self._steps.clear()
         self._images, self._clock = 0, time.perf_counter()
         if self.path is not None:
@@ -105,13 +108,17 @@ class Metrics:
 def drop_after(path: Path, step: int) -> None:
     """Cut the lines of ``metrics.jsonl`` past ``step``: a resumed run writes them anew. A damaged last line goes
     too."""
-    if not path.exists():
-        return
+    if path.exists():
+        write_text("".join(line + "\n" for line in lines_until(path, step)), path)
+
+
+def lines_until(path: Path, step: int) -> list[str]:
+    """Return the whole lines of ``metrics.jsonl`` up to ``step``; none where there is no such file."""
     kept = []
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
         try:
             if json.loads(line)["step"] <= step:
-                kept.append(line + "\n")
+                kept.append(line)
         except (json.JSONDecodeError, KeyError, TypeError):
             continue
-    write_text("".join(kept), path)
+    return kept

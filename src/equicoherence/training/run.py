@@ -8,14 +8,15 @@ from typing import Any
 
 from safetensors.torch import load_file
 
+from equicoherence.training.build import build_learner
 from equicoherence.training.checkpoint import latest_checkpoint, load_checkpoint
 from equicoherence.training.config import PretrainConfig, differences, load_config, save_config
-from equicoherence.training.learner import Learner, build_learner
+from equicoherence.training.learner import Learner
 from equicoherence.training.metrics import drop_after
 
 
-def begin_run(config: PretrainConfig, out: Path, resume: bool) -> None:
-    """Make the directory of a new run, or check that ``out`` is this run, to be continued.
+def check_run(config: PretrainConfig, out: Path, resume: bool) -> None:
+    """Check that ``out`` can become a new run, or is this run, to be continued; nothing is written.
 
     Raises FileExistsError for a directory in use, FileNotFoundError for nothing to resume, ValueError for a resumed run
     whose configuration is another.
@@ -23,8 +24,6 @@ def begin_run(config: PretrainConfig, out: Path, resume: bool) -> None:
     if not resume:
         if out.exists() and (not out.is_dir() or any(path.suffix != ".tmp" for path in out.iterdir())):
             raise FileExistsError(f"{out} is in use; continue that run with --resume, or give another --out")
-        out.mkdir(parents=True, exist_ok=True)
-        save_config(config, out / "config.yaml")
         return
     if not (out / "config.yaml").is_file():
         raise FileNotFoundError(f"{out} holds no run to resume (no config.yaml); start it without --resume")
@@ -32,9 +31,25 @@ def begin_run(config: PretrainConfig, out: Path, resume: bool) -> None:
     changed = differences(before, replace(config, sharding=before.sharding))  # checkpoints are the same of either
     if changed:
         raise ValueError(f"{out} was started with another configuration, so it cannot be resumed: {'; '.join(changed)}")
-    checkpoint = latest_checkpoint(out)
-    step = int(checkpoint.stem.split("-")[1]) if checkpoint else 0
-    drop_after(out / "metrics.jsonl", step)
+
+
+def begin_run(config: PretrainConfig, out: Path, resume: bool, step: int) -> None:
+    """Make the directory of a new run, or cut what a resumed one wrote after ``step``, its newest checkpoint's."""
+    if resume:
+        drop_after(out / "metrics.jsonl", step)
+    else:
+        out.mkdir(parents=True, exist_ok=True)
+        save_config(config, out / "config.yaml")
+
+
+def check_shared(steps: list[int], out: Path) -> None:
+    """Raise ValueError where the processes of a job found checkpoints of different ``steps`` in ``out``."""
+    if len(set(steps)) > 1:
+        found = ", ".join(f"process {rank} step {step}" for rank, step in enumerate(steps))
+        raise ValueError(
+            f"the processes of this job see different checkpoints in {out} ({found}; 0 is none): --out must be a "
+            "folder that all nodes share"
+        )
 
 
 def check_same(before: dict[str, int], now: dict[str, int], out: Path) -> None:

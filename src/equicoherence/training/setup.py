@@ -10,20 +10,21 @@ import torch
 from accelerate import Accelerator
 from accelerate.optimizer import AcceleratedOptimizer
 from accelerate.utils import DistributedType, InitProcessGroupKwargs, gather_object
+from timm.layers import convert_sync_batchnorm
 from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
-from torch.nn import SyncBatchNorm
 
 from equicoherence.data import Batch, Loader, batch_indices, open_images, steps_per_epoch
 from equicoherence.paths import PathViews
 from equicoherence.training.bad_images import note_bad_images
+from equicoherence.training.build import build_learner, build_views
 from equicoherence.training.checkpoint import export_encoder, save_checkpoint, save_tensors
 from equicoherence.training.config import PretrainConfig
-from equicoherence.training.learner import Learner, build_learner, build_views
+from equicoherence.training.learner import Learner
 from equicoherence.training.lost import TIMEOUT
 from equicoherence.training.metrics import Metrics
 from equicoherence.training.optim import build_optimizer
-from equicoherence.training.run import begin_run, check_same, resume_state
+from equicoherence.training.run import begin_run, check_run, check_same, check_shared, resume_state
 from equicoherence.training.samples import save_samples
 from equicoherence.training.sharding import divide_like_parameters, shard, whole
 
@@ -128,18 +129,20 @@ def set_up(config: PretrainConfig, out: Path, resume: bool) -> Parts:
         torch.set_num_threads(config.threads)
     accelerator = _accelerator()
     main, world = accelerator.is_main_process, accelerator.num_processes
+    if main:
+        check_run(config, out, resume)
+    accelerator.wait_for_everyone()
+    state = resume_state(out) if resume else None
+    start = state["step"] if state else 0
+    check_shared(gather_object([start]), out)
     source = open_images(config.data, "train")
     per_epoch = steps_per_epoch(len(source), config.optim.batch_size, world)
     total = config.optim.epochs * per_epoch
     torch.manual_seed(config.seed)
-    learner = build_learner(config)
+    learner = build_learner(config, pretrained=False if state else None)
     views = build_views(config, learner.encoder)
-    if main:
-        begin_run(config, out, resume)
-    accelerator.wait_for_everyone()
     if world > 1 and accelerator.device.type == "cuda":
-        SyncBatchNorm.convert_sync_batchnorm(learner)  # in place: the learner itself is no BatchNorm
-    state = resume_state(out) if resume else None
+        convert_sync_batchnorm(learner)  # in place: the learner itself is no BatchNorm
     if state:
         check_same(state["shape"], {"processes": world, "images": len(source)}, out)
         learner.load_state_dict(state["learner"])
@@ -163,6 +166,11 @@ def set_up(config: PretrainConfig, out: Path, resume: bool) -> Parts:
     )
     board = out / "tensorboard" if config.track == "tensorboard" and main else None
     total = min(total, config.max_steps) if config.max_steps else total
+    watched = learner.method.watched()
+    metrics = Metrics(out / "metrics.jsonl" if main else None, board, total, watched[1] if watched else 0, start)
+    if main:  # after all that can refuse the configuration: a refused start leaves nothing behind
+        begin_run(config, out, resume, start)
+    accelerator.wait_for_everyone()
     return Parts(
         config,
         out,
@@ -172,9 +180,9 @@ def set_up(config: PretrainConfig, out: Path, resume: bool) -> Parts:
         prepared,
         views,
         loader,
-        Metrics(out / "metrics.jsonl" if main else None, board, total),
+        metrics,
         torch.Generator(accelerator.device),
-        state["step"] if state else 0,
+        start,
         total,
         per_epoch,
     )
