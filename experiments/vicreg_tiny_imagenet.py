@@ -100,9 +100,9 @@ def main() -> None:
             continue
         run = places[name, border, seed]
         train_once(config, run)
-        if not _is_scored(config, run):
-            first = name == "VICReg" and seed == 0
-            results = evaluate(run, tasks=TASKS, transformation=_evaluation(config), controls=first, limit=LIMIT)
+        if not _is_scored(name, seed, config, run):
+            floor = _has_floor(name, seed)
+            results = evaluate(run, tasks=TASKS, transformation=_evaluation(config), controls=floor, limit=LIMIT)
             minutes = sum(results["seconds"].values()) / 60 + _training_minutes(run)
             (run / "minutes.txt").write_text(f"{minutes:.2f}")
         write_scored(jobs, places)
@@ -111,7 +111,7 @@ def main() -> None:
 
 def write_scored(jobs: list[Job], places: dict[tuple[str, str, int], Path]) -> None:
     """Write the page of the runs that have results of the present probes: scores of others do not compare."""
-    folders = {job[:3]: places[job[:3]] for job in jobs if _is_scored(job[3], places[job[:3]])}
+    folders = {job[:3]: places[job[:3]] for job in jobs if _is_scored(job[0], job[2], job[3], places[job[:3]])}
     write_page(page(folders, len(places)), PAGE)
 
 
@@ -120,8 +120,13 @@ def _evaluation(config: PretrainConfig) -> TransformationConfig:
     return dataclasses.replace(EVALUATION, representations=("backbone", *parts))
 
 
-def _is_scored(config: PretrainConfig, run: Path) -> bool:
-    return is_scored(run, config.data, TASKS, _evaluation(config), LIMIT)
+def _has_floor(name: str, seed: int) -> bool:
+    """Return whether this run's scores hold those of the random encoder, the same for all arms."""
+    return name == "VICReg" and seed == 0
+
+
+def _is_scored(name: str, seed: int, config: PretrainConfig, run: Path) -> bool:
+    return is_scored(run, config.data, TASKS, _evaluation(config), LIMIT, controls=_has_floor(name, seed))
 
 
 def _training_minutes(run: Path) -> float:

@@ -7,6 +7,7 @@ are refused for before the work begins; whatever is raised in the work is a fail
 from __future__ import annotations
 
 import dataclasses
+import os
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Sequence
@@ -17,7 +18,7 @@ from typing import Annotated, TypeVar
 import tyro
 import yaml
 from rich.console import Console
-from rich.table import Table
+from rich.markup import escape
 
 from equicoherence.compare import compare, print_scores, score_table
 from equicoherence.evaluation import TransformationConfig, evaluate
@@ -87,11 +88,13 @@ def _recipes(arguments: list[str]) -> None:
         """List the recipes: names, hardware, time, expected scores."""
 
     _parse(Arguments, arguments, "recipes")
-    table = Table("recipe", "what", "hardware", "time", "scores")
+    console = Console(highlight=False, soft_wrap=True)
     for name in RECIPES:
         row = describe(name)
-        table.add_row(*(row.get(key, "") for key in ("name", "summary", "hardware", "time", "scores")))
-    Console().print(table)
+        console.print(f"[bold]{name}[/bold]  {escape(row['summary'])}")
+        console.print(
+            "    " + escape("; ".join(f"{key}: {row[key]}" for key in ("hardware", "time", "scores") if row.get(key)))
+        )
 
 
 def _pretrain(arguments: list[str]) -> None:
@@ -115,6 +118,8 @@ def _pretrain(arguments: list[str]) -> None:
     given = _parse(Arguments, rest, f"pretrain {name or 'RECIPE'}")
     out = given.out or Path("runs") / given.config.name
     pretrain(given.config, out, resume=given.resume)
+    if os.environ.get("RANK", "0") != "0":
+        return  # one of many processes: the first says it
     Console().print(
         f"{out} done; score it: equicoherence evaluate {out}   see it: equicoherence report {out}", highlight=False
     )
