@@ -1,6 +1,6 @@
 """iBOT and DINOv2 on Tiny-ImageNet-100, with and without the task.
 
-    python experiments/ibot_dinov2.py --data FOLDER_OR_ARCHIVE [--out runs/ibot-dinov2] [--seeds 2] [--steps 240]
+    python experiments/ibot_dinov2.py --data FOLDER_OR_ARCHIVE [--out runs/ibot-dinov2] [--seeds 2] [--steps 400]
 
 Trains and scores one configuration after another and writes docs/results/ibot-dinov2.md; run again, it goes on where it
 stopped.
@@ -52,7 +52,7 @@ def main() -> None:
     )
     parser.add_argument("--out", type=Path, default=Path("runs/ibot-dinov2"))
     parser.add_argument("--seeds", type=int, default=2)
-    parser.add_argument("--steps", type=int, default=240)
+    parser.add_argument("--steps", type=int, default=400)
     given = parser.parse_args()
     configs = arms(given.data, given.steps)
     runs = compare(configs, given.out, seeds=range(given.seeds), transformation=EVALUATION)
@@ -60,7 +60,7 @@ def main() -> None:
     images = given.steps * one.optim.batch_size
     text = (
         "# iBOT and DINOv2 on Tiny-ImageNet-100, with and without the task\n\n"
-        f"Written by `python experiments/ibot_dinov2.py`. A vision transformer of six blocks, 64 px views, "
+        f"Written by `python experiments/ibot_dinov2.py`. A vision transformer of six blocks, 16 tokens, 32 px views, "
         f"{images:,} images seen ({images / 30000:.1f} epochs), SE(2) paths, border content, linear split. "
     )
     write_page(text + score_markdown(runs), PAGE)

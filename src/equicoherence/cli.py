@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 import tyro
 import yaml
@@ -23,15 +23,22 @@ from rich.markup import escape
 from equicoherence.compare import compare, print_scores, score_table
 from equicoherence.evaluation import TransformationConfig, evaluate
 from equicoherence.evaluation.evaluate import score
+from equicoherence.evaluation.pose_probes import PoseProbeConfig, pose_probes
+from equicoherence.evaluation.threediebench import benchmark_3diebench
 from equicoherence.quickstart import quickstart
 from equicoherence.recipes import RECIPES, describe, recipe
+from equicoherence.rendering.render import render, render_objects
 from equicoherence.report.page import render_page, report
+from equicoherence.report.poses import pose_table
 from equicoherence.report.tables import summarise
 from equicoherence.training import Interrupted, PretrainConfig, pretrain
 from equicoherence.training.setup import set_up
 
 T = TypeVar("T")
-WORK, PREPARATION = (pretrain, score, render_page), (set_up,)  # pretrain first sets up, and refuses what cannot be
+WORK, PREPARATION = (
+    (pretrain, score, render_page, render_objects, pose_probes),
+    (set_up,),
+)  # pretrain first sets up, and refuses what cannot be
 REFUSALS = (ValueError, FileNotFoundError, FileExistsError, yaml.YAMLError)
 EXPECTED = (RuntimeError, OSError, ImportError)  # broken losses or images, full disks, what is not installed
 FLAT = (tyro.conf.AvoidSubcommands, tyro.conf.ConsolidateSubcommandArgs)
@@ -238,6 +245,76 @@ def _report(arguments: list[str]) -> None:
     Console().print(f"page: {report(given.runs, given.out)}", highlight=False)
 
 
+def _render(arguments: list[str]) -> None:
+    @dataclass
+    class Arguments:
+        """Render a data set in 3DIEBench's layout: views of meshes in random poses, with depth, masks and normals.
+
+        meshes: a folder of OBJ, GLB, PLY, a mesh file, or 'procedural'. out: a new folder, or one to continue. views:
+        images of each object. size: pixels. workers: threads; all cores where not given. paths: pairs of views of each
+        object with states between them. states: of each. objects: at most so many of each category.
+        bad-mesh-tolerance: share of the meshes that may be bad.
+        """
+
+        meshes: str
+        out: Path
+        views: int = 50
+        size: int = 128
+        seed: int = 0
+        workers: int | None = None
+        paths: int = 0
+        states: int = 2
+        objects: int | None = None
+        bad_mesh_tolerance: float = 0.01
+
+    given = _parse(Arguments, arguments, "render")
+    Console().print(f"look at it: {render(**vars(given))}", highlight=False)
+
+
+def _benchmark(arguments: list[str]) -> None:
+    @dataclass
+    class Arguments:
+        """Score frozen encoders on 3DIEBench, the real one or one that `render` made: pose, color, class, retrieval.
+
+        model: run directories, timm:NAME, or weights files with --arch. data: the folder. out: 3diebench.json goes into
+        OUT/MODEL. epochs: of the probes. views: of each object; those that most have where not given. sources: views of
+        each object that retrieval starts from.
+        """
+
+        name: Annotated[Literal["3diebench"], tyro.conf.Positional]
+        model: tuple[str, ...]
+        data: str
+        out: Path = Path("runs/benchmark")
+        epochs: int = 300
+        views: int | None = None
+        sources: int = 5
+        controls: bool = True
+        arch: str | None = None
+        random_weights: bool = False
+        size: int | None = None
+
+    given = _parse(Arguments, arguments, "benchmark")
+    names = [Path(model).name.replace("timm:", "timm-") for model in given.model]
+    if len(set(names)) < len(names):
+        raise ValueError("two models have the same last name and would share a folder of --out; score them one by one")
+    found = {}
+    for model, name in zip(given.model, names):
+        results = benchmark_3diebench(
+            model,
+            given.data,
+            given.out / name,
+            config=PoseProbeConfig(epochs=given.epochs),
+            views=given.views,
+            sources=given.sources,
+            controls=given.controls,
+            arch=given.arch,
+            random_weights=given.random_weights,
+            size=given.size,
+        )
+        found[model] = [results["rows"]]
+    Console().print(pose_table(summarise(found), list(found)))
+
+
 def _work_had_begun(problem: BaseException) -> bool:
     """Return whether an exception came through one of the functions in ``WORK``, and not from their preparation."""
     passed = {frame.f_code for frame, _ in traceback.walk_tb(problem.__traceback__)}
@@ -252,6 +329,8 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "evaluate": _evaluate,
     "compare": _compare,
     "report": _report,
+    "render": _render,
+    "benchmark": _benchmark,
 }
 
 

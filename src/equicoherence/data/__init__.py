@@ -1,4 +1,4 @@
-"""Images in, uint8 batches out: folders, archives, tar shards; sampling and threaded loading.
+"""Images in, uint8 batches out: folders, archives, tar shards, objects with poses; sampling and threaded loading.
 
 ``equicoherence.data.objects`` (rendered objects) is imported only when it is asked for.
 """
@@ -8,9 +8,12 @@ from equicoherence.data.cache import cache_folder
 from equicoherence.data.images import ImageFolder, decode
 from equicoherence.data.loader import Batch, Loader, TooManyBadImages
 from equicoherence.data.open import open_images
+from equicoherence.data.pairs import PoseSampler
+from equicoherence.data.pose_views import PoseViews, pose_views
 from equicoherence.data.sampler import batch_indices, epoch_order, steps_per_epoch
 from equicoherence.data.shards import ShardSource
 from equicoherence.data.source import BadImage, ImageSource, Sample, Subset
+from equicoherence.data.threediebench import PosePaths, ThreeDIEBench
 
 __all__ = [
     "BadImage",
@@ -18,15 +21,20 @@ __all__ = [
     "ImageFolder",
     "ImageSource",
     "Loader",
+    "PosePaths",
+    "PoseSampler",
+    "PoseViews",
     "Sample",
     "ShardSource",
     "Subset",
+    "ThreeDIEBench",
     "TooManyBadImages",
     "batch_indices",
     "cache_folder",
     "decode",
     "epoch_order",
     "open_images",
+    "pose_views",
     "steps_per_epoch",
     "unpack_archive",
 ]

@@ -1,9 +1,16 @@
-"""Where unpacked archives and shard indices are kept."""
+"""Where unpacked archives and indices are kept, and how processes wait for the one that makes them."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:  # no such locks on Windows: two processes then make the same thing, one after the other renames
+    fcntl = None
 
 
 def cache_folder() -> Path:
@@ -27,3 +34,21 @@ def cache_folder() -> Path:
             "set the environment variable EQUICOHERENCE_CACHE to a folder that can be written"
         ) from error
     return folder
+
+
+@contextmanager
+def alone(path: Path, waiting: Callable[[], None]) -> Iterator[None]:
+    """Hold the lock file ``path``, which the system gives back when the process ends, however it ends.
+
+    waiting: called once where another process holds it, before waiting for that.
+    """
+    with path.open("a") as file:
+        if fcntl is not None:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                waiting()
+                fcntl.flock(file, fcntl.LOCK_EX)
+            except OSError:
+                pass  # a file system without locks: as without fcntl
+        yield

@@ -19,7 +19,7 @@ VALIDATION_SHARE = 0.2
 """Share of the images that the hash split gives to ``val``."""
 _VALIDATION_FOLDERS = ("val", "validation", "test")  # the first that is there is used
 _ACCEPTED = (
-    f"a folder of images, a folder of .tar shards, an archive of images ({', '.join(ARCHIVE_SUFFIXES)}), "
+    f"a folder of images, of .tar shards, or in 3DIEBench's layout, an archive ({', '.join(ARCHIVE_SUFFIXES)}), "
     "or 'objects' for rendered objects"
 )
 
@@ -30,7 +30,7 @@ def open_images(path: str | Path, split: Split = "all", seed: int = 0) -> ImageS
     A folder with ``train`` and one of ``val``, ``validation``, ``test`` (looked for in this order) is split that way,
     and ``all`` is ``train``; labels of the second follow the classes of the first. Any other folder is split 80 / 20 by
     a hash of each image's name, so an image keeps its side when others come or go. A folder that holds ``train`` and
-    nothing else stands for what is in it.
+    nothing else stands for what is in it. A folder in 3DIEBench's layout is split by object: see `ThreeDIEBench`.
 
     Args:
         path: A folder of images or of .tar shards, an archive, or ``"objects"``.
@@ -47,7 +47,11 @@ def open_images(path: str | Path, split: Split = "all", seed: int = 0) -> ImageS
         from equicoherence.data.objects import ObjectsSource  # needs the renderer, which images do not
 
         return ObjectsSource(split=split)
+    from equicoherence.data.threediebench import ThreeDIEBench, has_poses  # which needs Split from here
+
     folder = _folder(Path(path).expanduser())
+    if has_poses(folder):
+        return ThreeDIEBench(folder, split)
     if [entry.name for entry in folder.iterdir() if not entry.name.startswith(".")] == ["train"]:
         folder = folder / "train"  # not the one class of everything, but a data set that came without its other half
     validation = next((folder / name for name in _VALIDATION_FOLDERS if (folder / name).is_dir()), None)

@@ -9,7 +9,6 @@ import json
 import os
 import time
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,15 +17,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from equicoherence.data.cache import cache_folder
+from equicoherence.data.cache import alone, cache_folder
 from equicoherence.data.objects.draw import Plan
 from equicoherence.data.objects.make import make_images
 from equicoherence.data.objects.render import VIEW_NAMES
-
-try:
-    import fcntl
-except ImportError:  # no such locks on Windows: two processes then render the same bytes, one after the other renames
-    fcntl = None
 
 _KEEPING = ("__init__.py", "make.py", "source.py", "store.py", "worker.py")  # these change no pixel
 
@@ -48,7 +42,7 @@ def load_or_make(plan: Plan) -> tuple[np.ndarray, np.ndarray]:
     with contextlib.suppress(FileNotFoundError, _Damaged):
         return _read(path, plan)
     console = Console(stderr=True, highlight=False, soft_wrap=True)
-    with _alone(path.with_suffix(".lock"), console):
+    with alone(path.with_suffix(".lock"), lambda: console.print("another process renders the objects: waiting for it")):
         try:
             return _read(path, plan)  # another process made it while this one waited
         except FileNotFoundError:
@@ -113,18 +107,3 @@ def _checksum(images: np.ndarray, poses: np.ndarray) -> str:
     digest = hashlib.blake2b(np.ascontiguousarray(images).data, digest_size=16)
     digest.update(np.ascontiguousarray(poses).data)
     return digest.hexdigest()
-
-
-@contextlib.contextmanager
-def _alone(path: Path, console: Console) -> Iterator[None]:
-    """Hold a lock that the system gives back when the process ends, however it ends."""
-    with path.open("a") as file:
-        if fcntl is not None:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                console.print("another process renders the objects: waiting for it")
-                fcntl.flock(file, fcntl.LOCK_EX)
-            except OSError:
-                pass  # a file system without locks: as without fcntl
-        yield

@@ -1,0 +1,148 @@
+"""Pose probes: features whose content is known score so, floors are as stated, and one pass is as many."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from equicoherence.data.poses import relative_rotation
+from equicoherence.evaluation.head_batch import Head, HeadBatch
+from equicoherence.evaluation.pose_probes import (
+    PoseProbeConfig,
+    inputs_of,
+    make_heads,
+    pose_probes,
+    probe_loss,
+    r2_scalar_mean,
+    standard,
+    train_heads,
+)
+from equicoherence.evaluation.probes import r2_score
+from equicoherence.evaluation.renders import Pairs
+from tests.evaluation.poses import imagine
+
+SMALL = PoseProbeConfig(epochs=60, batch=128, hidden=64, learning_rate=3e-3)
+
+
+def _features(bare, generator):
+    """Make features that hold pose, hues and class side by side, and features that are noise."""
+    classes = F.one_hot(bare.labels, 5)[:, None].expand(-1, bare.views, -1)
+    told = torch.cat([bare.rotations, bare.hues, classes], dim=2)
+    return {"told": told, "noise": torch.randn(told.shape, generator=generator)}
+
+
+@pytest.fixture(scope="module")
+def rows():
+    return list(pose_probes(imagine(1500, 4, _features), imagine(300, 4, _features, seed=1), SMALL))
+
+
+def _value(rows, **fields):
+    found = [row["value"] for row in rows if all(row.get(k, "") == v for k, v in fields.items())]
+    assert len(found) == 1
+    return found[0]
+
+
+def test_probes_read_what_features_hold(rows):
+    told = {"representation": "told", "metric": "r2", "parameter": "mean"}
+    for task in ("color", "absolute_rotation"):
+        for probe in ("linear", "mlp"):
+            assert _value(rows, **told, task=task, probe=probe) > 0.95
+    assert _value(rows, **told, task="relative_rotation", probe="mlp") > 0.9
+    assert _value(rows, **told, task="relative_rotation", probe="linear") < 0.9  # it is a product of the two poses
+    assert _value(rows, representation="told", metric="top1", probe="linear") > 0.95
+
+
+def test_probes_read_nothing_in_noise(rows):
+    of_noise = [row for row in rows if row.get("representation") == "noise"]
+    assert max(row["value"] - row["floor"] for row in of_noise if row["metric"] != "top1") < 0.05
+    top1 = [row for row in of_noise if row["metric"] == "top1"]
+    assert top1[0]["value"] < top1[0]["floor"] + 0.08
+
+
+def test_every_row_carries_floor_and_chance(rows):
+    assert all({"task", "metric", "value", "floor", "chance"} <= row.keys() for row in rows)
+    assert all(row["value"] == row["floor"] for row in rows if row.get("control") == "constant")
+    r2 = [row for row in rows if row["metric"] == "r2"]
+    assert max(abs(row["floor"]) for row in r2) < 0.02
+    assert max(abs(row["chance"]) for row in r2) < 1e-5
+    assert _value(rows, task="class", control="constant") == pytest.approx(0.2, abs=0.08)
+    assert {row["chance"] for row in rows if row["metric"] == "top1"} == {0.2}
+    assert len(rows) == 7 + 4 + 7 - 2 + 1 + 2 * (2 * (6 + 4 + 6) + 1)
+
+
+def test_a_constant_scores_a_quarter_by_one_scalar_mean_and_nothing_by_each_targets_own():
+    q = imagine(20000, 2, _features).rotations
+    relative = relative_rotation(q[:, 0], q[:, 1])
+    mean = relative.mean(dim=0).expand_as(relative)
+    assert r2_scalar_mean(mean, relative) == pytest.approx(0.23, abs=0.01)
+    assert r2_score(mean, relative).abs().max() < 1e-5
+    assert r2_scalar_mean(relative, relative) == 1
+
+
+def test_a_batch_of_heads_is_its_heads_one_by_one():
+    heads = [Head("a", 6, "x", 3, 8), Head("a", 6, "x", 3, 0), Head("b", 5, "y", 2, 8), Head("b", 5, "z", 4, 0)]
+    batch = HeadBatch(heads, torch.Generator().manual_seed(0))
+    inputs = {"a": torch.randn(7, 6), "b": torch.randn(7, 5)}
+    for head, answer in batch(inputs).items():
+        assert torch.allclose(batch.single(head)(inputs[head.source]), answer, atol=1e-6)
+    with pytest.raises(ValueError, match=r"hidden widths \[8, 9\]"):
+        HeadBatch([heads[0], Head("b", 5, "y", 2, 9)], torch.Generator())
+    with pytest.raises(ValueError, match="do not agree on the width"):
+        HeadBatch([heads[0], Head("a", 7, "y", 2, 8)], torch.Generator())
+
+
+def test_heads_trained_together_are_the_heads_trained_alone():
+    train, test = imagine(600, 4, _features), imagine(300, 4, _features, seed=1)
+    config = PoseProbeConfig(epochs=10, batch=128, hidden=64, learning_rate=3e-3)
+    standards = {name: standard(z) for name, z in train.features.items()}
+    together = train_heads(train, standards, config, torch.Generator().manual_seed(0))
+    pairs = test.draw(torch.Generator().manual_seed(5))
+    truth = test.targets(pairs)
+    for head in (together.heads[0], together.heads[3], together.heads[-1]):
+        generator = torch.Generator().manual_seed(0)
+        alone = HeadBatch(make_heads(train, config), generator).single(head)
+        optimizer = torch.optim.Adam(alone.parameters(), config.learning_rate)
+        for _ in range(config.epochs):
+            for part in train.draw(generator).split(config.batch):
+                predicted = alone(inputs_of(train, standards, part)[head.source])
+                optimizer.zero_grad()
+                probe_loss(head.task, predicted, train.targets(part)[head.task]).backward()
+                optimizer.step()
+        inputs = inputs_of(test, standards, pairs)
+        one, all_at_once = alone(inputs[head.source]), together(inputs)[head]
+        if head.task == "class":
+            assert (one.argmax(dim=1) == all_at_once.argmax(dim=1)).float().mean() > 0.97
+        else:
+            both = [float(r2_score(x.detach(), truth[head.task]).mean()) for x in (one, all_at_once)]
+            assert both[0] == pytest.approx(both[1], abs=0.01)
+
+
+def test_pairs_are_of_two_views_and_every_object_comes_once_an_epoch():
+    renders = imagine(50, 3, _features)
+    pairs = renders.draw(torch.Generator().manual_seed(0))
+    assert sorted(pairs.objects.tolist()) == list(range(50))
+    assert (pairs.first != pairs.second).all()
+    assert Pairs.join(pairs.split(7)).second.equal(pairs.second)
+
+
+def test_probes_are_the_same_for_the_same_seed_and_leave_the_global_generator_alone():
+    train, test = imagine(60, 3, _features), imagine(20, 3, _features, seed=1)
+    config = PoseProbeConfig(epochs=2, batch=32, hidden=16)
+    before = torch.get_rng_state()
+    assert list(pose_probes(train, test, config)) == list(pose_probes(train, test, config))
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_parts_of_one_tensor_cost_no_memory_and_half_precision_is_read():
+    whole = imagine(40, 3, lambda bare, g: {"all": torch.randn(40, 3, 12, generator=g).half()}).features["all"]
+    renders = imagine(40, 3, lambda bare, g: {"all": whole, "inv": whole[..., :6], "equi": whole[..., 6:]})
+    assert renders.features["equi"].untyped_storage().data_ptr() == whole.untyped_storage().data_ptr()
+    found = list(pose_probes(renders, renders, PoseProbeConfig(epochs=1, hidden=8)))
+    assert {row["representation"] for row in found if "representation" in row} == {"all", "inv", "equi"}
+
+
+def test_bad_settings_are_named():
+    with pytest.raises(ValueError, match="epochs is 0"):
+        PoseProbeConfig(epochs=0)
+    train = imagine(4, 3, _features)
+    with pytest.raises(ValueError, match="other widths"):
+        list(pose_probes(train, imagine(4, 3, lambda bare, g: {"told": bare.rotations}), SMALL))
