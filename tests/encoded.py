@@ -10,9 +10,11 @@ from equicoherence.paths.masks import Masks
 
 
 def encoded(views: int = 2, batch: int = 12, width: int = 8, seed: int = 0) -> Encoded:
-    """Return Gaussian tokens of ``views`` views, three a view, with their mean as the summary."""
-    tokens = torch.randn(views, batch, 3, width, generator=torch.Generator().manual_seed(seed))
-    return Encoded(tokens.mean(dim=2), tokens)
+    """Return Gaussian tokens of ``views`` views, three each, their mean as the summary, z_equi of 6 and theta of 3."""
+    generator = torch.Generator().manual_seed(seed)
+    tokens = torch.randn(views, batch, 3, width, generator=generator)
+    equivariant, theta = torch.randn(views, batch, 6, generator=generator), torch.randn(batch, 3, generator=generator)
+    return Encoded(tokens.mean(dim=2), tokens, equivariant=equivariant, theta=theta)
 
 
 def with_masks(views: Encoded, share: float = 0.5) -> Encoded:
@@ -24,7 +26,9 @@ def with_masks(views: Encoded, share: float = 0.5) -> Encoded:
 
 def rows_of(views: Encoded, rows: slice) -> Encoded:
     """Return what was said of some images of the batch."""
-    part = Encoded(views.summary[:, rows], views.tokens[:, rows])
+    part = Encoded(
+        views.summary[:, rows], views.tokens[:, rows], equivariant=views.equivariant[:, rows], theta=views.theta[rows]
+    )
     if views.masks is None:
         return part
     masks = Masks.of(views.masks[:, rows])

@@ -8,14 +8,18 @@ from PIL import Image
 
 from equicoherence.coherence import CoherenceConfig
 from equicoherence.methods import (
+    AugSelfConfig,
     BarlowTwinsConfig,
     BYOLConfig,
     DINOConfig,
     DINOv2Config,
+    EquiModConfig,
+    ESSLConfig,
     IBOTConfig,
     LeJEPAConfig,
     MethodConfig,
     MoCoV3Config,
+    SIEConfig,
     SimCLRConfig,
     SimSiamConfig,
     VICRegConfig,
@@ -34,6 +38,10 @@ METHOD_CONFIGS: list[MethodConfig] = [
     DINOConfig(prototypes=20, hidden=12, bottleneck=6),
     IBOTConfig(prototypes=20, hidden=12, bottleneck=6),
     DINOv2Config(prototypes=20, hidden=12, bottleneck=6, shared_head=False, centring="sinkhorn"),
+    SIEConfig(d_equi=6, width=12),
+    EquiModConfig(width=12, output=6, d_equi=6, theta_width=5),
+    AugSelfConfig(width=12, output=6, hidden=8),
+    ESSLConfig(width=12, output=6, hidden=8),
 ]
 
 

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from equicoherence.models.decoders import ConvDecoder, CrossAttentionDecoder, Decoder, RenderDecoder, SumDecoder
+from equicoherence.paths.standard import StandardTheta
 from equicoherence.paths.transformation import Parameter
 from equicoherence.paths.views import Views
 
@@ -141,24 +142,18 @@ class CoherenceTask(nn.Module):
 class ThetaRegression(nn.Module):
     """Oracle control: regress the path's parameters, as labels, from the pooled equivariant tokens of both views.
 
-    Same interface as `CoherenceTask`. Parameters are scaled to zero mean and unit variance of their uniform range.
+    Same interface as `CoherenceTask`. Parameters are scaled as `StandardTheta` does.
     """
-
-    middle: Tensor
-    spread: Tensor
 
     def __init__(self, d_equi: int, parameters: Sequence[Parameter], width: int = 256) -> None:
         super().__init__()
-        middle = torch.tensor([(p.low + p.high) / 2 for p in parameters])
-        spread = torch.tensor([(p.high - p.low) / 12**0.5 for p in parameters]).clamp_min(1e-6)
-        self.register_buffer("middle", middle, persistent=False)
-        self.register_buffer("spread", spread, persistent=False)
+        self.standard = StandardTheta(parameters)
         self.mlp = nn.Sequential(nn.Linear(2 * d_equi, width), nn.ReLU(), nn.Linear(width, len(parameters)))
 
     def forward(self, z1: Tensor, z2: Tensor, views: Views) -> CoherenceOutput:
         """Regress ``views.theta`` from z1, z2 (B, N, d_equi)."""
         predicted = self.mlp(torch.cat([z1.mean(dim=1), z2.mean(dim=1)], dim=-1)).float()
-        return CoherenceOutput(F.mse_loss(predicted, (views.theta - self.middle) / self.spread), None)
+        return CoherenceOutput(F.mse_loss(predicted, self.standard(views.theta)), None)
 
 
 def build_decoder(

@@ -33,7 +33,7 @@ def matrix_of(rotation: Tensor) -> Tensor:
 def turn_between(first: Tensor, second: Tensor) -> float:
     """Return the angle of the rotation from one quaternion to the other, in [0, pi]."""
     relative = relative_rotation(first, second)
-    return 2 * math.atan2(float(relative[:3].norm()), float(relative[3]))
+    return 2 * math.atan2(float(relative[:3].norm()), abs(float(relative[3])))
 
 
 def test_angles_turn_about_fixed_axes_x_first():

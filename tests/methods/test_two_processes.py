@@ -24,7 +24,8 @@ CONFIGS |= {  # but KoLeo, as published, is of each process's own rows
 def _method(kind: str) -> Method:
     torch.manual_seed(0)
     config = CONFIGS[kind]
-    method = METHODS[type(config)](8, config)
+    method_class = METHODS[type(config)]
+    method = method_class(8, config, *([3] if method_class.told else []))
     return method.train(isinstance(method, DINO))  # BatchNorm's own statistics are not what is tested, centres are
 
 
@@ -34,9 +35,10 @@ def _kept(method: Method) -> dict[str, torch.Tensor]:
     return {name: tensor for name, tensor in method.state_dict().items() if name not in parameters}
 
 
-def _views(rows: slice = slice(None)) -> list[Encoded]:
+def _views(kind: str, rows: slice = slice(None)) -> list[Encoded]:
     """Return what student and teacher say of the views, and the student of crops, of some rows of a batch of 16."""
-    student, teacher, crops = (encoded(views, batch=16, seed=seed) for seed, views in enumerate((2, 2, 3)))
+    counts = (2, 2, 4 if kind == "ESSL" else 3)
+    student, teacher, crops = (encoded(views, batch=16, seed=seed) for seed, views in enumerate(counts))
     return [rows_of(views, rows) for views in (with_masks(student, 0.4), teacher, crops)]
 
 
@@ -44,7 +46,7 @@ def _write_joint(rank: int, folder: str) -> None:
     joint = {}
     for kind in CONFIGS:
         model = DistributedDataParallel(_method(kind))
-        loss = torch.stack(list(model(*_views(slice(8 * rank, 8 * rank + 8))).values())).sum()
+        loss = torch.stack(list(model(*_views(kind, slice(8 * rank, 8 * rank + 8))).values())).sum()
         loss.backward()
         total = loss.detach().clone()
         dist.all_reduce(total)
@@ -65,7 +67,7 @@ def joint(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, torch
 def test_loss_and_gradient_on_two_processes_are_those_of_one(kind, joint):
     found = joint[kind]
     method = _method(kind)
-    expected = torch.stack(list(method(*_views()).values())).sum()
+    expected = torch.stack(list(method(*_views(kind)).values())).sum()
     expected.backward()
     assert abs(found["loss"] - expected) < 1e-5
     for name, parameter in method.named_parameters():

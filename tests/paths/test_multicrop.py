@@ -110,6 +110,23 @@ def test_crops_are_antialiased_down_to_the_whole_image(crop_size):
     assert float((crops - filtered).abs().mean()) < 0.3 * float((naive - filtered).abs().mean())
 
 
+def test_one_crop_in_four_rotations_turns_counter_clockwise():
+    images = textured(3, 32)
+    crops = multicrop(crop=STILL, size=32, crops=4, crop_size=32, crop_rotations=True)(images, seeded()).crops
+    still = multicrop(crop=STILL, size=32, crops=1, crop_size=32)(images, seeded()).crops[0]
+    for turns, crop in enumerate(crops):
+        angle = torch.full((3, 1), 90.0 * turns)
+        expected = render(Pyramid.build(still, 32), Rotation((0, 360)).state(angle), size=32)
+        assert torch.allclose(crop, expected, atol=1e-4)
+
+
+def test_rotated_crops_draw_the_parameters_of_one():
+    generator, other = seeded(), seeded()
+    multicrop(crops=4, crop_rotations=True)(smooth(6, 32), generator)
+    multicrop(crops=1)(smooth(6, 32), other)
+    assert torch.equal(generator.get_state(), other.get_state())
+
+
 def test_an_empty_batch_gives_empty_crops():
     views = multicrop(masking=Masking((4, 4)))(torch.zeros(0, 3, 48, 48, dtype=torch.uint8), seeded())
     assert views.crops.shape == (5, 0, 3, 16, 16)
@@ -122,6 +139,7 @@ def test_an_empty_batch_gives_empty_crops():
         ({"crops": -1}, "got -1"),
         ({"crop_size": 0}, "crop_size of at least 1; got .*, 0"),
         ({"crop": None}, "5 local crops need crop"),
+        ({"crop_rotations": True}, "one crop in four rotations is 4 crops, got 5"),
     ],
 )
 def test_bad_settings_are_quoted(settings, message):

@@ -6,7 +6,16 @@ import pytest
 import torch
 
 from equicoherence.coherence import CoherenceConfig
-from equicoherence.methods import METHODS, BYOLConfig, DINOConfig, IBOTConfig, VICRegConfig
+from equicoherence.methods import (
+    METHODS,
+    AugSelfConfig,
+    BYOLConfig,
+    DINOConfig,
+    ESSLConfig,
+    IBOTConfig,
+    SIEConfig,
+    VICRegConfig,
+)
 from equicoherence.training import EncoderConfig, PretrainConfig, ViewsConfig, build_learner, build_views
 from equicoherence.training.learner import drop_masked
 from tests.distil import Distil, DistilConfig
@@ -16,6 +25,7 @@ RESNET = EncoderConfig("resnet18", {"layers": [1, 1, 1, 1], "channels": [8, 16, 
 VIEWS = ViewsConfig(size=32, source=32, crops=3, crop_size=16, mask_probability=0.5, mask_ratio=(0.2, 0.6))
 HEAD = {"hidden": 8, "bottleneck": 4, "prototypes": 10}
 PLAIN_VIEWS = ViewsConfig(size=32, source=32)
+ROTATED = ViewsConfig(size=32, source=32, crops=4, crop_size=16, crop_rotations=True)
 
 
 @pytest.fixture(autouse=True)
@@ -24,11 +34,12 @@ def _known(monkeypatch):
 
 
 def _config(method=DistilConfig(), *, split="linear", views=None, encoder=None, **changes):  # noqa: B008
+    told = METHODS[type(method)].told
     return PretrainConfig(
         method=method,
         encoder=encoder or EncoderConfig("vit_tiny_patch16_224", VIT),
         d=16,
-        coherence=CoherenceConfig(d_equi=4, decoder="conv", split=split),
+        coherence=None if told else CoherenceConfig(d_equi=4, decoder="conv", split=split),
         views=views or (VIEWS if isinstance(method, DistilConfig) else PLAIN_VIEWS),
         **changes,
     )
@@ -49,6 +60,9 @@ CASES = {
     "masks and crops": lambda: _config(),
     "split in the head": lambda: _config(split="head"),
     "no task": lambda: _config().plain(),
+    "SIE": lambda: _config(SIEConfig(d_equi=4, width=8)),
+    "AugSelf": lambda: _config(AugSelfConfig(width=8, output=6, hidden=8)),
+    "E-SSL": lambda: _config(ESSLConfig(width=8, output=6, hidden=8), views=ROTATED),
 }
 
 
@@ -62,7 +76,7 @@ def test_all_that_is_trained_gets_a_gradient_and_the_teacher_none(name):
         assert parameter.requires_grad != ("teacher" in path), path
 
 
-@pytest.mark.parametrize("name", ["BYOL, ResNet", "split in the head"])
+@pytest.mark.parametrize("name", ["BYOL, ResNet", "split in the head", "SIE"])
 def test_the_forward_is_one_graph_for_the_compiler_with_the_same_losses(name):
     learner, views = _build(CASES[name]())
     learner.eval()

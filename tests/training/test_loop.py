@@ -143,7 +143,7 @@ def test_accumulation_gives_the_mean_of_its_parts(data, tmp_path):
     run.generator.manual_seed(0)
     expected = dict.fromkeys(losses, torch.zeros(()))
     for rows in (slice(0, 6), slice(6, 11), slice(11, 16)):
-        part = run.learner(run.views(batch.images[rows], run.generator, batch.aspect[rows])).losses
+        part = run.learner(run.feed.views(batch.part(rows.start, rows.stop), run.generator)).losses
         (sum(part.values()) / 3).backward()
         expected = {name: value + part[name].detach() / 3 for name, value in expected.items()}
     assert gradients.keys() == {name for name, p in run.learner.named_parameters() if p.grad is not None}

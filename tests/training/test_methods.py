@@ -28,15 +28,15 @@ def data(tmp_path_factory):
 
 def _config(data, name: str, split: Literal["linear", "head"]) -> PretrainConfig:
     """Return a run of two steps, with all that the method reads: local crops, masks, a class token."""
-    config = small_config(data, method=CONFIGS[name], checkpoint_every=1, log_every=1, max_steps=2)
-    method, views = METHODS[type(config.method)], config.views
+    config = small_config(data, checkpoint_every=1, log_every=1, max_steps=2)
+    method, views = METHODS[type(CONFIGS[name])], config.views
     if method.crops:
-        views = dataclasses.replace(views, crops=2, crop_size=16)
+        views = dataclasses.replace(views, crops=4, crop_size=16, crop_rotations=method.rotated_crops)
     if method.masks:
         views = dataclasses.replace(views, mask_probability=0.5)
     encoder = VIT if method.reads == "features" else config.encoder
-    coherence = CoherenceConfig(d_equi=8, decoder="conv", split=split)
-    return dataclasses.replace(config, views=views, encoder=encoder, coherence=coherence)
+    coherence = None if method.told else CoherenceConfig(d_equi=8, decoder="conv", split=split)
+    return dataclasses.replace(config, method=CONFIGS[name], views=views, encoder=encoder, coherence=coherence)
 
 
 @pytest.mark.parametrize(

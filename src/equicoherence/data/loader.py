@@ -33,8 +33,15 @@ class Batch:
 
     def to(self, device: torch.device | str, non_blocking: bool = True) -> Batch:
         """Copy the batch to a device."""
-        fields = (self.images, self.aspect, self.labels, self.index)
-        return Batch(*(field.to(device, non_blocking=non_blocking) for field in fields))
+        return Batch(*(field.to(device, non_blocking=non_blocking) for field in self._fields))
+
+    def part(self, start: int, stop: int) -> Batch:
+        """Return the images from ``start`` up to ``stop``."""
+        return Batch(*(field[start:stop] for field in self._fields))
+
+    @property
+    def _fields(self) -> tuple[Tensor, ...]:
+        return self.images, self.aspect, self.labels, self.index
 
 
 class TooManyBadImages(RuntimeError):

@@ -52,14 +52,14 @@ def benchmark_3diebench(
     with generators_kept():
         frozen = load_model(model, arch=arch, random_weights=random_weights, size=size)
         train, test = (ThreeDIEBench(data, split) for split in ("train", "val"))
-        seed = frozen.config.seed if frozen.config else 0
-        variants = [("", frozen), *([("random", random_control(frozen, seed))] if controls else [])]
-        rows, start = [], time.perf_counter()
-        for control, variant in variants:
-            known, asked = (read_renders(variant, source, views) for source in (train, test))
-            for row in (*pose_probes(known, asked, config), *_retrieved(known, asked, sources, config.seed)):
-                if not (control and row.get("control")):  # a constant's score does not depend on the encoder
-                    rows.append({**row, "control": control or row.get("control", "")})
+        start = time.perf_counter()
+        known, asked = (read_renders(frozen, source, views) for source in (train, test))
+        rows = [{**row, "control": row.get("control", "")} for row in _scored(known, asked, config, sources)]
+        if controls:
+            floor = random_control(frozen, frozen.config.seed if frozen.config else 0)
+            of_floor = _scored(*(read_renders(floor, source, views) for source in (train, test)), config, sources)
+            # a constant's scores do not depend on the encoder
+            rows += [{**row, "control": "random"} for row in of_floor if not row.get("control")]
     results = {
         "model": str(model),
         "name": frozen.group,
@@ -75,6 +75,11 @@ def benchmark_3diebench(
     out.mkdir(parents=True, exist_ok=True)
     write_text(json.dumps(results, indent=1), out / "3diebench.json")
     return results
+
+
+def _scored(train: Renders, test: Renders, config: PoseProbeConfig, sources: int | None) -> Iterator[dict[str, Any]]:
+    yield from pose_probes(train, test, config)
+    yield from _retrieved(train, test, sources, config.seed)
 
 
 def _retrieved(train: Renders, test: Renders, sources: int | None, seed: int) -> Iterator[dict[str, Any]]:

@@ -1,13 +1,17 @@
 """Joint-embedding methods by name. A new one is a file here and a line in ``METHODS``."""
 
+from equicoherence.methods.augself import AugSelf, AugSelfConfig
 from equicoherence.methods.barlow import BarlowTwins, BarlowTwinsConfig
 from equicoherence.methods.byol import BYOL, BYOLConfig
 from equicoherence.methods.dino import DINO, DINOConfig
 from equicoherence.methods.dinov2 import DINOv2, DINOv2Config
+from equicoherence.methods.equimod import EquiMod, EquiModConfig
+from equicoherence.methods.essl import ESSL, ESSLConfig
 from equicoherence.methods.ibot import IBOT, IBOTConfig
 from equicoherence.methods.lejepa import LeJEPA, LeJEPAConfig
 from equicoherence.methods.method import Encoded, Method
 from equicoherence.methods.mocov3 import MoCoV3, MoCoV3Config
+from equicoherence.methods.sie import SIE, SIEConfig
 from equicoherence.methods.simclr import SimCLR, SimCLRConfig, nt_xent_loss
 from equicoherence.methods.simsiam import SimSiam, SimSiamConfig
 from equicoherence.methods.vicreg import VICReg, VICRegConfig, covariance_loss, variance_loss
@@ -23,6 +27,10 @@ METHODS: dict[type, type[Method]] = {
     DINOConfig: DINO,
     IBOTConfig: IBOT,
     DINOv2Config: DINOv2,
+    SIEConfig: SIE,
+    EquiModConfig: EquiMod,
+    AugSelfConfig: AugSelf,
+    ESSLConfig: ESSL,
 }
 MethodConfig = (
     VICRegConfig
@@ -35,9 +43,15 @@ MethodConfig = (
     | DINOConfig
     | IBOTConfig
     | DINOv2Config
+    | SIEConfig
+    | EquiModConfig
+    | AugSelfConfig
+    | ESSLConfig
 )
 
 __all__ = [
+    "AugSelf",
+    "AugSelfConfig",
     "BYOL",
     "BYOLConfig",
     "BarlowTwins",
@@ -46,7 +60,11 @@ __all__ = [
     "DINOConfig",
     "DINOv2",
     "DINOv2Config",
+    "ESSL",
+    "ESSLConfig",
     "Encoded",
+    "EquiMod",
+    "EquiModConfig",
     "IBOT",
     "IBOTConfig",
     "LeJEPA",
@@ -56,6 +74,8 @@ __all__ = [
     "MethodConfig",
     "MoCoV3",
     "MoCoV3Config",
+    "SIE",
+    "SIEConfig",
     "SimCLR",
     "SimCLRConfig",
     "SimSiam",

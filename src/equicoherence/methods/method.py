@@ -17,7 +17,9 @@ class Encoded:
     summary: (V, B, C), what stands for a whole view. tokens: (V, B, N, C), patch tokens; None where the method says
     that it does not read them. Where tokens were masked, masks: (V, B, N), True there; masked: (M,) long, their places
     among all V * B * N tokens; weights: (M,), one over the masked tokens of their view, so that every masked view of a
-    sample weighs 1.
+    sample weighs 1. For methods that are told theta, and no others, the student's global views also have equivariant:
+    (V, B, d_equi), the mean of z_equi, None where there is none; theta: (B, P), the parameters of the path between
+    them, scaled to zero mean and unit variance of their range where the path says one, as it is for poses.
     """
 
     summary: Tensor
@@ -25,6 +27,8 @@ class Encoded:
     masked: Tensor | None = None
     masks: Tensor | None = None
     weights: Tensor | None = None
+    equivariant: Tensor | None = None
+    theta: Tensor | None = None
 
     def summaries(self, crops: Encoded | None) -> Tensor:
         """Return the summaries (V + n, B, C) of these views, then those of ``crops``, if any."""
@@ -36,11 +40,18 @@ class Encoded:
             raise ValueError("no patch tokens were kept: set reads_tokens = True in the method's class")
         return self.tokens.flatten(0, 2)
 
+    def told(self) -> tuple[Tensor, Tensor]:
+        """Return the means of z_equi (V, B, d_equi) and theta (B, P); ValueError where they were not given."""
+        if self.equivariant is None or self.theta is None:
+            raise ValueError("neither z_equi nor theta was given: set told = True in the method's class, and d_equi")
+        return self.equivariant, self.theta
+
 
 class Method(nn.Module, abc.ABC):
     """Abstract base: a head and a loss, built from the width of what it reads and from its own configuration.
 
-    A method knows neither the path nor the auxiliary task. Its class says what training has to give it:
+    A method knows nothing of the auxiliary task, nor, unless it is told, of the path. Its class says what training has
+    to give it:
 
     reads: "z", the invariant part of a linear map of the patch tokens, summarised by its mean [P2]; "features", the
     encoder's own, summarised by the class token where the encoder pools by it, else by the mean of the patch tokens.
@@ -49,6 +60,10 @@ class Method(nn.Module, abc.ABC):
     needed. A teacher's heads belong to the method, which moves them in ``update``. masks: the student's global views
     may be masked. crops: it reads local crops. splits_head: its own head can be split; it is then built with a third
     argument ``d_equi`` and gives `equivariant`. Parameters of a layer named ``last_layer`` can be frozen to begin with.
+    rotated_crops: the local crops are one crop in four rotations.
+    told: it is told theta, the parameters of the path between the views, which are labels of the transformation: tables
+    mark such methods. It replaces the auxiliary task, is built with a third argument ``theta_size``, the number P of
+    parameters, and where its configuration has ``d_equi``, so many features of z are equivariant.
     """
 
     reads: ClassVar[Literal["z", "features"]] = "z"
@@ -57,6 +72,8 @@ class Method(nn.Module, abc.ABC):
     masks: ClassVar[bool] = False
     crops: ClassVar[bool] = False
     splits_head: ClassVar[bool] = False
+    rotated_crops: ClassVar[bool] = False
+    told: ClassVar[bool] = False
 
     @abc.abstractmethod
     def forward(
@@ -82,3 +99,11 @@ class Method(nn.Module, abc.ABC):
     def equivariant(self, tokens: Tensor) -> Tensor:
         """Return z_equi (..., d_equi), the last outputs of the method's own head, of tokens (..., C)."""
         raise NotImplementedError(f"{type(self).__name__} has no head to split; use coherence.split linear")
+
+    def embed(self, z_equi: Tensor) -> Tensor:
+        """Return the embeddings (B, D) of z_equi (B, d_equi) among which `predict` is right or wrong."""
+        raise NotImplementedError(f"{type(self).__name__} has no predictor")
+
+    def predict(self, embedding: Tensor, theta: Tensor) -> Tensor:
+        """Return the embedding (B, D) expected of view 2, from that of view 1 (B, D) and theta (B, P), scaled."""
+        raise NotImplementedError(f"{type(self).__name__} has no predictor")

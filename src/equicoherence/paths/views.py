@@ -24,8 +24,9 @@ class Views:
     """The views of a batch, float32 in [0, 1].
 
     v1, v2: (B, 3, S, S). targets: (B, T, 3, S, S), states of the path of view 2. positions: T numbers in [0, 1], where
-    on the path each target is. theta: (B, P), the parameters of the path; no loss but the oracle control's reads it.
-    crops: (n, B, 3, s, s), local crops of multi-crop. masks: patch tokens of v1 and v2 to mask.
+    on the path each target is. theta: (B, P), the parameters of the path; no loss reads it but the oracle control's
+    and those of methods that say they are told it. crops: (n, B, 3, s, s), local crops of multi-crop. masks: patch
+    tokens of v1 and v2 to mask.
     """
 
     v1: Tensor
@@ -42,8 +43,9 @@ class PathViews:
 
     Each output is rendered from the source image directly, on the images' device. ``path`` None leaves ``v2 = u``
     without targets. ``positions`` are the path positions of the targets: (1/3, 2/3) for the paper's K = 2.
-    Multi-crop adds ``crops`` local crops ``crop(I)`` of ``crop_size`` pixels, and ``masking`` masks of v1 and v2; what
-    is drawn for the rest does not depend on either.
+    Multi-crop adds ``crops`` local crops ``crop(I)`` of ``crop_size`` pixels, or with ``crop_rotations`` one crop
+    rotated by 0, 90, 180 and 270 degrees, and ``masking`` masks of v1 and v2; what is drawn for the rest does not
+    depend on either.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class PathViews:
         crops: int = 0,
         crop_size: int = 0,
         crop: Transformation | None = None,
+        crop_rotations: bool = False,
         masking: Masking | None = None,
     ) -> None:
         check_border(border)
@@ -69,11 +72,13 @@ class PathViews:
             raise ValueError(f"crops must not be negative, got {crops}")
         if crops and (crop is None or crop_size < 1):
             raise ValueError(f"{crops} local crops need crop, and crop_size of at least 1; got {crop}, {crop_size}")
+        if crop_rotations and crops != 4:
+            raise ValueError(f"one crop in four rotations is 4 crops, got {crops}")
         self.first, self.second, self.path = first, second, path
         self.size = size
         self.border: Border = border
         self.positions: tuple[float, ...] = tuple(positions) if path is not None else ()
-        self.crops, self.crop_size, self.crop = crops, crop_size, crop
+        self.crops, self.crop_size, self.crop, self.crop_rotations = crops, crop_size, crop, crop_rotations
         self.masking = masking
 
     def __call__(self, images: Tensor, generator: torch.Generator, aspect: Tensor | None = None) -> Views:
@@ -107,12 +112,15 @@ class PathViews:
     def _local(self, pyramid: Pyramid, generator: torch.Generator, aspect: Tensor | None) -> Tensor:
         """Render the local crops (n, B, 3, s, s); their parameters are drawn in one go."""
         assert self.crop is not None
-        batch, count, size, device = len(pyramid), self.crops, self.crop_size, pyramid.images.device
+        batch, size, device = len(pyramid), self.crop_size, pyramid.images.device
+        count = 1 if self.crop_rotations else self.crops
         aspect = None if aspect is None else aspect.repeat(count)
         state = self.crop.state(self.crop.sample(count * batch, generator, aspect).to(device, non_blocking=True))
         crops = empty_pixels(count, batch, 3, size, size, device=device)
         outputs = [Output(part, None, pixels) for part, pixels in zip(_parts(state, count, batch), crops)]
         render_all(pyramid, outputs, border=self.border)
+        if self.crop_rotations:
+            crops = torch.cat([crops.rot90(turns, (-2, -1)) for turns in range(self.crops)])
         return crops
 
 

@@ -1,7 +1,7 @@
 """Named configurations, ``METHOD-SIZE``: ``tiny`` runs on a laptop CPU, ``small`` on one GPU, ``paper`` as published.
 
-All have the task on; ``PretrainConfig.plain`` (``--no-coherence``) gives the method alone. The docstring of each says
-hardware, time and expected scores.
+All have the task on; ``PretrainConfig.plain`` (``--no-coherence``) gives the method alone. Only the rivals, which are
+equivariant in ways of their own, are without it. The docstring of each says hardware, time and expected scores.
 """
 
 from __future__ import annotations
@@ -14,11 +14,13 @@ from equicoherence.recipes import paper, small, tiny
 from equicoherence.training.config import PretrainConfig
 
 METHOD_NAMES = ("vicreg", "simclr", "byol", "barlow", "simsiam", "mocov3", "lejepa", "dino", "ibot", "dinov2")
+RIVAL_NAMES = ("sie", "equimod", "augself", "essl")
 RECIPES: dict[str, Callable[[], PretrainConfig]] = {
     f"{method}-{size.__name__.rsplit('.', 1)[-1]}": getattr(size, method)
     for size in (tiny, small, paper)
     for method in METHOD_NAMES
 }
+RECIPES |= {f"{rival}-tiny": getattr(tiny, rival) for rival in RIVAL_NAMES} | {"sie-paper": paper.sie}
 
 
 def recipe(name: str) -> PretrainConfig:

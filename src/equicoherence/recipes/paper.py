@@ -23,6 +23,7 @@ from equicoherence.methods import (
     LeJEPAConfig,
     MethodConfig,
     MoCoV3Config,
+    SIEConfig,
     SimCLRConfig,
     SimSiamConfig,
     VICRegConfig,
@@ -217,3 +218,25 @@ def dinov2() -> PretrainConfig:
     views = dataclasses.replace(config.views, mask_probability=0.5, mask_ratio=(0.1, 0.5))
     encoder = EncoderConfig("vit_large_patch16_224", {"init_values": 1e-5}, drop_path=0.3)
     return dataclasses.replace(config, encoder=encoder, views=views)
+
+
+def sie() -> PretrainConfig:
+    """SIE: ResNet-18, 2000 epochs, batch 1024, lr 1e-3, decay 1e-6, as published on 3DIEBench; on SE(2) paths.
+
+    The optimiser is Adam but for the decay, and its rate follows a cosine.
+
+    hardware: 8 A100 (batch 128 each)
+    time: not published
+    scores: not published on these paths
+    """
+    return PretrainConfig(
+        name="sie-paper",
+        method=SIEConfig(),
+        encoder=EncoderConfig("resnet18"),
+        d=512,
+        coherence=None,
+        views=ViewsConfig(path="se2", border="zeros", first=FIRST, second=SECOND),
+        optim=OptimConfig(epochs=2000, batch_size=128, lr=2.5e-4, weight_decay=1e-6, warmup=0.0),
+        precision="bf16",
+        compile=True,
+    )

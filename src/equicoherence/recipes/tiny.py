@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 from equicoherence.coherence import CoherenceConfig
 from equicoherence.methods import (
+    AugSelfConfig,
     BarlowTwinsConfig,
     BYOLConfig,
     DINOConfig,
     DINOv2Config,
+    EquiModConfig,
+    ESSLConfig,
     IBOTConfig,
     LeJEPAConfig,
     MethodConfig,
     MoCoV3Config,
+    SIEConfig,
     SimCLRConfig,
     SimSiamConfig,
     VICRegConfig,
@@ -38,18 +43,24 @@ VIT = EncoderConfig(
         "fc_norm": False,
     },
 )
-MASKED: dict[str, Any] = {"mask_probability": 0.5, "mask_ratio": (0.1, 0.4)}
 AUGMENTATION = AugmentationConfig(area=(0.3, 1.0), blur=0.0)
+# Twice SimCLR's usual jitter: a transformer that meets few images otherwise learns to tell them by their colors alone.
+COLORFUL = AugmentationConfig(area=(0.3, 1.0), blur=0.0, jitter=(0.8, 0.8, 0.8, 0.4))
+RENDER = CoherenceConfig(d_equi=128, decoder="render")
+
+MASKED: dict[str, Any] = {"mask_probability": 0.5, "mask_ratio": (0.1, 0.4), "first": COLORFUL, "second": COLORFUL}
 
 
-def _convolutional(name: str, method: MethodConfig, weight: float = 1.0) -> PretrainConfig:
+def _convolutional(
+    name: str, method: MethodConfig, coherence: CoherenceConfig | None = RENDER, **views: Any
+) -> PretrainConfig:
     return PretrainConfig(
         name=name,
         method=method,
         encoder=RESNET,
         d=256,
-        coherence=CoherenceConfig(d_equi=128, decoder="render", weight=weight),
-        views=ViewsConfig(size=32, source=64, first=AUGMENTATION, second=AUGMENTATION),
+        coherence=coherence,
+        views=ViewsConfig(size=32, source=64, first=AUGMENTATION, second=AUGMENTATION, **views),
         optim=OptimConfig(epochs=20, batch_size=256, lr=2e-3),
         precision="bf16",
         checkpoint_every=100,
@@ -76,7 +87,7 @@ def _distilled(
         method=method,
         encoder=encoder,
         coherence=CoherenceConfig(d_equi=64, decoder="render"),
-        views=ViewsConfig(size=32, source=64, first=AUGMENTATION, second=AUGMENTATION, **views),
+        views=ViewsConfig(**{"size": 32, "source": 64, "first": AUGMENTATION, "second": AUGMENTATION, **views}),
         optim=OptimConfig(epochs=20, batch_size=128, lr=lr, weight_decay=0.04, clip=3.0),
         precision="bf16",
         checkpoint_every=100,
@@ -120,7 +131,7 @@ def barlow() -> PretrainConfig:
     time: about 2 minutes on 'objects' (4,800 images)
     scores: docs/results/learning.md
     """
-    return _convolutional("barlow-tiny", BarlowTwinsConfig(width=512), weight=100.0)
+    return _convolutional("barlow-tiny", BarlowTwinsConfig(width=512), dataclasses.replace(RENDER, weight=100.0))
 
 
 def simsiam() -> PretrainConfig:
@@ -182,3 +193,44 @@ def dinov2() -> PretrainConfig:
     scores: docs/results/learning.md, docs/results/ibot-dinov2.md (on photographs)
     """
     return _distilled("dinov2-tiny", DINOv2Config(**SELF_DISTILLATION), VIT, MASKED, lr=1e-3)
+
+
+def sie() -> PretrainConfig:
+    """SIE, told theta (weights 10, 4.5, 10, 10, 1 over 10, as VICReg's here are over 25), on 32 px views.
+
+    hardware: 2 CPU cores
+    time: not measured yet
+    scores: not measured yet
+    """
+    return _convolutional("sie-tiny", SIEConfig(128, 1.0, 0.45, 1.0, 1.0, 0.1, width=512), None)
+
+
+def equimod() -> PretrainConfig:
+    """EquiMod on SimCLR, told theta, on 32 px views.
+
+    hardware: 2 CPU cores
+    time: not measured yet
+    scores: not measured yet
+    """
+    return _convolutional("equimod-tiny", EquiModConfig(temperature=0.2, width=512, d_equi=128), None)
+
+
+def augself() -> PretrainConfig:
+    """AugSelf on SimCLR, told theta, on 32 px views.
+
+    hardware: 2 CPU cores
+    time: not measured yet
+    scores: not measured yet
+    """
+    return _convolutional("augself-tiny", AugSelfConfig(temperature=0.2, width=512), None)
+
+
+def essl() -> PretrainConfig:
+    """E-SSL on SimCLR, told nothing, on 32 px views, and one 16 px crop in four rotations.
+
+    hardware: 2 CPU cores
+    time: not measured yet
+    scores: not measured yet
+    """
+    crops = {"crops": 4, "crop_size": 16, "crop": AUGMENTATION, "crop_rotations": True}
+    return _convolutional("essl-tiny", ESSLConfig(temperature=0.2, width=512, hidden=512), None, **crops)

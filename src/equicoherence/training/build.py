@@ -5,12 +5,17 @@ from __future__ import annotations
 import torch
 
 from equicoherence.coherence import CoherenceTask, ThetaRegression
+from equicoherence.data import open_images
+from equicoherence.data.pose_views import change_parameters
 from equicoherence.methods import METHODS
 from equicoherence.models import Encoder, SplitHead
 from equicoherence.models.lean_block import drop_samples
 from equicoherence.paths import PathViews, augmentation, named_path
 from equicoherence.paths.masks import Masking
-from equicoherence.training.config import PretrainConfig, plain_values
+from equicoherence.paths.standard import StandardTheta
+from equicoherence.paths.transformation import Parameter
+from equicoherence.training.config import POSES, PretrainConfig, plain_values
+from equicoherence.training.feed import POSE_LATENTS, Feed, ImageFeed, PoseFeed
 from equicoherence.training.learner import Learner
 
 
@@ -31,13 +36,22 @@ def build_learner(config: PretrainConfig, *, pretrained: bool | None = None) -> 
     )
     if config.encoder.drop_path:
         drop_samples(encoder.model, config.encoder.drop_path, uniform=config.encoder.drop_path_uniform)
-    d_equi = task_config.d_equi if task_config else 0
+    d_equi = config.d_equi
     in_head = task_config is not None and task_config.split == "head"
     reads_z = method_class.reads == "z"
     head = SplitHead(encoder.width, config.d if reads_z else None, 0 if in_head else d_equi, encoder.layer_width)
     width = config.d - d_equi if reads_z else encoder.width
-    method = method_class(width, config.method, *([d_equi] if in_head else []))  # type: ignore[call-arg]
-    return Learner(encoder, head, method, _build_task(config, encoder), task_config.weight if task_config else 1.0)
+    more, standard = [d_equi] if in_head else [], None
+    if method_class.told:
+        parameters = _path_parameters(config)
+        more, standard = [len(parameters)], None if config.views.path == POSES else StandardTheta(parameters)
+    method = method_class(width, config.method, *more)  # type: ignore[call-arg]
+    weight = task_config.weight if task_config else 1.0
+    return Learner(encoder, head, method, _build_task(config, encoder), weight, standard)
+
+
+def _path_parameters(config: PretrainConfig) -> tuple[Parameter, ...]:
+    return change_parameters(POSE_LATENTS) if config.views.path == POSES else named_path(config.views.path).parameters
 
 
 def _build_task(config: PretrainConfig, encoder: Encoder) -> CoherenceTask | ThetaRegression | None:
@@ -45,7 +59,7 @@ def _build_task(config: PretrainConfig, encoder: Encoder) -> CoherenceTask | The
     if task is None:
         return None
     if task.decoder == "oracle":
-        return ThetaRegression(task.d_equi, named_path(config.views.path).parameters)
+        return ThetaRegression(task.d_equi, _path_parameters(config))
     return CoherenceTask(
         task.d_equi,
         len(task.positions()),
@@ -57,6 +71,14 @@ def _build_task(config: PretrainConfig, encoder: Encoder) -> CoherenceTask | The
         mean=encoder.mean.flatten().tolist(),
         std=encoder.std.flatten().tolist(),
     )
+
+
+def build_feed(config: PretrainConfig, encoder: Encoder) -> Feed:
+    """Open a configuration's images, and say which of them a step sees and how."""
+    if config.views.path == POSES:
+        positions = config.coherence.positions() if config.coherence else ()
+        return PoseFeed(config.data, config.views.size, positions)
+    return ImageFeed(open_images(config.data, "train"), build_views(config, encoder))
 
 
 def build_views(config: PretrainConfig, encoder: Encoder) -> PathViews:
@@ -73,6 +95,7 @@ def build_views(config: PretrainConfig, encoder: Encoder) -> PathViews:
         crops=views.crops,
         crop_size=views.crop_size,
         crop=augmentation(**plain_values(views.crop)),
+        crop_rotations=views.crop_rotations,
         masking=Masking(token_grid(encoder, views.size), views.mask_probability, views.mask_ratio) if masked else None,
     )
 

@@ -16,6 +16,8 @@ from equicoherence.methods import METHODS, MethodConfig, VICRegConfig
 from equicoherence.paths.render import Border
 from equicoherence.training.checkpoint import write_text
 
+POSES = "poses"  # the path that leads from one render of an object to another
+
 
 def _check(holds: bool, name: str, wanted: str, value: object) -> None:
     if not holds:
@@ -53,11 +55,13 @@ class AugmentationConfig:
 
 @dataclass(frozen=True)
 class ViewsConfig:
-    """size: pixels of a view. source: pixels an image is kept at. path: further transformation g, or none.
+    """size: pixels of a view. source: pixels an image is kept at. path: further transformation g, or none; or poses:
+    the two views are renders of an object, as they are, and the states those of its pose path (data: 3DIEBench, or what
+    `equicoherence render` writes).
 
-    crops: local crops per image of crop_size pixels, for methods that read them. mask_probability: share of the global
-    views in which patch tokens are masked, for methods that predict them; mask_ratio: lowest and highest share of the
-    tokens masked in those.
+    crops: local crops per image of crop_size pixels, for methods that read them. crop_rotations: whether the crops are
+    one crop rotated by 0, 90, 180 and 270 degrees. mask_probability: share of the global views in which patch tokens
+    are masked, for methods that predict them; mask_ratio: lowest and highest share of the tokens masked in those.
     """
 
     size: int = 224
@@ -69,6 +73,7 @@ class ViewsConfig:
     crops: int = 0
     crop_size: int = 96
     crop: AugmentationConfig = AugmentationConfig(area=(0.05, 0.25))
+    crop_rotations: bool = False
     mask_probability: float = 0.0
     mask_ratio: tuple[float, float] = (0.1, 0.5)
 
@@ -77,6 +82,8 @@ class ViewsConfig:
         _check(self.crops >= 0, "views.crops", "0 or more", self.crops)
         for name in ("size", "source", "crop_size"):
             _check(getattr(self, name) >= 1, f"views.{name}", "at least 1 pixel", getattr(self, name))
+        if self.crop_rotations:
+            _check(self.crops == 4, "with views.crop_rotations, views.crops", "4", self.crops)
         _check(0 <= self.mask_probability <= 1, "views.mask_probability", "in [0, 1]", self.mask_probability)
         ratio = self.mask_ratio
         ordered = len(ratio) == 2 and 0 <= ratio[0] <= ratio[1] <= 1
@@ -127,10 +134,11 @@ class OptimConfig:
 class PretrainConfig:
     """Everything a run is made from; `config.yaml` of its directory.
 
-    d: features of z, for methods that read it. coherence: the auxiliary task, None for the plain method. max_steps: 0
-    for all epochs' steps, else the run (and its schedule) ends there. checkpoint_every, log_every: steps. cache: MiB of
-    decoded images kept. sharding: of several processes, each holds the whole model (ddp), or a part of its parameters,
-    their gradients, optimiser state and teacher (fsdp2, for vision transformers); a run may be resumed with the other.
+    d: features of z, for methods that read it. coherence: the auxiliary task, None for the plain method, and for
+    methods that are told the path's parameters and learn from those. max_steps: 0 for all epochs' steps, else the run
+    (and its schedule) ends there. checkpoint_every, log_every: steps. cache: MiB of decoded images kept. sharding: of
+    several processes, each holds the whole model (ddp), or a part of its parameters, their gradients, optimiser state
+    and teacher (fsdp2, for vision transformers); a run may be resumed with the other.
     """
 
     name: str = "custom"
@@ -160,6 +168,8 @@ class PretrainConfig:
         if self.seed < 0 or self.max_steps < 0:
             raise ValueError(f"seed and max_steps must be 0 or more, got {self.seed} and {self.max_steps}")
         self._check_fit()
+        if METHODS[type(self.method)].told:
+            self._check_told()
         if self.coherence is None:
             return
         needs_path = bool(self.coherence.positions()) or self.coherence.decoder == "oracle"
@@ -174,6 +184,17 @@ class PretrainConfig:
         method, name = METHODS[type(self.method)], METHODS[type(self.method)].__name__
         if self.views.crops and not method.crops:
             raise ValueError(f"views.crops is {self.views.crops}, but {name} reads no local crops; set it to 0")
+        if self.views.path == POSES and (self.views.crops or self.views.mask_probability):
+            raise ValueError(
+                f"with views.path poses, views are renders as they are, but views.crops is {self.views.crops} and "
+                f"views.mask_probability {self.views.mask_probability}; set both to 0"
+            )
+        if self.views.crop_rotations != method.rotated_crops:
+            fits = "classifies rotated crops" if method.rotated_crops else "reads no rotated crops"
+            raise ValueError(
+                f"views.crop_rotations is {self.views.crop_rotations}, but {name} {fits}; "
+                f"set it to {method.rotated_crops}" + (", and views.crops to 4" if method.rotated_crops else "")
+            )
         if self.views.mask_probability and not method.masks:
             raise ValueError(
                 f"views.mask_probability is {self.views.mask_probability}, but {name} predicts no masked tokens; "
@@ -182,9 +203,31 @@ class PretrainConfig:
         if self.coherence is not None and self.coherence.split == "head" and not method.splits_head:
             raise ValueError(f"coherence.split is head, but {name} has no head to split; set it to linear")
 
+    def _check_told(self) -> None:
+        """Refuse to tell a method nothing, or to give it the task beside what it is told."""
+        name = METHODS[type(self.method)].__name__
+        if self.coherence is not None:
+            raise ValueError(f"{name} is told the transformation, so coherence must be none, got {self.coherence}")
+        if self.views.path == "none":
+            raise ValueError(f"views.path is none, so there is nothing that {name} could be told: choose a path")
+
+    @property
+    def d_equi(self) -> int:
+        """Features of z that are equivariant: the task's, or those of a method that is told the transformation."""
+        return getattr(self.method, "d_equi", 0) if self.coherence is None else self.coherence.d_equi
+
     def plain(self) -> PretrainConfig:
-        """Return the same run without the task and without its path: the base method."""
-        views = dataclasses.replace(self.views, path="none")
+        """Return the same run without the task and, but for poses, without its path: the base method.
+
+        Raises ValueError for a method that is told the path: it would not be the same method without.
+        """
+        method = METHODS[type(self.method)]
+        if method.told:
+            raise ValueError(
+                f"{self.name} has no plain form: {method.__name__} is told the transformation, and there is no task to "
+                "leave out; take the plain form of another method's recipe"
+            )
+        views = self.views if self.views.path == POSES else dataclasses.replace(self.views, path="none")
         return dataclasses.replace(self, coherence=None, views=views, name=f"{self.name}-plain")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Self
 
@@ -33,7 +34,8 @@ class LearnerOutput:
 class Learner(nn.Module):
     """What DDP or FSDP wraps: one forward of views gives all losses.
 
-    A method with a teacher gets one here: an EMA copy of the encoder and of the head's invariant part.
+    A method with a teacher gets one here: an EMA copy of the encoder and of the head's invariant part. A method that is
+    told theta gets it as ``standard`` scales it, as it is where None.
     """
 
     def __init__(
@@ -43,9 +45,11 @@ class Learner(nn.Module):
         method: Method,
         task: CoherenceTask | ThetaRegression | None = None,
         weight: float = 1.0,
+        standard: nn.Module | None = None,
     ) -> None:
         super().__init__()
         self.encoder, self.head, self.method, self.task, self.weight = encoder, head, method, task, weight
+        self.standard = standard or nn.Identity()
         copied = [encoder] if head.invariant is None else [encoder, head.invariant]
         self.teacher = nn.ModuleList(frozen_copy(part) for part in copied) if method.has_teacher else None
         self.train()
@@ -88,8 +92,12 @@ class Learner(nn.Module):
             class_only=self.class_only and self.task is None,
         )
         student = self._encoded(features, self.head.invariant, 2, masks)
-        losses = self.method(student, self._teach(images), self._local(views.crops))
         pooled, decoded = {"invariant": student.summary.detach().flatten(0, 1)}, None
+        if self.method.told:
+            student = self._tell(student, features, views.theta)
+            if student.equivariant is not None:
+                pooled["equivariant"] = student.equivariant.detach().flatten(0, 1)
+        losses = self.method(student, self._teach(images), self._local(views.crops))
         if self.task is not None:
             z_equi = self.head.z_equi(features)
             if z_equi is None:
@@ -123,6 +131,13 @@ class Learner(nn.Module):
             return None
         features = self.encoder(crops.flatten(0, 1), class_only=self.pool == "cls")
         return self._encoded(features, self.head.invariant, len(crops))
+
+    def _tell(self, student: Encoded, features: Features, theta: Tensor) -> Encoded:
+        """Add theta, and the means of z_equi where there is one."""
+        z_equi = None
+        if self.head.equivariant is not None:
+            z_equi = self.head.equivariant(features.pooled("mean")).unflatten(0, (2, -1))  # linear: the mean of z_equi
+        return dataclasses.replace(student, equivariant=z_equi, theta=self.standard(theta))
 
     def _encoded(
         self, features: Features, invariant: nn.Module | None, views: int, masks: Masks | None = None

@@ -75,10 +75,10 @@ def _accumulate(run: Parts, batch: Batch) -> tuple[LearnerOutput, dict[str, Tens
     sums: dict[str, Tensor] = {}
     output = None
     parts = config.optim.accumulation
-    rows = np.array_split(np.arange(len(batch.images)), parts)
-    for number, part in enumerate(rows):
-        chosen = slice(int(part[0]), int(part[-1]) + 1)
-        made = run.views(batch.images[chosen], run.generator, batch.aspect[chosen])
+    items = np.array_split(np.arange(config.optim.batch_size), parts)
+    for number, part in enumerate(items):
+        start, stop = int(part[0]) * run.feed.group, (int(part[-1]) + 1) * run.feed.group
+        made = run.feed.views(batch.part(start, stop), run.generator)
         with accelerator.no_sync(run.model) if number + 1 < parts else nullcontext():
             with _precision(config, accelerator.device.type):
                 output = run.model(made)

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from equicoherence.data import Loader
-from equicoherence.paths import PathViews, Views
 from equicoherence.training.config import PretrainConfig
+from equicoherence.training.feed import Feed
 from equicoherence.training.learner import Learner
 from equicoherence.training.seeds import step_seed
 
@@ -18,38 +18,31 @@ COUNT = 8
 
 
 @torch.no_grad()
-def save_samples(learner: Learner, views: PathViews, loader: Loader, config: PretrainConfig, path: Path) -> None:
-    """Write ``samples.npz``: views, base image, target and decoded states (uint8) of the first images of the data."""
+def save_samples(learner: Learner, feed: Feed, loader: Loader, config: PretrainConfig, path: Path) -> None:
+    """Write ``samples.npz``: views, base image, target and decoded states (uint8) of some images of the data."""
     device = learner.encoder.mean.device
-    indices = np.linspace(0, len(loader.source) - 1, min(COUNT, len(loader.source))).astype(np.int64)
+    count = min(COUNT, len(feed))
+    if feed.group == 1:
+        indices = np.linspace(0, len(feed) - 1, count).astype(np.int64)  # all over the data, which may lie by class
+    else:
+        indices = feed.indices(count, config.seed, 0)
     batch = next(iter(loader.batches([indices]))).to(device)
     generator = torch.Generator(device)
-
-    def make(positions: tuple[float, ...]) -> Views:
-        views_there = PathViews(
-            views.first, views.second, views.path, size=views.size, positions=positions, border=views.border
-        )
-        generator.manual_seed(step_seed(config.seed, 0, 0, 2))
-        return views_there(batch.images, generator, batch.aspect)
-
-    made = make((0.0,))  # the same draw with u as its one target
-    targets = make(views.positions).targets
-    arrays = {"v1": _bytes(made.v1), "v2": _bytes(made.v2), "targets": _bytes(targets)}
-    arrays["base"] = _bytes(made.targets)[:, 0] if views.path is not None else arrays["v2"]
+    seed = step_seed(config.seed, 0, 0, 2)
+    made = feed.views(batch, generator.manual_seed(seed))
+    base = feed.base(batch, generator.manual_seed(seed))
+    arrays = {"v1": _bytes(made.v1), "v2": _bytes(made.v2), "targets": _bytes(made.targets), "base": _bytes(base)}
     learner.eval()
-    generator.manual_seed(step_seed(config.seed, 0, 0, 2))
-    seen = views(batch.images, generator, batch.aspect)
-    _, z_equi = learner.encode(seen)  # not the method, which would wait for the other processes
+    _, z_equi = learner.encode(made)  # not the method, which would wait for the other processes
     if learner.task is not None and z_equi is not None:
-        decoded = learner.task(*z_equi.chunk(2), seen).decoded
+        decoded = learner.task(*z_equi.chunk(2), made).decoded
         if decoded is not None:
             arrays["decoded"] = _bytes(decoded)
-    parameters = views.path.parameters if views.path is not None else ()
     arrays |= {
-        "positions": np.array(views.positions, dtype=np.float32),
+        "positions": np.array(feed.positions, dtype=np.float32),
         "theta": made.theta.cpu().numpy(),
-        "theta_names": np.array([p.name for p in parameters], dtype=np.str_),
-        "theta_units": np.array([p.unit for p in parameters], dtype=np.str_),
+        "theta_names": np.array([p.name for p in feed.parameters], dtype=np.str_),
+        "theta_units": np.array([p.unit for p in feed.parameters], dtype=np.str_),
     }
     aside = path.with_name("samples.tmp.npz")
     np.savez_compressed(aside, allow_pickle=False, **arrays)

@@ -14,12 +14,12 @@ from timm.layers import convert_sync_batchnorm
 from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
 
-from equicoherence.data import Batch, Loader, batch_indices, open_images, steps_per_epoch
-from equicoherence.paths import PathViews
+from equicoherence.data import Batch, Loader, steps_per_epoch
 from equicoherence.training.bad_images import note_bad_images
-from equicoherence.training.build import build_learner, build_views
+from equicoherence.training.build import build_feed, build_learner
 from equicoherence.training.checkpoint import export_encoder, save_checkpoint, save_tensors
 from equicoherence.training.config import PretrainConfig
+from equicoherence.training.feed import Feed
 from equicoherence.training.learner import Learner
 from equicoherence.training.lost import TIMEOUT
 from equicoherence.training.metrics import Metrics
@@ -40,7 +40,7 @@ class Parts:
     learner: Learner
     model: nn.Module
     optimizer: AcceleratedOptimizer
-    views: PathViews
+    feed: Feed
     loader: Loader
     metrics: Metrics
     generator: torch.Generator
@@ -65,10 +65,9 @@ class Parts:
 
     def batches(self) -> Iterator[tuple[int, Batch]]:
         """Yield this process's remaining batches, each with its step, from 0."""
-        count, size, seed = len(self.loader.source), self.config.optim.batch_size, self.config.seed
-        wanted = (
-            batch_indices(count, size, seed, step, self.rank, self.world) for step in range(self.start, self.total)
-        )
+        size, seed = self.config.optim.batch_size, self.config.seed
+        steps = range(self.start, self.total)
+        wanted = (self.feed.indices(size, seed, step, self.rank, self.world) for step in steps)
         yield from enumerate(self.loader.batches(wanted), start=self.start)
 
     def any_process(self, flag: bool) -> bool:
@@ -118,7 +117,7 @@ class Parts:
             export_encoder(learner.encoder, self.out, self.config.views.size, learner.pool)
             heads = {name: t for name, t in weights.items() if not name.startswith("encoder.model.")}
             save_tensors(heads, self.out / "heads.safetensors")
-            save_samples(learner, self.views, self.loader, self.config, self.out / "samples.npz")
+            save_samples(learner, self.feed, self.loader, self.config, self.out / "samples.npz")
             note_bad_images(self.out / "bad_images.txt", [self.loader.bad])
         self.accelerator.wait_for_everyone()
 
@@ -135,16 +134,15 @@ def set_up(config: PretrainConfig, out: Path, resume: bool) -> Parts:
     state = resume_state(out) if resume else None
     start = state["step"] if state else 0
     check_shared(gather_object([start]), out)
-    source = open_images(config.data, "train")
-    per_epoch = steps_per_epoch(len(source), config.optim.batch_size, world)
-    total = config.optim.epochs * per_epoch
     torch.manual_seed(config.seed)
     learner = build_learner(config, pretrained=False if state else None)
-    views = build_views(config, learner.encoder)
+    feed = build_feed(config, learner.encoder)
+    per_epoch = steps_per_epoch(len(feed), config.optim.batch_size, world)
+    total = config.optim.epochs * per_epoch
     if world > 1 and accelerator.device.type == "cuda":
         convert_sync_batchnorm(learner)  # in place: the learner itself is no BatchNorm
     if state:
-        check_same(state["shape"], {"processes": world, "images": len(source)}, out)
+        check_same(state["shape"], {"processes": world, "images": len(feed.source)}, out)
         learner.load_state_dict(state["learner"])
     learner.to(accelerator.device)
     sharded = world > 1 and config.sharding == "fsdp2"
@@ -158,7 +156,7 @@ def set_up(config: PretrainConfig, out: Path, resume: bool) -> Parts:
     prepared = accelerator.prepare(optimizer)
     model = learner if sharded else accelerator.prepare(learner)
     loader = Loader(
-        source,
+        feed.source,
         config.views.source,
         tolerance=config.bad_image_tolerance,
         cache_bytes=config.cache * 2**20,
@@ -178,7 +176,7 @@ def set_up(config: PretrainConfig, out: Path, resume: bool) -> Parts:
         learner,
         model,
         prepared,
-        views,
+        feed,
         loader,
         metrics,
         torch.Generator(accelerator.device),

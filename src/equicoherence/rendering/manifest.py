@@ -1,0 +1,104 @@
+"""``render.yaml``: all that a rendered set is made from, so that only the same set is ever continued."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from equicoherence.rendering.meshes import Meshes
+from equicoherence.rendering.plan import Plan
+
+try:
+    import fcntl
+except ImportError:  # no such locks on Windows
+    fcntl = None
+
+NAME = "render.yaml"
+RENDERER = 1  # raised whenever the same numbers give other pixels
+
+
+def describe(source: str, meshes: Meshes, plan: Plan, objects: int | None) -> dict[str, Any]:
+    """Return the contents of the manifest. The folder that holds the meshes is named, but may move."""
+    return {
+        "renderer": RENDERER,
+        "meshes": source,
+        "meshes_digest": meshes.digest,
+        "categories": len({entry.category for entry in meshes.entries}),
+        "meshes_listed": len(meshes.entries),
+        "objects": objects,
+        **dataclasses.asdict(plan),
+    }
+
+
+@contextlib.contextmanager
+def claimed(out: Path, contents: dict[str, Any]) -> Iterator[None]:
+    """Keep a folder for one process, its manifest written, or found to say the same where there is one.
+
+    Raises:
+        FileExistsError: the folder holds other things, or another process has it.
+        ValueError: it holds a set made from other numbers or meshes; says which differ.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    with _alone(out):
+        _check_or_write(out, contents)
+        yield
+
+
+def _check_or_write(out: Path, contents: dict[str, Any]) -> None:
+    path = out / NAME
+    if path.exists():
+        before = _read(path)
+        names = [name for name in {**contents, **before} if name != "meshes" and contents.get(name) != before.get(name)]
+        if names:
+            changes = "; ".join(f"{name} was {before.get(name)!r}, now {contents.get(name)!r}" for name in names)
+            raise ValueError(
+                f"{out} holds a set that was rendered otherwise: {changes}. Give another --out or remove it"
+            )
+        return
+    if any(not found.name.startswith(".") for found in out.iterdir()):
+        raise FileExistsError(f"{out} is not empty and holds no {NAME}: give another --out")
+    write_aside(path, yaml.safe_dump(contents, sort_keys=False).encode())
+
+
+def write_aside(path: Path, data: bytes) -> None:
+    """Write a file so that it is whole or not there."""
+    aside = path.with_name(f".{path.name}.tmp")
+    aside.write_bytes(data)
+    os.replace(aside, path)
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Hold a lock on a folder that the system gives back when the process ends, however it ends."""
+    if fcntl is None:
+        yield
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise FileExistsError(
+                f"another process renders into {folder}: wait for it, or give another --out"
+            ) from None
+        except OSError:
+            pass  # a file system without locks
+        yield
+    finally:
+        os.close(handle)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        before = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} cannot be read ({error}): remove the folder or give another --out") from error
+    if not isinstance(before, dict):
+        raise ValueError(f"{path} is no manifest of a rendered set: remove the folder or give another --out")
+    return before

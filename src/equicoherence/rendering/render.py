@@ -1,0 +1,104 @@
+"""A data set with poses from any meshes: the layout of 3DIEBench, with depth, normals, masks and paths beside it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from equicoherence.rendering.manifest import claimed, describe, write_aside
+from equicoherence.rendering.meshes import Entry, find_meshes
+from equicoherence.rendering.plan import Plan
+from equicoherence.rendering.sheet import contact_sheet
+from equicoherence.rendering.split import write_splits
+from equicoherence.rendering.workers import render_objects
+
+
+def render(
+    meshes: str | Path,
+    out: Path,
+    *,
+    views: int = 50,
+    size: int = 128,
+    seed: int = 0,
+    workers: int | None = None,
+    paths: int = 0,
+    states: int = 2,
+    objects: int | None = None,
+    bad_mesh_tolerance: float = 0.01,
+) -> Path:
+    """Render a data set in 3DIEBench's layout from meshes; return its contact sheet.
+
+    Each view turns the object, and moves and colors light and floor, as 3DIEBench does (see `latent`); the camera
+    stands still (see `camera`). Files depend on the meshes and numbers alone, not on ``workers``. An interrupted set
+    is continued by the same call: finished objects are kept.
+
+    In ``out``::
+
+        train_images.npy train_labels.npy val_images.npy val_labels.npy    see `write_splits`
+        CATEGORY/OBJECT/image_I.jpg     view I, JPEG of quality 95 without chroma subsampling
+        CATEGORY/OBJECT/latent_I.npy    (7,) float64: rotation x, y, z; floor hue; light theta, phi; light hue
+        CATEGORY/OBJECT/dense.npz       members are read one by one: np.load(file)["depth_3"]
+            depth_I       (S, S) uint16, distance along the camera's axis; times depth_step, in radii of the object
+            normals_I     (S, S, 3) int8, 127 times the unit normal, camera coordinates, turned to the camera
+            mask_I        (S, S) uint8, 1 on the object, 0 on the floor
+            boxes         (V, 4) int32, left, top, right, bottom of the mask in pixels, the last two exclusive
+            floors        (V,) float64, height of the floor, which touches the object from below
+            intrinsics (3, 3), extrinsics (4, 4) float64, world to camera to pixels: of all views; depth_step float64
+        CATEGORY/OBJECT/path_J_image_K.jpg, path_J_latent_K.npy    state K = 0 to states - 1 of path J, a share of
+                                        (K + 1) / (states + 1) of the way from one view to the other (see `interpolate`)
+            path_views    (P, 2) int64, the two views of each path; in dense.npz, as path_boxes, path_floors (P, K, ...)
+            depth_path_J_K, normals_path_J_K, mask_path_J_K    as those of views
+        contact_sheet.png, render.yaml, bad_meshes.txt (CATEGORY/OBJECT, tab, reason; where there are any)
+
+    Depth, normals and mask are exact at the pixels' centres, floor included; images are antialiased. A vertex v of the
+    mesh, fitted into the unit sphere with its bounding box about the origin, is seen at intrinsics @ (extrinsics @
+    (R v, 1))[:3] with R = Rz @ Ry @ Rx.
+
+    Args:
+        meshes: a folder, a mesh file, or ``procedural``; see `find_meshes`.
+        out: a new or empty folder, or one to continue.
+        views: images of each object.
+        size: pixels on a side, 16 to 2048.
+        workers: threads; one for each core this process may use where None.
+        paths: pairs of views of each object with states between them.
+        states: between the two views of a pair.
+        objects: at most so many of each category.
+        bad_mesh_tolerance: share of the meshes, 0 to 1, that may be bad before ``TooManyBadMeshes``.
+
+    Raises:
+        ValueError: a number is out of its range, or ``out`` holds a set made otherwise.
+        FileNotFoundError: there are no meshes.
+        FileExistsError: ``out`` holds something else, or another process renders into it.
+        TooManyBadMeshes: more than the tolerated share cannot be drawn.
+    """
+    plan = Plan(views, size, seed, paths, states)
+    if workers is not None and workers < 1:
+        raise ValueError(f"workers must be at least 1, got {workers}")
+    if not 0 <= bad_mesh_tolerance <= 1:
+        raise ValueError(f"bad_mesh_tolerance must be a share from 0 to 1, got {bad_mesh_tolerance}")
+    found, out = find_meshes(meshes, seed=seed, objects=objects), Path(out)
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    with claimed(out, describe(str(meshes), found, plan, objects)):
+        return _render(found.entries, out, plan, workers or _cores(), bad_mesh_tolerance, console)
+
+
+def _render(entries: Sequence[Entry], out: Path, plan: Plan, workers: int, tolerance: float, console: Console) -> Path:
+    missing = [entry for entry in entries if not (out / entry.path).exists()]
+    if kept := len(entries) - len(missing):
+        console.print(f"{out}: {kept} objects are there already, {len(missing)} to render", markup=False)
+    bad = render_objects(missing, out, plan, workers, len(entries), tolerance, console)
+    if bad:
+        lines = "".join(f"{name}\t{' '.join(reason.split())}\n" for name, reason in sorted(bad.items()))
+        write_aside(out / "bad_meshes.txt", lines.encode())
+        console.print(f"{len(bad)} meshes are left out: see {out / 'bad_meshes.txt'}", markup=False, style="yellow")
+    counts = write_splits(out, entries, bad.keys())
+    sheet = contact_sheet(out, [entry.path for entry in entries if entry.path not in bad])
+    console.print(f"{out}: {counts['train']} objects for training, {counts['val']} for validation", markup=False)
+    return sheet
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,91 @@
+"""What a step is fed: which images it sees, and the views that are made of them."""
+
+from __future__ import annotations
+
+import abc
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from equicoherence.data import Batch, ImageSource, PosePaths, PoseSampler, PoseViews, ThreeDIEBench, batch_indices
+from equicoherence.paths import PathViews, Views
+from equicoherence.paths.transformation import Parameter
+
+POSE_LATENTS = 7  # of each render: what 3DIEBench-T adds behind them is not part of the path
+
+
+class Feed(abc.ABC):
+    """source: the images. group: how many of them make one item of a batch. parameters: what theta holds."""
+
+    source: ImageSource
+    group: int
+    positions: tuple[float, ...]
+    parameters: tuple[Parameter, ...]
+
+    @abc.abstractmethod
+    def __len__(self) -> int:
+        """Count the items of an epoch."""
+
+    @abc.abstractmethod
+    def indices(self, batch_size: int, seed: int, step: int, rank: int = 0, world: int = 1) -> np.ndarray:
+        """Return the images (batch_size * group,) that a rank sees at a step; see `batch_indices`."""
+
+    @abc.abstractmethod
+    def views(self, batch: Batch, generator: torch.Generator) -> Views:
+        """Make the views of whole items."""
+
+    @abc.abstractmethod
+    def base(self, batch: Batch, generator: torch.Generator) -> Tensor:
+        """Return where the paths of whole items begin, (B, 3, S, S); the generator in the state `views` had it."""
+
+
+class ImageFeed(Feed):
+    """Images, each by itself, and views that augmentations and a path make of them."""
+
+    group = 1
+
+    def __init__(self, source: ImageSource, make: PathViews) -> None:
+        self.source, self.make, self.positions = source, make, make.positions
+        self.parameters = make.path.parameters if make.path is not None else ()
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def indices(self, batch_size: int, seed: int, step: int, rank: int = 0, world: int = 1) -> np.ndarray:
+        return batch_indices(len(self), batch_size, seed, step, rank, world)
+
+    def views(self, batch: Batch, generator: torch.Generator) -> Views:
+        return self.make(batch.images, generator, batch.aspect)
+
+    def base(self, batch: Batch, generator: torch.Generator) -> Tensor:
+        make = self.make
+        if make.path is None:
+            return self.views(batch, generator).v2
+        first = PathViews(make.first, make.second, make.path, size=make.size, positions=(0.0,), border=make.border)
+        return first(batch.images, generator, batch.aspect).targets[:, 0]
+
+
+class PoseFeed(Feed):
+    """Renders of objects: of each object two views, and the states between them where there are targets among those."""
+
+    def __init__(self, data: str, size: int, positions: tuple[float, ...]) -> None:
+        between = any(0 < position < 1 for position in positions)
+        source = PosePaths(data, "train") if between else ThreeDIEBench(data, "train")
+        self.source, self.positions = source, positions
+        self._sampler = PoseSampler(source)
+        latents = source.latents[:, :POSE_LATENTS]
+        self._make = PoseViews(latents, self._sampler.states, size=size, positions=positions)
+        self.group, self.parameters = self._make.group, self._make.parameters
+
+    def __len__(self) -> int:
+        return len(self._sampler)
+
+    def indices(self, batch_size: int, seed: int, step: int, rank: int = 0, world: int = 1) -> np.ndarray:
+        return self._sampler.indices(batch_size, seed, step, rank, world)
+
+    def views(self, batch: Batch, generator: torch.Generator) -> Views:
+        return self._make(batch.images, batch.index)
+
+    def base(self, batch: Batch, generator: torch.Generator) -> Tensor:
+        return self.views(batch, generator).v1
