@@ -1,6 +1,6 @@
 """Does every ``tiny`` recipe learn? Train each on the rendered objects; its k-NN must beat the random encoder's.
 
-    python experiments/learning.py [--out runs/learning] [--steps 200] [--margin 0.02] [--methods vicreg dino ...]
+    python experiments/learning.py [--out runs/learning] [--images 51200] [--margin 0.02] [--methods vicreg dino ...]
 
 Writes docs/results/learning.md; run again, it goes on where it stopped. Exit status 1, naming them, if a recipe's top-1
 is not ``margin`` above the random encoder's.
@@ -26,13 +26,15 @@ def main() -> int:
     """Train, score, write the page and judge."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("runs/learning"))
-    parser.add_argument("--steps", type=int, default=200)
+    parser.add_argument("--images", type=int, default=51200, help="seen by each recipe")
     parser.add_argument("--margin", type=float, default=0.02)
     parser.add_argument("--methods", nargs="+", default=METHOD_NAMES, choices=METHOD_NAMES)
     given = parser.parse_args()
     rows, failed, results = [], [], {}
     for method in given.methods:
-        config = dataclasses.replace(recipe(f"{method}-tiny"), max_steps=given.steps, checkpoint_every=given.steps)
+        config = recipe(f"{method}-tiny")
+        steps = max(1, given.images // config.optim.batch_size)
+        config = dataclasses.replace(config, max_steps=steps, checkpoint_every=steps)
         run = compare({config.name: config}, given.out, tasks=("knn",))[config.name][0]
         results = json.loads((run / "results.json").read_text(encoding="utf-8"))
         own, floor = (top1(results, control) for control in ("", "random"))
@@ -41,13 +43,13 @@ def main() -> int:
         failed += [] if learns else [method]
         rows.append(
             f"| {config.name} | {own:.3f} | {floor:.3f} | {'yes' if learns else '**no**'} "
-            f"| {last['rank_invariant']:.1f} | {given.steps * config.optim.batch_size:,} |"
+            f"| {last['rank_invariant']:.1f} | {steps * config.optim.batch_size:,} |"
         )
     head = [
         "# Every tiny recipe learns",
         "",
-        f"Written by `python experiments/learning.py`: {given.steps} steps on the rendered objects, seed 0; k-NN top-1 "
-        f"at the backbone must lie {given.margin} above that of the same encoder with random weights. "
+        f"Written by `python experiments/learning.py`: {given.images:,} images of the rendered objects each, seed 0; "
+        f"k-NN top-1 at the backbone must lie {given.margin} above that of the same encoder with random weights. "
         f"{provenance(results)}",
         "",
         "| recipe | k-NN | random encoder | learns | effective rank | images seen |",
