@@ -27,7 +27,8 @@ from equicoherence.evaluation.pose_probes import PoseProbeConfig, pose_probes
 from equicoherence.evaluation.threediebench import benchmark_3diebench
 from equicoherence.quickstart import quickstart
 from equicoherence.recipes import RECIPES, describe, recipe
-from equicoherence.rendering.render import render, render_objects
+from equicoherence.rendering import render
+from equicoherence.rendering.workers import render_objects
 from equicoherence.report.page import render_page, report
 from equicoherence.report.poses import pose_table
 from equicoherence.report.tables import summarise
