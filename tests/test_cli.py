@@ -155,3 +155,17 @@ def test_every_model_keeps_its_own_random_floor():
     header, rows = score_rows(entries, ["a", "b"])
     assert header[2:] == ["a", "b", "a, random", "b, random"]
     assert rows[0][2:] == ["50.0 %", "60.0 %", "10.0 %", "20.0 %"]
+
+
+def test_a_rendered_set_is_scored_by_the_benchmark(tmp_path, capsys):
+    data, out = tmp_path / "set", tmp_path / "out"
+    numbers = ["--views", "3", "--size", "32", "--objects", "5", "--workers", "2"]
+    assert main(["render", "--meshes", "procedural", "--out", str(data), *numbers]) == 0
+    assert (data / "contact_sheet.png").is_file()
+    model = ["--model", "timm:resnet10t", "--random-weights", "--size", "32", "--epochs", "1", "--no-controls"]
+    assert main(["benchmark", "3diebench", *model, "--data", str(data), "--out", str(out)]) == 0
+    assert (out / "timm-resnet10t" / "3diebench.json").is_file()
+    assert main(["render", "--meshes", str(tmp_path / "nothing"), "--out", str(data)]) == 2
+    assert main(["render", "--meshes", "procedural", "--out", str(data), "--views", "4", "--objects", "5"]) == 2
+    assert main(["benchmark", "3diebench", *model, "--data", str(tmp_path / "nothing")]) == 2
+    assert "views" in capsys.readouterr().err

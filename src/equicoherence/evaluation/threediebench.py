@@ -45,7 +45,7 @@ def benchmark_3diebench(
     Rows: those of `pose_probes` for every representation; those of `retrieval` for each of a backbone of up to 512
     channels, z_equi and z, through a map fitted on training pairs (``probe`` fitted_linear_map). config: of the probes.
     views: of each object, the first so many of those that it has; all that the most objects have where None. sources:
-    views of each object that retrieval starts from; all where None. controls: also score random weights.
+    views of each object that retrieval starts from, at most; all where None. controls: also score random weights.
     Raises ValueError or FileNotFoundError where model or data cannot be used.
     """
     config = config or PoseProbeConfig()
@@ -54,6 +54,7 @@ def benchmark_3diebench(
         train, test = (ThreeDIEBench(data, split) for split in ("train", "val"))
         start = time.perf_counter()
         known, asked = (read_renders(frozen, source, views) for source in (train, test))
+        sources = asked.views if sources is None else min(sources, asked.views)
         rows = [{**row, "control": row.get("control", "")} for row in _scored(known, asked, config, sources)]
         if controls:
             floor = random_control(frozen, frozen.config.seed if frozen.config else 0)
@@ -77,12 +78,12 @@ def benchmark_3diebench(
     return results
 
 
-def _scored(train: Renders, test: Renders, config: PoseProbeConfig, sources: int | None) -> Iterator[dict[str, Any]]:
+def _scored(train: Renders, test: Renders, config: PoseProbeConfig, sources: int) -> Iterator[dict[str, Any]]:
     yield from pose_probes(train, test, config)
     yield from _retrieved(train, test, sources, config.seed)
 
 
-def _retrieved(train: Renders, test: Renders, sources: int | None, seed: int) -> Iterator[dict[str, Any]]:
+def _retrieved(train: Renders, test: Renders, sources: int, seed: int) -> Iterator[dict[str, Any]]:
     for name, features in test.features.items():
         if name in ("backbone", "z_equi", "z") and features.shape[2] <= 512:
             found = fit_linear_map(train, name, seed=seed)

@@ -1,0 +1,78 @@
+"""Training on pairs of renders: the path leads from one pose of an object to another."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from equicoherence.coherence import CoherenceConfig
+from equicoherence.methods import SIEConfig, VICRegConfig
+from equicoherence.training import EncoderConfig, OptimConfig, PretrainConfig, ViewsConfig, pretrain
+from tests.rendered import rendered_set
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return rendered_set(tmp_path_factory.mktemp("renders") / "set")
+
+
+def config(data, **changes) -> PretrainConfig:
+    small = PretrainConfig(
+        method=VICRegConfig(width=16),
+        encoder=EncoderConfig("resnet18", {"layers": [1, 1, 1, 1], "channels": [8, 8, 8, 8], "output_stride": 8}),
+        d=16,
+        coherence=CoherenceConfig(d_equi=8, decoder="conv"),
+        views=ViewsConfig(size=32, source=32, path="poses"),
+        optim=OptimConfig(epochs=3, batch_size=32),
+        data=str(data),
+        log_every=1,
+        max_steps=3,
+    )
+    return dataclasses.replace(small, **changes)
+
+
+def losses(run) -> list[dict]:
+    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+
+
+def test_the_states_between_two_poses_are_reconstructed(data, tmp_path):
+    run = pretrain(config(data), tmp_path / "run")
+    assert all(np.isfinite(line["reconstruction"]) for line in losses(run))
+    samples = np.load(run / "samples.npz")
+    assert samples["targets"].shape == (8, 2, 32, 32, 3)
+    assert samples["decoded"].shape == samples["targets"].shape
+    assert np.array_equal(samples["base"], samples["v1"])
+    assert list(samples["theta_names"][:4]) == ["rotation_x", "rotation_y", "rotation_z", "rotation_w"]
+    assert np.allclose(np.linalg.norm(samples["theta"][:, :4], axis=1), 1, atol=1e-5)
+
+
+@pytest.mark.parametrize("targets", ["final", "base"])
+def test_a_view_itself_needs_no_states(tmp_path, targets):
+    data = rendered_set(tmp_path / "set", paths=0)
+    task = CoherenceConfig(d_equi=8, decoder="cross-attention-other", targets=targets)
+    run = pretrain(config(data, coherence=task), tmp_path / "run")
+    assert np.load(run / "samples.npz")["targets"].shape == (8, 1, 32, 32, 3)
+    with pytest.raises(ValueError, match=r"no whole pose path .* --paths"):
+        pretrain(config(data), tmp_path / "other")
+
+
+def test_sie_is_told_the_change_of_pose(data, tmp_path):
+    run = pretrain(config(data, method=SIEConfig(d_equi=8, width=16), coherence=None), tmp_path / "run")
+    assert all(line["equivariance"] > 0 for line in losses(run))
+
+
+def test_a_step_may_be_split_into_parts_of_whole_pairs(data, tmp_path):
+    optim = OptimConfig(epochs=3, batch_size=30, accumulation=4)
+    assert len(losses(pretrain(config(data, optim=optim), tmp_path / "run"))) == 3
+
+
+def test_the_plain_method_keeps_the_poses(data):
+    plain = config(data).plain()
+    assert plain.coherence is None
+    assert plain.views.path == "poses"
+
+
+def test_crops_and_masks_are_refused(data):
+    with pytest.raises(ValueError, match=r"views are renders as they are, but views\.mask_probability is|set both"):
+        config(data, views=ViewsConfig(size=32, source=32, path="poses", mask_probability=0.5))
