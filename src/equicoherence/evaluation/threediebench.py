@@ -58,7 +58,8 @@ def benchmark_3diebench(
         rows = [{**row, "control": row.get("control", "")} for row in _scored(known, asked, config, sources)]
         if controls:
             floor = random_control(frozen, frozen.config.seed if frozen.config else 0)
-            of_floor = _scored(*(read_renders(floor, source, views) for source in (train, test)), config, sources)
+            of_train, of_test = (read_renders(floor, source, views) for source in (train, test))
+            of_floor = _scored(of_train, of_test, config, sources)
             # a constant's scores do not depend on the encoder
             rows += [{**row, "control": "random"} for row in of_floor if not row.get("control")]
     results = {
