@@ -68,7 +68,7 @@ def main() -> None:
             run = given.out / f"{slug}-seed{seed}"
             train_once(dataclasses.replace(config, name=name, seed=seed), run)
             last = score(run, data, controls=not rows)
-            label = f"{name} (told the pose)" if METHODS[type(config.method)].told else name
+            label = f"{name} (told pose and hues)" if METHODS[type(config.method)].told else name
             rows.setdefault(label, []).append(last["rows"])
             write_page(page(rows, last, given.epochs, given.seeds), PAGE)
     print(PAGE)

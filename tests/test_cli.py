@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from equicoherence.cli import main
+from equicoherence.cli import COMMANDS, main
 from equicoherence.compare import compare, score_rows, score_table, summary
 from equicoherence.evaluation import TransformationConfig
 from equicoherence.methods.simclr import SimCLR
@@ -75,6 +75,12 @@ def test_wrong_use_exits_with_2_and_quotes_what_was_wrong(arguments, quoted, cap
     assert main(arguments) == 2
     captured = capsys.readouterr()
     assert quoted in captured.err + captured.out
+
+
+def test_the_usage_names_every_command(capsys):
+    assert main(["--help"]) == 0
+    shown = capsys.readouterr().out
+    assert all(f"  {command} " in shown for command in COMMANDS)
 
 
 def test_help_and_recipes_exit_with_0(capsys):

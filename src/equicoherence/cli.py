@@ -360,6 +360,8 @@ def _usage() -> str:
         "  pretrain RECIPE            pretrain an encoder\n"
         "  evaluate MODEL...          score frozen encoders\n"
         "  compare RECIPE...          train and evaluate side by side, mean and spread\n"
-        "  report RUN...              one page about runs\n\n"
+        "  report RUN...              one page about runs\n"
+        "  render                     a data set in 3DIEBench's layout, from meshes\n"
+        "  benchmark 3diebench        score frozen encoders on such a set\n\n"
         "equicoherence COMMAND --help says more."
     )

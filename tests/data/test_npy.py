@@ -48,3 +48,17 @@ def test_a_file_of_another_length_is_refused(length):
 def test_other_files_are_quoted():
     with pytest.raises(ValueError, match=r"not a .npy file \(it starts with b'\\xff\\xd8"):
         read_npy(b"\xff\xd8\xff\xe0" * 10)
+
+
+def test_a_damaged_header_is_a_value_error_whatever_numpy_makes_of_it():
+    stream = io.BytesIO()
+    np.save(stream, np.arange(7.0))
+    whole, random = stream.getvalue(), np.random.default_rng(0)
+    for _ in range(300):
+        data = bytearray(whole)
+        for place in random.integers(10, 100, 3):
+            data[place] = random.integers(256)
+        try:
+            read_npy(bytes(data))
+        except ValueError:
+            continue

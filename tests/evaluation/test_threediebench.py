@@ -53,7 +53,8 @@ def test_the_table_has_a_line_for_the_model_its_floor_and_the_constant(results):
     firsts = [line.split(" | ")[1] for line in text.splitlines()[2:]]
     assert firsts[0] == "backbone"
     assert "backbone, random weights" in firsts
-    assert "a constant" in firsts
+    assert "a constant backbone" in firsts
+    assert len(set(firsts)) == len(firsts)
 
 
 def test_more_views_than_any_object_has_are_refused(data, tmp_path):

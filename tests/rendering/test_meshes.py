@@ -171,3 +171,39 @@ def test_vertices_that_no_face_uses_do_not_count() -> None:
     mesh = fitted(np.array([[0.0, 0, 0], [2, 0, 0], [0, 2, 0], [99, 0, 0]]), np.array([[0, 1, 2]]), np.ones((1, 3)))
     np.testing.assert_allclose(mesh.vertices.max(0) + mesh.vertices.min(0), 0, atol=1e-6)
     assert len(mesh.vertices) == 3
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"face_rgb": np.zeros((1, 3), np.uint8)}, "shapes"),
+        ({"faces": np.zeros((2, 3))}, "not of whole numbers"),
+        ({"faces": np.zeros((1, 4), np.int32)}, "shapes"),
+    ],
+)
+def test_arrays_of_a_packed_set_that_do_not_fit_are_a_bad_mesh(tmp_path, change, message):
+    arrays = {
+        "vertices": np.eye(3, dtype=np.float32),
+        "faces": np.array([[0, 1, 2], [2, 1, 0]], np.int32),
+        "face_rgb": np.zeros((2, 3), np.uint8),
+        "vertex_offset": np.array([0, 3]),
+        "face_offset": np.array([0, 2]),
+        "id": np.array(["cube/one"]),
+    }
+    np.savez(tmp_path / "meshes.npz", **{**arrays, **change})
+    (entry,) = find_meshes(tmp_path / "meshes.npz").entries
+    with pytest.raises(BadMesh, match=message):
+        entry.load()
+
+
+def test_a_split_that_is_neither_train_nor_val_is_refused(tmp_path):
+    arrays = {"vertices": np.eye(3, dtype=np.float32), "faces": np.array([[0, 1, 2]]), "id": np.array(["cube/one"])}
+    arrays |= {
+        "face_rgb": np.zeros((1, 3), np.uint8),
+        "vertex_offset": np.array([0, 3]),
+        "face_offset": np.array([0, 1]),
+    }
+    np.savez(tmp_path / "meshes.npz", **arrays)
+    (tmp_path / "index.csv").write_text("id,split\ncube/one,test\n")
+    with pytest.raises(ValueError, match="split of 'cube/one' is 'test', but must be train or val"):
+        find_meshes(tmp_path / "meshes.npz")

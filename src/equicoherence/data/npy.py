@@ -42,4 +42,7 @@ def _header(data: bytes) -> tuple[tuple[int, ...], bool, np.dtype]:
     stream = io.BytesIO(data)
     version = np.lib.format.read_magic(stream)
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    return read(stream)
+    try:
+        return read(stream)
+    except Exception as error:  # numpy's reader of broken headers raises whatever it stumbles over
+        raise ValueError(f"its header is damaged ({type(error).__name__}: {error})") from error

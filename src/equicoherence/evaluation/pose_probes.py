@@ -62,10 +62,11 @@ def pose_probes(train: Renders, test: Renders, config: PoseProbeConfig) -> Itera
     if {k: v.shape[2] for k, v in train.features.items()} != {k: v.shape[2] for k, v in test.features.items()}:
         raise ValueError(f"train has features {list(train.features)}, test {list(test.features)}, or of other widths")
     generator = torch.Generator().manual_seed(config.seed)
-    standards = {name: standard(features) for name, features in train.features.items()}
-    heads = train_heads(train, standards, config, generator)
+    # drawn first: all models are asked the same pairs, however many numbers their heads draw
     asked = Pairs.join([test.draw(generator) for _ in range(config.test_pairs)])
     known = train.targets(Pairs.join([train.draw(generator) for _ in range(config.test_pairs)]))
+    standards = {name: standard(features) for name, features in train.features.items()}
+    heads = train_heads(train, standards, config, generator)
     truth = test.targets(asked)
     constants = {task: constant(task, known[task], truth[task]) for task in (*PARAMETERS, "class")}
     predicted = predict(heads, test, standards, asked)

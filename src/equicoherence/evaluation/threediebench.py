@@ -49,6 +49,8 @@ def benchmark_3diebench(
     Raises ValueError or FileNotFoundError where model or data cannot be used.
     """
     config = config or PoseProbeConfig()
+    if sources is not None and sources < 1:
+        raise ValueError(f"sources is {sources}, but retrieval needs at least 1 view to start from")
     with generators_kept():
         frozen = load_model(model, arch=arch, random_weights=random_weights, size=size)
         train, test = (ThreeDIEBench(data, split) for split in ("train", "val"))

@@ -47,10 +47,16 @@ def fitted(vertices: np.ndarray, faces: np.ndarray, face_colours: np.ndarray) ->
     """Centre the bounding box of what faces use on the origin, and scale its farthest vertex to distance 1.
 
     Raises:
-        BadMesh: there are no faces, a face names no vertex, or vertices are not finite or all in one place.
+        BadMesh: arrays do not fit each other, there are no faces, a face names no vertex, or vertices are not finite or
+            all in one place.
     """
     if not len(faces):
         raise BadMesh("has no faces")
+    if vertices.ndim != 2 or vertices.shape[1] != 3 or face_colours.shape != faces.shape or faces.shape[1:] != (3,):
+        shapes = f"{vertices.shape}, {faces.shape} and {face_colours.shape}"
+        raise BadMesh(f"has vertices, faces and colours of shapes {shapes}, not (V, 3), (F, 3) and (F, 3)")
+    if not np.issubdtype(faces.dtype, np.integer):
+        raise BadMesh(f"has faces of {faces.dtype}, not of whole numbers")
     if faces.min() < 0 or faces.max() >= len(vertices):
         raise BadMesh(f"a face names vertex {faces.max() if faces.min() >= 0 else faces.min()} of {len(vertices)}")
     used, faces = np.unique(faces, return_inverse=True)

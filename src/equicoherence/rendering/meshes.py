@@ -101,9 +101,10 @@ def _packed(path: Path, objects: int | None) -> Meshes:
         if arrays[name].shape != (objects_there + 1,):
             raise ValueError(f"{path}: {name} has shape {arrays[name].shape}, but there are {objects_there} objects")
     splits: dict[str, str] = {}
+    contents = [hashlib.blake2b(path.read_bytes()).hexdigest()]
     if (index := path.with_name("index.csv")).exists():
-        with index.open(newline="", encoding="utf-8") as file:
-            splits = {row["id"]: row["split"] for row in csv.DictReader(file)}
+        splits = _splits(index)
+        contents.append(hashlib.blake2b(index.read_bytes()).hexdigest())
     entries = []
     for number, name in enumerate(arrays["id"].tolist()):
         parts = name.split("/")
@@ -111,7 +112,21 @@ def _packed(path: Path, objects: int | None) -> Meshes:
             raise ValueError(f"{path}: object {number} is called {name!r}, which is not 'category/name'")
         held = {"train": False, "val": True}.get(splits.get(name, ""))
         entries.append(Entry(parts[0], parts[1], partial(_unpacked, arrays, number), held))
-    return _limited(entries, objects, [hashlib.blake2b(path.read_bytes()).hexdigest()])
+    return _limited(entries, objects, contents)
+
+
+def _splits(index: Path) -> dict[str, str]:
+    """Read the split, train or val, of each object."""
+    with index.open(newline="", encoding="utf-8") as file:
+        rows = [*csv.DictReader(file)]
+    if rows and not {"id", "split"} <= rows[0].keys():
+        raise ValueError(
+            f"{index} has columns {', '.join(map(str, rows[0]))}, but id and split are needed; or remove it"
+        )
+    for row in rows:
+        if row["split"] not in ("train", "val"):
+            raise ValueError(f"{index}: the split of {row['id']!r} is {row['split']!r}, but must be train or val")
+    return {row["id"]: row["split"] for row in rows}
 
 
 def _unpacked(arrays: dict[str, np.ndarray], number: int) -> ColouredMesh:

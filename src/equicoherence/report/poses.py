@@ -31,8 +31,8 @@ def pose_cells(summary: Sequence[Mapping[str, Any]], names: Sequence[str]) -> li
         for (control, representation), _ in _ordered(own):
             chosen = [e for e in own if (e["control"], e["representation"]) == (control, representation)]
             cells = [_cell(chosen, *column[1:]) for column in COLUMNS]
-            shown = {"": representation, "random": f"{representation}, random weights", "constant": "a constant"}
-            what = shown.get(control, f"{control} {representation}".strip())
+            shown = {"": "{}", "random": "{}, random weights", "constant": "a constant {}"}
+            what = shown.get(control, control + " {}").format(representation).strip()
             rows.append([name, what, *cells])
     return rows
 

@@ -184,6 +184,8 @@ class PretrainConfig:
         method, name = METHODS[type(self.method)], METHODS[type(self.method)].__name__
         if self.views.crops and not method.crops:
             raise ValueError(f"views.crops is {self.views.crops}, but {name} reads no local crops; set it to 0")
+        if self.views.path == POSES and method.rotated_crops:
+            raise ValueError(f"{name} classifies rotated crops, and poses have none; choose another path or method")
         if self.views.path == POSES and (self.views.crops or self.views.mask_probability):
             raise ValueError(
                 f"with views.path poses, views are renders as they are, but views.crops is {self.views.crops} and "

@@ -67,11 +67,15 @@ class ImageFeed(Feed):
 
 
 class PoseFeed(Feed):
-    """Renders of objects: of each object two views, and the states between them where there are targets among those."""
+    """Renders of objects: of each object two views, and the states between them where they have been rendered.
+
+    Of a set with pose paths only the paths' ends are paired, whether a method reads the states or not.
+    """
 
     def __init__(self, data: str, size: int, positions: tuple[float, ...]) -> None:
-        between = any(0 < position < 1 for position in positions)
-        source = PosePaths(data, "train") if between else ThreeDIEBench(data, "train")
+        source: PosePaths | ThreeDIEBench = ThreeDIEBench(data, "train")
+        if len(source.index.path_latents) or any(0 < position < 1 for position in positions):
+            source = PosePaths(data, "train")  # for all methods alike, so that they see the same pairs
         self.source, self.positions = source, positions
         self._sampler = PoseSampler(source)
         latents = source.latents[:, :POSE_LATENTS]
