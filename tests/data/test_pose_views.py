@@ -122,3 +122,14 @@ def test_positions_and_batches_that_do_not_fit_are_refused_early(source):
         PoseViews(source.latents, 2, size=8, positions=(0.25,))
     with pytest.raises(ValueError, match="6 images with 6 indices are not groups of 4"):
         PoseViews(source.latents, 2, size=8)(numbered(3, 2), torch.arange(6))
+
+
+def test_a_damaged_image_is_replaced_by_one_of_the_same_object_and_a_damaged_state_by_one_of_its_path(source):
+    views, last = source.benchmark, int(source.benchmark.first[1]) - 1
+    state = int(source.groups[0, -1])
+    for damaged in (last, state):
+        (views.root / source.name(damaged)).write_bytes(b"no image")
+    [batch] = Loader(source, 16, tolerance=0.2).batches([np.array([last, state])])
+    assert batch.index.tolist() == [0, int(source.groups[0, -2])]
+    assert next(iter(views.substitutes(last))) == last
+    assert sorted(set(views.substitutes(last))) == list(range(len(views)))

@@ -2,9 +2,12 @@
 
 import dataclasses
 import json
+import shutil
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from equicoherence.coherence import CoherenceConfig
 from equicoherence.methods import SIEConfig, VICRegConfig
@@ -65,6 +68,17 @@ def test_sie_is_told_the_change_of_pose(data, tmp_path):
 def test_a_step_may_be_split_into_parts_of_whole_pairs(data, tmp_path):
     optim = OptimConfig(epochs=3, batch_size=30, accumulation=4)
     assert len(losses(pretrain(config(data, optim=optim), tmp_path / "run"))) == 3
+
+
+def test_a_resumed_run_sees_the_same_pairs_and_ends_with_the_same_bits(data, tmp_path):
+    settings = config(data, checkpoint_every=1, threads=1)
+    whole = pretrain(settings, tmp_path / "whole")
+    cut = tmp_path / "cut"
+    shutil.copytree(whole, cut, ignore=shutil.ignore_patterns("*.safetensors", "samples.npz", "config.json"))
+    (cut / "checkpoints" / "step-00000003.pt").unlink()  # as if it had been stopped after its second step
+    pretrain(settings, cut, resume=True)
+    a, b = (load_file(run / "model.safetensors") for run in (whole, cut))
+    assert all(torch.equal(a[name], b[name]) for name in a)
 
 
 def test_the_plain_method_keeps_the_poses(data):

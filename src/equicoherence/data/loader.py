@@ -161,15 +161,14 @@ class Loader:
             self._shown[index] = shown  # last: it says that the pixels are there
 
     def _first_good(self, index: int) -> tuple[int, Sample]:
-        n = len(self.source)
-        for candidate in ((index + shift) % n for shift in range(n)):
+        for candidate in self.source.substitutes(index):
             if candidate in self._bad_indices:
                 continue
             try:
                 return candidate, self.source.load(candidate, self.size)
             except BadImage as error:
                 self._note(candidate, error.reason)
-        raise TooManyBadImages(self.bad, n, self.tolerance)
+        raise TooManyBadImages(self.bad, len(self.source), self.tolerance)
 
     def _note(self, index: int, reason: str) -> None:
         with self._lock:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,6 +50,11 @@ class ImageSource(abc.ABC):
         Raises:
             BadImage: the image cannot be read or decoded.
         """
+
+    def substitutes(self, index: int) -> Iterator[int]:
+        """Yield an image itself, then those that may stand in for it where it is bad, best first: the ones after it."""
+        for shift in range(len(self)):
+            yield (index + shift) % len(self)
 
 
 class Subset(ImageSource):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import get_args
 
@@ -75,6 +76,12 @@ class ThreeDIEBench(ImageSource):
     def load(self, index: int, size: int) -> Sample:
         return load_image(self.root, self._file(index), size)
 
+    def substitutes(self, index: int) -> Iterator[int]:
+        """Yield the other views of the same object first."""
+        number = int(self.objects[index])
+        yield from _turned(int(self.first[number]), int(self.first[number + 1]), index)
+        yield from super().substitutes(index)
+
     def _file(self, index: int) -> str:
         return f"{self.object_name(int(self.objects[index]))}/image_{self.views[index]}.jpg"
 
@@ -123,10 +130,25 @@ class PosePaths(ImageSource):
             return self.benchmark.load(index, size)
         return load_image(self.benchmark.root, self._file(index), size)
 
+    def substitutes(self, index: int) -> Iterator[int]:
+        """Yield the other views of the same object first; for a state, the others of its path."""
+        if index < len(self.benchmark):
+            yield from self.benchmark.substitutes(index)
+        else:
+            start = index - (index - len(self.benchmark)) % self.states
+            yield from _turned(start, start + self.states, index)
+        yield from super().substitutes(index)
+
     def _file(self, index: int) -> str:
         path, state = divmod(index - len(self.benchmark), self.states)
         name = self.benchmark.object_name(int(self.path_objects[path]))
         return f"{name}/path_{self.benchmark.index.path_numbers[path]}_image_{state}.jpg"
+
+
+def _turned(start: int, stop: int, index: int) -> Iterator[int]:
+    """Yield start to stop - 1, beginning with ``index`` and going round."""
+    for shift in range(stop - start):
+        yield start + (index - start + shift) % (stop - start)
 
 
 def load_image(root: Path, file: str, size: int) -> Sample:
