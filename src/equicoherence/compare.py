@@ -167,7 +167,7 @@ def _provenance(results: Sequence[dict[str, Any]]) -> str:
         for name in dict.fromkeys(name for entry in evaluations for name in entry[part]):
             said[f"{name} "] = list(dict.fromkeys(str(entry[part].get(name, MISSING)) for entry in evaluations))
     seeds = ", ".join(str(seed) for seed in sorted({result["seed"] for result in results}))
-    data = " / ".join(dict.fromkeys(result["data"] for result in results))
+    data = " / ".join(dict.fromkeys(Path(result["data"]).name for result in results))  # no page needs the folder
     text = ", ".join(name + " / ".join(values) for name, values in said.items())
     return f"{text}; seeds {seeds}; data {data}"
 
