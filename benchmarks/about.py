@@ -13,6 +13,8 @@ from typing import Any
 
 import torch
 
+from equicoherence.evaluation.provenance import processor
+
 
 def machine(packages: Sequence[str]) -> dict[str, Any]:
     """Return date, processor, accelerator, load and the versions of Python, torch and ``packages``."""
@@ -26,14 +28,6 @@ def machine(packages: Sequence[str]) -> dict[str, Any]:
         about["gpu"] = torch.cuda.get_device_name()
     versions = {name: importlib.metadata.version(name) for name in packages}
     return {**about, "python": platform.python_version(), "torch": torch.__version__, **versions}
-
-
-def processor() -> str:
-    """Return the name of the processor."""
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()
 
 
 def write_results(folder: Path, name: str, title: str, about: dict[str, Any], rows: list[Any], tables: str) -> None:

@@ -14,7 +14,7 @@ import json
 import sys
 from pathlib import Path
 
-from pages import write_page
+from pages import made_with, write_page
 
 from equicoherence.compare import compare
 from equicoherence.recipes import METHOD_NAMES, recipe
@@ -50,7 +50,7 @@ def main() -> int:
         "",
         f"Written by `python experiments/learning.py`: {given.images:,} images of the rendered objects each, seed 0; "
         f"k-NN top-1 at the backbone must lie {given.margin} above that of the same encoder with random weights. "
-        f"{provenance(results)}",
+        f"{made_with(results)}.",
         "",
         "| recipe | k-NN | random encoder | learns | effective rank | images seen |",
         "|---|---|---|---|---|---|",
@@ -58,12 +58,6 @@ def main() -> int:
     write_page("\n".join([*head, *rows]) + "\n", PAGE)
     print(PAGE, f"does not learn: {', '.join(failed)}" if failed else "all learn")
     return 1 if failed else 0
-
-
-def provenance(results: dict) -> str:
-    """Return date, machine and versions of results in one line."""
-    parts = [results["date"], *(f"{k} {v}" for part in ("machine", "versions") for k, v in results[part].items())]
-    return ", ".join(parts) + "."
 
 
 def top1(results: dict, control: str) -> float:

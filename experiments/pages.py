@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from equicoherence.training.checkpoint import write_text
 
@@ -14,3 +16,10 @@ def write_page(text: str, path: Path) -> None:
     old = path.read_text(encoding="utf-8") if path.is_file() else ""
     reading = "\n" + old[old.index(READING) :] if READING in old else ""
     write_text(text.rstrip("\n") + "\n" + reading, path)
+
+
+def made_with(results: Mapping[str, Any]) -> str:
+    """Return date, machine and versions of results in one line."""
+    return ", ".join(
+        [results["date"], *(f"{k} {v}" for part in ("machine", "versions") for k, v in results[part].items())]
+    )

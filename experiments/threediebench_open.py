@@ -13,7 +13,7 @@ import dataclasses
 import json
 from pathlib import Path
 
-from pages import write_page
+from pages import made_with, write_page
 
 from equicoherence.coherence import CoherenceConfig
 from equicoherence.compare import train_once
@@ -84,11 +84,10 @@ def score(run: Path, data: Path, controls: bool) -> dict:
 
 def page(rows: dict[str, list[list[dict]]], last: dict, epochs: int, seeds: int) -> str:
     """Return the page."""
-    about = [last["date"], *(f"{k} {v}" for part in ("machine", "versions") for k, v in last[part].items())]
     objects = last["objects"]
     return (
         "# 3DIEBench on open meshes\n\n"
-        f"Written by `python experiments/threediebench_open.py`; seeds: {seeds}. {', '.join(about)}.\n\n"
+        f"Written by `python experiments/threediebench_open.py`; seeds: {seeds}. {made_with(last)}.\n\n"
         f"{objects['train']:,} objects for training, {objects['val']} others for the scores, {VIEWS} views of each at "
         f"{SIZE} px, rendered by `equicoherence render` with {PATHS} pose paths of 2 states each. A ResNet of four "
         f"blocks (0.6 M parameters), {epochs} epochs of one pair of views of each object; probes of {PROBE_EPOCHS} "

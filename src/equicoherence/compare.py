@@ -19,7 +19,7 @@ from equicoherence.evaluation.tasks import LIMIT, choose_tasks
 from equicoherence.methods import METHODS
 from equicoherence.report.tables import MISSING, deviation, number, rank, summarise
 from equicoherence.training import PretrainConfig, load_config, pretrain
-from equicoherence.training.config import differences, plain_values
+from equicoherence.training.config_file import differences, plain_values
 from equicoherence.training.run import is_finished
 
 

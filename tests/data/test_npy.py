@@ -54,11 +54,13 @@ def test_a_damaged_header_is_a_value_error_whatever_numpy_makes_of_it():
     stream = io.BytesIO()
     np.save(stream, np.arange(7.0))
     whole, random = stream.getvalue(), np.random.default_rng(0)
+    refused = 0
     for _ in range(300):
         data = bytearray(whole)
         for place in random.integers(10, 100, 3):
             data[place] = random.integers(256)
         try:
-            read_npy(bytes(data))
+            assert isinstance(read_npy(bytes(data)), np.ndarray)
         except ValueError:
-            continue
+            refused += 1
+    assert refused > 250  # a change of a space to another space would do no harm

@@ -18,7 +18,7 @@ from equicoherence.data import TooManyBadImages, batch_indices, open_images
 from equicoherence.evaluation.model import load_model
 from equicoherence.methods import METHODS, BYOLConfig, SimCLRConfig, VICRegConfig
 from equicoherence.training import EncoderConfig, NotFinite, OptimConfig, load_config, load_run, pretrain
-from equicoherence.training.config import save_config
+from equicoherence.training.config_file import save_config
 from equicoherence.training.loop import _accumulate
 from equicoherence.training.setup import set_up
 from tests.distil import Distil, DistilConfig

@@ -15,7 +15,7 @@ from equicoherence.coherence import CoherenceConfig
 from equicoherence.methods import DINOv2Config
 from equicoherence.training import EncoderConfig, OptimConfig, load_run
 from equicoherence.training.checkpoint import load_checkpoint
-from equicoherence.training.config import save_config
+from equicoherence.training.config_file import save_config
 from tests.small import picture_folder, small_config
 
 TRAIN = """

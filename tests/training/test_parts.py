@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from equicoherence.methods import METHODS
 from equicoherence.recipes import METHOD_NAMES, RECIPES, RIVAL_NAMES, describe, recipe
 from equicoherence.training import PretrainConfig
-from equicoherence.training.config import differences, from_dict, to_dict
+from equicoherence.training.config_file import differences, from_dict, to_dict
 from equicoherence.training.health import effective_rank, feature_std, first_not_finite
 from equicoherence.training.learner import LearnerOutput
 from equicoherence.training.metrics import Metrics, drop_after

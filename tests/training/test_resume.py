@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from equicoherence.coherence import CoherenceConfig
 from equicoherence.methods import METHODS, BYOLConfig
 from equicoherence.training import EncoderConfig, Interrupted, OptimConfig, load_run, pretrain
-from equicoherence.training.config import save_config
+from equicoherence.training.config_file import save_config
 from tests.distil import Distil, DistilConfig
 from tests.small import picture_folder, small_config
 

@@ -20,7 +20,7 @@ def provenance() -> dict[str, Any]:
     from equicoherence import __version__
 
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
-    machine = {"processor": _processor(), "cores": usable_cores(), "gpu": gpu}
+    machine = {"processor": processor(), "cores": usable_cores(), "gpu": gpu}
     versions = {
         "equicoherence": __version__,
         "torch": torch.__version__,
@@ -31,7 +31,8 @@ def provenance() -> dict[str, Any]:
     return {"date": datetime.now(UTC).date().isoformat(), "machine": machine, "versions": versions}
 
 
-def _processor() -> str:
+def processor() -> str:
+    """Return the name of the processor."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

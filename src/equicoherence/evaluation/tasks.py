@@ -9,7 +9,7 @@ from rich.console import Console
 
 from equicoherence.data import ImageSource, open_images
 from equicoherence.evaluation.transformation import TransformationConfig
-from equicoherence.training.config import plain_values
+from equicoherence.training.config_file import plain_values
 
 REVISION = 4  # raised with every change of a probe or protocol, so that old scores are not taken for new ones
 TASKS = ("transformation", "knn", "linear")

@@ -22,7 +22,8 @@ from equicoherence.evaluation.provenance import provenance
 from equicoherence.evaluation.renders import Renders
 from equicoherence.evaluation.retrieval import retrieval
 from equicoherence.training.checkpoint import write_text
-from equicoherence.training.config import PretrainConfig, plain_values
+from equicoherence.training.config import PretrainConfig
+from equicoherence.training.config_file import plain_values
 
 BATCH = 256
 

@@ -1,14 +1,8 @@
 """Training: the learner, the loop, the run directory."""
 
 from equicoherence.training.build import build_learner, build_views
-from equicoherence.training.config import (
-    AugmentationConfig,
-    EncoderConfig,
-    OptimConfig,
-    PretrainConfig,
-    ViewsConfig,
-    load_config,
-)
+from equicoherence.training.config import AugmentationConfig, EncoderConfig, OptimConfig, PretrainConfig, ViewsConfig
+from equicoherence.training.config_file import load_config
 from equicoherence.training.health import NotFinite
 from equicoherence.training.interrupt import Interrupted
 from equicoherence.training.learner import Learner, LearnerOutput

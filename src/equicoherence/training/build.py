@@ -14,7 +14,8 @@ from equicoherence.paths import PathViews, augmentation, named_path
 from equicoherence.paths.masks import Masking
 from equicoherence.paths.standard import StandardTheta
 from equicoherence.paths.transformation import Parameter
-from equicoherence.training.config import POSES, PretrainConfig, plain_values
+from equicoherence.training.config import POSES, PretrainConfig
+from equicoherence.training.config_file import plain_values
 from equicoherence.training.feed import POSE_LATENTS, Feed, ImageFeed, PoseFeed
 from equicoherence.training.learner import Learner
 

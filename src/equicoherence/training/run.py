@@ -10,7 +10,8 @@ from safetensors.torch import load_file
 
 from equicoherence.training.build import build_learner
 from equicoherence.training.checkpoint import latest_checkpoint, load_checkpoint
-from equicoherence.training.config import PretrainConfig, differences, load_config, save_config
+from equicoherence.training.config import PretrainConfig
+from equicoherence.training.config_file import differences, load_config, save_config
 from equicoherence.training.learner import Learner
 from equicoherence.training.metrics import drop_after
 
