@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from PIL import Image, ImageFile
@@ -19,6 +20,7 @@ from PIL.WebPImagePlugin import WebPImageFile
 
 from equicoherence.data.source import BadImage, ImageSource, Sample, printable
 
+T = TypeVar("T")
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm"})
 """Endings of image files, compared in lower case."""
 LARGEST_PIXEL_COUNT = 2**27
@@ -68,6 +70,16 @@ def decode(data: bytes, size: int, name: str) -> Sample:
     Raises:
         BadImage: empty, not an image, truncated or damaged, or above ``LARGEST_PIXEL_COUNT``.
     """
+    return _read(data, name, lambda image: _square(image, size))
+
+
+def decode_whole(data: bytes, name: str) -> np.ndarray:
+    """Decode the bytes of an image file at its own size: (H, W, 3) uint8 RGB; else as `decode`."""
+    return _read(data, name, _whole)
+
+
+def _read(data: bytes, name: str, take: Callable[[ImageFile.ImageFile], T]) -> T:
+    """Open an image and return what ``take`` makes of it; `BadImage` for all that can be wrong with it."""
     if not data:
         raise BadImage(name, "the file is empty")
     reader = next((reader for start, reader in _READERS if data.startswith(start)), None)
@@ -78,11 +90,20 @@ def decode(data: bytes, size: int, name: str) -> Sample:
             width, height = image.size
             if width * height > LARGEST_PIXEL_COUNT:
                 raise BadImage(name, f"{width} x {height} pixels; at most {LARGEST_PIXEL_COUNT} in all are decoded")
-            return _square(image, size)
+            return take(image)
     except (BadImage, MemoryError):
         raise
     except Exception as error:  # decoders raise anything on damaged files: OSError, SyntaxError, struct.error, ...
         raise BadImage(name, printable(str(error)) or type(error).__name__) from error
+
+
+def _whole(image: ImageFile.ImageFile) -> np.ndarray:
+    image.load()
+    turn = _TURNS.get(_orientation(image))
+    plain = _plain_mode(image)
+    if plain.mode == "RGBA":
+        plain = Image.alpha_composite(Image.new("RGBA", plain.size, (*BACKGROUND, 255)), plain)
+    return np.array((plain if turn is None else plain.transpose(turn)).convert("RGB"))
 
 
 def _square(image: ImageFile.ImageFile, size: int) -> Sample:

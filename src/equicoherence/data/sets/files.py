@@ -1,0 +1,78 @@
+"""Reading the files of data sets: images, label images, and numbered lists; each error names its file."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from PIL.PngImagePlugin import PngImageFile
+
+from equicoherence.data.images import LARGEST_PIXEL_COUNT, decode_whole
+from equicoherence.data.source import BadImage, printable
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return the content of a file; `BadImage` where it cannot be read."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise BadImage(printable(str(path)), f"cannot be read: {error.strerror}") from error
+
+
+def read_image(path: Path) -> np.ndarray:
+    """Return an image (H, W, 3) uint8 RGB; `BadImage` where it is damaged."""
+    return decode_whole(read_bytes(path), printable(str(path)))
+
+
+def read_png(path: Path) -> np.ndarray:
+    """Return the numbers of a PNG as they stand, (H, W) or (H, W, C): indices of a palette, 8 or 16 bits.
+
+    Raises `BadImage` where it is no PNG, damaged or too large.
+    """
+    name, data = printable(str(path)), read_bytes(path)
+    if not data.startswith(b"\x89PNG\r\n\x1a\n"):
+        raise BadImage(name, f"not a PNG (it starts with {data[:8]!r})")
+    try:
+        with PngImageFile(io.BytesIO(data)) as image:
+            if image.size[0] * image.size[1] > LARGEST_PIXEL_COUNT:
+                raise BadImage(name, f"{image.size[0]} x {image.size[1]} pixels are too many")
+            image.load()
+            return np.array(image.convert("L") if image.mode == "1" else image)
+    except (BadImage, MemoryError):
+        raise
+    except Exception as error:  # decoders raise anything on damaged files
+        raise BadImage(name, printable(str(error)) or type(error).__name__) from error
+
+
+def resized_labels(labels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Return labels (H, W) uint8 at another size (h, w), each pixel's from the nearest."""
+    if labels.shape == size:
+        return labels
+    return np.array(Image.fromarray(labels).resize((size[1], size[0]), Image.Resampling.NEAREST))
+
+
+def matched(folder: Path, pattern: str, other: Path, suffix: str) -> list[tuple[Path, Path]]:
+    """Return the files of ``folder`` that match a pattern, in order of their names, each with the file of the same stem
+    and another suffix in the folder ``other``.
+
+    Raises FileNotFoundError where there is none, and ValueError listing those without a partner.
+    """
+    found = sorted(folder.glob(pattern)) if folder.is_dir() else []
+    if not found:
+        raise FileNotFoundError(f"no files {pattern} in {str(folder)!r}")
+    pairs = [(path, other / f"{path.stem}{suffix}") for path in found]
+    refuse_missing([path for _, path in pairs])
+    return pairs
+
+
+def refuse_missing(paths: Sequence[Path]) -> None:
+    """Raise ValueError listing the files that are not there."""
+    missing = [str(path) for path in paths if not path.is_file()]
+    if missing:
+        more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+        raise ValueError(
+            f"the data set is incomplete: {len(missing)} files are missing: {', '.join(missing[:3])}{more}"
+        )

@@ -1,0 +1,147 @@
+"""What a data set of a downstream task is: images by number, and beside each what a task is scored against.
+
+One abstract class for each kind of ground truth; a reader of a published layout is a subclass of one of them. Images
+keep their own sizes. Whatever cannot be read raises `BadImage`, naming the file. Methods may be called from many
+threads at once.
+"""
+
+from __future__ import annotations
+
+import abc
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+
+IGNORE = 255
+"""Label of pixels that no score counts."""
+
+
+class SampleSet(abc.ABC):
+    """One split of a data set."""
+
+    kind: ClassVar[str]
+    """What its ground truth is: the name in `equicoherence.data.sets.KINDS`."""
+
+    @abc.abstractmethod
+    def __len__(self) -> int: ...
+
+    @abc.abstractmethod
+    def name(self, index: int) -> str:
+        """Name a sample for people: printable, on one line."""
+
+    @abc.abstractmethod
+    def image(self, index: int) -> np.ndarray:
+        """Return an image (H, W, 3) uint8 RGB."""
+
+
+class SegmentationSet(SampleSet):
+    """Images with a class for each pixel."""
+
+    kind = "segmentation"
+    classes: tuple[str, ...]
+
+    @abc.abstractmethod
+    def mask(self, index: int) -> np.ndarray:
+        """Return the classes (H, W) uint8 of an image's pixels, from 0; `IGNORE` where there is none."""
+
+
+class DepthSet(SampleSet):
+    """Images with the distance of each pixel along the camera's axis."""
+
+    kind = "depth"
+    limits: tuple[float, float]
+    """Smallest and largest depth, in metres, that is scored."""
+    crop: Literal["", "eigen", "garg"] = ""
+    """Part of the image that is scored, as the data set's papers have it."""
+
+    @abc.abstractmethod
+    def depth(self, index: int) -> np.ndarray:
+        """Return the depths (H, W) float32 of an image's pixels in metres, 0 where it was not measured."""
+
+
+@dataclass(frozen=True)
+class Objects:
+    """boxes: (N, 4) float32, left, top, right, bottom in pixels, the last two exclusive. labels: (N,) int64, from 0.
+
+    masks: (N, H, W) bool, or None where there are none. crowd: (N,) bool, regions that are neither right nor wrong.
+    """
+
+    boxes: np.ndarray
+    labels: np.ndarray
+    crowd: np.ndarray
+    masks: np.ndarray | None = None
+
+
+class DetectionSet(SampleSet):
+    """Images with the boxes, and masks, of the objects in them."""
+
+    kind = "detection"
+    classes: tuple[str, ...]
+    has_masks: bool
+
+    @abc.abstractmethod
+    def objects(self, index: int) -> Objects:
+        """Return the objects of an image."""
+
+
+class BoxSet(SampleSet):
+    """Images of one object each, with its box."""
+
+    kind = "box"
+
+    @abc.abstractmethod
+    def box(self, index: int) -> np.ndarray:
+        """Return left, top, right, bottom (4,) float32 in pixels, the last two exclusive."""
+
+
+@dataclass(frozen=True)
+class Keypoints:
+    """points: (K, 2) float32, x and y in pixels. scored: (K,) bool. length: of the head, or of another part that errors
+    are measured by, in pixels."""
+
+    points: np.ndarray
+    scored: np.ndarray
+    length: float
+
+
+class KeypointSet(SampleSet):
+    """Images of one person or thing each (cut out where the layout has several), with named points on it."""
+
+    kind = "keypoints"
+    names: tuple[str, ...]
+    mirrored: tuple[int, ...]
+    """Which point each becomes in a mirrored image."""
+
+    @abc.abstractmethod
+    def keypoints(self, index: int) -> Keypoints:
+        """Return the points of an image."""
+
+
+class VideoSet(abc.ABC):
+    """Sequences of frames, with masks of the objects, or parts, in some or all of them."""
+
+    kind: ClassVar[str] = "video"
+    classes: tuple[str, ...] = ()
+    """Names of the parts, for sets whose numbers mean the same everywhere; () where they number objects."""
+
+    @abc.abstractmethod
+    def __len__(self) -> int:
+        """Count the sequences."""
+
+    @abc.abstractmethod
+    def name(self, sequence: int) -> str:
+        """Name a sequence."""
+
+    @abc.abstractmethod
+    def frames(self, sequence: int) -> int:
+        """Count the frames of a sequence."""
+
+    @abc.abstractmethod
+    def image(self, sequence: int, frame: int) -> np.ndarray:
+        """Return a frame (H, W, 3) uint8 RGB."""
+
+    @abc.abstractmethod
+    def mask(self, sequence: int, frame: int) -> np.ndarray | None:
+        """Return the numbers (H, W) uint8 of a frame's objects, from 1, 0 elsewhere, `IGNORE` where not scored; None
+        where the frame has no mask."""

@@ -1,0 +1,85 @@
+"""What a downstream task is: settings, and a score of an encoder on a data set, with pictures to look at."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, TypeVar
+
+import numpy as np
+from rich.console import Console
+from rich.progress import track as rich_track
+
+from equicoherence.evaluation.model import FrozenModel
+
+T = TypeVar("T")
+Track = Callable[[Sequence[T], str], Iterable[T]]
+"""Goes through a sequence, showing on a bar how far; the second argument says what is done."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One score. metric: its name; `Task.metrics` says which are better when higher. value: the score itself.
+
+    parameter: the class, sequence or border the score is of, "" for the main figure. floor: what a constant prediction
+    scores, None where that has no meaning.
+    """
+
+    metric: str
+    value: float
+    parameter: str = ""
+    floor: float | None = None
+
+
+@dataclass(frozen=True)
+class TaskScore:
+    """rows: the scores. pictures: title -> (H, W, 3) uint8, what the encoder's head says beside the truth.
+
+    counts: how many samples of each split were used.
+    """
+
+    rows: Sequence[Row]
+    pictures: dict[str, np.ndarray] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+
+
+class Task(abc.ABC):
+    """A downstream task with its settings; subclasses are frozen dataclasses, whose fields are the settings.
+
+    name: as commands and tables call it. kind: of the data sets it takes. metrics: name -> whether higher is better.
+    protocol: says in a few words what is trained ("frozen, linear"), as tables call it.
+    """
+
+    name: ClassVar[str]
+    kind: ClassVar[str]
+    metrics: ClassVar[dict[str, bool]]
+
+    @property
+    @abc.abstractmethod
+    def protocol(self) -> str: ...
+
+    @abc.abstractmethod
+    def score(self, model: FrozenModel, train: Any, test: Any, track: Track) -> TaskScore:
+        """Score an encoder. train, test: both splits of a data set of this kind; train is None where it has none.
+
+        Seeds are part of the settings; torch's global generators are the caller's to keep. ``model`` is left unchanged.
+        Raises ValueError where encoder and task do not fit; `BadImage` where a sample cannot be read.
+        """
+
+
+def show_bar(sequence: Sequence[T], what: str) -> Iterable[T]:
+    """Go through a sequence with a bar on standard error: the `Track` of the command line."""
+    return rich_track(sequence, what, console=Console(stderr=True), transient=True)
+
+
+def no_bar(sequence: Sequence[T], what: str) -> Iterable[T]:
+    """Go through a sequence, showing nothing."""
+    return sequence
+
+
+def spread(count: int, limit: int) -> list[int]:
+    """Return up to ``limit`` numbers below ``count``, evenly spread; all where ``limit`` is 0."""
+    if not limit or limit >= count:
+        return list(range(count))
+    return np.linspace(0, count - 1, limit).round().astype(int).tolist()

@@ -1,0 +1,131 @@
+"""Patch tokens of whole images at any size, from a frozen encoder: read once, kept in half precision."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from equicoherence.data.loader import usable_cores
+from equicoherence.evaluation.downstream.task import Track
+from equicoherence.models import Encoder
+from equicoherence.models.encoder import VISION_TRANSFORMERS
+
+T = TypeVar("T")
+BATCH = 16
+IN_MEMORY = 4 * 2**30  # bytes; larger sets of tokens are mapped from a temporary file
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """patches: (N, h, w, C) float16, of N images. cls: (N, C) float16, or None for encoders without a class token."""
+
+    patches: Tensor
+    cls: Tensor | None
+
+    def __len__(self) -> int:
+        return len(self.patches)
+
+
+def resizable(encoder: Encoder) -> Encoder:
+    """Return an encoder of the same weights that takes images of any size whose sides are multiples of its stride.
+
+    A vision transformer's position embeddings are interpolated (bicubic); at its own size its features are the same.
+    The encoder returned may be the one given.
+    """
+    import timm
+
+    if not timm.models.is_model_in_modules(encoder.architecture, VISION_TRANSFORMERS):
+        return encoder
+    if getattr(encoder.model, "dynamic_img_size", False):
+        return encoder
+    other = Encoder(encoder.name, encoder.args, masked=encoder.mask_token is not None, any_size=True)
+    other.load_state_dict(encoder.state_dict())
+    return other.to(encoder.mean.device).train(encoder.training)
+
+
+@torch.no_grad()
+def stride(encoder: Encoder, size: int) -> int:
+    """Return how many pixels a patch token is apart from the next, told from a blank image of ``size`` pixels."""
+    height, _ = encoder(torch.zeros(1, 3, size, size, device=encoder.mean.device)).grid
+    return max(1, round(size / height))
+
+
+def input_size(shapes: Sequence[tuple[int, int]], short: int, step: int) -> tuple[int, int]:
+    """Return the size (h, w) that images are squashed to: the short side about ``short`` pixels, in multiples of
+    ``step``, and the median aspect of ``shapes`` (H, W)."""
+    aspect = float(np.median([width / height for height, width in shapes]))
+    sides = (short, short * aspect) if aspect >= 1 else (short / aspect, short)
+    height, width = (max(1, round(side / step)) * step for side in sides)
+    return height, width
+
+
+def resize_image(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Squash an image (H, W, 3) uint8 to (h, w, 3), antialiased bicubic."""
+    if pixels.shape[:2] == size:
+        return pixels
+    return np.array(Image.fromarray(pixels).resize((size[1], size[0]), Image.Resampling.BICUBIC))
+
+
+def read_ahead(load: Callable[[int], T], indices: Sequence[int]) -> Iterator[T]:
+    """Yield ``load(i)`` in order, a few at a time on threads ahead of the reader."""
+    workers = min(8, usable_cores())
+    with ThreadPoolExecutor(workers) as pool:
+        waiting = [pool.submit(load, index) for index in indices[: 4 * workers]]
+        for position in range(len(indices)):
+            value = waiting[position].result()
+            waiting[position] = None  # type: ignore[call-overload]
+            if position + 4 * workers < len(indices):
+                waiting.append(pool.submit(load, indices[position + 4 * workers]))
+            yield value
+
+
+@torch.no_grad()
+def extract_tokens(
+    encoder: Encoder,
+    load: Callable[[int], np.ndarray],
+    indices: Sequence[int],
+    size: tuple[int, int],
+    track: Track[list[int]],
+    what: str,
+    *,
+    cls: bool = False,
+) -> Tokens:
+    """Return the tokens of images ``load(i)``, (H, W, 3) uint8 of any size, squashed to ``size``.
+
+    encoder: in eval mode, as `resizable` gives it. cls: whether class tokens are wanted too.
+    """
+    device = encoder.mean.device
+    images = read_ahead(lambda index: resize_image(load(index), size), indices)
+    patches: Tensor | None = None
+    tokens = []
+    starts = [list(range(start, min(start + BATCH, len(indices)))) for start in range(0, len(indices), BATCH)]
+    for batch in track(starts, what):
+        pixels = torch.from_numpy(np.stack([next(images) for _ in batch])).to(device)
+        with torch.autocast(device.type, torch.bfloat16):
+            features = encoder(pixels.permute(0, 3, 1, 2).float() / 255)
+        part = features.patches.unflatten(1, features.grid).half()
+        if patches is None:
+            patches = _room((len(indices), *part.shape[1:]), device)
+        patches[batch[0] : batch[-1] + 1] = part.to(patches.device)
+        if cls and features.cls is not None:
+            tokens.append(features.cls.half())
+    if patches is None:
+        raise ValueError("there are no images to take tokens of")
+    return Tokens(patches, torch.cat(tokens) if tokens else None)
+
+
+def _room(shape: tuple[int, ...], device: torch.device) -> Tensor:
+    """Return an uninitialised half tensor: on the device, or mapped from a file that goes when the tensor does."""
+    needed = 2 * int(np.prod(shape, dtype=np.int64))
+    if needed <= IN_MEMORY:
+        return torch.empty(shape, dtype=torch.float16, device=device)
+    file = tempfile.TemporaryFile()  # noqa: SIM115
+    return torch.from_numpy(np.memmap(file, dtype=np.float16, mode="w+", shape=shape))
