@@ -26,6 +26,7 @@ from torch import Tensor, nn
 from equicoherence.evaluation.head_batch import Head, HeadBatch
 from equicoherence.evaluation.pose_probes import (
     PoseProbeConfig,
+    Scales,
     head_inputs,
     inputs_of,
     make_heads,
@@ -33,13 +34,13 @@ from equicoherence.evaluation.pose_probes import (
     probe_loss,
     scores,
     standard,
+    target_scales,
     train_heads,
 )
 from equicoherence.evaluation.renders import Pairs, Renders
 
 Encoder = Callable[[Tensor], Tensor]  # uint8 images (N, 3, S, S) -> features (N, C)
 Reader = Callable[[Pairs, str], dict[str, Tensor]]  # what heads read of pairs in a representation
-Standards = dict[str, tuple[Tensor, Tensor]]
 Scores = dict[tuple[str, str, str], dict[tuple[str, str], float]]
 
 
@@ -76,8 +77,9 @@ def measure(
     def ours() -> Scores:
         known, asked = cached(encode, *train), cached(encode, *test)
         standards = {name: standard(z) for name, z in known.features.items()}  # timed here, given to the others
-        heads = train_heads(known, standards, config, torch.Generator().manual_seed(config.seed))
-        answers = predict(heads, asked, standards, pairs)
+        scales = target_scales(known)
+        heads = train_heads(known, standards, scales, config, torch.Generator().manual_seed(config.seed))
+        answers = predict(heads, asked, standards, scales, pairs)
         return {(h.task, h.source, h.kind): scores(h.task, y, truth[h.task]) for h, y in answers.items()}
 
     def by_features() -> Scores:
@@ -96,12 +98,13 @@ def measure(
         found: Scores = {}
         for head in batch.heads:
             generator.set_state(start)
-            answer = alone(head, batch.single(head), train[1], readers, pairs, config, generator)
+            answer = alone(head, batch.single(head), train[1], readers, scales, pairs, config, generator)
             found[head.task, head.source, head.kind] = scores(head.task, answer, truth[head.task])
         return found
 
     known = cached(encode, *train)
-    standards: Standards = {name: standard(z) for name, z in known.features.items()}
+    standards: Scales = {name: standard(z) for name, z in known.features.items()}
+    scales = target_scales(known)
     pairs = test[1].draw(torch.Generator().manual_seed(config.seed + 1))
     truth = test[1].targets(pairs)
     ways = {
@@ -129,6 +132,7 @@ def alone(
     net: nn.Module,
     train: Renders,
     readers: Sequence[Reader],
+    scales: Scales,
     pairs: Pairs,
     config: PoseProbeConfig,
     generator: torch.Generator,
@@ -141,7 +145,10 @@ def alone(
             x = readers[0](part, name)[head.source]
             with torch.autocast(device.type, torch.bfloat16):
                 predicted = net(x)
-            probe_loss(head.task, predicted, train.targets(part)[head.task]).backward()
+            target = train.targets(part)[head.task]
+            if head.task != "class":
+                target = (target - scales[head.task][0]) / scales[head.task][1]
+            probe_loss(head.task, predicted, target).backward()
             optimizer.step()
             optimizer.zero_grad()
     answers = []
@@ -149,11 +156,11 @@ def alone(
         for part in pairs.split(1024):
             answers.append(net(readers[1](part, name)[head.source]).float())
     answer = torch.cat(answers)
-    return answer.argmax(dim=1) if head.task == "class" else answer
+    return answer.argmax(dim=1) if head.task == "class" else answer * scales[head.task][1] + scales[head.task][0]
 
 
 def inputs_from_images(
-    encode: Encoder, images: Tensor, name: str, standards: Standards, pairs: Pairs
+    encode: Encoder, images: Tensor, name: str, standards: Scales, pairs: Pairs
 ) -> dict[str, Tensor]:
     """Encode the pairs' images (of O, V, 3, S, S), and return what `inputs_of` reads from a cache."""
     both = images[pairs.objects[:, None], torch.stack([pairs.first, pairs.second], dim=1)]

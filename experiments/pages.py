@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from equicoherence.training.checkpoint import write_text
+from equicoherence.files import write_aside
 
 READING = "## Reading"
 
@@ -15,7 +15,7 @@ def write_page(text: str, path: Path) -> None:
     """Write ``text`` to ``path``, followed by the reading (from its heading to the end) that the old page had."""
     old = path.read_text(encoding="utf-8") if path.is_file() else ""
     reading = "\n" + old[old.index(READING) :] if READING in old else ""
-    write_text(text.rstrip("\n") + "\n" + reading, path)
+    write_aside(path, text.rstrip("\n") + "\n" + reading)
 
 
 def made_with(results: Mapping[str, Any]) -> str:

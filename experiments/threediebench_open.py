@@ -1,9 +1,10 @@
 """The benchmark of 3DIEBench on an open stand-in: views of the meshes given, rendered first.
 
-    python experiments/threediebench_open.py --meshes FOLDER [--out runs/3diebench-open] [--seeds 1] [--epochs 40]
+    python experiments/threediebench_open.py --meshes FOLDER [--out runs/3diebench-open] [--epochs 40]
 
 Renders, trains one method after another on pairs of views at 64 px, scores them and writes
-docs/results/3diebench-open.md; run again, it goes on where it stopped.
+docs/results/3diebench-open.md; run again, it goes on where it stopped. --encoders vit trains those of the small ViT
+alone, so that two processes can share the work.
 """
 
 from __future__ import annotations
@@ -11,44 +12,85 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 from pages import made_with, write_page
 
 from equicoherence.coherence import CoherenceConfig
 from equicoherence.compare import train_once
-from equicoherence.evaluation.pose_probes import PoseProbeConfig
+from equicoherence.data.poses import change_names
+from equicoherence.evaluation.pose_probes import REVISION, PoseProbeConfig
 from equicoherence.evaluation.threediebench import benchmark_3diebench
 from equicoherence.methods import METHODS
 from equicoherence.recipes import recipe
 from equicoherence.rendering import render
 from equicoherence.report.poses import pose_markdown
 from equicoherence.report.tables import summarise
-from equicoherence.training import OptimConfig, PretrainConfig, ViewsConfig
+from equicoherence.training import EncoderConfig, OptimConfig, PretrainConfig, ViewsConfig
+from equicoherence.training.config_file import plain_values
 
 PAGE = Path(__file__).parents[1] / "docs" / "results" / "3diebench-open.md"
-VIEWS, PATHS, SIZE, PROBE_EPOCHS = 16, 6, 64, 100
+VIEWS, PATHS, STATES, SIZE, TURN, PROBE_EPOCHS, SOURCES = 16, 8, 11, 64, 30.0, 100, 5
+ENCODERS = {
+    # ResNet-18 with one block a stage and half its channels: 1.2 million parameters, a token for each 16 pixels
+    "resnet": EncoderConfig("resnet18", {"layers": [1] * 4, "channels": [32, 64, 128, 256], "output_stride": 16}),
+    # six blocks, 1.2 million parameters, a token for each 8 pixels, summarised by their mean
+    "vit": dataclasses.replace(
+        recipe("ibot-tiny").encoder, args={**recipe("ibot-tiny").encoder.args, "img_size": SIZE}
+    ),
+}
+RETRIEVAL = {"MRR": "mrr", "H@1": "hit_at_1", "H@5": "hit_at_5", "PRE": "pre"}
+MAIN = ("VICReg", "SIE, rotation", "VICReg + [P1]", "VICReg + [P2], K = 2")  # with both encoders
+REPEATED = MAIN  # with two seeds, of the ResNet
 
 
-def arms(data: Path, epochs: int) -> dict[str, PretrainConfig]:
+def arms(data: Path, epochs: int, encoder: str) -> dict[str, PretrainConfig]:
     """Return the methods by name: those that are told the pose, and those that are not."""
     vicreg = dataclasses.replace(
         recipe("vicreg-tiny"),
+        encoder=ENCODERS[encoder],
         data=str(data),
         views=ViewsConfig(size=SIZE, source=SIZE, path="poses"),
         optim=OptimConfig(epochs=epochs, batch_size=128, lr=2e-3),
         checkpoint_every=1000,
         threads=1,
     )
+    plain = vicreg.plain()
     other = CoherenceConfig(d_equi=128, decoder="cross-attention-other", targets="final", symmetric=True)
     between = CoherenceConfig(d_equi=128, decoder="conv")
+    rotation = dataclasses.replace(plain.views, told=change_names(7)[:4])
+
+    def method(name: str) -> PretrainConfig:
+        return dataclasses.replace(plain, method=recipe(name).method)
+
+    def states(count: int) -> PretrainConfig:
+        return dataclasses.replace(vicreg, coherence=dataclasses.replace(between, states=count))
+
     return {
-        "VICReg": vicreg.plain(),
-        "SIE": dataclasses.replace(vicreg, method=recipe("sie-tiny").method, coherence=None),
+        "VICReg": plain,
+        "SIE, rotation": dataclasses.replace(method("sie-tiny"), views=rotation),
         "VICReg + [P1]": dataclasses.replace(vicreg, coherence=other),
-        "VICReg + [P2], K = 2": dataclasses.replace(vicreg, coherence=between),
-        "VICReg, split, K = 0": dataclasses.replace(vicreg, coherence=dataclasses.replace(between, states=0)),
+        "VICReg + [P2], K = 2": states(2),
+        "VICReg, split, K = 0": states(0),
+        "VICReg + [P2], K = 1": states(1),
+        "VICReg + [P2], K = 3": states(3),
+        "oracle": dataclasses.replace(vicreg, coherence=CoherenceConfig(d_equi=128, decoder="oracle")),
+        "SIE": method("sie-tiny"),
+        "SimCLR": method("simclr-tiny"),
+        "EquiMod": method("equimod-tiny"),
+        "AugSelf": method("augself-tiny"),
     }
+
+
+def planned(given: argparse.Namespace, data: Path) -> Iterator[tuple[str, str, int, PretrainConfig]]:
+    """Yield encoder, name, seed and configuration of every run, the most telling first."""
+    for encoder in ENCODERS:
+        found = arms(data, given.epochs, encoder)
+        for seed, names in ((0, MAIN), (1, REPEATED), (0, [name for name in found if name not in MAIN])):
+            for name in names:
+                if encoder == "resnet" or (seed == 0 and name in MAIN):
+                    yield encoder, name, seed, dataclasses.replace(found[name], name=name, seed=seed)
 
 
 def main() -> None:
@@ -56,48 +98,75 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--meshes", required=True, help="what `equicoherence render --meshes` takes")
     parser.add_argument("--out", type=Path, default=Path("runs/3diebench-open"))
-    parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--epochs", type=int, default=40)
+    parser.add_argument("--encoders", nargs="+", choices=list(ENCODERS), default=list(ENCODERS))
     given = parser.parse_args()
     data = given.out / "renders"
-    render(given.meshes, data, views=VIEWS, paths=PATHS, size=SIZE)
-    rows: dict[str, list[list[dict]]] = {}
-    for seed in range(given.seeds):
-        for name, config in arms(data, given.epochs).items():
-            slug = "".join(c if c.isalnum() else "-" for c in name.lower()).strip("-")
-            run = given.out / f"{slug}-seed{seed}"
-            train_once(dataclasses.replace(config, name=name, seed=seed), run)
-            last = score(run, data, controls=not rows)
-            label = f"{name} (told pose and hues)" if METHODS[type(config.method)].told else name
-            rows.setdefault(label, []).append(last["rows"])
-            write_page(page(rows, last, given.epochs, given.seeds), PAGE)
+    render(given.meshes, data, views=VIEWS, paths=PATHS, states=STATES, size=SIZE, turn=TURN)
+    controls = {(encoder, "VICReg", 0) for encoder in ENCODERS}
+    for encoder, name, seed, config in planned(given, data):
+        if encoder in given.encoders:
+            run = folder(given.out, encoder, name, seed)
+            train_once(config, run)
+            score(run, data, controls=(encoder, name, seed) in controls)
+            write_page(page(given, data), PAGE)
     print(PAGE)
 
 
+def folder(out: Path, encoder: str, name: str, seed: int) -> Path:
+    """Return the directory of a run."""
+    slug = "-".join("".join(c if c.isalnum() else " " for c in name.lower()).split())
+    return out / f"{encoder}-{slug}-seed{seed}"
+
+
 def score(run: Path, data: Path, controls: bool) -> dict:
-    """Return the scores of a run; they are kept in its directory."""
-    file = run / "3diebench.json"
-    if not file.is_file():
-        benchmark_3diebench(run, data, run, config=PoseProbeConfig(epochs=PROBE_EPOCHS), controls=controls)
-    return json.loads(file.read_text(encoding="utf-8"))
+    """Return the scores of a run; they are kept in its directory, and made anew where they were scored otherwise."""
+    file, probes = run / "3diebench.json", PoseProbeConfig(epochs=PROBE_EPOCHS)
+    asked = {"revision": REVISION, "probes": plain_values(probes), "views": VIEWS, "sources": SOURCES}
+    kept = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {"settings": None, "rows": []}
+    if kept["settings"] == asked and (not controls or any(row["control"] == "random" for row in kept["rows"])):
+        return kept
+    return benchmark_3diebench(run, data, run, config=probes, views=VIEWS, sources=SOURCES, controls=controls)
 
 
-def page(rows: dict[str, list[list[dict]]], last: dict, epochs: int, seeds: int) -> str:
-    """Return the page."""
+def page(given: argparse.Namespace, data: Path) -> str:
+    """Return the page of all runs that have scores."""
+    rows: dict[str, dict[str, list[list[dict]]]] = {encoder: {} for encoder in ENCODERS}
+    last: dict = {}
+    for encoder, name, seed, config in planned(given, data):
+        file = folder(given.out, encoder, name, seed) / "3diebench.json"
+        if file.is_file():
+            last = json.loads(file.read_text(encoding="utf-8"))
+            rows[encoder].setdefault(label(name, config), []).append(last["rows"])
     objects = last["objects"]
+    tables = [
+        f"## {title}\n\n" + pose_markdown(summarise(rows[encoder]), list(rows[encoder]))
+        for encoder, title in (("resnet", "ResNet of four blocks"), ("vit", "ViT of six blocks"))
+        if rows[encoder]
+    ]
+    chances = ", ".join(f"{name} {chance(last, key):.2f}" for name, key in RETRIEVAL.items())
     return (
         "# 3DIEBench on open meshes\n\n"
-        f"Written by `python experiments/threediebench_open.py`; seeds: {seeds}. {made_with(last)}.\n\n"
+        f"Written by `python experiments/threediebench_open.py`. {made_with(last)}.\n\n"
         f"{objects['train']:,} objects for training, {objects['val']} others for the scores, {VIEWS} views of each at "
-        f"{SIZE} px, rendered by `equicoherence render` with {PATHS} pose paths of 2 states each. A ResNet of four "
-        f"blocks (0.6 M parameters), {epochs} epochs of one pair of views of each object; probes of {PROBE_EPOCHS} "
-        "epochs. "
-        "Rotation, color: R2 of differences of two views, mean of the dimensions, 0 for a constant; beside it SIE's "
-        "figure with one scalar mean, about .23 for a constant. Retrieval (MRR, H@1, H@5, PRE) is through a bilinear "
-        f"map fitted on training pairs, for all methods alike; chance among {VIEWS} views: MRR "
-        f"{chance(last, 'mrr'):.2f}, H@1 {chance(last, 'hit_at_1'):.2f}, H@5 {chance(last, 'hit_at_5'):.2f}, PRE "
-        f"{chance(last, 'pre'):.2f} (lower is better).\n\n"
-    ) + pose_markdown(summarise(rows), list(rows))
+        f"{SIZE} px, rendered by `equicoherence render` with {PATHS} pose paths of {STATES} states each, of which a "
+        f"method sees those it asks for. Objects are turned by up to {TURN:g} degrees about each axis (3DIEBench: 90). "
+        f"{given.epochs} epochs of one pair of views of each object, encoders of 1.2 M parameters; probes of "
+        f"{PROBE_EPOCHS} epochs. +- is over two seeds of training. Rotation, color: R2 of differences of two views, "
+        "mean of the dimensions, 0 for a constant; beside it SIE's figure with one scalar mean, which is large for a "
+        "constant. The oracle is VICReg with a head that learns rotation and hues as labels. Retrieval is through the "
+        "method's own predictor or a bilinear map fitted on training pairs; chance among "
+        f"{VIEWS} views: {chances} (lower is better).\n\n"
+    ) + "\n".join(tables)
+
+
+def label(name: str, config: PretrainConfig) -> str:
+    """Return a name as the table has it: with what the method is told."""
+    if config.coherence is not None and config.coherence.decoder == "oracle":
+        return f"{name} (told rotation and hues)"
+    if not METHODS[type(config.method)].told:
+        return name
+    return f"{name.split(',')[0]} (told {'the rotation' if config.views.told else 'rotation and hues'})"
 
 
 def chance(results: dict, metric: str) -> float:

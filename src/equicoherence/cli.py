@@ -253,8 +253,9 @@ def _render(arguments: list[str]) -> None:
 
         meshes: a folder of OBJ, GLB, PLY, a mesh file, or 'procedural'. out: a new folder, or one to continue. views:
         images of each object. size: pixels. workers: threads; all cores where not given. paths: pairs of views of each
-        object with states between them. states: of each. objects: at most so many of each category.
-        bad-mesh-tolerance: share of the meshes that may be bad.
+        object with states between them. states: of each. turn: largest angle of an object about each axis, in degrees,
+        90 as in 3DIEBench. objects: at most so many of each category. bad-mesh-tolerance: share of the meshes that may
+        be bad.
         """
 
         meshes: str
@@ -265,6 +266,7 @@ def _render(arguments: list[str]) -> None:
         workers: int | None = None
         paths: int = 0
         states: int = 2
+        turn: float = 90.0
         objects: int | None = None
         bad_mesh_tolerance: float = 0.01
 

@@ -11,10 +11,10 @@ from rich.console import Console
 from equicoherence.coherence import CoherenceConfig
 from equicoherence.compare import compare, print_scores, score_markdown
 from equicoherence.evaluation import TransformationConfig
+from equicoherence.files import write_aside
 from equicoherence.recipes import recipe
 from equicoherence.report.page import report
 from equicoherence.training import PretrainConfig
-from equicoherence.training.checkpoint import write_text
 from equicoherence.training.config import OptimConfig
 
 BASE = "simclr-tiny"
@@ -56,7 +56,7 @@ def quickstart(out: Path, *, seed: int = 0) -> Path:
     print_scores(runs, console)
     page = report([run for paths in runs.values() for run in paths], out / "report.html")
     text = "# Quickstart\n\nWritten by `equicoherence quickstart`. " + score_markdown(runs)
-    write_text(text, out / "results.md")
+    write_aside(out / "results.md", text)
     console.print(
         "R2 of a probe that reads the transformation from frozen features; no corner gives it away (border content).\n"
         "± is over two probe seeds of one training run. 'random' is the untrained encoder, 'constant' a fixed guess.\n"

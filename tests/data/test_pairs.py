@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from equicoherence.data import Loader, PosePaths, PoseSampler, ThreeDIEBench, steps_per_epoch
-from equicoherence.data.pairs import draw_pairs, draw_paths
+from equicoherence.data.pairs import draw_pairs, draw_paths, kept_states
 
 from .posed import greys, write_paths, write_tree
 
@@ -69,7 +69,7 @@ def test_a_path_is_one_of_its_object_and_half_of_them_are_turned_round():
 def test_every_object_comes_once_in_an_epoch_whatever_the_ranks(root):
     source = ThreeDIEBench(root)
     sampler = PoseSampler(source)
-    assert (len(sampler), sampler.states) == (10, 0)
+    assert (len(sampler), sampler.between) == (10, ())
     for epoch in range(3):
         whole = sampler.indices(10, seed=3, step=epoch)
         assert sorted(source.objects[whole[::2]]) == list(range(10))
@@ -90,7 +90,7 @@ def test_a_step_does_not_depend_on_the_steps_before_it(root):
 def test_paths_are_sampled_from_the_objects_that_have_one_and_decode_in_their_order(root):
     source = PosePaths(root)
     sampler = PoseSampler(source)
-    assert (len(sampler), sampler.states) == (3, 2)
+    assert (len(sampler), sampler.between) == (3, (1 / 3, 2 / 3))
     wanted = [sampler.indices(3, 0, step) for step in range(8)]
     seen = set()
     for indices, batch in zip(wanted, Loader(source, 8).batches(wanted)):
@@ -102,6 +102,23 @@ def test_paths_are_sampled_from_the_objects_that_have_one_and_decode_in_their_or
     back = {(b, a, d, c) for a, b, c, d in forth}
     assert seen <= forth | back
     assert len(seen) > 4
+
+
+def test_of_states_that_are_not_wanted_none_is_read():
+    assert kept_states((1 / 3, 2 / 3), 11) == [3, 7]
+    assert kept_states((0.25,), 11) == [2, 8], "half of the paths are turned round"
+    assert kept_states((0.0, 1.0), 11) == []
+    with pytest.raises(ValueError, match=r"wanted at 0.25 of the paths, which have some at 0, 0.333333, 0.666667, 1"):
+        kept_states((0.25,), 2)
+
+
+def test_a_sampler_of_some_positions_leaves_the_other_states_out(root):
+    source = PosePaths(root)
+    sampler = PoseSampler(source, (1.0,))
+    assert sampler.between == ()
+    assert (
+        sampler.indices(3, 0, 0).tolist() == PoseSampler(source).indices(3, 0, 0).reshape(3, 4)[:, :2].ravel().tolist()
+    )
 
 
 def test_fewer_objects_than_a_batch_are_refused(root):

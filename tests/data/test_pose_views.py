@@ -41,7 +41,7 @@ def test_positions_choose_among_the_states_and_both_views():
 def test_pairs_alone_have_no_states_but_their_ends_can_be_targets():
     assert pose_views(numbered(2, 2), THETA, size=4).targets.shape == (2, 0, 3, 4, 4)
     assert level(pose_views(numbered(2, 2), THETA, size=4, positions=(1.0,)).targets).tolist() == [[1], [3]]
-    with pytest.raises(ValueError, match=r"no image at position 0.333333 .* 0 states: there are some at 0, 1"):
+    with pytest.raises(ValueError, match=r"no image at position 0.333333 of the paths: there are some at 0, 1"):
         pose_views(numbered(2, 2), THETA, size=4, positions=(1 / 3,))
 
 
@@ -94,7 +94,7 @@ def source(tmp_path, monkeypatch) -> PosePaths:
 
 
 def test_batches_of_the_loader_become_views_with_the_change_of_pose(source):
-    views_of = PoseViews(source.latents, source.states, size=8)
+    views_of = PoseViews(source.latents, (1 / 3, 2 / 3), size=8)
     sampler = PoseSampler(source)
     wanted = [sampler.indices(4, 0, step) for step in range(2)]
     for indices, batch in zip(wanted, Loader(source, 16).batches(wanted)):
@@ -111,17 +111,17 @@ def test_the_change_of_pose_is_that_of_the_images_that_are_shown(source):
     damaged = int(source.groups[0, 0])
     (source.benchmark.root / source.name(damaged)).write_bytes(b"no image")
     [batch] = Loader(source, 16, tolerance=0.1).batches([source.groups[0]])
-    views = PoseViews(source.latents, source.states, size=8)(batch.images, batch.index)
+    views = PoseViews(source.latents, (1 / 3, 2 / 3), size=8)(batch.images, batch.index)
     shown = torch.tensor(np.array(source.latents))[batch.index[:2]]
     assert int(batch.index[0]) != damaged
     assert torch.equal(views.theta[0], pose_change(shown[0], shown[1]))
 
 
 def test_positions_and_batches_that_do_not_fit_are_refused_early(source):
-    with pytest.raises(ValueError, match=r"no image at position 0.25 of paths with 2 states"):
-        PoseViews(source.latents, 2, size=8, positions=(0.25,))
+    with pytest.raises(ValueError, match=r"no image at position 0.25 of the paths: there are some at 0, 0.333333"):
+        PoseViews(source.latents, (1 / 3, 2 / 3), size=8, positions=(0.25,))
     with pytest.raises(ValueError, match="6 images with 6 indices are not groups of 4"):
-        PoseViews(source.latents, 2, size=8)(numbered(3, 2), torch.arange(6))
+        PoseViews(source.latents, (1 / 3, 2 / 3), size=8)(numbered(3, 2), torch.arange(6))
 
 
 def test_a_damaged_image_is_replaced_by_one_of_the_same_object_and_a_damaged_state_by_one_of_its_path(source):

@@ -14,13 +14,11 @@ from equicoherence.data.poses import (
     pose_change,
     quaternion,
     relative_rotation,
-    rotation_matrix,
-    slerp,
 )
+from equicoherence.rendering import latent
 
 angle = st.floats(-math.pi, math.pi)
 angles = st.tuples(angle, angle, angle).map(lambda values: torch.tensor(values, dtype=torch.float64))
-shares = st.floats(0, 1)
 
 
 def matrix_of(rotation: Tensor) -> Tensor:
@@ -30,26 +28,25 @@ def matrix_of(rotation: Tensor) -> Tensor:
     return turned[:, :3].T
 
 
-def turn_between(first: Tensor, second: Tensor) -> float:
-    """Return the angle of the rotation from one quaternion to the other, in [0, pi]."""
-    relative = relative_rotation(first, second)
-    return 2 * math.atan2(float(relative[:3].norm()), abs(float(relative[3])))
+def rotation_matrix(rotation: Tensor) -> Tensor:
+    """Return the matrix by which the renderer turns an object by these angles."""
+    return torch.from_numpy(latent.rotation_matrix(rotation.numpy()))
 
 
 def test_angles_turn_about_fixed_axes_x_first():
     quarter = torch.tensor(math.pi / 2)
     x, y = torch.tensor([1.0, 0, 0]), torch.tensor([0, 1.0, 0])
-    about_x_then_z = rotation_matrix(torch.tensor([quarter, 0, quarter]))
+    about_x_then_z = matrix_of(quaternion(torch.tensor([quarter, 0, quarter])))
     assert torch.allclose(about_x_then_z @ y, torch.tensor([0.0, 0, 1]), atol=1e-6)  # y to z, which z leaves alone
     assert torch.allclose(about_x_then_z @ x, torch.tensor([0.0, 1, 0]), atol=1e-6)
 
 
-def test_matrices_and_quaternions_are_those_of_scipy():
+def test_quaternions_are_those_of_scipy_and_of_the_renderer():
     rotation = pytest.importorskip("scipy.spatial.transform").Rotation
     drawn = np.random.default_rng(0).uniform(-np.pi / 2, np.pi / 2, (200, 3))
     expected = rotation.from_euler("xyz", drawn)
     ours = torch.from_numpy(drawn)
-    assert np.allclose(rotation_matrix(ours).numpy(), expected.as_matrix())
+    assert np.allclose(quaternion(ours), [latent.quaternion(angles) for angles in drawn])
     signs = np.sign((quaternion(ours).numpy() * expected.as_quat()).sum(axis=1, keepdims=True))
     assert np.allclose(quaternion(ours).numpy() * signs, expected.as_quat())
     relative = (expected[:100].inv() * expected[100:]).as_quat()
@@ -73,27 +70,6 @@ def test_the_relative_rotation_leads_from_the_first_to_the_second_and_back_is_it
     assert torch.allclose(rotation_matrix(first) @ matrix_of(relative), rotation_matrix(second), atol=1e-12)
     assert torch.allclose(matrix_of(relative) @ matrix_of(back), torch.eye(3, dtype=torch.float64), atol=1e-12)
     assert torch.allclose(relative_rotation(-p, q).abs(), relative.abs(), atol=1e-12)
-
-
-@settings(deadline=None)
-@given(first=angles, second=angles, t=shares)
-def test_slerp_takes_the_shorter_turn_at_constant_speed(first, second, t):
-    p, q = quaternion(first), quaternion(second)
-    between, whole = slerp(p, q, t), turn_between(p, q)
-    assert whole <= math.pi + 1e-12
-    assert float(between.norm()) == pytest.approx(1)
-    assert turn_between(p, between) == pytest.approx(t * whole, abs=1e-7)
-    assert turn_between(between, q) == pytest.approx((1 - t) * whole, abs=1e-7)
-
-
-def test_slerp_is_batched_over_rotations_and_shares_in_single_precision():
-    first, second = quaternion(torch.zeros(2, 3)), quaternion(torch.tensor([[0, 0, 1.2], [0, 0, 1e-5]]))
-    between = slerp(first[:, None], second[:, None], torch.tensor([0.0, 0.25, 1.0]))
-    assert between.shape == (2, 3, 4)
-    assert between.dtype == torch.float32
-    assert torch.allclose(2 * torch.atan2(between[0, :, 2], between[0, :, 3]), torch.tensor([0, 0.3, 1.2]))
-    assert torch.allclose(between[1, :, 2], torch.tensor([0, 0.125e-5, 0.5e-5]), rtol=1e-4, atol=0)
-    assert torch.equal(slerp(first, first, 0.3), first)
 
 
 def test_a_pose_change_is_a_rotation_and_plain_differences_of_the_hues():

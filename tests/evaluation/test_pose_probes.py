@@ -14,6 +14,7 @@ from equicoherence.evaluation.pose_probes import (
     probe_loss,
     r2_scalar_mean,
     standard,
+    target_scales,
     train_heads,
 )
 from equicoherence.evaluation.probes import r2_score
@@ -94,7 +95,8 @@ def test_heads_trained_together_are_the_heads_trained_alone():
     train, test = imagine(600, 4, _features), imagine(300, 4, _features, seed=1)
     config = PoseProbeConfig(epochs=10, batch=128, hidden=64, learning_rate=3e-3)
     standards = {name: standard(z) for name, z in train.features.items()}
-    together = train_heads(train, standards, config, torch.Generator().manual_seed(0))
+    scales = target_scales(train)
+    together = train_heads(train, standards, scales, config, torch.Generator().manual_seed(0))
     pairs = test.draw(torch.Generator().manual_seed(5))
     truth = test.targets(pairs)
     for head in (together.heads[0], together.heads[3], together.heads[-1]):
@@ -105,15 +107,37 @@ def test_heads_trained_together_are_the_heads_trained_alone():
             for part in train.draw(generator).split(config.batch):
                 predicted = alone(inputs_of(train, standards, part)[head.source])
                 optimizer.zero_grad()
-                probe_loss(head.task, predicted, train.targets(part)[head.task]).backward()
+                target = train.targets(part)[head.task]
+                if head.task != "class":
+                    target = (target - scales[head.task][0]) / scales[head.task][1]
+                probe_loss(head.task, predicted, target).backward()
                 optimizer.step()
         inputs = inputs_of(test, standards, pairs)
         one, all_at_once = alone(inputs[head.source]), together(inputs)[head]
         if head.task == "class":
             assert (one.argmax(dim=1) == all_at_once.argmax(dim=1)).float().mean() > 0.97
         else:
-            both = [float(r2_score(x.detach(), truth[head.task]).mean()) for x in (one, all_at_once)]
+            wanted = (truth[head.task] - scales[head.task][0]) / scales[head.task][1]
+            both = [float(r2_score(x.detach(), wanted).mean()) for x in (one, all_at_once)]
             assert both[0] == pytest.approx(both[1], abs=0.01)
+
+
+def test_a_target_that_hardly_varies_costs_a_head_nothing():
+    """Of small turns w is nearly 1: a head that had to find that first would score far below the constant."""
+
+    def small_turns(bare, generator):
+        return {"told": torch.cat([bare.rotations[..., :3], bare.rotations[..., 3:] * 0 + 1], dim=2)}
+
+    def turned(objects, seed):
+        bare = imagine(objects, 4, small_turns, seed=seed)
+        rotations = F.normalize(
+            bare.rotations * torch.tensor([0.1, 0.1, 0.1, 0.0]) + torch.tensor([0, 0, 0, 1.0]), dim=-1
+        )
+        return type(bare)({"told": rotations[..., :3] * 10}, rotations, bare.hues, bare.labels)
+
+    found = list(pose_probes(turned(300, 0), turned(100, 1), SMALL))
+    w = [row for row in found if row["task"] == "absolute_rotation" and row.get("parameter") == "w"]
+    assert min(row["value"] for row in w) > -0.1
 
 
 def test_pairs_are_of_two_views_and_every_object_comes_once_an_epoch():

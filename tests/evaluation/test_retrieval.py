@@ -1,13 +1,15 @@
 """Retrieval: chance, floors and perfect predictors score what is known of them; the fitted map finds a bilinear law."""
 
+import dataclasses
+
 import pytest
 import torch
 
-from equicoherence.data.poses import relative_rotation
+from equicoherence.data.poses import FLOOR_HUE, LIGHT_HUE, pose_change, quaternion, relative_rotation
 from equicoherence.evaluation import retrieval as module
 from equicoherence.evaluation.linear_map import fit_linear_map
 from equicoherence.evaluation.quaternions import pose_errors, upright
-from equicoherence.evaluation.renders import Renders
+from equicoherence.evaluation.renders import Renders, view_changes
 from equicoherence.evaluation.retrieval import METRICS, retrieval, retrieval_chance, retrieval_scores
 from tests.evaluation.poses import euler_quaternions, imagine, matrices
 
@@ -20,13 +22,13 @@ def _of_pose(bare, generator):
     return {"pose": bare.rotations @ basis.T, "noise": torch.randn(*bare.rotations.shape[:2], 8, generator=generator)}
 
 
-def _turned(first, relative):
+def _turned(first, theta):
     """Predict what features that are quaternions become: q1 times the relative rotation."""
-    return -relative_rotation(first[:, None] * torch.tensor([1.0, 1, 1, -1]), relative)
+    return -relative_rotation(first[:, None] * torch.tensor([1.0, 1, 1, -1]), theta[..., :4])
 
 
-def _noise(first, relative):
-    return torch.randn(*relative.shape[:2], first.shape[1], generator=torch.Generator().manual_seed(1))
+def _noise(first, theta):
+    return torch.randn(*theta.shape[:2], first.shape[1], generator=torch.Generator().manual_seed(1))
 
 
 def test_relative_rotation_are_those_of_the_relative_matrices():
@@ -52,24 +54,23 @@ def test_chance_is_that_of_fifty_views():
 
 def test_a_random_predictor_scores_at_chance():
     renders = imagine(30, 50, _of_pose)
-    scores = retrieval_scores(renders.features["noise"], renders.rotations, _noise)
+    scores = retrieval_scores(renders, "noise", _noise)
     assert scores == pytest.approx(retrieval_chance(renders.rotations), abs=0.01)
 
 
 def test_a_perfect_predictor_scores_ones_and_no_error():
     renders = imagine(30, 50, lambda bare, _: {"q": bare.rotations})
-    scores = retrieval_scores(renders.features["q"], renders.rotations, _turned)
+    scores = retrieval_scores(renders, "q", _turned)
     assert scores == pytest.approx({"mrr": 1, "hit_at_1": 1, "hit_at_5": 1, "pre": 0}, abs=1e-5)
 
 
 @pytest.mark.parametrize("name", ["silent", "constant", "collapsed"])
 def test_a_predictor_or_encoder_that_says_nothing_scores_exactly_at_chance(name):
     renders = imagine(20, 50, _of_pose)
-    features = renders.features["noise"]
     if name == "collapsed":
-        features = torch.randn(20, 1, 8).expand(20, 50, 8)
+        renders = dataclasses.replace(renders, features={"noise": torch.randn(20, 1, 8).expand(20, 50, 8)})
     value = 0.0 if name == "silent" else 1.0
-    scores = retrieval_scores(features, renders.rotations, lambda z, q: torch.full((len(z), q.shape[1], 8), value))
+    scores = retrieval_scores(renders, "noise", lambda z, theta: torch.full((len(z), theta.shape[1], 8), value))
     chance = retrieval_chance(renders.rotations)
     assert {k: scores[k] for k in OF_50} == pytest.approx({k: chance[k] for k in OF_50}, abs=1e-6)
     assert scores["pre"] == pytest.approx(0.63, abs=0.04)
@@ -78,9 +79,9 @@ def test_a_predictor_or_encoder_that_says_nothing_scores_exactly_at_chance(name)
 def test_scores_agree_with_a_slow_loop_and_do_not_depend_on_the_chunks(monkeypatch):
     renders = imagine(5, 7, _of_pose)
     z, q = renders.features["pose"], renders.rotations
-    fast = retrieval_scores(z, q, _shifted, sources=3)
+    fast = retrieval_scores(renders, "pose", _shifted, sources=3)
     monkeypatch.setattr(module, "ELEMENTS", 1)
-    assert retrieval_scores(z, q, _shifted, sources=3) == pytest.approx(fast)
+    assert retrieval_scores(renders, "pose", _shifted, sources=3) == pytest.approx(fast)
     slow = []
     for o in range(5):
         for s in range(3):
@@ -92,8 +93,15 @@ def test_scores_agree_with_a_slow_loop_and_do_not_depend_on_the_chunks(monkeypat
     assert list(fast.values()) == pytest.approx(torch.tensor(slow).mean(dim=0).tolist(), abs=1e-5)
 
 
-def _shifted(first, relative):
-    return first[:, None] + torch.nn.functional.pad(relative, (0, 4))
+def _shifted(first, theta):
+    return first[:, None] + torch.nn.functional.pad(theta[..., :4], (0, 4))
+
+
+def test_predictors_are_given_what_training_on_poses_tells():
+    latents = torch.rand(4, 5, 7, generator=torch.Generator().manual_seed(0))
+    latents[..., :3] = (latents[..., :3] * 2 - 1) * torch.pi / 2
+    theta = view_changes(quaternion(latents[..., :3]), latents[..., [FLOOR_HUE, LIGHT_HUE]], 3)
+    assert torch.allclose(theta, pose_change(latents[:, :3, None].expand(-1, -1, 5, -1), latents[:, None]), atol=1e-6)
 
 
 def test_rows_carry_floor_and_chance_and_the_identity_is_never_first():
@@ -111,9 +119,9 @@ def test_rows_carry_floor_and_chance_and_the_identity_is_never_first():
 def test_the_fitted_map_learns_how_features_turn_and_nothing_from_noise():
     train, test = imagine(200, 6, _of_pose), imagine(10, 50, _of_pose, seed=1)
     fitted = fit_linear_map(train, "pose")
-    assert retrieval_scores(test.features["pose"], test.rotations, fitted)["hit_at_1"] > 0.99
+    assert retrieval_scores(test, "pose", fitted)["hit_at_1"] > 0.99
     silent = fit_linear_map(train, "noise")
-    scores = retrieval_scores(test.features["noise"], test.rotations, silent)
+    scores = retrieval_scores(test, "noise", silent)
     assert scores == pytest.approx(retrieval_chance(test.rotations), abs=0.03)
     assert silent.strength > fitted.strength
     rows = list(retrieval(test, "pose", fitted, fitted.name))
@@ -124,11 +132,11 @@ def test_bad_input_is_named():
     renders = imagine(3, 4, _of_pose)
     z, q = renders.features["pose"], renders.rotations
     with pytest.raises(ValueError, match="sources is 5, but must be 1 to 4"):
-        retrieval_scores(z, q, _noise, sources=5)
+        retrieval_scores(renders, "pose", _noise, sources=5)
     with pytest.raises(ValueError, match="returned"):
-        retrieval_scores(z, q, lambda first, relative: first)
+        retrieval_scores(renders, "pose", lambda first, theta: first)
     with pytest.raises(ValueError, match="not finite"):
-        retrieval_scores(z, q, lambda first, relative: _noise(first, relative) / 0)
+        retrieval_scores(renders, "pose", lambda first, theta: _noise(first, theta) / 0)
     with pytest.raises(ValueError, match="choose among pose, noise"):
         fit_linear_map(renders, "color")
     with pytest.raises(ValueError, match="lengths"):

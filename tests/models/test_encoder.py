@@ -74,6 +74,38 @@ def test_images_are_normalised_inside():
     assert torch.allclose(encoder(image).patches, expected.flatten(2).transpose(1, 2), atol=1e-5)
 
 
+def test_a_mean_and_deviation_of_the_images_own_are_used_and_kept_for_timm(tmp_path):
+    mean, std, image = (0.5016, 0.5037, 0.5060), (0.1030, 0.0999, 0.0969), torch.rand(2, 3, 32, 32)
+    encoder = Encoder("resnet18", {"layers": [1, 1, 1, 1], "channels": [8, 8, 8, 8]}, mean=mean, std=std).eval()
+    scaled = (image - torch.tensor(mean).view(1, 3, 1, 1)) / torch.tensor(std).view(1, 3, 1, 1)
+    expected = encoder.model.forward_features(scaled).flatten(2).transpose(1, 2)
+    assert torch.allclose(encoder(image).patches, expected, atol=1e-5)
+    export_encoder(encoder, tmp_path, 32)
+    found = timm.create_model(f"local-dir:{tmp_path}", pretrained=True).pretrained_cfg
+    assert (tuple(found["mean"]), tuple(found["std"])) == (pytest.approx(mean), pytest.approx(std))
+    again = Encoder(f"local-dir:{tmp_path}", pretrained=True).eval()
+    assert torch.equal(again(image).patches, encoder(image).patches)
+
+
+def test_a_mean_alone_leaves_the_models_deviation():
+    encoder, other = Encoder("resnet18", mean=(0.1, 0.2, 0.3)), Encoder("resnet18")
+    assert torch.equal(encoder.std, other.std)
+    assert encoder.mean.flatten().tolist() == pytest.approx([0.1, 0.2, 0.3])
+
+
+@pytest.mark.parametrize(
+    ("wrong", "quoted"),
+    [
+        ({"mean": (0.5, 0.5)}, r"mean must hold a number for each of the 3 channels, got \(0\.5, 0\.5\)"),
+        ({"std": (0.5, 0.5, float("inf"))}, "std must hold a number for each"),
+        ({"std": (0.5, 0.5, -0.1)}, r"std must be above 0 in all channels, got \(0\.5, 0\.5, -0\.1\)"),
+    ],
+)
+def test_what_cannot_normalise_is_refused(wrong, quoted):
+    with pytest.raises(ValueError, match=quoted):
+        Encoder("resnet18", **wrong)
+
+
 @pytest.mark.parametrize(
     ("name", "args", "layer"), [("vit_tiny_patch16_224", {"img_size": 64, "depth": 3}, 1), ("resnet18", {}, 2)]
 )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from equicoherence.rendering.latent import (
     angles_of,
@@ -16,6 +18,14 @@ from equicoherence.rendering.latent import (
 
 spatial = pytest.importorskip("scipy.spatial.transform")
 ANGLES = np.random.default_rng(0).uniform(-np.pi, np.pi, (50, 3))
+angle = st.floats(-np.pi, np.pi)
+rotations = st.tuples(angle, angle, angle).map(lambda angles: quaternion(np.array(angles)))
+
+
+def turn_between(first: np.ndarray, second: np.ndarray) -> float:
+    """Return the angle of the rotation from one quaternion to the other, in [0, pi]."""
+    apart = [np.linalg.norm(first - second), np.linalg.norm(first + second)]
+    return 4 * np.arctan2(min(apart), max(apart))
 
 
 @pytest.mark.parametrize("angles", ANGLES[:10])
@@ -39,6 +49,25 @@ def test_slerp_agrees_with_scipy(t: float) -> None:
         expected = spatial.Slerp([0, 1], both)(t).as_matrix()
         found = rotation_matrix(angles_of(slerp(quaternion(first), quaternion(second), t)))
         np.testing.assert_allclose(found, expected, atol=1e-7)
+
+
+@settings(deadline=None)
+@given(first=rotations, second=rotations, t=st.floats(0, 1))
+def test_slerp_takes_the_shorter_turn_at_constant_speed(first: np.ndarray, second: np.ndarray, t: float) -> None:
+    between, whole = slerp(first, second, t), turn_between(first, second)
+    assert whole <= np.pi + 1e-12
+    assert np.linalg.norm(between) == pytest.approx(1)
+    assert turn_between(first, between) == pytest.approx(t * whole, abs=1e-7)
+    assert turn_between(between, second) == pytest.approx((1 - t) * whole, abs=1e-7)
+
+
+@pytest.mark.parametrize("whole", [1.2, 1e-5, 1e-8, 0.0])
+def test_slerp_is_exact_for_large_and_small_turns(whole: float) -> None:
+    first, second = quaternion(np.zeros(3)), quaternion(np.array([0, 0, whole]))
+    for t in (0, 0.25, 1):
+        between = slerp(first, second, t)
+        assert 2 * np.arctan2(between[2], between[3]) == pytest.approx(t * whole, rel=1e-6, abs=2e-8)
+    np.testing.assert_array_equal(slerp(first, first, 0.3), first)
 
 
 def test_the_middle_of_a_path_is_as_far_from_both_ends() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ from trimesh.visual.color import ColorVisuals
 
 from equicoherence.rendering.mesh_file import BadMesh, fitted, read_mesh
 from equicoherence.rendering.meshes import find_meshes
+from equicoherence.rendering.split import write_splits
 
 from .shapes import write_folder
 
@@ -47,6 +50,19 @@ def test_a_folder_of_several_files_gives_an_object_for_each(tmp_path: Path) -> N
     assert names(tmp_path / "loose.obj") == ["mesh/loose"]
 
 
+def test_several_meshes_of_an_object_are_on_one_side_of_the_split(tmp_path: Path) -> None:
+    for number in range(10):
+        for part in ("models/a", "models/b", "c")[: 1 + number % 3]:
+            put(tmp_path / "meshes" / "car" / f"{number}" / f"{part}.obj", QUAD)
+    for number in range(5):
+        put(tmp_path / "meshes" / "hat" / f"{number}.obj", QUAD)
+    write_splits(tmp_path, find_meshes(tmp_path / "meshes").entries, missing=["car/4-models-a"])
+    train, val = (np.load(tmp_path / f"{name}_images.npy").tolist() for name in ("train", "val"))
+    assert val == ["/car/4-models-b/", "/car/9/", "/hat/4/"]
+    assert len(train) == 19 - 3 + 4
+    assert "/car/4-models-a/" not in train
+
+
 def test_procedural_objects_are_those_of_the_seed() -> None:
     one, two, other = (find_meshes("procedural", seed=seed, objects=1).entries[4].load() for seed in (0, 0, 1))
     np.testing.assert_array_equal(one.vertices, two.vertices)
@@ -60,6 +76,23 @@ def test_the_set_changes_its_digest_with_a_file(tmp_path: Path) -> None:
     assert find_meshes(tmp_path).digest == before
     put(tmp_path / "a" / "b.obj", QUAD + "f 1 2 3\nf 1 3 4\n")
     assert find_meshes(tmp_path).digest != before
+
+
+def test_the_set_changes_its_digest_with_a_byte_of_a_mesh_or_of_a_material_and_not_with_its_place(
+    tmp_path: Path,
+) -> None:
+    mesh = put(tmp_path / "here" / "a" / "b.obj", "mtllib b.mtl\n" + QUAD + "f 1 2 3\n")
+    material = put(tmp_path / "here" / "a" / "b.mtl", "newmtl t\nKd 1 0 0\n")
+    before = find_meshes(tmp_path / "here").digest
+    shutil.copytree(tmp_path / "here", tmp_path / "there", copy_function=shutil.copyfile)
+    assert find_meshes(tmp_path / "there").digest == before
+    digests = {before}
+    for file, old, new in ((mesh, "f 1 2 3", "f 1 2 4"), (material, "Kd 1 0 0", "Kd 0 1 0")):
+        times = file.stat()
+        file.write_text(file.read_text().replace(old, new))
+        os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
+        digests.add(find_meshes(tmp_path / "here").digest)
+    assert len(digests) == 3
 
 
 def test_a_packed_set_with_its_split(tmp_path: Path) -> None:
@@ -84,6 +117,7 @@ def test_the_shared_meshes(shared_data) -> None:
     found = find_meshes(shared_data("lowpoly_meshes"))
     assert len(found.entries) == 1339
     assert sum(bool(entry.validation) for entry in found.entries) == 240
+    assert found.digest == "04b85eb485df2702b1a59232a9612c7c"  # else sets that were rendered from them are refused
 
 
 @pytest.mark.parametrize("where", ["nowhere", "empty"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,12 @@ import pytest
 import yaml
 from PIL import Image
 
+from equicoherence.data.objects.mesh import ColouredMesh
 from equicoherence.rendering import TooManyBadMeshes, render
+from equicoherence.rendering import meshes as listing
 from equicoherence.rendering import write as writing
 from equicoherence.rendering.latent import interpolate
+from equicoherence.rendering.mesh_file import BadMesh, read_mesh
 
 from .shapes import write_folder
 
@@ -178,6 +182,41 @@ def test_bad_meshes_are_named_and_left_out(tmp_path: Path) -> None:
     assert "/flat/box_1/" not in listed
     assert len(listed) == 7
     assert np.load(tmp_path / "set" / "val_images.npy").tolist() == ["/flat/box_4/", "/tall/box_4/"]
+
+
+def test_a_continued_set_lists_all_bad_meshes_and_none_where_all_can_be_read_at_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found, out = write_folder(tmp_path / "meshes"), tmp_path / "set"
+
+    def old_reader(path: Path, root: Path) -> ColouredMesh:
+        if path.stem in unread:
+            raise BadMesh("is of a kind that this reader does not know")
+        return read_mesh(path, root)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(listing, "read_mesh", old_reader)
+        unread = {"box_1"}
+        render(found, out, **SMALL, bad_mesh_tolerance=0.2)
+        noted = (out / "bad_meshes.txt").read_text()
+        assert [line.split("\t")[0] for line in noted.splitlines()] == ["flat/box_1", "tall/box_1"]
+        shutil.rmtree(out / "flat" / "box_0")
+        render(found, out, **SMALL, bad_mesh_tolerance=0.2)
+        assert (out / "bad_meshes.txt").read_text() == noted
+    render(found, out, **SMALL)
+    assert not (out / "bad_meshes.txt").exists()
+    assert len(np.load(out / "train_images.npy")) == 8
+
+
+def test_a_mesh_edited_in_place_is_not_continued_with(tmp_path: Path) -> None:
+    meshes = write_folder(tmp_path / "meshes", objects=1)
+    render(meshes, tmp_path / "set", **SMALL)
+    mesh = meshes / "flat" / "box_0.ply"
+    data = bytearray(mesh.read_bytes())
+    data[-1] ^= 1
+    mesh.write_bytes(data)
+    with pytest.raises(ValueError, match="meshes_digest was"):
+        render(meshes, tmp_path / "set", **SMALL)
 
 
 def test_the_contact_sheet_and_the_manifest_are_there(rendered: Path) -> None:

@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 
 from equicoherence.methods import METHODS
 from equicoherence.recipes import METHOD_NAMES, RECIPES, RIVAL_NAMES, describe, recipe
-from equicoherence.training import PretrainConfig
+from equicoherence.training import PretrainConfig, build_learner
 from equicoherence.training.config_file import differences, from_dict, to_dict
 from equicoherence.training.health import effective_rank, feature_std, first_not_finite
 from equicoherence.training.learner import LearnerOutput
 from equicoherence.training.metrics import Metrics, drop_after
+from equicoherence.training.optim import learning_rate
 from equicoherence.training.seeds import step_seed
 
 
@@ -69,6 +70,16 @@ def test_published_recipes_of_self_distillation_decay_to_the_published_end():
         assert (optim.weight_decay, optim.weight_decay_end, optim.clip) == (0.04, 0.4, 3.0)
 
 
+def test_published_sie_is_told_rotations_of_renders_as_they_are():
+    config = recipe("sie-paper")
+    assert (config.views.path, config.views.size, config.views.source) == ("poses", 256, 256)
+    assert config.views.told == ("rotation_x", "rotation_y", "rotation_z", "rotation_w")
+    encoder = build_learner(config).encoder
+    assert encoder.mean.flatten().tolist() == pytest.approx([0.5016, 0.5037, 0.5060])
+    assert encoder.std.flatten().tolist() == pytest.approx([0.1030, 0.0999, 0.0969])
+    assert learning_rate(config.optim, 0, 1, world=8) == pytest.approx(1e-3)
+
+
 def test_the_task_weighs_a_hundred_beside_the_barlow_twins_loss_and_one_beside_others():
     weights = {name: recipe(name).coherence.weight for name in (f"{method}-tiny" for method in METHOD_NAMES)}
     assert weights.pop("barlow-tiny") == 100
@@ -109,6 +120,9 @@ def test_misspelt_recipes_and_fields_are_quoted():
         ({"views": {"mask_ratio": [0.5, "all"]}}, r"views.mask_ratio\[1\] cannot be 'all'"),
         ({"views": {"first": {"jitter": [0.1, 0.2, 0.3]}}}, r"first.jitter cannot be \[0\.1, 0\.2, 0\.3\]"),
         ({"views": {"mask_probability": 2}}, "mask_probability must be in .*, got 2"),
+        ({"encoder": {"mean": [0.5, 0.5]}}, r"encoder.mean cannot be \[0\.5, 0\.5\]"),
+        ({"encoder": {"mean": [0.5, 0.5, float("nan")]}}, "mean must hold a number for each of the 3 channels, got"),
+        ({"encoder": {"std": [0.1, 0.0, 0.1]}}, r"std must be above 0 in all channels, got \(0\.1, 0\.0, 0\.1\)"),
         ({"views": {"crops": -2}}, "views.crops must be 0 or more, got -2"),
         ({"views": {"crops": 3, "crop_rotations": True}}, "with views.crop_rotations, views.crops must be 4, got 3"),
         ({"method": {"kind": "SIE"}}, "SIE is told the transformation, so coherence must be none, got CoherenceConfig"),

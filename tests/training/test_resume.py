@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 from equicoherence.coherence import CoherenceConfig
 from equicoherence.methods import METHODS, BYOLConfig
 from equicoherence.training import EncoderConfig, Interrupted, OptimConfig, load_run, pretrain
+from equicoherence.training.checkpoint import save_checkpoint
 from equicoherence.training.config_file import save_config
 from tests.distil import Distil, DistilConfig
 from tests.small import picture_folder, small_config
@@ -149,6 +150,15 @@ def test_half_written_files_are_never_taken_for_checkpoints(tmp_path):
     run = pretrain(config, tmp_path / "run")
     (run / "checkpoints" / "step-00009999.tmp").write_bytes(b"half")
     assert pretrain(config, run, resume=True) == run
+
+
+def test_what_a_killed_process_left_of_a_checkpoint_goes_with_the_next_one(tmp_path):
+    left = tmp_path / "checkpoints" / ".step-00000001.pt.0123456789ab.tmp"
+    left.parent.mkdir()
+    left.write_bytes(b"half")
+    for step in (1, 2, 3):
+        save_checkpoint(tmp_path, step, {"step": step})
+    assert sorted(path.name for path in left.parent.iterdir()) == ["step-00000002.pt", "step-00000003.pt"]
 
 
 def test_another_configuration_cannot_be_resumed(tmp_path):

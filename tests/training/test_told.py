@@ -73,6 +73,46 @@ def test_theta_is_scaled_by_the_range_of_each_parameter():
     assert (scaled.std(dim=0) - 1).abs().max() < 0.03
 
 
+@pytest.mark.parametrize("name", ["SIE", "EquiMod", "AugSelf"])
+def test_they_may_be_told_some_parameters_alone_on_the_same_scale(name):
+    config = _config(name)
+    whole, views = _build(config)
+    some, _ = _build(dataclasses.replace(config, views=dataclasses.replace(config.views, told=("y", "angle"))))
+    given = []
+    some.method.register_forward_pre_hook(lambda module, inputs: given.append(inputs[0].theta))
+    assert [parameter.name for parameter in config.views.parameters] == ["angle", "x", "y"]
+    assert all(loss.isfinite() for loss in some(views).losses.values())
+    assert torch.equal(given[0], whole.standard(views.theta)[:, [2, 0]])
+    unknown = dataclasses.replace(views, theta=views.theta * torch.tensor([1.0, torch.nan, 1.0]))
+    assert torch.stack(list(some(unknown).losses.values())).isfinite().all()
+
+
+def test_on_poses_they_may_be_told_the_rotation_alone():
+    views = ViewsConfig(size=32, source=32, path="poses", told=("rotation_x", "rotation_y", "rotation_z", "rotation_w"))
+    learner = build_learner(dataclasses.replace(_config("SIE"), views=views))
+    theta = torch.rand(5, 6)
+    assert torch.equal(learner.standard(theta), theta[:, :4])
+    assert learner.method.predictor.matrices.in_features == 5 * 12
+
+
+def test_names_that_are_not_the_paths_are_quoted_with_those_that_are():
+    with pytest.raises(
+        ValueError, match=r"views\.told 'hue', 'z': not among the parameters of path se2, .* angle, x, y"
+    ):
+        ViewsConfig(told=("angle", "hue", "z"))
+    with pytest.raises(ValueError, match=r"'hue': not among the parameters of path poses, .* floor_hue, light_hue"):
+        ViewsConfig(path="poses", told=("hue",))
+    with pytest.raises(ValueError, match=r"'angle': .* path none, which are none"):
+        ViewsConfig(path="none", told=("angle",))
+    with pytest.raises(ValueError, match=r"names, each once, got \('angle', 'angle'\)"):
+        ViewsConfig(told=("angle", "angle"))
+
+
+def test_methods_that_are_told_nothing_are_not_told_some_of_it():
+    with pytest.raises(ValueError, match="VICReg is told nothing of the path; leave it empty"):
+        dataclasses.replace(_config("VICReg"), views=ViewsConfig(told=("angle",)))
+
+
 @pytest.mark.parametrize("name", ["SIE", "EquiMod"])
 def test_an_embedding_and_theta_predict_an_embedding(name):
     learner, views = _build(_config(name))

@@ -13,18 +13,6 @@ LATENT_WIDTHS = (7, 10)
 """Numbers in a latent: rotation x, y, z; floor hue; light theta, phi, hue; in 3DIEBench-T also translation x, y, z."""
 FLOOR_HUE, LIGHT_HUE, TRANSLATION = 3, 6, 7
 """Columns of a latent; rotation is 0 to 2."""
-_STRAIGHT = 1e-4  # radians between quaternions below which the arc is its chord, to float32 precision
-
-
-def rotation_matrix(angles: Tensor) -> Tensor:
-    """Return ``Rz @ Ry @ Rx`` (..., 3, 3) of angles (..., 3)."""
-    (cx, cy, cz), (sx, sy, sz) = angles.cos().unbind(-1), angles.sin().unbind(-1)
-    rows = (
-        torch.stack([cz * cy, cz * sy * sx - sz * cx, cz * sy * cx + sz * sx], dim=-1),
-        torch.stack([sz * cy, sz * sy * sx + cz * cx, sz * sy * cx - cz * sx], dim=-1),
-        torch.stack([-sy, cy * sx, cy * cx], dim=-1),
-    )
-    return torch.stack(rows, dim=-2)
 
 
 def quaternion(angles: Tensor) -> Tensor:
@@ -68,23 +56,6 @@ def relative_rotation(first: Tensor, second: Tensor) -> Tensor:
     sign follows from theirs and is left: 4.5 % of the pairs of 3DIEBench get w < 0, and none jumps between them.
     """
     return multiply(inverse(first), second)
-
-
-def slerp(first: Tensor, second: Tensor, t: float | Tensor) -> Tensor:
-    """Return the quaternion (..., 4) a share t of the way along the shorter turn between two, at constant speed.
-
-    t: a number, or a tensor that broadcasts to the leading dimensions; 0 is the first, 1 the second.
-    """
-    share = torch.as_tensor(t, dtype=first.dtype, device=first.device)[..., None]
-    second = torch.where((first * second).sum(dim=-1, keepdim=True) < 0, -second, second)
-    # not the arc cosine, which has no precision left near 0
-    angle = 2 * torch.atan2((first - second).norm(dim=-1, keepdim=True), (first + second).norm(dim=-1, keepdim=True))
-    straight = angle < _STRAIGHT
-    safe = torch.where(straight, torch.ones_like(angle), angle)
-    before = torch.where(straight, 1 - share, ((1 - share) * safe).sin() / safe.sin())
-    after = torch.where(straight, share, (share * safe).sin() / safe.sin())
-    mixed = before * first + after * second
-    return mixed / mixed.norm(dim=-1, keepdim=True)
 
 
 def pose_change(first: Tensor, second: Tensor) -> Tensor:

@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import tarfile
-import tempfile
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from equicoherence.data.cache import cache_folder
 from equicoherence.data.images import SUFFIXES, decode
 from equicoherence.data.source import BadImage, ImageSource, Sample, printable
 from equicoherence.data.tar import whole_members
+from equicoherence.files import replacing
 
 _FORMAT = "1"  # of the cached index: part of its key
 LARGEST_LABEL = 1_000_000  # a list of as many class names is made
@@ -113,10 +113,8 @@ def _cached_index(shards: list[Path]) -> ShardIndex:
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
         pass  # not there yet, or damaged: made again
     index = index_shards(shards)
-    handle, aside = tempfile.mkstemp(suffix=".npz", dir=folder)
-    with os.fdopen(handle, "wb") as stream:
+    with replacing(file) as aside, aside.open("wb") as stream:
         np.savez(stream, **vars(index))
-    os.replace(aside, file)
     return index
 
 

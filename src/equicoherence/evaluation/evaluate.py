@@ -23,7 +23,7 @@ from equicoherence.evaluation.provenance import provenance
 from equicoherence.evaluation.results import kept_results, merged
 from equicoherence.evaluation.tasks import LIMIT, choose_tasks, settings_of
 from equicoherence.evaluation.transformation import TransformationConfig, make_pairs, score_transformation
-from equicoherence.training.checkpoint import write_text
+from equicoherence.files import write_aside
 from equicoherence.training.config import PretrainConfig
 
 
@@ -92,7 +92,7 @@ def evaluate(
     name = {"model": str(model), "name": frozen.group, "seed": config.seed}
     results = json.loads(json.dumps({**name, **about, **said, **merged(earlier, new)}))  # as it reads in the file
     out.mkdir(parents=True, exist_ok=True)
-    write_text(json.dumps(results, indent=1), out / "results.json")
+    write_aside(out / "results.json", json.dumps(results, indent=1))
     partly.drop()
     return results
 

@@ -29,11 +29,11 @@ class LinearMap:
     strength: float
     name: ClassVar[str] = "fitted_linear_map"  # as results call it
 
-    def __call__(self, first: Tensor, relative: Tensor) -> Tensor:
-        """Map features (N, C) and rotations (N, T, 4) to the predicted features (N, T, C)."""
+    def __call__(self, first: Tensor, theta: Tensor) -> Tensor:
+        """Map features (N, C) and theta (N, T, 6), of which it reads the rotation, to predicted features (N, T, C)."""
         z = F.pad(F.normalize(first, dim=-1), (0, 1), value=1.0)
         moved = torch.einsum("nc,pcd->npd", z, self.weights)
-        return F.pad(relative, (0, 1), value=1.0) @ moved
+        return F.pad(theta[..., :4], (0, 1), value=1.0) @ moved
 
 
 @torch.no_grad()

@@ -12,12 +12,13 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
+from equicoherence.evaluation.own_predictor import OwnPredictor, has_predictor
 from equicoherence.evaluation.weights import load_weights
 from equicoherence.methods import Method
 from equicoherence.models import Encoder, Features
 from equicoherence.models.encoder import Pool
 from equicoherence.training.build import build_learner
-from equicoherence.training.config import PretrainConfig
+from equicoherence.training.config import POSES, PretrainConfig
 from equicoherence.training.run import load_run
 from equicoherence.training.seeds import step_seed
 
@@ -27,7 +28,7 @@ class FrozenModel:
     """name: what the user called it. size: pixels of its input. source: pixels its images are read at.
 
     head: gives z_inv and z_equi of a run's features, as `SplitHead` does; None for foreign encoders. config: of a run.
-    pool: what stands for an image at the backbone.
+    pool: what stands for an image at the backbone. predictor: of a run on poses whose method has one; else None.
     """
 
     name: str
@@ -38,13 +39,17 @@ class FrozenModel:
     head: nn.Module | None = None
     config: PretrainConfig | None = None
     pool: Pool = "mean"
+    predictor: OwnPredictor | None = None
 
     def to(self, device: torch.device) -> FrozenModel:
         """Move the weights to a device."""
-        self.encoder.to(device)
-        if self.head is not None:
-            self.head.to(device)
+        for module in self.modules():
+            module.to(device)
         return self
+
+    def modules(self) -> list[nn.Module]:
+        """Return the parts that hold weights."""
+        return [module for module in (self.encoder, self.head, self.predictor) if module is not None]
 
     def represent(self, images: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Return each representation of images (B, 3, S, S), pooled (B, C) and as patch tokens (B, N, C).
@@ -52,7 +57,10 @@ class FrozenModel:
         ``backbone``; of a run also ``z_inv``, ``z_equi`` and, pooled, ``z``, the two side by side; of a plain run
         ``z`` alone. Where the method reads the encoder's own features there is neither z_inv nor ``z``.
         """
-        features = self.encoder(images)
+        return self.represent_features(self.encoder(images))
+
+    def represent_features(self, features: Features) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Return the representations of `represent`, of what the encoder said of the images."""
         tokens = {"backbone": features.patches}
         if self.head is not None:
             z_inv, z_equi = self.head(features)
@@ -118,7 +126,7 @@ def random_control(model: FrozenModel, seed: int = 0) -> FrozenModel:
             encoder = build_learner(model.config, pretrained=False).encoder
         else:
             encoder = Encoder(model.encoder.name, model.encoder.args)
-    return dataclasses.replace(model, encoder=encoder.eval(), head=None)
+    return dataclasses.replace(model, encoder=encoder.eval(), head=None, predictor=None)
 
 
 def generators_kept() -> AbstractContextManager[None]:
@@ -141,7 +149,11 @@ def _of_run(path: Path) -> FrozenModel:
     in_method = config.coherence is not None and config.coherence.split == "head"
     head = MethodHead(learner.method) if in_method else learner.head
     views = config.views
-    return FrozenModel(str(path), config.name, learner.encoder, views.size, views.source, head, config, learner.pool)
+    # told of another path, it could say nothing of poses
+    predictor = OwnPredictor(learner) if views.path == POSES and has_predictor(learner.method) else None
+    return FrozenModel(
+        str(path), config.name, learner.encoder, views.size, views.source, head, config, learner.pool, predictor
+    )
 
 
 def _foreign(name: str, arch: str, *, pretrained: bool, size: int | None) -> FrozenModel:

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from equicoherence.evaluation.model import FrozenModel
-from equicoherence.training.checkpoint import write_text
+from equicoherence.files import write_aside
 
 
 class PartialResults:
@@ -28,7 +28,7 @@ class PartialResults:
         if name not in self.parts:
             self.parts[name] = make()
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            write_text(json.dumps({"key": self.key, "parts": self.parts}), self.path)
+            write_aside(self.path, json.dumps({"key": self.key, "parts": self.parts}))
         return self.parts[name]
 
     def drop(self) -> None:
@@ -39,8 +39,8 @@ class PartialResults:
 def fingerprint(model: FrozenModel) -> str:
     """Return a hash of all weights, so that parts of a run trained further in the meantime are not taken up."""
     digest = hashlib.sha256()
-    for module in (model.encoder, model.head):
-        for name, tensor in module.state_dict().items() if module is not None else ():
+    for module in model.modules():
+        for name, tensor in module.state_dict().items():
             digest.update(name.encode())
             digest.update(tensor.cpu().contiguous().flatten().view(torch.uint8).numpy())
     return digest.hexdigest()

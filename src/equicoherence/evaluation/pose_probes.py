@@ -1,8 +1,9 @@
 """What frozen features tell of pose, color and class of rendered objects (SIE's evaluation; Garrido et al., 2023).
 
 Linear and MLP heads for every representation train in one pass over cached features, with SIE's settings: Adam 1e-3
-throughout, raw targets, one pair of views of each object an epoch. Unlike SIE's code the encoder is frozen in whole (no
-batch statistics), features are standardised by the training set, and R2 takes each target's own mean.
+throughout, one pair of views of each object an epoch. Unlike SIE's code the encoder is frozen in whole (no batch
+statistics), features and targets are standardised by the training set, so that a head begins near the constant, and R2
+takes each target's own mean.
 """
 
 from __future__ import annotations
@@ -26,8 +27,10 @@ PARAMETERS = {
     "absolute_rotation": NAMES,
 }
 PAIRED = ("relative_rotation", "color")  # these are asked of two views, the others of one
+REVISION = 2  # raised with every change of a probe, so that old scores are not taken for new ones
 CUT = 5.0  # standard deviations at which features are cut
 SCORED = 1024  # pairs scored at a time
+Scales = Mapping[str, tuple[Tensor, Tensor]]  # name -> mean, deviation
 
 
 @dataclass(frozen=True)
@@ -66,10 +69,11 @@ def pose_probes(train: Renders, test: Renders, config: PoseProbeConfig) -> Itera
     asked = Pairs.join([test.draw(generator) for _ in range(config.test_pairs)])
     known = train.targets(Pairs.join([train.draw(generator) for _ in range(config.test_pairs)]))
     standards = {name: standard(features) for name, features in train.features.items()}
-    heads = train_heads(train, standards, config, generator)
+    scales = target_scales(train)
+    heads = train_heads(train, standards, scales, config, generator)
     truth = test.targets(asked)
     constants = {task: constant(task, known[task], truth[task]) for task in (*PARAMETERS, "class")}
-    predicted = predict(heads, test, standards, asked)
+    predicted = predict(heads, test, standards, scales, asked)
     floors = {task: scores(task, constants[task], truth[task]) for task in constants}
     for task, floor in floors.items():
         chance = chances(task, known[task], truth[task])
@@ -96,9 +100,12 @@ def make_heads(train: Renders, config: PoseProbeConfig) -> list[Head]:
 
 
 def train_heads(
-    train: Renders, standards: Mapping[str, tuple[Tensor, Tensor]], config: PoseProbeConfig, generator: torch.Generator
+    train: Renders, standards: Scales, scales: Scales, config: PoseProbeConfig, generator: torch.Generator
 ) -> HeadBatch:
-    """Return all heads after ``epochs`` over the objects, every head as if it were trained alone."""
+    """Return all heads after ``epochs`` over the objects, every head as if it were trained alone.
+
+    standards: `standard` of each of the features. scales: `target_scales`; the heads tell targets on that scale.
+    """
     device = train.rotations.device
     heads = HeadBatch(make_heads(train, config), generator).to(device)
     optimizer = torch.optim.Adam(heads.parameters(), config.learning_rate, fused=True)
@@ -108,6 +115,7 @@ def train_heads(
             with torch.autocast(device.type, torch.bfloat16):
                 answers = heads(inputs)
             targets = train.targets(pairs)
+            targets |= {task: (targets[task] - mean) / std for task, (mean, std) in scales.items()}
             losses = [probe_loss(head.task, answer, targets[head.task]) for head, answer in answers.items()]
             torch.stack(losses).sum().backward()  # no parameter is shared, so each gets its own loss's gradient
             optimizer.step()
@@ -121,26 +129,31 @@ def probe_loss(task: str, predicted: Tensor, target: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def predict(
-    heads: HeadBatch, renders: Renders, standards: Mapping[str, tuple[Tensor, Tensor]], pairs: Pairs
-) -> dict[Head, Tensor]:
+def predict(heads: HeadBatch, renders: Renders, standards: Scales, scales: Scales, pairs: Pairs) -> dict[Head, Tensor]:
     """Return the predictions (N, outputs) of each head for pairs of renders; classes as their index (N,)."""
     parts = []
     for part in pairs.split(SCORED):
         inputs = inputs_of(renders, standards, part)
         with torch.autocast(renders.rotations.device.type, torch.bfloat16):
             answers = heads(inputs)
-        parts.append({h: y.argmax(dim=1) if h.task == "class" else y.float() for h, y in answers.items()})
+        found = {}
+        for head, answer in answers.items():
+            if head.task == "class":
+                found[head] = answer.argmax(dim=1)
+            else:
+                mean, std = scales[head.task]
+                found[head] = answer.float() * std + mean
+        parts.append(found)
     return {head: torch.cat([part[head] for part in parts]) for head in heads.heads}
 
 
-def inputs_of(renders: Renders, standards: Mapping[str, tuple[Tensor, Tensor]], pairs: Pairs) -> dict[str, Tensor]:
+def inputs_of(renders: Renders, standards: Scales, pairs: Pairs) -> dict[str, Tensor]:
     """Return what the heads read of pairs of renders, as `head_inputs` makes it."""
     rows = pairs.objects[:, None], torch.stack([pairs.first, pairs.second], dim=1)
     return head_inputs({name: features[rows] for name, features in renders.features.items()}, standards)
 
 
-def head_inputs(both: Mapping[str, Tensor], standards: Mapping[str, tuple[Tensor, Tensor]]) -> dict[str, Tensor]:
+def head_inputs(both: Mapping[str, Tensor], standards: Scales) -> dict[str, Tensor]:
     """Turn features (N, 2, C) of two views to ``name/pair`` (N, 2 C), standardised, and ``name/view`` (N, C), the
     first's."""
     inputs = {}
@@ -159,6 +172,13 @@ def standard(features: Tensor) -> tuple[Tensor, Tensor]:
     square = torch.stack([(part.double() - mean).square().sum(dim=(0, 1)) for part in parts]).sum(dim=0) / count
     std = square.sqrt()
     return mean.float(), (std + 0.01 * std.mean() + 1e-6).float()  # a dead channel must not explode where it wakes
+
+
+def target_scales(train: Renders) -> dict[str, tuple[Tensor, Tensor]]:
+    """Return mean and deviation (P,) of each task's targets but the class, over pairs drawn from the training set."""
+    generator = torch.Generator().manual_seed(0)
+    targets = train.targets(Pairs.join([train.draw(generator) for _ in range(8)]))
+    return {task: (targets[task].mean(dim=0), targets[task].std(dim=0) + 1e-6) for task in PARAMETERS}
 
 
 def scores(task: str, predicted: Tensor, truth: Tensor) -> dict[tuple[str, str], float]:

@@ -79,6 +79,16 @@ class Renders:
         return Pairs(*(x.to(self.rotations.device) for x in (order, first, second)))
 
 
+def view_changes(rotations: Tensor, hues: Tensor, sources: int) -> Tensor:
+    """Return theta (O, S, V, 6) from the first S views of each object to all, named as by `change_names` of 7 latents.
+
+    rotations: (O, V, 4). hues: (O, V, 2). It is what methods that are told of poses are told from, as `pose_change`
+    gives it: the relative rotation, then the differences of floor and light hue.
+    """
+    relative = relative_rotation(rotations[:, :sources, None], rotations[:, None])
+    return torch.cat([relative, (hues[:, None] - hues[:, :sources, None]).to(relative.dtype)], dim=-1)
+
+
 @dataclass(frozen=True)
 class Pairs:
     """Objects (N,) and, of each, a first and a second view (N,)."""

@@ -1,6 +1,6 @@
 """Retrieval of a predicted view: is the feature that a predictor expects after a rotation the nearest to the true one?
 
-[SIE; Garrido et al., 2023, table 2] A source view and the rotation to a target view give a predicted feature; the views
+[SIE; Garrido et al., 2023, table 2] A source view and what changes to a target view give a predicted feature; the views
 of the same object, source included, are ranked by their cosine to it. Equal cosines (closer than 1e-6, float32's
 rounding) count as what a random order among them scores on average: a collapsed encoder or a predictor that says
 nothing scores at chance. Their average rank would not (MRR .04 of 50 views instead of .09).
@@ -18,11 +18,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from equicoherence.data.poses import relative_rotation
 from equicoherence.evaluation.quaternions import pose_errors
-from equicoherence.evaluation.renders import Renders
+from equicoherence.evaluation.renders import Renders, view_changes
 
-Predictor = Callable[[Tensor, Tensor], Tensor]  # features (N, C), relative rotations (N, T, 4) -> (N, T, C)
+Predictor = Callable[[Tensor, Tensor], Tensor]  # features (N, C), theta (N, T, 6) of `view_changes` -> (N, T, C)
 METRICS = ("mrr", "hit_at_1", "hit_at_5", "pre")
 TIE = 1e-6
 ELEMENTS = 2**25  # of the largest tensors held at a time
@@ -33,26 +32,26 @@ def retrieval(
 ) -> Iterator[dict[str, Any]]:
     """Yield rows of MRR, H@1, H@5 (higher is better) and PRE (lower is) of a predictor, and of its controls.
 
-    name: what the predictor is, ``own`` or `LinearMap.name`; the rows' ``probe``. sources: the first so many views of
-    each object are sources, all where None; every other view is a target. Every row has a ``floor``, the score of the
-    mean feature as the prediction, and a ``chance``, of a random order; controls ``constant`` (the floor) and
-    ``identity`` (the source itself as the prediction, which can never have H@1) have rows of their own.
+    name: what the predictor is, `OwnPredictor.name` or `LinearMap.name`; the rows' ``probe``. sources: the first so
+    many views of each object are sources, all where None; every other view is a target. Every row has a ``floor``, the
+    score of the mean feature as the prediction, and a ``chance``, of a random order; controls ``constant`` (the floor)
+    and ``identity`` (the source itself as the prediction, which can never have H@1) have rows of their own.
     """
     features = renders.features[representation]
     mean = torch.stack([part.float().sum(dim=(0, 1)) for part in features.split(1024)]).sum(dim=0)
 
-    def constant(first: Tensor, relative: Tensor) -> Tensor:
-        return mean.expand(*relative.shape[:2], -1)
+    def constant(first: Tensor, theta: Tensor) -> Tensor:
+        return mean.expand(*theta.shape[:2], -1)
 
-    def identity(first: Tensor, relative: Tensor) -> Tensor:
-        return first[:, None].expand(-1, relative.shape[1], -1)
+    def identity(first: Tensor, theta: Tensor) -> Tensor:
+        return first[:, None].expand(-1, theta.shape[1], -1)
 
-    floor = retrieval_scores(features, renders.rotations, constant, sources=sources)
+    floor = retrieval_scores(renders, representation, constant, sources=sources)
     chance = retrieval_chance(renders.rotations)
     for labels, found in (
         ({"control": "constant"}, floor),
-        ({"control": "identity"}, retrieval_scores(features, renders.rotations, identity, sources=sources)),
-        ({"probe": name}, retrieval_scores(features, renders.rotations, predictor, sources=sources)),
+        ({"control": "identity"}, retrieval_scores(renders, representation, identity, sources=sources)),
+        ({"probe": name}, retrieval_scores(renders, representation, predictor, sources=sources)),
     ):
         for metric in METRICS:
             fields = {"task": "retrieval", "metric": metric, "representation": representation, **labels}
@@ -61,14 +60,15 @@ def retrieval(
 
 @torch.no_grad()
 def retrieval_scores(
-    features: Tensor, rotations: Tensor, predictor: Predictor, *, sources: int | None = None
+    renders: Renders, representation: str, predictor: Predictor, *, sources: int | None = None
 ) -> dict[str, float]:
     """Return the mean of each of `METRICS` over objects, sources and targets other than the source.
 
-    features: (O, V, C). rotations: (O, V, 4). The predictor gets the features (N, C) of sources, as they are, and the
-    rotations (N, V, 4) from each to all views of its object, and returns the features (N, V, C) it expects.
+    The predictor gets the features (N, C) of sources, as they are, and theta (N, V, 6), what changes from each to all
+    views of its object, as `view_changes` gives it, and returns the features (N, V, C) it expects.
     Raises ValueError for ``sources`` outside 1 to V, and for predictions that are not finite or of another shape.
     """
+    features = renders.features[representation]
     objects, views, width = features.shape
     sources = views if sources is None else sources
     if not 1 <= sources <= views:
@@ -76,9 +76,9 @@ def retrieval_scores(
     size = max(1, ELEMENTS // (sources * views * max(width, views)))
     totals, finite = [], []
     others = ~torch.eye(sources, views, dtype=torch.bool, device=features.device)
-    for z, q in zip(features.split(size), rotations.split(size)):
-        relative = relative_rotation(q[:, :sources, None], q[:, None])
-        predicted = predictor(z[:, :sources].flatten(0, 1).float(), relative.flatten(0, 1))
+    for z, q, hues in zip(*(part.split(size) for part in (features, renders.rotations, renders.hues))):
+        theta = view_changes(q, hues, sources)
+        predicted = predictor(z[:, :sources].flatten(0, 1).float(), theta.flatten(0, 1))
         if predicted.shape != (len(z) * sources, views, width):
             raise ValueError(f"the predictor returned {tuple(predicted.shape)}, not {(len(z) * sources, views, width)}")
         predicted = F.normalize(predicted.float(), dim=-1).unflatten(0, (len(z), sources)).flatten(1, 2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import time
 from collections.abc import Iterator
@@ -16,12 +17,13 @@ from equicoherence.data import Loader, ThreeDIEBench
 from equicoherence.data.poses import FLOOR_HUE, LIGHT_HUE, quaternion
 from equicoherence.evaluation.linear_map import LinearMap, fit_linear_map
 from equicoherence.evaluation.model import FrozenModel, generators_kept, load_model, random_control
+from equicoherence.evaluation.own_predictor import OwnPredictor
 from equicoherence.evaluation.partial import fingerprint
-from equicoherence.evaluation.pose_probes import PoseProbeConfig, pose_probes
+from equicoherence.evaluation.pose_probes import REVISION, PoseProbeConfig, pose_probes
 from equicoherence.evaluation.provenance import provenance
 from equicoherence.evaluation.renders import Renders
 from equicoherence.evaluation.retrieval import retrieval
-from equicoherence.training.checkpoint import write_text
+from equicoherence.files import write_aside
 from equicoherence.training.config import PretrainConfig
 from equicoherence.training.config_file import plain_values
 
@@ -44,9 +46,11 @@ def benchmark_3diebench(
     """Score MODEL on a folder in 3DIEBench's layout and write ``out/3diebench.json``; return its content.
 
     Rows: those of `pose_probes` for every representation; those of `retrieval` for each of a backbone of up to 512
-    channels, z_equi and z, through a map fitted on training pairs (``probe`` fitted_linear_map). config: of the probes.
-    views: of each object, the first so many of those that it has; all that the most objects have where None. sources:
-    views of each object that retrieval starts from, at most; all where None. controls: also score random weights.
+    channels, z_equi and z, through a map fitted on training pairs (``probe`` fitted_linear_map), and, of a run on poses
+    whose method has a predictor of its own, of ``embedding``, what that method maps z_equi to (``probe`` own).
+    config: of the probes. views: of each object, the first so many of those that it has; all that the most objects have
+    where None. sources: views of each object that retrieval starts from, at most; all where None. controls: also score
+    random weights, which have no predictor of their own.
     Raises ValueError or FileNotFoundError where model or data cannot be used.
     """
     config = config or PoseProbeConfig()
@@ -58,7 +62,8 @@ def benchmark_3diebench(
         start = time.perf_counter()
         known, asked = (read_renders(frozen, source, views) for source in (train, test))
         sources = asked.views if sources is None else min(sources, asked.views)
-        rows = [{**row, "control": row.get("control", "")} for row in _scored(known, asked, config, sources)]
+        of_model = _scored(known, asked, config, sources, frozen.predictor)
+        rows = [{**row, "control": row.get("control", "")} for row in of_model]
         if controls:
             floor = random_control(frozen, frozen.config.seed if frozen.config else 0)
             of_train, of_test = (read_renders(floor, source, views) for source in (train, test))
@@ -71,20 +76,25 @@ def benchmark_3diebench(
         "data": str(data),
         "size": frozen.size,
         "weights": fingerprint(frozen),
-        "settings": {"probes": plain_values(config), "views": known.views, "sources": sources},
+        "settings": {"revision": REVISION, "probes": plain_values(config), "views": known.views, "sources": sources},
         "objects": {"train": known.objects, "val": asked.objects},
         "seconds": round(time.perf_counter() - start, 1),
         **provenance(),
         "rows": rows,
     }
     out.mkdir(parents=True, exist_ok=True)
-    write_text(json.dumps(results, indent=1), out / "3diebench.json")
+    write_aside(out / "3diebench.json", json.dumps(results, indent=1))
     return results
 
 
-def _scored(train: Renders, test: Renders, config: PoseProbeConfig, sources: int) -> Iterator[dict[str, Any]]:
+def _scored(
+    train: Renders, test: Renders, config: PoseProbeConfig, sources: int, predictor: OwnPredictor | None = None
+) -> Iterator[dict[str, Any]]:
     yield from pose_probes(train, test, config)
     yield from _retrieved(train, test, sources, config.seed)
+    if predictor is not None:
+        embedded = dataclasses.replace(test, features={"embedding": predictor.embed(test.features["z_equi"])})
+        yield from retrieval(embedded, "embedding", predictor, predictor.name, sources=sources)
 
 
 def _retrieved(train: Renders, test: Renders, sources: int, seed: int) -> Iterator[dict[str, Any]]:

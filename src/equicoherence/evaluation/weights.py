@@ -2,36 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import argparse
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from rich.console import Console
 from safetensors.torch import load_file
+from timm.layers import resample_abs_pos_embed
 from torch import Tensor, nn
 
-PREFIXES = ("", "module.", "model.", "encoder.", "backbone.", "encoder.model.", "module.encoder.model.")
+from equicoherence.evaluation.weight_layouts import find_places
+
 CLASSIFIERS = ("head", "fc", "classifier", "head.fc")
+# what pretraining adds inside an encoder and its features do not need: projections in the classifier's place (MoCo v3),
+# mask tokens (DINOv2, MAE, iBOT), MAE's decoder
+ADDED = ("head.", "fc.", "mask_token", "masked_embed", "decoder_")
+WRAPPERS = re.compile(r"_orig_mod\.|_fsdp_wrapped_module\.|_checkpoint_wrapped_module\.")  # torch's, within names
+DEPTH = 4  # of dictionaries within dictionaries
 
 
 def load_weights(module: nn.Module, path: Path) -> None:
-    """Load a state dict (safetensors, or a torch file read with ``weights_only``), whatever prefix its names share.
+    """Load the encoder of a weights file (safetensors, or a torch file read with ``weights_only``) into a timm model.
 
-    Raises ValueError listing what does not match: tensors that are missing, of another shape or, but for a classifier,
-    left over. Tensors outside the shared prefix (heads beside the encoder) are not loaded, and a line says so.
+    Its names may share any prefix, also that of dictionaries within the file, and be those of any of
+    `weight_layouts.LAYOUTS`. Of a teacher and a student the teacher is taken; of our own checkpoints the student, as
+    evaluating their run does. Position embeddings of another grid are resampled. Lines on standard error say which
+    encoder was taken where there are several, what was resampled, and which tensors beside it are not loaded.
+
+    Raises ValueError listing what does not match: tensors that are missing, of another shape, or left over.
     """
     weights, wanted = read_weights(path), module.state_dict()
-    prefix = max(PREFIXES, key=lambda p: sum(p + name in weights for name in wanted))
-    named = {k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)}
-    missing = [k for k in wanted if k not in named]
+    tensors = [name for name, value in weights.items() if isinstance(value, Tensor) or name in wanted]
+    place, *others = find_places(tensors, wanted)
+    named, notes = _with_positions(module, {name: weights[held] for name, held in place.names.items()})
+    # counters of batches, which features do not depend on, were not yet saved by torch 0.4
+    missing = [k for k in wanted if k not in named and not k.endswith("num_batches_tracked")]
     wrong = [
         f"{k} {_shape(named[k])} for {tuple(v.shape)}"
         for k, v in wanted.items()
         if k in named and _shape(named[k]) != tuple(v.shape)
     ]
     classifier = {f"{name}.{part}" for name in _classifiers(module) for part in ("weight", "bias")}
-    extra = [k for k in named if k not in wanted and k not in classifier]
+    left = [k for k in named if k not in wanted and k not in classifier]
+    added = [k for k in left if k.startswith(ADDED)]
+    extra = [k for k in left if not k.startswith(ADDED)]
     complaints = [
         f"{len(names)} of its tensors {what} ({', '.join(names[:5])}{', ...' if len(names) > 5 else ''})"
         for what, names in (("are missing", missing), ("have another shape", wrong), ("have no place in it", extra))
@@ -39,29 +58,78 @@ def load_weights(module: nn.Module, path: Path) -> None:
     ]
     if complaints:
         raise ValueError(f"{path} does not fit the architecture: {'; '.join(complaints)}; check --arch")
-    beside = [k for k in weights if not k.startswith(prefix)]
+    if others:
+        rest = ", ".join(repr(other.prefix) for other in others)
+        notes.insert(0, f"it holds several encoders: {place.prefix!r} is taken, not {rest}")
+    if added:
+        notes.append(f"{len(added)} tensors of pretraining are not loaded ({_summary(added)})")
+    beside = [k for k in tensors if not k.startswith(place.prefix)]
     if beside:
-        text = f"{path}: {len(beside)} tensors outside {prefix!r} are not loaded ({', '.join(beside[:5])})"
-        Console(stderr=True).print(text, markup=False, highlight=False, soft_wrap=True)
-    module.load_state_dict({k: named[k] for k in wanted})
+        notes.append(f"{len(beside)} tensors outside {place.prefix!r} are not loaded ({_summary(beside)})")
+    for note in notes:
+        Console(stderr=True).print(f"{path}: {note}", markup=False, highlight=False, soft_wrap=True)
+    module.load_state_dict({k: named.get(k, v) for k, v in wanted.items()})
 
 
 def read_weights(path: Path) -> dict[str, Any]:
-    """Return the state dict of a file, also where it stands under a name that checkpoints use; ValueError for none."""
+    """Return all values of a file by their names, joined by dots where dictionaries hold dictionaries.
+
+    Raises ValueError for a file that is damaged, holds no dictionary, or Python objects, which could run code.
+    """
     weights: Any
     try:
         if path.suffix == ".safetensors":
             weights = load_file(path)
         else:
-            weights = torch.load(path, map_location="cpu", weights_only=True)
+            # the settings that DINO, iBOT and MAE save beside their weights; it holds values and does nothing
+            with torch.serialization.safe_globals([argparse.Namespace]):
+                weights = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged file may raise anything
-        raise ValueError(f"{path} cannot be read as weights: {error}") from error
+        refused = re.search(r"Unsupported global: GLOBAL (\S+)", str(error))
+        if refused is None:
+            raise ValueError(f"{path} cannot be read as weights: {error}") from error
+        raise ValueError(
+            f"{path} cannot be read as weights: it holds a Python object ({refused[1]}), which could run code; where "
+            "you trust it, save its state dict alone as a file of its own"
+        ) from error
     if not isinstance(weights, Mapping):
         raise ValueError(f"{path} holds a {type(weights).__name__}, not a state dict")
-    for key in ("state_dict", "model", "learner", "teacher"):
-        if isinstance(weights.get(key), Mapping):
-            weights = weights[key]
-    return {str(name): value for name, value in weights.items()}
+    return {WRAPPERS.sub("", name): value for name, value in _flat(weights, "", DEPTH)}
+
+
+def _flat(values: Mapping[Any, Any], prefix: str, depth: int) -> Iterable[tuple[str, Any]]:
+    """Yield names and values, without dictionaries by number: the states of optimisers."""
+    for key, value in values.items():
+        if not isinstance(value, Mapping):
+            yield f"{prefix}{key}", value
+        elif depth and all(isinstance(name, str) for name in value):
+            yield from _flat(value, f"{prefix}{key}.", depth - 1)
+
+
+def _with_positions(module: nn.Module, named: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """Return a vision transformer's weights with position embeddings (1, N, C) of its own grid, and what was done."""
+    positions, own = named.get("pos_embed"), getattr(module, "pos_embed", None)
+    grid = getattr(getattr(module, "patch_embed", None), "grid_size", None)
+    if not (isinstance(positions, Tensor) and isinstance(own, Tensor) and positions.ndim == own.ndim == 3 and grid):
+        return named, []
+    cls = named.get("cls_token")
+    prefix: int = 0 if module.no_embed_class else module.num_prefix_tokens  # type: ignore[assignment]
+    if prefix == 0 and isinstance(cls, Tensor) and not _side(positions, 0) and _side(positions, 1):
+        # DINOv2 with registers gives the class token a position, timm's models of it do not: the sum is the same
+        named = {**named, "cls_token": cls + positions[:, :1], "pos_embed": positions[:, 1:]}
+        positions = positions[:, 1:]
+    side = _side(positions, prefix)
+    if not side or positions.shape[1] == own.shape[1] or positions.shape[2] != own.shape[2]:
+        return named, []
+    resampled = resample_abs_pos_embed(positions, list(grid), (side, side), num_prefix_tokens=prefix)  # type: ignore[arg-type]
+    note = f"position embeddings are resampled from a grid of {side} x {side} to {grid[0]} x {grid[1]}"
+    return {**named, "pos_embed": resampled}, [note]
+
+
+def _side(positions: Tensor, prefix: int) -> int:
+    """Return the side of the square grid that the positions (1, N, C) after the first are of; 0 for no square."""
+    count = max(0, positions.shape[1] - prefix)
+    return math.isqrt(count) if math.isqrt(count) ** 2 == count else 0
 
 
 def _classifiers(module: nn.Module) -> tuple[str, ...]:
@@ -69,6 +137,17 @@ def _classifiers(module: nn.Module) -> tuple[str, ...]:
     config = getattr(module, "pretrained_cfg", None) or {}
     own = config.get("classifier") or ()
     return (*CLASSIFIERS, *((own,) if isinstance(own, str) else own))
+
+
+def _summary(names: list[str]) -> str:
+    """Return names in few words: whole where few, else their first parts with counts."""
+    if len(names) <= 5:
+        return ", ".join(names)
+    groups = Counter(".".join(name.split(".")[:2]) if name.count(".") > 1 else name for name in names)
+    if len(groups) > 8:
+        groups = Counter(name.split(".")[0] for name in names)
+    shown = [f"{group} ({count})" for group, count in groups.most_common(8)]
+    return ", ".join(shown) + (f", and {len(groups) - 8} more" if len(groups) > 8 else "")
 
 
 def _shape(value: object) -> tuple[int, ...] | str:

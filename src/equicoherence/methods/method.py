@@ -19,7 +19,7 @@ class Encoded:
     among all V * B * N tokens; weights: (M,), one over the masked tokens of their view, so that every masked view of a
     sample weighs 1. For methods that are told theta, and no others, the student's global views also have equivariant:
     (V, B, d_equi), the mean of z_equi, None where there is none; theta: (B, P), the parameters of the path between
-    them, scaled to zero mean and unit variance of their range where the path says one, as it is for poses.
+    them, all or those that are told, scaled to zero mean and unit variance of their range, but as they are for poses.
     """
 
     summary: Tensor

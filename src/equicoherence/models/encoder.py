@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -15,6 +17,7 @@ from equicoherence.models.names import resolve
 from equicoherence.models.unreached import unreached
 
 Pool = Literal["mean", "cls"]
+Channels = tuple[float, float, float]  # a number for red, green and blue
 VISION_TRANSFORMERS = ("vision_transformer", "deit", "eva")  # timm's modules of those that mask and take any size
 # a shared configuration must not make timm open files or fetch weights, nor set what `Encoder` itself sets
 REFUSED_ARGS = {"model_name", "checkpoint_path", "cache_dir", "num_classes", "features_only"}
@@ -48,6 +51,7 @@ class Encoder(nn.Module):
 
     name: any `timm.create_model` name, with a source (``local-dir:FOLDER``, ``hf-hub:NAME``) or without; args: further
     keyword arguments of it (``img_size``, ``patch_size``, ...), none that reads files or weights (ValueError).
+    mean, std: by which images are normalised, those timm names for the model where None (`check_normalisation`).
     layer: 0-based index of a layer whose patch tokens are also returned (timm's ``forward_intermediates`` numbering).
     masked: whether patch tokens can be replaced by a learned ``mask_token`` (C,), which is no part of the timm model.
     any_size: whether images of any size are taken, which a vision transformer does by resampling its position
@@ -63,11 +67,14 @@ class Encoder(nn.Module):
         args: dict[str, Any] | None = None,
         *,
         pretrained: bool = False,
+        mean: Channels | None = None,
+        std: Channels | None = None,
         layer: int | None = None,
         masked: bool = False,
         any_size: bool = False,
     ) -> None:
         super().__init__()
+        check_normalisation(mean, std)
         architecture, saved = resolve(name)
         refused = sorted(key for key in map(str, args or {}) if key in REFUSED_ARGS or key.startswith("pretrained"))
         if refused:
@@ -93,8 +100,9 @@ class Encoder(nn.Module):
         side = self.args.get("img_size", config["input_size"][1:])  # type: ignore[index]
         for idle in unreached(self.model, (side, side) if isinstance(side, int) else tuple(side)):
             self.model.get_parameter(idle).requires_grad_(False)  # DDP would wait for its gradient
-        self.register_buffer("mean", torch.tensor(config["mean"]).view(1, 3, 1, 1), persistent=False)  # type: ignore[index]
-        self.register_buffer("std", torch.tensor(config["std"]).view(1, 3, 1, 1), persistent=False)  # type: ignore[index]
+        for key, given in (("mean", mean), ("std", std)):
+            values = config[key] if given is None else given  # type: ignore[index]
+            self.register_buffer(key, torch.tensor(values).view(1, 3, 1, 1), persistent=False)
         self.mask_token = nn.Parameter(torch.randn(self.width) * 0.02) if masked else None
         self._masks: Tensor | None = None
         if masked:
@@ -178,3 +186,12 @@ class Encoder(nn.Module):
         if side * side != patches:
             raise ValueError(f"{self.name}: {patches} patch tokens are no square grid; give square images")
         return (side, side)
+
+
+def check_normalisation(mean: Sequence[float] | None, std: Sequence[float] | None) -> None:
+    """Raise ValueError for a mean or std that is not of three finite channels, and for a std that is not positive."""
+    for name, values in (("mean", mean), ("std", std)):
+        if values is not None and not (len(values) == 3 and all(map(math.isfinite, values))):
+            raise ValueError(f"{name} must hold a number for each of the 3 channels, got {values}")
+    if std is not None and min(std) <= 0:
+        raise ValueError(f"std must be above 0 in all channels, got {std}")

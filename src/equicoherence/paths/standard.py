@@ -1,4 +1,4 @@
-"""Parameters of a path as labels: each on the same scale."""
+"""Parameters of a path as labels: those that are told, each on the same scale."""
 
 from __future__ import annotations
 
@@ -8,6 +8,20 @@ import torch
 from torch import Tensor, nn
 
 from equicoherence.paths.transformation import Parameter
+
+
+class ChosenTheta(nn.Module):
+    """Keep some columns of theta (..., P), in the order given."""
+
+    columns: Tensor
+
+    def __init__(self, columns: Sequence[int]) -> None:
+        super().__init__()
+        self.register_buffer("columns", torch.tensor(columns), persistent=False)
+
+    def forward(self, theta: Tensor) -> Tensor:
+        """Return the columns (..., number of those kept)."""
+        return theta.index_select(-1, self.columns)
 
 
 class StandardTheta(nn.Module):

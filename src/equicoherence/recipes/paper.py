@@ -1,4 +1,4 @@
-"""Recipes as published, with the task of [P2]: conv decoders, SE(2) paths, border zeros, ImageNet-1k.
+"""Recipes as published, with the task of [P2]: conv decoders, SE(2) paths, border zeros, ImageNet-1k; SIE on poses.
 
 [P2] trains VICReg, SimCLR, iBOT and DINOv2 with the task; for the other methods the task's settings are those of its
 VICReg, which is our choice. The optimiser is AdamW throughout; where a method was published with LARS or SGD, rate and
@@ -14,6 +14,7 @@ from __future__ import annotations
 import dataclasses
 
 from equicoherence.coherence import CoherenceConfig
+from equicoherence.data.poses import change_names
 from equicoherence.methods import (
     BarlowTwinsConfig,
     BYOLConfig,
@@ -29,7 +30,15 @@ from equicoherence.methods import (
     VICRegConfig,
 )
 from equicoherence.recipes.small import AVERAGED, WITH_CLASS
-from equicoherence.training.config import AugmentationConfig, EncoderConfig, OptimConfig, PretrainConfig, ViewsConfig
+from equicoherence.training.config import (
+    POSE_LATENTS,
+    POSES,
+    AugmentationConfig,
+    EncoderConfig,
+    OptimConfig,
+    PretrainConfig,
+    ViewsConfig,
+)
 
 FIRST = AugmentationConfig(area=(0.08, 1.0), blur=1.0)
 SECOND = AugmentationConfig(area=(0.08, 1.0), blur=0.1, solarize=0.2)
@@ -221,21 +230,23 @@ def dinov2() -> PretrainConfig:
 
 
 def sie() -> PretrainConfig:
-    """SIE: ResNet-18, 2000 epochs, batch 1024, lr 1e-3, decay 1e-6, as published on 3DIEBench; on SE(2) paths.
+    """SIE: ResNet-18, 2000 epochs, batch 1024, lr 1e-3, decay 1e-6, as published; told 3DIEBench's rotations alone.
 
-    The optimiser is Adam but for the decay, and its rate follows a cosine.
+    Give the data set with --data. The renders are of 256 px, normalised by its own mean and deviation. Unlike
+    published, z is a linear map of the encoder's features, not these themselves, the predictor has a part that does not
+    depend on the rotation, and the optimiser is AdamW, which decays apart from the gradient, its rate along a cosine.
 
     hardware: 8 A100 (batch 128 each)
     time: not published
-    scores: not published on these paths
+    scores: rotation .721, top-1 82.65, MRR .411, H@1 .287, H@5 .490, as seq-JEPA reports; not reproduced yet
     """
     return PretrainConfig(
         name="sie-paper",
         method=SIEConfig(),
-        encoder=EncoderConfig("resnet18"),
+        encoder=EncoderConfig("resnet18", mean=(0.5016, 0.5037, 0.5060), std=(0.1030, 0.0999, 0.0969)),
         d=512,
         coherence=None,
-        views=ViewsConfig(path="se2", border="zeros", first=FIRST, second=SECOND),
+        views=ViewsConfig(size=256, source=256, path=POSES, told=change_names(POSE_LATENTS)[:4]),
         optim=OptimConfig(epochs=2000, batch_size=128, lr=2.5e-4, weight_decay=1e-6, warmup=0.0),
         precision="bf16",
         compile=True,

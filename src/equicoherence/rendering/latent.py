@@ -1,9 +1,10 @@
 """The seven numbers that vary between two images of one object: drawn, and interpolated.
 
 ``rotation_x``, ``rotation_y``, ``rotation_z``: turns about the world's x, then y, then z axis (extrinsic), radians;
-drawn from [-pi/2, pi/2]. As a matrix, R = Rz @ Ry @ Rx. ``floor_hue``: [0, 1). ``light_theta``: angle of the light from
-straight above, [0, pi/4]. ``light_phi``: its direction about +y, from +z (the camera's side) towards +x, [0, 2 pi).
-``light_hue``: [0, 1). These are the columns of 3DIEBench (Garrido, Najman, LeCun 2023), in its order.
+drawn from [-turn, turn], pi/2 in 3DIEBench. As a matrix, R = Rz @ Ry @ Rx. ``floor_hue``: [0, 1). ``light_theta``:
+angle of the light from straight above, [0, pi/4]. ``light_phi``: its direction about +y, from +z (the camera's side)
+towards +x, [0, 2 pi). ``light_hue``: [0, 1). These are the columns of 3DIEBench (Garrido, Najman, LeCun 2023), in its
+order.
 """
 
 from __future__ import annotations
@@ -14,10 +15,10 @@ LATENT_NAMES = ("rotation_x", "rotation_y", "rotation_z", "floor_hue", "light_th
 _TURN = 2 * np.pi
 
 
-def draw_latent(rng: np.random.Generator) -> np.ndarray:
-    """Draw a latent (7,) float64, each number uniformly in its range."""
-    low = np.array([-np.pi / 2, -np.pi / 2, -np.pi / 2, 0, 0, 0, 0])
-    high = np.array([np.pi / 2, np.pi / 2, np.pi / 2, 1, np.pi / 4, _TURN, 1])
+def draw_latent(rng: np.random.Generator, turn: float = np.pi / 2) -> np.ndarray:
+    """Draw a latent (7,) float64, each number uniformly in its range; turn: largest angle about each axis, radians."""
+    low = np.array([-turn, -turn, -turn, 0, 0, 0, 0])
+    high = np.array([turn, turn, turn, 1, np.pi / 4, _TURN, 1])
     return rng.uniform(low, high)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from equicoherence.files import write_aside
 from equicoherence.rendering.meshes import Meshes
 from equicoherence.rendering.plan import Plan
 
@@ -63,14 +64,7 @@ def _check_or_write(out: Path, contents: dict[str, Any]) -> None:
         return
     if any(not found.name.startswith(".") for found in out.iterdir()):
         raise FileExistsError(f"{out} is not empty and holds no {NAME}: give another --out")
-    write_aside(path, yaml.safe_dump(contents, sort_keys=False).encode())
-
-
-def write_aside(path: Path, data: bytes) -> None:
-    """Write a file so that it is whole or not there."""
-    aside = path.with_name(f".{path.name}.tmp")
-    aside.write_bytes(data)
-    os.replace(aside, path)
+    write_aside(path, yaml.safe_dump(contents, sort_keys=False))
 
 
 @contextlib.contextmanager

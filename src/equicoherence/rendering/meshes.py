@@ -19,31 +19,42 @@ from equicoherence.rendering.mesh_file import fitted, read_mesh
 
 EXTENSIONS = (".glb", ".gltf", ".obj", ".ply")  # in this order: of files that differ in nothing else the first is taken
 PROCEDURAL_OBJECTS = 75
+REFERRED = (".bin", ".mtl")  # buffers and materials: they belong to the meshes beside them
 _ARRAYS = ("vertices", "faces", "face_rgb", "vertex_offset", "face_offset", "id")
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One object of a set."""
+    """One mesh of a set, rendered as an object by itself."""
 
     category: str
     """The folder of its class, in 3DIEBench a synset."""
     name: str
-    """The folder of the object in it."""
+    """The folder it is rendered into, in that one."""
     load: Callable[[], ColouredMesh]
     """Read or build it; raises `BadMesh`."""
     validation: bool | None = None
     """As its source has it; None where that has no split."""
+    part_of: str | None = None
+    """The object's folder that it lies in with other meshes; None where it is the object's only one."""
 
     @property
     def path(self) -> str:
         """Category and name, as a path."""
         return f"{self.category}/{self.name}"
 
+    @property
+    def object_name(self) -> str:
+        """What the meshes of one object have in common in their category; a split never parts them."""
+        return self.part_of or self.name
+
 
 @dataclass(frozen=True)
 class Meshes:
-    """A set of objects, sorted by category and name; ``digest`` changes when the set does."""
+    """A set of meshes, sorted by category and name.
+
+    ``digest`` changes with their names and with any byte of their files, buffers and materials; textures are left out.
+    """
 
     entries: tuple[Entry, ...]
     digest: str
@@ -56,9 +67,9 @@ def find_meshes(where: str | Path, *, seed: int = 0, objects: int | None = None)
     .npz file of packed meshes, a mesh file, or a folder of mesh files. There the category is the first folder and the
     object the next (``CLASS/OBJECT/models/model_normalized.obj``, ``CLASS/OBJECT/model.obj``) or the file's name
     (``CLASS/OBJECT.glb``); files that lie in no folder are of category ``mesh``. An object's folder of several files
-    gives an object for each. A packed set is ``meshes.npz`` with vertices (N, 3), faces (M, 3) local to the object,
-    face_rgb (M, 3) uint8, vertex_offset, face_offset (O + 1,) and id (O,) ``category/name``; columns id and split
-    (train, val) of an ``index.csv`` beside it are followed.
+    gives an entry for each, all on one side of the split. A packed set is ``meshes.npz`` with vertices (N, 3), faces
+    (M, 3) local to the object, face_rgb (M, 3) uint8, vertex_offset, face_offset (O + 1,) and id (O,)
+    ``category/name``; columns id and split (train, val) of an ``index.csv`` beside it are followed.
 
     Raises:
         FileNotFoundError: there is nothing at ``where``, or no mesh in it.
@@ -138,20 +149,33 @@ def _unpacked(arrays: dict[str, np.ndarray], number: int) -> ColouredMesh:
 def _files(path: Path, objects: int | None) -> Meshes:
     root = path if path.is_dir() else path.parent
     found: dict[Path, Path] = {}
+    contents: list[str] = []
     for file in sorted(path.rglob("*") if path.is_dir() else [path], key=lambda file: (file.suffix.lower(), file)):
         relative = file.relative_to(root)
-        if file.suffix.lower() in EXTENSIONS and file.is_file() and not any(p.startswith(".") for p in relative.parts):
+        if any(part.startswith(".") for part in relative.parts) or not file.is_file():
+            continue
+        if file.suffix.lower() in EXTENSIONS:
             found.setdefault(relative.with_suffix(""), file)
+        elif file.suffix.lower() in REFERRED:
+            contents.append(f"{relative} {_content(file)}")
     if not found:
         raise FileNotFoundError(f"no mesh at {str(path)!r}: files end in {', '.join(EXTENSIONS)}")
     in_folder = Counter(Path(*stem.parts[:2]) for stem in found if len(stem.parts) > 2)
-    entries, sizes = [], []
+    entries = []
     for stem, file in sorted(found.items()):
         category, *below = stem.parts if len(stem.parts) > 1 else ("mesh", stem.name)
-        name = below[0] if in_folder[Path(*stem.parts[:2])] == 1 else "-".join(below)
-        entries.append(Entry(category, name, partial(read_mesh, file, root)))
-        sizes.append(f"{stem} {file.stat().st_size}")
-    return _limited(entries, objects, sizes)
+        several = in_folder[Path(*stem.parts[:2])] > 1
+        name = "-".join(below) if several else below[0]
+        load = partial(read_mesh, file, root)
+        entries.append(Entry(category, name, load, part_of=below[0] if several else None))
+        contents.append(f"{stem} {_content(file)}")
+    return _limited(entries, objects, contents)
+
+
+def _content(file: Path) -> str:
+    # all bytes, not the time: a folder may be copied; 10 GB take half a minute, and hours to render
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "blake2b").hexdigest()
 
 
 def _limited(entries: Iterable[Entry], objects: int | None, contents: list[str]) -> Meshes:

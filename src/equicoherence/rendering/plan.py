@@ -28,6 +28,8 @@ class Plan:
     """Pairs of views with states between them, of each object; at most all pairs."""
     states: int = 2
     """States between the views of a pair, at least 1."""
+    turn: float = 90.0
+    """Largest angle of the object about each axis, in degrees, above 0, at most 90."""
 
     def __post_init__(self) -> None:
         limits = {
@@ -43,6 +45,8 @@ class Plan:
                 bound = f"at least {low}" if high is None else f"between {low} and {high}"
                 why = f", the number of pairs of {self.views} views" if name == "paths" and value > 0 else ""
                 raise ValueError(f"{name} must be {bound}{why}, got {value}")
+        if not 0 < self.turn <= 90:
+            raise ValueError(f"turn must be above 0 and at most 90 degrees, got {self.turn}")
 
 
 def draw_latents(plan: Plan, path: str) -> np.ndarray:
@@ -50,7 +54,8 @@ def draw_latents(plan: Plan, path: str) -> np.ndarray:
 
     Keyed by (seed, path, view): an object is the same whoever draws it, and whichever others are drawn.
     """
-    return np.stack([draw_latent(np.random.default_rng([plan.seed, _key(path), 1 + i])) for i in range(plan.views)])
+    turn, seeds = np.radians(plan.turn), [[plan.seed, _key(path), 1 + i] for i in range(plan.views)]
+    return np.stack([draw_latent(np.random.default_rng(seed), turn) for seed in seeds])
 
 
 def draw_pairs(plan: Plan, path: str) -> np.ndarray:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
 
-from equicoherence.rendering.manifest import claimed, describe, write_aside
+from equicoherence.files import write_aside
+from equicoherence.rendering.manifest import claimed, describe
 from equicoherence.rendering.meshes import Entry, find_meshes
 from equicoherence.rendering.plan import Plan
 from equicoherence.rendering.sheet import contact_sheet
@@ -26,6 +27,7 @@ def render(
     workers: int | None = None,
     paths: int = 0,
     states: int = 2,
+    turn: float = 90.0,
     objects: int | None = None,
     bad_mesh_tolerance: float = 0.01,
 ) -> Path:
@@ -65,6 +67,7 @@ def render(
         workers: threads; one for each core this process may use where None.
         paths: pairs of views of each object with states between them.
         states: between the two views of a pair.
+        turn: largest angle of the object about each axis, in degrees, above 0, at most 90, as in 3DIEBench.
         objects: at most so many of each category.
         bad_mesh_tolerance: share of the meshes, 0 to 1, that may be bad before ``TooManyBadMeshes``.
 
@@ -74,7 +77,7 @@ def render(
         FileExistsError: ``out`` holds something else, or another process renders into it.
         TooManyBadMeshes: more than the tolerated share cannot be drawn.
     """
-    plan = Plan(views, size, seed, paths, states)
+    plan = Plan(views, size, seed, paths, states, turn)
     if workers is not None and workers < 1:
         raise ValueError(f"workers must be at least 1, got {workers}")
     if not 0 <= bad_mesh_tolerance <= 1:
@@ -90,14 +93,22 @@ def _render(entries: Sequence[Entry], out: Path, plan: Plan, workers: int, toler
     if kept := len(entries) - len(missing):
         console.print(f"{out}: {kept} objects are there already, {len(missing)} to render", markup=False)
     bad = render_objects(missing, out, plan, workers, len(entries), tolerance, console)
+    _note_bad_meshes(out / "bad_meshes.txt", bad)
     if bad:
-        lines = "".join(f"{name}\t{' '.join(reason.split())}\n" for name, reason in sorted(bad.items()))
-        write_aside(out / "bad_meshes.txt", lines.encode())
         console.print(f"{len(bad)} meshes are left out: see {out / 'bad_meshes.txt'}", markup=False, style="yellow")
     counts = write_splits(out, entries, bad.keys())
     sheet = contact_sheet(out, [entry.path for entry in entries if entry.path not in bad])
     console.print(f"{out}: {counts['train']} objects for training, {counts['val']} for validation", markup=False)
     return sheet
+
+
+def _note_bad_meshes(path: Path, bad: Mapping[str, str]) -> None:
+    """Write all bad meshes, one a line; where there are none, remove what an earlier run said."""
+    if bad:  # those an earlier run found are among them: what is not there is tried again
+        lines = (f"{name}\t{' '.join(reason.split())}\n" for name, reason in sorted(bad.items()))
+        write_aside(path, "".join(lines))
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _cores() -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from equicoherence.rendering.manifest import write_aside
+from equicoherence.files import write_aside
 
 ROWS, VIEWS, TILE, GAP, MARGIN = 12, 6, 128, 4, 18
 

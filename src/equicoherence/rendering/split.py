@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from equicoherence.rendering.manifest import write_aside
+from equicoherence.files import write_aside
 from equicoherence.rendering.meshes import Entry
 
 
@@ -16,15 +16,16 @@ def write_splits(out: Path, entries: Sequence[Entry], missing: Collection[str]) 
     """Write ``train_images.npy``, ``train_labels.npy`` and the same for ``val``; return the objects in each.
 
     Images are "/CATEGORY/OBJECT/" strings, labels int64 indices of the categories in sorted order. An object is held
-    out where its source says so, else every fifth of a category. Objects in ``missing`` (paths) count, but are not
-    written.
+    out where its source says so, else every fifth of a category, with all its meshes. Those in ``missing`` (paths)
+    count, but are not written.
     """
     labels = {name: label for label, name in enumerate(sorted({entry.category for entry in entries}))}
-    seen: dict[str, int] = {}
+    places: dict[str, dict[str, int]] = {}
     split: dict[str, list[Entry]] = {"train": [], "val": []}
     for entry in entries:
-        seen[entry.category] = seen.get(entry.category, 0) + 1
-        held = seen[entry.category] % 5 == 0 if entry.validation is None else entry.validation
+        of_category = places.setdefault(entry.category, {})
+        place = of_category.setdefault(entry.object_name, len(of_category) + 1)
+        held = place % 5 == 0 if entry.validation is None else entry.validation
         if entry.path not in missing:
             split["val" if held else "train"].append(entry)
     for name, members in split.items():

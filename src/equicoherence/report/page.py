@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 from string import Template
 
+from equicoherence.files import write_aside
 from equicoherence.report.film import films
 from equicoherence.report.markup import element, escape, join
 from equicoherence.report.provenance import configuration, overview, provenance
@@ -52,7 +52,9 @@ def report(runs: Sequence[Path], out: Path | None = None) -> Path:
     out = paths[0] / "report.html" if out is None else Path(out)
     if out.is_dir():
         raise ValueError(f"{str(out)!r} is a folder; give the file to write, such as {str(out / 'report.html')!r}")
-    _write_aside(out, render_page(read))
+    out.parent.mkdir(parents=True, exist_ok=True)
+    # a name read from JSON may hold half of a surrogate pair, which UTF-8 cannot say
+    write_aside(out, render_page(read).encode("utf-8", errors="replace"))
     return out
 
 
@@ -77,15 +79,3 @@ def render_page(runs: Sequence[Run]) -> str:
 
 def _packaged(name: str) -> str:
     return (resources.files("equicoherence.report") / "templates" / name).read_text(encoding="utf-8")
-
-
-def _write_aside(out: Path, text: str) -> None:
-    """Write a file so that it is never half there."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    temporary = out.with_name(f".{out.name}.{os.getpid()}.tmp")
-    try:
-        # A name read from JSON may hold half of a surrogate pair, which UTF-8 cannot say.
-        temporary.write_bytes(text.encode("utf-8", errors="replace"))
-        os.replace(temporary, out)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -7,39 +7,48 @@ from typing import Any
 
 from rich.table import Table
 
-from equicoherence.report.tables import deviation, number, pivot, rank
+from equicoherence.evaluation.linear_map import LinearMap
+from equicoherence.evaluation.own_predictor import OwnPredictor
+from equicoherence.report.tables import MISSING, deviation, number, pivot, rank
 
-# (heading, task, metric, parameter, probe): lower is better for PRE alone
-COLUMNS = (
+# (heading, task, metric, parameter, probe)
+SCORES = (
     ("rotation R2", "relative_rotation", "r2", "mean", "mlp"),
     ("the same, one scalar mean", "relative_rotation", "r2_scalar_mean", "", "mlp"),
     ("color R2", "color", "r2", "mean", "mlp"),
     ("absolute rotation R2", "absolute_rotation", "r2", "mean", "mlp"),
     ("top-1", "class", "top1", "", "linear"),
+)
+# retrieval, by the predictor in the column before: lower is better for PRE alone
+RETRIEVAL = (
     ("MRR", "retrieval", "mrr", "", ""),
     ("H@1", "retrieval", "hit_at_1", "", ""),
     ("H@5", "retrieval", "hit_at_5", "", ""),
     ("PRE", "retrieval", "pre", "", ""),
 )
+PREDICTORS = {OwnPredictor.name: "own", LinearMap.name: "fitted map"}
+HEADS = ("model", "features", *(column[0] for column in SCORES), "predictor", *(column[0] for column in RETRIEVAL))
 
 
 def pose_cells(summary: Sequence[Mapping[str, Any]], names: Sequence[str]) -> list[list[str]]:
-    """Return rows of text: model, features, then `COLUMNS`, mean and spread; the controls come last."""
+    """Return rows of text, a cell for each of `HEADS`: scores as mean and spread; the controls come last."""
     rows = []
     for name in names:
         own = [entry for entry in summary if entry["name"] == name]
         for (control, representation), _ in _ordered(own):
             chosen = [e for e in own if (e["control"], e["representation"]) == (control, representation)]
-            cells = [_cell(chosen, *column[1:]) for column in COLUMNS]
+            scores, retrieved = ([_cell(chosen, *column[1:]) for column in part] for part in (SCORES, RETRIEVAL))
+            probes = {entry["probe"] for entry in chosen if entry["task"] == "retrieval"}
+            predictor = ", ".join(text for probe, text in PREDICTORS.items() if probe in probes) or MISSING
             shown = {"": "{}", "random": "{}, random weights", "constant": "a constant {}"}
             what = shown.get(control, control + " {}").format(representation).strip()
-            rows.append([name, what, *cells])
+            rows.append([name, what, *scores, predictor, *retrieved])
     return rows
 
 
 def pose_table(summary: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Table:
     """Return the table that `equicoherence benchmark 3diebench` prints."""
-    table = Table("model", "features", *(column[0] for column in COLUMNS))
+    table = Table(*HEADS)
     for row in pose_cells(summary, names):
         table.add_row(*row)
     return table
@@ -47,8 +56,7 @@ def pose_table(summary: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Ta
 
 def pose_markdown(summary: Sequence[Mapping[str, Any]], names: Sequence[str]) -> str:
     """Return the same as a Markdown table."""
-    heads = ["model", "features", *(column[0] for column in COLUMNS)]
-    lines = [heads, ["---"] * len(heads), *pose_cells(summary, names)]
+    lines = [HEADS, ["---"] * len(HEADS), *pose_cells(summary, names)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from equicoherence.training.checkpoint import write_text
+from equicoherence.files import write_aside
 
 
 def note_bad_images(path: Path, found: Iterable[Mapping[str, str]]) -> None:
@@ -19,4 +19,4 @@ def note_bad_images(path: Path, found: Iterable[Mapping[str, str]]) -> None:
     for bad in found:
         known.update(bad)
     if known != before:
-        write_text("".join(f"{name}\t{reason}\n" for name, reason in sorted(known.items())), path)
+        write_aside(path, "".join(f"{name}\t{reason}\n" for name, reason in sorted(known.items())))

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import torch
+from torch import nn
 
 from equicoherence.coherence import CoherenceTask, ThetaRegression
 from equicoherence.data import open_images
-from equicoherence.data.pose_views import change_parameters
 from equicoherence.methods import METHODS
 from equicoherence.models import Encoder, SplitHead
 from equicoherence.models.lean_block import drop_samples
 from equicoherence.paths import PathViews, augmentation, named_path
 from equicoherence.paths.masks import Masking
-from equicoherence.paths.standard import StandardTheta
-from equicoherence.paths.transformation import Parameter
+from equicoherence.paths.standard import ChosenTheta, StandardTheta
 from equicoherence.training.config import POSES, PretrainConfig
 from equicoherence.training.config_file import plain_values
-from equicoherence.training.feed import POSE_LATENTS, Feed, ImageFeed, PoseFeed
+from equicoherence.training.feed import Feed, ImageFeed, PoseFeed
 from equicoherence.training.learner import Learner
 
 
@@ -31,6 +30,8 @@ def build_learner(config: PretrainConfig, *, pretrained: bool | None = None) -> 
         config.encoder.name,
         config.encoder.args,
         pretrained=config.encoder.pretrained if pretrained is None else pretrained,
+        mean=config.encoder.mean,
+        std=config.encoder.std,
         layer=task_config.layer if task_config else None,
         masked=views.mask_probability > 0,
         any_size=views.crops > 0 and views.crop_size != views.size,
@@ -44,15 +45,13 @@ def build_learner(config: PretrainConfig, *, pretrained: bool | None = None) -> 
     width = config.d - d_equi if reads_z else encoder.width
     more, standard = [d_equi] if in_head else [], None
     if method_class.told:
-        parameters = _path_parameters(config)
-        more, standard = [len(parameters)], None if config.views.path == POSES else StandardTheta(parameters)
+        columns = views.told_columns
+        more, standard = [len(columns)], nn.Sequential(ChosenTheta(columns))
+        if views.path != POSES:
+            standard.append(StandardTheta([views.parameters[column] for column in columns]))
     method = method_class(width, config.method, *more)  # type: ignore[call-arg]
     weight = task_config.weight if task_config else 1.0
     return Learner(encoder, head, method, _build_task(config, encoder), weight, standard)
-
-
-def _path_parameters(config: PretrainConfig) -> tuple[Parameter, ...]:
-    return change_parameters(POSE_LATENTS) if config.views.path == POSES else named_path(config.views.path).parameters
 
 
 def _build_task(config: PretrainConfig, encoder: Encoder) -> CoherenceTask | ThetaRegression | None:
@@ -60,7 +59,7 @@ def _build_task(config: PretrainConfig, encoder: Encoder) -> CoherenceTask | The
     if task is None:
         return None
     if task.decoder == "oracle":
-        return ThetaRegression(task.d_equi, _path_parameters(config))
+        return ThetaRegression(task.d_equi, config.views.parameters)
     return CoherenceTask(
         task.d_equi,
         len(task.positions()),

@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from equicoherence.files import replacing, write_aside
 from equicoherence.models import Encoder
 from equicoherence.models.encoder import Pool
 
@@ -22,13 +23,11 @@ def save_checkpoint(run: Path, step: int, state: dict[str, Any]) -> Path:
     folder = run / "checkpoints"
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"step-{step:08d}.pt"
-    aside = path.with_suffix(".tmp")
-    with aside.open("wb") as file:
+    with replacing(path) as aside, aside.open("wb") as file:
         torch.save(state, file)
         file.flush()
         os.fsync(file.fileno())
-    aside.replace(path)
-    for old in sorted(folder.glob("step-*.pt"))[:-KEPT]:
+    for old in (*sorted(folder.glob("step-*.pt"))[:-KEPT], *folder.glob(".*.tmp")):  # also what a killed run left
         old.unlink()
     return path
 
@@ -71,18 +70,10 @@ def export_encoder(encoder: Encoder, run: Path, size: int, pool: Pool = "mean") 
             "classifier": None,
         },
     }
-    write_text(json.dumps(config, indent=2), run / "config.json")
+    write_aside(run / "config.json", json.dumps(config, indent=2))
 
 
 def save_tensors(tensors: dict[str, Tensor], path: Path) -> None:
     """Write a state dict as safetensors, aside and renamed."""
-    aside = path.with_name(path.name + ".tmp")
-    save_file({name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()}, aside)
-    aside.replace(path)
-
-
-def write_text(text: str, path: Path) -> None:
-    """Write a text file, aside and renamed."""
-    aside = path.with_name(path.name + ".tmp")
-    aside.write_text(text, encoding="utf-8")
-    aside.replace(path)
+    with replacing(path) as aside:
+        save_file({name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()}, aside)

@@ -7,10 +7,15 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from equicoherence.coherence import CoherenceConfig
+from equicoherence.data.pose_views import change_parameters
 from equicoherence.methods import METHODS, MethodConfig, VICRegConfig
+from equicoherence.models.encoder import Channels, check_normalisation
+from equicoherence.paths import named_path
 from equicoherence.paths.render import Border
+from equicoherence.paths.transformation import Parameter
 
 POSES = "poses"  # the path that leads from one render of an object to another
+POSE_LATENTS = 7  # of each render: what 3DIEBench-T adds behind them is not part of the path
 
 
 def _check(holds: bool, name: str, wanted: str, value: object) -> None:
@@ -22,15 +27,22 @@ def _check(holds: bool, name: str, wanted: str, value: object) -> None:
 class EncoderConfig:
     """A timm model: its name, further arguments of `timm.create_model`, and whether to start from its weights.
 
-    drop_path: share of the samples that a block's branch leaves out, for vision transformers; the same in all blocks
-    (DINOv2), or rising linearly from 0 where not drop_path_uniform (iBOT). The teacher leaves out none.
+    mean, std: of the three channels of images in [0, 1], by which the encoder normalises them; the model's own where
+    None. drop_path: share of the samples that a block's branch leaves out, for vision transformers; the same in all
+    blocks (DINOv2), or rising linearly from 0 where not drop_path_uniform (iBOT). The teacher leaves out none.
     """
 
     name: str = "vit_small_patch16_224"
     args: dict[str, Any] = field(default_factory=dict)
     pretrained: bool = False
+    mean: Channels | None = None
+    std: Channels | None = None
     drop_path: float = 0.0
     drop_path_uniform: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse a mean or a deviation by which no image can be normalised, quoting it."""
+        check_normalisation(self.mean, self.std)
 
 
 @dataclass(frozen=True)
@@ -53,6 +65,7 @@ class ViewsConfig:
     the two views are renders of an object, as they are, and the states those of its pose path (data: 3DIEBench, or what
     `equicoherence render` writes).
 
+    told: names of the parameters of the path that a method gets which is told theta; all where empty.
     crops: local crops per image of crop_size pixels, for methods that read them. crop_rotations: whether the crops are
     one crop rotated by 0, 90, 180 and 270 degrees. mask_probability: share of the global views in which patch tokens
     are masked, for methods that predict them; mask_ratio: lowest and highest share of the tokens masked in those.
@@ -61,6 +74,7 @@ class ViewsConfig:
     size: int = 224
     source: int = 256
     path: str = "se2"
+    told: tuple[str, ...] = ()
     border: Border = "content"
     first: AugmentationConfig = AugmentationConfig()
     second: AugmentationConfig = AugmentationConfig()
@@ -82,6 +96,31 @@ class ViewsConfig:
         ratio = self.mask_ratio
         ordered = len(ratio) == 2 and 0 <= ratio[0] <= ratio[1] <= 1
         _check(ordered, "views.mask_ratio", "(lowest, highest) in [0, 1]", ratio)
+        if self.told:
+            self._check_told()
+
+    def _check_told(self) -> None:
+        known = [parameter.name for parameter in self.parameters]
+        unknown = [name for name in self.told if name not in known]
+        if unknown:
+            raise ValueError(
+                f"views.told {', '.join(map(repr, unknown))}: not among the parameters of path {self.path}, which are "
+                f"{', '.join(known) or 'none'}"
+            )
+        _check(len(set(self.told)) == len(self.told), "views.told", "names, each once", self.told)
+
+    @property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """What theta holds; nothing without a path."""
+        if self.path == POSES:
+            return change_parameters(POSE_LATENTS)
+        return () if self.path == "none" else named_path(self.path).parameters
+
+    @property
+    def told_columns(self) -> list[int]:
+        """Columns of theta that a method gets which is told it."""
+        names = [parameter.name for parameter in self.parameters]
+        return [names.index(name) for name in self.told] if self.told else list(range(len(names)))
 
 
 @dataclass(frozen=True)
@@ -196,6 +235,8 @@ class PretrainConfig:
                 f"views.mask_probability is {self.views.mask_probability}, but {name} predicts no masked tokens; "
                 "set it to 0"
             )
+        if self.views.told and not method.told:
+            raise ValueError(f"views.told is {self.views.told}, but {name} is told nothing of the path; leave it empty")
         if self.coherence is not None and self.coherence.split == "head" and not method.splits_head:
             raise ValueError(f"coherence.split is head, but {name} has no head to split; set it to linear")
 

@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 import yaml
 
+from equicoherence.files import write_aside
 from equicoherence.methods import METHODS
-from equicoherence.training.checkpoint import write_text
 from equicoherence.training.config import PretrainConfig
 
 
@@ -38,7 +38,7 @@ def from_dict(values: dict[str, Any]) -> PretrainConfig:
 
 def save_config(config: PretrainConfig, path: Path) -> None:
     """Write the configuration as YAML, aside and renamed."""
-    write_text(yaml.safe_dump(to_dict(config), sort_keys=False, allow_unicode=True), path)
+    write_aside(path, yaml.safe_dump(to_dict(config), sort_keys=False, allow_unicode=True))
 
 
 def load_config(path: Path) -> PretrainConfig:

@@ -11,8 +11,7 @@ from torch import Tensor
 from equicoherence.data import Batch, ImageSource, PosePaths, PoseSampler, PoseViews, ThreeDIEBench, batch_indices
 from equicoherence.paths import PathViews, Views
 from equicoherence.paths.transformation import Parameter
-
-POSE_LATENTS = 7  # of each render: what 3DIEBench-T adds behind them is not part of the path
+from equicoherence.training.config import POSE_LATENTS
 
 
 class Feed(abc.ABC):
@@ -77,9 +76,9 @@ class PoseFeed(Feed):
         if len(source.index.path_latents) or any(0 < position < 1 for position in positions):
             source = PosePaths(data, "train")  # for all methods alike, so that they see the same pairs
         self.source, self.positions = source, positions
-        self._sampler = PoseSampler(source)
+        self._sampler = PoseSampler(source, positions)
         latents = source.latents[:, :POSE_LATENTS]
-        self._make = PoseViews(latents, self._sampler.states, size=size, positions=positions)
+        self._make = PoseViews(latents, self._sampler.between, size=size, positions=positions)
         self.group, self.parameters = self._make.group, self._make.parameters
 
     def __len__(self) -> int:

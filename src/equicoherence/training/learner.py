@@ -35,7 +35,7 @@ class Learner(nn.Module):
     """What DDP or FSDP wraps: one forward of views gives all losses.
 
     A method with a teacher gets one here: an EMA copy of the encoder and of the head's invariant part. A method that is
-    told theta gets it as ``standard`` scales it, as it is where None.
+    told theta gets what ``standard`` makes of it, all of it as it is where None.
     """
 
     def __init__(

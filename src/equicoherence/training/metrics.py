@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from equicoherence.training.checkpoint import write_text
+from equicoherence.files import write_aside
 from equicoherence.training.health import (
     CollapseWatch,
     NotFinite,
@@ -109,7 +109,7 @@ def drop_after(path: Path, step: int) -> None:
     """Cut the lines of ``metrics.jsonl`` past ``step``: a resumed run writes them anew. A damaged last line goes
     too."""
     if path.exists():
-        write_text("".join(line + "\n" for line in lines_until(path, step)), path)
+        write_aside(path, "".join(line + "\n" for line in lines_until(path, step)))
 
 
 def lines_until(path: Path, step: int) -> list[str]:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from equicoherence.data import Loader
+from equicoherence.files import replacing
 from equicoherence.training.config import PretrainConfig
 from equicoherence.training.feed import Feed
 from equicoherence.training.learner import Learner
@@ -44,9 +45,8 @@ def save_samples(learner: Learner, feed: Feed, loader: Loader, config: PretrainC
         "theta_names": np.array([p.name for p in feed.parameters], dtype=np.str_),
         "theta_units": np.array([p.unit for p in feed.parameters], dtype=np.str_),
     }
-    aside = path.with_name("samples.tmp.npz")
-    np.savez_compressed(aside, allow_pickle=False, **arrays)
-    aside.replace(path)
+    with replacing(path) as aside, aside.open("wb") as file:
+        np.savez_compressed(file, allow_pickle=False, **arrays)
 
 
 def _bytes(images: Tensor) -> np.ndarray:

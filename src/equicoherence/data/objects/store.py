@@ -6,9 +6,7 @@ import contextlib
 import dataclasses
 import hashlib
 import json
-import os
 import time
-import uuid
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +19,7 @@ from equicoherence.data.cache import alone, cache_folder
 from equicoherence.data.objects.draw import Plan
 from equicoherence.data.objects.make import make_images
 from equicoherence.data.objects.render import VIEW_NAMES
+from equicoherence.files import write_aside
 
 _KEEPING = ("__init__.py", "make.py", "source.py", "store.py", "worker.py")  # these change no pixel
 
@@ -94,13 +93,8 @@ def _read(path: Path, plan: Plan) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _write(path: Path, images: np.ndarray, poses: np.ndarray) -> None:
-    aside = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    try:
-        # not save_file: it makes files that other users of a shared cache cannot read
-        aside.write_bytes(save({"images": images, "poses": poses}, metadata={"checksum": _checksum(images, poses)}))
-        os.replace(aside, path)
-    finally:
-        aside.unlink(missing_ok=True)
+    # not save_file: it makes files that other users of a shared cache cannot read
+    write_aside(path, save({"images": images, "poses": poses}, metadata={"checksum": _checksum(images, poses)}))
 
 
 def _checksum(images: np.ndarray, poses: np.ndarray) -> str:

@@ -1,0 +1,52 @@
+"""The predictor that a method has of its own, as training told it, for `retrieval` in the space of its embeddings."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from equicoherence.evaluation.retrieval import ELEMENTS
+from equicoherence.methods import Method
+from equicoherence.training.learner import Learner
+
+EMBEDDED = 256  # objects at a time
+
+
+class OwnPredictor(nn.Module):
+    """`Method.embed` and `Method.predict` of a learner that was trained on poses, each on many views.
+
+    Theta is chosen and scaled as the method was told it, so hues reach it where they did in training.
+    """
+
+    name: ClassVar[str] = "own"  # as results call it
+
+    def __init__(self, learner: Learner) -> None:
+        super().__init__()
+        self.method, self.standard = learner.method, learner.standard
+
+    @torch.no_grad()
+    def embed(self, z_equi: Tensor) -> Tensor:
+        """Return the embeddings (O, V, D) of z_equi (O, V, d_equi), of the same floating type."""
+        parts = z_equi.split(EMBEDDED)
+        embedded = [self.method.embed(part.flatten(0, 1).float()).to(z_equi.dtype) for part in parts]
+        return torch.cat(embedded).unflatten(0, z_equi.shape[:2])
+
+    @torch.no_grad()
+    def forward(self, first: Tensor, theta: Tensor) -> Tensor:
+        """Map embeddings (N, D) and theta (N, T, P) of `view_changes` to the predicted embeddings (N, T, D)."""
+        told = self.standard(theta)
+        targets, width = told.shape[1], first.shape[1]
+        # SIE's predictor multiplies each parameter, and 1, with each feature
+        size = max(1, ELEMENTS // (targets * width * (told.shape[2] + 1)))
+        parts = []
+        for embedding, change in zip(first.split(size), told.split(size)):
+            predicted = self.method.predict(embedding.repeat_interleave(targets, dim=0), change.flatten(0, 1))
+            parts.append(predicted.unflatten(0, (-1, targets)))
+        return torch.cat(parts)
+
+
+def has_predictor(method: Method) -> bool:
+    """Return whether a method's class says how to predict."""
+    return type(method).predict is not Method.predict

@@ -1,0 +1,59 @@
+"""Experiments keep scores for as long as they would be scored the same way again."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from equicoherence.methods import VICRegConfig
+from equicoherence.training import EncoderConfig, OptimConfig, PretrainConfig, ViewsConfig, pretrain
+from tests.rendered import rendered_set
+
+EXPERIMENTS = Path(__file__).resolve().parents[1] / "experiments"
+
+
+def test_scores_of_3diebench_are_kept_until_what_they_depend_on_is_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(EXPERIMENTS)
+    import threediebench_open as experiment  # pyright: ignore[reportMissingImports]
+
+    monkeypatch.setattr(experiment, "VIEWS", 3)
+    monkeypatch.setattr(experiment, "SOURCES", 1)
+    monkeypatch.setattr(experiment, "PROBE_EPOCHS", 1)
+    data = rendered_set(tmp_path / "set", paths=0)
+    config = PretrainConfig(
+        method=VICRegConfig(width=8),
+        encoder=EncoderConfig("resnet18", {"layers": [1, 1, 1, 1], "channels": [8, 8, 8, 8]}),
+        d=8,
+        coherence=None,
+        views=ViewsConfig(size=32, source=32, path="poses"),
+        optim=OptimConfig(epochs=1, batch_size=80),
+        data=str(data),
+        threads=1,
+    )
+    run = pretrain(config, tmp_path / "run")
+    file = run / "3diebench.json"
+
+    def scored_anew(controls: bool = False) -> bool:
+        """Score the run, and say whether what was in its file, here marked, was not taken for it."""
+        if file.is_file():
+            file.write_text(json.dumps({**json.loads(file.read_text()), "name": "kept"}))
+        found = experiment.score(run, data, controls)
+        assert found == json.loads(file.read_text())
+        return found["name"] != "kept"
+
+    assert scored_anew()
+    assert not scored_anew()
+    for name, value in (("VIEWS", 2), ("SOURCES", 2), ("PROBE_EPOCHS", 2)):
+        monkeypatch.setattr(experiment, name, value)
+        assert scored_anew(), name
+    earlier = json.loads(file.read_text())
+    earlier["settings"]["revision"] -= 1
+    file.write_text(json.dumps(earlier))
+    assert scored_anew(), "by an earlier revision of the probes"
+    assert scored_anew(controls=True)
+    assert not scored_anew(controls=True)
+    assert not scored_anew()

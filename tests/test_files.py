@@ -1,0 +1,62 @@
+"""A file is whole or not there, whatever interrupts its writing and whoever else writes it."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from equicoherence.files import replacing, write_aside
+
+
+def test_bytes_and_text_are_written_as_they_are_in_place_of_what_was_there(tmp_path: Path) -> None:
+    for data in (b"\x00\r\n\xff", "of an object: \N{GREEK SMALL LETTER THETA}\r\n"):
+        write_aside(tmp_path / "file", data)
+        assert (tmp_path / "file").read_bytes() == (data if isinstance(data, bytes) else data.encode())
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_an_interrupted_file_is_the_old_one_and_nothing_is_left(tmp_path: Path) -> None:
+    write_aside(tmp_path / "file", "old")
+
+    def interrupted() -> None:
+        with replacing(tmp_path / "file") as aside:
+            aside.write_text("half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    with pytest.raises(UnicodeEncodeError):
+        write_aside(tmp_path / "file", "half a pair: \ud800")
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("file", "old")]
+
+
+def test_a_file_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        write_aside(tmp_path / "nowhere" / "file", "text")
+    with pytest.raises(FileNotFoundError, match="file"), replacing(tmp_path / "file"):
+        pass  # nothing is written
+
+
+def test_what_is_half_written_is_hidden_and_known_by_its_ending(tmp_path: Path) -> None:
+    with replacing(tmp_path / "file.txt") as aside:
+        assert (aside.parent, aside.name[0], aside.suffix) == (tmp_path, ".", ".tmp")
+        aside.touch()
+
+
+def test_writers_of_one_file_never_mix(tmp_path: Path) -> None:
+    path, texts = tmp_path / "file", {letter * 100_000 for letter in "abcd"}
+    path.write_text("a" * 100_000)
+
+    def write(text: str) -> None:
+        for _ in range(10):
+            write_aside(path, text)
+
+    writers = [threading.Thread(target=write, args=(text,)) for text in texts]
+    for writer in writers:
+        writer.start()
+    while any(writer.is_alive() for writer in writers):
+        assert path.read_text() in texts
+    assert path.read_text() in texts
+    assert [found.name for found in tmp_path.iterdir()] == ["file"]
