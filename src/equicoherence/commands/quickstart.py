@@ -1,0 +1,23 @@
+"""`equicoherence quickstart`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from equicoherence.commands.arguments import parse
+from equicoherence.quickstart import quickstart
+
+
+def run(arguments: list[str]) -> None:
+    """Run the command with its arguments."""
+
+    @dataclass
+    class Arguments:
+        """Train the plain method and ours on rendered objects, score them, print the table, write the page."""
+
+        out: Path = Path("runs/quickstart")
+        seed: int = 0
+
+    given = parse(Arguments, arguments, "quickstart")
+    quickstart(given.out, seed=given.seed)

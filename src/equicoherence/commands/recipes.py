@@ -1,0 +1,28 @@
+"""`equicoherence recipes`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rich.console import Console
+from rich.markup import escape
+
+from equicoherence.commands.arguments import parse
+from equicoherence.recipes import RECIPES, describe
+
+
+def run(arguments: list[str]) -> None:
+    """Run the command with its arguments."""
+
+    @dataclass
+    class Arguments:
+        """List the recipes: names, hardware, time, expected scores."""
+
+    parse(Arguments, arguments, "recipes")
+    console = Console(highlight=False, soft_wrap=True)
+    for name in RECIPES:
+        row = describe(name)
+        console.print(f"[bold]{name}[/bold]  {escape(row['summary'])}")
+        console.print(
+            "    " + escape("; ".join(f"{key}: {row[key]}" for key in ("hardware", "time", "scores") if row.get(key)))
+        )

@@ -1,0 +1,41 @@
+"""`equicoherence render`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from equicoherence.commands.arguments import parse
+from equicoherence.rendering import render
+
+
+def run(arguments: list[str]) -> None:
+    """Run the command with its arguments."""
+
+    @dataclass
+    class Arguments:
+        """Render a data set in 3DIEBench's layout: views of meshes in random poses, with depth, masks and normals.
+
+        meshes: a folder of OBJ, GLB, PLY, a mesh file, or 'procedural'. out: a new folder, or one to continue. views:
+        images of each object. size: pixels. workers: threads; all cores where not given. paths: pairs of views of each
+        object with states between them. states: of each. turn: largest angle of an object about each axis, in degrees,
+        90 as in 3DIEBench. objects: at most so many of each category. bad-mesh-tolerance: share of the meshes that may
+        be bad.
+        """
+
+        meshes: str
+        out: Path
+        views: int = 50
+        size: int = 128
+        seed: int = 0
+        workers: int | None = None
+        paths: int = 0
+        states: int = 2
+        turn: float = 90.0
+        objects: int | None = None
+        bad_mesh_tolerance: float = 0.01
+
+    given = parse(Arguments, arguments, "render")
+    Console().print(f"look at it: {render(**vars(given))}", highlight=False)
