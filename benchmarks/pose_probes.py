@@ -1,6 +1,6 @@
 """Measure pose probes: all heads in one pass over cached features, against one head after the other.
 
-    python benchmarks/pose_probes.py [--objects 256] [--views 8] [--epochs 10] [--size 32] [--encoder small]
+    python benchmarks/pose_probes.py [--objects 128] [--views 8] [--epochs 10] [--size 64] [--encoder resnet18]
 
 Three ways to the same scores, from the same initial weights and the same draws of pairs: ours (every image encoded
 once, all heads together), head by head over the same cached features, and head by head over images, which are encoded
@@ -47,9 +47,9 @@ Scores = dict[tuple[str, str, str], dict[tuple[str, str], float]]
 def main() -> None:
     """Parse, measure, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name, value in (("objects", 256), ("views", 8), ("epochs", 10), ("batch", 128), ("size", 32), ("hidden", 1024)):
+    for name, value in (("objects", 128), ("views", 8), ("epochs", 10), ("batch", 128), ("size", 64), ("hidden", 1024)):
         parser.add_argument(f"--{name}", type=int, default=value)
-    parser.add_argument("--encoder", default="small")
+    parser.add_argument("--encoder", default="resnet18")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
     arguments = parser.parse_args()
