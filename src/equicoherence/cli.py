@@ -13,7 +13,18 @@ from collections.abc import Callable, Sequence
 import yaml
 from rich.console import Console
 
-from equicoherence.commands import benchmark, compare, evaluate, pretrain, quickstart, recipes, render, report
+from equicoherence.commands import (
+    benchmark,
+    compare,
+    embed,
+    evaluate,
+    export,
+    pretrain,
+    quickstart,
+    recipes,
+    render,
+    report,
+)
 from equicoherence.evaluation.downstream.run import score_job
 from equicoherence.evaluation.evaluate import score
 from equicoherence.evaluation.pose_probes import pose_probes
@@ -78,6 +89,8 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "report": report.run,
     "render": render.run,
     "benchmark": benchmark.run,
+    "embed": embed.run,
+    "export": export.run,
 }
 
 
@@ -91,6 +104,8 @@ def _usage() -> str:
         "  compare RECIPE...          train and evaluate side by side, mean and spread\n"
         "  report RUN...              one page about runs\n"
         "  render                     a data set in 3DIEBench's layout, from meshes\n"
-        "  benchmark 3diebench        score frozen encoders on such a set\n\n"
+        "  benchmark 3diebench        score frozen encoders on such a set\n"
+        "  embed MODEL                features of every image, in a file\n"
+        "  export RUN                 a run's encoder for timm, ONNX or torch\n\n"
         "equicoherence COMMAND --help says more."
     )

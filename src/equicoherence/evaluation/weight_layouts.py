@@ -32,11 +32,12 @@ LAYOUTS: dict[str, Renames] = {
         (r"\.mlp\.(0|linear_1)\.", ".mlp.fc1."),
         (r"\.mlp\.(3|linear_2)\.", ".mlp.fc2."),
         (r"^encoder\.ln\.", "norm."),
+        (r"^heads\.(head\.)?", "head."),
     ),
 }
 FIRST = ("learner.encoder.",)  # of our own checkpoints, as evaluating their run takes it
-TEACHERS = ("teacher", "target_encoder", "ema")
-LAST = ("student", "momentum")  # beside a teacher, or (MoCo, BYOL) beside the encoder that is meant
+TEACHERS = {"teacher", "target", "ema"}  # words of a prefix; I-JEPA's target_encoder among them
+LAST = {"student", "momentum"}  # beside a teacher, or (MoCo, BYOL) beside the encoder that is meant
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,5 @@ def _rename(name: str, renames: Renames) -> str:
 def _rank(prefix: str) -> int:
     if prefix.startswith(FIRST):
         return 0
-    words = re.split(r"[._]", prefix)
-    if any(teacher in prefix if "_" in teacher else teacher in words for teacher in TEACHERS):
-        return 1
-    return 3 if any(word in words for word in LAST) else 2
+    words = set(re.split(r"[._]", prefix))
+    return 1 if words & TEACHERS else 3 if words & LAST else 2

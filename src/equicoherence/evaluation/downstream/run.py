@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 from rich.console import Console
 
-from equicoherence.data.sets import DECLARATIONS, Declaration, Found, find_sets, no_set
+from equicoherence.data.sets import DECLARATIONS, Declaration, Found, SampleSet, VideoSet, find_sets, no_set
 from equicoherence.evaluation.downstream.task import Task, Track, show_bar
 from equicoherence.evaluation.model import FrozenModel, generators_kept, load_model, random_control
 from equicoherence.evaluation.partial import PartialResults, fingerprint
@@ -27,10 +27,12 @@ REVISION = 1  # raised with every change of a protocol, so that old scores are n
 
 @dataclass(frozen=True)
 class Job:
-    """One task on one data set."""
+    """One task on one data set, its splits open; train is None where it has none."""
 
     task: Task
     found: Found
+    train: SampleSet | VideoSet | None
+    test: SampleSet | VideoSet
 
     @property
     def key(self) -> str:
@@ -96,9 +98,12 @@ def plan_jobs(tasks: Sequence[Task], data: str | Path, every: bool = True) -> li
     wanted = {task.kind for task in tasks}
     known: tuple[Declaration, ...] = tuple(each for each in DECLARATIONS if each.kind in wanted)
     found = find_sets(data, known)
-    jobs = []
+    opened = {
+        each: (each.open("train") if each.declaration.trains else None, each.open("val")) for each in found
+    }  # all before any is scored: what is damaged is said at once
+    jobs: list[Job] = []
     for task in tasks:
-        of_task = [Job(task, each) for each in found if each.declaration.kind == task.kind]
+        of_task = [Job(task, each, *opened[each]) for each in found if each.declaration.kind == task.kind]
         if not of_task and every:
             raise ValueError(f"task {task.name}: {no_set(task.kind, data, known)}")
         if not of_task:
@@ -122,8 +127,7 @@ def score_job(
 ) -> dict[str, Any]:
     """Return the scores of one job with what they are of; write its pictures."""
     start, declaration = time.perf_counter(), job.found.declaration
-    train = job.found.open("train") if declaration.trains else None
-    found = job.task.score(build(), train, job.found.open("val"), track)
+    found = job.task.score(build(), job.train, job.test, track)
     pictures = {}
     for number, (title, pixels) in enumerate(found.pictures.items()):
         words = "-".join(part for part in (control, job.task.name, declaration.name, str(number)) if part)

@@ -1,0 +1,150 @@
+"""An exported encoder gives the run's features: in timm, in ONNX Runtime, in torch; the student's or the teacher's."""
+
+import dataclasses
+import importlib.util
+import json
+
+import numpy as np
+import onnxruntime
+import pytest
+import timm
+import torch
+
+import equicoherence.export as module
+from equicoherence.evaluation import load_model
+from equicoherence.export import export
+from equicoherence.methods import DINOConfig
+from equicoherence.training import EncoderConfig, pretrain
+from equicoherence.training.run import load_run
+from tests.small import picture_folder, small_config
+
+VIT = EncoderConfig(
+    "vit_tiny_patch16_224", {"img_size": 32, "patch_size": 8, "depth": 2, "embed_dim": 24, "num_heads": 3}
+)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = picture_folder(tmp_path_factory.mktemp("pictures") / "data", per_class=12)
+    return pretrain(small_config(folder, max_steps=1), tmp_path_factory.mktemp("runs") / "run")
+
+
+@pytest.fixture(scope="module")
+def distilled(tmp_path_factory):
+    folder = picture_folder(tmp_path_factory.mktemp("pictures") / "data", per_class=12)
+    method = DINOConfig(prototypes=20, hidden=12, bottleneck=6)
+    config = small_config(folder, max_steps=2, method=method, encoder=VIT, coherence=None)
+    return pretrain(dataclasses.replace(config, d=16), tmp_path_factory.mktemp("runs") / "run")
+
+
+@pytest.fixture
+def images():
+    return torch.rand(3, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+
+
+@torch.no_grad()
+def features(encoder, images):
+    return encoder.eval()(images)
+
+
+@pytest.mark.parametrize("of", ["run", "distilled"])
+@pytest.mark.parametrize("teacher", [False, True])
+def test_every_target_gives_the_features_of_student_or_teacher(of, teacher, images, tmp_path, request, monkeypatch):
+    path = request.getfixturevalue(of)
+    _, learner = load_run(path)
+    if teacher and learner.teacher is None:
+        with pytest.raises(ValueError, match="has no teacher: SimCLR"):
+            export(path, "timm", tmp_path / "t", teacher=True)
+        return
+    encoder = learner.teacher[0] if teacher else learner.encoder
+    wanted = features(encoder, images)
+    pooled = wanted.pooled(learner.pool)
+    normal = (images - encoder.mean) / encoder.std
+
+    folder = export(path, "timm", tmp_path / "new/folder", teacher=teacher)
+    found = timm.create_model(f"local-dir:{folder}", pretrained=True).eval()
+    with torch.no_grad():
+        assert torch.allclose(found(normal), pooled, atol=1e-6)
+    assert sorted(entry.name for entry in folder.iterdir()) == ["config.json", "model.safetensors"]
+
+    held = torch.load(export(path, "torch", tmp_path / "e.pt", teacher=teacher), weights_only=True)
+    model = timm.create_model(held["architecture"], num_classes=0, **held["args"]).eval()
+    model.load_state_dict(held["state_dict"])
+    assert (held["size"], held["pool"]) == (32, learner.pool)
+    mean, std = (torch.tensor(held[name]).view(1, 3, 1, 1) for name in ("mean", "std"))
+    with torch.no_grad():
+        tokens = model.forward_features((images - mean) / std)
+    tokens = tokens[:, 1:] if of == "distilled" else tokens.flatten(2).transpose(1, 2)
+    assert torch.allclose(tokens, wanted.patches, atol=1e-6)
+
+    if teacher:
+        return  # what ONNX makes of one encoder it makes of the other
+    session = onnxruntime.InferenceSession(str(export(path, "onnx", tmp_path / "e.onnx", teacher=teacher)))
+    for count in (1, 3):
+        given = session.run(["pooled", "patches"], {"images": images[:count].numpy()})
+        for value, truth in zip(given, (pooled, wanted.patches)):
+            assert np.allclose(value, truth[:count], atol=1e-4)
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["e.onnx", "e.pt", "new"]  # nothing of its making
+
+
+def test_student_and_teacher_are_not_the_same(distilled, images):
+    _, learner = load_run(distilled)
+    student, teacher = (features(e, images).cls for e in (learner.encoder, learner.teacher[0]))
+    assert not torch.allclose(student, teacher, atol=1e-6)
+
+
+def test_what_is_exported_can_be_evaluated_again(distilled, images, tmp_path):
+    wanted = features(load_model(distilled).encoder, images)
+    folder = export(distilled, "timm")
+    assert folder == distilled / "encoder"
+    again = features(load_model(f"timm:local-dir:{folder}").encoder, images)
+    assert torch.equal(again.cls, wanted.cls)
+    held = export(distilled, "torch", tmp_path / "e.pt")
+    saved = json.loads((distilled / "config.json").read_text())
+    encoder = load_model(f"timm:local-dir:{folder}", random_weights=True).encoder
+    assert saved["architecture"] == torch.load(held, weights_only=True)["architecture"]
+    assert not torch.equal(features(encoder, images).cls, wanted.cls)
+    from equicoherence.evaluation.weights import load_weights
+
+    load_weights(encoder.model, held)
+    assert torch.equal(features(encoder, images).cls, wanted.cls)
+
+
+def test_nothing_is_overwritten_unasked(run, tmp_path):
+    (tmp_path / "e.pt").write_bytes(b"mine")
+    with pytest.raises(FileExistsError, match="--overwrite"):
+        export(run, "torch", tmp_path / "e.pt")
+    assert (tmp_path / "e.pt").read_bytes() == b"mine"
+    assert torch.load(export(run, "torch", tmp_path / "e.pt", overwrite=True), weights_only=True)["size"] == 32
+    (tmp_path / "folder").mkdir()
+    export(run, "timm", tmp_path / "folder")  # empty: nothing is lost
+    (tmp_path / "folder/notes.txt").write_text("mine")
+    with pytest.raises(FileExistsError, match="--overwrite"):
+        export(run, "timm", tmp_path / "folder")
+    export(run, "timm", tmp_path / "folder", overwrite=True)
+    assert (tmp_path / "folder/notes.txt").read_text() == "mine"
+    with pytest.raises(FileExistsError, match="is a folder"):
+        export(run, "torch", tmp_path / "folder", overwrite=True)
+
+
+def test_wrong_use_is_named(run, tmp_path, monkeypatch):
+    with pytest.raises(ValueError, match="to must be one of timm, onnx, torch, got 'jax'"):
+        export(run, "jax", tmp_path / "e")  # type: ignore[arg-type]
+    with pytest.raises(FileNotFoundError, match=r"no config\.yaml"):
+        export(tmp_path, "timm", tmp_path / "e")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "onnxscript" else name)
+    with pytest.raises(ImportError, match=r"ONNX needs onnxscript: pip install 'equicoherence\[onnx\]'"):
+        export(run, "onnx", tmp_path / "e.onnx")
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_onnx_model_that_says_something_else_is_not_written(run, tmp_path, monkeypatch):
+    class Worse(module.PooledAndPatches):
+        def forward(self, images):
+            pooled, patches = super().forward(images)
+            return (pooled * 1.001 if torch.compiler.is_exporting() else pooled), patches
+
+    monkeypatch.setattr(module, "PooledAndPatches", Worse)
+    with pytest.raises(RuntimeError, match=r"pooled differ from the encoder's by .*nothing was written"):
+        export(run, "onnx", tmp_path / "e.onnx")
+    assert not list(tmp_path.iterdir())
