@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib import resources
 from pathlib import Path
-from string import Template
 
 from equicoherence.files import write_aside
 from equicoherence.report.film import films
-from equicoherence.report.markup import element, escape, join
+from equicoherence.report.markup import join
 from equicoherence.report.provenance import configuration, overview, provenance
 from equicoherence.report.runs import Run, group_by_name, read_run
 from equicoherence.report.scores import scores
 from equicoherence.report.tables import MISSING
+from equicoherence.report.template import fill
 from equicoherence.report.training import training
 
 CONTENTS = {
@@ -66,16 +65,5 @@ def render_page(runs: Sequence[Run]) -> str:
     seeds = f"{len(runs)} runs of {len(groups)} recipes" if len(groups) > 1 else f"{len(runs)} run"
     seeds += "s" if len(groups) == 1 < len(runs) else ""
     evaluated = f"evaluated {' to '.join(dict.fromkeys((dates[0], dates[-1])))}" if dates else "not evaluated yet"
-    links = [element("li", element("a", title, href=f"#{anchor}")) for anchor, title in CONTENTS.items()]
-    return Template(_packaged("page.html")).substitute(
-        title=escape(" · ".join(groups)),
-        subtitle=escape(f"{seeds}, {evaluated}"),
-        style=_packaged("style.css"),
-        contents=join(links),
-        guide=escape(GUIDE),
-        body=join([part(groups) for part in sections]),
-    )
-
-
-def _packaged(name: str) -> str:
-    return (resources.files("equicoherence.report") / "templates" / name).read_text(encoding="utf-8")
+    title, subtitle = " · ".join(groups), f"{seeds}, {evaluated}"
+    return fill(title, subtitle, CONTENTS, GUIDE, join([part(groups) for part in sections]))

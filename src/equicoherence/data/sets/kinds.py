@@ -97,8 +97,8 @@ class BoxSet(SampleSet):
 
 @dataclass(frozen=True)
 class Keypoints:
-    """points: (K, 2) float32, x and y in pixels. scored: (K,) bool. length: of the head, or of another part that errors
-    are measured by, in pixels."""
+    """points: (K, 2) float32, x and y in pixels, the first pixel's centre being (.5, .5). scored: (K,) bool. length: of
+    the head, or of another part that errors are measured by, in pixels; only those of scoring count."""
 
     points: np.ndarray
     scored: np.ndarray

@@ -6,10 +6,29 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from equicoherence.evaluation.downstream.depth import Depth
+from equicoherence.evaluation.downstream.detection import Detection
+from equicoherence.evaluation.downstream.homography import HomographyEstimation
+from equicoherence.evaluation.downstream.keypoints import KeypointDetection
+from equicoherence.evaluation.downstream.localisation import Localisation
+from equicoherence.evaluation.downstream.looks import Looks
 from equicoherence.evaluation.downstream.segmentation import Segmentation
 from equicoherence.evaluation.downstream.task import Task
+from equicoherence.evaluation.downstream.video import VideoPropagation
 
-TASKS: dict[str, type[Task]] = {task.name: task for task in (Segmentation,)}
+TASKS: dict[str, type[Task]] = {
+    task.name: task
+    for task in (
+        Segmentation,
+        Depth,
+        Detection,
+        Localisation,
+        KeypointDetection,
+        HomographyEstimation,
+        VideoPropagation,
+        Looks,
+    )
+}
 
 
 def make_tasks(

@@ -48,6 +48,7 @@ def resizable(encoder: Encoder) -> Encoder:
         return encoder
     other = Encoder(encoder.name, encoder.args, masked=encoder.mask_token is not None, any_size=True)
     other.load_state_dict(encoder.state_dict())
+    other.mean, other.std = encoder.mean.clone(), encoder.std.clone()  # a run may have its own
     return other.to(encoder.mean.device).train(encoder.training)
 
 
@@ -127,5 +128,5 @@ def _room(shape: tuple[int, ...], device: torch.device) -> Tensor:
     needed = 2 * int(np.prod(shape, dtype=np.int64))
     if needed <= IN_MEMORY:
         return torch.empty(shape, dtype=torch.float16, device=device)
-    file = tempfile.TemporaryFile()  # noqa: SIM115
-    return torch.from_numpy(np.memmap(file, dtype=np.float16, mode="w+", shape=shape))
+    with tempfile.TemporaryFile() as file:  # what is mapped stays when the file is closed
+        return torch.from_numpy(np.memmap(file, dtype=np.float16, mode="w+", shape=shape))

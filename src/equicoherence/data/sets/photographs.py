@@ -1,0 +1,95 @@
+"""Any folder of photographs, for tasks that make their own ground truth."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from equicoherence.data.images import SUFFIXES
+from equicoherence.data.sets.declaration import Declaration, SetSplit
+from equicoherence.data.sets.files import read_image
+from equicoherence.data.sets.kinds import SampleSet
+from equicoherence.data.source import printable
+
+VALIDATION = ("val", "validation", "test")  # the first that is there is used
+ENOUGH = 20  # images; a folder of fewer is no set of photographs, but has a picture or two beside other things
+
+
+class Photographs(SampleSet):
+    """The images below a folder, in order of their names, at their own sizes.
+
+    Folders ``train`` and ``val``, ``validation`` or ``test`` are the splits; without them every fifth image, by a
+    checksum of its name, is for scoring. Names that start with a dot are skipped.
+    """
+
+    kind = "images"
+
+    def __init__(self, root: Path, split: SetSplit) -> None:
+        folders = split_folders(root)
+        self._root = root if folders is None else folders[split]
+        if not self._root.is_dir():
+            raise FileNotFoundError(f"no folder {str(self._root)!r}")
+        names = (path.relative_to(self._root) for path in self._root.rglob("*"))
+        files = sorted(name for name in names if name.suffix.lower() in SUFFIXES and _plain(name))
+        if folders is None:
+            files = [name for name in files if (zlib.crc32(bytes(name)) % 5 == 0) == (split == "val")]
+        if not files:
+            raise ValueError(f"no images for {split} in {str(self._root)!r}: files end in {' '.join(sorted(SUFFIXES))}")
+        self._files = files
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    def name(self, index: int) -> str:
+        return printable(self._files[index].as_posix())
+
+    def image(self, index: int) -> np.ndarray:
+        return read_image(self._root / self._files[index])
+
+
+def split_folders(root: Path) -> dict[SetSplit, Path] | None:
+    """Return the folders of both splits, or None where ``root`` is not split by folders."""
+    validation = next((root / name for name in VALIDATION if (root / name).is_dir()), None)
+    if validation is None or not (root / "train").is_dir():
+        return None
+    return {"train": root / "train", "val": validation}
+
+
+def is_here(root: Path) -> bool:
+    """Say whether 20 images lie in a folder (or its ``train``) or in the first folders there, one or two levels down.
+
+    Few files are looked at.
+    """
+    folders = split_folders(root)
+    return len(list(islice(_some_images(root if folders is None else folders["train"], 2), ENOUGH))) == ENOUGH
+
+
+def _some_images(folder: Path, depth: int) -> Iterator[Path]:
+    below = []
+    for entry in islice(folder.iterdir(), 1000):
+        if entry.name.startswith("."):
+            continue
+        if entry.suffix.lower() in SUFFIXES and entry.is_file():
+            yield entry
+        elif entry.is_dir():
+            below.append(entry)
+    for entry in sorted(below)[:4] if depth else []:
+        yield from _some_images(entry, depth - 1)
+
+
+def _plain(name: Path) -> bool:
+    return not any(part.startswith(".") for part in name.parts)
+
+
+PHOTOGRAPHS = Declaration(
+    name="photographs",
+    kind="images",
+    layout="at least 20 images in a folder, or in folders there; train/ and val/ (or validation/, test/) are followed",
+    source="wherever you have photographs",
+    is_here=is_here,
+    open=Photographs,
+)

@@ -1,0 +1,129 @@
+"""Object detection and instance segmentation: Mask R-CNN on a frozen or fine-tuned encoder, COCO's AP."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+from torchvision.models.detection import FasterRCNN
+
+from equicoherence.data.sets.kinds import DetectionSet
+from equicoherence.evaluation.downstream.average_precision import AveragePrecision
+from equicoherence.evaluation.downstream.box_pictures import draw_boxes
+from equicoherence.evaluation.downstream.detection_targets import ConstantDetection, Size, in_pixels
+from equicoherence.evaluation.downstream.detection_training import Budget, train_on_tokens, train_with_encoder
+from equicoherence.evaluation.downstream.detector import UNIT, build_detector, detect
+from equicoherence.evaluation.downstream.task import Row, Task, TaskScore, Track, spread
+from equicoherence.evaluation.downstream.tokens import Tokens, extract_tokens, input_size, resizable, stride
+from equicoherence.evaluation.model import FrozenModel, generators_kept
+
+PICTURES = 6
+SHOWN = 0.3  # score of the boxes that pictures show; the best one where none has it
+FLOOR_IMAGES = 1000  # that the constant prediction is fitted on
+
+
+@dataclass(frozen=True)
+class Detection(Task):
+    """Mask R-CNN, or Faster R-CNN where there are no masks, on ViTDet's simple pyramid of the last patch tokens.
+
+    Defaults suit a CPU and small sets. As published: pixels 1024, channels 256, regions 512, and many more steps.
+    coco128 shows that all runs, and is no benchmark: its scores say little of an encoder.
+
+    encoder: ``frozen``, tokens are read once; or ``fine-tuned``, see `train_with_encoder`. pixels: short side of the
+    input. steps, batch: of AdamW. lr, encoder_lr: of the detector and of a fine-tuned encoder, rising over the first
+    tenth of the steps, then falling along a cosine. channels, regions: see `build_detector`. train, test: images of
+    each split, at most; 0 for all.
+    """
+
+    encoder: Literal["frozen", "fine-tuned"] = "frozen"
+    pixels: int = 224
+    steps: int = 300
+    batch: int = 4
+    lr: float = 1e-3
+    encoder_lr: float = 1e-4
+    channels: int = 64
+    regions: int = 64
+    train: int = 0
+    test: int = 0
+    seed: int = 0
+
+    name: ClassVar[str] = "detection"
+    kind: ClassVar[str] = "detection"
+    metrics: ClassVar[dict[str, bool]] = dict.fromkeys(("apb", "apb50", "apb75", "apm", "apm50", "apm75"), True)
+
+    def __post_init__(self) -> None:
+        if self.encoder not in ("frozen", "fine-tuned"):
+            raise ValueError(f"encoder must be 'frozen' or 'fine-tuned', got {self.encoder!r}")
+        least = dict.fromkeys(("pixels", "steps", "batch", "channels", "regions"), 1) | {"train": 0, "test": 0}
+        for field, low in least.items():
+            if getattr(self, field) < low:
+                raise ValueError(f"{field} must be at least {low}, got {getattr(self, field)}")
+
+    @property
+    def protocol(self) -> str:
+        return f"{self.encoder}, Mask R-CNN of {self.channels} channels"
+
+    def score(self, model: FrozenModel, train: DetectionSet, test: DetectionSet, track: Track) -> TaskScore:
+        masks = train.has_masks and test.has_masks
+        measured, floor = AveragePrecision(masks=masks), AveragePrecision(masks=masks)
+        encoder = resizable(model.encoder).eval()
+        known, asked = spread(len(train), self.train), spread(len(test), self.test)
+        constant = _constant(train, known)
+        step = stride(encoder, model.size)
+        size = input_size([train.image(i).shape[:2] for i in known[:8]], self.pixels, 2 * step)  # halved by the pyramid
+        frame = (size[0] // step * UNIT, size[1] // step * UNIT)
+        budget = Budget(self.steps, self.batch, self.lr, self.encoder_lr, self.seed)
+        with generators_kept():
+            torch.manual_seed(self.seed)  # torchvision draws weights and regions from the global generator
+            detector = build_detector(
+                encoder.width, self.channels, len(train.classes), frame, masks=masks, regions=self.regions
+            ).to(encoder.mean.device)
+            if self.encoder == "frozen":
+                shapes: dict[int, Size] = {}
+
+                def load(index: int) -> np.ndarray:
+                    image = train.image(index)
+                    shapes[index] = image.shape[:2]
+                    return image
+
+                tokens = extract_tokens(encoder, load, known, size, track, "detection: training images")
+                train_on_tokens(detector, tokens, train, known, shapes, frame, budget, masks=masks, track=track)
+            else:
+                encoder = copy.deepcopy(encoder)
+                train_with_encoder(detector, encoder, train, known, size, frame, budget, masks=masks, track=track)
+        tokens = extract_tokens(encoder, test.image, asked, size, track, "detection: test images")
+        pictures = {}
+        for position in track(range(len(asked)), "detection: scores"):
+            image, truth = test.image(asked[position]), test.objects(asked[position])
+            found = in_pixels(_detect(detector, tokens, position), frame, image.shape[:2])
+            measured.add(found, truth)
+            floor.add(constant.detected(image.shape[:2], masks=masks), truth)
+            if len(pictures) < PICTURES:
+                title = f"{test.name(asked[position])} (predicted solid, true dashed)"
+                pictures[title] = _picture(image, found, truth.boxes, test.classes)
+        lowest = floor.scores()
+        rows = [Row(name, value, floor=lowest[name]) for name, value in measured.scores().items()]
+        return TaskScore(rows, pictures, {"train": len(known), "val": len(asked)})
+
+
+def _constant(train: DetectionSet, known: list[int]) -> ConstantDetection:
+    some = [known[position] for position in spread(len(known), FLOOR_IMAGES)]
+    return ConstantDetection.mean([train.objects(i) for i in some], [train.image(i).shape[:2] for i in some])
+
+
+def _detect(detector: FasterRCNN, tokens: Tokens, position: int) -> dict[str, Tensor]:
+    device = next(detector.parameters()).device
+    maps = tokens.patches[position : position + 1].to(device).float().permute(0, 3, 1, 2)
+    (found,) = detect(detector, maps)
+    return found
+
+
+def _picture(image: np.ndarray, found: dict[str, Tensor], true: np.ndarray, classes: tuple[str, ...]) -> np.ndarray:
+    sure = max(int((found["scores"] >= SHOWN).sum()), min(1, len(found["scores"])))  # they come in order
+    labels = [classes[label] for label in found["labels"][:sure].tolist()]
+    captions = [f"{label} {score:.2f}" for label, score in zip(labels, found["scores"][:sure].tolist())]
+    return draw_boxes(image, found["boxes"][:sure].numpy(), true, captions)

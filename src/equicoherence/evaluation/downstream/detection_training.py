@@ -1,0 +1,141 @@
+"""Training a detector on tokens of a frozen encoder, or together with the encoder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torchvision.models.detection import FasterRCNN
+
+from equicoherence.data.sets.kinds import DetectionSet
+from equicoherence.evaluation.downstream.detection_targets import Size, detection_target, mirrored
+from equicoherence.evaluation.downstream.detector import detection_loss
+from equicoherence.evaluation.downstream.task import Track
+from equicoherence.evaluation.downstream.tokens import Tokens, read_ahead, resize_image
+from equicoherence.models import Encoder
+
+Target = dict[str, Tensor]
+WEIGHT_DECAY = 0.05
+WARM_UP = 0.1  # of the steps
+CLIP = 1.0  # norm of the gradient
+
+
+@dataclass(frozen=True)
+class Budget:
+    """steps, batch: of AdamW. lr, encoder_lr: the highest rates of detector and encoder. seed: of what is drawn."""
+
+    steps: int
+    batch: int
+    lr: float
+    encoder_lr: float
+    seed: int
+
+
+def train_on_tokens(
+    detector: FasterRCNN,
+    tokens: Tokens,
+    data: DetectionSet,
+    known: Sequence[int],
+    shapes: Mapping[int, Size],
+    frame: Size,
+    budget: Budget,
+    *,
+    masks: bool,
+    track: Track[int],
+) -> None:
+    """Train a detector on tokens of the images ``known``, of sizes (H, W) ``shapes``, squashed to ``frame``."""
+    device, chosen = next(detector.parameters()).device, _draw(len(known), budget)
+
+    def load(place: int) -> tuple[int, Target]:
+        index = known[chosen[place]]
+        return chosen[place], detection_target(data.objects(index), shapes[index], frame, masks=masks)
+
+    def maps(positions: Sequence[int]) -> Tensor:
+        wanted = torch.tensor(positions, device=tokens.patches.device)
+        return tokens.patches[wanted].to(device).float().permute(0, 3, 1, 2)
+
+    _fit(detector, [{"params": list(detector.parameters()), "lr": budget.lr}], load, maps, budget, track)
+
+
+def train_with_encoder(
+    detector: FasterRCNN,
+    encoder: Encoder,
+    data: DetectionSet,
+    known: Sequence[int],
+    size: Size,
+    frame: Size,
+    budget: Budget,
+    *,
+    masks: bool,
+    track: Track[int],
+) -> None:
+    """Train detector and encoder on the images ``known``, squashed to ``size``, each mirrored half of the times.
+
+    The encoder stays in eval mode: BatchNorm keeps its statistics, as batches of detection are small.
+    """
+    device, chosen = encoder.mean.device, _draw(len(known), budget)
+    generator = torch.Generator().manual_seed(budget.seed + 1)
+    turned = (torch.rand(len(chosen), generator=generator) < 0.5).tolist()
+
+    def load(place: int) -> tuple[np.ndarray, Target]:
+        index = known[chosen[place]]
+        image = data.image(index)
+        target = detection_target(data.objects(index), image.shape[:2], frame, masks=masks)
+        image = resize_image(image, size)
+        return (image[:, ::-1], mirrored(target, frame[1])) if turned[place] else (image, target)
+
+    def maps(images: Sequence[np.ndarray]) -> Tensor:
+        pixels = torch.from_numpy(np.stack(images)).to(device).permute(0, 3, 1, 2).float() / 255
+        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+            features = encoder(pixels)
+        return features.patches.unflatten(1, features.grid).float().permute(0, 3, 1, 2)
+
+    encoder.requires_grad_(True).eval()
+    groups = [
+        {"params": list(detector.parameters()), "lr": budget.lr},
+        {"params": list(encoder.parameters()), "lr": budget.encoder_lr},
+    ]
+    _fit(detector, groups, load, maps, budget, track)
+
+
+def _fit(
+    detector: FasterRCNN,
+    groups: list[dict[str, Any]],
+    load: Callable[[int], tuple[Any, Target]],
+    maps: Callable[[Sequence[Any]], Tensor],
+    budget: Budget,
+    track: Track[int],
+) -> None:
+    device = next(detector.parameters()).device
+    optimizer = torch.optim.AdamW(groups, weight_decay=WEIGHT_DECAY)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, budget.steps))
+    samples = read_ahead(load, range(budget.steps * budget.batch))
+    detector.train()
+    for _ in track(range(budget.steps), "detection: training"):
+        shown, targets = zip(*(next(samples) for _ in range(budget.batch)))
+        targets = [{name: values.to(device) for name, values in target.items()} for target in targets]
+        detection_loss(detector, maps(shown), targets).backward()
+        for group in groups:
+            torch.nn.utils.clip_grad_norm_(group["params"], CLIP)
+        optimizer.step()
+        optimizer.zero_grad()
+        schedule.step()
+    detector.eval()
+
+
+def _draw(count: int, budget: Budget) -> list[int]:
+    """Draw which image each place of each batch shows."""
+    generator = torch.Generator().manual_seed(budget.seed)
+    return torch.randint(count, (budget.steps * budget.batch,), generator=generator).tolist()
+
+
+def _rate(step: int, steps: int) -> float:
+    """Return the share of the highest rate: rising over a tenth of the steps, then falling along a cosine."""
+    rising = max(1, round(WARM_UP * steps))
+    if step < rising:
+        return (step + 1) / rising
+    return 0.5 * (1 + np.cos(np.pi * (step - rising) / max(1, steps - rising)))

@@ -1,0 +1,192 @@
+"""Keypoints: a heatmap head on patch tokens of a frozen encoder, or of one that is trained with it; PCKh."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw
+from torch import Tensor, nn
+
+from equicoherence.data.sets.kinds import KeypointSet
+from equicoherence.evaluation.downstream.heatmaps import heatmap_head, heatmap_loss, read_places
+from equicoherence.evaluation.downstream.keypoint_samples import Samples, mean_places
+from equicoherence.evaluation.downstream.pckh import pckh, relative_errors
+from equicoherence.evaluation.downstream.rates import cosine_after_rise
+from equicoherence.evaluation.downstream.task import Row, Task, TaskScore, Track, spread
+from equicoherence.evaluation.downstream.tokens import (
+    extract_tokens,
+    input_size,
+    read_ahead,
+    resizable,
+    resize_image,
+    stride,
+)
+from equicoherence.evaluation.model import FrozenModel, generators_kept
+from equicoherence.models import Encoder
+
+THRESHOLDS = {"pckh@0.5": 0.5, "pckh@0.1": 0.1}
+PICTURES = 6
+TRUE, SAID = (40, 220, 60), (255, 60, 40)  # colors of points
+
+
+@dataclass(frozen=True)
+class KeypointDetection(Task):
+    """A head that draws a heatmap of each point, by transposed convolutions (Xiao, Wu, Wei 2018).
+
+    The head alone is trained, or the encoder with it (``fine-tuned``), with cross-entropy over positions against
+    Gaussians; a place is the probability's mean about the largest cell. Points beyond the image are not trained on.
+    Mirrored images are trained on too where the set says which point is which in them.
+
+    encoder: whether it is trained too. pixels: short side of the input. doublings: maps are 2 ** doublings times as
+    fine as tokens. hidden: channels between. sigma: of the targets, in cells. steps, batch, lr: of AdamW, the rate
+    rising, then falling along a cosine; encoder_lr: that of the encoder. train, test: images of each split, at most; 0
+    for all.
+    """
+
+    encoder: Literal["frozen", "fine-tuned"] = "frozen"
+    pixels: int = 224
+    doublings: int = 1
+    hidden: int = 128
+    sigma: float = 1.0
+    steps: int = 500
+    batch: int = 32
+    lr: float = 1e-3
+    encoder_lr: float = 1e-4
+    train: int = 0
+    test: int = 0
+    seed: int = 0
+
+    name: ClassVar[str] = "keypoints"
+    kind: ClassVar[str] = "keypoints"
+    metrics: ClassVar[dict[str, bool]] = dict.fromkeys(THRESHOLDS, True)
+
+    @property
+    def protocol(self) -> str:
+        return f"{self.encoder}, heatmaps"
+
+    def score(self, model: FrozenModel, train: KeypointSet, test: KeypointSet, track: Track) -> TaskScore:
+        tuned = self.encoder == "fine-tuned"
+        encoder = resizable(model.encoder).eval()
+        known = Samples(train, spread(len(train), self.train), with_mirrored=bool(train.mirrored))
+        asked = Samples(test, spread(len(test), self.test), with_mirrored=False)
+        shapes = [train.image(i).shape[:2] for i in known.chosen[:8]]
+        size = input_size(shapes, self.pixels, stride(encoder, model.size))
+        with generators_kept():
+            torch.manual_seed(self.seed)
+            head = heatmap_head(encoder.width, len(train.names), self.hidden, self.doublings)
+            head.to(encoder.mean.device)
+            if tuned:
+                encoder = copy.deepcopy(encoder)
+                self._fine_tune(encoder, head, known, size, track)
+            else:
+                self._train_head(encoder, head, known, size, track)
+        tokens = extract_tokens(encoder, asked.load, range(len(asked)), size, track, "keypoints: test images").patches
+        predicted = torch.cat([_places(head, tokens[i : i + self.batch]) for i in range(0, len(tokens), self.batch)])
+        constant = mean_places(known.places, known.scored & known.inside)
+        rows = _rows(asked, predicted, constant, test.names)
+        pictures = {
+            test.name(asked.chosen[i]): draw_points(test.image(asked.chosen[i]), asked.places[i], predicted[i], scored)
+            for i in spread(len(asked), PICTURES)
+            if (scored := asked.scored[i]).any()
+        }
+        return TaskScore(rows, pictures, {"train": len(known.chosen), "val": len(asked)})
+
+    def _train_head(
+        self, encoder: Encoder, head: nn.Module, known: Samples, size: tuple[int, int], track: Track
+    ) -> None:
+        tokens = extract_tokens(encoder, known.load, range(len(known)), size, track, "keypoints: training images")
+        device = encoder.mean.device
+
+        def features(chosen: Tensor) -> Tensor:
+            return tokens.patches[chosen.to(tokens.patches.device)].to(device).float().permute(0, 3, 1, 2)
+
+        self._fit(head, [{"params": head.parameters(), "lr": self.lr}], features, self._order(len(known)), known, track)
+
+    def _fine_tune(
+        self, encoder: Encoder, head: nn.Module, known: Samples, size: tuple[int, int], track: Track
+    ) -> None:
+        order = self._order(len(known))
+        images = read_ahead(lambda i: resize_image(known.load(i), size), order.flatten().tolist())
+        device = encoder.mean.device
+        encoder.train()
+
+        def features(chosen: Tensor) -> Tensor:
+            pixels = torch.from_numpy(np.stack([next(images) for _ in range(len(chosen))])).to(device)
+            with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+                found = encoder(pixels.permute(0, 3, 1, 2).float() / 255)
+            return found.patches.float().transpose(1, 2).unflatten(2, found.grid)
+
+        trained = [parameter for parameter in encoder.parameters() if parameter.requires_grad]
+        groups = [{"params": head.parameters(), "lr": self.lr}, {"params": trained, "lr": self.encoder_lr}]
+        self._fit(head, groups, features, order, known, track)
+        encoder.eval()
+
+    def _order(self, count: int) -> Tensor:
+        """Return which samples (steps, batch) each step sees."""
+        generator = torch.Generator().manual_seed(self.seed)
+        return torch.randint(count, (self.steps, min(self.batch, count)), generator=generator)
+
+    def _fit(
+        self,
+        head: nn.Module,
+        groups: list[dict],
+        features: Callable[[Tensor], Tensor],
+        order: Tensor,
+        known: Samples,
+        track: Track,
+    ) -> None:
+        optimizer = torch.optim.AdamW(groups)
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: cosine_after_rise(step, self.steps))
+        head.train()
+        for step in track(range(self.steps), "keypoints: training"):
+            chosen = order[step]
+            logits = head(features(chosen))
+            places, scored = known.places[chosen], (known.scored & known.inside)[chosen]
+            heatmap_loss(logits, places.to(logits.device), scored.to(logits.device), self.sigma).backward()
+            optimizer.step()
+            optimizer.zero_grad()
+            schedule.step()
+        head.eval()
+
+
+def draw_points(image: np.ndarray, places: Tensor, predicted: Tensor, scored: Tensor) -> np.ndarray:
+    """Return the image, and the image with its scored points: true ones as green rings, each joined to the red dot
+    where the head puts it."""
+    height, width = image.shape[:2]
+    scale = 320 / max(height, width)
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    plain = Image.fromarray(image).resize(size, Image.Resampling.BICUBIC)
+    drawn = plain.copy()
+    pen = ImageDraw.Draw(drawn)
+    for true, said in (torch.stack([places[scored], predicted[scored]], dim=1) * torch.tensor(size)).tolist():
+        pen.line([*true, *said], fill=SAID, width=2)
+        pen.ellipse([true[0] - 5, true[1] - 5, true[0] + 5, true[1] + 5], outline=TRUE, width=3)
+        pen.ellipse([said[0] - 3, said[1] - 3, said[0] + 3, said[1] + 3], fill=SAID)
+    return np.concatenate([np.array(plain), np.array(drawn)], axis=1)
+
+
+@torch.no_grad()
+def _places(head: nn.Module, patches: Tensor) -> Tensor:
+    device = next(head.parameters()).device
+    return read_places(head(patches.to(device).float().permute(0, 3, 1, 2))).cpu()
+
+
+def _rows(asked: Samples, predicted: Tensor, constant: Tensor, names: Sequence[str]) -> list[Row]:
+    if not asked.scored.any():
+        raise ValueError("no point of the test images is scored, so there is nothing to measure")
+    errors = relative_errors(predicted, asked.places, asked.shapes, asked.lengths)
+    floors = relative_errors(constant.expand_as(predicted), asked.places, asked.shapes, asked.lengths)
+    rows = []
+    for metric, threshold in THRESHOLDS.items():
+        each, mean = pckh(errors, asked.scored, threshold)
+        floor_each, floor = pckh(floors, asked.scored, threshold)
+        rows.append(Row(metric, float(mean), floor=float(floor)))
+        seen = asked.scored.any(dim=0).tolist()
+        values = zip(each.tolist(), names, floor_each.tolist(), seen)
+        rows += [Row(metric, value, name, below) for value, name, below, there in values if there]
+    return rows

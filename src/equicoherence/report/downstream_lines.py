@@ -1,0 +1,131 @@
+"""Downstream scores of encoders side by side: seeds of one recipe, random weights, a constant. Pure functions."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from equicoherence.report.downstream import Evaluated, Key
+
+RANDOM = "random weights"
+
+
+@dataclass(frozen=True)
+class Group:
+    """Encoders that count together: seeds of one recipe, of one architecture and input size."""
+
+    label: str
+    arch: str
+    size: int
+    members: tuple[Evaluated, ...]
+
+    @property
+    def seeds(self) -> int:
+        """Count the encoders: what differs in its weights."""
+        return len({each.about["weights"] for each in self.members})
+
+
+@dataclass(frozen=True)
+class Entry:
+    """mean: over n encoders. std: the sample standard deviation (n - 1), None for one."""
+
+    mean: float
+    std: float | None
+    n: int
+
+
+@dataclass(frozen=True)
+class Line:
+    """One row of a table: column -> what it holds; a column that was not measured is absent.
+
+    floors: smallest and largest score of a constant prediction, which may be fitted at each encoder's resolution.
+    """
+
+    key: Key
+    entries: dict[str, Entry]
+    floors: tuple[float, float] | None
+
+    def best(self) -> set[str]:
+        """Return the columns whose mean is the best, random weights among them; none where only one is there."""
+        finite = {column: e.mean for column, e in self.entries.items() if math.isfinite(e.mean)}
+        if len(self.entries) < 2 or not finite:
+            return set()
+        top = (max if self.key.higher else min)(finite.values())
+        return {column for column, mean in finite.items() if mean == top}
+
+
+def group(evaluated: Sequence[Evaluated]) -> list[Group]:
+    """Group the seeds of one recipe, in the order they first appear.
+
+    Encoders of one name but other architectures or input sizes are groups of their own. Raises ValueError where the
+    same weights have the same score in two folders.
+    """
+    groups: dict[tuple[str, str, int], list[Evaluated]] = {}
+    for each in evaluated:
+        about = each.about
+        groups.setdefault((about["name"], about["arch"], about["size"]), []).append(each)
+    names = [name for name, *_ in groups]
+    for of_group in groups.values():
+        seen: dict[tuple[str, Key, str], Path] = {}
+        for each in of_group:
+            for key, control in {(score.key, score.control) for score in each.scores}:
+                other = seen.setdefault((each.about["weights"], key, control), each.folder)
+                if other != each.folder:
+                    raise ValueError(
+                        f"{str(other)!r} and {str(each.folder)!r} both hold {key.task} of the same weights; give one"
+                    )
+    return [
+        Group(name if names.count(name) == 1 else f"{name} ({arch}, {size} px)", arch, size, tuple(members))
+        for (name, arch, size), members in groups.items()
+    ]
+
+
+def control_column(groups: Sequence[Group], of: Group) -> str:
+    """Return the column of random weights of a group's architecture, which is named where there are several."""
+    kinds = {(each.arch, each.size) for each in groups}
+    if len(kinds) == 1:
+        return RANDOM
+    sizes = {size for arch, size in kinds if arch == of.arch}
+    return f"{RANDOM}, {of.arch}" if len(sizes) == 1 else f"{RANDOM}, {of.arch}, {of.size} px"
+
+
+def columns(groups: Sequence[Group]) -> list[str]:
+    """Return the columns of a table: encoders, then random weights of each architecture."""
+    return [each.label for each in groups] + list(dict.fromkeys(control_column(groups, each) for each in groups))
+
+
+def lines(groups: Sequence[Group]) -> list[Line]:
+    """Return all scores side by side, those of a task together, in the order they first appear.
+
+    Scores of one encoder are averaged first: over repeats, and random weights over those of one seed.
+    """
+    values: dict[Key, dict[str, dict[object, list[float]]]] = {}
+    floors: dict[Key, list[float]] = {}
+    for of in groups:
+        for each in of.members:
+            for score in each.scores:
+                column = control_column(groups, of) if score.control else of.label
+                unit = each.about["seed"] if score.control else each.about["weights"]
+                cells = values.setdefault(score.key, {}).setdefault(column, {})
+                cells.setdefault(unit, []).append(score.value)
+                if score.floor is not None:
+                    floors.setdefault(score.key, []).append(score.floor)
+    tasks, sets = (list(dict.fromkeys(getattr(key, field) for key in values)) for field in ("task", "data"))
+    return [
+        Line(key, {column: _entry(units.values()) for column, units in values[key].items()}, _ends(floors.get(key)))
+        for key in sorted(values, key=lambda key: (tasks.index(key.task), sets.index(key.data)))
+    ]
+
+
+def _entry(units: Iterable[Sequence[float]]) -> Entry:
+    means = [math.fsum(values) / len(values) for values in units]
+    finite = all(map(math.isfinite, means))
+    std = statistics.stdev(means) if finite and len(means) > 1 else None
+    return Entry(math.fsum(means) / len(means) if finite else math.nan, std, len(means))
+
+
+def _ends(values: Sequence[float] | None) -> tuple[float, float] | None:
+    return (min(values), max(values)) if values else None
