@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,11 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from equicoherence.data.objects import CATEGORIES, VIEW_NAMES, ObjectsSource, View, build, draw_view, render
-from equicoherence.data.objects.draw import Plan, draw_object
-from equicoherence.data.objects.make import make_images
+from equicoherence import drawing
+from equicoherence.data.objects import CATEGORIES, VIEW_NAMES, ObjectsSource, View, build, draw_view, scene_of, store
+from equicoherence.data.objects.draw import Plan, draw_all, draw_object
 from equicoherence.data.objects.store import store_path
 from equicoherence.data.open import Split
+from equicoherence.drawing import ColouredMesh, Painter
 
 TINY = Plan(size=16, views=1, objects_per_category=5)
 VIEW = View(
@@ -47,6 +47,10 @@ def tiny(size: int = TINY.size) -> ObjectsSource:
 def small(split: Split = "all") -> ObjectsSource:
     """Open the one set that all tests share which only read."""
     return ObjectsSource(split, size=32, views=2, objects_per_category=5)
+
+
+def render(mesh: ColouredMesh, view: View, size: int) -> np.ndarray:
+    return Painter(size).picture(mesh, scene_of(view))
 
 
 def object_mask(mesh_category: str, view: View, size: int = 64) -> np.ndarray:
@@ -144,36 +148,23 @@ def test_the_shadow_falls_away_from_the_light() -> None:
         assert shadow[dark].sum() > 3 * shadow[bright].sum()
 
 
-def test_supersampling_averages_the_finer_image() -> None:
-    mesh = build("tree", np.random.default_rng(0))
-    coarse, fine = render(mesh, VIEW, 32, supersample=2), render(mesh, VIEW, 64, supersample=1)
-    mean = fine.reshape(32, 2, 32, 2, 3).astype(float).mean(axis=(1, 3))
-    np.testing.assert_allclose(coarse, mean, atol=1.01)
-
-
-def test_the_number_of_processes_changes_no_pixel() -> None:
+def test_the_number_of_threads_changes_no_pixel() -> None:
     seen: list[int] = []
-    images, poses = make_images(TINY, workers=1)
-    images_by_two, poses_by_two = make_images(TINY, workers=2, advance=seen.append)
+    images, poses = draw_all(TINY, workers=1)
+    images_by_two, poses_by_two = draw_all(TINY, workers=2, advance=seen.append)
     np.testing.assert_array_equal(images, images_by_two)
     np.testing.assert_array_equal(poses, poses_by_two)
     assert sum(seen) == len(images) == 5 * len(CATEGORIES)
 
 
 def test_an_object_is_the_same_in_a_larger_set() -> None:
-    images, poses = draw_object(TINY, 3, 2)
-    more_images, more_poses = draw_object(dataclasses.replace(TINY, views=3, objects_per_category=50), 3, 2)
+    images, poses = draw_object(TINY, 3, 2, Painter(16))
+    more_images, more_poses = draw_object(
+        dataclasses.replace(TINY, views=3, objects_per_category=50), 3, 2, Painter(16)
+    )
     np.testing.assert_array_equal(images, more_images[:1])
     np.testing.assert_array_equal(poses, more_poses[:1])
     assert (np.diff(more_poses[:, VIEW_NAMES.index("yaw")]) != 0).all(), "each view is another one"
-
-
-def test_a_process_that_dies_is_reported_with_its_last_words(monkeypatch: pytest.MonkeyPatch) -> None:
-    false = shutil.which("false")
-    assert false is not None
-    monkeypatch.setattr(sys, "executable", false)
-    with pytest.raises(RuntimeError, match="status 1: it said nothing"):
-        make_images(TINY, workers=2)
 
 
 def test_the_split_is_by_object() -> None:
@@ -213,7 +204,7 @@ def test_loading_resizes_with_a_filter() -> None:
 
 
 def test_a_seed_makes_its_own_objects() -> None:
-    first, second = (draw_object(dataclasses.replace(TINY, seed=seed), 0, 0)[0] for seed in (0, 1))
+    first, second = (draw_object(dataclasses.replace(TINY, seed=seed), 0, 0, Painter(16))[0] for seed in (0, 1))
     assert (first != second).mean() > 0.5
 
 
@@ -240,6 +231,16 @@ def test_a_set_is_rendered_once(own_cache: Path, capsys: pytest.CaptureFixture[s
     np.testing.assert_array_equal(first.images, again.images)
 
 
+@pytest.mark.parametrize("module", [store._HERE / "furniture.py", Path(drawing.__file__).with_name("shadow.py")])
+def test_a_set_is_rendered_again_where_code_that_draws_has_changed(
+    own_cache: Path, module: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = store_path(TINY)
+    monkeypatch.setattr(store, "_KEEPING", (*store._KEEPING, module))  # as if the file were another
+    assert module.exists()
+    assert store_path(TINY) != path
+
+
 def test_a_damaged_cache_file_is_rendered_again_with_a_line_that_says_so(
     own_cache: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -264,7 +265,7 @@ import hashlib
 from equicoherence.data.objects import ObjectsSource
 
 input("ready\\n")
-source = ObjectsSource("all", size=16, views=3, objects_per_category=5)  # no __main__ guard: it must need none
+source = ObjectsSource("all", size=16, views=3, objects_per_category=5)
 print(hashlib.sha256(source.images.tobytes() + source.poses.tobytes()).hexdigest())
 """
 

@@ -8,7 +8,7 @@ import numpy as np
 import trimesh
 from trimesh.visual.color import ColorVisuals
 
-from equicoherence.data.objects.mesh import ColouredMesh
+from equicoherence.drawing import ColouredMesh
 from equicoherence.rendering.mesh_file import fitted
 
 RED, GREEN, BLUE = (1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)

@@ -11,11 +11,11 @@ import pytest
 import yaml
 from PIL import Image
 
-from equicoherence.data.objects.mesh import ColouredMesh
+from equicoherence.drawing import ColouredMesh
 from equicoherence.rendering import TooManyBadMeshes, render
 from equicoherence.rendering import meshes as listing
 from equicoherence.rendering import write as writing
-from equicoherence.rendering.latent import interpolate
+from equicoherence.rendering.latent import interpolate, rotation_matrix
 from equicoherence.rendering.mesh_file import BadMesh, read_mesh
 
 from .shapes import write_folder
@@ -160,6 +160,8 @@ def test_a_folder_that_another_process_renders_into_is_refused(meshes: Path, tmp
         ({"views": 0}, "views must be at least 1, got 0"),
         ({"size": 4}, "size must be between 16 and 2048, got 4"),
         ({"paths": 9}, "paths must be between 0 and 3, the number of pairs of 3 views, got 9"),
+        ({"preset": "shapenet"}, "preset must be one of '3diebench', 'objects', got 'shapenet'"),
+        ({"turn": 91.0}, "turn must be above 0 and at most 90 degrees, got 91"),
         ({"workers": 0}, "workers must be at least 1, got 0"),
         ({"objects": 0}, "objects must be at least 1"),
         ({"bad_mesh_tolerance": 2}, "got 2"),
@@ -232,3 +234,25 @@ def test_the_contact_sheet_and_the_manifest_are_there(rendered: Path) -> None:
 def test_procedural_meshes_are_rendered(tmp_path: Path) -> None:
     render("procedural", tmp_path / "set", views=1, size=16, objects=1, workers=2)
     assert len(np.load(tmp_path / "set" / "train_images.npy")) == 20
+
+
+def test_the_preset_objects_turns_about_the_vertical_under_a_sky(tmp_path: Path) -> None:
+    render("procedural", tmp_path / "set", preset="objects", views=4, size=32, paths=2, objects=1, workers=1)
+    folders = [path.parent for path in (tmp_path / "set").rglob("dense.npz")]
+    latents = np.array([np.load(folder / f"latent_{i}.npy") for folder in folders for i in range(4)])
+    assert not latents[:, [0, 2]].any()
+    assert np.abs(latents[:, 1]).max() > 0.9 * np.pi
+    folder = tmp_path / "set" / "chair" / "0000"
+    with np.load(folder / "dense.npz") as dense:
+        assert (dense["depth_0"][0] == 65535).all()
+        camera, place = dense["extrinsics"], dense["intrinsics"] @ dense["extrinsics"][:3, 3]
+    assert np.linalg.norm(camera[:3, 3]) == pytest.approx(2.7)
+    np.testing.assert_allclose(place[:2] / place[2], 16)
+    state = rotation_matrix(np.load(folder / "path_1_latent_0.npy")[:3])
+    np.testing.assert_allclose(state[1], [0, 1, 0], atol=1e-9, err_msg="states between stand upright too")
+    with pytest.raises(ValueError, match="preset was 'objects', now None"):
+        render("procedural", tmp_path / "set", views=4, size=32, paths=2, objects=1, turn=90)
+
+
+def test_the_manifest_names_no_preset_where_the_scene_is_that_of_3diebench(rendered: Path) -> None:
+    assert "preset" not in yaml.safe_load((rendered / "render.yaml").read_text())

@@ -9,6 +9,7 @@ from rich.console import Console
 
 from equicoherence.commands.arguments import parse
 from equicoherence.rendering import render
+from equicoherence.rendering.presets import PresetName
 
 
 def run(arguments: list[str]) -> None:
@@ -18,22 +19,24 @@ def run(arguments: list[str]) -> None:
     class Arguments:
         """Render a data set in 3DIEBench's layout: views of meshes in random poses, with depth, masks and normals.
 
-        meshes: a folder of OBJ, GLB, PLY, a mesh file, or 'procedural'. out: a new folder, or one to continue. views:
-        images of each object. size: pixels. workers: threads; all cores where not given. paths: pairs of views of each
-        object with states between them. states: of each. turn: largest angle of an object about each axis, in degrees,
-        90 as in 3DIEBench. objects: at most so many of each category. bad-mesh-tolerance: share of the meshes that may
-        be bad.
+        meshes: a folder of OBJ, GLB, PLY, a mesh file, or 'procedural'. out: a new folder, or one to continue. preset:
+        the scene: '3diebench', or 'objects' as in the quickstart: turned about the vertical, on tiles under a sky.
+        views: images of each object. size: pixels. workers: threads; all cores where not given. paths: pairs of views
+        of each object with states between them. states: of each. turn: largest angle of an object about each axis that
+        it turns about, in degrees; 90 in 3diebench, 180 in objects where not given. objects: at most so many of each
+        category. bad-mesh-tolerance: share of the meshes that may be bad.
         """
 
         meshes: str
         out: Path
+        preset: PresetName = "3diebench"
         views: int = 50
         size: int = 128
         seed: int = 0
         workers: int | None = None
         paths: int = 0
         states: int = 2
-        turn: float = 90.0
+        turn: float | None = None
         objects: int | None = None
         bad_mesh_tolerance: float = 0.01
 

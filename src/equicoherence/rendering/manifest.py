@@ -25,7 +25,8 @@ RENDERER = 1  # raised whenever the same numbers give other pixels
 
 
 def describe(source: str, meshes: Meshes, plan: Plan, objects: int | None) -> dict[str, Any]:
-    """Return the contents of the manifest. The folder that holds the meshes is named, but may move."""
+    """Return the contents of the manifest. The meshes' folder may move; no preset is named where it is 3DIEBench's."""
+    numbers = {name: number for name, number in dataclasses.asdict(plan).items() if number != "3diebench"}
     return {
         "renderer": RENDERER,
         "meshes": source,
@@ -33,7 +34,7 @@ def describe(source: str, meshes: Meshes, plan: Plan, objects: int | None) -> di
         "categories": len({entry.category for entry in meshes.entries}),
         "meshes_listed": len(meshes.entries),
         "objects": objects,
-        **dataclasses.asdict(plan),
+        **numbers,
     }
 
 

@@ -12,7 +12,7 @@ from trimesh.resolvers import Resolver
 from trimesh.visual.material import PBRMaterial
 from trimesh.visual.texture import TextureVisuals
 
-from equicoherence.data.objects.mesh import ColouredMesh
+from equicoherence.drawing import ColouredMesh
 
 
 class BadMesh(Exception):

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from equicoherence.data.objects.categories import CATEGORIES, build
-from equicoherence.data.objects.mesh import ColouredMesh
+from equicoherence.drawing import ColouredMesh
 from equicoherence.rendering.mesh_file import fitted, read_mesh
 
 EXTENSIONS = (".glb", ".gltf", ".obj", ".ply")  # in this order: of files that differ in nothing else the first is taken

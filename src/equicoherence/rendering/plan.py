@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from equicoherence.rendering.latent import draw_latent, interpolate
+from equicoherence.rendering.latent import interpolate
+from equicoherence.rendering.presets import PresetName, find_preset
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,9 @@ class Plan:
     states: int = 2
     """States between the views of a pair, at least 1."""
     turn: float = 90.0
-    """Largest angle of the object about each axis, in degrees, above 0, at most 90."""
+    """Largest angle of the object about each axis that it turns about, in degrees, above 0, at most the preset's."""
+    preset: PresetName = "3diebench"
+    """Kind of scene."""
 
     def __post_init__(self) -> None:
         limits = {
@@ -45,8 +48,9 @@ class Plan:
                 bound = f"at least {low}" if high is None else f"between {low} and {high}"
                 why = f", the number of pairs of {self.views} views" if name == "paths" and value > 0 else ""
                 raise ValueError(f"{name} must be {bound}{why}, got {value}")
-        if not 0 < self.turn <= 90:
-            raise ValueError(f"turn must be above 0 and at most 90 degrees, got {self.turn}")
+        most = find_preset(self.preset).turn
+        if not 0 < self.turn <= most:
+            raise ValueError(f"turn must be above 0 and at most {most:g} degrees, got {self.turn}")
 
 
 def draw_latents(plan: Plan, path: str) -> np.ndarray:
@@ -55,7 +59,8 @@ def draw_latents(plan: Plan, path: str) -> np.ndarray:
     Keyed by (seed, path, view): an object is the same whoever draws it, and whichever others are drawn.
     """
     turn, seeds = np.radians(plan.turn), [[plan.seed, _key(path), 1 + i] for i in range(plan.views)]
-    return np.stack([draw_latent(np.random.default_rng(seed), turn) for seed in seeds])
+    draw = find_preset(plan.preset).draw
+    return np.stack([draw(np.random.default_rng(seed), turn) for seed in seeds])
 
 
 def draw_pairs(plan: Plan, path: str) -> np.ndarray:

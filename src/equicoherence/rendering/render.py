@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
 
+from equicoherence.data.loader import usable_cores
 from equicoherence.files import write_aside
 from equicoherence.rendering.manifest import claimed, describe
 from equicoherence.rendering.meshes import Entry, find_meshes
 from equicoherence.rendering.plan import Plan
+from equicoherence.rendering.presets import PresetName, find_preset
 from equicoherence.rendering.sheet import contact_sheet
 from equicoherence.rendering.split import write_splits
 from equicoherence.rendering.workers import render_objects
@@ -21,20 +22,23 @@ def render(
     meshes: str | Path,
     out: Path,
     *,
+    preset: PresetName = "3diebench",
     views: int = 50,
     size: int = 128,
     seed: int = 0,
     workers: int | None = None,
     paths: int = 0,
     states: int = 2,
-    turn: float = 90.0,
+    turn: float | None = None,
     objects: int | None = None,
     bad_mesh_tolerance: float = 0.01,
 ) -> Path:
     """Render a data set in 3DIEBench's layout from meshes; return its contact sheet.
 
     Each view turns the object, and moves and colors light and floor, as 3DIEBench does (see `latent`); the camera
-    stands still (see `camera`). Files depend on the meshes and numbers alone, not on ``workers``. An interrupted set
+    stands still. The preset ``objects`` is the scene of `data.objects`: the object turns about the vertical alone, on
+    tiles under a sky whose hue is across from the floor's, seen from 18 degrees above the horizon at 2.7 radii. Its
+    latents have the same columns. Files depend on the meshes and numbers alone, not on ``workers``. An interrupted set
     is continued by the same call: finished objects are kept.
 
     In ``out``::
@@ -43,9 +47,10 @@ def render(
         CATEGORY/OBJECT/image_I.jpg     view I, JPEG of quality 95 without chroma subsampling
         CATEGORY/OBJECT/latent_I.npy    (7,) float64: rotation x, y, z; floor hue; light theta, phi; light hue
         CATEGORY/OBJECT/dense.npz       members are read one by one: np.load(file)["depth_3"]
-            depth_I       (S, S) uint16, distance along the camera's axis; times depth_step, in radii of the object
-            normals_I     (S, S, 3) int8, 127 times the unit normal, camera coordinates, turned to the camera
-            mask_I        (S, S) uint8, 1 on the object, 0 on the floor
+            depth_I       (S, S) uint16, distance along the camera's axis; times depth_step, in radii of the object;
+                          65535 is that far, farther, or sky
+            normals_I     (S, S, 3) int8, 127 times the unit normal, camera coordinates, turned to the camera; 0: sky
+            mask_I        (S, S) uint8, 1 on the object, 0 beside it
             boxes         (V, 4) int32, left, top, right, bottom of the mask in pixels, the last two exclusive
             floors        (V,) float64, height of the floor, which touches the object from below
             intrinsics (3, 3), extrinsics (4, 4) float64, world to camera to pixels: of all views; depth_step float64
@@ -62,12 +67,14 @@ def render(
     Args:
         meshes: a folder, a mesh file, or ``procedural``; see `find_meshes`.
         out: a new or empty folder, or one to continue.
+        preset: ``3diebench`` or ``objects``, the kind of scene.
         views: images of each object.
         size: pixels on a side, 16 to 2048.
         workers: threads; one for each core this process may use where None.
         paths: pairs of views of each object with states between them.
         states: between the two views of a pair.
-        turn: largest angle of the object about each axis, in degrees, above 0, at most 90, as in 3DIEBench.
+        turn: largest angle of the object about each axis that it turns about, in degrees, above 0; where None the most
+            there is: 90 as in 3DIEBench, 180 in ``objects``.
         objects: at most so many of each category.
         bad_mesh_tolerance: share of the meshes, 0 to 1, that may be bad before ``TooManyBadMeshes``.
 
@@ -77,7 +84,8 @@ def render(
         FileExistsError: ``out`` holds something else, or another process renders into it.
         TooManyBadMeshes: more than the tolerated share cannot be drawn.
     """
-    plan = Plan(views, size, seed, paths, states, turn)
+    turn = find_preset(preset).turn if turn is None else turn
+    plan = Plan(views, size, seed, paths, states, turn, preset)
     if workers is not None and workers < 1:
         raise ValueError(f"workers must be at least 1, got {workers}")
     if not 0 <= bad_mesh_tolerance <= 1:
@@ -85,7 +93,7 @@ def render(
     found, out = find_meshes(meshes, seed=seed, objects=objects), Path(out)
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     with claimed(out, describe(str(meshes), found, plan, objects)):
-        return _render(found.entries, out, plan, workers or _cores(), bad_mesh_tolerance, console)
+        return _render(found.entries, out, plan, workers or usable_cores(), bad_mesh_tolerance, console)
 
 
 def _render(entries: Sequence[Entry], out: Path, plan: Plan, workers: int, tolerance: float, console: Console) -> Path:
@@ -109,7 +117,3 @@ def _note_bad_meshes(path: Path, bad: Mapping[str, str]) -> None:
         write_aside(path, "".join(lines))
     else:
         path.unlink(missing_ok=True)
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -12,11 +12,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from equicoherence.data.objects.mesh import ColouredMesh
-from equicoherence.rendering.camera import extrinsics, intrinsics
-from equicoherence.rendering.draw import Drawing, Painter
+from equicoherence.drawing import ColouredMesh, Drawing, Painter
+from equicoherence.drawing.shade import DEPTH_STEP
 from equicoherence.rendering.plan import Plan, draw_latents, draw_pairs, states_between
-from equicoherence.rendering.shade import DEPTH_STEP
+from equicoherence.rendering.presets import find_preset
 
 QUALITY = 95
 
@@ -35,7 +34,8 @@ def write_object(
     drawn: called after each image; what it raises stops the work, and leaves nothing in ``folder``.
     """
     latents, pairs = draw_latents(plan, path), draw_pairs(plan, path)
-    states = states_between(plan, latents, pairs)
+    states, scene_of = states_between(plan, latents, pairs), find_preset(plan.preset).scene
+    camera = scene_of(latents[0]).camera
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)
     names = [(f"image_{i}.jpg", f"latent_{i}.npy", f"{i}") for i in range(plan.views)]
@@ -48,7 +48,7 @@ def write_object(
     with zipfile.ZipFile(aside / "dense.npz", "w") as dense:
         for number, (image, numbers, suffix) in enumerate(names):
             latent = latents[number] if number < plan.views else states.reshape(-1, 7)[number - plan.views]
-            drawing = painter.draw(mesh, latent)
+            drawing = painter.draw(mesh, scene_of(latent))
             _write_jpeg(aside / image, drawing)
             np.save(aside / numbers, latent)
             for kind, array in (("depth", drawing.depth), ("normals", drawing.normals), ("mask", drawing.mask)):
@@ -61,8 +61,8 @@ def write_object(
             _add(dense, "path_boxes", boxes[plan.views :].reshape(plan.paths, plan.states, 4))
             _add(dense, "path_floors", floors[plan.views :].reshape(plan.paths, plan.states))
             _add(dense, "path_views", pairs)
-        _add(dense, "intrinsics", intrinsics(plan.size))
-        _add(dense, "extrinsics", extrinsics())
+        _add(dense, "intrinsics", camera.intrinsics(plan.size))
+        _add(dense, "extrinsics", camera.extrinsics())
         _add(dense, "depth_step", np.float64(DEPTH_STEP))
     folder.parent.mkdir(parents=True, exist_ok=True)
     os.replace(aside, folder)

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 
 import numpy as np
 
+from equicoherence.data.loader import usable_cores
 from equicoherence.data.objects.categories import CATEGORIES, build
-from equicoherence.data.objects.render import VIEW_NAMES, draw_view, render
+from equicoherence.data.objects.view import VIEW_NAMES, draw_view, scene_of
+from equicoherence.drawing import Painter
 
 
 @dataclass(frozen=True)
@@ -46,7 +51,7 @@ class Plan:
         return [(label, number) for label in range(len(CATEGORIES)) for number in range(self.objects_per_category)]
 
 
-def draw_object(plan: Plan, label: int, number: int) -> tuple[np.ndarray, np.ndarray]:
+def draw_object(plan: Plan, label: int, number: int, painter: Painter) -> tuple[np.ndarray, np.ndarray]:
     """Build one object and render all its views.
 
     Randomness is keyed by (seed, category, object) and (seed, category, object, view), so an object is the same
@@ -63,6 +68,33 @@ def draw_object(plan: Plan, label: int, number: int) -> tuple[np.ndarray, np.nda
     for index in range(plan.views):
         # from 1: numpy pads a key with zeros, so view 0 would repeat the object's own stream
         view = draw_view(np.random.default_rng([plan.seed, label, number, index + 1]))
-        images[index] = render(mesh, view, plan.size)
+        images[index] = painter.picture(mesh, scene_of(view))
         poses[index] = dataclasses.astuple(view)
     return images, poses
+
+
+def draw_all(
+    plan: Plan, workers: int | None = None, advance: Callable[[int], object] = lambda images: None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw all objects of a plan on threads, one for each core where ``workers`` is None; they change no pixel.
+
+    advance: called with the number of images that were just finished. Returns what `draw_object` does, all views of all
+    objects (N, ...) by category, object, view.
+    """
+    images = np.empty((len(plan.jobs), plan.views, plan.size, plan.size, 3), dtype=np.uint8)
+    poses = np.empty((len(plan.jobs), plan.views, len(VIEW_NAMES)), dtype=np.float32)
+    own = threading.local()
+
+    def work(row: int, label: int, number: int) -> None:
+        if not hasattr(own, "painter"):
+            own.painter = Painter(plan.size)
+        images[row], poses[row] = draw_object(plan, label, number, own.painter)
+
+    pool = ThreadPoolExecutor(workers or usable_cores())
+    try:
+        for done in as_completed([pool.submit(work, row, *job) for row, job in enumerate(plan.jobs)]):
+            done.result()
+            advance(plan.views)
+    finally:
+        pool.shutdown(cancel_futures=True)
+    return images.reshape(-1, *images.shape[2:]), poses.reshape(-1, poses.shape[2])

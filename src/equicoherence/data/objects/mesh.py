@@ -3,28 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import trimesh
 import trimesh.creation
 
 from equicoherence.data.objects.palette import Colour
+from equicoherence.drawing import ColouredMesh
 
 Point = Sequence[float] | np.ndarray
 """Three numbers: x right, y up, z to the front."""
-
-
-@dataclass(frozen=True)
-class ColouredMesh:
-    """Triangles with one flat colour each; +Y is up."""
-
-    vertices: np.ndarray
-    """(V, 3) float32."""
-    faces: np.ndarray
-    """(F, 3) int32 rows of ``vertices``."""
-    face_colours: np.ndarray
-    """(F, 3) float32 RGB in [0, 1]."""
 
 
 class Parts:
@@ -40,23 +29,22 @@ class Parts:
 
     def box(self, colour: Colour, size: Point, at: Point, turn: Point = (0, 0, 0)) -> None:
         """Add a box of ``size`` centred ``at``."""
-        self._add(trimesh.creation.box(size), colour, at, turn)
+        self._add(_cube().vertices * np.asarray(size), _cube().faces, colour, at, turn)
 
     def ball(self, colour: Colour, radii: Point, at: Point, turn: Point = (0, 0, 0)) -> None:
         """Add an ellipsoid with ``radii`` along x, y, z."""
-        shape = trimesh.creation.icosphere(subdivisions=2)
-        shape.vertices = np.asarray(shape.vertices) * np.asarray(radii)
-        self._add(shape, colour, at, turn)
+        self._add(_sphere().vertices * np.asarray(radii), _sphere().faces, colour, at, turn)
 
     def rod(self, colour: Colour, start: Point, end: Point, radius: float, end_radius: float | None = None) -> None:
         """Add a round rod between two points, tapered where ``end_radius`` is given."""
         end_radius = radius if end_radius is None else end_radius
-        shape = trimesh.creation.revolve([(0, 0), (radius, 0), (end_radius, 1), (0, 1)], sections=12)
+        profile = [(0, 0), (radius, 0), (end_radius, 1), (0, 1)]
+        shape = trimesh.creation.revolve(profile, sections=12, process=False)  # as it is: merging takes long
         axis = np.asarray(end, dtype=float) - np.asarray(start, dtype=float)
         length = float(np.linalg.norm(axis))
         shape.vertices = np.asarray(shape.vertices) * (1, 1, length)
         shape.apply_transform(trimesh.geometry.align_vectors((0, 0, 1), axis / length))
-        self._add(shape, colour, start, (0, 0, 0))
+        self._add(shape.vertices, shape.faces, colour, start, (0, 0, 0))
 
     def ring(
         self, colour: Colour, radius: float, thickness: float, at: Point, turn: Point = (0, 0, 0), sweep: float = 360
@@ -68,7 +56,7 @@ class Parts:
             shape = trimesh.creation.revolve(profile, sections=20)
         else:
             shape = trimesh.creation.revolve(profile, angle=np.radians(sweep), sections=16)
-        self._add(shape, colour, at, turn)
+        self._add(shape.vertices, shape.faces, colour, at, turn)
 
     def lathe(
         self,
@@ -87,7 +75,7 @@ class Parts:
             centres = shape.triangles_center
             sector = np.arctan2(centres[:, 0], centres[:, 2]) / (2 * np.pi) * sections
             colours[np.floor(sector).astype(int) % 2 == 1] = second
-        self._add(shape, colours, at, turn)
+        self._add(shape.vertices, shape.faces, colours, at, turn)
 
     def prism(
         self,
@@ -118,8 +106,7 @@ class Parts:
                 np.stack([after, here + count, after + count], axis=1),
             ]
         )
-        vertices = np.column_stack([flat, z])
-        self._add(trimesh.Trimesh(vertices, faces, process=False), colour, at, turn)
+        self._add(np.column_stack([flat, z]), faces, colour, at, turn)
 
     def standing(self) -> ColouredMesh:
         """Return all parts as one mesh, its bounding box centred on the origin, in the unit sphere.
@@ -136,12 +123,23 @@ class Parts:
             np.concatenate(self._colours).astype(np.float32),
         )
 
-    def _add(self, shape: trimesh.Trimesh, colour: Colour | np.ndarray, at: Point, turn: Point) -> None:
+    def _add(
+        self, vertices: np.ndarray, faces: np.ndarray, colour: Colour | np.ndarray, at: Point, turn: Point
+    ) -> None:
         start = sum(len(vertices) for vertices in self._vertices)
-        moved = np.asarray(shape.vertices) @ _rotation(turn).T + np.asarray(at, dtype=float)
-        self._vertices.append(moved)
-        self._faces.append(np.asarray(shape.faces) + start)
-        self._colours.append(np.broadcast_to(np.asarray(colour), (len(shape.faces), 3)))
+        self._vertices.append(np.asarray(vertices) @ _rotation(turn).T + np.asarray(at, dtype=float))
+        self._faces.append(np.asarray(faces) + start)
+        self._colours.append(np.broadcast_to(np.asarray(colour), (len(faces), 3)))
+
+
+@cache
+def _cube() -> trimesh.Trimesh:
+    return trimesh.creation.box()
+
+
+@cache
+def _sphere() -> trimesh.Trimesh:
+    return trimesh.creation.icosphere(subdivisions=2)
 
 
 def _rotation(turn: Point) -> np.ndarray:

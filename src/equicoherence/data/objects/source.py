@@ -9,8 +9,8 @@ from PIL import Image
 
 from equicoherence.data.objects.categories import CATEGORIES
 from equicoherence.data.objects.draw import Plan
-from equicoherence.data.objects.render import VIEW_NAMES
 from equicoherence.data.objects.store import load_or_make
+from equicoherence.data.objects.view import VIEW_NAMES
 from equicoherence.data.open import Split
 from equicoherence.data.source import ImageSource, Sample
 
@@ -32,7 +32,6 @@ class ObjectsSource(ImageSource):
 
     Raises:
         ValueError: no such split, or a number out of its range.
-        RuntimeError: a rendering process failed.
     """
 
     images: np.ndarray

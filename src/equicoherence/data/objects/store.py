@@ -15,13 +15,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from equicoherence import drawing
 from equicoherence.data.cache import alone, cache_folder
-from equicoherence.data.objects.draw import Plan
-from equicoherence.data.objects.make import make_images
-from equicoherence.data.objects.render import VIEW_NAMES
+from equicoherence.data.objects.draw import Plan, draw_all
+from equicoherence.data.objects.view import VIEW_NAMES
 from equicoherence.files import write_aside
 
-_KEEPING = ("__init__.py", "make.py", "source.py", "store.py", "worker.py")  # these change no pixel
+_HERE = Path(__file__).parent
+_KEEPING = (_HERE / "__init__.py", _HERE / "source.py", _HERE / "store.py")  # these change no pixel
 
 
 class _Damaged(Exception):
@@ -57,8 +58,8 @@ def load_or_make(plan: Plan) -> tuple[np.ndarray, np.ndarray]:
 def store_path(plan: Plan) -> Path:
     """Return the cache file of a plan; its name changes with the plan and with the code that draws."""
     key = hashlib.blake2b(json.dumps(dataclasses.asdict(plan), sort_keys=True).encode(), digest_size=8)
-    for module in sorted(Path(__file__).parent.glob("*.py")):
-        if module.name not in _KEEPING:
+    for module in [*sorted(_HERE.glob("*.py")), *sorted(Path(drawing.__file__).parent.glob("*.py"))]:
+        if module not in _KEEPING:
             key.update(module.read_bytes())
     return cache_folder() / f"objects-{key.hexdigest()}.safetensors"
 
@@ -69,7 +70,7 @@ def _make_with_progress(plan: Plan, console: Console) -> tuple[np.ndarray, np.nd
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("rendering objects, once", total=total)
-        made = make_images(plan, advance=lambda images: bar.advance(task, images))
+        made = draw_all(plan, advance=lambda images: bar.advance(task, images))
     seconds = time.monotonic() - started
     console.print(f"rendered {total} images of objects in {seconds:.1f} s ({total / seconds:.0f} a second)")
     return made

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from equicoherence.rendering.compiled import compiled
+from equicoherence.drawing.compiled import compiled
 
 
 @compiled

@@ -10,33 +10,26 @@ from typing import Any
 
 import numpy as np
 
-from equicoherence.rendering.compiled import compiled
+from equicoherence.drawing.compiled import compiled
 
-SKY, GROUND, HEADLIGHT, DIRECT = 0.42, 0.28, 0.08, 0.62  # light on surfaces that face up; down; the camera; the light
-DEPTH_STEP = 1 / 4096  # of stored depths, in radii of the object
+DEPTH_STEP = 1 / 4096  # of stored depths, in radii of the object; what is farther than 65535 of them is stored as that
 
 _F = np.float32
 
 
 @compiled
 def light_faces(
-    vertices: Any,
-    faces: Any,
-    normals: Any,
-    face_colours: Any,
-    rotation: Any,
-    eye: Any,
-    light: Any,
-    tint: Any,
-    floor_colour: Any,
-    lit: Any,
+    surfaces: Any, rotation: Any, eye: Any, light: Any, tint: Any, lamps: Any, even_floor: bool, lit: Any
 ) -> None:
     """Write what each face sends back, lit (F + 1, 8) float32; the last is the floor.
 
     A row holds the colour without direct light, what all of the direct light adds to it, and how the z of light
     coordinates changes along the face with their x and y. Flat and two-sided: a face shows the side that the eye is on.
-    vertices: of the mesh as it is; normals: turned; eye: its place; light: world to light coordinates.
+    surfaces: vertices of the mesh as it is, its faces, their normals (turned) and colours, and the floor's colour; eye:
+    its place; light: world to light coordinates; lamps: (4,) light from all sides, what a face that looks up has more,
+    from the camera, and the direct light.
     """
+    vertices, faces, normals, face_colours, floor_colour = surfaces
     distance = np.sqrt(eye[0] * eye[0] + eye[1] * eye[1] + eye[2] * eye[2])
     for face in range(len(faces) + 1):
         if face < len(faces):
@@ -55,8 +48,8 @@ def light_faces(
             nx, ny, nz = -nx, -ny, -nz
         toward = abs(nx * eye[0] + ny * eye[1] + nz * eye[2]) / distance  # one direction for all: no seams in a plane
         facing = nx * light[2, 0] + ny * light[2, 1] + nz * light[2, 2]
-        direct = DIRECT * max(facing, 0.0)
-        ambient = 0.5 * (SKY + GROUND) + 0.5 * (SKY - GROUND) * ny + HEADLIGHT * toward
+        direct = lamps[3] * (1.0 if even_floor and face == len(faces) else max(facing, 0.0))
+        ambient = lamps[0] + lamps[1] * ny + lamps[2] * toward
         for k in range(3):
             colour = face_colours[face, k] if face < len(faces) else floor_colour[k]
             lit[face, k], lit[face, 3 + k] = colour * ambient, colour * direct * tint[k]
@@ -84,26 +77,20 @@ def filter_colours(colours: Any, image: Any) -> None:
 
 @compiled
 def read_centres(
-    nearness: Any,
-    face_at: Any,
-    normals: Any,
-    camera: Any,
-    focal: float,
-    floor: float,
-    depth: Any,
-    normal: Any,
-    mask: Any,
-    box: Any,
+    nearness: Any, face_at: Any, normals: Any, view: Any, depth: Any, normal: Any, mask: Any, box: Any
 ) -> None:
-    """Write depth (S, S) uint16, normals (S, S, 3) int8, mask (S, S) uint8 and box (4,) from the samples at centres."""
+    """Write depth (S, S) uint16, normals (S, S, 3) int8, mask (S, S) uint8 and box (4,) from the samples at centres.
+
+    The sky is as far as a depth can say, and has no normal. view: see `shade`.
+    """
+    camera, eye, pinhole, floor, grazing = view
     size = len(depth)
-    eye_y = -(camera[0, 1] * camera[0, 3] + camera[1, 1] * camera[1, 3] + camera[2, 1] * camera[2, 3])
     n = np.empty(3, np.float32)
     box[0], box[1], box[2], box[3] = size, size, 0, 0
     for row in range(size):
-        down = (row + 0.5 - 0.5 * size) * 2 / focal
+        down = (2 * row + 1 - pinhole[2]) / pinhole[0]
         for column in range(size):
-            across = (column + 0.5 - 0.5 * size) * 2 / focal
+            across = (2 * column + 1 - pinhole[1]) / pinhole[0]
             face = face_at[2 * row + 1, 2 * column + 1]
             mask[row, column] = 1 if face >= 0 else 0
             if face >= 0:
@@ -112,9 +99,11 @@ def read_centres(
                 box[0], box[1] = min(box[0], column), min(box[1], row)
                 box[2], box[3] = max(box[2], column + 1), max(box[3], row + 1)
             else:
-                far = (floor - eye_y) / (camera[0, 1] * across + camera[1, 1] * down + camera[2, 1])
-                n[0], n[1], n[2] = 0, 1, 0
-            depth[row, column] = np.uint16(far / DEPTH_STEP + 0.5)
+                slope = camera[0, 1] * across + camera[1, 1] * down + camera[2, 1]
+                seen = slope < -grazing
+                far = (floor - eye[1]) / slope if seen else np.inf
+                n[0], n[1], n[2] = 0, 1 if seen else 0, 0
+            depth[row, column] = np.uint16(min(far / DEPTH_STEP + 0.5, 65535.0))
             x = camera[0, 0] * n[0] + camera[0, 1] * n[1] + camera[0, 2] * n[2]
             y = camera[1, 0] * n[0] + camera[1, 1] * n[1] + camera[1, 2] * n[2]
             z = camera[2, 0] * n[0] + camera[2, 1] * n[1] + camera[2, 2] * n[2]
