@@ -105,9 +105,7 @@ def run(arguments: list[str]) -> None:
             assert given.sets is not None
             folder = folder or (Path(model) if Path(model).is_dir() else Path("results") / model.replace(":", "-"))
             every = given.tasks is not None and given.tasks != "all"
-            evaluate_downstream(
-                model, given.sets, folder, downstream, every=every, controls=given.controls, **weights
-            )
+            evaluate_downstream(model, given.sets, folder, downstream, every=every, controls=given.controls, **weights)
             folders.append(folder)
     if results:
         entries = summarise({name: [found["rows"]] for name, found in results.items()})

@@ -16,7 +16,7 @@ from pycocotools.cocoeval import COCOeval
 from torch import Tensor
 
 from equicoherence.data.sets import Objects
-from equicoherence.evaluation.downstream.average_precision import AveragePrecision
+from equicoherence.evaluation.downstream.detection.average_precision import AveragePrecision
 
 SIZE = (60, 80)
 CLASSES = 3

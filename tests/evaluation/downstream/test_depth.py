@@ -12,9 +12,9 @@ import torch
 from PIL import Image
 
 from equicoherence.data.sets import DECLARATIONS, DepthSet, find_sets
-from equicoherence.evaluation.downstream.depth import Depth
-from equicoherence.evaluation.downstream.depth_head import BINS, DepthHead, expected_depth
-from equicoherence.evaluation.downstream.depth_training import target
+from equicoherence.evaluation.downstream.depth.head import BINS, DepthHead, expected_depth
+from equicoherence.evaluation.downstream.depth.task import Depth
+from equicoherence.evaluation.downstream.depth.training import target
 from equicoherence.evaluation.downstream.task import TaskScore, no_bar
 from equicoherence.evaluation.downstream.tokens import Tokens
 from equicoherence.evaluation.model import FrozenModel

@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from equicoherence.evaluation.downstream.depth_losses import gradient_loss, silog_loss
-from equicoherence.evaluation.downstream.depth_metrics import (
+from equicoherence.evaluation.downstream.depth.losses import gradient_loss, silog_loss
+from equicoherence.evaluation.downstream.depth.metrics import (
     DEPTH_METRICS,
     depth_errors,
     eigen_crop,

@@ -11,15 +11,15 @@ import torch
 
 from equicoherence.data.sets import Objects
 from equicoherence.evaluation.downstream.box_pictures import PREDICTED, TRUE, draw_boxes
-from equicoherence.evaluation.downstream.detection import Detection
-from equicoherence.evaluation.downstream.detection_targets import (
+from equicoherence.evaluation.downstream.detection.detector import UNIT, build_detector, detect, detection_loss
+from equicoherence.evaluation.downstream.detection.pyramid import SimpleFeaturePyramid
+from equicoherence.evaluation.downstream.detection.targets import (
     ConstantDetection,
     detection_target,
     in_pixels,
     mirrored,
 )
-from equicoherence.evaluation.downstream.detector import UNIT, build_detector, detect, detection_loss
-from equicoherence.evaluation.downstream.pyramid import SimpleFeaturePyramid
+from equicoherence.evaluation.downstream.detection.task import Detection
 from equicoherence.evaluation.downstream.task import no_bar
 
 from .bright_squares import SquareBoxes, SquareObjects

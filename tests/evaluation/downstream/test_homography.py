@@ -10,9 +10,8 @@ import torch
 from torch import Tensor
 
 from equicoherence.data.sets.kinds import SampleSet
-from equicoherence.evaluation.downstream.homography import HomographyEstimation
-from equicoherence.evaluation.downstream.homography_pairs import turns
-from equicoherence.evaluation.downstream.plane_maps import (
+from equicoherence.evaluation.downstream.homography.pairs import turns
+from equicoherence.evaluation.downstream.homography.plane_maps import (
     SQUARE,
     apply_homography,
     corner_error,
@@ -23,6 +22,7 @@ from equicoherence.evaluation.downstream.plane_maps import (
     look_through,
     map_of_corners,
 )
+from equicoherence.evaluation.downstream.homography.task import HomographyEstimation
 from equicoherence.evaluation.downstream.task import no_bar
 from equicoherence.evaluation.model import FrozenModel
 from equicoherence.models import Encoder

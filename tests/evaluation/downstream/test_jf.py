@@ -10,7 +10,13 @@ import torch
 from skimage.morphology import dilation, disk
 from torch import Tensor
 
-from equicoherence.evaluation.downstream.jf import contour, contour_accuracy, dilate, region_similarity, statistics
+from equicoherence.evaluation.downstream.video.jf import (
+    contour,
+    contour_accuracy,
+    dilate,
+    region_similarity,
+    statistics,
+)
 
 
 def blobs(count: int, height: int = 61, width: int = 83) -> Tensor:

@@ -9,15 +9,15 @@ import pytest
 import torch
 
 from equicoherence.data.sets.kinds import Keypoints, KeypointSet
-from equicoherence.evaluation.downstream.heatmaps import (
+from equicoherence.evaluation.downstream.keypoints.heatmaps import (
     gaussian_targets,
     heatmap_head,
     heatmap_loss,
     read_places,
 )
-from equicoherence.evaluation.downstream.keypoint_samples import Samples, mean_places
-from equicoherence.evaluation.downstream.keypoints import KeypointDetection, draw_points
-from equicoherence.evaluation.downstream.pckh import pckh, relative_errors
+from equicoherence.evaluation.downstream.keypoints.pckh import pckh, relative_errors
+from equicoherence.evaluation.downstream.keypoints.samples import Samples, mean_places
+from equicoherence.evaluation.downstream.keypoints.task import KeypointDetection, draw_points
 from equicoherence.evaluation.downstream.rates import cosine_after_rise
 from equicoherence.evaluation.downstream.task import no_bar
 from equicoherence.evaluation.model import FrozenModel

@@ -8,7 +8,7 @@ import torch
 from torchmetrics.classification import MulticlassConfusionMatrix, MulticlassJaccardIndex
 
 from equicoherence.data.sets import IGNORE
-from equicoherence.evaluation.downstream.pixel_classes import (
+from equicoherence.evaluation.downstream.segmentation.pixel_classes import (
     confusion,
     constant,
     intersection_over_union,

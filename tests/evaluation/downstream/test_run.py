@@ -12,10 +12,10 @@ from PIL import Image
 from equicoherence.cli import main
 from equicoherence.commands.evaluate import chosen_tasks, parsed_settings
 from equicoherence.evaluation.downstream import run as module
-from equicoherence.evaluation.downstream.depth import Depth
+from equicoherence.evaluation.downstream.depth.task import Depth
 from equicoherence.evaluation.downstream.registry import TASKS, make_tasks
 from equicoherence.evaluation.downstream.run import evaluate_downstream
-from equicoherence.evaluation.downstream.segmentation import Segmentation
+from equicoherence.evaluation.downstream.segmentation.task import Segmentation
 from equicoherence.evaluation.downstream.task import no_bar
 from equicoherence.training import EncoderConfig, OptimConfig, PretrainConfig, ViewsConfig, pretrain
 from tests.small import picture_folder

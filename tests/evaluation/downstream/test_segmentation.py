@@ -11,9 +11,9 @@ import torch.nn.functional as F
 from torchmetrics.classification import MulticlassJaccardIndex
 
 from equicoherence.data.sets import IGNORE
-from equicoherence.evaluation.downstream import segmentation
 from equicoherence.evaluation.downstream.palette import painted, palette, side_by_side
-from equicoherence.evaluation.downstream.segmentation import Segmentation, segment
+from equicoherence.evaluation.downstream.segmentation import task as segmentation
+from equicoherence.evaluation.downstream.segmentation.task import Segmentation, segment
 from equicoherence.evaluation.downstream.task import TaskScore, no_bar
 
 from .colour_regions import ColourRegions, small_model

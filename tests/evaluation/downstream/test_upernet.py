@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from equicoherence.data.sets import IGNORE
-from equicoherence.evaluation.downstream.joint_crop import joint_crop
 from equicoherence.evaluation.downstream.levels import Levels, Rescale
+from equicoherence.evaluation.downstream.segmentation.joint_crop import joint_crop
+from equicoherence.evaluation.downstream.segmentation.upernet import UPerNet, tune
 from equicoherence.evaluation.downstream.task import no_bar
 from equicoherence.evaluation.downstream.tokens import resizable
-from equicoherence.evaluation.downstream.upernet import UPerNet, tune
 from equicoherence.models import Encoder
 
 from .colour_regions import VIT, ColourRegions, small_model

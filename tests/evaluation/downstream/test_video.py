@@ -14,9 +14,9 @@ from torch import Tensor
 from equicoherence.data.sets import find_sets
 from equicoherence.data.sets.davis import DAVIS_2016, Davis
 from equicoherence.data.sets.kinds import VideoSet
-from equicoherence.evaluation.downstream.propagation import SETTINGS, Propagation, propagate, top
 from equicoherence.evaluation.downstream.task import TaskScore, no_bar
-from equicoherence.evaluation.downstream.video import VideoPropagation, enlarged
+from equicoherence.evaluation.downstream.video.propagation import SETTINGS, Propagation, propagate, top
+from equicoherence.evaluation.downstream.video.task import VideoPropagation, enlarged
 from equicoherence.evaluation.model import FrozenModel, load_model
 from equicoherence.models import Encoder, Features
 

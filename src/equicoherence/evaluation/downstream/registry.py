@@ -6,15 +6,15 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from equicoherence.evaluation.downstream.depth import Depth
-from equicoherence.evaluation.downstream.detection import Detection
-from equicoherence.evaluation.downstream.homography import HomographyEstimation
-from equicoherence.evaluation.downstream.keypoints import KeypointDetection
+from equicoherence.evaluation.downstream.depth.task import Depth
+from equicoherence.evaluation.downstream.detection.task import Detection
+from equicoherence.evaluation.downstream.homography.task import HomographyEstimation
+from equicoherence.evaluation.downstream.keypoints.task import KeypointDetection
 from equicoherence.evaluation.downstream.localisation import Localisation
 from equicoherence.evaluation.downstream.looks import Looks
-from equicoherence.evaluation.downstream.segmentation import Segmentation
+from equicoherence.evaluation.downstream.segmentation.task import Segmentation
 from equicoherence.evaluation.downstream.task import Task
-from equicoherence.evaluation.downstream.video import VideoPropagation
+from equicoherence.evaluation.downstream.video.task import VideoPropagation
 
 TASKS: dict[str, type[Task]] = {
     task.name: task

@@ -14,10 +14,8 @@ from torch import Tensor
 
 from equicoherence.data.sets.files import resized_labels
 from equicoherence.data.sets.kinds import IGNORE, VideoSet
-from equicoherence.evaluation.downstream.jf import contour, contour_accuracy, region_similarity, statistics
 from equicoherence.evaluation.downstream.palette import palette, side_by_side
-from equicoherence.evaluation.downstream.pixel_classes import confusion, intersection_over_union
-from equicoherence.evaluation.downstream.propagation import SETTINGS, propagate
+from equicoherence.evaluation.downstream.segmentation.pixel_classes import confusion, intersection_over_union
 from equicoherence.evaluation.downstream.task import Row, Task, TaskScore, Track, no_bar, spread
 from equicoherence.evaluation.downstream.tokens import (
     extract_tokens,
@@ -27,6 +25,8 @@ from equicoherence.evaluation.downstream.tokens import (
     resize_image,
     stride,
 )
+from equicoherence.evaluation.downstream.video.jf import contour, contour_accuracy, region_similarity, statistics
+from equicoherence.evaluation.downstream.video.propagation import SETTINGS, propagate
 from equicoherence.evaluation.model import FrozenModel
 
 PARTS_TOP_K = 10  # as part propagation is published

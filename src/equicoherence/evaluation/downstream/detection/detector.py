@@ -13,7 +13,7 @@ from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredictor
 from torchvision.ops import MultiScaleRoIAlign
 
-from equicoherence.evaluation.downstream.pyramid import SimpleFeaturePyramid
+from equicoherence.evaluation.downstream.detection.pyramid import SimpleFeaturePyramid
 
 UNIT = 16
 """Boxes of the detector are in units of 1/16 of a patch token, whatever that spans in pixels: torchvision rounds the

@@ -15,12 +15,13 @@ from torch import Tensor, nn
 from equicoherence.data.sets.files import resized_labels
 from equicoherence.data.sets.kinds import IGNORE, SegmentationSet
 from equicoherence.evaluation.downstream.palette import painted, side_by_side
-from equicoherence.evaluation.downstream.pixel_classes import (
+from equicoherence.evaluation.downstream.segmentation.pixel_classes import (
     confusion,
     constant,
     intersection_over_union,
     pixel_loss,
 )
+from equicoherence.evaluation.downstream.segmentation.upernet import tune
 from equicoherence.evaluation.downstream.task import Row, Task, TaskScore, Track, spread
 from equicoherence.evaluation.downstream.tokens import (
     BATCH,
@@ -32,7 +33,6 @@ from equicoherence.evaluation.downstream.tokens import (
     resize_image,
     stride,
 )
-from equicoherence.evaluation.downstream.upernet import tune
 from equicoherence.evaluation.model import FrozenModel
 from equicoherence.models import Encoder
 

@@ -12,9 +12,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from equicoherence.data.sets.kinds import SegmentationSet
-from equicoherence.evaluation.downstream.joint_crop import joint_crop
 from equicoherence.evaluation.downstream.levels import Levels, Rescale
-from equicoherence.evaluation.downstream.pixel_classes import nearest_labels, pixel_loss
+from equicoherence.evaluation.downstream.segmentation.joint_crop import joint_crop
+from equicoherence.evaluation.downstream.segmentation.pixel_classes import nearest_labels, pixel_loss
 from equicoherence.evaluation.downstream.task import Track
 from equicoherence.evaluation.downstream.tokens import read_ahead
 from equicoherence.models import Encoder

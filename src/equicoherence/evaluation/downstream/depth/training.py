@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from equicoherence.data.sets.kinds import DepthSet
-from equicoherence.evaluation.downstream.depth_head import DepthHead
-from equicoherence.evaluation.downstream.depth_losses import gradient_loss, silog_loss
+from equicoherence.evaluation.downstream.depth.head import DepthHead
+from equicoherence.evaluation.downstream.depth.losses import gradient_loss, silog_loss
 from equicoherence.evaluation.downstream.task import Track
 from equicoherence.evaluation.downstream.tokens import Tokens, read_ahead, resize_image
 from equicoherence.evaluation.model import generators_kept

@@ -12,8 +12,8 @@ from torch import Tensor
 from torchvision.models.detection import FasterRCNN
 
 from equicoherence.data.sets.kinds import DetectionSet
-from equicoherence.evaluation.downstream.detection_targets import Size, detection_target, mirrored
-from equicoherence.evaluation.downstream.detector import detection_loss
+from equicoherence.evaluation.downstream.detection.detector import detection_loss
+from equicoherence.evaluation.downstream.detection.targets import Size, detection_target, mirrored
 from equicoherence.evaluation.downstream.task import Track
 from equicoherence.evaluation.downstream.tokens import Tokens, read_ahead, resize_image
 from equicoherence.models import Encoder

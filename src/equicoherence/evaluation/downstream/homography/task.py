@@ -13,8 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from equicoherence.data.sets.kinds import SampleSet
-from equicoherence.evaluation.downstream.homography_pairs import REACH, draw_pair, draw_pairs, in_turn, turns
-from equicoherence.evaluation.downstream.plane_maps import corner_error, corners_of_map, map_of_corners
+from equicoherence.evaluation.downstream.homography.pairs import REACH, draw_pair, draw_pairs, in_turn, turns
+from equicoherence.evaluation.downstream.homography.plane_maps import corner_error, corners_of_map, map_of_corners
 from equicoherence.evaluation.downstream.rates import cosine_after_rise
 from equicoherence.evaluation.downstream.task import Row, Task, TaskScore, Track, spread
 from equicoherence.evaluation.downstream.tokens import input_size, resizable, stride

@@ -12,11 +12,11 @@ from torch import Tensor
 from torchvision.models.detection import FasterRCNN
 
 from equicoherence.data.sets.kinds import DetectionSet
-from equicoherence.evaluation.downstream.average_precision import AveragePrecision
 from equicoherence.evaluation.downstream.box_pictures import draw_boxes
-from equicoherence.evaluation.downstream.detection_targets import ConstantDetection, Size, in_pixels
-from equicoherence.evaluation.downstream.detection_training import Budget, train_on_tokens, train_with_encoder
-from equicoherence.evaluation.downstream.detector import UNIT, build_detector, detect
+from equicoherence.evaluation.downstream.detection.average_precision import AveragePrecision
+from equicoherence.evaluation.downstream.detection.detector import UNIT, build_detector, detect
+from equicoherence.evaluation.downstream.detection.targets import ConstantDetection, Size, in_pixels
+from equicoherence.evaluation.downstream.detection.training import Budget, train_on_tokens, train_with_encoder
 from equicoherence.evaluation.downstream.task import Row, Task, TaskScore, Track, spread
 from equicoherence.evaluation.downstream.tokens import Tokens, extract_tokens, input_size, resizable, stride
 from equicoherence.evaluation.model import FrozenModel, generators_kept

@@ -13,9 +13,9 @@ from PIL import Image, ImageDraw
 from torch import Tensor, nn
 
 from equicoherence.data.sets.kinds import KeypointSet
-from equicoherence.evaluation.downstream.heatmaps import heatmap_head, heatmap_loss, read_places
-from equicoherence.evaluation.downstream.keypoint_samples import Samples, mean_places
-from equicoherence.evaluation.downstream.pckh import pckh, relative_errors
+from equicoherence.evaluation.downstream.keypoints.heatmaps import heatmap_head, heatmap_loss, read_places
+from equicoherence.evaluation.downstream.keypoints.pckh import pckh, relative_errors
+from equicoherence.evaluation.downstream.keypoints.samples import Samples, mean_places
 from equicoherence.evaluation.downstream.rates import cosine_after_rise
 from equicoherence.evaluation.downstream.task import Row, Task, TaskScore, Track, spread
 from equicoherence.evaluation.downstream.tokens import (

@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from equicoherence.data.sets.kinds import SampleSet
-from equicoherence.evaluation.downstream.plane_maps import SQUARE, cut_pairs, draw_quadrilaterals
+from equicoherence.evaluation.downstream.homography.plane_maps import SQUARE, cut_pairs, draw_quadrilaterals
 from equicoherence.evaluation.downstream.task import spread
 from equicoherence.evaluation.downstream.tokens import read_ahead, resize_image
 

@@ -13,9 +13,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from equicoherence.data.sets.kinds import DepthSet
-from equicoherence.evaluation.downstream.depth_head import UPSAMPLE, DepthHead
-from equicoherence.evaluation.downstream.depth_metrics import DEPTH_METRICS, depth_errors, scored_pixels
-from equicoherence.evaluation.downstream.depth_training import target, train_head, tune
+from equicoherence.evaluation.downstream.depth.head import UPSAMPLE, DepthHead
+from equicoherence.evaluation.downstream.depth.metrics import DEPTH_METRICS, depth_errors, scored_pixels
+from equicoherence.evaluation.downstream.depth.training import target, train_head, tune
 from equicoherence.evaluation.downstream.palette import side_by_side
 from equicoherence.evaluation.downstream.task import Row, Task, TaskScore, Track, spread
 from equicoherence.evaluation.downstream.tokens import (

@@ -1,0 +1,1 @@
+"""The plane map between two patches of a photograph."""

@@ -1,0 +1,1 @@
+"""Named points on people and things."""

@@ -1,0 +1,1 @@
+"""Masks carried along a video."""
