@@ -258,7 +258,9 @@ def test_damaged_files_of_labelled_nyuv2_are_named(labelled: Path) -> None:
         opened(labelled, "nyuv2_labelled", "train")
 
 
-@pytest.mark.parametrize(("module", "says"), [("h5py", r"equicoherence\[nyu\]"), ("scipy.io", "pip install scipy")])
+@pytest.mark.parametrize(
+    ("module", "says"), [("h5py", r"equicoherence\[matlab\]"), ("scipy.io", r"equicoherence\[matlab\]")]
+)
 def test_what_labelled_nyuv2_needs_is_said(
     labelled: Path, monkeypatch: pytest.MonkeyPatch, module: str, says: str
 ) -> None:

@@ -157,7 +157,7 @@ def _read_matlab(path: Path) -> dict[str, Any]:
     try:
         from scipy.io import loadmat
     except ImportError as error:
-        raise ValueError(f"{path} is a MATLAB file, which scipy reads: pip install scipy") from error
+        raise ValueError(f"{path} is a MATLAB file, which SciPy reads: pip install 'equicoherence[matlab]'") from error
     try:
         return loadmat(str(path), squeeze_me=path.name == RELEASE, struct_as_record=False)
     except Exception as error:  # of damaged files it raises anything

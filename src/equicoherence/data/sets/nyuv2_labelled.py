@@ -64,7 +64,7 @@ def _open(path: Path) -> tuple[Any, Any]:
     try:
         import h5py
     except ImportError as error:
-        raise ImportError(f"reading {path.name} needs h5py: pip install 'equicoherence[nyu]'") from error
+        raise ImportError(f"reading {path.name} needs h5py: pip install 'equicoherence[matlab]'") from error
     if not path.is_file():
         raise FileNotFoundError(f"no file at {str(path)!r}")
     try:
@@ -108,7 +108,7 @@ def _from_matlab(path: Path, variable: str) -> np.ndarray:
         from scipy.io import loadmat
     except ImportError as error:
         raise ImportError(
-            f"reading {path.name} needs SciPy: pip install scipy; or write train.txt and test.txt beside it, with the "
+            f"reading {path.name} needs SciPy: pip install 'equicoherence[matlab]'; or write train.txt and test.txt beside it, with the "
             "number of an image, from 1, in each line"
         ) from error
     try:

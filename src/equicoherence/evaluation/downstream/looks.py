@@ -87,7 +87,6 @@ class Looks(Task):
     def _components(self, model: FrozenModel, test: SampleSet) -> dict[str, np.ndarray]:
         """Return for each representation a picture of images above their components."""
         encoder = resizable(model.encoder).eval()
-        encoder.layer = model.encoder.layer  # which z_equi may read
         images = [test.image(index) for index in spread(len(test), self.shown)]
         size = input_size([image.shape[:2] for image in images], self.pixels, stride(encoder, model.size))
         panel = (PANEL, max(1, round(PANEL * size[1] / size[0])))

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from equicoherence.data.loader import usable_cores
 from equicoherence.evaluation.downstream.task import Track
+from equicoherence.evaluation.model import generators_kept
 from equicoherence.models import Encoder
 from equicoherence.models.encoder import VISION_TRANSFORMERS
 
@@ -46,7 +47,9 @@ def resizable(encoder: Encoder) -> Encoder:
         return encoder
     if getattr(encoder.model, "dynamic_img_size", False):
         return encoder
-    other = Encoder(encoder.name, encoder.args, masked=encoder.mask_token is not None, any_size=True)
+    masked = encoder.mask_token is not None
+    with generators_kept():
+        other = Encoder(encoder.name, encoder.args, layer=encoder.layer, masked=masked, any_size=True)
     other.load_state_dict(encoder.state_dict())
     other.mean, other.std = encoder.mean.clone(), encoder.std.clone()  # a run may have its own
     return other.to(encoder.mean.device).train(encoder.training)
