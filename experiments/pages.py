@@ -1,7 +1,12 @@
-"""Pages of results: figures are rewritten by the experiment, the reading of them is kept."""
+"""Pages of results: figures are rewritten by the experiment; the reading of them is kept, and marked when they change.
+
+python experiments/pages.py PAGE...    # after the reading was written or checked: it is of these figures
+"""
 
 from __future__ import annotations
 
+import hashlib
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,13 +14,39 @@ from typing import Any
 from equicoherence.files import write_aside
 
 READING = "## Reading"
+STALE = "\n*Written about earlier figures than those above.*\n"
+MARK = "\n<!-- of figures {} -->\n"
 
 
 def write_page(text: str, path: Path) -> None:
-    """Write ``text`` to ``path``, followed by the reading (from its heading to the end) that the old page had."""
+    """Write ``text`` to ``path``, followed by the reading (from its heading to the end) that the old page had.
+
+    A reading that was marked as of other figures says so.
+    """
     old = path.read_text(encoding="utf-8") if path.is_file() else ""
-    reading = "\n" + old[old.index(READING) :] if READING in old else ""
-    write_aside(path, text.rstrip("\n") + "\n" + reading)
+    text, reading = text.rstrip("\n") + "\n", _split(old)[1]
+    if reading and _mark(text) not in reading and STALE not in reading:
+        reading = reading.replace(READING + "\n", READING + "\n" + STALE, 1)
+    write_aside(path, text + ("\n" + reading if reading else ""))
+
+
+def mark_as_read(path: Path) -> None:
+    """Note in a page that its reading is of the figures it holds; ValueError where it has no reading."""
+    text, reading = _split(path.read_text(encoding="utf-8"))
+    if not reading:
+        raise ValueError(f"{path} has no heading {READING!r}")
+    body = reading.replace(STALE, "").split("\n<!-- of figures", 1)[0].rstrip("\n") + "\n"
+    write_aside(path, text + "\n" + body + _mark(text))
+
+
+def _split(page: str) -> tuple[str, str]:
+    """Return figures and reading of a page; "" for a part that is not there."""
+    text, heading, reading = page.partition(READING)
+    return text.rstrip("\n") + "\n", heading + reading
+
+
+def _mark(text: str) -> str:
+    return MARK.format(hashlib.blake2b(text.encode(), digest_size=8).hexdigest())
 
 
 def made_with(results: Mapping[str, Any]) -> str:
@@ -23,3 +54,8 @@ def made_with(results: Mapping[str, Any]) -> str:
     return ", ".join(
         [results["date"], *(f"{k} {v}" for part in ("machine", "versions") for k, v in results[part].items())]
     )
+
+
+if __name__ == "__main__":
+    for name in sys.argv[1:]:
+        mark_as_read(Path(name))

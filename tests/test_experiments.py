@@ -57,3 +57,27 @@ def test_scores_of_3diebench_are_kept_until_what_they_depend_on_is_another(
     assert scored_anew(controls=True)
     assert not scored_anew(controls=True)
     assert not scored_anew()
+
+
+def test_a_reading_is_kept_and_says_so_when_the_figures_are_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(EXPERIMENTS)
+    import pages  # pyright: ignore[reportMissingImports]
+
+    page = tmp_path / "page.md"
+    pages.write_page("# Figures\n\n1\n", page)
+    assert page.read_text() == "# Figures\n\n1\n"
+    with pytest.raises(ValueError, match="has no heading"):
+        pages.mark_as_read(page)
+    page.write_text(page.read_text() + "\n## Reading\n\nIt is one.\n")
+    pages.mark_as_read(page)
+    marked = page.read_text()
+    pages.write_page("# Figures\n\n1\n", page)
+    assert page.read_text() == marked
+    pages.write_page("# Figures\n\n2\n", page)
+    pages.write_page("# Figures\n\n2\n", page)
+    assert page.read_text().count("Written about earlier figures") == 1
+    assert "It is one." in page.read_text()
+    pages.mark_as_read(page)
+    assert "Written about earlier figures" not in page.read_text()

@@ -108,8 +108,8 @@ def _from_matlab(path: Path, variable: str) -> np.ndarray:
         from scipy.io import loadmat
     except ImportError as error:
         raise ImportError(
-            f"reading {path.name} needs SciPy: pip install 'equicoherence[matlab]'; or write train.txt and test.txt beside it, with the "
-            "number of an image, from 1, in each line"
+            f"reading {path.name} needs SciPy: pip install 'equicoherence[matlab]'; or write train.txt and test.txt "
+            "beside it, with the number of an image, from 1, in each line"
         ) from error
     try:
         return np.asarray(loadmat(path)[variable], dtype=np.int64).ravel()
