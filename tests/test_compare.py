@@ -65,13 +65,15 @@ def test_a_floor_depends_on_all_that_its_scores_do(data):
     views = config.views
     others = [
         dataclasses.replace(config, encoder=EncoderConfig("resnet18", {})),
+        dataclasses.replace(config, encoder=dataclasses.replace(config.encoder, mean=(0.5, 0.5, 0.5))),
+        dataclasses.replace(config, encoder=dataclasses.replace(config.encoder, std=(0.5, 0.5, 0.5))),
         dataclasses.replace(config, views=dataclasses.replace(views, size=24)),
         dataclasses.replace(config, views=dataclasses.replace(views, source=40)),
         dataclasses.replace(config, method=DINOConfig(), coherence=None),  # reads the encoder's own features
         dataclasses.replace(config, data="objects"),
         dataclasses.replace(config, seed=1),
     ]
-    assert len({floor_of(c) for c in (config, *others)}) == 7
+    assert len({floor_of(c) for c in (config, *others)}) == 9
     assert floor_of(config) == floor_of(config.plain()) == floor_of(dataclasses.replace(config, method=VICRegConfig()))
 
 

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from equicoherence.models.decoders import ConvDecoder, CrossAttentionDecoder, Decoder, RenderDecoder, SumDecoder
-from equicoherence.paths.standard import StandardTheta
+from equicoherence.paths.standard import FittedTheta, StandardTheta
 from equicoherence.paths.transformation import Parameter
 from equicoherence.paths.views import Views
 
@@ -142,12 +142,13 @@ class CoherenceTask(nn.Module):
 class ThetaRegression(nn.Module):
     """Oracle control: regress the path's parameters, as labels, from the pooled equivariant tokens of both views.
 
-    Same interface as `CoherenceTask`. Parameters are scaled as `StandardTheta` does.
+    Same interface as `CoherenceTask`. Parameters are scaled by their ranges, as `StandardTheta` does, or where
+    ``fitted``, for those that are not uniform in their ranges, as `FittedTheta`, which is to be fitted before.
     """
 
-    def __init__(self, d_equi: int, parameters: Sequence[Parameter], width: int = 256) -> None:
+    def __init__(self, d_equi: int, parameters: Sequence[Parameter], *, fitted: bool = False, width: int = 256) -> None:
         super().__init__()
-        self.standard = StandardTheta(parameters)
+        self.standard = FittedTheta(len(parameters)) if fitted else StandardTheta(parameters)
         self.mlp = nn.Sequential(nn.Linear(2 * d_equi, width), nn.ReLU(), nn.Linear(width, len(parameters)))
 
     def forward(self, z1: Tensor, z2: Tensor, views: Views) -> CoherenceOutput:

@@ -63,7 +63,8 @@ def floor_of(config: PretrainConfig) -> str:
     """Return what the scores of a run's random control depend on, as text: runs of one text have it in common."""
     encoder, views = config.encoder, config.views
     by_encoder = METHODS[type(config.method)].reads == "features"  # then its own way of pooling is scored, else means
-    used = [encoder.name, plain_values(encoder.args), views.source, views.size, by_encoder, config.data, config.seed]
+    network = [encoder.name, plain_values(encoder.args), encoder.mean, encoder.std]
+    used = [*network, views.source, views.size, by_encoder, config.data, config.seed]
     return json.dumps(used, sort_keys=True)
 
 

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from equicoherence.data import Loader, PosePaths, PoseSampler, ThreeDIEBench, steps_per_epoch
-from equicoherence.data.pairs import draw_pairs, draw_paths, kept_states
+from equicoherence.data.pairs import draw_pairs, draw_paths
+from equicoherence.data.pose_paths import kept_states
 
 from .posed import greys, write_paths, write_tree
 
@@ -112,13 +113,24 @@ def test_of_states_that_are_not_wanted_none_is_read():
         kept_states((0.25,), 2)
 
 
-def test_a_sampler_of_some_positions_leaves_the_other_states_out(root):
-    source = PosePaths(root)
-    sampler = PoseSampler(source, (1.0,))
+def test_a_sampler_of_paths_without_states_draws_the_same_ends(root):
+    sampler, whole = PoseSampler(PosePaths(root, positions=(1.0,))), PoseSampler(PosePaths(root))
     assert sampler.between == ()
-    assert (
-        sampler.indices(3, 0, 0).tolist() == PoseSampler(source).indices(3, 0, 0).reshape(3, 4)[:, :2].ravel().tolist()
-    )
+    assert sampler.indices(3, 0, 0).tolist() == whole.indices(3, 0, 0).reshape(3, 4)[:, :2].ravel().tolist()
+
+
+def test_pairs_stand_for_those_of_all_epochs(root):
+    views = ThreeDIEBench(root)
+    pairs = PoseSampler(views).pairs()
+    assert len(pairs) >= 20_000
+    assert np.array_equal(pairs, PoseSampler(views).pairs())
+    assert np.array_equal(views.objects[pairs[:, 0]], views.objects[pairs[:, 1]])
+    assert (np.bincount(views.objects[pairs[:, 0]]) == len(pairs) // 10).all()
+    sampler = PoseSampler(PosePaths(root))
+    either_way = {tuple(pair) for pair in sampler.pairs().tolist()}
+    drawn = [sampler.indices(3, 0, step).reshape(3, 4)[:, :2].tolist() for step in range(60)]
+    assert either_way == {tuple(pair) for groups in drawn for pair in groups}
+    assert len(either_way) == len(sampler.pairs()) == 8
 
 
 def test_fewer_objects_than_a_batch_are_refused(root):

@@ -117,6 +117,14 @@ def test_the_change_of_pose_is_that_of_the_images_that_are_shown(source):
     assert torch.equal(views.theta[0], pose_change(shown[0], shown[1]))
 
 
+def test_states_of_some_positions_become_the_targets_of_these(source):
+    some = PosePaths(source.benchmark.root, positions=(0.0, 1.0))
+    [batch] = Loader(some, 16).batches([some.groups[0]])
+    views = PoseViews(some.latents, some.between, size=8, positions=(0.0, 1.0))(batch.images, batch.index)
+    assert torch.equal(views.targets[:, 0], views.v1)
+    assert torch.equal(views.targets[:, 1], views.v2)
+
+
 def test_positions_and_batches_that_do_not_fit_are_refused_early(source):
     with pytest.raises(ValueError, match=r"no image at position 0.25 of the paths: there are some at 0, 0.333333"):
         PoseViews(source.latents, (1 / 3, 2 / 3), size=8, positions=(0.25,))

@@ -1,3 +1,4 @@
+import itertools
 import multiprocessing
 import os
 import shutil
@@ -286,6 +287,28 @@ def test_a_pose_path_has_two_views_and_the_states_between_them(with_paths):
     assert len(source) == len(source.labels) == len(source.latents) == 32 + 6
     assert source.labels[source.groups].tolist() == [[0] * 4, [0] * 4, [1] * 4]
     assert PosePaths(with_paths, "val").groups.tolist() == [[0, 1, 8, 9]]
+
+
+def test_a_source_of_some_states_holds_these_and_no_others(tmp_path):
+    root = write_tree(tmp_path / "set", objects=5)
+    write_paths(root / "0a" / "obj1", [(3, 0), (1, 2)], states=5)
+    write_paths(root / "0b" / "obj2", [(2, 1)], states=5)
+    whole, some = PosePaths(root), PosePaths(root, positions=(1 / 3, 1.0))
+    assert some.between == (2 / 6, 4 / 6)
+    assert (len(whole), len(some), some.states) == (40 + 15, 40 + 6, 2)
+    assert some.groups.shape == (3, 4)
+    same = whole.groups[:, [0, 1, 3, 5]]
+    for index, other in zip(some.groups.ravel().tolist(), same.ravel().tolist()):
+        assert some.name(index) == whole.name(other)
+        assert np.array_equal(some.load(index, 8).pixels, whole.load(other, 8).pixels)
+    assert np.array_equal(some.latents[some.groups], whole.latents[same])
+    assert np.array_equal(some.labels[some.groups], whole.labels[same])
+    state = int(some.groups[1, 3])
+    assert list(itertools.islice(some.substitutes(state), 2)) == [state, state - 1]
+    ends = PosePaths(root, positions=())
+    assert (len(ends), ends.groups.shape, ends.between) == (40, (3, 2), ())
+    with pytest.raises(ValueError, match=r"wanted at 0.25 of the paths, which have some at 0, 0.166667"):
+        PosePaths(root, positions=(0.25,))
 
 
 def test_states_do_not_count_among_the_views(with_paths):

@@ -10,8 +10,13 @@ import torch
 from safetensors.torch import load_file
 
 from equicoherence.coherence import CoherenceConfig
-from equicoherence.methods import SIEConfig, VICRegConfig
-from equicoherence.training import EncoderConfig, OptimConfig, PretrainConfig, ViewsConfig, pretrain
+from equicoherence.data import PosePaths
+from equicoherence.data.poses import pose_change
+from equicoherence.methods import AugSelfConfig, SIEConfig, VICRegConfig
+from equicoherence.paths.standard import FittedTheta
+from equicoherence.training import EncoderConfig, OptimConfig, PretrainConfig, ViewsConfig, load_run, pretrain
+from equicoherence.training.feed import PoseFeed
+from tests.data.posed import write_tree
 from tests.rendered import rendered_set
 
 
@@ -63,6 +68,70 @@ def test_a_view_itself_needs_no_states(tmp_path, targets):
 def test_sie_is_told_the_change_of_pose(data, tmp_path):
     run = pretrain(config(data, method=SIEConfig(d_equi=8, width=16), coherence=None), tmp_path / "run")
     assert all(line["equivariance"] > 0 for line in losses(run))
+
+
+@pytest.mark.parametrize("paths", [0, 1])
+def test_the_scale_of_theta_is_that_of_the_pairs_seen(data, tmp_path, paths):
+    feed = PoseFeed(str(data if paths else rendered_set(tmp_path / "set", paths=0)), 32, ())
+    latents = torch.tensor(np.array(feed.source.latents))
+    pairs = np.concatenate([feed.indices(len(feed), 0, step).reshape(-1, 2) for step in range(300)])
+    theta = pose_change(latents[pairs[:, 0]], latents[pairs[:, 1]])
+    mean, deviation = feed.scale()
+    assert mean.shape == deviation.shape == (6,)
+    assert torch.allclose(mean, theta.mean(dim=0), atol=0.02)
+    assert torch.allclose(deviation, theta.std(dim=0), rtol=0.05)
+
+
+def test_what_never_changes_is_not_scaled(tmp_path):
+    root = write_tree(tmp_path / "set", objects=2)
+    for number, file in enumerate(sorted(root.rglob("latent_*.npy"))):
+        np.save(file, np.array([0.0, 0.0, 0.1 * number, 0.5, 0.2, 0.2, number / 16]))
+    mean, deviation = PoseFeed(str(root), 32, ()).scale()
+    assert (deviation[[0, 1, 4]] == 1).all()
+    assert (deviation[[2, 3, 5]] < 0.9).all()
+    assert (mean[[0, 1, 4]] == 0).all()
+
+
+@pytest.mark.parametrize("name", ["oracle", "AugSelf"])
+def test_labels_of_poses_are_scaled_as_the_run_and_its_weights_remember(data, tmp_path, name):
+    if name == "oracle":
+        settings = config(data, coherence=CoherenceConfig(d_equi=8, decoder="oracle"), checkpoint_every=1)
+    else:
+        settings = config(data, method=AugSelfConfig(width=16, hidden=8), coherence=None, checkpoint_every=1)
+    run = pretrain(settings, tmp_path / "run")
+    mean, deviation = PoseFeed(str(data), 32, ()).scale()
+
+    def scales(of):
+        learner = load_run(of)[1]
+        return [module for module in learner.modules() if isinstance(module, FittedTheta)]
+
+    cut = tmp_path / "cut"
+    shutil.copytree(run, cut, ignore=shutil.ignore_patterns("*.safetensors", "samples.npz", "config.json"))
+    (cut / "checkpoints" / "step-00000003.pt").unlink()
+    pretrain(settings, cut, resume=True)
+    for folder in (run, cut):
+        [scale] = scales(folder)
+        assert torch.equal(scale.mean, mean)
+        assert torch.equal(scale.deviation, deviation)
+    assert len(losses(run)) == 3
+    assert [line["loss"] for line in losses(run)] == [line["loss"] for line in losses(cut)]
+
+
+def test_a_set_with_paths_says_how_many_of_its_views_are_paired(data, tmp_path, capfd):
+    pretrain(config(data, max_steps=1), tmp_path / "run")
+    source = PosePaths(data, "train")
+    ends = len(set(source.groups[:, :2].ravel().tolist()))
+    assert 0 < ends < len(source.benchmark)
+    line = f"{ends} of {len(source.benchmark)} views lie on paths; only those are paired\n"
+    assert capfd.readouterr().err.count(line) == 1
+    assert PoseFeed(str(rendered_set(tmp_path / "views", paths=0)), 32, ()).remark == ""
+
+
+@pytest.mark.parametrize(("decoder", "states"), [("oracle", 0), ("conv", 2)])
+def test_the_source_holds_no_states_but_those_that_are_asked_for(data, decoder, states):
+    feed = PoseFeed(str(data), 32, CoherenceConfig(d_equi=8, decoder=decoder).positions())
+    source = PosePaths(data, "train")
+    assert len(feed.source) == len(source.benchmark) + states * len(source.groups)
 
 
 def test_a_step_may_be_split_into_parts_of_whole_pairs(data, tmp_path):

@@ -9,7 +9,7 @@ from equicoherence.coherence import CoherenceConfig
 from equicoherence.evaluation import load_model
 from equicoherence.methods import METHODS, VICRegConfig
 from equicoherence.paths import named_path
-from equicoherence.paths.standard import StandardTheta
+from equicoherence.paths.standard import FittedTheta, StandardTheta
 from equicoherence.training import PretrainConfig, ViewsConfig, build_learner, build_views, pretrain
 from tests.small import ENCODER, METHOD_CONFIGS, picture_folder, small_config
 
@@ -93,6 +93,27 @@ def test_on_poses_they_may_be_told_the_rotation_alone():
     theta = torch.rand(5, 6)
     assert torch.equal(learner.standard(theta), theta[:, :4])
     assert learner.method.predictor.matrices.in_features == 5 * 12
+
+
+def test_on_poses_theta_is_scaled_for_methods_that_predict_it_and_a_quaternion_for_the_others():
+    views = ViewsConfig(size=32, source=32, path="poses", told=("rotation_w", "light_hue"))
+    theta = torch.randn(5, 6)
+    mean, deviation = torch.arange(6.0), torch.arange(1.0, 7.0)
+    for name, predicts in (("SIE", False), ("EquiMod", False), ("AugSelf", True)):
+        learner = build_learner(dataclasses.replace(_config(name), views=views))
+        assert learner.method.predicts_theta == predicts
+        fitted = [module for module in learner.standard if isinstance(module, FittedTheta)]
+        assert len(fitted) == predicts
+        for module in fitted:
+            module.fit(mean, deviation)
+        told = (theta - mean) / deviation if predicts else theta
+        assert torch.equal(learner.standard(theta), told[:, [3, 5]])
+
+
+def test_a_scale_that_does_not_fit_is_refused():
+    for mean, deviation in ((torch.zeros(2), torch.ones(2)), (torch.zeros(3), torch.tensor([1.0, 0.0, 1.0]))):
+        with pytest.raises(ValueError, match="must be 3 numbers, above 0; got"):
+            FittedTheta(3).fit(mean, deviation)
 
 
 def test_names_that_are_not_the_paths_are_quoted_with_those_that_are():

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
+from equicoherence.data.pose_paths import PosePaths
 from equicoherence.data.sampler import batch_indices, steps_per_epoch
-from equicoherence.data.threediebench import PosePaths, ThreeDIEBench
+from equicoherence.data.threediebench import ThreeDIEBench
+
+_PAIRS = 20_000  # enough for the mean and deviation of what changes between two views
 
 
 def draw_pairs(first: np.ndarray, seed: int, epoch: int) -> np.ndarray:
@@ -47,22 +48,6 @@ def draw_paths(groups: np.ndarray, path_objects: np.ndarray, seed: int, epoch: i
     return np.where((words[:, 1] >> np.uint64(63)).astype(bool)[:, None], turned, chosen)
 
 
-def kept_states(positions: Sequence[float], states: int) -> list[int]:
-    """Return which of ``states`` evenly spaced states lie at positions, or opposite of them, rising, from 0; the ends
-    of the path, 0 and 1, are none of them. Raises ValueError where there is no state."""
-    steps = states + 1
-    found = {round(position * steps) for position in positions}
-    if any(abs(position * steps - round(position * steps)) > 1e-6 * steps for position in positions) or not (
-        found <= set(range(steps + 1))
-    ):
-        wanted, there = (
-            ", ".join(f"{p:g}" for p in part) for part in (positions, [k / steps for k in range(steps + 1)])
-        )
-        raise ValueError(f"states are wanted at {wanted} of the paths, which have some at {there} alone")
-    inner = {step for step in found if 0 < step < steps}
-    return sorted(step - 1 for step in inner | {steps - step for step in inner})
-
-
 def _words(rows: int, columns: int, seed: int, epoch: int) -> np.ndarray:
     """Draw raw Philox words (rows, columns): another stream than that of the order, and the same for ever."""
     return np.random.Philox(np.random.SeedSequence([seed, epoch, 1])).random_raw(rows * columns).reshape(rows, columns)
@@ -77,22 +62,14 @@ class PoseSampler:
 
     Args:
         source: The images.
-        positions: Which states of each path are wanted, by where they lie on it, 0 to 1; all where None. Their mirror
-            images about the middle come with them, since half of the paths are turned round.
-
-    Raises:
-        ValueError: there is no state at a position; says where there are some.
     """
 
     between: tuple[float, ...]
     """Where the states of each item lie on its path, rising, without its ends."""
 
-    def __init__(self, source: ThreeDIEBench | PosePaths, positions: Sequence[float] | None = None) -> None:
+    def __init__(self, source: ThreeDIEBench | PosePaths) -> None:
         self.source = source
-        states = source.states if isinstance(source, PosePaths) else 0
-        kept = list(range(states)) if positions is None else kept_states(positions, states)
-        self.between = tuple((k + 1) / (states + 1) for k in kept)
-        self._columns = [0, 1, *(2 + k for k in kept)]
+        self.between = source.between if isinstance(source, PosePaths) else ()
         self._objects = len(np.unique(source.path_objects)) if isinstance(source, PosePaths) else len(source.first) - 1
         self._drawn: tuple[tuple[int, int], np.ndarray] | None = None
 
@@ -120,11 +97,23 @@ class PoseSampler:
         objects = batch_indices(len(self), batch_size, seed, step, rank, world)
         return self._groups(seed, step // steps_per_epoch(len(self), batch_size, world))[objects].ravel()
 
+    def pairs(self) -> np.ndarray:
+        """Return pairs of views (M, 2) that stand for those of all epochs, the same for ever.
+
+        Of `PosePaths` the ends of all paths, either way round; of `ThreeDIEBench` at least 20,000, each object's
+        equally many.
+        """
+        if isinstance(self.source, PosePaths):
+            ends = self.source.groups[:, :2]
+            return np.concatenate([ends, ends[:, ::-1]])
+        epochs = -(-_PAIRS // len(self))
+        return np.concatenate([draw_pairs(self.source.first, 0, epoch) for epoch in range(epochs)])
+
     def _groups(self, seed: int, epoch: int) -> np.ndarray:
         drawn = self._drawn
         if drawn is None or drawn[0] != (seed, epoch):
             if isinstance(self.source, PosePaths):
-                groups = draw_paths(self.source.groups[:, self._columns], self.source.path_objects, seed, epoch)
+                groups = draw_paths(self.source.groups, self.source.path_objects, seed, epoch)
             else:
                 groups = draw_pairs(self.source.first, seed, epoch)
             drawn = self._drawn = (seed, epoch), groups

@@ -79,73 +79,14 @@ class ThreeDIEBench(ImageSource):
     def substitutes(self, index: int) -> Iterator[int]:
         """Yield the other views of the same object first."""
         number = int(self.objects[index])
-        yield from _turned(int(self.first[number]), int(self.first[number + 1]), index)
+        yield from turned(int(self.first[number]), int(self.first[number + 1]), index)
         yield from super().substitutes(index)
 
     def _file(self, index: int) -> str:
         return f"{self.object_name(int(self.objects[index]))}/image_{self.views[index]}.jpg"
 
 
-class PosePaths(ImageSource):
-    """The views of `ThreeDIEBench`, and behind them the states between pairs of them: K of each path.
-
-    Paths are written by ``equicoherence render --paths``; see `equicoherence.rendering.render`. State k, from 0, is a
-    share of (k + 1) / (K + 1) of the way: the rotation by `slerp`, hues along the shorter way round.
-
-    Raises:
-        FileNotFoundError, ValueError: as `ThreeDIEBench`; or there are no whole paths.
-    """
-
-    latents: np.ndarray
-    """(N, 7 or 10) float32, of all images."""
-    groups: np.ndarray
-    """(P, 2 + K) int64: of each path the images at its ends, then those of its states, in order."""
-    path_objects: np.ndarray
-    """(P,) int64, rising: number of the object of each path."""
-
-    def __init__(self, root: str | Path, split: Split = "all") -> None:
-        self.benchmark = ThreeDIEBench(root, split)
-        index, count = self.benchmark.index, len(self.benchmark)
-        paths, self.states, width = index.path_latents.shape
-        if not paths:
-            raise ValueError(
-                f"no whole pose path in {str(root)!r}: render a set with them (equicoherence render --paths 4), or "
-                "train on pairs of views alone"
-            )
-        self.path_objects, self.classes = index.path_objects, self.benchmark.classes
-        states = count + np.arange(paths * self.states).reshape(paths, self.states)
-        self.groups = np.concatenate([index.path_ends, states], axis=1)
-        self.latents = np.concatenate([index.latents, index.path_latents.reshape(-1, width)])
-        of_state = self.benchmark.labels[index.path_ends[:, 0]]
-        self.labels = np.concatenate([self.benchmark.labels, np.repeat(of_state, self.states)])
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def name(self, index: int) -> str:
-        return self.benchmark.name(index) if index < len(self.benchmark) else printable(self._file(index))
-
-    def load(self, index: int, size: int) -> Sample:
-        if index < len(self.benchmark):
-            return self.benchmark.load(index, size)
-        return load_image(self.benchmark.root, self._file(index), size)
-
-    def substitutes(self, index: int) -> Iterator[int]:
-        """Yield the other views of the same object first; for a state, the others of its path."""
-        if index < len(self.benchmark):
-            yield from self.benchmark.substitutes(index)
-        else:
-            start = index - (index - len(self.benchmark)) % self.states
-            yield from _turned(start, start + self.states, index)
-        yield from super().substitutes(index)
-
-    def _file(self, index: int) -> str:
-        path, state = divmod(index - len(self.benchmark), self.states)
-        name = self.benchmark.object_name(int(self.path_objects[path]))
-        return f"{name}/path_{self.benchmark.index.path_numbers[path]}_image_{state}.jpg"
-
-
-def _turned(start: int, stop: int, index: int) -> Iterator[int]:
+def turned(start: int, stop: int, index: int) -> Iterator[int]:
     """Yield start to stop - 1, beginning with ``index`` and going round."""
     for shift in range(stop - start):
         yield start + (index - start + shift) % (stop - start)

@@ -30,6 +30,7 @@ class AugSelf(SimCLR):
 
     reads = "features"
     told = True
+    predicts_theta = True
     config: AugSelfConfig
 
     def __init__(self, width: int, config: AugSelfConfig, theta_size: int) -> None:

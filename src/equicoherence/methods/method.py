@@ -19,7 +19,8 @@ class Encoded:
     among all V * B * N tokens; weights: (M,), one over the masked tokens of their view, so that every masked view of a
     sample weighs 1. For methods that are told theta, and no others, the student's global views also have equivariant:
     (V, B, d_equi), the mean of z_equi, None where there is none; theta: (B, P), the parameters of the path between
-    them, all or those that are told, scaled to zero mean and unit variance of their range, but as they are for poses.
+    them, all or those that are told, scaled to zero mean and unit variance of their range; for poses as they are, or
+    where the method predicts them, scaled to those of the pairs of training.
     """
 
     summary: Tensor
@@ -64,6 +65,7 @@ class Method(nn.Module, abc.ABC):
     told: it is told theta, the parameters of the path between the views, which are labels of the transformation: tables
     mark such methods. It replaces the auxiliary task, is built with a third argument ``theta_size``, the number P of
     parameters, and where its configuration has ``d_equi``, so many features of z are equivariant.
+    predicts_theta: theta is a label that it predicts, each parameter with the same weight, no input of a predictor.
     """
 
     reads: ClassVar[Literal["z", "features"]] = "z"
@@ -74,6 +76,7 @@ class Method(nn.Module, abc.ABC):
     splits_head: ClassVar[bool] = False
     rotated_crops: ClassVar[bool] = False
     told: ClassVar[bool] = False
+    predicts_theta: ClassVar[bool] = False
 
     @abc.abstractmethod
     def forward(

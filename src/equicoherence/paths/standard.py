@@ -24,6 +24,32 @@ class ChosenTheta(nn.Module):
         return theta.index_select(-1, self.columns)
 
 
+class FittedTheta(nn.Module):
+    """Scale theta (B, P) to zero mean and unit variance of what is seen in training; as it is until `fit`.
+
+    Both are kept with the weights. size: P.
+    """
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(size))
+        self.register_buffer("deviation", torch.ones(size))
+
+    def fit(self, mean: Tensor, deviation: Tensor) -> None:
+        """Take over mean and deviation (P,) of theta, the latter above 0."""
+        if mean.shape != self.mean.shape or deviation.shape != self.mean.shape or not bool((deviation > 0).all()):
+            raise ValueError(f"mean and deviation must be {len(self.mean)} numbers, above 0; got {mean}, {deviation}")
+        self.mean.copy_(mean)
+        self.deviation.copy_(deviation)
+
+    def forward(self, theta: Tensor) -> Tensor:
+        """Return the scaled parameters (B, P)."""
+        return (theta - self.mean) / self.deviation
+
+
 class StandardTheta(nn.Module):
     """Scale theta (B, P) to zero mean and unit variance of the parameters' uniform ranges.
 

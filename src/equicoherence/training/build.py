@@ -12,7 +12,7 @@ from equicoherence.models import Encoder, SplitHead
 from equicoherence.models.lean_block import drop_samples
 from equicoherence.paths import PathViews, augmentation, named_path
 from equicoherence.paths.masks import Masking
-from equicoherence.paths.standard import ChosenTheta, StandardTheta
+from equicoherence.paths.standard import ChosenTheta, FittedTheta, StandardTheta
 from equicoherence.training.config import POSES, PretrainConfig
 from equicoherence.training.config_file import plain_values
 from equicoherence.training.feed import Feed, ImageFeed, PoseFeed
@@ -49,6 +49,8 @@ def build_learner(config: PretrainConfig, *, pretrained: bool | None = None) -> 
         more, standard = [len(columns)], nn.Sequential(ChosenTheta(columns))
         if views.path != POSES:
             standard.append(StandardTheta([views.parameters[column] for column in columns]))
+        elif method_class.predicts_theta:
+            standard.insert(0, FittedTheta(len(views.parameters)))
     method = method_class(width, config.method, *more)  # type: ignore[call-arg]
     weight = task_config.weight if task_config else 1.0
     return Learner(encoder, head, method, _build_task(config, encoder), weight, standard)
@@ -59,7 +61,7 @@ def _build_task(config: PretrainConfig, encoder: Encoder) -> CoherenceTask | The
     if task is None:
         return None
     if task.decoder == "oracle":
-        return ThetaRegression(task.d_equi, config.views.parameters)
+        return ThetaRegression(task.d_equi, config.views.parameters, fitted=config.views.path == POSES)
     return CoherenceTask(
         task.d_equi,
         len(task.positions()),
@@ -79,6 +81,15 @@ def build_feed(config: PretrainConfig, encoder: Encoder) -> Feed:
         positions = config.coherence.positions() if config.coherence else ()
         return PoseFeed(config.data, config.views.size, positions)
     return ImageFeed(open_images(config.data, "train"), build_views(config, encoder))
+
+
+def fit_theta(learner: Learner, feed: Feed) -> None:
+    """Fit what scales theta as a label of poses to the pairs of ``feed``; nothing where the learner has none such."""
+    fitted = [module for module in learner.modules() if isinstance(module, FittedTheta)]
+    if fitted and isinstance(feed, PoseFeed):
+        mean, deviation = feed.scale()
+        for module in fitted:
+            module.fit(mean, deviation)
 
 
 def build_views(config: PretrainConfig, encoder: Encoder) -> PathViews:

@@ -63,7 +63,8 @@ class AugmentationConfig:
 class ViewsConfig:
     """size: pixels of a view. source: pixels an image is kept at. path: further transformation g, or none; or poses:
     the two views are renders of an object, as they are, and the states those of its pose path (data: 3DIEBench, or what
-    `equicoherence render` writes).
+    `equicoherence render` writes). Of a set with pose paths (`equicoherence render --paths`) only views at the ends of
+    a path are paired, those of the same one; training says how many of the views these are.
 
     told: names of the parameters of the path that a method gets which is told theta; all where empty.
     crops: local crops per image of crop_size pixels, for methods that read them. crop_rotations: whether the crops are

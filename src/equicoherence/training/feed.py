@@ -9,18 +9,21 @@ import torch
 from torch import Tensor
 
 from equicoherence.data import Batch, ImageSource, PosePaths, PoseSampler, PoseViews, ThreeDIEBench, batch_indices
+from equicoherence.data.poses import pose_change
 from equicoherence.paths import PathViews, Views
 from equicoherence.paths.transformation import Parameter
 from equicoherence.training.config import POSE_LATENTS
 
 
 class Feed(abc.ABC):
-    """source: the images. group: how many of them make one item of a batch. parameters: what theta holds."""
+    """source: the images. group: how many of them make one item of a batch. parameters: what theta holds. remark: a
+    line for the screen on what of the images is seen; empty where all are."""
 
     source: ImageSource
     group: int
     positions: tuple[float, ...]
     parameters: tuple[Parameter, ...]
+    remark: str = ""
 
     @abc.abstractmethod
     def __len__(self) -> int:
@@ -74,18 +77,27 @@ class PoseFeed(Feed):
     def __init__(self, data: str, size: int, positions: tuple[float, ...]) -> None:
         source: PosePaths | ThreeDIEBench = ThreeDIEBench(data, "train")
         if len(source.index.path_latents) or any(0 < position < 1 for position in positions):
-            source = PosePaths(data, "train")  # for all methods alike, so that they see the same pairs
+            source = PosePaths(data, "train", positions)  # for all methods alike, so that they see the same pairs
         self.source, self.positions = source, positions
-        self._sampler = PoseSampler(source, positions)
-        latents = source.latents[:, :POSE_LATENTS]
-        self._make = PoseViews(latents, self._sampler.between, size=size, positions=positions)
+        self._sampler = PoseSampler(source)
+        self._latents = source.latents[:, :POSE_LATENTS]
+        self._make = PoseViews(self._latents, self._sampler.between, size=size, positions=positions)
         self.group, self.parameters = self._make.group, self._make.parameters
+        if isinstance(source, PosePaths):
+            ends, views = len(np.unique(source.groups[:, :2])), len(source.benchmark)
+            self.remark = f"{ends} of {views} views lie on paths; only those are paired"
 
     def __len__(self) -> int:
         return len(self._sampler)
 
     def indices(self, batch_size: int, seed: int, step: int, rank: int = 0, world: int = 1) -> np.ndarray:
         return self._sampler.indices(batch_size, seed, step, rank, world)
+
+    def scale(self) -> tuple[Tensor, Tensor]:
+        """Return mean and deviation (P,) of theta over the pairs that may be seen; 1 for what never changes."""
+        first, second = torch.from_numpy(self._latents[self._sampler.pairs()]).double().unbind(dim=1)
+        deviation, mean = torch.std_mean(pose_change(first, second), dim=0)
+        return mean.float(), deviation.where(deviation > 1e-6, 1.0).float()
 
     def views(self, batch: Batch, generator: torch.Generator) -> Views:
         return self._make(batch.images, batch.index)

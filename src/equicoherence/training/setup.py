@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from torch.distributed.tensor import DTensor
 
 from equicoherence.data import Batch, Loader, steps_per_epoch
 from equicoherence.training.bad_images import note_bad_images
-from equicoherence.training.build import build_feed, build_learner
+from equicoherence.training.build import build_feed, build_learner, fit_theta
 from equicoherence.training.checkpoint import export_encoder, save_checkpoint, save_tensors
 from equicoherence.training.config import PretrainConfig
 from equicoherence.training.feed import Feed
@@ -137,6 +138,8 @@ def set_up(config: PretrainConfig, out: Path, resume: bool) -> Parts:
     torch.manual_seed(config.seed)
     learner = build_learner(config, pretrained=False if state else None)
     feed = build_feed(config, learner.encoder)
+    if not state:  # a checkpoint holds what it was fitted to
+        fit_theta(learner, feed)
     per_epoch = steps_per_epoch(len(feed), config.optim.batch_size, world)
     total = config.optim.epochs * per_epoch
     if world > 1 and accelerator.device.type == "cuda":
@@ -168,6 +171,8 @@ def set_up(config: PretrainConfig, out: Path, resume: bool) -> Parts:
     metrics = Metrics(out / "metrics.jsonl" if main else None, board, total, watched[1] if watched else 0, start)
     if main:  # after all that can refuse the configuration: a refused start leaves nothing behind
         begin_run(config, out, resume, start)
+        if feed.remark:
+            print(feed.remark, file=sys.stderr)
     accelerator.wait_for_everyone()
     return Parts(
         config,
