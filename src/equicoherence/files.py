@@ -1,4 +1,4 @@
-"""Files written aside and renamed: each is whole or not there, whatever interrupts its writing."""
+"""Files written aside and renamed: each is whole or not there, whatever stops the process."""
 
 from __future__ import annotations
 

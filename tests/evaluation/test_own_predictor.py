@@ -99,6 +99,14 @@ def test_hues_reach_a_predictor_that_was_told_them_and_no_other():
         assert torch.equal(found, theta.flatten(0, 1)[:, columns])
 
 
+def test_the_name_of_a_predictor_and_the_table_say_whether_it_was_told_hues():
+    names = [OwnPredictor(_learner(told=told)).name for told in (ROTATION, ROTATION[:2], (), ("floor_hue",))]
+    assert names == ["own", "own", "own, hues too", "own, hues too"]
+    row = {"task": "retrieval", "metric": "mrr", "representation": "embedding", "control": "", "value": 0.5}
+    summary = summarise({"SIE": [[{**row, "probe": names[2]}]]})
+    assert pose_cells(summary, ["SIE"])[0][HEADS.index("predictor")] == "own, hues too"
+
+
 def test_predictions_are_those_of_each_pair_and_do_not_depend_on_the_chunks(monkeypatch):
     learner = _learner()
     predictor = OwnPredictor(learner)

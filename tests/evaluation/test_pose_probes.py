@@ -1,10 +1,11 @@
 """Pose probes: features whose content is known score so, floors are as stated, and one pass is as many."""
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 
-from equicoherence.data.poses import relative_rotation
+from equicoherence.data.poses import FLOOR_HUE, LIGHT_HUE, quaternion, relative_rotation
 from equicoherence.evaluation.head_batch import Head, HeadBatch
 from equicoherence.evaluation.pose_probes import (
     PoseProbeConfig,
@@ -18,7 +19,8 @@ from equicoherence.evaluation.pose_probes import (
     train_heads,
 )
 from equicoherence.evaluation.probes import r2_score
-from equicoherence.evaluation.renders import Pairs
+from equicoherence.evaluation.renders import Pairs, Renders
+from equicoherence.rendering.plan import Plan, draw_latents
 from tests.evaluation.poses import imagine
 
 SMALL = PoseProbeConfig(epochs=60, batch=128, hidden=64, learning_rate=3e-3)
@@ -138,6 +140,33 @@ def test_a_target_that_hardly_varies_costs_a_head_nothing():
     found = list(pose_probes(turned(300, 0), turned(100, 1), SMALL))
     w = [row for row in found if row["task"] == "absolute_rotation" and row.get("parameter") == "w"]
     assert min(row["value"] for row in w) > -0.1
+
+
+def _of_preset(preset, objects, seed):
+    """Make renders whose latents are those that a preset draws."""
+    plan = Plan(views=4, seed=seed, turn=90, preset=preset)
+    latents = torch.from_numpy(np.stack([draw_latents(plan, f"a/{number}") for number in range(objects)]))
+    rotations, hues = quaternion(latents[..., :3]), latents[..., [FLOOR_HUE, LIGHT_HUE]].float()
+    return Renders({"told": rotations.float()}, rotations, hues, torch.arange(objects) % 5)
+
+
+def test_a_parameter_that_does_not_vary_has_no_row_and_a_constant_scores_nothing_on_average():
+    config = PoseProbeConfig(epochs=1, hidden=8)
+    for preset, told in (("objects", {"y", "w", "mean"}), ("3diebench", {"x", "y", "z", "w", "mean"})):
+        found = list(pose_probes(_of_preset(preset, 500, 0), _of_preset(preset, 300, 1), config))
+        for task in ("relative_rotation", "absolute_rotation"):
+            r2 = [row for row in found if row["task"] == task and row["metric"] == "r2"]
+            assert {row["parameter"] for row in r2} == told
+            constant = [row["value"] for row in r2 if row.get("control") == "constant"]
+            assert constant == pytest.approx([0] * len(told), abs=0.03)
+    still = _of_preset("objects", 50, 0)
+    still = Renders(still.features, still.rotations, still.hues * 0, still.labels)
+    assert "color" not in {row["task"] for row in pose_probes(still, still, config)}
+
+
+def test_relative_rotations_of_the_preset_objects_keep_one_sign():
+    rotations = _of_preset("objects", 300, 0).rotations
+    assert (relative_rotation(rotations[:, :1], rotations)[..., 3] >= 0).all()
 
 
 def test_pairs_are_of_two_views_and_every_object_comes_once_an_epoch():

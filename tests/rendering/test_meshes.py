@@ -50,6 +50,13 @@ def test_a_folder_of_several_files_gives_an_object_for_each(tmp_path: Path) -> N
     assert names(tmp_path / "loose.obj") == ["mesh/loose"]
 
 
+def test_a_limit_counts_objects_with_all_their_meshes(tmp_path: Path) -> None:
+    for name in ("car/blue/a.obj", "car/blue/b.obj", "car/red/a.obj", "car/red/b.obj", "car/z.obj", "hat/c.obj"):
+        put(tmp_path / name, QUAD)
+    assert names(tmp_path, objects=1) == ["car/blue-a", "car/blue-b", "hat/c"]
+    assert names(tmp_path, objects=2) == ["car/blue-a", "car/blue-b", "car/red-a", "car/red-b", "hat/c"]
+
+
 def test_several_meshes_of_an_object_are_on_one_side_of_the_split(tmp_path: Path) -> None:
     for number in range(10):
         for part in ("models/a", "models/b", "c")[: 1 + number % 3]:
@@ -93,6 +100,15 @@ def test_the_set_changes_its_digest_with_a_byte_of_a_mesh_or_of_a_material_and_n
         os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
         digests.add(find_meshes(tmp_path / "here").digest)
     assert len(digests) == 3
+
+
+def test_a_single_file_changes_its_digest_with_the_material_beside_it(tmp_path: Path) -> None:
+    mesh = put(tmp_path / "a.obj", "mtllib m.mtl\n" + QUAD + "f 1 2 3\n")
+    digests = set()
+    for colour in ("1 0 0", "0 1 0"):
+        put(tmp_path / "m.mtl", f"newmtl t\nKd {colour}\n")
+        digests.add(find_meshes(mesh).digest)
+    assert len(digests) == 2
 
 
 def test_a_packed_set_with_its_split(tmp_path: Path) -> None:

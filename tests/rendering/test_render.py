@@ -11,12 +11,14 @@ import pytest
 import yaml
 from PIL import Image
 
+from equicoherence.data import ThreeDIEBench
 from equicoherence.drawing import ColouredMesh
 from equicoherence.rendering import TooManyBadMeshes, render
 from equicoherence.rendering import meshes as listing
 from equicoherence.rendering import write as writing
 from equicoherence.rendering.latent import interpolate, rotation_matrix
 from equicoherence.rendering.mesh_file import BadMesh, read_mesh
+from equicoherence.rendering.presets import PresetName
 
 from .shapes import write_folder
 
@@ -241,7 +243,7 @@ def test_the_preset_objects_turns_about_the_vertical_under_a_sky(tmp_path: Path)
     folders = [path.parent for path in (tmp_path / "set").rglob("dense.npz")]
     latents = np.array([np.load(folder / f"latent_{i}.npy") for folder in folders for i in range(4)])
     assert not latents[:, [0, 2]].any()
-    assert np.abs(latents[:, 1]).max() > 0.9 * np.pi
+    assert 0.45 * np.pi < np.abs(latents[:, 1]).max() <= np.pi / 2
     folder = tmp_path / "set" / "chair" / "0000"
     with np.load(folder / "dense.npz") as dense:
         assert (dense["depth_0"][0] == 65535).all()
@@ -251,7 +253,31 @@ def test_the_preset_objects_turns_about_the_vertical_under_a_sky(tmp_path: Path)
     state = rotation_matrix(np.load(folder / "path_1_latent_0.npy")[:3])
     np.testing.assert_allclose(state[1], [0, 1, 0], atol=1e-9, err_msg="states between stand upright too")
     with pytest.raises(ValueError, match="preset was 'objects', now None"):
-        render("procedural", tmp_path / "set", views=4, size=32, paths=2, objects=1, turn=90)
+        render("procedural", tmp_path / "set", views=4, size=32, paths=2, objects=1)
+    with pytest.raises(ValueError, match="turn must be above 0 and at most 90 degrees, got 180"):
+        render("procedural", tmp_path / "set", preset="objects", views=4, turn=180)
+
+
+@pytest.mark.parametrize("preset", ["3diebench", "objects"])
+def test_a_turn_of_30_degrees_gives_latents_within_that(meshes: Path, tmp_path: Path, preset: PresetName) -> None:
+    render(meshes, tmp_path / "set", preset=preset, views=6, size=16, turn=30, workers=1)
+    angles = np.array([np.load(file)[:3] for file in (tmp_path / "set").rglob("latent_*.npy")])
+    assert np.radians(25) < np.abs(angles).max() <= np.radians(30)
+
+
+def test_an_unfinished_set_is_no_data_set(meshes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stopped(*arguments) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("equicoherence.rendering.split._save", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            render(meshes, tmp_path / "set", **SMALL)
+    for split in ("train", "val"):
+        with pytest.raises(FileNotFoundError, match="not been finished: run the same render again"):
+            ThreeDIEBench(tmp_path / "set", split)
+    render(meshes, tmp_path / "set", **SMALL)
+    assert len(ThreeDIEBench(tmp_path / "set", "val")) == 2 * SMALL["views"]
 
 
 def test_the_manifest_names_no_preset_where_the_scene_is_that_of_3diebench(rendered: Path) -> None:

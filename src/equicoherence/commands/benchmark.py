@@ -11,7 +11,7 @@ from rich.console import Console
 
 from equicoherence.commands.arguments import parse
 from equicoherence.evaluation.pose_probes import PoseProbeConfig
-from equicoherence.evaluation.threediebench import benchmark_3diebench
+from equicoherence.evaluation.threediebench import benchmark_models
 from equicoherence.report.poses import pose_table
 from equicoherence.report.tables import summarise
 
@@ -24,8 +24,9 @@ def run(arguments: list[str]) -> None:
         """Score frozen encoders on 3DIEBench, the real one or one that `render` made: pose, color, class, retrieval.
 
         model: run directories, timm:NAME, or weights files with --arch. data: the folder. out: 3diebench.json goes into
-        OUT/MODEL. epochs: of the probes. views: of each object; those that most have where not given. sources: views of
-        each object that retrieval starts from.
+        OUT/MODEL; scores of the same weights, data and settings are kept. epochs: of the probes. views: of each object;
+        those that most have where not given. sources: views of each object that retrieval starts from. arch: of weights
+        files. size: input pixels of all but run directories.
         """
 
         name: Annotated[Literal["3diebench"], tyro.conf.Positional]
@@ -41,25 +42,20 @@ def run(arguments: list[str]) -> None:
         size: int | None = None
 
     given = parse(Arguments, arguments, "benchmark")
-    names = [Path(model).name.replace("timm:", "timm-") for model in given.model]
-    if len(set(names)) < len(names):
-        raise ValueError("two models have the same last name and would share a folder of --out; score them one by one")
-    found = {}
-    for model, name in zip(given.model, names):
-        results = benchmark_3diebench(
-            model,
-            given.data,
-            given.out / name,
-            config=PoseProbeConfig(epochs=given.epochs),
-            views=given.views,
-            sources=given.sources,
-            controls=given.controls,
-            arch=given.arch,
-            random_weights=given.random_weights,
-            size=given.size,
-        )
-        found[model] = [results["rows"]]
+    found = benchmark_models(
+        given.model,
+        given.data,
+        given.out,
+        config=PoseProbeConfig(epochs=given.epochs),
+        views=given.views,
+        sources=given.sources,
+        controls=given.controls,
+        arch=given.arch,
+        random_weights=given.random_weights,
+        size=given.size,
+    )
     console = Console()
     if not console.is_terminal:
         console.width = 200  # a table that is written to a file is not cut
-    console.print(pose_table(summarise(found), list(found)))
+    rows = {model: [results["rows"]] for model, results in found.items()}
+    console.print(pose_table(summarise(rows), list(found)))

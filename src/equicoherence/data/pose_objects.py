@@ -12,6 +12,8 @@ from equicoherence.data.npy import ObjectArray, read_npy
 from equicoherence.data.source import printable
 
 SPLITS = ("train", "val")
+MANIFEST = "render.yaml"
+"""What `equicoherence.rendering` writes first; its split files come last."""
 VALIDATION_EVERY = 5
 """Where no split files are there, every so many-th object of a class is ``val``."""
 
@@ -44,7 +46,8 @@ def find_objects(root: Path) -> PoseObjects:
     needed. Names that start with a dot are skipped.
 
     Raises:
-        FileNotFoundError: ``root`` is not a folder, or one of the split files is missing.
+        FileNotFoundError: ``root`` is not a folder, or one of the split files is missing; or both, in a set
+            that `equicoherence.rendering` has begun.
         ValueError: a split file cannot be used, or an object is on both sides.
     """
     if not root.is_dir():
@@ -58,6 +61,11 @@ def find_objects(root: Path) -> PoseObjects:
         missing, there = (files[i] for i in (present.index(False), present.index(True)))
         raise FileNotFoundError(
             f"{str(there)!r} is there but {missing.name!r} is not: put both there, or neither for a split by folders"
+        )
+    if not all(present) and (root / MANIFEST).is_file():
+        raise FileNotFoundError(
+            f"{str(root)!r} has {MANIFEST} but not both split files: rendering has not been finished: run the same "
+            "render again"
         )
     train, val = (_read_split(file) for file in files) if all(present) else _split_folders(sorted(found))
     if both := train & val:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import torch
 from torch import Tensor, nn
 
+from equicoherence.evaluation.quaternions import NAMES
 from equicoherence.evaluation.retrieval import ELEMENTS
 from equicoherence.methods import Method
+from equicoherence.paths.standard import ChosenTheta
 from equicoherence.training.learner import Learner
 
 EMBEDDED = 256  # objects at a time
+OWN, OWN_WITH_HUES = "own", "own, hues too"  # as results call one that is told rotation alone, and any other
 
 
 class OwnPredictor(nn.Module):
@@ -20,11 +21,17 @@ class OwnPredictor(nn.Module):
     Theta is chosen and scaled as the method was told it, so hues reach it where they did in training.
     """
 
-    name: ClassVar[str] = "own"  # as results call it
-
     def __init__(self, learner: Learner) -> None:
         super().__init__()
         self.method, self.standard = learner.method, learner.standard
+
+    @property
+    def name(self) -> str:
+        """What results call it: a predictor that was told hues finds views by them, and is not to be compared with one
+        that reads the rotation alone."""
+        chosen = next(module for module in self.standard.modules() if isinstance(module, ChosenTheta))
+        rotation_alone = max(chosen.columns.tolist()) < len(NAMES)  # the rotation's columns come first
+        return OWN if rotation_alone else OWN_WITH_HUES
 
     @torch.no_grad()
     def embed(self, z_equi: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ takes each target's own mean.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,9 +27,10 @@ PARAMETERS = {
     "absolute_rotation": NAMES,
 }
 PAIRED = ("relative_rotation", "color")  # these are asked of two views, the others of one
-REVISION = 2  # raised with every change of a probe, so that old scores are not taken for new ones
+REVISION = 3  # raised with every change of a probe, so that old scores are not taken for new ones
 CUT = 5.0  # standard deviations at which features are cut
 SCORED = 1024  # pairs scored at a time
+VARIES = 1e-6  # deviation over the training targets from which on a parameter is scored
 Scales = Mapping[str, tuple[Tensor, Tensor]]  # name -> mean, deviation
 
 
@@ -59,7 +60,9 @@ def pose_probes(train: Renders, test: Renders, config: PoseProbeConfig) -> Itera
     and ``class`` (linear alone) of one. Metrics: ``r2`` of each parameter and their ``mean``; ``r2_scalar_mean``, SIE's
     figure, which credits a constant with what the targets' means differ by; ``top1``. Every row has a ``floor``, the
     score of the training set's mean or largest class, and a ``chance``, of the test set's own mean or of equally likely
-    classes; the floor also has rows of its own, with control ``constant``.
+    classes; the floor also has rows of its own, with control ``constant``. A parameter that does not vary over the
+    training set, such as a rotation about an axis that no object turns about, has no row and no part in the mean; a
+    task of such parameters alone has no rows.
     Raises ValueError where the two sets differ in representations.
     """
     if {k: v.shape[2] for k, v in train.features.items()} != {k: v.shape[2] for k, v in test.features.items()}:
@@ -74,15 +77,16 @@ def pose_probes(train: Renders, test: Renders, config: PoseProbeConfig) -> Itera
     truth = test.targets(asked)
     constants = {task: constant(task, known[task], truth[task]) for task in (*PARAMETERS, "class")}
     predicted = predict(heads, test, standards, scales, asked)
-    floors = {task: scores(task, constants[task], truth[task]) for task in constants}
+    varying = varying_parameters(train)
+    floors = {task: scores(task, constants[task], truth[task], varying.get(task)) for task in constants}
     for task, floor in floors.items():
-        chance = chances(task, known[task], truth[task])
+        chance = chances(task, known[task], truth[task], varying.get(task))
         about = [{"floor": floor[key], "chance": chance[key]} for key in floor]
         yield from _rows(task, floor, about, {"control": "constant"})
         for head, answer in predicted.items():
             if head.task == task:
                 labels = {"representation": head.source.split("/")[0], "probe": head.kind}
-                yield from _rows(task, scores(task, answer, truth[task]), about, labels)
+                yield from _rows(task, scores(task, answer, truth[task], varying.get(task)), about, labels)
 
 
 def make_heads(train: Renders, config: PoseProbeConfig) -> list[Head]:
@@ -176,17 +180,34 @@ def standard(features: Tensor) -> tuple[Tensor, Tensor]:
 
 def target_scales(train: Renders) -> dict[str, tuple[Tensor, Tensor]]:
     """Return mean and deviation (P,) of each task's targets but the class, over pairs drawn from the training set."""
-    generator = torch.Generator().manual_seed(0)
-    targets = train.targets(Pairs.join([train.draw(generator) for _ in range(8)]))
+    targets = _drawn_targets(train)
     return {task: (targets[task].mean(dim=0), targets[task].std(dim=0) + 1e-6) for task in PARAMETERS}
 
 
-def scores(task: str, predicted: Tensor, truth: Tensor) -> dict[tuple[str, str], float]:
-    """Return (metric, parameter) -> score."""
+def varying_parameters(train: Renders) -> dict[str, tuple[str, ...]]:
+    """Return the parameters of each task but the class whose deviation over the training set is at least `VARIES`."""
+    targets = _drawn_targets(train)
+    varies = {task: (targets[task].double().std(dim=0) >= VARIES).tolist() for task in PARAMETERS}
+    return {task: tuple(name for name, kept in zip(PARAMETERS[task], varies[task]) if kept) for task in PARAMETERS}
+
+
+def _drawn_targets(train: Renders) -> dict[str, Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    return train.targets(Pairs.join([train.draw(generator) for _ in range(8)]))
+
+
+def scores(
+    task: str, predicted: Tensor, truth: Tensor, parameters: Sequence[str] | None = None
+) -> dict[tuple[str, str], float]:
+    """Return (metric, parameter) -> score. parameters: those that are scored one by one; all of the task where None."""
     if task == "class":
         return {("top1", ""): float((predicted == truth).float().mean())}
-    each = r2_score(predicted, truth)
-    found = {("r2", name): float(value) for name, value in zip(PARAMETERS[task], each.cpu())}
+    parameters = PARAMETERS[task] if parameters is None else parameters
+    if not parameters:
+        return {}
+    columns = [PARAMETERS[task].index(name) for name in parameters]
+    each = r2_score(predicted[:, columns], truth[:, columns])
+    found = {("r2", name): float(value) for name, value in zip(parameters, each.cpu())}
     return {**found, ("r2", "mean"): float(each.mean()), ("r2_scalar_mean", ""): r2_scalar_mean(predicted, truth)}
 
 
@@ -203,11 +224,13 @@ def constant(task: str, known: Tensor, truth: Tensor) -> Tensor:
     return (known.bincount().argmax() if task == "class" else known.mean(dim=0)).expand_as(truth)
 
 
-def chances(task: str, known: Tensor, truth: Tensor) -> dict[tuple[str, str], float]:
+def chances(
+    task: str, known: Tensor, truth: Tensor, parameters: Sequence[str] | None = None
+) -> dict[tuple[str, str], float]:
     """Return the scores of the test set's own mean, or of a draw among equally likely classes."""
     if task == "class":
         return {("top1", ""): 1 / (int(known.max()) + 1)}
-    return scores(task, truth.mean(dim=0).expand_as(truth), truth)
+    return scores(task, truth.mean(dim=0).expand_as(truth), truth, parameters)
 
 
 def _rows(

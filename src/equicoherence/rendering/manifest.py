@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from equicoherence.data.pose_objects import MANIFEST
 from equicoherence.files import write_aside
 from equicoherence.rendering.meshes import Meshes
 from equicoherence.rendering.plan import Plan
@@ -20,7 +21,6 @@ try:
 except ImportError:  # no such locks on Windows
     fcntl = None
 
-NAME = "render.yaml"
 RENDERER = 1  # raised whenever the same numbers give other pixels
 
 
@@ -53,7 +53,7 @@ def claimed(out: Path, contents: dict[str, Any]) -> Iterator[None]:
 
 
 def _check_or_write(out: Path, contents: dict[str, Any]) -> None:
-    path = out / NAME
+    path = out / MANIFEST
     if path.exists():
         before = _read(path)
         names = [name for name in {**contents, **before} if name != "meshes" and contents.get(name) != before.get(name)]
@@ -64,7 +64,7 @@ def _check_or_write(out: Path, contents: dict[str, Any]) -> None:
             )
         return
     if any(not found.name.startswith(".") for found in out.iterdir()):
-        raise FileExistsError(f"{out} is not empty and holds no {NAME}: give another --out")
+        raise FileExistsError(f"{out} is not empty and holds no {MANIFEST}: give another --out")
     write_aside(path, yaml.safe_dump(contents, sort_keys=False))
 
 

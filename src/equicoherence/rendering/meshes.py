@@ -53,7 +53,8 @@ class Entry:
 class Meshes:
     """A set of meshes, sorted by category and name.
 
-    ``digest`` changes with their names and with any byte of their files, buffers and materials; textures are left out.
+    ``digest`` changes with their names and with any byte of their files, buffers and materials (of a single file: those
+    in its folder); textures are left out.
     """
 
     entries: tuple[Entry, ...]
@@ -61,7 +62,7 @@ class Meshes:
 
 
 def find_meshes(where: str | Path, *, seed: int = 0, objects: int | None = None) -> Meshes:
-    """List the objects of ``where``, the first ``objects`` of each category (all where None).
+    """List the objects of ``where``, the first ``objects`` of each category, with all their meshes (all where None).
 
     where: ``procedural`` (the 20 categories of `data.objects`; 75 of each where ``objects`` is None), a folder or an
     .npz file of packed meshes, a mesh file, or a folder of mesh files. There the category is the first folder and the
@@ -150,7 +151,8 @@ def _files(path: Path, objects: int | None) -> Meshes:
     root = path if path.is_dir() else path.parent
     found: dict[Path, Path] = {}
     contents: list[str] = []
-    for file in sorted(path.rglob("*") if path.is_dir() else [path], key=lambda file: (file.suffix.lower(), file)):
+    files = path.rglob("*") if path.is_dir() else [path, *_beside(path)]
+    for file in sorted(files, key=lambda file: (file.suffix.lower(), file)):
         relative = file.relative_to(root)
         if any(part.startswith(".") for part in relative.parts) or not file.is_file():
             continue
@@ -172,15 +174,29 @@ def _files(path: Path, objects: int | None) -> Meshes:
     return _limited(entries, objects, contents)
 
 
+def _beside(file: Path) -> list[Path]:
+    """Return the buffers or materials beside a mesh file that may refer to them."""
+    if file.suffix.lower() not in (".gltf", ".obj"):
+        return []
+    return [other for other in file.parent.iterdir() if other.suffix.lower() in REFERRED]
+
+
 def _content(file: Path) -> str:
     # all bytes, not the time: a folder may be copied; 10 GB take half a minute, and hours to render
     with file.open("rb") as opened:
         return hashlib.file_digest(opened, "blake2b").hexdigest()
 
 
+def _first_objects(entries: list[Entry], count: int | None) -> list[Entry]:
+    """Return the meshes of the first ``count`` objects of a category."""
+    names = set([*dict.fromkeys(entry.object_name for entry in entries)][:count])
+    return [entry for entry in entries if entry.object_name in names]
+
+
 def _limited(entries: Iterable[Entry], objects: int | None, contents: list[str]) -> Meshes:
     ordered = sorted(entries, key=lambda entry: (entry.category, entry.name))
-    kept = [entry for _, group in groupby(ordered, lambda entry: entry.category) for entry in list(group)[:objects]]
+    groups = groupby(ordered, lambda entry: entry.category)
+    kept = [entry for _, group in groups for entry in _first_objects([*group], objects)]
     paths = [entry.path for entry in kept]
     if len(set(paths)) < len(paths):
         twice = next(a for a, b in pairwise(paths) if a == b)

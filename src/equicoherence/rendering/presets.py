@@ -68,7 +68,8 @@ def _objects(latent: np.ndarray) -> Scene:
 
 _PRESETS: dict[str, Preset] = {
     "3diebench": Preset(90.0, draw_latent, _threediebench),
-    "objects": Preset(180.0, _draw_objects_latent, _objects),
+    # between yaws of 90 degrees to either side relative quaternions keep w >= 0: one rotation has not two signs
+    "objects": Preset(90.0, _draw_objects_latent, _objects),
 }
 
 

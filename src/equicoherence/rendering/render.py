@@ -73,8 +73,8 @@ def render(
         workers: threads; one for each core this process may use where None.
         paths: pairs of views of each object with states between them.
         states: between the two views of a pair.
-        turn: largest angle of the object about each axis that it turns about, in degrees, above 0; where None the most
-            there is: 90 as in 3DIEBench, 180 in ``objects``.
+        turn: largest angle of the object about each axis that it turns about, in degrees, above 0, at most 90; where
+            None 90, as in 3DIEBench.
         objects: at most so many of each category.
         bad_mesh_tolerance: share of the meshes, 0 to 1, that may be bad before ``TooManyBadMeshes``.
 

@@ -8,7 +8,7 @@ from typing import Any
 from rich.table import Table
 
 from equicoherence.evaluation.linear_map import LinearMap
-from equicoherence.evaluation.own_predictor import OwnPredictor
+from equicoherence.evaluation.own_predictor import OWN, OWN_WITH_HUES
 from equicoherence.report.tables import MISSING, deviation, number, pivot, rank
 
 # (heading, task, metric, parameter, probe)
@@ -26,7 +26,7 @@ RETRIEVAL = (
     ("H@5", "retrieval", "hit_at_5", "", ""),
     ("PRE", "retrieval", "pre", "", ""),
 )
-PREDICTORS = {OwnPredictor.name: "own", LinearMap.name: "fitted map"}
+PREDICTORS = {OWN: "own", OWN_WITH_HUES: "own, hues too", LinearMap.name: "fitted map"}
 HEADS = ("model", "features", *(column[0] for column in SCORES), "predictor", *(column[0] for column in RETRIEVAL))
 
 
