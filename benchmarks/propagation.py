@@ -1,6 +1,6 @@
 """Measure how fast masks are handed on through a video: ours against a plain loop over frames, in one process by turns.
 
-    python benchmarks/propagation.py [--grids 30x53 60x107] [--frames 12] [--repeats 3] [--setting dino]
+    python benchmarks/propagation.py [--grids 30x53 60x107] [--frames 12] [--repeats 3]
 
 The plain loop does what DINO's published evaluation does: for each frame the affinity of all its tokens with all
 tokens of each context frame, those out of the neighbourhood set to zero, the best of all kept, their labels averaged.
@@ -34,7 +34,6 @@ def main() -> None:
     parser.add_argument("--grids", nargs="+", default=["30x53", "60x107"], help="tokens down x across")
     for name, value in (("frames", 12), ("repeats", 3), ("width", 384), ("threads", 1)):
         parser.add_argument(f"--{name}", type=int, default=value)
-    parser.add_argument("--setting", choices=list(SETTINGS), default="dino")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
@@ -43,10 +42,10 @@ def main() -> None:
     for grid in arguments.grids:
         height, width = (int(number) for number in grid.split("x"))
         tokens, masks = moving(arguments.frames, height, width, arguments.width, device)
-        rows.append(measure(tokens, masks, SETTINGS[arguments.setting], arguments.repeats))
+        rows.append(measure(tokens, masks, SETTINGS["dino"], arguments.repeats))
         print(markdown([rows[-1]]), flush=True)
     about = {**machine([]), "seed": 0, **{k: v for k, v in vars(arguments).items() if k not in ("out", "grids")}}
-    about["settings"] = str(SETTINGS[arguments.setting])
+    about["settings"] = str(SETTINGS["dino"])
     write_results(arguments.out, "propagation", "Handing masks on through a video", about, rows, markdown(rows))
 
 

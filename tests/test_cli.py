@@ -11,6 +11,7 @@ import pytest
 
 from equicoherence.cli import COMMANDS, main
 from equicoherence.compare import compare, score_rows, score_table, summary
+from equicoherence.data.source import BadImage
 from equicoherence.evaluation import TransformationConfig
 from equicoherence.methods.simclr import SimCLR
 from tests.small import picture_folder, small_config
@@ -75,6 +76,15 @@ def test_wrong_use_exits_with_2_and_quotes_what_was_wrong(arguments, quoted, cap
     assert main(arguments) == 2
     captured = capsys.readouterr()
     assert quoted in captured.err + captured.out
+
+
+def test_a_damaged_image_is_no_bug(capsys, monkeypatch):
+    def damaged(_):
+        raise BadImage("train/00.png", "truncated")
+
+    monkeypatch.setitem(COMMANDS, "recipes", damaged)
+    assert main(["recipes"]) == 1
+    assert capsys.readouterr().err == "failed: train/00.png: truncated\n"
 
 
 def test_the_usage_names_every_command(capsys):

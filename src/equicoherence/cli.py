@@ -25,6 +25,7 @@ from equicoherence.commands import (
     render,
     report,
 )
+from equicoherence.data.source import BadImage
 from equicoherence.evaluation.downstream.run import score_job
 from equicoherence.evaluation.evaluate import score
 from equicoherence.evaluation.pose_probes import pose_probes
@@ -39,7 +40,7 @@ WORK, PREPARATION = (
     (set_up,),
 )  # pretrain first sets up, and refuses what cannot be
 REFUSALS = (ValueError, FileNotFoundError, FileExistsError, yaml.YAMLError)
-EXPECTED = (RuntimeError, OSError, ImportError)  # broken losses or images, full disks, what is not installed
+EXPECTED = (RuntimeError, OSError, ImportError, BadImage)  # broken losses or images, full disks, what is not installed
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

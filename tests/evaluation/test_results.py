@@ -7,7 +7,7 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from equicoherence.evaluation import TransformationConfig, evaluate
-from equicoherence.evaluation.evaluate import _folder
+from equicoherence.evaluation.evaluate import results_folder
 from equicoherence.evaluation.results import owed_tasks
 from equicoherence.evaluation.tasks import LIMIT
 from tests.small import picture_folder
@@ -71,10 +71,11 @@ def test_other_data_and_another_size_are_refused_before_any_work(run, tmp_path, 
 def test_foreign_models_have_folders_of_their_own_for_data_size_and_random_weights():
     model = "timm:resnet18"
     asked = [(None, None, False), (None, None, True), ("a/flowers", None, True), ("a/flowers", 96, False)]
-    folders = [_folder(model, *arguments) for arguments in asked]
+    folders = [results_folder(model, *arguments) for arguments in asked]
     assert len(set(folders)) == len(asked)
     assert folders[0] == Path("results/timm-resnet18")
     assert folders[2] == Path("results/timm-resnet18-flowers-random")
+    assert results_folder("/weights/dino.pth", None, None, False) == Path("results/weights-dino.pth")
 
 
 def test_it_says_what_was_scored_and_on_how_many_images(copied, folder):

@@ -4,6 +4,7 @@ import pickle
 from typing import Any
 
 import pytest
+import timm
 import torch
 
 from equicoherence.evaluation import load_model
@@ -102,3 +103,22 @@ def test_the_configuration_of_a_run_makes_timm_open_no_file(copied, name, tmp_pa
     (run / "config.yaml").write_text(config.replace("  args:\n", f"  args:\n    {name}: {tmp_path}/w.pt\n"))
     with pytest.raises(ValueError, match=f"encoder args may not hold {name}"):
         load_model(run)
+
+
+@pytest.mark.parametrize(
+    ("arch", "sizes"),
+    [
+        ("cait_xxs24_224", {"depth": 1, "depth_token_only": 1, "embed_dim": 24, "num_heads": 3}),
+        ("convit_tiny", {"depth": 1, "local_up_to_layer": 1, "embed_dim": 24, "num_heads": 3}),
+    ],
+)
+def test_positions_of_patches_alone_are_loaded_and_resampled(arch, sizes, tmp_path, capsys):
+    small, large = (timm.create_model(arch, img_size=size, **sizes) for size in (32, 64))
+    torch.save(small.state_dict(), tmp_path / "w.pt")
+    target = timm.create_model(arch, img_size=32, **sizes)
+    load_weights(target, tmp_path / "w.pt")
+    assert torch.equal(target.get_parameter("pos_embed"), small.get_parameter("pos_embed"))
+    assert capsys.readouterr().err == ""
+    load_weights(large, tmp_path / "w.pt")
+    assert large.get_parameter("pos_embed").shape[1] == 16
+    assert "resampled from a grid of 2 x 2 to 4 x 4" in capsys.readouterr().err

@@ -55,7 +55,8 @@ def part(path: Path, control: str, level: float) -> dict[str, Any]:
     pixels = np.full((20, 60, 3), round(255 * level), np.uint8)
     Image.fromarray(pixels).save(path / "pictures" / f"{control}0.png")
     return {
-        **PLACE, "control": control, "settings": {"pixels": 64, "seed": 0, "folder": str(path)}, "seconds": 1.0,
+        **PLACE, "control": control, "seconds": 1.0,
+        "settings": {"pixels": 64, "seed": 0, "folder": str(path.parent / "sets")},
         "counts": {"train": 367}, "metrics": METRICS, "pictures": {"frame <7>": f"pictures/{control}0.png"},
         "rows": [dict(zip(("metric", "parameter", "value", "floor"), row)) for row in rows],
     }  # fmt: skip
@@ -174,11 +175,61 @@ def test_seeds_that_lack_a_score_are_counted(write: Write, tmp_path: Path) -> No
 
 def test_scores_of_other_settings_are_named(write: Write, tmp_path: Path) -> None:
     folders = [write("a"), write("b")]
-    change(folders[1], pixels=96, seed=3, folder="elsewhere")
+    change(folders[1], pixels=96, seed=3)
     page = Page(comparison(folders, tmp_path / "out"))
     remark = "segmentation, frozen, linear on CamVid: not all scores were taken alike, but with pixels 64 / 96"
     assert remark in page.text
     assert f"- {remark}\n" in (tmp_path / "out" / "comparison.md").read_text()
+
+
+def remarks_of(out: Path) -> list[str]:
+    return re.findall(r"^- segmentation, .* but with (.*)$", (out / "comparison.md").read_text(), flags=re.MULTILINE)
+
+
+def test_random_weights_of_other_settings_than_the_encoder_are_named(write: Write, tmp_path: Path) -> None:
+    run = write("a")
+    about = json.loads((run / "downstream.json").read_text())
+    about["parts"]["random on CamVid"]["settings"]["pixels"] = 96
+    (run / "downstream.json").write_text(json.dumps(about))
+    comparison([run], tmp_path / "out")
+    assert remarks_of(tmp_path / "out") == ["pixels 64 / 96"]
+
+
+def test_two_folders_of_one_set_name_are_named_and_two_ways_to_one_are_not(write: Write, tmp_path: Path) -> None:
+    folders = [write("a"), write("b")]
+    change(folders[1], folder=str(tmp_path / "a" / ".." / "sets"))
+    comparison(folders, tmp_path / "out")
+    assert remarks_of(tmp_path / "out") == []
+    change(folders[1], folder=str(tmp_path / "elsewhere"))
+    comparison(folders, tmp_path / "out")
+    assert remarks_of(tmp_path / "out") == ["data of 2 folders"]
+
+
+def test_two_configurations_of_one_name_are_two_encoders(write: Write, tmp_path: Path) -> None:
+    folders = [write(f"a{seed}", 0.4, name="a", seed=seed, config=config) for seed, config in enumerate("ffe")]
+    comparison(folders, tmp_path / "out")
+    names = [f"a (vit, 64 px, configuration {config})" for config in "fe"]
+    assert table_of(tmp_path / "out")[0][4:6] == [f"{names[0]} (2 seeds)", names[1]]
+
+
+def test_one_seed_with_two_weights_is_no_mean(write: Write, tmp_path: Path) -> None:
+    folders = [write("old", 0.4, name="a"), write("new", 0.6, name="a")]
+    comparison(folders, tmp_path / "out")
+    header, miou, _ = table_of(tmp_path / "out")
+    assert header[4:6] == [f"a, {folder}" for folder in folders]
+    assert miou[4:6] == ["0.400", "**0.600**"]
+
+
+def test_date_and_machine_are_those_of_the_parts(write: Write, tmp_path: Path) -> None:
+    run = write("a")
+    about = json.loads((run / "downstream.json").read_text())
+    for part_of, day in zip(about["parts"].values(), ("2026-03-10", "2026-03-12")):
+        part_of |= {"date": day, "machine": {"cores": 8}}
+    (run / "downstream.json").write_text(json.dumps(about))
+    text = Page(comparison([run], tmp_path / "out")).text
+    assert "evaluated 2026-03-10 to 2026-03-12" in text
+    assert "cores 8" in text
+    assert "cores 2" not in text
 
 
 def results(weights: str) -> dict[str, Any]:
@@ -219,6 +270,7 @@ DAMAGE: dict[str, Callable[[dict[str, Any]], object]] = {
     "no parts": lambda about: about.pop("parts"),
     "no architecture": lambda about: about.pop("arch"),
     "a name that is a list": lambda about: about.update(name=["a"]),
+    "a configuration that is a list": lambda about: about.update(config=["a"]),
     "a score that is no number": lambda about: about["parts"]["on CamVid"]["rows"][0].update(value=None),
     "a metric that is unknown": lambda about: about["parts"]["on CamVid"]["rows"][0].update(metric="other"),
     "pictures that are none": lambda about: about["parts"]["on CamVid"].update(pictures={"title": 3}),

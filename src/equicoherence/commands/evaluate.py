@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import tyro
-import yaml
 from rich.console import Console
 
 from equicoherence.commands.arguments import Comma, CommaOrNone, parse, split
+from equicoherence.commands.evaluation_plan import (
+    check_models,
+    chosen_tasks,
+    folders_of,
+    models_on_images,
+    parsed_settings,
+    prove_writable,
+)
 from equicoherence.compare import score_table
 from equicoherence.evaluation import TransformationConfig, evaluate
-from equicoherence.evaluation.downstream.registry import TASKS as DOWNSTREAM
 from equicoherence.evaluation.downstream.registry import make_tasks
-from equicoherence.evaluation.downstream.run import evaluate_downstream
-from equicoherence.evaluation.tasks import TASKS
+from equicoherence.evaluation.downstream.run import plan_jobs, score_jobs
 from equicoherence.report.comparison import comparison
 from equicoherence.report.tables import summarise
 
@@ -30,16 +34,17 @@ def run(arguments: list[str]) -> None:
         """Score frozen encoders: run directories, timm:NAME, or weights files with --arch.
 
         tasks: of transformation, knn, linear, on the images of --data, and of segmentation, depth, detection,
-        localisation, keypoints, homography, video, looks, on the data sets in --sets; or all. Where not given: those of
-        images, and where --sets is given also those of data sets, as far as the data allow them. data: images, a run's
-        own where not given. sets: a folder that holds data sets in their published layouts. out: folder for
-        results.json and downstream.json; with several models a folder for each in it, and a page that compares them.
+        localisation, keypoints, homography, video, looks, on the data sets in --sets; or all. Where not given: those on
+        data sets where --sets is given, else those on images; as far as the data allow them. data: images, a run's own
+        where not given; --tasks all leaves those tasks out for other models without it. sets: a folder that holds data
+        sets in their published layouts. out: folder for results.json and downstream.json; with several models a folder
+        for each in it, and a page that compares them.
 
         Of the tasks on images: transformations, borders, probes: of the transformation task. images: of its probes'
         training (a third as many test). limit: labelled images for knn and linear. repeats: of the probes.
 
-        Of those on data sets: fine-tune: train the encoder with the head. settings: TASK.SETTING=VALUE, and more with
-        commas between.
+        Of those on data sets: fine-tune: train the encoder with the head, in the tasks that have such a protocol.
+        settings: TASK.SETTING=VALUE, and more with commas between.
 
         controls: also score random weights. arch: of a weights file. size: of models that are no runs. random-weights:
         evaluate a timm model's initialisation. bad-image-tolerance: share of images that may be bad; a run's own where
@@ -68,13 +73,8 @@ def run(arguments: list[str]) -> None:
     given = parse(Arguments, arguments, "evaluate")
     if not given.models:
         raise ValueError("evaluate needs a model: a run directory, timm:NAME, or a weights file with --arch NAME")
-    if given.out is not None and len({Path(model).name for model in given.models}) < len(given.models):
-        raise ValueError(
-            "two models have the same last name and would share a folder of --out; evaluate them one by one"
-        )
     of_images, of_sets = chosen_tasks(split(given.tasks), given.sets is not None)
-    if of_sets and given.sets is None:
-        raise ValueError(f"{', '.join(of_sets)}: give with --sets the folder that holds the data sets")
+    every = given.tasks not in (None, "all")
     transformation = TransformationConfig(
         transformations=tuple(given.transformations.split(",")),
         borders=tuple(given.borders.split(",")),  # type: ignore[arg-type]
@@ -83,13 +83,20 @@ def run(arguments: list[str]) -> None:
         test=max(2, given.images // 3),
         repeats=given.repeats,
     )
-    downstream = make_tasks(of_sets, fine_tuned=given.fine_tune, settings=parsed_settings(given.settings))
-    out = given.out or (Path("results") / "comparison" if of_sets and len(given.models) > 1 else None)
-    results, folders = {}, []
-    for model in given.models:
-        folder = out if len(given.models) == 1 or out is None else out / Path(model).name.replace("timm:", "timm-")
-        weights = {"arch": given.arch, "random_weights": given.random_weights, "size": given.size}
-        if of_images is None or of_images:
+    downstream = make_tasks(of_sets, fine_tuned=given.fine_tune, settings=parsed_settings(given.settings), every=every)
+    check_models(given.models)
+    wanted = of_images is None or bool(of_images)
+    on_images = models_on_images(given.models, given.data, leave_out=given.tasks == "all") if wanted else []
+    jobs = plan_jobs(downstream, given.sets, every) if given.sets is not None and downstream else []
+    several = len(given.models) > 1
+    out = given.out or (Path("results") / "comparison" if jobs and several else None)
+    folders = folders_of(given.models, out, given.data, given.size, given.random_weights)
+    for folder in folders:
+        prove_writable(folder)
+    weights = {"arch": given.arch, "random_weights": given.random_weights, "size": given.size}
+    results, page = {}, None
+    for number, (model, folder) in enumerate(zip(given.models, folders), start=1):
+        if model in on_images:
             results[model] = evaluate(
                 model,
                 data=given.data,
@@ -101,42 +108,12 @@ def run(arguments: list[str]) -> None:
                 bad_image_tolerance=given.bad_image_tolerance,
                 **weights,
             )
-        if downstream:
-            assert given.sets is not None
-            folder = folder or (Path(model) if Path(model).is_dir() else Path("results") / model.replace(":", "-"))
-            every = given.tasks is not None and given.tasks != "all"
-            evaluate_downstream(model, given.sets, folder, downstream, every=every, controls=given.controls, **weights)
-            folders.append(folder)
+        if jobs:
+            score_jobs(model, jobs, folder, controls=given.controls, **weights)
+            page = comparison(folders[:number], out if several and out else folder)  # after each: the next may fail
     if results:
         entries = summarise({name: [found["rows"]] for name, found in results.items()})
         probe = "mlp" if "mlp" in transformation.probes else transformation.probes[0]
         Console().print(score_table(entries, list(results), probe=probe))
-    if folders:
-        page = comparison(folders, folders[0] if len(folders) == 1 or out is None else out)
+    if page:
         Console().print(f"page: {page}", highlight=False, soft_wrap=True)
-
-
-def chosen_tasks(names: Sequence[str] | None, sets: bool) -> tuple[list[str] | None, list[str]]:
-    """Return the tasks on images, None for all that the data allow, and those on data sets.
-
-    Raises ValueError for a name that is neither.
-    """
-    if names is None or list(names) == ["all"]:
-        return None, list(DOWNSTREAM) if sets or names else []
-    unknown = [name for name in names if name not in (*TASKS, *DOWNSTREAM)]
-    if unknown:
-        known = ", ".join((*TASKS, *DOWNSTREAM, "all"))
-        raise ValueError(f"task {unknown[0]!r} is unknown; choose among {known}")
-    return [name for name in names if name in TASKS], [name for name in names if name in DOWNSTREAM]
-
-
-def parsed_settings(text: str | None) -> dict[str, dict[str, Any]]:
-    """Return settings by task of "TASK.SETTING=VALUE,...", values as YAML reads them; ValueError for other text."""
-    found: dict[str, dict[str, Any]] = {}
-    for part in text.split(",") if text else ():
-        place, equals, value = part.partition("=")
-        task, dot, setting = place.partition(".")
-        if not equals or not dot or task not in DOWNSTREAM:
-            raise ValueError(f"setting {part!r} is not TASK.SETTING=VALUE with a task of {', '.join(DOWNSTREAM)}")
-        found.setdefault(task, {})[setting] = yaml.safe_load(value)
-    return found

@@ -73,9 +73,13 @@ def decode(data: bytes, size: int, name: str) -> Sample:
     return _read(data, name, lambda image: _square(image, size))
 
 
-def decode_whole(data: bytes, name: str) -> np.ndarray:
-    """Decode the bytes of an image file at its own size: (H, W, 3) uint8 RGB; else as `decode`."""
-    return _read(data, name, _whole)
+def decode_whole(data: bytes, name: str, *, turn: bool = True) -> np.ndarray:
+    """Decode the bytes of an image file at its own size: (H, W, 3) uint8 RGB; else as `decode`.
+
+    turn: whether EXIF rotation is applied. Ground truth in pixels is of the stored ones, so that images which have it
+    are not turned.
+    """
+    return _read(data, name, lambda image: _whole(image, turn))
 
 
 def _read(data: bytes, name: str, take: Callable[[ImageFile.ImageFile], T]) -> T:
@@ -97,9 +101,9 @@ def _read(data: bytes, name: str, take: Callable[[ImageFile.ImageFile], T]) -> T
         raise BadImage(name, printable(str(error)) or type(error).__name__) from error
 
 
-def _whole(image: ImageFile.ImageFile) -> np.ndarray:
+def _whole(image: ImageFile.ImageFile, turned: bool) -> np.ndarray:
     image.load()
-    turn = _TURNS.get(_orientation(image))
+    turn = _TURNS.get(_orientation(image)) if turned else None
     plain = _plain_mode(image)
     if plain.mode == "RGBA":
         plain = Image.alpha_composite(Image.new("RGBA", plain.size, (*BACKGROUND, 255)), plain)
@@ -167,7 +171,7 @@ class ImageFolder(ImageSource):
         self.path = Path(path)
         if not self.path.is_dir():
             raise FileNotFoundError(f"no folder at {str(path)!r}: give the path of a folder that holds images")
-        self._files = list(_image_files(self.path))
+        self._files = list(image_files(self.path))
         if not self._files:
             raise ValueError(
                 f"no images in {str(path)!r}: give a folder that holds (at any depth) files ending in "
@@ -193,7 +197,7 @@ class ImageFolder(ImageSource):
         return decode(data, size, name)
 
 
-def _image_files(folder: Path) -> Iterator[tuple[str, ...]]:
+def image_files(folder: Path) -> Iterator[tuple[str, ...]]:
     """List the image files below a folder as sorted path parts; a link that leads back up is not entered."""
 
     def walk(path: str, parts: tuple[str, ...], above: frozenset[str]) -> Iterator[tuple[str, ...]]:

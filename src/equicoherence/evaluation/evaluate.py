@@ -69,7 +69,7 @@ def evaluate(
     """
     if limit < 1:
         raise ValueError(f"limit is {limit}, but at least 1 labelled image is needed")
-    out = _folder(model, data, size, random_weights) if out is None else out
+    out = results_folder(model, data, size, random_weights) if out is None else out
     with generators_kept():
         frozen = load_model(model, arch=arch, random_weights=random_weights, size=size)
         config = frozen.config or PretrainConfig()
@@ -176,13 +176,15 @@ def _classification_parts(features: LabelledFeatures, tasks: Sequence[str], cont
             yield Part(f"{control} {task}".strip(), task, control, rows, features.counts)
 
 
-def _folder(model: str | Path, data: str | None, size: int | None, random_weights: bool) -> Path:
-    """Return where the results of a model go by default: a run into itself, others into results/, apart for each data
-    set, size and kind of weights that was asked for."""
+def results_folder(model: str | Path, data: str | None, size: int | None, random_weights: bool) -> Path:
+    """Return where the results of a model go by default, on images and on data sets alike.
+
+    A run's go into itself, others into results/, apart for each data set, size and kind of weights that was asked for.
+    """
     if Path(model).is_dir():
         return Path(model)
     asked = (Path(data).resolve().name if data else "", str(size or ""), "random" if random_weights else "")
-    text = str(model).replace(":", "-").replace("/", "-")
+    text = str(model).replace(":", "-").replace("/", "-").lstrip("-")
     return Path("results") / "-".join([text, *(part for part in asked if part)])
 
 

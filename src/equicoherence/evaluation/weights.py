@@ -113,7 +113,9 @@ def _with_positions(module: nn.Module, named: dict[str, Any]) -> tuple[dict[str,
     if not (isinstance(positions, Tensor) and isinstance(own, Tensor) and positions.ndim == own.ndim == 3 and grid):
         return named, []
     cls = named.get("cls_token")
-    prefix: int = 0 if module.no_embed_class else module.num_prefix_tokens  # type: ignore[assignment]
+    prefix = own.shape[1] - grid[0] * grid[1]  # 0 where class and register tokens have no positions, as in CaiT
+    if prefix < 0:
+        return named, []
     if prefix == 0 and isinstance(cls, Tensor) and not _side(positions, 0) and _side(positions, 1):
         # DINOv2 with registers gives the class token a position, timm's models of it do not: the sum is the same
         named = {**named, "cls_token": cls + positions[:, :1], "pos_embed": positions[:, 1:]}

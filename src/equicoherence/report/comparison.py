@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from equicoherence.files import write_aside
-from equicoherence.report.downstream import Evaluated, read_evaluated, settings, unlike
+from equicoherence.report.downstream import FOLDER, Evaluated, read_evaluated, settings, unlike
 from equicoherence.report.downstream_lines import Group, Line, columns, group, lines
 from equicoherence.report.downstream_pictures import pictures
 from equicoherence.report.markup import Cell, Markup, details, element, join, note, section, table
@@ -19,10 +20,10 @@ CONSTANT = "constant"
 DIGEST = 12  # letters of a hash that are shown
 GUIDE = (
     "Each encoder is scored on each task by the same protocol. An arrow says whether a metric is better when "
-    "higher (↑) or lower (↓). Encoders of one name are seeds of one recipe: their mean, ± the sample standard "
-    "deviation between them. “Random weights” is the same architecture before any training, “constant” a prediction "
-    "that looks at no image: what an encoder has learnt is what it scores beyond both. The best mean of a row, random "
-    f"weights included, is bold, however small the difference. A dash ({MISSING}) means: not measured."
+    "higher (↑) or lower (↓). Encoders of one name and configuration are seeds of one recipe: their mean, ± the sample "
+    "standard deviation between them. “Random weights” is the same architecture before any training, “constant” a "
+    "prediction that looks at no image: what an encoder has learnt is what it scores beyond both. The best mean of a "
+    f"row, random weights included, is bold, however small the difference. A dash ({MISSING}) means: not measured."
 )
 
 
@@ -30,7 +31,7 @@ def comparison(folders: Sequence[Path], out: Path) -> Path:
     """Write ``out/comparison.md`` and ``out/comparison.html`` on encoders' downstream scores; return the page.
 
     folders: each with a ``downstream.json``, and where there is one a ``results.json``, as `equicoherence evaluate`
-    writes them; those of one ``name`` are taken as seeds of one recipe.
+    writes them; those of one ``name`` and ``config`` are taken as seeds of one recipe.
 
     Raises ValueError for no folder, for an ``out`` that is a file, where ``downstream.json`` is missing or damaged, and
     where two folders hold the same score of the same weights.
@@ -71,7 +72,7 @@ def render_page(groups: Sequence[Group]) -> str:
     remarks = [note(remark) for remark in _remarks(evaluated)]
     encoders = section("encoders", "Encoders", table(_counted(groups, evaluated), header, rows), *remarks)
     tasks = list(
-        dict.fromkeys([*(line.key.task for line in every), *(task for each in evaluated for task, _ in each.settings)])
+        dict.fromkeys([*(line.key.task for line in every), *(task for each in evaluated for task, *_ in each.settings)])
     )
     contents = {"encoders": "Encoders"} | {f"task-{number}": task for number, task in enumerate(tasks)}
     sections = [
@@ -81,7 +82,7 @@ def render_page(groups: Sequence[Group]) -> str:
         for number, task in enumerate(tasks)
     ]
     title = " · ".join(each.label for each in groups)
-    dates = sorted({str(each.about["date"]) for each in evaluated if "date" in each.about})
+    dates = sorted({date for each in evaluated for date in _told(each.about, "date")})
     when = f", evaluated {' to '.join(dict.fromkeys((dates[0], dates[-1])))}" if dates else ""
     subtitle = f"Downstream scores of {_counted(groups, evaluated)}{when}"
     return fill(title, subtitle, contents, GUIDE, join([encoders, *sections]))
@@ -108,7 +109,7 @@ def _task(groups: Sequence[Group], evaluated: Sequence[Evaluated], task: str, of
         parts.append(details(f"One by one: {len(finer)} scores of classes, sequences or parameters", one_by_one))
     used = {on: fields for (name, on), fields in settings(evaluated).items() if name == task}
     if used:
-        fields = dict.fromkeys(field for values in used.values() for field in values)
+        fields = dict.fromkeys(field for values in used.values() for field in values if field != FOLDER)
         rows = [[field, *(" / ".join(values.get(field, [MISSING])) for values in used.values())] for field in fields]
         parts.append(details("Settings and counts", table(f"Settings and counts, {task}", ["", *used], rows)))
     return [*parts, *pictures(groups, shown, task)]
@@ -162,13 +163,16 @@ def _about(groups: Sequence[Group]) -> tuple[list[str], list[list[str]]]:
         for each in of.members:
             about = each.about
             own = [of.label, str(about["seed"]), of.arch, f"{of.size} px", str(about["weights"])[:DIGEST]]
-            rows.append([*own, str(about.get("date", MISSING)), *(_said(about, f) for f in ("machine", "versions"))])
+            said = (" / ".join(_told(about, field)) or MISSING for field in ("date", "machine", "versions"))
+            rows.append([*own, *said])
     return header, rows
 
 
-def _said(about: Mapping[str, object], field: str) -> str:
-    found = about.get(field)
-    return ", ".join(f"{k} {v}" for k, v in flatten(found).items()) if isinstance(found, Mapping) else MISSING
+def _told(about: Mapping[str, Any], field: str) -> list[str]:
+    """Return what the parts of an encoder tell of where and when they were scored; what the whole does without."""
+    every = [part[field] for part in about["parts"].values() if field in part] or [about[field]] * (field in about)
+    texts = (", ".join(f"{k} {v}" for k, v in flatten(x).items()) if isinstance(x, Mapping) else str(x) for x in every)
+    return list(dict.fromkeys(texts))
 
 
 def _markdown_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:

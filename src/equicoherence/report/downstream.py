@@ -14,6 +14,7 @@ from equicoherence.evaluation.tasks import TASKS
 from equicoherence.report.provenance import flatten
 from equicoherence.report.tables import MISSING
 
+FOLDER = "folder"  # the setting that says where the data lie: compared, but nobody else's concern
 DAMAGE = (ValueError, KeyError, TypeError, AttributeError)
 
 
@@ -43,14 +44,14 @@ class Score:
 class Evaluated:
     """One folder of scores.
 
-    about: the content of its ``downstream.json``. settings: (task, what it is on) -> settings and counts as text.
-    remarks: on what was left out.
+    about: the content of its ``downstream.json``. settings: (task, what it is on, control) -> settings and counts as
+    text, ``folder`` the images' own. remarks: on what was left out.
     """
 
     folder: Path
     about: dict[str, Any]
     scores: tuple[Score, ...]
-    settings: dict[tuple[str, str], dict[str, str]]
+    settings: dict[tuple[str, str, str], dict[str, str]]
     remarks: tuple[str, ...] = ()
 
 
@@ -64,7 +65,8 @@ def read_evaluated(folder: Path) -> Evaluated:
         raise ValueError(f"{path} is missing: give folders that `equicoherence evaluate` wrote downstream scores to")
     try:
         about = json.loads(path.read_text(encoding="utf-8"))
-        hash(tuple(about[field] for field in ("name", "seed", "weights", "size", "arch")))  # all there, all plain
+        plain = [about[field] for field in ("name", "seed", "weights", "size", "arch")]
+        hash((*plain, about.get("config")))  # all there, all plain
         scores = [score for part in about["parts"].values() for score in _of_part(part)]
         settings = dict(_settings(part) for part in about["parts"].values())
         for part in about["parts"].values():
@@ -79,18 +81,22 @@ def read_evaluated(folder: Path) -> Evaluated:
     try:
         scores += _of_results(results)
         for task, entry in results.get("tasks", {}).items():
-            settings[task, f"on {Path(str(results['data'])).name}"] = flatten(entry["settings"])
+            data = Path(str(results["data"]))
+            settings[task, f"on {data.name}", ""] = flatten(entry["settings"]) | {FOLDER: _place(data)}
     except DAMAGE as error:
         raise ValueError(f"{path} cannot be read ({error!r}); remove it and evaluate the encoder again") from error
     return Evaluated(Path(folder), about, tuple(scores), settings)
 
 
 def unlike(evaluated: Sequence[Evaluated]) -> list[str]:
-    """Say for each task in which settings or counts its scores differ; seeds may."""
+    """Say for each task in which settings, counts or folders of data its scores differ, random weights' among them;
+    seeds may."""
     remarks = []
     for (task, on), fields in settings(evaluated).items():
         odd = [
-            f"{field} {' / '.join(values)}" for field, values in fields.items() if len(values) > 1 and field != "seed"
+            f"data of {len(values)} folders" if field == FOLDER else f"{field} {' / '.join(values)}"
+            for field, values in fields.items()
+            if len(values) > 1 and field != "seed"
         ]
         if odd:
             remarks.append(f"{task}, {on}: not all scores were taken alike, but with {', '.join(odd)}")
@@ -101,8 +107,8 @@ def settings(evaluated: Sequence[Evaluated]) -> dict[tuple[str, str], dict[str, 
     """Return for each task, and what it is on, each setting and count with its different values."""
     found: dict[tuple[str, str], list[dict[str, str]]] = {}
     for each in evaluated:
-        for title, fields in each.settings.items():
-            found.setdefault(title, []).append(fields)
+        for (task, on, _), fields in each.settings.items():
+            found.setdefault((task, on), []).append(fields)
     return {
         title: {
             field: list(dict.fromkeys(fields.get(field, MISSING) for fields in of_title))
@@ -112,11 +118,17 @@ def settings(evaluated: Sequence[Evaluated]) -> dict[tuple[str, str], dict[str, 
     }
 
 
-def _settings(part: dict[str, Any]) -> tuple[tuple[str, str], dict[str, str]]:
-    """Return a task, what it is on, and its settings and counts; where the data lie is left out."""
-    own = {field: value for field, value in part["settings"].items() if field != "folder"}
+def _settings(part: dict[str, Any]) -> tuple[tuple[str, str, str], dict[str, str]]:
+    """Return a task, what it is on and the control, and its settings and counts."""
+    own = dict(part["settings"])
+    if FOLDER in own:
+        own[FOLDER] = _place(own[FOLDER])
     counts = {f"samples, {split}": count for split, count in part["counts"].items()}
-    return (part["task"], f"{part['protocol']} on {part['data']}"), flatten(own | counts)
+    return (part["task"], f"{part['protocol']} on {part['data']}", str(part["control"])), flatten(own | counts)
+
+
+def _place(folder: str | Path) -> str:
+    return str(Path(folder).resolve())
 
 
 def _of_part(part: dict[str, Any]) -> list[Score]:

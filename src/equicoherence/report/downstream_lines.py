@@ -15,7 +15,7 @@ RANDOM = "random weights"
 
 @dataclass(frozen=True)
 class Group:
-    """Encoders that count together: seeds of one recipe, of one architecture and input size."""
+    """Encoders that count together: seeds of one configuration, of one architecture and input size."""
 
     label: str
     arch: str
@@ -60,27 +60,44 @@ class Line:
 def group(evaluated: Sequence[Evaluated]) -> list[Group]:
     """Group the seeds of one recipe, in the order they first appear.
 
-    Encoders of one name but other architectures or input sizes are groups of their own. Raises ValueError where the
-    same weights have the same score in two folders.
+    Encoders of one name but other architectures, input sizes or configurations are groups of their own; and so is each
+    encoder of a recipe where one seed has several weights, which are no seeds of one thing: folders tell them apart.
+    Raises ValueError where the same weights have the same score in two folders.
     """
-    groups: dict[tuple[str, str, int], list[Evaluated]] = {}
+    found: dict[tuple[str, str, int, str | None], list[Evaluated]] = {}
     for each in evaluated:
         about = each.about
-        groups.setdefault((about["name"], about["arch"], about["size"]), []).append(each)
-    names = [name for name, *_ in groups]
-    for of_group in groups.values():
-        seen: dict[tuple[str, Key, str], Path] = {}
-        for each in of_group:
-            for key, control in {(score.key, score.control) for score in each.scores}:
-                other = seen.setdefault((each.about["weights"], key, control), each.folder)
-                if other != each.folder:
-                    raise ValueError(
-                        f"{str(other)!r} and {str(each.folder)!r} both hold {key.task} of the same weights; give one"
-                    )
-    return [
-        Group(name if names.count(name) == 1 else f"{name} ({arch}, {size} px)", arch, size, tuple(members))
-        for (name, arch, size), members in groups.items()
-    ]
+        found.setdefault((about["name"], about["arch"], about["size"], about.get("config")), []).append(each)
+    names, kinds = [name for name, *_ in found], [kind[:3] for kind in found]
+    groups: list[Group] = []
+    for (name, arch, size, config), members in found.items():
+        _refuse_twins(members)
+        more = f", configuration {config or 'unknown'}" if kinds.count((name, arch, size)) > 1 else ""
+        label = name if names.count(name) == 1 else f"{name} ({arch}, {size} px{more})"
+        groups += [Group(each, arch, size, tuple(own)) for each, own in _seeds(label, members).items()]
+    return groups
+
+
+def _refuse_twins(members: Sequence[Evaluated]) -> None:
+    seen: dict[tuple[str, Key, str], Path] = {}
+    for each in members:
+        for key, control in {(score.key, score.control) for score in each.scores}:
+            other = seen.setdefault((each.about["weights"], key, control), each.folder)
+            if other != each.folder:
+                raise ValueError(
+                    f"{str(other)!r} and {str(each.folder)!r} both hold {key.task} of the same weights; give one"
+                )
+
+
+def _seeds(label: str, members: Sequence[Evaluated]) -> dict[str, list[Evaluated]]:
+    """Return a column's members by its label; a column for each weights, with its folder, where seeds repeat."""
+    encoders = {(each.about["seed"], each.about["weights"]) for each in members}
+    if len({seed for seed, _ in encoders}) == len(encoders):
+        return {label: list(members)}
+    of_weights: dict[str, list[Evaluated]] = {}
+    for each in members:
+        of_weights.setdefault(each.about["weights"], []).append(each)
+    return {f"{label}, {own[0].folder}": own for own in of_weights.values()}
 
 
 def control_column(groups: Sequence[Group], of: Group) -> str:

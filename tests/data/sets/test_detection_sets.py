@@ -195,6 +195,18 @@ def test_coco128_gives_boxes_in_pixels_and_no_masks(coco128: Path) -> None:
     assert data.objects(1).boxes.shape == (0, 4)
 
 
+def test_coco128_is_read_as_it_is_published_and_its_polygons_are_not_boxes(coco128: Path) -> None:
+    (coco128 / "boxes").rename(coco128 / "labels")
+    (coco128 / "object_detection_config.yaml").rename(coco128 / "config.yaml")
+    (coco128 / "config.yaml").write_text("names: [person, bicycle]\n")
+    data = _open(COCO128, coco128)
+    assert data.classes == ("person", "bicycle")
+    np.testing.assert_array_equal(data.objects(0).labels, [1, 0])
+    for path in (coco128 / "labels").glob("*/*.txt"):
+        path.write_text("1 0.5 0.5 0.2 1.0 0.3 0.7\n")
+    assert find_sets(coco128, [COCO128]) == []
+
+
 @pytest.mark.parametrize("line", ["1 0.5 0.5 0.2", "2 0.5 0.5 0.2 0.2", "0 nan 0.5 0.2 0.2", "a b c d e"])
 def test_damaged_lines_of_coco128_are_named(coco128: Path, line: str) -> None:
     path = coco128 / "boxes" / "val2017" / "000000000009.txt"

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from equicoherence.data.sets.files import read_image
 from equicoherence.data.sets.find import find_sets
 from equicoherence.data.sets.photographs import PHOTOGRAPHS, Photographs
 from equicoherence.data.source import BadImage
@@ -38,6 +39,16 @@ def test_other_folders_are_parted_by_name(tmp_path: Path) -> None:
     names = [[part.name(i) for i in range(len(part))] for part in parts]
     assert sorted(names[0] + names[1]) == [f"any/{number:02d}.png" for number in range(40)]
     assert 2 <= len(names[1]) <= 16
+
+
+def test_photographs_are_turned_by_exif_and_images_with_ground_truth_are_not(tmp_path: Path) -> None:
+    _write(tmp_path / "train", 1)
+    _write(tmp_path / "val", 1)
+    exif = Image.Exif()
+    exif[0x0112] = 6  # on its side
+    Image.new("RGB", (9, 5)).save(tmp_path / "val" / "00.png", exif=exif)
+    assert Photographs(tmp_path, "val").image(0).shape == (9, 5, 3)
+    assert read_image(tmp_path / "val" / "00.png").shape == (5, 9, 3)
 
 
 def test_a_folder_with_a_picture_or_two_is_no_set_of_photographs(tmp_path: Path) -> None:

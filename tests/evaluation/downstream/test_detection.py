@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -45,16 +46,17 @@ def test_squares_are_found_better_than_by_a_constant_and_the_model_stays() -> No
     assert set(rows) == set(TASK.metrics)
     for name in ("apb50", "apm50"):
         assert rows[name].value > (rows[name].floor or 0) + 0.1
-    assert score.counts == {"train": 32, "val": 8}
+    assert score.counts == {"train": 31, "val": 8}, "of 32, those that 30 steps of 4 show"
     assert len(score.pictures) == 6
     assert all(picture.shape[0] <= 320 and picture.dtype == np.uint8 for picture in score.pictures.values())
     assert all(torch.equal(weight, before[name]) for name, weight in model.encoder.state_dict().items())
 
 
 @pytest.mark.parametrize("task", [TASK, TUNED], ids=["frozen", "fine-tuned"])
-def test_the_same_seed_gives_the_same_pictures_and_another_others(task: Detection) -> None:
+@pytest.mark.parametrize("network", [{}, {"name": "resnet10t", "args": {"output_stride": 8}}], ids=["vit", "resnet"])
+def test_the_same_seed_gives_the_same_pictures_and_another_others(task: Detection, network: dict[str, Any]) -> None:
     task = dataclasses.replace(task, steps=2, batch=2)
-    model, sets = small_model(), (SquareBoxes(6, 0), SquareBoxes(2, 1))
+    model, sets = small_model(**network), (SquareBoxes(6, 0), SquareBoxes(2, 1))
     before = {name: weight.clone() for name, weight in model.encoder.state_dict().items()}
     first, again = (task.score(model, *sets, no_bar) for _ in range(2))
     other = dataclasses.replace(task, seed=1).score(model, *sets, no_bar)
@@ -70,6 +72,34 @@ def test_settings_that_make_no_sense_are_quoted() -> None:
         Detection(encoder="thawed")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="steps must be at least 1, got 0"):
         Detection(steps=0)
+
+
+@pytest.mark.parametrize("encoder", ["frozen", "fine-tuned"])
+def test_only_images_that_are_drawn_are_read_for_training_and_counted(encoder: str) -> None:
+    task = dataclasses.replace(TASK, encoder=encoder, steps=2, batch=2)  # type: ignore[arg-type]
+    assert task.score(small_model(), SquareBoxes(40, 0), SquareBoxes(2, 1), no_bar).counts == {"train": 4, "val": 2}
+
+
+def test_an_encoder_off_its_stride_is_refused() -> None:
+    model = small_model("resnet10t", {"output_stride": 8})
+    model.encoder.model.feature_info = [{"reduction": 16}]  # type: ignore[assignment]
+    with pytest.raises(ValueError, match="resnet10t gives 4 x 8 tokens where its stride says 2 x 4"):
+        TASK.score(model, SquareBoxes(4, 0), SquareBoxes(2, 1), no_bar)
+
+
+def test_masks_that_shrink_keep_to_the_pixel_in_the_middle() -> None:
+    target = detection_target(TWO, (20, 40), (4, 8), masks=True)
+    rows, columns = np.arange(4) * 5 + 2, np.arange(8) * 5 + 2
+    assert TWO.masks is not None
+    assert np.array_equal(target["masks"].numpy(), TWO.masks[:, rows][:, :, columns])
+    plain, turned = (detection_target(each, (20, 40), (4, 8), masks=True)["masks"] for each in (TWO, _turned(TWO)))
+    assert torch.equal(plain.flip(-1), turned), "no side is favoured"
+
+
+def _turned(objects: Objects) -> Objects:
+    assert objects.masks is not None
+    boxes = np.stack([40 - objects.boxes[:, 2], objects.boxes[:, 1], 40 - objects.boxes[:, 0], objects.boxes[:, 3]], 1)
+    return dataclasses.replace(objects, boxes=boxes, masks=np.ascontiguousarray(objects.masks[:, :, ::-1]))
 
 
 def test_training_images_without_objects_are_refused() -> None:

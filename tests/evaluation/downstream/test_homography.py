@@ -152,7 +152,7 @@ def test_the_error_is_the_mean_distance_of_corners() -> None:
 
 
 @pytest.mark.parametrize(
-    "settings", [{"steps": 120}, {"encoder": "fine-tuned", "steps": 40, "batch": 16, "encoder_lr": 1e-3}]
+    "settings", [{"steps": 120}, {"encoder": "fine-tuned", "steps": 60, "batch": 16, "encoder_lr": 1e-3}]
 )
 def test_motion_is_learnt_and_the_model_is_left_as_it_was(model: FrozenModel, settings: dict[str, Any]) -> None:
     before = {name: value.clone() for name, value in model.encoder.state_dict().items()}
@@ -169,10 +169,39 @@ def test_motion_is_learnt_and_the_model_is_left_as_it_was(model: FrozenModel, se
 
 
 @pytest.mark.parametrize("encoder", ["frozen", "fine-tuned"])
+def test_a_convolutional_model_is_left_as_it_was_too(encoder: str) -> None:
+    model = FrozenModel("resnet", "resnet", Encoder("resnet10t", {"output_stride": 8}).eval(), 32, 36)
+    before = {name: value.clone() for name, value in model.encoder.state_dict().items()}
+    assert any(name.endswith("running_mean") for name in before)
+    _task(encoder=encoder, pairs=8, test_pairs=4, steps=2, batch=2).score(model, Blobs(6, 0), Blobs(3, 1), no_bar)
+    assert not model.encoder.training
+    assert all(torch.equal(before[name], value) for name, value in model.encoder.state_dict().items())
+
+
+@pytest.mark.parametrize("encoder", ["frozen", "fine-tuned"])
 def test_one_seed_gives_one_error(model: FrozenModel, encoder: str) -> None:
     task = _task(encoder=encoder, pairs=16, test_pairs=8, steps=3, batch=8)
     first, second = (task.score(model, Blobs(8, 0), Blobs(8, 1), no_bar) for _ in range(2))
     assert first.rows == second.rows
+
+
+def test_fine_tuning_sees_images_in_an_order_of_its_seed(model: FrozenModel) -> None:
+    class Noted(Blobs):
+        seen: list[int]
+
+        def image(self, index: int) -> np.ndarray:
+            self.seen.append(index)
+            return super().image(index)
+
+    orders = []
+    for seed in (0, 0, 1):
+        train = Noted(90, 0)
+        train.seen = []
+        task = _task(encoder="fine-tuned", test_pairs=2, steps=2, batch=4, seed=seed)
+        assert task.score(model, train, Blobs(2, 1), no_bar).counts == {"train": 8, "val": 2}
+        orders.append(sorted(train.seen[64:72]) == sorted(turns(train, 8)) and train.seen[64:72])
+    assert orders[0]
+    assert orders[0] != sorted(orders[0])
 
 
 def test_pairs_are_of_all_images_in_turn() -> None:

@@ -62,7 +62,7 @@ def model() -> FrozenModel:
 
 
 def _task(**settings: Any) -> KeypointDetection:
-    return KeypointDetection(**({"pixels": SIZE, "steps": 60, "batch": 16, "hidden": 32, "lr": 3e-3} | settings))
+    return KeypointDetection(**({"pixels": 2 * SIZE, "steps": 60, "batch": 16, "hidden": 32, "lr": 3e-3} | settings))
 
 
 @pytest.mark.parametrize("encoder", ["frozen", "fine-tuned"])
@@ -77,6 +77,16 @@ def test_points_are_learnt_and_the_model_is_left_as_it_was(model: FrozenModel, e
     assert rows["pckh@0.1", ""].value <= mean.value
     assert found.counts == {"train": 64, "val": 24}
     assert [picture.shape for picture in found.pictures.values()] == [(320, 640, 3)] * 6
+    assert not model.encoder.training
+    assert all(torch.equal(before[name], value) for name, value in model.encoder.state_dict().items())
+
+
+@pytest.mark.parametrize("encoder", ["frozen", "fine-tuned"])
+def test_a_convolutional_model_is_left_as_it_was_too(encoder: str) -> None:
+    model = FrozenModel("resnet", "resnet", Encoder("resnet10t", {"output_stride": 8}).eval(), 32, 36)
+    before = {name: value.clone() for name, value in model.encoder.state_dict().items()}
+    assert any(name.endswith("running_mean") for name in before)
+    _task(encoder=encoder, steps=2, batch=4).score(model, Dots(6, 0), Dots(3, 1), no_bar)
     assert not model.encoder.training
     assert all(torch.equal(before[name], value) for name, value in model.encoder.state_dict().items())
 

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from safetensors.torch import load_file, save_file
 
 from equicoherence.cli import main
-from equicoherence.commands.evaluate import chosen_tasks, parsed_settings
+from equicoherence.commands.evaluation_plan import (
+    check_models,
+    chosen_tasks,
+    folders_of,
+    models_on_images,
+    parsed_settings,
+    prove_writable,
+)
 from equicoherence.evaluation.downstream import run as module
 from equicoherence.evaluation.downstream.depth.task import Depth
 from equicoherence.evaluation.downstream.registry import TASKS, make_tasks
-from equicoherence.evaluation.downstream.run import evaluate_downstream
+from equicoherence.evaluation.downstream.run import config_digest, evaluate_downstream
 from equicoherence.evaluation.downstream.segmentation.task import Segmentation
 from equicoherence.evaluation.downstream.task import no_bar
 from equicoherence.training import EncoderConfig, OptimConfig, PretrainConfig, ViewsConfig, pretrain
@@ -145,26 +155,184 @@ def test_scores_of_other_weights_are_dropped_and_a_broken_file_is_refused(
         evaluate_downstream(encoder, sets, out, [TASK], controls=False, track=no_bar)
 
 
-def test_the_command_scores_two_encoders_and_writes_the_page(
+def test_what_an_interrupted_evaluation_has_done_of_other_tasks_is_kept(
+    encoder: Path, sets: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, tuned = sets.parent / "out", Segmentation(encoder="fine-tuned", pixels=32, tuned_steps=1, tuned_batch=2)
+
+    def stopped(*given: object) -> dict:
+        if given[1].task is tuned:  # type: ignore[attr-defined]
+            raise KeyboardInterrupt
+        return real(*given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(module, "score_job", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        evaluate_downstream(encoder, sets, out, [TASK, tuned], controls=False, track=no_bar)
+    monkeypatch.setattr(module, "score_job", real)
+    results = evaluate_downstream(encoder, sets, out, [tuned], controls=False, track=no_bar)
+    assert [part["protocol"] for part in results["parts"].values()] == [TASK.protocol, tuned.protocol]
+    files = [out / file for part in results["parts"].values() for file in part["pictures"].values()]
+    assert len(set(files)) == len(files), "fine-tuned pictures have names of their own"
+    assert set(files) == set((out / "pictures").iterdir())
+
+
+def test_an_interrupted_try_of_other_settings_leaves_finished_scores_as_they_are(
+    encoder: Path, sets: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = sets.parent / "out"
+    first = evaluate_downstream(encoder, sets, out, [TASK], track=no_bar)
+
+    def stopped(*given: object) -> dict:
+        if given[2] == "random":
+            raise KeyboardInterrupt
+        return real(*given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(module, "score_job", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        evaluate_downstream(encoder, sets, out, [dataclasses.replace(TASK, steps=5)], track=no_bar)
+    monkeypatch.setattr(module, "score_job", real)
+    assert evaluate_downstream(encoder, sets, out, [TASK], track=no_bar) == first
+    files = {out / file for part in first["parts"].values() for file in part["pictures"].values()}
+    assert files == set((out / "pictures").iterdir())
+
+
+def test_a_part_of_other_settings_is_replaced_with_its_pictures_and_its_random_weights(
     encoder: Path, sets: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = sets.parent / "out"
-    options = ["--tasks", "segmentation", "--sets", str(sets), "--out", str(out)]
-    quick = ["--settings", "segmentation.pixels=32,segmentation.steps=2,segmentation.batch=4"]
-    assert main(["evaluate", str(encoder), *options, *quick]) == 0
+    evaluate_downstream(encoder, sets, out, [TASK], track=no_bar)
+    before = set((out / "pictures").iterdir())
+    other = dataclasses.replace(TASK, steps=5)
+    results = evaluate_downstream(encoder, sets, out, [other], controls=False, track=no_bar)
+    said = capsys.readouterr().err
+    assert "segmentation (frozen, linear) on camvid is scored anew: steps was 4 and is 5" in said
+    assert "scores of random segmentation (frozen, linear) on camvid are dropped" in said
+    (part,) = results["parts"].values()
+    assert {out / file for file in part["pictures"].values()} == set((out / "pictures").iterdir())
+    assert not before & set((out / "pictures").iterdir())
+    assert part["versions"]["torch"]
+    assert part["date"]
+
+
+def test_scores_of_an_earlier_revision_are_dropped(
+    encoder: Path, sets: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = sets.parent / "out"
+    evaluate_downstream(encoder, sets, out, [TASK], controls=False, track=no_bar)
+    monkeypatch.setattr(module, "REVISION", module.REVISION + 1)
+    results = evaluate_downstream(encoder, sets, out, [dataclasses.replace(TASK, seed=1)], controls=False, track=no_bar)
+    assert "are of an earlier revision and are dropped" in capsys.readouterr().err
+    assert [part["settings"]["revision"] for part in results["parts"].values()] == [module.REVISION]
+
+
+@pytest.mark.parametrize(("field", "value"), [("size", 48), ("arch", "other"), ("random_weights", True)])
+def test_a_file_of_another_encoder_is_not_written_over(encoder: Path, sets: Path, field: str, value: object) -> None:
+    out = sets.parent / "out"
+    out.mkdir()
+    (out / "downstream.json").write_text(json.dumps({field: value, "parts": {}}))
+    with pytest.raises(ValueError, match=rf"holds scores for {field} {value!r}, these are for .*; give another --out"):
+        evaluate_downstream(encoder, sets, out, [TASK], track=no_bar)
+
+
+def test_seeds_of_one_configuration_have_one_digest() -> None:
+    config = PretrainConfig(data="a/shapes")
+    same = dataclasses.replace(config, seed=3, name="other", data="b/shapes", threads=2)
+    assert config_digest(config) == config_digest(same)
+    assert config_digest(config) != config_digest(dataclasses.replace(config, d=64))
+    assert config_digest(config) != config_digest(dataclasses.replace(config, data="a/photographs"))
+    assert config_digest(None) is None
+
+
+QUICK = ["--settings", "segmentation.pixels=32,segmentation.steps=2,segmentation.batch=4,segmentation.lr=1e-3"]
+ONLY = ["--tasks", "segmentation", "--no-controls", *QUICK]
+
+
+def another(run: Path, place: Path, seed: int) -> Path:
+    """Return a copy of a run of another seed, with other weights."""
+    shutil.copytree(run, place)
+    config, weights = place / "config.yaml", place / "model.safetensors"
+    config.write_text(config.read_text().replace("\nseed: 0", f"\nseed: {seed}"))
+    save_file({name: tensor * (1 + seed) for name, tensor in load_file(weights).items()}, weights)
+    return place
+
+
+def test_the_command_scores_two_encoders_and_writes_the_page(
+    encoder: Path, sets: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(sets.parent)
+    other = another(encoder, sets.parent / "other", 1)
+    assert main(["evaluate", str(encoder), str(other), "--sets", str(sets), *ONLY]) == 0
     assert "comparison.html" in capsys.readouterr().out
-    assert (out / "comparison.md").read_text().count("segmentation") > 0
-    assert main(["evaluate", str(encoder), "--tasks", "segmentation"]) == 2
-    assert "give with --sets" in capsys.readouterr().err
+    out = sets.parent / "results" / "comparison"
+    assert {path.parent.name for path in out.glob("*/downstream.json")} == {"run", "other"}
+    assert "(2 seeds)" in (out / "comparison.md").read_text()
 
 
-def test_names_and_settings_that_there_are_not_are_quoted() -> None:
+def test_a_model_that_fails_takes_no_scores_of_others_with_it(
+    encoder: Path, sets: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken, out = another(encoder, sets.parent / "broken", 1), sets.parent / "out"
+    (broken / "model.safetensors").write_bytes(b"torn")
+    assert main(["evaluate", str(encoder), str(broken), "--sets", str(sets), "--out", str(out), *ONLY]) == 2
+    assert "broken cannot be read" in capsys.readouterr().err
+    assert "segmentation" in (out / "comparison.md").read_text()
+
+
+def test_two_models_never_share_a_folder(encoder: Path, sets: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    twin = shutil.copytree(encoder, sets.parent / "elsewhere" / "run")
+    for out in ([], ["--out", str(sets.parent / "out")]):
+        assert main(["evaluate", str(encoder), str(twin), "--sets", str(sets), *out]) == 2
+        assert "would share the folder" in capsys.readouterr().err
+    folders = folders_of([str(encoder), "timm:resnet18"], Path("out"), None, None, False)
+    assert folders == [Path("out/run"), Path("out/timm-resnet18")]
+    weights = str(sets.parent / "weights.pth")  # whose absolute path must not become the folder
+    (own,) = folders_of([weights], None, "flowers", 96, False)
+    assert own.parent == Path("results")
+    assert own.name.endswith("weights.pth-flowers-96")
+
+
+def test_what_cannot_be_is_said_before_the_first_model_is_scored(
+    encoder: Path, sets: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, out = str(encoder), sets.parent / "out"
+    for wrong, quoted in (
+        ([run, "no/such/model", "--sets", str(sets)], "'no/such/model' is neither a run directory"),
+        ([run, "timm:resnet1888", "--sets", str(sets)], "timm has no model 'resnet1888'"),
+        ([run, str(sets), "--sets", str(sets)], "it has no config.yaml"),
+        ([run, "--tasks", "segmentation"], "give with --sets"),
+        ([run, "--tasks", "knn", "--fine-tune"], "fine-tuning is asked for, but no task on data sets"),
+        ([run, "--tasks", "depth", "--sets", str(sets), *QUICK], "settings of segmentation, which is not among"),
+    ):
+        assert main(["evaluate", *wrong, "--out", str(out)]) == 2
+        assert quoted in capsys.readouterr().err
+    assert not out.exists()
+    out.write_text("a file")
+    assert main(["evaluate", run, "--tasks", "segmentation", "--sets", str(sets), "--out", str(out), *QUICK]) == 2
+    assert "scores cannot be written to" in capsys.readouterr().err
+    prove_writable(sets.parent / "new" / "folder")
+    assert list((sets.parent / "new" / "folder").iterdir()) == []
+
+
+def test_tasks_on_images_need_images_that_are_the_same(
+    encoder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = str(encoder)
+    assert models_on_images([run, "timm:resnet18"], "photographs", leave_out=True) == [run, "timm:resnet18"]
+    assert models_on_images([run, "timm:resnet18"], None, leave_out=True) == [run]
+    assert "timm:resnet18: tasks on images are left out" in capsys.readouterr().err
+    with pytest.raises(ValueError, match=r"run has the images '.*/images' and timm:resnet18 'objects', .* --data"):
+        models_on_images([run, "timm:resnet18"], None, leave_out=False)
+
+
+def test_names_and_settings_that_there_are_not_are_quoted(capsys: pytest.CaptureFixture[str]) -> None:
+    check_models(["timm:resnet18", "timm:vit_tiny_patch16_224.augreg_in21k", "timm:hf-hub:someone/something"])
     assert chosen_tasks(None, sets=False) == (None, [])
+    assert chosen_tasks(None, sets=True) == ([], list(TASKS))
     assert chosen_tasks(["knn", "depth"], sets=True) == (["knn"], ["depth"])
     assert chosen_tasks(["all"], sets=True) == (None, list(TASKS))
     with pytest.raises(ValueError, match="task 'segmentaton' is unknown"):
         chosen_tasks(["segmentaton"], sets=True)
-    assert parsed_settings("depth.steps=5,depth.encoder=fine-tuned") == {"depth": {"steps": 5, "encoder": "fine-tuned"}}
+    assert parsed_settings("depth.lr=1e-3,depth.steps=5") == {"depth": {"lr": "1e-3", "steps": "5"}}
     with pytest.raises(ValueError, match=r"setting 'steps=5' is not TASK.SETTING=VALUE"):
         parsed_settings("steps=5")
     with pytest.raises(ValueError, match="segmentation has no setting stps"):
@@ -172,3 +340,26 @@ def test_names_and_settings_that_there_are_not_are_quoted() -> None:
     with pytest.raises(ValueError, match="localisation has no fine-tuning protocol"):
         make_tasks(["localisation"], fine_tuned=True)
     assert make_tasks(["depth"], fine_tuned=True) == [Depth(encoder="fine-tuned")]
+    assert make_tasks(["localisation", "depth"], fine_tuned=True, every=False) == [Depth(encoder="fine-tuned")]
+    assert "localisation is left out" in capsys.readouterr().err
+
+
+def test_values_are_those_of_their_settings() -> None:
+    given = {"lr": "1e-3", "steps": "5", "train": 0, "tuned_lr": 1, "encoder": "fine-tuned"}
+    (task,) = make_tasks(["depth"], settings={"depth": given})
+    assert task == Depth(lr=0.001, steps=5, train=0, tuned_lr=1.0, encoder="fine-tuned")
+    for task_name, field, value, why in (
+        ("depth", "steps", "0", r"depth: steps must be at least 1, got 0"),
+        ("keypoints", "hidden", -3, r"keypoints: hidden must be at least 1, got -3"),
+        ("depth", "train", "-1", r"depth: train must be at least 0, got -1"),
+        ("depth", "steps", "5.5", r"depth\.steps is '5.5', but must be a whole number"),
+        ("depth", "steps", True, r"depth: steps must be a whole number, got True"),
+        ("depth", "lr", "fast", r"depth\.lr is 'fast', but must be a number"),
+        ("depth", "lr", "inf", r"depth: lr must be finite and above 0, got inf"),
+        ("depth", "encoder", "finetuned", r"encoder must be 'frozen' or 'fine-tuned', got 'finetuned'"),
+        ("video", "setting", "mae", r"setting must be 'dino' or 'cropmae', got 'mae'"),
+    ):
+        with pytest.raises(ValueError, match=why):
+            make_tasks([task_name], settings={task_name: {field: value}})
+    with pytest.raises(ValueError, match=r"depth\.encoder is 'frozen', but fine-tuning is asked for"):
+        make_tasks(["depth"], fine_tuned=True, settings={"depth": {"encoder": "frozen"}})

@@ -19,6 +19,8 @@ from equicoherence.evaluation.downstream.tokens import (
     read_ahead,
     resizable,
     resize_image,
+    sized,
+    some_shapes,
     stride,
 )
 from equicoherence.models import Encoder
@@ -73,8 +75,57 @@ def test_position_embeddings_are_interpolated_for_other_sizes(name: str, size: t
 def test_convolutional_encoders_take_any_size_as_they_are() -> None:
     encoder = Encoder("resnet10t").eval()
     assert resizable(encoder) is encoder
-    assert stride(encoder, 64) == 32
+    assert sized(encoder, (64, 96)) is encoder
+    assert stride(encoder, 48) == 32, "whatever size is its own: 48 pixels give 2 tokens"
+    assert stride(Encoder("resnet10t", {"output_stride": 8}), 48) == 8
     assert stride(transformer(), 32) == 8
+
+
+def test_a_stride_that_timm_does_not_note_is_told_from_how_the_grid_grows() -> None:
+    encoder = Encoder("resnet10t").eval()
+    encoder.model.feature_info = []  # type: ignore[assignment]
+    assert stride(encoder, 48) == 32
+
+
+@pytest.mark.parametrize(
+    ("name", "args"),
+    [
+        ("swin_tiny_patch4_window7_224", {"img_size": 64, "depths": (1, 1), "embed_dim": 24, "num_heads": (1, 2)}),
+        ("beit_base_patch16_224", {"img_size": 32, "patch_size": 8, "depth": 1, "embed_dim": 24, "num_heads": 2}),
+    ],
+)
+def test_encoders_of_one_size_are_rebuilt_for_another(name: str, args: dict[str, object]) -> None:
+    encoder = Encoder(name, args).eval()
+    before = {key: value.clone() for key, value in encoder.state_dict().items()}
+    other = sized(encoder, (48, 80))
+    with torch.no_grad():
+        assert other(noise((48, 80))).grid == (6, 10)
+    assert stride(encoder, 64) == 8
+    assert list(before) == list(encoder.state_dict())
+    assert all(torch.equal(value, before[key]) for key, value in encoder.state_dict().items())
+    own = encoder.args["img_size"]
+    with torch.no_grad():
+        assert encoder(noise((own, own))).grid == (own // 8, own // 8)
+
+
+def test_an_encoder_that_takes_one_size_alone_says_so() -> None:
+    encoder = Encoder("mixer_s32_224").eval()
+    with pytest.raises(ValueError, match="mixer_s32_224 takes images of 224 x 224 pixels, but not of 64 x 96 as asked"):
+        sized(encoder, (64, 96))
+
+
+def test_tokens_that_half_precision_cannot_keep_are_an_error() -> None:
+    encoder = transformer()
+    with torch.no_grad():
+        encoder.model.get_parameter("norm.weight").mul_(1e6)
+    with pytest.raises(ValueError, match="vit_tiny_patch16_224 gives tokens that are not finite, or above 65,504"):
+        extract_tokens(sized(encoder, (24, 32)), pictures, range(3), (24, 32), no_bar, "")
+
+
+def test_the_sizes_of_images_are_those_of_64_all_over_the_set() -> None:
+    assert some_shapes(lambda i: np.zeros((i + 1, 7, 3), np.uint8), range(1000))[-1] == (1000, 7)
+    assert len(some_shapes(pictures, range(100))) == 64
+    assert some_shapes(pictures, [9, 2]) == [(39, 40), (32, 40)]
 
 
 def test_the_input_has_the_median_aspect_in_whole_strides() -> None:
@@ -155,3 +206,8 @@ def test_no_images_is_an_error() -> None:
 def test_a_limit_spreads_over_all_samples() -> None:
     assert spread(10, 0) == spread(10, 10) == spread(10, 99) == list(range(10))
     assert spread(101, 3) == [0, 50, 100]
+
+
+def test_tokens_that_no_temporary_file_has_room_for_are_refused() -> None:
+    with pytest.raises(OSError, match=r"need 1048576\.0 GiB .*free: set TMPDIR .* smaller train limit"):
+        tokens._room((2**40, 8, 8, 8), torch.device("cpu"))

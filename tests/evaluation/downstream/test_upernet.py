@@ -78,11 +78,12 @@ def test_every_weight_of_head_and_encoder_learns(name: str, args: dict[str, obje
 def test_fine_tuning_moves_a_copy_of_the_encoder() -> None:
     model = small_model()
     before = copy.deepcopy(model.encoder.state_dict())
-    network = tune(
+    network, seen = tune(
         resizable(model.encoder), 32, ColourRegions(6, 0), [0, 2, 4], (32, 32),
         channels=8, steps=2, batch=2, lr=1e-2, seed=0, track=no_bar,
     )  # fmt: skip
     assert not network.training
+    assert 1 <= seen <= 3
     tuned = network.levels.encoder.state_dict()
     assert not torch.equal(tuned["model.blocks.0.attn.qkv.weight"], before["model.blocks.0.attn.qkv.weight"])
     assert all(torch.equal(weight, before[key]) for key, weight in model.encoder.state_dict().items())

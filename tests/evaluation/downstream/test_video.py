@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from equicoherence.data.sets.davis import DAVIS_2016, Davis
 from equicoherence.data.sets.kinds import VideoSet
 from equicoherence.evaluation.downstream.task import TaskScore, no_bar
 from equicoherence.evaluation.downstream.video.propagation import SETTINGS, Propagation, propagate, top
-from equicoherence.evaluation.downstream.video.task import VideoPropagation, enlarged
+from equicoherence.evaluation.downstream.video.task import VideoPropagation, enlarged, first_labels
 from equicoherence.evaluation.model import FrozenModel, load_model
 from equicoherence.models import Encoder, Features
 
@@ -73,7 +74,9 @@ class Pixels(Encoder):
 
 @pytest.fixture(scope="module")
 def pixels() -> FrozenModel:
-    return FrozenModel("pixels", "pixels", Pixels("resnet10t").eval(), 32, 32)
+    encoder = Pixels("resnet10t").eval()
+    encoder.model.feature_info = [{"reduction": 2}]  # type: ignore[assignment]
+    return FrozenModel("pixels", "pixels", encoder, 32, 32)
 
 
 def value(score: TaskScore, metric: str, parameter: str = "") -> tuple[float, float]:
@@ -88,14 +91,25 @@ def plain(tokens: Tensor, labels: Tensor, how: Propagation) -> Tensor:
     unit = F.normalize(tokens.float(), dim=-1)
     soft = [labels.float()]
     for frame in range(1, count):
-        context = [0, *range(max(1, frame - how.frames), frame)]
+        latest = range(frame - how.frames, frame)
+        context = [0, *((max(0, c) for c in latest) if how.padded else (c for c in latest if c > 0))]
         found = torch.zeros_like(soft[0])
         for y in range(height):
             for x in range(width):
-                rows = slice(max(0, y - how.radius), y + how.radius + 1)
-                columns = slice(max(0, x - how.radius), x + how.radius + 1)
-                cosines = torch.cat([(unit[c, rows, columns] @ unit[frame, y, x]).flatten() for c in context])
-                near = torch.cat([soft[c][:, rows, columns].flatten(1) for c in context], dim=1)
+                near_by = torch.zeros(height, width, dtype=torch.bool)
+                for row in range(height):
+                    for column in range(width):
+                        up, across = abs(row - y), abs(column - x)
+                        if how.shape == "disk":
+                            near_by[row, column] = (up**2 + across**2) ** 0.5 < how.radius
+                        else:
+                            near_by[row, column] = max(up, across) <= how.radius
+                everywhere = torch.ones_like(near_by)
+                searched = [
+                    everywhere if how.first_everywhere and not place else near_by for place in range(len(context))
+                ]
+                cosines = torch.cat([unit[c][where] @ unit[frame, y, x] for c, where in zip(context, searched)])
+                near = torch.cat([soft[c][:, where] for c, where in zip(context, searched)], dim=1)
                 best = cosines.topk(min(how.top_k, len(cosines)))
                 found[:, y, x] = near[:, best.indices] @ (best.values / how.temperature).softmax(dim=0)
         soft.append(found)
@@ -109,6 +123,11 @@ def plain(tokens: Tensor, labels: Tensor, how: Propagation) -> Tensor:
         (Propagation(0.7, 7, 2, 9), (14, 13)),
         (Propagation(0.1, 10, 1, 1), (6, 3)),
         (SETTINGS["dino"], (4, 7)),
+        (Propagation(0.7, 7, 3, 2, shape="disk"), (5, 15)),
+        (Propagation(0.1, 5, 1, 2, first_everywhere=True), (5, 14)),
+        (Propagation(0.1, 5, 2, 7, padded=True), (4, 6)),
+        (dataclasses.replace(SETTINGS["cropmae"], radius=3, frames=3), (6, 13)),
+        (SETTINGS["cropmae"], (4, 7)),
     ],
 )
 def test_labels_are_those_of_a_loop_over_tokens(how: Propagation, grid: tuple[int, int]) -> None:
@@ -126,9 +145,52 @@ def test_the_largest_values_are_found_in_groups() -> None:
     assert (values.gather(1, places) == found).all()
 
 
-def test_each_label_is_stretched_before_the_largest_is_taken() -> None:
+def test_a_disk_leaves_out_the_corners_and_the_first_frame_has_no_limit() -> None:
+    tokens = torch.zeros(2, 7, 7, 2)
+    tokens[..., 1] = 1
+    tokens[0, 0, 0] = tokens[1, 2, 2] = torch.tensor([1.0, 0.0])  # 2 up and 2 across: 2.8 apart
+    labels = torch.zeros(1, 7, 7)
+    labels[0, 0, 0] = 1
+    square = Propagation(0.01, 1, 2, 1)
+    found = [
+        float(propagate(tokens, labels, dataclasses.replace(square, **more))[1, 0, 2, 2])
+        for more in ({}, {"shape": "disk"}, {"shape": "disk", "first_everywhere": True}, {"radius": 1})
+    ]
+    assert found == [1, 0, 1, 0]
+
+
+def test_copies_of_the_first_frame_take_places_among_the_best() -> None:
+    tokens = torch.tensor([[1.0, 0.0], [1.0, 0.1], [1.0, 0.0]])[:, None, None]
+    labels = torch.ones(1, 1, 1)
+    plain_way, padded = (propagate(tokens, labels, Propagation(1, 3, 1, 4, padded=each)) for each in (False, True))
+    assert plain_way.flatten().tolist() == pytest.approx([1, 1, 1])
+    assert padded.flatten().tolist() == pytest.approx([1, 1, 1])
+    half = torch.tensor([[1.0, 0.2], [1.0, 0.0]])[:, None]  # two tokens that are both neighbours
+    tokens, labels = torch.stack([half, half]), torch.tensor([[[1.0], [0.0]]])
+    once, often = (propagate(tokens, labels, Propagation(1, 2, 1, 4, padded=each))[1] for each in (False, True))
+    assert once.flatten().tolist() == pytest.approx([0.5, 0.5], abs=0.01), "both tokens of the one first frame"
+    assert often.flatten().tolist() == [1, 0], "the same token of two copies of it"
+
+
+def test_each_label_is_stretched_before_the_largest_is_taken_as_dino_does_and_cropmae_does_not() -> None:
     labels = torch.tensor([[[0.9, 0.8]], [[0.1, 0.2]]])
     assert enlarged(labels, (1, 2)).tolist() == [[0, 1]]
+    assert enlarged(labels, (1, 2), stretch=False).tolist() == [[0, 0]]
+    assert [SETTINGS[name].stretch for name in ("dino", "cropmae")] == [True, False]
+
+
+def test_the_first_mask_comes_to_tokens_by_the_nearest_pixel_or_bilinearly() -> None:
+    mask, numbers = np.array([[0, 3, 3, 3], [0, 0, 3, 3]], np.uint8), np.array([0, 3])
+    nearest = first_labels(mask, numbers, (1, 2), SETTINGS["dino"])
+    assert nearest.sum(dim=0).tolist() == [[1, 1]]
+    assert nearest.dtype == torch.bool
+    bilinear = first_labels(mask, numbers, (1, 2), SETTINGS["cropmae"])
+    torch.testing.assert_close(bilinear, torch.tensor([[[0.75, 0.0]], [[0.25, 1.0]]]))
+
+
+def test_a_protocol_is_named_alone_only_at_its_own_size() -> None:
+    assert VideoPropagation(pixels=480).protocol == "frozen, propagation as DINO"
+    assert VideoPropagation("cropmae", pixels=320).protocol == "frozen, propagation as CropMAE at 320 px"
 
 
 def test_objects_that_move_are_followed(pixels: FrozenModel) -> None:

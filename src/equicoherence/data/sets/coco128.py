@@ -24,9 +24,9 @@ class Coco128(DetectionSet):
     has_masks = False
 
     def __init__(self, root: Path, split: str) -> None:
-        self.classes = _classes(root / NAMES)
+        self.classes = _classes(_names(root))
         folder = root / "images" / f"{split}2017"
-        self._boxes = root / "boxes" / f"{split}2017"
+        self._boxes = root / _boxes(root) / f"{split}2017"
         self._files = sorted(folder.glob("*.jpg"))
         self._sizes: dict[int, tuple[int, ...]] = {}  # boxes are in shares of these
         if not self._files:
@@ -64,9 +64,20 @@ class Coco128(DetectionSet):
         return Objects(boxes * np.array([width, height, width, height], np.float32), labels, np.zeros(len(lines), bool))
 
 
+def _boxes(root: Path) -> str:
+    """Return the name of the folder of boxes; in the published layout they are called labels."""
+    return "boxes" if (root / "boxes").is_dir() else "labels"
+
+
+def _names(root: Path) -> Path:
+    """Return the file that names the classes: the one of boxes where several lie there."""
+    found = [root / NAMES] if (root / NAMES).is_file() else sorted(root.glob("*.yaml"))
+    if not found:
+        raise FileNotFoundError(f"no file *.yaml in {str(root)!r}, which names the classes")
+    return found[0]
+
+
 def _classes(path: Path) -> tuple[str, ...]:
-    if not path.is_file():
-        raise FileNotFoundError(f"no file {str(path)!r}")
     try:
         names = yaml.safe_load(path.read_text(encoding="utf-8"))["names"]
         return tuple(str(names[label]) for label in range(len(names)))
@@ -75,16 +86,21 @@ def _classes(path: Path) -> tuple[str, ...]:
 
 
 def _is_here(root: Path) -> bool:
-    return (root / NAMES).is_file() and all(
-        (root / kind / f"{split}2017").is_dir() for kind in ("images", "boxes") for split in ("train", "val")
-    )
+    folders = [root / kind / f"{split}2017" for kind in ("images", _boxes(root)) for split in ("train", "val")]
+    if not all(folder.is_dir() for folder in folders) or not any(root.glob("*.yaml")):
+        return False
+    # polygons lie in folders of the same names; a box is a class and four numbers
+    lines = (read_bytes(path).split(b"\n")[0].split() for path in folders[-1].glob("*.txt"))
+    return len(next((fields for fields in lines if fields), [])) == 5
 
 
 COCO128 = Declaration(
     name="coco128",
     kind="detection",
-    layout=f"images/train2017/*.jpg, images/val2017/*.jpg, boxes/train2017/*.txt, boxes/val2017/*.txt, {NAMES}",
-    source="github.com/lightly-ai/coco128_yolo, labels as boxes/ (annotations CC BY 4.0); to try out, no benchmark",
+    layout=f"images/train2017/*.jpg, images/val2017/*.jpg, boxes/train2017/*.txt, boxes/val2017/*.txt (or labels/), "
+    f"{NAMES} (or another *.yaml)",
+    source="github.com/lightly-ai/coco128_yolo, folder object_detection "
+    "(annotations CC BY 4.0); to try out, no benchmark",
     is_here=_is_here,
     open=Coco128,
 )

@@ -22,9 +22,12 @@ def read_bytes(path: Path) -> bytes:
         raise BadImage(printable(str(path)), f"cannot be read: {error.strerror}") from error
 
 
-def read_image(path: Path) -> np.ndarray:
-    """Return an image (H, W, 3) uint8 RGB; `BadImage` where it is damaged."""
-    return decode_whole(read_bytes(path), printable(str(path)))
+def read_image(path: Path, *, turn: bool = False) -> np.ndarray:
+    """Return an image (H, W, 3) uint8 RGB; `BadImage` where it is damaged.
+
+    turn: whether EXIF rotation is applied; masks, boxes and points are given for the stored pixels.
+    """
+    return decode_whole(read_bytes(path), printable(str(path)), turn=turn)
 
 
 def read_png(path: Path) -> np.ndarray:

@@ -21,7 +21,7 @@ class SampleSet(abc.ABC):
     """One split of a data set."""
 
     kind: ClassVar[str]
-    """What its ground truth is: the name in `equicoherence.data.sets.KINDS`."""
+    """What its ground truth is, as in `Declaration.kind` and `Task.kind`."""
 
     @abc.abstractmethod
     def __len__(self) -> int: ...

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from equicoherence.data.images import SUFFIXES
+from equicoherence.data.images import SUFFIXES, image_files
 from equicoherence.data.sets.declaration import Declaration, SetSplit
 from equicoherence.data.sets.files import read_image
 from equicoherence.data.sets.kinds import SampleSet
@@ -23,7 +23,8 @@ class Photographs(SampleSet):
     """The images below a folder, in order of their names, at their own sizes.
 
     Folders ``train`` and ``val``, ``validation`` or ``test`` are the splits; without them every fifth image, by a
-    checksum of its name, is for scoring. Names that start with a dot are skipped.
+    checksum of its name, is for scoring. Names that start with a dot are skipped, links are followed, and EXIF rotation
+    is applied.
     """
 
     kind = "images"
@@ -33,8 +34,7 @@ class Photographs(SampleSet):
         self._root = root if folders is None else folders[split]
         if not self._root.is_dir():
             raise FileNotFoundError(f"no folder {str(self._root)!r}")
-        names = (path.relative_to(self._root) for path in self._root.rglob("*"))
-        files = sorted(name for name in names if name.suffix.lower() in SUFFIXES and _plain(name))
+        files = sorted(Path(*parts) for parts in image_files(self._root))
         if folders is None:
             files = [name for name in files if (zlib.crc32(bytes(name)) % 5 == 0) == (split == "val")]
         if not files:
@@ -48,7 +48,7 @@ class Photographs(SampleSet):
         return printable(self._files[index].as_posix())
 
     def image(self, index: int) -> np.ndarray:
-        return read_image(self._root / self._files[index])
+        return read_image(self._root / self._files[index], turn=True)
 
 
 def split_folders(root: Path) -> dict[SetSplit, Path] | None:
@@ -79,10 +79,6 @@ def _some_images(folder: Path, depth: int) -> Iterator[Path]:
             below.append(entry)
     for entry in sorted(below)[:4] if depth else []:
         yield from _some_images(entry, depth - 1)
-
-
-def _plain(name: Path) -> bool:
-    return not any(part.startswith(".") for part in name.parts)
 
 
 PHOTOGRAPHS = Declaration(

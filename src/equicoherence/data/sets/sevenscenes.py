@@ -60,6 +60,9 @@ def _sequences(root: Path, split: str) -> Sequence[Path]:
 
 
 def _frames(folder: Path) -> list[Path]:
+    archive = folder.with_name(f"{folder.name}.zip")
+    if not folder.is_dir() and archive.is_file():
+        raise FileNotFoundError(f"no folder {str(folder)!r}: unpack {archive.name}, which lies beside it")
     found = sorted([*folder.glob("frame-*.color.jpg"), *folder.glob("frame-*.color.png")]) if folder.is_dir() else []
     if not found:
         raise FileNotFoundError(f"no files frame-*.color.png or frame-*.color.jpg in {str(folder)!r}")
@@ -68,7 +71,8 @@ def _frames(folder: Path) -> list[Path]:
 
 def _is_here(root: Path) -> bool:
     if any((root / name).is_file() for name in SPLIT_FILES.values()):
-        return any(root.glob("seq-*"))
+        # still packed sequences are the data set too; opening it says which archive to unpack
+        return any(path.is_dir() or path.suffix == ".zip" for path in root.glob("seq-*"))
     return all((root / name).is_dir() and any((root / name).glob("frame-*.color.*")) for name in FOLDERS.values())
 
 

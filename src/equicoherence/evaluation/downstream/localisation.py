@@ -13,7 +13,7 @@ from torchvision.ops import box_convert, generalized_box_iou_loss
 from equicoherence.data.sets.kinds import BoxSet
 from equicoherence.evaluation.downstream.box_pictures import draw_boxes
 from equicoherence.evaluation.downstream.task import Row, Task, TaskScore, Track, spread
-from equicoherence.evaluation.downstream.tokens import Tokens, extract_tokens, input_size, resizable, stride
+from equicoherence.evaluation.downstream.tokens import Tokens, extract_tokens, input_size, sized, some_shapes, stride
 from equicoherence.evaluation.model import FrozenModel, generators_kept
 
 PICTURES = 6
@@ -41,20 +41,14 @@ class Localisation(Task):
     kind: ClassVar[str] = "box"
     metrics: ClassVar[dict[str, bool]] = {"iou": True, "corloc": True}
 
-    def __post_init__(self) -> None:
-        least = dict.fromkeys(("pixels", "steps", "batch"), 1) | {"train": 0, "test": 0}
-        for field, low in least.items():
-            if getattr(self, field) < low:
-                raise ValueError(f"{field} must be at least {low}, got {getattr(self, field)}")
-
     @property
     def protocol(self) -> str:
         return "frozen, attentive"
 
     def score(self, model: FrozenModel, train: BoxSet, test: BoxSet, track: Track) -> TaskScore:
-        encoder = resizable(model.encoder).eval()
         known, asked = spread(len(train), self.train), spread(len(test), self.test)
-        size = input_size([train.image(i).shape[:2] for i in known[:8]], self.pixels, stride(encoder, model.size))
+        size = input_size(some_shapes(train.image, known), self.pixels, stride(model.encoder, model.size))
+        encoder = sized(model.encoder, size).eval()
         sides: dict[tuple[str, int], tuple[int, int]] = {}
 
         def read(data: BoxSet, split: str, index: int) -> np.ndarray:
@@ -70,7 +64,7 @@ class Localisation(Task):
             encoder, lambda i: read(train, "train", i), known, size, track, "localisation: training images"
         )
         boxes = shares(train, "train", known)
-        head = self._train(tokens, boxes, track)
+        head = self._train(tokens, boxes, encoder.mean.device, track)
         tokens = extract_tokens(
             encoder, lambda i: read(test, "val", i), asked, size, track, "localisation: test images"
         )
@@ -91,8 +85,7 @@ class Localisation(Task):
             )
         return TaskScore(rows, pictures, {"train": len(known), "val": len(asked)})
 
-    def _train(self, tokens: Tokens, boxes: Tensor, track: Track) -> nn.Module:
-        device = tokens.patches.device
+    def _train(self, tokens: Tokens, boxes: Tensor, device: torch.device, track: Track) -> nn.Module:
         generator = torch.Generator().manual_seed(self.seed)
         with generators_kept():
             torch.manual_seed(self.seed)
@@ -101,9 +94,9 @@ class Localisation(Task):
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, self.steps)
         boxes = boxes.to(device)
         for _ in track(range(self.steps), "localisation: head"):
-            chosen = torch.randint(len(tokens), (min(self.batch, len(tokens)),), generator=generator).to(device)
-            predicted = head(tokens.patches[chosen].float())
-            generalized_box_iou_loss(predicted, boxes[chosen], reduction="mean").backward()
+            chosen = torch.randint(len(tokens), (min(self.batch, len(tokens)),), generator=generator)
+            predicted = head(tokens.patches[chosen.to(tokens.patches.device)].to(device).float())
+            generalized_box_iou_loss(predicted, boxes[chosen.to(device)], reduction="mean").backward()
             optimizer.step()
             optimizer.zero_grad()
             schedule.step()

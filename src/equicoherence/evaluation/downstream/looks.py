@@ -19,8 +19,8 @@ from equicoherence.evaluation.downstream.tokens import (
     BATCH,
     input_size,
     read_ahead,
-    resizable,
     resize_image,
+    sized,
     stride,
 )
 from equicoherence.evaluation.model import FrozenModel
@@ -56,9 +56,7 @@ class Looks(Task):
     metrics: ClassVar[dict[str, bool]] = {"same_folder": True}
 
     def __post_init__(self) -> None:
-        for field in ("shown", "pixels", "queries", "neighbours"):
-            if getattr(self, field) < 1:
-                raise ValueError(f"{field} must be at least 1, got {getattr(self, field)}")
+        super().__post_init__()
         if self.among <= self.neighbours:
             raise ValueError(f"among must be larger than neighbours, {self.neighbours}, got {self.among}")
 
@@ -86,9 +84,9 @@ class Looks(Task):
     @torch.no_grad()
     def _components(self, model: FrozenModel, test: SampleSet) -> dict[str, np.ndarray]:
         """Return for each representation a picture of images above their components."""
-        encoder = resizable(model.encoder).eval()
         images = [test.image(index) for index in spread(len(test), self.shown)]
-        size = input_size([image.shape[:2] for image in images], self.pixels, stride(encoder, model.size))
+        size = input_size([image.shape[:2] for image in images], self.pixels, stride(model.encoder, model.size))
+        encoder = sized(model.encoder, size).eval()
         panel = (PANEL, max(1, round(PANEL * size[1] / size[0])))
         above = side_by_side([resize_image(image, panel) for image in images])
         features = encoder(_as_input([resize_image(image, size) for image in images], encoder.mean.device))

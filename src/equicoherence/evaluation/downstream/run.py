@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -12,17 +13,30 @@ from typing import Any
 
 import torch
 from PIL import Image
-from rich.console import Console
 
 from equicoherence.data.sets import DECLARATIONS, Declaration, Found, SampleSet, VideoSet, find_sets, no_set
+from equicoherence.evaluation.downstream.earlier import (
+    change,
+    controlled_alike,
+    of_revision,
+    of_these_weights,
+    pictures_of,
+    read_scores,
+    say,
+)
 from equicoherence.evaluation.downstream.task import Task, Track, show_bar
 from equicoherence.evaluation.model import FrozenModel, generators_kept, load_model, random_control
 from equicoherence.evaluation.partial import PartialResults, fingerprint
 from equicoherence.evaluation.provenance import provenance
 from equicoherence.files import replacing, write_aside
+from equicoherence.training.config import PretrainConfig
+from equicoherence.training.config_file import to_dict
 
 FILE = "downstream.json"
 REVISION = 1  # raised with every change of a protocol, so that old scores are not taken for new ones
+DIGEST = 8  # letters of a hash in names of files and of configurations
+# of a run: what its weights do not depend on, but for the seed, in which runs of one configuration differ
+APART = ("name", "seed", "data", "threads", "cache", "log_every", "checkpoint_every", "track", "bad_image_tolerance")
 
 
 @dataclass(frozen=True)
@@ -41,7 +55,8 @@ class Job:
 
     def settings(self) -> dict[str, Any]:
         """Return all that the scores depend on besides the weights."""
-        return {"revision": REVISION, "folder": str(self.found.folder), **asdict(self.task)}  # type: ignore[call-overload]
+        own = asdict(self.task)  # type: ignore[call-overload]
+        return _as_read({"revision": REVISION, "folder": str(self.found.folder.resolve()), **own})
 
 
 def evaluate_downstream(
@@ -63,34 +78,75 @@ def evaluate_downstream(
     fits. every: a task that no data set fits raises ValueError; where False it is left out and a line says so.
     controls: also score the same architecture with random weights, the floor.
 
-    Scores that the file holds already of the same weights and settings are kept; what is done of an interrupted
-    evaluation is taken up by the next one. Torch's global generators are left as they were.
+    See `score_jobs` for what the file held before.
     """
     jobs = plan_jobs(tasks, data, every)
+    return score_jobs(
+        model, jobs, out, controls=controls, arch=arch, random_weights=random_weights, size=size, track=track
+    )
+
+
+def score_jobs(
+    model: str | Path,
+    jobs: Sequence[Job],
+    out: Path,
+    *,
+    controls: bool = True,
+    arch: str | None = None,
+    random_weights: bool = False,
+    size: int | None = None,
+    track: Track = show_bar,
+) -> dict[str, Any]:
+    """Score an encoder on jobs of `plan_jobs` as `evaluate_downstream` does; write the file and return its content.
+
+    Scores that the file holds already of the same weights and settings are kept; those of other weights, of an earlier
+    revision, and random weights' of other settings than the encoder's are dropped, and a line says so. What is done of
+    an interrupted evaluation is taken up by the next one. Torch's global generators are left as they were.
+
+    Raises ValueError where the file holds scores of another input size or architecture, or the one of random weights
+    and the other not, for then the two belong into two files.
+    """
     with generators_kept():
         frozen = load_model(model, arch=arch, random_weights=random_weights, size=size)
         seed = frozen.config.seed if frozen.config else 0
-        about = {"weights": fingerprint(frozen), "size": frozen.size, "arch": frozen.encoder.name}
-        earlier = _earlier(out / FILE, about)
+        encoder = {"arch": frozen.encoder.name, "random_weights": random_weights}
+        about = {"weights": fingerprint(frozen), "size": frozen.size, **encoder}
+        before = read_scores(out / FILE)
+        earlier = of_these_weights(out / FILE, before, about)
         partly = PartialResults(out / "downstream.partial.json", about)
-        done: dict[str, dict[str, Any]] = dict(earlier)
+        done = of_revision({**earlier, **partly.parts}, out / FILE, REVISION)
+        shown = pictures_of(before.get("parts", {})) | pictures_of(partly.parts)
         for control, build in _variants(frozen, seed, controls):
             for job in jobs:
-                name = f"{control} {job.key}".strip()
-                settings = _as_read(job.settings())
-                if done.get(name, {}).get("settings") == settings:
+                name, settings = f"{control} {job.key}".strip(), job.settings()
+                same = [of[name] for of in (done, earlier) if name in of and of[name]["settings"] == settings]
+                if same:
+                    done[name] = same[0]
                     continue
+                if name in done:
+                    say(f"{name} is scored anew: {change(done[name]['settings'], settings)}")
+                partly.parts.pop(name, None)
                 make = partial(score_job, build, job, control, settings, out / "pictures", track)
-                stale = partly.parts.get(name, {}).get("settings", settings) != settings
-                if stale:
-                    partly.parts.pop(name)
                 done[name] = partly.get(name, make)
-    names = {"model": str(model), "name": frozen.group, "seed": seed}
-    results = _as_read({**names, **about, **provenance(), "parts": done})
+    names = {"model": str(model), "name": frozen.group, "seed": seed, "config": config_digest(frozen.config)}
+    results = _as_read({**names, **about, **provenance(), "parts": controlled_alike(done)})
     out.mkdir(parents=True, exist_ok=True)
     write_aside(out / FILE, json.dumps(results, indent=1))
+    for file in shown - pictures_of(results["parts"]):
+        (out / "pictures" / file).unlink(missing_ok=True)
     partly.drop()
     return results
+
+
+def config_digest(config: PretrainConfig | None) -> str | None:
+    """Return a short hash of a run's configuration that is the same for its seeds, None for a model that is no run.
+
+    Of the images it was trained on it holds the last name alone, so that a moved folder is the same.
+    """
+    if config is None:
+        return None
+    own = {name: value for name, value in to_dict(config).items() if name not in APART}
+    return _digest({**own, "data": Path(config.data).name})
 
 
 def plan_jobs(tasks: Sequence[Task], data: str | Path, every: bool = True) -> list[Job]:
@@ -107,8 +163,7 @@ def plan_jobs(tasks: Sequence[Task], data: str | Path, every: bool = True) -> li
         if not of_task and every:
             raise ValueError(f"task {task.name}: {no_set(task.kind, data, known)}")
         if not of_task:
-            text = f"{task.name} is left out: no data set for it in {str(data)!r}"
-            Console(stderr=True).print(text, markup=False, highlight=False, soft_wrap=True)
+            say(f"{task.name} is left out: no data set for it in {str(data)!r}")
         jobs += of_task
     if not jobs:
         raise ValueError(f"no task can be scored: {str(data)!r} holds none of {', '.join(d.name for d in known)}")
@@ -128,9 +183,9 @@ def score_job(
     """Return the scores of one job with what they are of; write its pictures."""
     start, declaration = time.perf_counter(), job.found.declaration
     found = job.task.score(build(), job.train, job.test, track)
-    pictures = {}
+    pictures, digest = {}, _digest([job.key, control, settings])
     for number, (title, pixels) in enumerate(found.pictures.items()):
-        words = "-".join(part for part in (control, job.task.name, declaration.name, str(number)) if part)
+        words = "-".join(part for part in (control, job.task.name, declaration.name, digest, str(number)) if part)
         folder.mkdir(parents=True, exist_ok=True)
         with replacing(folder / f"{words}.png") as aside:
             Image.fromarray(pixels).save(aside, format="PNG")
@@ -146,23 +201,12 @@ def score_job(
         "rows": [asdict(row) for row in found.rows],
         "pictures": pictures,
         "seconds": round(time.perf_counter() - start, 1),
+        **provenance(),
     }
 
 
-def _earlier(path: Path, about: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return the parts of an earlier file of the same weights; ValueError where it cannot be read."""
-    if not path.is_file():
-        return {}
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        parts = found["parts"] if all(found.get(k) == v for k, v in _as_read(about).items()) else None
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"{path} cannot be read ({error!r}); remove it, or give another --out") from error
-    if parts is None:
-        text = f"{path}: its scores are of other weights and are dropped"
-        Console(stderr=True).print(text, markup=False, highlight=False, soft_wrap=True)
-        return {}
-    return parts
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:DIGEST]
 
 
 def _as_read(value: Any) -> Any:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import abc
+import dataclasses
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import numpy as np
 from rich.console import Console
@@ -14,6 +16,8 @@ from rich.progress import track as rich_track
 from equicoherence.evaluation.model import FrozenModel
 
 T = TypeVar("T")
+MAY_BE_ZERO = ("train", "test", "sequences", "seed")
+"""Settings in whole numbers whose 0 means all or none; others are at least 1, or what `Task.least` says."""
 Track = Callable[[Sequence[T], str], Iterable[T]]
 """Goes through a sequence, showing on a bar how far; the second argument says what is done."""
 
@@ -48,12 +52,31 @@ class Task(abc.ABC):
     """A downstream task with its settings; subclasses are frozen dataclasses, whose fields are the settings.
 
     name: as commands and tables call it. kind: of the data sets it takes. metrics: name -> whether higher is better.
-    protocol: says in a few words what is trained ("frozen, linear"), as tables call it.
+    least: setting -> the least whole number it may be, where that is not 1. protocol: says in a few words what is
+    trained ("frozen, linear"), as tables call it.
+
+    Raises ValueError, quoting setting and value, for a setting that is none of its choices, for a whole number below
+    its least, and for another number that is not finite and above 0.
     """
 
     name: ClassVar[str]
     kind: ClassVar[str]
     metrics: ClassVar[dict[str, bool]]
+    least: ClassVar[dict[str, int]] = {}
+
+    def __post_init__(self) -> None:
+        hints = get_type_hints(type(self))
+        for setting in dataclasses.fields(self):  # type: ignore[arg-type]
+            name, hint, value = setting.name, hints[setting.name], getattr(self, setting.name)
+            if get_origin(hint) is Literal and value not in get_args(hint):
+                raise ValueError(f"{name} must be {' or '.join(map(repr, get_args(hint)))}, got {value!r}")
+            if hint in (int, float) and (isinstance(value, bool) or not isinstance(value, (int, hint))):
+                raise ValueError(f"{name} must be a {'whole ' if hint is int else ''}number, got {value!r}")
+            low = self.least.get(name, 0 if name in MAY_BE_ZERO else 1)
+            if hint is int and value < low:
+                raise ValueError(f"{name} must be at least {low}, got {value}")
+            if hint is float and not (math.isfinite(value) and value > 0):
+                raise ValueError(f"{name} must be finite and above 0, got {value}")
 
     @property
     @abc.abstractmethod

@@ -23,14 +23,15 @@ from equicoherence.evaluation.downstream.tokens import (
     extract_tokens,
     input_size,
     read_ahead,
-    resizable,
     resize_image,
+    sized,
+    some_shapes,
     stride,
 )
-from equicoherence.evaluation.model import FrozenModel, generators_kept
+from equicoherence.evaluation.model import FrozenModel
 
 PICTURES = 6
-SURVEYED = 512  # training images, spread evenly, from which constants and the scale of tokens are taken
+SURVEYED = 512  # training images, spread evenly, from which the constant and the scale of tokens are taken
 COLORS = "viridis"
 
 
@@ -53,8 +54,8 @@ class Depth(Task):
 
     Scores (`depth_errors`) are taken at the depth maps' own resolution, predictions enlarged bilinearly and clamped to
     the limits, over the pixels of `scored_pixels`; they are averaged over images, each counting the same, and images
-    without such a pixel are left out. Floors are the better, for each score, of two constants: median and mean depth
-    of up to 512 training images.
+    without such a pixel are left out. Predictions are not averaged with those of the mirrored image, as DINOv2's are.
+    Floors are those of a constant: the median depth of up to 512 training images.
     """
 
     encoder: Literal["frozen", "fine-tuned"] = "frozen"
@@ -73,31 +74,21 @@ class Depth(Task):
     kind: ClassVar[str] = "depth"
     metrics: ClassVar[dict[str, bool]] = DEPTH_METRICS
 
-    def __post_init__(self) -> None:
-        if self.encoder not in ("frozen", "fine-tuned"):
-            raise ValueError(f"encoder must be 'frozen' or 'fine-tuned', got {self.encoder!r}")
-        least = {"pixels": 1, "steps": 1, "batch": 1, "epochs": 1, "tuned_batch": 1, "train": 0, "test": 0}
-        for field, low in least.items():
-            if getattr(self, field) < low:
-                raise ValueError(f"{field} must be at least {low}, got {getattr(self, field)}")
-
     @property
     def protocol(self) -> str:
         return "frozen, linear" if self.encoder == "frozen" else "fine-tuned, linear head"
 
     def score(self, model: FrozenModel, train: DepthSet, test: DepthSet, track: Track) -> TaskScore:
-        with generators_kept():
-            encoder = resizable(model.encoder).eval()
         known, asked = spread(len(train), self.train), spread(len(test), self.test)
-        shapes = [train.image(i).shape[:2] for i in known[:8]]
-        size = input_size(shapes, self.pixels, stride(encoder, model.size))
+        size = input_size(some_shapes(train.image, known), self.pixels, stride(model.encoder, model.size))
+        encoder = sized(model.encoder, size).eval()
         frozen, generator = self.encoder == "frozen", torch.Generator().manual_seed(self.seed)
         survey = [known[i] for i in spread(len(known), SURVEYED)]
         read = known if frozen else survey
         tokens = extract_tokens(encoder, train.image, read, size, track, "depth: training images", cls=True)
         places = (UPSAMPLE * tokens.patches.shape[1], UPSAMPLE * tokens.patches.shape[2])
         surveyed = _targets(train, survey, places)
-        constants = _constants(surveyed)
+        constant = _median(surveyed)
         head = DepthHead(_some(tokens, encoder.mean.device), surveyed, train.limits, generator)
         if frozen:
             train_head(
@@ -111,15 +102,12 @@ class Depth(Task):
                 encoder_lr=self.tuned_lr, lr=self.lr, seed=self.seed, track=track,
             )  # fmt: skip
         tokens = extract_tokens(encoder, test.image, asked, size, track, "depth: test images", cls=True)
-        errors, pictures = _errors(head, tokens, test, asked, constants)
-        means = errors.nanmean(dim=0)  # (1 + constants, metrics)
-        if means.isnan().any():
-            raise ValueError(f"no test image has a depth between {test.limits[0]} and {test.limits[1]}")
-        rows = []
-        for place, (metric, higher) in enumerate(self.metrics.items()):
-            floor = means[1:, place].max() if higher else means[1:, place].min()
-            rows.append(Row(metric, float(means[0, place]), floor=float(floor)))
-        return TaskScore(rows, pictures, {"train": len(known), "val": int((~errors[:, 0, 0].isnan()).sum())})
+        errors, pictures = _errors(head, tokens, test, asked, constant)
+        rows = [
+            Row(metric, float(value), floor=float(floor))
+            for metric, (value, floor) in zip(self.metrics, errors.mean(dim=0).T)
+        ]
+        return TaskScore(rows, pictures, {"train": len(known), "val": len(errors)})
 
 
 def _targets(train: DepthSet, indices: Sequence[int], places: tuple[int, int]) -> Tensor:
@@ -134,19 +122,22 @@ def _some(tokens: Tokens, device: torch.device) -> Tokens:
     return Tokens(tokens.patches[chosen].to(device), cls)
 
 
-def _constants(targets: Tensor) -> list[float]:
-    """Return median and mean of the depths that there are."""
+def _median(targets: Tensor) -> float:
+    """Return the median of the depths that there are."""
     depths = targets[targets > 0]
     if not len(depths):
         raise ValueError("no pixel of the training images has a depth within the limits, so there is nothing to learn")
-    return [float(depths.median()), float(depths.double().mean())]
+    return float(depths.median())
 
 
 @torch.no_grad()
 def _errors(
-    head: DepthHead, tokens: Tokens, test: DepthSet, asked: Sequence[int], constants: Sequence[float]
+    head: DepthHead, tokens: Tokens, test: DepthSet, asked: Sequence[int], constant: float
 ) -> tuple[Tensor, dict[str, np.ndarray]]:
-    """Return errors (images, 1 + constants, metrics) of what a head says of tokens, and of constants; and pictures."""
+    """Return errors (images, 2, metrics) of what a head says of tokens, and of a constant; and pictures.
+
+    Images without a pixel to score are left out. Raises ValueError where all are, and for a depth that is not finite.
+    """
     shown, errors, pictures = set(spread(len(asked), PICTURES)), [], {}
     low, high = test.limits
     depths = read_ahead(test.depth, asked)
@@ -155,12 +146,17 @@ def _errors(
         cls = None if tokens.cls is None else tokens.cls[one].to(head.mean.device)
         depth = head(tokens.patches[one].to(head.mean.device), cls)
         depth = F.interpolate(depth[None], tuple(truth.shape), mode="bilinear")[0, 0].clamp(low, high).cpu()
+        if not depth.isfinite().all():
+            raise ValueError(f"depths told of {test.name(index)} are not finite: the training diverged; lower its rate")
         scored = scored_pixels(truth, test.limits, test.crop)
-        guesses = [depth, *(torch.full_like(truth, min(max(value, low), high)) for value in constants)]
-        errors.append(torch.stack([depth_errors(guess, truth, scored) for guess in guesses]))
+        if scored.any():
+            guesses = (depth, torch.full_like(truth, min(max(constant, low), high)))
+            errors.append(torch.stack([depth_errors(guess, truth, scored) for guess in guesses]))
         if place in shown:
             title, picture = _picture(test.image(index), truth.numpy(), depth.numpy(), test.limits)
             pictures[f"{test.name(index)}: input, truth, prediction{title}"] = picture
+    if not errors:
+        raise ValueError(f"no test image has a depth between {low} and {high}")
     return torch.stack(errors), pictures
 
 

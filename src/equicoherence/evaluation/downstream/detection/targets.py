@@ -30,7 +30,7 @@ def detection_target(objects: Objects, shape: Size, frame: Size, *, masks: bool)
     if masks and objects.masks is not None:
         own = torch.from_numpy(objects.masks)[kept].to(torch.uint8)
         target["masks"] = (
-            F.interpolate(own[:, None], frame, mode="nearest")[:, 0] if len(own) else own.new_empty((0, *frame))
+            F.interpolate(own[:, None], frame, mode="nearest-exact")[:, 0] if len(own) else own.new_empty((0, *frame))
         )
     return target
 

@@ -16,10 +16,11 @@ from equicoherence.evaluation.downstream.box_pictures import draw_boxes
 from equicoherence.evaluation.downstream.detection.average_precision import AveragePrecision
 from equicoherence.evaluation.downstream.detection.detector import UNIT, build_detector, detect
 from equicoherence.evaluation.downstream.detection.targets import ConstantDetection, Size, in_pixels
-from equicoherence.evaluation.downstream.detection.training import Budget, train_on_tokens, train_with_encoder
+from equicoherence.evaluation.downstream.detection.training import Budget, draw, train_on_tokens, train_with_encoder
 from equicoherence.evaluation.downstream.task import Row, Task, TaskScore, Track, spread
-from equicoherence.evaluation.downstream.tokens import Tokens, extract_tokens, input_size, resizable, stride
+from equicoherence.evaluation.downstream.tokens import Tokens, extract_tokens, input_size, sized, some_shapes, stride
 from equicoherence.evaluation.model import FrozenModel, generators_kept
+from equicoherence.models import Encoder
 
 PICTURES = 6
 SHOWN = 0.3  # score of the boxes that pictures show; the best one where none has it
@@ -30,7 +31,8 @@ FLOOR_IMAGES = 1000  # that the constant prediction is fitted on
 class Detection(Task):
     """Mask R-CNN, or Faster R-CNN where there are no masks, on ViTDet's simple pyramid of the last patch tokens.
 
-    Defaults suit a CPU and small sets. As published: pixels 1024, channels 256, regions 512, and many more steps.
+    Defaults suit a CPU and small sets. As published: pixels 1024, channels 256, regions 512, and many more steps,
+    which see images at random scales and crops (frozen ones here see each image as it is).
     coco128 shows that all runs, and is no benchmark: its scores say little of an encoder.
 
     encoder: ``frozen``, tokens are read once; or ``fine-tuned``, see `train_with_encoder`. pixels: short side of the
@@ -55,14 +57,6 @@ class Detection(Task):
     kind: ClassVar[str] = "detection"
     metrics: ClassVar[dict[str, bool]] = dict.fromkeys(("apb", "apb50", "apb75", "apm", "apm50", "apm75"), True)
 
-    def __post_init__(self) -> None:
-        if self.encoder not in ("frozen", "fine-tuned"):
-            raise ValueError(f"encoder must be 'frozen' or 'fine-tuned', got {self.encoder!r}")
-        least = dict.fromkeys(("pixels", "steps", "batch", "channels", "regions"), 1) | {"train": 0, "test": 0}
-        for field, low in least.items():
-            if getattr(self, field) < low:
-                raise ValueError(f"{field} must be at least {low}, got {getattr(self, field)}")
-
     @property
     def protocol(self) -> str:
         return f"{self.encoder}, Mask R-CNN of {self.channels} channels"
@@ -70,13 +64,15 @@ class Detection(Task):
     def score(self, model: FrozenModel, train: DetectionSet, test: DetectionSet, track: Track) -> TaskScore:
         masks = train.has_masks and test.has_masks
         measured, floor = AveragePrecision(masks=masks), AveragePrecision(masks=masks)
-        encoder = resizable(model.encoder).eval()
         known, asked = spread(len(train), self.train), spread(len(test), self.test)
         constant = _constant(train, known)
-        step = stride(encoder, model.size)
-        size = input_size([train.image(i).shape[:2] for i in known[:8]], self.pixels, 2 * step)  # halved by the pyramid
+        step = stride(model.encoder, model.size)
+        size = input_size(some_shapes(train.image, known), self.pixels, 2 * step)  # halved by the pyramid
+        encoder = sized(model.encoder, size).eval()
         frame = (size[0] // step * UNIT, size[1] // step * UNIT)
         budget = Budget(self.steps, self.batch, self.lr, self.encoder_lr, self.seed)
+        places, chosen = np.unique(draw(len(known), budget), return_inverse=True)
+        seen, chosen = [known[place] for place in places], chosen.tolist()
         with generators_kept():
             torch.manual_seed(self.seed)  # torchvision draws weights and regions from the global generator
             detector = build_detector(
@@ -90,12 +86,16 @@ class Detection(Task):
                     shapes[index] = image.shape[:2]
                     return image
 
-                tokens = extract_tokens(encoder, load, known, size, track, "detection: training images")
-                train_on_tokens(detector, tokens, train, known, shapes, frame, budget, masks=masks, track=track)
+                tokens = extract_tokens(encoder, load, seen, size, track, "detection: training images")
+                _check_grid(tokens, frame, encoder)
+                train_on_tokens(detector, tokens, train, seen, chosen, shapes, frame, budget, masks=masks, track=track)
             else:
                 encoder = copy.deepcopy(encoder)
-                train_with_encoder(detector, encoder, train, known, size, frame, budget, masks=masks, track=track)
+                train_with_encoder(
+                    detector, encoder, train, seen, chosen, size, frame, budget, masks=masks, track=track
+                )
         tokens = extract_tokens(encoder, test.image, asked, size, track, "detection: test images")
+        _check_grid(tokens, frame, encoder)
         pictures = {}
         for position in track(range(len(asked)), "detection: scores"):
             image, truth = test.image(asked[position]), test.objects(asked[position])
@@ -107,12 +107,22 @@ class Detection(Task):
                 pictures[title] = _picture(image, found, truth.boxes, test.classes)
         lowest = floor.scores()
         rows = [Row(name, value, floor=lowest[name]) for name, value in measured.scores().items()]
-        return TaskScore(rows, pictures, {"train": len(known), "val": len(asked)})
+        return TaskScore(rows, pictures, {"train": len(seen), "val": len(asked)})
 
 
 def _constant(train: DetectionSet, known: list[int]) -> ConstantDetection:
     some = [known[position] for position in spread(len(known), FLOOR_IMAGES)]
     return ConstantDetection.mean([train.objects(i) for i in some], [train.image(i).shape[:2] for i in some])
+
+
+def _check_grid(tokens: Tokens, frame: Size, encoder: Encoder) -> None:
+    """Raise ValueError where the grid of tokens is not that which a frame (H, W) of an image was made for."""
+    height, width = tokens.patches.shape[1:3]
+    if (UNIT * height, UNIT * width) != frame:
+        raise ValueError(
+            f"{encoder.name} gives {height} x {width} tokens where its stride says {frame[0] // UNIT} x "
+            f"{frame[1] // UNIT}: detection needs an encoder whose tokens lie on a whole stride"
+        )
 
 
 def _detect(detector: FasterRCNN, tokens: Tokens, position: int) -> dict[str, Tensor]:

@@ -40,6 +40,7 @@ def train_on_tokens(
     tokens: Tokens,
     data: DetectionSet,
     known: Sequence[int],
+    chosen: Sequence[int],
     shapes: Mapping[int, Size],
     frame: Size,
     budget: Budget,
@@ -47,8 +48,11 @@ def train_on_tokens(
     masks: bool,
     track: Track[int],
 ) -> None:
-    """Train a detector on tokens of the images ``known``, of sizes (H, W) ``shapes``, squashed to ``frame``."""
-    device, chosen = next(detector.parameters()).device, _draw(len(known), budget)
+    """Train a detector on tokens of the images ``known``, of sizes (H, W) ``shapes``, squashed to ``frame``.
+
+    chosen: (steps * batch,), which of them each place of each batch shows.
+    """
+    device = next(detector.parameters()).device
 
     def load(place: int) -> tuple[int, Target]:
         index = known[chosen[place]]
@@ -66,6 +70,7 @@ def train_with_encoder(
     encoder: Encoder,
     data: DetectionSet,
     known: Sequence[int],
+    chosen: Sequence[int],
     size: Size,
     frame: Size,
     budget: Budget,
@@ -75,9 +80,10 @@ def train_with_encoder(
 ) -> None:
     """Train detector and encoder on the images ``known``, squashed to ``size``, each mirrored half of the times.
 
+    chosen: (steps * batch,), which of them each place of each batch shows.
     The encoder stays in eval mode: BatchNorm keeps its statistics, as batches of detection are small.
     """
-    device, chosen = encoder.mean.device, _draw(len(known), budget)
+    device = encoder.mean.device
     generator = torch.Generator().manual_seed(budget.seed + 1)
     turned = (torch.rand(len(chosen), generator=generator) < 0.5).tolist()
 
@@ -127,8 +133,8 @@ def _fit(
     detector.eval()
 
 
-def _draw(count: int, budget: Budget) -> list[int]:
-    """Draw which image each place of each batch shows."""
+def draw(count: int, budget: Budget) -> list[int]:
+    """Draw which of ``count`` images each place of each batch shows."""
     generator = torch.Generator().manual_seed(budget.seed)
     return torch.randint(count, (budget.steps * budget.batch,), generator=generator).tolist()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -55,9 +55,9 @@ def turns(images: SampleSet, count: int) -> list[int]:
     return [chosen[number % len(chosen)] for number in range(count)]
 
 
-def in_turn(images: SampleSet, size: tuple[int, int], count: int) -> Iterator[np.ndarray]:
-    """Yield the images of `turns`, squashed to a size."""
-    return read_ahead(lambda index: resize_image(images.image(index), size), turns(images, count))
+def in_order(images: SampleSet, size: tuple[int, int], order: Sequence[int]) -> Iterator[np.ndarray]:
+    """Yield the images that ``order`` numbers, squashed to a size."""
+    return read_ahead(lambda index: resize_image(images.image(index), size), order)
 
 
 def draw_pairs(

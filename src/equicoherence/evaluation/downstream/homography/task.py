@@ -13,11 +13,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from equicoherence.data.sets.kinds import SampleSet
-from equicoherence.evaluation.downstream.homography.pairs import REACH, draw_pair, draw_pairs, in_turn, turns
+from equicoherence.evaluation.downstream.homography.pairs import REACH, draw_pair, draw_pairs, in_order, turns
 from equicoherence.evaluation.downstream.homography.plane_maps import corner_error, corners_of_map, map_of_corners
 from equicoherence.evaluation.downstream.rates import cosine_after_rise
-from equicoherence.evaluation.downstream.task import Row, Task, TaskScore, Track, spread
-from equicoherence.evaluation.downstream.tokens import input_size, resizable, stride
+from equicoherence.evaluation.downstream.task import Row, Task, TaskScore, Track
+from equicoherence.evaluation.downstream.tokens import check_finite, input_size, sized, some_shapes, stride
 from equicoherence.evaluation.model import FrozenModel, generators_kept
 from equicoherence.models import Encoder
 
@@ -39,7 +39,8 @@ class HomographyEstimation(Task):
 
     encoder: whether it is trained too. pixels: side of the patch, brought to a multiple of the encoder's stride.
     hidden: channels between the convolutions. pairs, test_pairs: of each split, from its images in turn; those of
-    training stay the same for a frozen encoder, and are drawn anew in each step of a fine-tuned one. steps, batch, lr:
+    training stay the same for a frozen encoder, and are drawn anew, of images in random order, in each step of a
+    fine-tuned one. steps, batch, lr:
     of AdamW, the rate rising, then falling along a cosine; encoder_lr: that of the encoder.
     """
 
@@ -63,18 +64,20 @@ class HomographyEstimation(Task):
         return f"{self.encoder}, displacement map"
 
     def score(self, model: FrozenModel, train: SampleSet, test: SampleSet, track: Track) -> TaskScore:
-        encoder = resizable(model.encoder).eval()
-        step = stride(encoder, model.size)
+        step = stride(model.encoder, model.size)
         patch = max(1, round(self.pixels / step)) * step
-        shapes = [train.image(i).shape[:2] for i in spread(len(train), 8)]
-        size = input_size(shapes, round(SHORT * patch), 1)
+        size = input_size(some_shapes(train.image, range(len(train))), round(SHORT * patch), 1)
+        encoder = sized(model.encoder, (patch, patch)).eval()
+        order = turns(train, self.pairs)
         with generators_kept():
             torch.manual_seed(self.seed)
             head = displacement_head(2 * encoder.width, self.hidden).to(encoder.mean.device)
             if self.encoder == "fine-tuned":
                 encoder = copy.deepcopy(encoder)
                 encoder.train()
-                images = in_turn(train, size, self.steps * self.batch)
+                order = turns(train, self.steps * self.batch)
+                mixed = torch.randperm(len(order), generator=self._generator(4)).tolist()
+                images = in_order(train, size, [order[place] for place in mixed])
                 pairs = draw_pairs(images, size, patch, self._generator(1), self.batch, encoder.mean.device)
                 trained = [parameter for parameter in encoder.parameters() if parameter.requires_grad]
                 groups = [{"params": head.parameters(), "lr": self.lr}, {"params": trained, "lr": self.encoder_lr}]
@@ -91,7 +94,7 @@ class HomographyEstimation(Task):
         truth = truth.cpu()
         error, floor = (PUBLISHED * corner_error(said, truth).mean() for said in (predicted, torch.zeros_like(truth)))
         pictures = self._pictures(test, size, patch, predicted)
-        counts = {"train": min(len(train), self.pairs), "val": min(len(test), self.test_pairs)}
+        counts = {"train": len(set(order)), "val": min(len(test), self.test_pairs)}
         return TaskScore([Row("corner_error", float(error), floor=float(floor))], pictures, counts)
 
     def _generator(self, stream: int) -> torch.Generator:
@@ -119,7 +122,7 @@ class HomographyEstimation(Task):
 
     def _pictures(self, test: SampleSet, size: tuple[int, int], patch: int, predicted: Tensor) -> dict[str, np.ndarray]:
         """Draw the first pairs of the test again, with what the head said of them."""
-        images = in_turn(test, size, self.test_pairs)
+        images = in_order(test, size, turns(test, self.test_pairs))
         pairs = next(draw_pairs(images, size, patch, self._generator(2), BATCH, torch.device("cpu")))
         names = [test.name(index) for index in turns(test, self.test_pairs)[:PICTURES]]
         return {f"{name}, pair {i}": draw_pair(pairs, i, predicted[i], patch) for i, name in enumerate(names)}
@@ -161,12 +164,14 @@ def _encoded(
     what: str,
 ) -> tuple[Tensor, Tensor]:
     """Return tokens (N, 2C, h, w) float16 and displacements (N, 4, 2) of pairs."""
-    pairs = draw_pairs(in_turn(images, size, count), size, patch, generator, BATCH, encoder.mean.device)
-    tokens, truth = [], []
+    pairs = draw_pairs(in_order(images, size, turns(images, count)), size, patch, generator, BATCH, encoder.mean.device)
+    tokens, truth, finite = [], [], torch.ones((), dtype=torch.bool, device=encoder.mean.device)
     for _ in track(range(-(-count // BATCH)), f"homography: {what} pairs"):
         pair = next(pairs)
         tokens.append(_joint(encoder, pair.first, pair.second).half())
         truth.append(pair.displacements)
+        finite &= tokens[-1].isfinite().all()
+    check_finite(finite, encoder)
     return torch.cat(tokens), torch.cat(truth)
 
 

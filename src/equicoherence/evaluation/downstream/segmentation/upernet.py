@@ -16,7 +16,7 @@ from equicoherence.evaluation.downstream.levels import Levels, Rescale
 from equicoherence.evaluation.downstream.segmentation.joint_crop import joint_crop
 from equicoherence.evaluation.downstream.segmentation.pixel_classes import nearest_labels, pixel_loss
 from equicoherence.evaluation.downstream.task import Track
-from equicoherence.evaluation.downstream.tokens import read_ahead
+from equicoherence.evaluation.downstream.tokens import read_ahead, sized
 from equicoherence.models import Encoder
 
 POOLED = (1, 2, 3, 6)  # sides of the grids that the coarsest map is pooled to
@@ -84,18 +84,21 @@ def tune(
     lr: float,
     seed: int,
     track: Track[int],
-) -> UPerNet:
-    """Train a UPerNet with a copy of an encoder on the images ``known`` of a data set; return it in eval mode.
+) -> tuple[UPerNet, int]:
+    """Train a UPerNet with a copy of an encoder on the images ``known`` of a data set.
+
+    Returns it in eval mode, and of how many different images it has seen something.
 
     AdamW, weight decay 0.05 but on biases and norms, the rate rising over a tenth of the steps, then falling along a
     cosine; cross-entropy at the resolution of the logits; no auxiliary head. Each image is shown as a `joint_crop` at
-    ``size`` (h, w). pixels: on a side of an image that the encoder takes.
+    ``size`` (h, w). pixels: on a side of an image that the encoder takes as it is.
     """
     generator = torch.Generator().manual_seed(seed)
     device = encoder.mean.device
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         torch.manual_seed(seed)
         network = UPerNet(Levels(copy.deepcopy(encoder).requires_grad_(True), pixels), len(train.classes), channels)
+        network.levels.encoder = sized(network.levels.encoder, size)  # before there is an optimizer of its weights
         network.to(device).train()
         optimizer = torch.optim.AdamW(_groups(network), lr)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, steps))
@@ -116,7 +119,7 @@ def tune(
             optimizer.step()
             optimizer.zero_grad()
             schedule.step()
-    return network.eval()
+    return network.eval(), len(set(chosen))
 
 
 def _groups(network: nn.Module) -> list[dict[str, object]]:

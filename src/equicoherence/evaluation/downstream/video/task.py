@@ -23,14 +23,16 @@ from equicoherence.evaluation.downstream.tokens import (
     read_ahead,
     resizable,
     resize_image,
+    sized,
     stride,
 )
 from equicoherence.evaluation.downstream.video.jf import contour, contour_accuracy, region_similarity, statistics
-from equicoherence.evaluation.downstream.video.propagation import SETTINGS, propagate
+from equicoherence.evaluation.downstream.video.propagation import SETTINGS, Propagation, propagate
 from equicoherence.evaluation.model import FrozenModel
 
 PARTS_TOP_K = 10  # as part propagation is published
 PICTURES, SHOWN = 6, 5  # sequences, and frames of each
+PUBLISHED = 480  # pixels, short side of the input
 SHOWN_HEIGHT = 160  # pixels
 
 
@@ -39,13 +41,17 @@ class VideoPropagation(Task):
     """Nothing is trained: see `propagate`.
 
     setting: of the propagation, see `SETTINGS`; parts take the 10 most similar tokens in both. pixels: short side of
-    the input (published: 480). sequences: at most, evenly spread; 0 for all.
+    the input. sequences: at most, evenly spread; 0 for all.
 
-    Masks come to the tokens' resolution by the nearest pixel. Propagated ones are enlarged bilinearly, those of each
-    label stretched over 0 to 1, and the largest taken, as DINO does. Objects are scored as in DAVIS' semi-supervised
-    task: J and F of each in all frames but the first and the last, their mean, recall (share above .5) and decay (first
-    quarter less last), averaged over the objects of all sequences. Parts: IoU of each and of the background in all
-    frames but the first, over all sequences together. The floor is the first frame's mask, kept for ever.
+    The published protocols differ in the input's size: set pixels=480. DINO's keeps each video's aspect, as here, in
+    whole strides; CropMAE's is 480 x 880 for all. Both run the encoder in single precision; here tokens are taken under
+    bfloat16 autocast and kept in half precision.
+
+    Propagated masks are enlarged bilinearly, and the largest label taken (`Propagation.stretch`). Objects are scored as
+    in DAVIS' semi-supervised task: J and F of each in all frames but the first and the last, their mean, recall (share
+    above .5) and decay (first quarter less last), averaged over the objects of all sequences. Parts: IoU of each and of
+    the background in all frames but the first, over all sequences together. The floor is the first frame's mask, kept
+    for ever.
     """
 
     setting: Literal["dino", "cropmae"] = "dino"
@@ -68,11 +74,12 @@ class VideoPropagation(Task):
 
     @property
     def protocol(self) -> str:
-        return f"frozen, propagation as {'DINO' if self.setting == 'dino' else 'CropMAE'}"
+        size = "" if self.pixels == PUBLISHED else f" at {self.pixels} px"
+        return f"frozen, propagation as {'DINO' if self.setting == 'dino' else 'CropMAE'}{size}"
 
     def score(self, model: FrozenModel, train: None, test: VideoSet, track: Track) -> TaskScore:
         encoder = resizable(model.encoder).eval()
-        step, parts = stride(encoder, model.size), len(test.classes)
+        step, parts, built = stride(encoder, model.size), len(test.classes), (0, 0)
         how = SETTINGS[self.setting]
         if parts:
             how = dataclasses.replace(how, top_k=PARTS_TOP_K)
@@ -83,13 +90,14 @@ class VideoPropagation(Task):
         for sequence in track(asked, f"video: sequences, {self.setting}"):
             count, (first, masks) = test.frames(sequence), _masks(test, sequence)
             size = input_size([test.image(sequence, 0).shape[:2]], self.pixels, step)
+            if size != built:
+                encoder, built = sized(encoder, size), size
             tokens = extract_tokens(
                 encoder, lambda i, s=sequence: test.image(s, i), range(count), size, no_bar, "video: frames"
             )
             numbers = np.union1d(first, [0])
-            small = resized_labels(first, (tokens.patches.shape[1], tokens.patches.shape[2]))
-            soft = propagate(tokens.patches, torch.from_numpy(small == numbers[:, None, None]), how)
-            predicted = [_numbered(labels, numbers, first.shape) for labels in soft]
+            soft = propagate(tokens.patches, first_labels(first, numbers, tokens.patches.shape[1:3], how), how)
+            predicted = [_numbered(labels, numbers, first.shape, how) for labels in soft]
             for scored, guess in zip(scores, (predicted, [first] * count)):
                 scored.add(test.name(sequence), guess, masks, numbers[1:])
             frames += count
@@ -102,9 +110,22 @@ class VideoPropagation(Task):
         return TaskScore(rows, pictures, {"sequences": len(asked), "frames": frames})
 
 
-def enlarged(labels: Tensor, size: tuple[int, ...]) -> Tensor:
-    """Return the largest label (H, W) of each pixel of soft labels (L, h, w), enlarged, each stretched over 0 to 1."""
+def first_labels(mask: np.ndarray, numbers: np.ndarray, grid: tuple[int, ...], how: Propagation) -> Tensor:
+    """Return the labels (L, h, w) of tokens for the ``numbers`` (L,) in a mask (H, W), as ``how.first_mask`` says."""
+    if how.first_mask == "nearest":
+        return torch.from_numpy(resized_labels(mask, (grid[0], grid[1])) == numbers[:, None, None])
+    labels = torch.from_numpy(mask == numbers[:, None, None]).float()
+    return F.interpolate(labels[None], (grid[0], grid[1]), mode="bilinear")[0]
+
+
+def enlarged(labels: Tensor, size: tuple[int, ...], *, stretch: bool = True) -> Tensor:
+    """Return the largest label (H, W) of each pixel of soft labels (L, h, w), enlarged bilinearly.
+
+    stretch: whether the values of each label are stretched over 0 to 1 first.
+    """
     large = F.interpolate(labels[None], size, mode="bilinear")[0]
+    if not stretch:
+        return large.argmax(dim=0)
     lowest, highest = large.amin(dim=(1, 2), keepdim=True), large.amax(dim=(1, 2), keepdim=True)
     return ((large - lowest) / (highest - lowest).clamp(min=1e-12)).argmax(dim=0)
 
@@ -169,9 +190,9 @@ def _masks(test: VideoSet, sequence: int) -> tuple[np.ndarray, list[np.ndarray |
     return first.astype(np.uint8), masks
 
 
-def _numbered(labels: Tensor, numbers: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
+def _numbered(labels: Tensor, numbers: np.ndarray, size: tuple[int, ...], how: Propagation) -> np.ndarray:
     """Return the objects' numbers (H, W) uint8 of soft labels (L, h, w)."""
-    return numbers[enlarged(labels, size).cpu().numpy()].astype(np.uint8)
+    return numbers[enlarged(labels, size, stretch=how.stretch).cpu().numpy()].astype(np.uint8)
 
 
 def _picture(

@@ -1,0 +1,45 @@
+"""All data sets that are known, in the order in which they are looked for."""
+
+from equicoherence.data.sets.ade20k import ADE20K
+from equicoherence.data.sets.camvid import CAMVID
+from equicoherence.data.sets.coco import COCO
+from equicoherence.data.sets.coco128 import COCO128
+from equicoherence.data.sets.davis import DAVIS_2016, DAVIS_2017
+from equicoherence.data.sets.declaration import Declaration
+from equicoherence.data.sets.kitti_depth import KITTI_DEPTH
+from equicoherence.data.sets.mpii import MPII_SET
+from equicoherence.data.sets.nyuv2 import NYUV2
+from equicoherence.data.sets.nyuv2_labelled import NYUV2_LABELLED
+from equicoherence.data.sets.photographs import PHOTOGRAPHS
+from equicoherence.data.sets.rendered_depth import RENDERED_DEPTH
+from equicoherence.data.sets.rendered_detection import RENDERED_DETECTION
+from equicoherence.data.sets.rendered_keypoints import RENDERED_KEYPOINTS
+from equicoherence.data.sets.rendered_segmentation import RENDERED_SEGMENTATION
+from equicoherence.data.sets.rendered_video import RENDERED_VIDEO
+from equicoherence.data.sets.sevenscenes import SEVEN_SCENES
+from equicoherence.data.sets.tiny_imagenet_boxes import TINY_IMAGENET_BOXES
+from equicoherence.data.sets.vip import VIP_FINE
+from equicoherence.data.sets.voc2012 import VOC_2012
+
+DECLARATIONS: tuple[Declaration, ...] = (
+    ADE20K,
+    CAMVID,
+    COCO,
+    COCO128,
+    DAVIS_2016,
+    DAVIS_2017,
+    KITTI_DEPTH,
+    MPII_SET,
+    RENDERED_KEYPOINTS,
+    NYUV2,
+    NYUV2_LABELLED,
+    RENDERED_DEPTH,
+    RENDERED_DETECTION,
+    RENDERED_SEGMENTATION,
+    RENDERED_VIDEO,
+    SEVEN_SCENES,
+    TINY_IMAGENET_BOXES,
+    VIP_FINE,
+    VOC_2012,
+    PHOTOGRAPHS,
+)

@@ -1,0 +1,75 @@
+"""What an earlier ``downstream.json`` holds: which of its parts still count beside new ones, and which do not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+SAME = ("size", "arch", "random_weights")  # what all scores of a file share, besides the weights
+
+
+def read_scores(path: Path) -> dict[str, Any]:
+    """Return the content of an earlier file, {} where there is none; ValueError where it cannot be read."""
+    if not path.is_file():
+        return {}
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        [(part["settings"]["revision"], *part["pictures"].values()) for part in found["parts"].values()]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path} cannot be read ({error!r}); remove it, or give another --out") from error
+    return found
+
+
+def of_these_weights(path: Path, found: Mapping[str, Any], about: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the parts of an earlier file's content where it is of the same weights, {} and a line where of others."""
+    for name in SAME:
+        if name in found and found[name] != about[name]:
+            raise ValueError(
+                f"{path} holds scores for {name} {found[name]!r}, these are for {about[name]!r}; give another --out"
+            )
+    if found and found.get("weights") != about["weights"]:
+        say(f"{path}: its scores are of other weights and are dropped")
+        return {}
+    return found.get("parts", {})
+
+
+def of_revision(parts: Mapping[str, dict[str, Any]], path: Path, revision: int) -> dict[str, dict[str, Any]]:
+    """Return the parts whose protocols are of a revision; a line names the others."""
+    stale = [name for name, part in parts.items() if part["settings"]["revision"] != revision]
+    if stale:
+        say(f"{path}: the scores of {', '.join(stale)} are of an earlier revision and are dropped")
+    return {name: part for name, part in parts.items() if name not in stale}
+
+
+def controlled_alike(parts: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Return the parts but for random weights scored with other settings than the encoder; a line names those."""
+
+    def is_alike(name: str, part: Mapping[str, Any]) -> bool:
+        own = parts.get(name.removeprefix(f"{part['control']} ")) if part["control"] else part
+        return own is None or own["settings"] == part["settings"]
+
+    kept = {name: part for name, part in parts.items() if is_alike(name, part)}
+    if others := [name for name in parts if name not in kept]:
+        say(f"the scores of {', '.join(others)} are dropped: the encoder's are of other settings now")
+    return kept
+
+
+def change(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """Return in which settings two differ."""
+    odd = [name for name in dict.fromkeys((*before, *now)) if before.get(name) != now.get(name)]
+    return ", ".join(f"{name} was {before.get(name)!r} and is {now.get(name)!r}" for name in odd)
+
+
+def pictures_of(parts: Mapping[str, dict[str, Any]]) -> set[str]:
+    """Return the names of the pictures that parts tell of, in the folder of pictures."""
+    told = (Path(file) for part in parts.values() for file in part["pictures"].values())
+    return {file.name for file in told if file.parent == Path("pictures")}
+
+
+def say(text: str) -> None:
+    """Print a line on standard error."""
+    Console(stderr=True).print(text, markup=False, highlight=False, soft_wrap=True)
