@@ -93,7 +93,8 @@ class Task(abc.ABC):
 
 def show_bar(sequence: Sequence[T], what: str) -> Iterable[T]:
     """Go through a sequence with a bar on standard error: the `Track` of the command line."""
-    return rich_track(sequence, what, console=Console(stderr=True), transient=True)
+    console = Console(stderr=True)
+    return rich_track(sequence, what, console=console, transient=True, disable=not console.is_terminal)
 
 
 def no_bar(sequence: Sequence[T], what: str) -> Iterable[T]:
