@@ -41,8 +41,8 @@ ENCODERS = {
     ),
 }
 RETRIEVAL = {"MRR": "mrr", "H@1": "hit_at_1", "H@5": "hit_at_5", "PRE": "pre"}
-MAIN = ("VICReg", "SIE, rotation", "VICReg + [P1]", "VICReg + [P2], K = 2")  # with both encoders
-REPEATED = MAIN  # with two seeds, of the ResNet
+MAIN = ("VICReg", "SIE, rotation", "VICReg + [P1]", "VICReg + [P2], K = 2")  # of the ResNet with two seeds
+OF_VIT = (*MAIN, "SimCLR", "EquiMod", "AugSelf")
 
 
 def arms(data: Path, epochs: int, encoder: str) -> dict[str, PretrainConfig]:
@@ -85,12 +85,11 @@ def arms(data: Path, epochs: int, encoder: str) -> dict[str, PretrainConfig]:
 
 def planned(given: argparse.Namespace, data: Path) -> Iterator[tuple[str, str, int, PretrainConfig]]:
     """Yield encoder, name, seed and configuration of every run, the most telling first."""
-    for encoder in ENCODERS:
-        found = arms(data, given.epochs, encoder)
-        for seed, names in ((0, MAIN), (1, REPEATED), (0, [name for name in found if name not in MAIN])):
-            for name in names:
-                if encoder == "resnet" or (seed == 0 and name in MAIN):
-                    yield encoder, name, seed, dataclasses.replace(found[name], name=name, seed=seed)
+    found = {encoder: arms(data, given.epochs, encoder) for encoder in ENCODERS}
+    rest = [name for name in found["resnet"] if name not in MAIN]
+    for encoder, seed, names in (("resnet", 0, MAIN), ("resnet", 1, MAIN), ("resnet", 0, rest), ("vit", 0, OF_VIT)):
+        for name in names:
+            yield encoder, name, seed, dataclasses.replace(found[encoder][name], name=name, seed=seed)
 
 
 def main() -> None:
