@@ -9,7 +9,6 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
-from rich.console import Console
 from torch import Tensor
 
 from equicoherence.data import Loader, open_images
@@ -22,6 +21,7 @@ from equicoherence.evaluation.provenance import provenance
 from equicoherence.feature_files import Part, Table, writer
 from equicoherence.files import replacing
 from equicoherence.models import Features
+from equicoherence.notice import say
 from equicoherence.paths import Pyramid, render
 from equicoherence.training.config import PretrainConfig
 
@@ -94,7 +94,7 @@ def embed(
     if loader.bad:
         bad = len(set(rows) & loader.bad.keys())
         text = f"{out}: {bad} of {len(rows)} images cannot be decoded; their rows are NaN and say bad"
-        Console(stderr=True).print(text, markup=False, highlight=False, soft_wrap=True)
+        say(text)
     return out
 
 

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import timm
-from rich.console import Console
 
 from equicoherence.evaluation.downstream.registry import TASKS as DOWNSTREAM
 from equicoherence.evaluation.evaluate import results_folder
 from equicoherence.evaluation.tasks import TASKS
+from equicoherence.notice import say
 from equicoherence.training.config import PretrainConfig
 from equicoherence.training.config_file import load_config
 
@@ -74,7 +74,7 @@ def models_on_images(models: Sequence[str], data: str | None, leave_out: bool) -
     for model in models:
         if model not in kept:
             text = f"{model}: tasks on images are left out, for it has no images of its own; give them with --data"
-            Console(stderr=True).print(text, markup=False, highlight=False, soft_wrap=True)
+            say(text)
     own = {model: _own_data(model) for model in kept} if len(kept) > 1 else {}
     for model, images in own.items():
         if _place(images) != _place(own[kept[0]]):

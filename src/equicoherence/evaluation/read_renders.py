@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from rich.console import Console
 from torch import Tensor
 
 from equicoherence.data import Loader, ThreeDIEBench
 from equicoherence.data.poses import FLOOR_HUE, LIGHT_HUE, quaternion
 from equicoherence.evaluation.model import FrozenModel
 from equicoherence.evaluation.renders import Renders
+from equicoherence.notice import say
 from equicoherence.training.config import PretrainConfig
 
 BATCH = 256
@@ -50,7 +50,7 @@ def read_renders(model: FrozenModel, source: ThreeDIEBench, views: int | None = 
             parts.append({name: part.half() for name, part in model.represent(images)[0].items()})
     if loader.bad:
         text = f"{source.root}: {len(loader.bad)} damaged images; other views of their objects stand in their places"
-        Console(stderr=True).print(text, markup=False, highlight=False, soft_wrap=True)
+        say(text)
     # a damaged image's place is taken by another: its latents are those of what is seen there
     latents = torch.from_numpy(np.array(source.latents[torch.cat(index).numpy()])).unflatten(0, (-1, views))
     features = {name: torch.cat([part[name] for part in parts]).unflatten(0, (-1, views)) for name in parts[0]}

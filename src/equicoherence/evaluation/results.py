@@ -7,10 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from equicoherence.evaluation.tasks import REVISION, TASKS, settings_of
 from equicoherence.evaluation.transformation import TransformationConfig
+from equicoherence.notice import say
 
 SAME = ("data", "size", "arch", "random_weights")  # what all scores of a file share, besides the weights
 
@@ -49,7 +48,7 @@ def kept_results(path: Path, about: Mapping[str, Any]) -> dict[str, Any]:
         stale, why = list(_tasks(found)) or ["all tasks"], "other weights (the run has been trained on)"
     if stale:
         text = f"{path}: the scores of {', '.join(stale)} are of {why} and are dropped"
-        Console(stderr=True).print(text, markup=False, highlight=False, soft_wrap=True)
+        say(text)
     return only(found, [task for task in _tasks(found) if task not in stale])
 
 

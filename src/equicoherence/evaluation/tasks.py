@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from rich.console import Console
-
 from equicoherence.data import ImageSource, open_images
 from equicoherence.evaluation.transformation import TransformationConfig
+from equicoherence.notice import say
 from equicoherence.training.config_file import plain_values
 
 REVISION = 4  # raised with every change of a probe or protocol, so that old scores are not taken for new ones
@@ -40,7 +39,7 @@ def choose_tasks(tasks: Sequence[str] | None, data: str, limit: int = LIMIT) -> 
         other = "; give --tasks transformation, which needs no labels" if {"knn", "linear"} & set(obstacles) else ""
         raise ValueError(f"{data!r} does not allow what is to be scored: {text or 'no task is given'}{other}")
     if obstacles:
-        Console(stderr=True).print(f"left out on {data}: {text}", markup=False, highlight=False, soft_wrap=True)
+        say(f"left out on {data}: {text}")
     return chosen
 
 

@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from equicoherence.data import ThreeDIEBench
 from equicoherence.data.pose_objects import MANIFEST
 from equicoherence.evaluation.linear_map import LinearMap, fit_linear_map
@@ -26,6 +24,7 @@ from equicoherence.evaluation.renders import Renders
 from equicoherence.evaluation.results import read_results
 from equicoherence.evaluation.retrieval import retrieval
 from equicoherence.files import write_aside
+from equicoherence.notice import say
 from equicoherence.training.config_file import plain_values
 
 NAME = "3diebench.json"
@@ -198,7 +197,7 @@ def _kept(path: Path, model: str, about: Mapping[str, Any], controls: bool) -> d
         raise ValueError(f"{path} holds scores for {changes}; give another --out")
     if revised or found["weights"] != about["weights"]:
         why = "an earlier revision of the probes" if revised else "other weights (the run has been trained on)"
-        _say(f"{path}: the scores are of {why} and are made anew")
+        say(f"{path}: the scores are of {why} and are made anew")
         return None
     return found if not controls or any(row["control"] == "random" for row in found["rows"]) else None
 
@@ -223,8 +222,4 @@ def _retrieved(renders: Renders) -> list[str]:
 def _say_left_out(renders: Renders) -> None:
     widths = {name: renders.features[name].shape[2] for name in _retrieved(renders)}
     if wide := [f"{name} ({width} channels)" for name, width in widths.items() if width > WIDEST]:
-        _say(f"no retrieval for {', '.join(wide)}: a map is fitted up to {WIDEST} channels")
-
-
-def _say(text: str) -> None:
-    Console(stderr=True).print(text, markup=False, highlight=False, soft_wrap=True)
+        say(f"no retrieval for {', '.join(wide)}: a map is fitted up to {WIDEST} channels")

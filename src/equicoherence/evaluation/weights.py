@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from rich.console import Console
 from safetensors.torch import load_file
 from timm.layers import resample_abs_pos_embed
 from torch import Tensor, nn
 
 from equicoherence.evaluation.weight_layouts import find_places
+from equicoherence.notice import say
 
 CLASSIFIERS = ("head", "fc", "classifier", "head.fc")
 # what pretraining adds inside an encoder and its features do not need: projections in the classifier's place (MoCo v3),
@@ -67,7 +67,7 @@ def load_weights(module: nn.Module, path: Path) -> None:
     if beside:
         notes.append(f"{len(beside)} tensors outside {place.prefix!r} are not loaded ({_summary(beside)})")
     for note in notes:
-        Console(stderr=True).print(f"{path}: {note}", markup=False, highlight=False, soft_wrap=True)
+        say(f"{path}: {note}")
     module.load_state_dict({k: named.get(k, v) for k, v in wanted.items()})
 
 

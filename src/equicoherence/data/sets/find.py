@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from rich.console import Console
-
 from equicoherence.data.archive import ARCHIVE_SUFFIXES, unpack_archive
 from equicoherence.data.sets.archive_names import make_skeleton
 from equicoherence.data.sets.declaration import Declaration, SetSplit
 from equicoherence.data.sets.kinds import SampleSet, VideoSet
 from equicoherence.data.sets.known import DECLARATIONS
 from equicoherence.data.source import BadImage
+from equicoherence.notice import say
 
 LARGEST_ARCHIVE = 2**30  # bytes; larger ones are for people to unpack where there is room
 PHOTOGRAPHS_ALONE = ("images", "box")  # kinds of data sets whose image files are all photographs
@@ -82,14 +81,14 @@ def find_sets(root: str | Path, declarations: Sequence[Declaration]) -> list[Fou
                 if any(place.path.is_relative_to(path) for path in before) or not _is_at(place, declaration):
                     continue
                 if declaration.name in found:
-                    _say(f"{declaration.name}: {before[0]} is taken, {place.path} is ignored")
+                    say(f"{declaration.name}: {before[0]} is taken, {place.path} is ignored")
                 else:
                     folder = place.path if place.path.is_dir() else unpack_archive(place.path)
                     found[declaration.name] = Found(declaration, folder)
-                    _say(f"{declaration.name}: {place.path}")
+                    say(f"{declaration.name}: {place.path}")
                 before.append(place.path)
         except (OSError, ValueError, BadImage) as error:
-            _say(f"{place.path} is left alone: {error}")
+            say(f"{place.path} is left alone: {error}")
     return [found[declaration.name] for declaration in declarations if declaration.name in found]
 
 
@@ -129,12 +128,12 @@ def _places(path: Path, depth: int, inside: bool, settled: Callable[[Path], bool
         elif not path.name.lower().endswith(ARCHIVE_SUFFIXES) or not path.is_file():
             return
         elif path.stat().st_size > LARGEST_ARCHIVE:
-            _say(f"{path} is larger than 1 GiB: unpack it yourself to have it looked into")
+            say(f"{path} is larger than 1 GiB: unpack it yourself to have it looked into")
             return
         else:
             entries, inside_below = [], False
     except (OSError, BadImage) as error:
-        _say(f"{path} is left alone: {error}")
+        say(f"{path} is left alone: {error}")
         return
     if path.is_dir():
         yield _Place(path, path, inside)
@@ -145,10 +144,6 @@ def _places(path: Path, depth: int, inside: bool, settled: Callable[[Path], bool
         try:
             tree = make_skeleton(path, Path(room))
         except ValueError as error:
-            _say(f"{path} is left alone: {error}")
+            say(f"{path} is left alone: {error}")
             return
         yield _Place(path, tree, inside)
-
-
-def _say(text: str) -> None:
-    Console(stderr=True).print(text, markup=False, highlight=False, soft_wrap=True)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
+from equicoherence.notice import say
 
 SAME = ("size", "arch", "random_weights")  # what all scores of a file share, besides the weights
 
@@ -68,8 +68,3 @@ def pictures_of(parts: Mapping[str, dict[str, Any]]) -> set[str]:
     """Return the names of the pictures that parts tell of, in the folder of pictures."""
     told = (Path(file) for part in parts.values() for file in part["pictures"].values())
     return {file.name for file in told if file.parent == Path("pictures")}
-
-
-def say(text: str) -> None:
-    """Print a line on standard error."""
-    Console(stderr=True).print(text, markup=False, highlight=False, soft_wrap=True)

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
-
-WARM_UP = 0.05
-"""Share of the steps in which rates rise."""
+import math
 
 
-def cosine_after_rise(step: int, steps: int) -> float:
-    """Return the factor of the learning rate: a linear rise, then half a cosine down to 0."""
-    rise = max(1, round(WARM_UP * steps))
+def cosine_after_rise(step: int, steps: int, share: float = 0.05) -> float:
+    """Return the factor of the learning rate: a linear rise in a ``share`` of the steps, then half a cosine to 0."""
+    rise = max(1, round(share * steps))
     if step < rise:
         return (step + 1) / rise
-    return 0.5 + 0.5 * float(np.cos(np.pi * (step - rise) / max(1, steps - rise)))
+    return 0.5 * (1 + math.cos(math.pi * (step - rise) / max(1, steps - rise)))

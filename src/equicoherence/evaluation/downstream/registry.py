@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, get_origin, get_type_hints
 
-from rich.console import Console
-
 from equicoherence.evaluation.downstream.depth.task import Depth
 from equicoherence.evaluation.downstream.detection.task import Detection
 from equicoherence.evaluation.downstream.homography.task import HomographyEstimation
@@ -16,6 +14,7 @@ from equicoherence.evaluation.downstream.looks import Looks
 from equicoherence.evaluation.downstream.segmentation.task import Segmentation
 from equicoherence.evaluation.downstream.task import Task
 from equicoherence.evaluation.downstream.video.task import VideoPropagation
+from equicoherence.notice import say
 
 TASKS: dict[str, type[Task]] = {
     task.name: task
@@ -64,7 +63,7 @@ def make_tasks(
             if every or given:
                 raise ValueError(f"{name} has no fine-tuning protocol; leave it out, or leave --fine-tune out")
             text = f"{name} is left out: it has no fine-tuning protocol"
-            Console(stderr=True).print(text, markup=False, highlight=False, soft_wrap=True)
+            say(text)
             continue
         if fine_tuned and given.setdefault("encoder", "fine-tuned") != "fine-tuned":
             raise ValueError(f"{name}.encoder is {given['encoder']!r}, but fine-tuning is asked for; leave one out")

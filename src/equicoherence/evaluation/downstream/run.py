@@ -22,13 +22,13 @@ from equicoherence.evaluation.downstream.earlier import (
     of_these_weights,
     pictures_of,
     read_scores,
-    say,
 )
 from equicoherence.evaluation.downstream.task import Task, Track, show_bar
 from equicoherence.evaluation.model import FrozenModel, generators_kept, load_model, random_control
 from equicoherence.evaluation.partial import PartialResults, fingerprint
 from equicoherence.evaluation.provenance import provenance
 from equicoherence.files import replacing, write_aside
+from equicoherence.notice import say
 from equicoherence.training.config import PretrainConfig
 from equicoherence.training.config_file import to_dict
 

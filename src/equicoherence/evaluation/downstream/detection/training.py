@@ -14,6 +14,7 @@ from torchvision.models.detection import FasterRCNN
 from equicoherence.data.sets.kinds import DetectionSet
 from equicoherence.evaluation.downstream.detection.detector import detection_loss
 from equicoherence.evaluation.downstream.detection.targets import Size, detection_target, mirrored
+from equicoherence.evaluation.downstream.rates import cosine_after_rise
 from equicoherence.evaluation.downstream.task import Track
 from equicoherence.evaluation.downstream.tokens import Tokens, read_ahead, resize_image
 from equicoherence.models import Encoder
@@ -118,7 +119,7 @@ def _fit(
 ) -> None:
     device = next(detector.parameters()).device
     optimizer = torch.optim.AdamW(groups, weight_decay=WEIGHT_DECAY)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, budget.steps))
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: cosine_after_rise(step, budget.steps, WARM_UP))
     samples = read_ahead(load, range(budget.steps * budget.batch))
     detector.train()
     for _ in track(range(budget.steps), "detection: training"):
@@ -137,11 +138,3 @@ def draw(count: int, budget: Budget) -> list[int]:
     """Draw which of ``count`` images each place of each batch shows."""
     generator = torch.Generator().manual_seed(budget.seed)
     return torch.randint(count, (budget.steps * budget.batch,), generator=generator).tolist()
-
-
-def _rate(step: int, steps: int) -> float:
-    """Return the share of the highest rate: rising over a tenth of the steps, then falling along a cosine."""
-    rising = max(1, round(WARM_UP * steps))
-    if step < rising:
-        return (step + 1) / rising
-    return 0.5 * (1 + np.cos(np.pi * (step - rising) / max(1, steps - rising)))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -13,6 +12,7 @@ from torch import Tensor, nn
 
 from equicoherence.data.sets.kinds import SegmentationSet
 from equicoherence.evaluation.downstream.levels import Levels, Rescale
+from equicoherence.evaluation.downstream.rates import cosine_after_rise
 from equicoherence.evaluation.downstream.segmentation.joint_crop import joint_crop
 from equicoherence.evaluation.downstream.segmentation.pixel_classes import nearest_labels, pixel_loss
 from equicoherence.evaluation.downstream.task import Track
@@ -101,7 +101,7 @@ def tune(
         network.levels.encoder = sized(network.levels.encoder, size)  # before there is an optimizer of its weights
         network.to(device).train()
         optimizer = torch.optim.AdamW(_groups(network), lr)
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, steps))
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: cosine_after_rise(step, steps, WARM_UP))
         chosen = torch.randint(len(known), (steps * batch,), generator=generator).tolist()
         draws = torch.rand(steps * batch, 5, generator=generator).tolist()
 
@@ -130,11 +130,3 @@ def _groups(network: nn.Module) -> list[dict[str, object]]:
         {"params": matrices, "weight_decay": DECAY},
         {"params": [weight for weight in weights if weight.ndim < 2], "weight_decay": 0.0},
     ]
-
-
-def _rate(step: int, steps: int) -> float:
-    """Return the share of the largest rate at a step from 0."""
-    rising = max(1, round(WARM_UP * steps))
-    if step < rising:
-        return (step + 1) / rising
-    return 0.5 * (1 + math.cos(math.pi * (step - rising) / max(1, steps - rising)))
