@@ -18,6 +18,8 @@ from equicoherence.data.tar import whole_members
 
 ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".zip")
 """Endings of archives, compared in lower case."""
+DAMAGED = (tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, EOFError, NotImplementedError)
+"""What reading an archive raises that is damaged, or none."""
 
 
 def unpack_archive(path: Path) -> Path:
@@ -41,8 +43,13 @@ def unpack_archive(path: Path) -> Path:
     target = archives / _cache_key(path)
     if not target.is_dir():
         _unpack_aside(path, target)
-    entries = list(target.iterdir())
-    return entries[0] if len(entries) == 1 and entries[0].is_dir() else target
+    return only_folder(target)
+
+
+def only_folder(folder: Path) -> Path:
+    """Return the folder that is all a folder holds, else the folder itself."""
+    entries = list(folder.iterdir())
+    return entries[0] if len(entries) == 1 and entries[0].is_dir() else folder
 
 
 def _cache_key(path: Path) -> str:
@@ -74,7 +81,7 @@ def _extract(path: Path, folder: Path) -> None:
                 tar.extractall(folder, members=whole_members(tar), filter="data")
     except tarfile.FilterError as error:
         raise ValueError(f"{str(path)!r} is refused, a member is not safe to unpack: {error}") from error
-    except (tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, EOFError, NotImplementedError) as error:
+    except DAMAGED as error:
         raise ValueError(f"{str(path)!r} is damaged or not an archive, fetch it again: {error}") from error
 
 

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from equicoherence.data.sets.declaration import Declaration
-from equicoherence.data.sets.files import matched, read_bytes, read_image, read_png
-from equicoherence.data.sets.kinds import IGNORE, SegmentationSet
+from equicoherence.data.sets.files import matched, read_bytes, read_png
+from equicoherence.data.sets.kinds import IGNORE
+from equicoherence.data.sets.masked_images import MaskedImages
 from equicoherence.data.source import BadImage, printable
 
 COUNT = 150
@@ -16,7 +17,7 @@ FOLDERS = {"train": "training", "val": "validation"}
 NAMES = "objectInfo150.txt"
 
 
-class ADE20k(SegmentationSet):
+class ADE20k(MaskedImages):
     """20,210 images for training, 2,000 for the scores; pixels of none of the 150 classes (0 in the files) are ignored.
 
     Classes are called as in objectInfo150.txt where it is there, else by their numbers in the files, from 1.
@@ -27,15 +28,6 @@ class ADE20k(SegmentationSet):
         self._files = matched(images, "*.jpg", masks, ".png")
         names = root / NAMES
         self.classes = _names(names) if names.is_file() else tuple(str(number + 1) for number in range(COUNT))
-
-    def __len__(self) -> int:
-        return len(self._files)
-
-    def name(self, index: int) -> str:
-        return printable(self._files[index][0].stem)
-
-    def image(self, index: int) -> np.ndarray:
-        return read_image(self._files[index][0])
 
     def mask(self, index: int) -> np.ndarray:
         path = self._files[index][1]

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import gzip
 import os
 import tarfile
 import zipfile
-import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
+from equicoherence.data.archive import DAMAGED, only_folder
 from equicoherence.data.tar import whole_members
 
 MOST_FILES = 200_000
@@ -50,12 +49,11 @@ def make_skeleton(archive: Path, folder: Path) -> Path:
                     file.write(start)
     except tarfile.FilterError as error:
         raise ValueError(f"a member is not safe to unpack: {error}") from error
-    except (tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, EOFError, NotImplementedError) as error:
+    except DAMAGED as error:
         raise ValueError(f"it is damaged or not an archive, fetch it again: {error}") from error
     except OSError as error:
         raise ValueError(f"it cannot be looked into: {error}") from error
-    entries = list(folder.iterdir())
-    return entries[0] if len(entries) == 1 and entries[0].is_dir() else folder
+    return only_folder(folder)
 
 
 def _zip(path: Path) -> Iterator[Member]:

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from equicoherence.data.sets.declaration import Declaration
-from equicoherence.data.sets.files import matched, read_image, read_png
-from equicoherence.data.sets.kinds import IGNORE, SegmentationSet
-from equicoherence.data.source import printable
+from equicoherence.data.sets.files import matched, read_png
+from equicoherence.data.sets.kinds import IGNORE
+from equicoherence.data.sets.masked_images import MaskedImages
 
 CLASSES = (
     "sky", "building", "pole", "road", "pavement", "tree", "sign", "fence", "car", "pedestrian", "bicyclist",
@@ -17,7 +17,7 @@ CLASSES = (
 FOLDERS = {"train": ("train", ("trainannot", "train_mask")), "val": ("test", ("testannot", "test_mask"))}
 
 
-class CamVid(SegmentationSet):
+class CamVid(MaskedImages):
     """367 images for training, 233 (SegNet's test set) for the scores; label 11 and above is ignored."""
 
     classes = CLASSES
@@ -27,15 +27,6 @@ class CamVid(SegmentationSet):
         folder = next((root / name for name in masks if (root / name).is_dir()), root / masks[0])
         suffix = "jpg" if any((root / images).glob("*.jpg")) else "png"
         self._files = matched(root / images, f"*.{suffix}", folder, ".png")
-
-    def __len__(self) -> int:
-        return len(self._files)
-
-    def name(self, index: int) -> str:
-        return printable(self._files[index][0].stem)
-
-    def image(self, index: int) -> np.ndarray:
-        return read_image(self._files[index][0])
 
     def mask(self, index: int) -> np.ndarray:
         labels = read_png(self._files[index][1])

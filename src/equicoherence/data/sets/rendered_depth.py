@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 
 from equicoherence.data.sets.declaration import Declaration
@@ -12,7 +10,7 @@ from equicoherence.data.sets.rendered_views import RenderedViews, is_rendered
 from equicoherence.data.source import BadImage
 
 
-class RenderedDepth(DepthSet):
+class RenderedDepth(RenderedViews, DepthSet):
     """All views of the objects of a split.
 
     Depth is in radii of the object instead of metres, as renders have no scale. The camera stands 3.2 radii from the
@@ -21,20 +19,8 @@ class RenderedDepth(DepthSet):
 
     limits = (1.0, 10.0)
 
-    def __init__(self, root: Path, split: str) -> None:
-        self._views = RenderedViews(root, split)
-
-    def __len__(self) -> int:
-        return len(self._views)
-
-    def name(self, index: int) -> str:
-        return self._views.name(index)
-
-    def image(self, index: int) -> np.ndarray:
-        return self._views.image(index)
-
     def depth(self, index: int) -> np.ndarray:
-        depth, step = self._views.dense(index, "depth"), self._views.of_object(index, "depth_step")
+        depth, step = self.dense(index, "depth"), self.of_object(index, "depth_step")
         if depth.dtype != np.uint16 or depth.ndim != 2 or step.shape or step.dtype.kind != "f":
             found = f"{depth.dtype} of shape {depth.shape}, in steps {step.dtype} of shape {step.shape}"
             raise BadImage(self.name(index), f"its depth is {found}; uint16 (S, S) in steps of a number is needed")

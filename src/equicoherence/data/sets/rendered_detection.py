@@ -15,7 +15,7 @@ from equicoherence.data.source import printable
 MOST_CLASSES = 80  # as many as COCO has; with more, each would be seen too seldom
 
 
-class RenderedDetection(DetectionSet):
+class RenderedDetection(RenderedViews, DetectionSet):
     """All views of the objects of one split. Classes are the categories, or "object" alone where they are many.
 
     An object of which no pixel is seen is none of its image's.
@@ -24,21 +24,12 @@ class RenderedDetection(DetectionSet):
     has_masks = True
 
     def __init__(self, root: Path, split: str) -> None:
-        self._views = RenderedViews(root, split)
+        super().__init__(root, split)
         categories = tuple(printable(name) for name in find_objects(root).classes)
         self.classes = categories if len(categories) <= MOST_CLASSES else ("object",)
 
-    def __len__(self) -> int:
-        return len(self._views)
-
-    def name(self, index: int) -> str:
-        return self._views.name(index)
-
-    def image(self, index: int) -> np.ndarray:
-        return self._views.image(index)
-
     def objects(self, index: int) -> Objects:
-        mask = self._views.dense(index, "mask") > 0
+        mask = self.dense(index, "mask") > 0
         label = self.classes.index(self.name(index).split("/")[0]) if len(self.classes) > 1 else 0
         seen = int(mask.any())
         box = _box(mask) if seen else np.zeros(4, dtype=np.float32)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 
 from equicoherence.data.sets.declaration import Declaration
@@ -12,25 +10,13 @@ from equicoherence.data.sets.rendered_views import RenderedViews, is_rendered
 from equicoherence.data.source import BadImage
 
 
-class RenderedSegmentation(SegmentationSet):
+class RenderedSegmentation(RenderedViews, SegmentationSet):
     """All views of the objects of a split; the floor is background."""
 
     classes = ("background", "object")
 
-    def __init__(self, root: Path, split: str) -> None:
-        self._views = RenderedViews(root, split)
-
-    def __len__(self) -> int:
-        return len(self._views)
-
-    def name(self, index: int) -> str:
-        return self._views.name(index)
-
-    def image(self, index: int) -> np.ndarray:
-        return self._views.image(index)
-
     def mask(self, index: int) -> np.ndarray:
-        mask = self._views.dense(index, "mask")
+        mask = self.dense(index, "mask")
         if mask.ndim != 2 or mask.max(initial=0) > 1:
             raise BadImage(self.name(index), f"its mask is no image of 0 and 1: {mask.dtype} of shape {mask.shape}")
         return mask.astype(np.uint8)

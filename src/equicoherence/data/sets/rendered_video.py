@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from equicoherence.data.npy import read_npy
 from equicoherence.data.pose_objects import find_objects
 from equicoherence.data.sets.declaration import Declaration
 from equicoherence.data.sets.files import read_image
 from equicoherence.data.sets.kinds import VideoSet
-from equicoherence.data.sets.rendered_views import is_rendered
+from equicoherence.data.sets.rendered_views import is_rendered, read_dense
 from equicoherence.data.source import BadImage, printable
 
 OVERLAP = 4  # neighbours share one part in so many of a render's width
@@ -96,30 +94,20 @@ class RenderedVideo(VideoSet):
 
 
 def _paths(folder: Path) -> list[_Path]:
-    ends, boxes = _dense(folder, "path_views"), _dense(folder, "path_boxes")
+    if not (folder / "dense.npz").is_file():
+        raise FileNotFoundError(f"no file dense.npz in {str(folder)!r}")
+    ends, boxes = read_dense(folder, "path_views"), read_dense(folder, "path_boxes")
     return [_Path(folder, number, (int(pair[0]), int(pair[1])), boxes.shape[1]) for number, pair in enumerate(ends)]
 
 
 def _read(path: _Path, frame: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the image (S, S, 3) uint8 of an object and its mask (S, S) bool."""
     file, member = path.frame(frame)
-    pixels, mask = read_image(path.folder / file), _dense(path.folder, member)
+    pixels, mask = read_image(path.folder / file), read_dense(path.folder, member)
     if pixels.shape[:2] != mask.shape:
         name = printable(str(path.folder / file))
         raise BadImage(name, f"{pixels.shape[:2]} pixels, but its mask {member} has {mask.shape}")
     return pixels, mask > 0
-
-
-def _dense(folder: Path, member: str) -> np.ndarray:
-    path = folder / "dense.npz"
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return read_npy(archive.read(f"{member}.npy"))
-    except FileNotFoundError:
-        raise
-    except Exception as error:  # damaged zip files raise anything
-        reason = printable(str(error)) or type(error).__name__
-        raise BadImage(printable(str(path)), f"{member} cannot be read: {reason}") from error
 
 
 RENDERED_VIDEO = Declaration(

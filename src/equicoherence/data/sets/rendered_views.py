@@ -11,13 +11,14 @@ import numpy as np
 from equicoherence.data.npy import read_npy
 from equicoherence.data.pose_objects import find_objects
 from equicoherence.data.sets.files import read_image, refuse_missing
+from equicoherence.data.sets.kinds import SampleSet
 from equicoherence.data.source import BadImage, printable
 
 _VIEW = re.compile(r"image_(0|[1-9]\d{0,8})\.jpg")
 
 
-class RenderedViews:
-    """All views of the objects of a split, object after object; states of paths are left out.
+class RenderedViews(SampleSet):
+    """Abstract base: all views of the objects of a split, object after object; states of paths are left out.
 
     Raises FileNotFoundError where there are none, and ValueError where dense.npz is missing beside them.
     """
@@ -39,7 +40,6 @@ class RenderedViews:
         return printable(f"{name}/{view}")
 
     def image(self, index: int) -> np.ndarray:
-        """Return an image (S, S, 3) uint8."""
         name, view = self._views[index]
         return read_image(self._root / name / f"image_{view}.jpg")
 
@@ -49,13 +49,18 @@ class RenderedViews:
 
     def of_object(self, index: int, member: str) -> np.ndarray:
         """Return an array that a view's object has, such as ``depth_step``; `BadImage` where it cannot be read."""
-        path = self._root / self._views[index][0] / "dense.npz"
-        try:
-            with zipfile.ZipFile(path) as archive:
-                return read_npy(archive.read(f"{member}.npy"))
-        except Exception as error:  # damaged zip files raise anything
-            reason = printable(str(error)) or type(error).__name__
-            raise BadImage(printable(str(path)), f"{member} cannot be read: {reason}") from error
+        return read_dense(self._root / self._views[index][0], member)
+
+
+def read_dense(folder: Path, member: str) -> np.ndarray:
+    """Return an array of an object's dense.npz; `BadImage` where it cannot be read."""
+    path = folder / "dense.npz"
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return read_npy(archive.read(f"{member}.npy"))
+    except Exception as error:  # damaged zip files raise anything
+        reason = printable(str(error)) or type(error).__name__
+        raise BadImage(printable(str(path)), f"{member} cannot be read: {reason}") from error
 
 
 def is_rendered(root: Path) -> bool:

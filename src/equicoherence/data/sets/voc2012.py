@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from equicoherence.data.sets.declaration import Declaration
-from equicoherence.data.sets.files import read_bytes, read_image, read_png, refuse_missing
-from equicoherence.data.sets.kinds import IGNORE, SegmentationSet
+from equicoherence.data.sets.files import read_bytes, read_png, refuse_missing
+from equicoherence.data.sets.kinds import IGNORE
+from equicoherence.data.sets.masked_images import MaskedImages
 from equicoherence.data.source import BadImage, printable
 
 CLASSES = (
@@ -17,7 +18,7 @@ CLASSES = (
 )  # fmt: skip
 
 
-class VOC2012(SegmentationSet):
+class VOC2012(MaskedImages):
     """1,464 images for training, 1,449 for the scores; borders of things (255) are ignored.
 
     Where there is trainaug.txt, its 10,582 images are for training, with the masks of Hariharan et al. (2011) from
@@ -41,15 +42,6 @@ class VOC2012(SegmentationSet):
             raise ValueError(f"{printable(str(path))} names {unsafe!r}, which is no name of an image")
         self._files = [(root / "JPEGImages" / f"{name}.jpg", root / masks / f"{name}.png") for name in names]
         refuse_missing([each for pair in self._files for each in pair])
-
-    def __len__(self) -> int:
-        return len(self._files)
-
-    def name(self, index: int) -> str:
-        return printable(self._files[index][0].stem)
-
-    def image(self, index: int) -> np.ndarray:
-        return read_image(self._files[index][0])
 
     def mask(self, index: int) -> np.ndarray:
         path = self._files[index][1]

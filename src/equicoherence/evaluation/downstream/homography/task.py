@@ -40,8 +40,8 @@ class HomographyEstimation(Task):
     encoder: whether it is trained too. pixels: side of the patch, brought to a multiple of the encoder's stride.
     hidden: channels between the convolutions. pairs, test_pairs: of each split, from its images in turn; those of
     training stay the same for a frozen encoder, and are drawn anew, of images in random order, in each step of a
-    fine-tuned one. steps, batch, lr:
-    of AdamW, the rate rising, then falling along a cosine; encoder_lr: that of the encoder.
+    fine-tuned one. steps, batch, lr: of AdamW, the rate rising, then falling along a cosine; encoder_lr: that of the
+    encoder.
     """
 
     encoder: Literal["frozen", "fine-tuned"] = "frozen"
