@@ -12,6 +12,7 @@ import torch
 
 from equicoherence.data.sets import Objects
 from equicoherence.evaluation.downstream.box_pictures import PREDICTED, TRUE, draw_boxes
+from equicoherence.evaluation.downstream.detection.agnostic import AgnosticSet
 from equicoherence.evaluation.downstream.detection.detector import UNIT, build_detector, detect, detection_loss
 from equicoherence.evaluation.downstream.detection.pyramid import SimpleFeaturePyramid
 from equicoherence.evaluation.downstream.detection.targets import (
@@ -65,6 +66,21 @@ def test_the_same_seed_gives_the_same_pictures_and_another_others(task: Detectio
     assert all(np.array_equal(first.pictures[name], again.pictures[name]) for name in first.pictures)
     assert not all(np.array_equal(first.pictures[name], other.pictures[name]) for name in first.pictures)
     assert all(torch.equal(weight, before[name]) for name, weight in model.encoder.state_dict().items())
+
+
+def test_agnostic_detection_takes_all_classes_for_one() -> None:
+    data = SquareObjects(8, 0)
+    one = AgnosticSet(data)
+    assert one.classes == ("object",)
+    assert (len(one), one.has_masks) == (8, True)
+    assert any(data.objects(index).labels.any() for index in range(8)), "the set has several classes"
+    for index in range(8):
+        assert not one.objects(index).labels.any()
+        assert np.array_equal(one.objects(index).boxes, data.objects(index).boxes)
+    task = dataclasses.replace(TASK, steps=2, batch=2, labels="agnostic")
+    assert task.protocol == "frozen, class-agnostic Mask R-CNN of 16 channels"
+    score = task.score(small_model(), data, SquareObjects(2, 1), no_bar)
+    assert set(score.pictures) == {f"{data.name(i)} (predicted solid, true dashed)" for i in range(2)}
 
 
 def test_settings_that_make_no_sense_are_quoted() -> None:

@@ -24,7 +24,7 @@ from equicoherence.commands.evaluation_plan import (
 from equicoherence.evaluation.downstream import run as module
 from equicoherence.evaluation.downstream.depth.task import Depth
 from equicoherence.evaluation.downstream.registry import TASKS, make_tasks
-from equicoherence.evaluation.downstream.run import config_digest, evaluate_downstream
+from equicoherence.evaluation.downstream.run import config_digest, evaluate_downstream, plan_jobs
 from equicoherence.evaluation.downstream.segmentation.task import Segmentation
 from equicoherence.evaluation.downstream.task import no_bar
 from equicoherence.training import EncoderConfig, OptimConfig, PretrainConfig, ViewsConfig, pretrain
@@ -94,6 +94,30 @@ def test_what_is_scored_is_kept_and_what_depends_on_other_settings_is_scored_ane
     other = evaluate_downstream(encoder, sets, out, [Segmentation(pixels=32, steps=5, batch=4)], track=no_bar)
     assert scored == ["", "random", "", "random"]
     assert len(other["parts"]) == 2
+
+
+def test_scores_of_the_same_folder_with_other_files_are_taken_anew(
+    encoder: Path, sets: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = sets.parent / "out"
+    evaluate_downstream(encoder, sets, out, [TASK], controls=False, track=no_bar)
+    for folder in ("train", "trainannot"):
+        (sets / "camvid" / folder / "5.png").unlink()
+    results = evaluate_downstream(encoder, sets, out, [TASK], controls=False, track=no_bar)
+    assert "is scored anew: splits was {'train': '6 of the folder" in capsys.readouterr().err
+    (part,) = results["parts"].values()
+    assert part["counts"] == {"train": 5, "val": 3}
+    assert part["settings"]["splits"]["train"].startswith("5 of the folder, ")
+
+
+def test_another_variant_of_the_same_samples_is_another_split(encoder: Path, sets: Path) -> None:
+    (job,) = plan_jobs([TASK], sets)
+    before = job.settings()
+    job.train.variant = "SegmentationClassAug"
+    after = job.settings()
+    assert before["splits"]["val"] == after["splits"]["val"]
+    assert before["splits"]["train"] != after["splits"]["train"]
+    assert after["splits"]["train"].startswith("6 of SegmentationClassAug, ")
 
 
 real = module.score_job

@@ -27,6 +27,7 @@ class Davis(VideoSet):
         resolution = _resolution(root)
         if resolution is None:
             raise FileNotFoundError(f"no folder of one name in both {' and '.join(FOLDERS)} of {str(root)!r}")
+        self.variant = resolution
         images, masks = (root / name / resolution for name in FOLDERS)
         listed = next((root / name for name in LISTS[year] if (root / name).is_file()), None)
         names = _listed(listed) if listed else sorted(path.name for path in images.iterdir() if path.is_dir())

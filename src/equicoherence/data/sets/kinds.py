@@ -22,6 +22,8 @@ class SampleSet(abc.ABC):
 
     kind: ClassVar[str]
     """What its ground truth is, as in `Declaration.kind` and `Task.kind`."""
+    variant: str = ""
+    """Which of the files was read where a layout has several for the same samples."""
 
     @abc.abstractmethod
     def __len__(self) -> int: ...
@@ -124,6 +126,8 @@ class VideoSet(abc.ABC):
     kind: ClassVar[str] = "video"
     classes: tuple[str, ...] = ()
     """Names of the parts, for sets whose numbers mean the same everywhere; () where they number objects."""
+    variant: str = ""
+    """As in `SampleSet`."""
 
     @abc.abstractmethod
     def __len__(self) -> int:

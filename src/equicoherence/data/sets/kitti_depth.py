@@ -30,6 +30,7 @@ class KittiDepth(DepthSet):
 
     def __init__(self, root: Path, split: str) -> None:
         listed = _lists(root)
+        self.variant = listed[split].name if listed else ""
         pairs = _of_list(root, listed[split]) if listed else _of_folders(root, split)
         refuse_missing([path for pair in pairs for path in pair])
         self._pairs = pairs

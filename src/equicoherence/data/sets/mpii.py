@@ -38,6 +38,7 @@ class MPII(KeypointSet):
         annotations = find_annotations(root)
         if annotations is None:
             raise FileNotFoundError(f"no annotations of MPII in {str(root)!r}")
+        self.variant = annotations.name
         self._images, self._scores = root / "images", split == "val"
         self._people = read_people(annotations, split)
         refuse_missing(sorted({self._images / each.image for each in self._people}))

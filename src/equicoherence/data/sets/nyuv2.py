@@ -27,6 +27,7 @@ class NYUv2(DepthSet):
         folder = root / TEST if split == "val" else root / "sync"
         if split == "train" and not folder.is_dir():
             folder = root / "official_splits" / "train"
+        self.variant = folder.relative_to(root).as_posix()
         self._images = sorted([*folder.glob("*/rgb_*.jpg"), *folder.glob("*/rgb_*.png")])
         if not self._images:
             raise FileNotFoundError(f"no files */rgb_*.jpg or */rgb_*.png in {str(folder)!r}")

@@ -33,6 +33,7 @@ class VOC2012(MaskedImages):
         if split == "train" and (lists / "trainaug.txt").is_file():
             split = "trainaug"
             masks = "SegmentationClassAug" if (root / "SegmentationClassAug").is_dir() else masks
+        self.variant = masks
         path = lists / f"{split}.txt"
         refuse_missing([path])
         names = read_bytes(path).decode("utf-8", "replace").split()

@@ -56,7 +56,9 @@ class Job:
     def settings(self) -> dict[str, Any]:
         """Return all that the scores depend on besides the weights."""
         own = asdict(self.task)  # type: ignore[call-overload]
-        return _as_read({"revision": REVISION, "folder": str(self.found.folder.resolve()), **own})
+        splits = {"train": self.train, "val": self.test}
+        read = {name: _identity(split) for name, split in splits.items() if split is not None}
+        return _as_read({"revision": REVISION, "folder": str(self.found.folder.resolve()), "splits": read, **own})
 
 
 def evaluate_downstream(
@@ -203,6 +205,13 @@ def score_job(
         "seconds": round(time.perf_counter() - start, 1),
         **provenance(),
     }
+
+
+def _identity(split: SampleSet | VideoSet) -> str:
+    """Return what a folder's split changes with when files come or go: which samples it has, and of which variant."""
+    names = [split.name(index) for index in range(len(split))]
+    lengths = [split.frames(index) for index in range(len(split))] if isinstance(split, VideoSet) else []
+    return f"{len(split)} of {split.variant or 'the folder'}, {_digest([names, lengths])}"
 
 
 def _digest(value: Any) -> str:

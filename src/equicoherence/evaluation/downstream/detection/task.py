@@ -13,6 +13,7 @@ from torchvision.models.detection import FasterRCNN
 
 from equicoherence.data.sets.kinds import DetectionSet
 from equicoherence.evaluation.downstream.box_pictures import draw_boxes
+from equicoherence.evaluation.downstream.detection.agnostic import AgnosticSet
 from equicoherence.evaluation.downstream.detection.average_precision import AveragePrecision
 from equicoherence.evaluation.downstream.detection.detector import UNIT, build_detector, detect
 from equicoherence.evaluation.downstream.detection.targets import ConstantDetection, Size, in_pixels
@@ -35,13 +36,15 @@ class Detection(Task):
     which see images at random scales and crops (frozen ones here see each image as it is).
     coco128 shows that all runs, and is no benchmark: its scores say little of an encoder.
 
-    encoder: ``frozen``, tokens are read once; or ``fine-tuned``, see `train_with_encoder`. pixels: short side of the
+    encoder: ``frozen``, tokens are read once; or ``fine-tuned``, see `train_with_encoder`. labels: ``classes``, or
+    ``agnostic``, where all are one, for sets that show each class too seldom to learn it. pixels: short side of the
     input. steps, batch: of AdamW. lr, encoder_lr: of the detector and of a fine-tuned encoder, rising over the first
     tenth of the steps, then falling along a cosine. channels, regions: see `build_detector`. train, test: images of
     each split, at most; 0 for all.
     """
 
     encoder: Literal["frozen", "fine-tuned"] = "frozen"
+    labels: Literal["classes", "agnostic"] = "classes"
     pixels: int = 224
     steps: int = 300
     batch: int = 4
@@ -59,9 +62,12 @@ class Detection(Task):
 
     @property
     def protocol(self) -> str:
-        return f"{self.encoder}, Mask R-CNN of {self.channels} channels"
+        kind = "class-agnostic " if self.labels == "agnostic" else ""
+        return f"{self.encoder}, {kind}Mask R-CNN of {self.channels} channels"
 
     def score(self, model: FrozenModel, train: DetectionSet, test: DetectionSet, track: Track) -> TaskScore:
+        if self.labels == "agnostic":
+            train, test = AgnosticSet(train), AgnosticSet(test)
         masks = train.has_masks and test.has_masks
         measured, floor = AveragePrecision(masks=masks), AveragePrecision(masks=masks)
         known, asked = spread(len(train), self.train), spread(len(test), self.test)
