@@ -38,12 +38,17 @@ def unpack_archive(path: Path) -> Path:
         raise FileNotFoundError(f"no archive at {str(path)!r}: give the path of a {', '.join(ARCHIVE_SUFFIXES)} file")
     if not path.name.lower().endswith(ARCHIVE_SUFFIXES):
         raise ValueError(f"{str(path)!r} is not an archive: its name must end in {', '.join(ARCHIVE_SUFFIXES)}")
-    archives = cache_folder() / "archives"
-    archives.mkdir(exist_ok=True)
-    target = archives / _cache_key(path)
+    target = _place(path)
     if not target.is_dir():
+        target.parent.mkdir(exist_ok=True)
         _unpack_aside(path, target)
     return only_folder(target)
+
+
+def unpacked(path: Path) -> Path | None:
+    """Return the folder of `unpack_archive` where an archive was unpacked before, else None."""
+    target = _place(path)
+    return only_folder(target) if target.is_dir() else None
 
 
 def only_folder(folder: Path) -> Path:
@@ -52,10 +57,10 @@ def only_folder(folder: Path) -> Path:
     return entries[0] if len(entries) == 1 and entries[0].is_dir() else folder
 
 
-def _cache_key(path: Path) -> str:
+def _place(path: Path) -> Path:
     state = path.stat()
     identity = f"{path.resolve()}\n{state.st_size}\n{state.st_mtime_ns}"
-    return hashlib.sha256(os.fsencode(identity)).hexdigest()[:24]
+    return cache_folder() / "archives" / hashlib.sha256(os.fsencode(identity)).hexdigest()[:24]
 
 
 def _unpack_aside(path: Path, target: Path) -> None:

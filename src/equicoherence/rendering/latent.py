@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import numpy as np
 
-LATENT_NAMES = ("rotation_x", "rotation_y", "rotation_z", "floor_hue", "light_theta", "light_phi", "light_hue")
 _TURN = 2 * np.pi
 
 

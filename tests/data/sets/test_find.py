@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from equicoherence.data import cache_folder
-from equicoherence.data.sets import DECLARATIONS, Declaration, Found, find_sets
+from equicoherence.data.sets import DECLARATIONS, Declaration, Found, find, find_sets
 from equicoherence.data.sets.archive_names import make_skeleton
 from equicoherence.data.sets.camvid import CAMVID
 from equicoherence.data.sets.photographs import PHOTOGRAPHS
@@ -110,6 +110,14 @@ def test_only_archives_that_hold_a_wanted_set_are_unpacked(tmp_path: Path, name:
     (found,) = find_sets(tmp_path / "sets", [PHOTOGRAPHS])  # and not CamVid's, which comes first
     assert len(_unpacked() - before) == 2
     assert len(found.open("train")) + len(found.open("val")) == 25
+
+
+def test_an_archive_that_was_unpacked_is_not_listed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _packed(tmp_path / "sets" / "x.tar.gz", _camvid(tmp_path / "CamVid"))
+    (first,) = find_sets(tmp_path / "sets", [CAMVID])
+    monkeypatch.setattr(find, "make_skeleton", lambda *given: pytest.fail("listed again"))
+    (again,) = find_sets(tmp_path / "sets", [CAMVID])
+    assert again.folder == first.folder
 
 
 def test_a_skeleton_has_the_names_and_the_first_bytes(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from equicoherence.data.archive import ARCHIVE_SUFFIXES, unpack_archive
+from equicoherence.data.archive import ARCHIVE_SUFFIXES, unpack_archive, unpacked
 from equicoherence.data.sets.archive_names import make_skeleton
 from equicoherence.data.sets.declaration import Declaration, SetSplit
 from equicoherence.data.sets.kinds import SampleSet, VideoSet
@@ -139,6 +139,9 @@ def _places(path: Path, depth: int, inside: bool, settled: Callable[[Path], bool
         yield _Place(path, path, inside)
         for entry in entries if depth else []:
             yield from _places(entry, depth - 1, inside_below, settled)
+        return
+    if tree := unpacked(path):  # by an earlier call: listing a large archive again takes long
+        yield _Place(path, tree, inside)
         return
     with tempfile.TemporaryDirectory() as room:
         try:
