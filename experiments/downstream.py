@@ -1,82 +1,162 @@
 """What encoders are worth downstream: baseline against + task, random weights as the floor, frozen light protocols.
 
-    python experiments/downstream.py --runs FOLDER --sets FOLDER [--meshes MESHES] [--seeds 2]
+    python experiments/downstream.py --sets FOLDER --runs FOLDER --pose-runs FOLDER [--seeds 2] [--suite poses]
 
-FOLDER of --runs is what experiments/vicreg_tiny_imagenet.py wrote; --sets holds CamVid, 7-Scenes, Tiny-ImageNet with
-boxes and DAVIS-2016, as far as they are at hand. Scores every encoder on every task and writes
-docs/results/downstream.md; run again, it goes on where it stopped.
+--sets holds CamVid, 7-Scenes, Tiny-ImageNet with boxes, photographs and DAVIS-2016, as far as they are at hand; --runs
+is what experiments/vicreg_tiny_imagenet.py wrote, --pose-runs what experiments/threediebench_open.py wrote, renders
+included. Scores every encoder on every task and writes docs/results/downstream.md; run again, it goes on where it
+stopped. --suite photographs or poses scores the encoders of one of the two alone: two processes can share the work.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pages import made_with, write_page
 
 from equicoherence.evaluation.downstream.registry import make_tasks
 from equicoherence.evaluation.downstream.run import FILE, evaluate_downstream
 from equicoherence.files import write_aside
-from equicoherence.rendering import render
 from equicoherence.report.comparison import comparison
+from equicoherence.report.downstream import read_evaluated
+from equicoherence.report.downstream_lines import Line, columns, group, lines
+from equicoherence.report.tables import MISSING, deviation, number
 
 PAGE = Path(__file__).parents[1] / "docs" / "results" / "downstream.md"
-ENCODERS = {"VICReg": "content-vicreg", "VICReg + render": "content-render"}
-# pixels: the encoders have a token for each 8, where published ones have 14 or 16
-ON_SETS = {
+# pixels: small, as the encoders have a token for each 8 of them (photographs) or 16 (poses)
+ON_SETS: dict[str, dict[str, Any]] = {
     "segmentation": {"pixels": 112, "steps": 500},
-    "depth": {"pixels": 112, "steps": 200},
+    "depth": {"pixels": 64, "steps": 600},
     "localisation": {"pixels": 64},
-    "homography": {"pixels": 64, "pairs": 2000, "test_pairs": 500, "steps": 400},
-    "video": {"pixels": 160, "sequences": 5},
+    "homography": {"pixels": 64, "pairs": 4000, "test_pairs": 500, "steps": 1000},
+    "video": {"pixels": 160, "sequences": 8},
 }
-ON_RENDERS = {
-    "depth": {"pixels": 64, "steps": 200, "train": 400, "test": 200},
-    "detection": {"pixels": 64, "steps": 100, "train": 400, "test": 150},
-    "keypoints": {"pixels": 64, "steps": 200, "train": 400, "test": 200},
+ON_RENDERS: dict[str, dict[str, Any]] = {
+    "depth": {"pixels": 64, "steps": 400, "train": 2000, "test": 400},
+    "detection": {"labels": "agnostic", "pixels": 64, "steps": 400, "train": 1600, "test": 150},
+    "keypoints": {"pixels": 64, "steps": 2000, "train": 4000, "test": 600},
+}
+MAIN = ("miou", "rmse", "delta1", "corloc", "corner_error", "j_and_f", "apb", "apm", "pckh@0.5")
+
+
+@dataclass(frozen=True)
+class Suite:
+    """about: its encoders. encoders: name -> the run's folder, less "-seed0". on_sets: whether they are
+    scored on --sets too, besides the renders."""
+
+    about: str
+    encoders: dict[str, str]
+    on_sets: bool
+
+
+SUITES = {
+    "photographs": Suite(
+        "Encoders of docs/results/vicreg-tiny-imagenet.md: a ResNet of 0.6 M parameters, 2.6 epochs of "
+        "Tiny-ImageNet-100 at 32 px, border content",
+        {
+            "VICReg": "content-vicreg",
+            "+ cross-attention [P1]": "content-cross-attention--p1",
+            "+ conv [P2]": "content-conv--p2",
+            "+ render": "content-render",
+        },
+        on_sets=True,
+    ),
+    "poses": Suite(
+        "Encoders of docs/results/3diebench-open.md: a ResNet of 1.2 M parameters, trained on pairs of views of rendered "
+        "objects at 64 px. Scored on renders of other objects",
+        {
+            "VICReg": "resnet-vicreg",
+            "SIE, told the rotation": "resnet-sie-rotation",
+            "VICReg + [P1]": "resnet-vicreg-p1",
+            "VICReg + [P2], K = 2": "resnet-vicreg-p2-k-2",
+        },
+        on_sets=False,
+    ),
 }
 
 
 def main() -> None:
-    """Render, score and write the page."""
+    """Score what is given and write the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=Path, required=True)
     parser.add_argument("--sets", type=Path, required=True)
-    parser.add_argument("--meshes", help="what `equicoherence render --meshes` takes")
+    parser.add_argument("--runs", type=Path, required=True)
+    parser.add_argument("--pose-runs", type=Path, required=True)
     parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--suite", choices=SUITES, action="append")
     parser.add_argument("--out", type=Path, default=Path("runs/downstream"))
     given = parser.parse_args()
-    work = [(given.sets, make_tasks(list(ON_SETS), settings=ON_SETS))]
-    if given.meshes:
-        renders = given.out / "renders"
-        render(given.meshes, renders, views=2, size=64, objects=10)
-        work.append((renders, make_tasks(list(ON_RENDERS), settings=ON_RENDERS)))
-    folders = []
-    for seed in range(given.seeds):
-        for name, slug in ENCODERS.items():
-            run, out = given.runs / f"{slug}-seed{seed}", given.out / f"{slug}-seed{seed}"
-            for data, tasks in work:
-                results = evaluate_downstream(
-                    run, data, out, tasks, every=False, controls=(seed, name) == (0, "VICReg")
-                )
-            write_aside(out / FILE, json.dumps({**results, "name": name}, indent=1))
-            folders.append(out)
-            comparison(folders, given.out)
-            write_page(page(results, given.out), PAGE)
+    renders = (given.pose_runs / "renders", make_tasks(list(ON_RENDERS), settings=ON_RENDERS))
+    sets = (given.sets, make_tasks(list(ON_SETS), settings=ON_SETS))
+    for title in given.suite or SUITES:
+        suite, folder = SUITES[title], given.out / title
+        runs, work = (given.runs, (sets, renders)) if suite.on_sets else (given.pose_runs, (renders,))
+        scored: list[Path] = []
+        for seed in range(given.seeds):
+            for name, slug in suite.encoders.items():
+                run, out = runs / f"{slug}-seed{seed}", folder / f"{slug}-seed{seed}"
+                for data, tasks in work:
+                    results = evaluate_downstream(run, data, out, tasks, every=False, controls=name == "VICReg")
+                write_aside(out / FILE, json.dumps({**results, "name": name}, indent=1))
+                scored.append(out)
+                comparison(scored, folder)
+                write_page(page(given.out), PAGE)
     print(PAGE)
 
 
-def page(results: dict, out: Path) -> str:
-    """Return the page: the comparison's table, and what it is of."""
-    table = (out / "comparison.md").read_text(encoding="utf-8")
+def page(out: Path) -> str:
+    """Return the page: for each suite that was begun the main figures."""
+    parts = []
+    for title, suite in SUITES.items():
+        folders = sorted(file.parent for file in (out / title).glob(f"*/{FILE}"))
+        if not folders:
+            continue
+        read = [json.loads((folder / FILE).read_text(encoding="utf-8")) for folder in folders]
+        seeds = ", ".join(sorted({str(each["seed"]) for each in read}))
+        latest = max(read, key=lambda each: each["date"])
+        parts += [f"## {title.capitalize()}", f"{suite.about}. Seeds {seeds}. {made_with(latest)}.", table(folders)]
     return (
         "# Downstream\n\n"
-        f"Written by `python experiments/downstream.py`. {made_with(results)}.\n\n"
-        "Encoders of docs/results/vicreg-tiny-imagenet.md (a ResNet of 0.6 M parameters, 2.6 epochs of "
-        "Tiny-ImageNet-100 on CPUs), frozen; heads and protocols as in the docstrings of `evaluation/downstream/`, at "
-        "small sizes: figures are for comparing the columns, not with published ones.\n\n"
-    ) + table.partition("\n\n")[2]
+        "Written by `python experiments/downstream.py`. Frozen encoders; heads and protocols as in the docstrings of "
+        "`evaluation/downstream/`, at small sizes and short: figures are for comparing columns, not with published "
+        "ones. Mean over the seeds of training ± their sample standard deviation (n - 1); random weights: the same "
+        "architecture, initialised with the same seeds; constant: a prediction that looks at no image (in videos, the "
+        "first frame's mask). Arrows: whether higher or lower is better. The best mean of a row is bold, however small "
+        "the difference.\n\n"
+    ) + "\n\n".join(parts)
+
+
+def table(folders: Sequence[Path]) -> str:
+    """Return the main figures of folders with scores as a Markdown table, encoders in the order of ``SUITES``."""
+    order = [name for suite in SUITES.values() for name in suite.encoders]
+    read = sorted((read_evaluated(folder) for folder in folders), key=lambda each: order.index(each.about["name"]))
+    groups = group(read)
+    shown = columns(groups)
+    rows = [["task", "data", "metric", *shown, "constant"], ["---"] * (len(shown) + 4)]
+    for line in lines(groups):
+        if line.key.metric in MAIN and not line.key.parameter:
+            metric = f"{line.key.metric} {'↑' if line.key.higher else '↓'}"
+            rows.append([line.key.task, line.key.data, metric, *(cell(line, column) for column in shown), floor(line)])
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def cell(line: Line, column: str) -> str:
+    """Return mean and spread of a column."""
+    entry = line.entries.get(column)
+    if entry is None:
+        return MISSING
+    mean = number(entry.mean, line.key.metric)
+    mean = f"**{mean}**" if column in line.best() else mean
+    return mean if entry.std is None else f"{mean} ±{deviation(entry.std, line.key.metric)}"
+
+
+def floor(line: Line) -> str:
+    """Return the score of the constant prediction."""
+    return " to ".join(dict.fromkeys(number(value, line.key.metric) for value in line.floors or ())) or MISSING
 
 
 if __name__ == "__main__":
