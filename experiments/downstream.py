@@ -67,8 +67,8 @@ SUITES = {
         on_sets=True,
     ),
     "poses": Suite(
-        "Encoders of docs/results/3diebench-open.md: a ResNet of 1.2 M parameters, trained on pairs of views of rendered "
-        "objects at 64 px. Scored on renders of other objects",
+        "Encoders of docs/results/3diebench-open.md: a ResNet of 1.2 M parameters, trained on pairs of views of "
+        "rendered objects at 64 px. Scored on renders of other objects",
         {
             "VICReg": "resnet-vicreg",
             "SIE, told the rotation": "resnet-sie-rotation",
@@ -99,7 +99,8 @@ def main() -> None:
         for seed in range(given.seeds):
             for name, slug in suite.encoders.items():
                 run, out = runs / f"{slug}-seed{seed}", folder / f"{slug}-seed{seed}"
-                for data, tasks in work:
+                results: dict[str, Any] = {}
+                for data, tasks in work:  # all are kept in one file
                     results = evaluate_downstream(run, data, out, tasks, every=False, controls=name == "VICReg")
                 write_aside(out / FILE, json.dumps({**results, "name": name}, indent=1))
                 scored.append(out)

@@ -22,6 +22,7 @@ from equicoherence.evaluation.downstream.tokens import (
     resize_image,
     sized,
     stride,
+    to_pixels,
 )
 from equicoherence.evaluation.model import FrozenModel
 
@@ -89,7 +90,7 @@ class Looks(Task):
         encoder = sized(model.encoder, size).eval()
         panel = (PANEL, max(1, round(PANEL * size[1] / size[0])))
         above = side_by_side([resize_image(image, panel) for image in images])
-        features = encoder(_as_input([resize_image(image, size) for image in images], encoder.mean.device))
+        features = encoder(to_pixels([resize_image(image, size) for image in images], encoder.mean.device))
         tokens = model.represent_features(features)[1]
         pictures = {}
         for name in (name for name in READ if name in tokens):
@@ -150,16 +151,11 @@ def _pooled(
     images: list[np.ndarray] = []
     for start in track(range(0, len(searched), BATCH), "looks: images among which neighbours are looked for"):
         batch, small = zip(*(next(samples) for _ in searched[start : start + BATCH]))
-        pooled = model.represent(_as_input(batch, model.encoder.mean.device))[0]
+        pooled = model.represent(to_pixels(batch, model.encoder.mean.device))[0]
         for name in (name for name in READ if name in pooled):
             parts.setdefault(name, []).append(pooled[name])
         images += small
     return {name: torch.cat(of_name) for name, of_name in parts.items()}, images
-
-
-def _as_input(images: Sequence[np.ndarray], device: torch.device) -> Tensor:
-    """Return images (H, W, 3) uint8 of one size as (B, 3, H, W) in [0, 1]."""
-    return torch.from_numpy(np.stack(images)).to(device).permute(0, 3, 1, 2).float() / 255
 
 
 def _stacked(lines: Sequence[np.ndarray]) -> np.ndarray:

@@ -147,6 +147,16 @@ def read_ahead(load: Callable[[int], T], indices: Sequence[int]) -> Iterator[T]:
             yield value
 
 
+def to_pixels(images: Sequence[np.ndarray], device: torch.device) -> Tensor:
+    """Return images (H, W, 3) uint8 of one size as (B, 3, H, W) in [0, 1]; bytes go to the device."""
+    return torch.from_numpy(np.stack(images)).to(device).permute(0, 3, 1, 2).float() / 255
+
+
+def as_maps(patches: Tensor) -> Tensor:
+    """Return patch tokens (B, h, w, C) as (B, C, h, w) float32."""
+    return patches.float().permute(0, 3, 1, 2)
+
+
 @torch.no_grad()
 def extract_tokens(
     encoder: Encoder,
@@ -170,9 +180,9 @@ def extract_tokens(
     tokens = []
     starts = [list(range(start, min(start + BATCH, len(indices)))) for start in range(0, len(indices), BATCH)]
     for batch in track(starts, what):
-        pixels = torch.from_numpy(np.stack([next(images) for _ in batch])).to(device)
+        pixels = to_pixels([next(images) for _ in batch], device)
         with torch.autocast(device.type, torch.bfloat16):
-            features = encoder(pixels.permute(0, 3, 1, 2).float() / 255)
+            features = encoder(pixels)
         part = features.patches.unflatten(1, features.grid).half()
         if patches is None:
             patches = _room((len(indices), *part.shape[1:]), device)

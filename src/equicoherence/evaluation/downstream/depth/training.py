@@ -12,7 +12,7 @@ from equicoherence.data.sets.kinds import DepthSet
 from equicoherence.evaluation.downstream.depth.head import DepthHead
 from equicoherence.evaluation.downstream.depth.losses import gradient_loss, silog_loss
 from equicoherence.evaluation.downstream.task import Track
-from equicoherence.evaluation.downstream.tokens import Tokens, read_ahead, resize_image
+from equicoherence.evaluation.downstream.tokens import Tokens, read_ahead, resize_image, to_pixels
 from equicoherence.evaluation.model import generators_kept
 from equicoherence.models import Encoder
 
@@ -104,7 +104,7 @@ def tune(
         torch.manual_seed(seed)  # of dropped paths
         for step in track(range(steps), "depth: fine-tuning"):
             images, depths = zip(*(next(samples) for _ in range(min(batch, len(order) - step * batch))))
-            pixels = torch.from_numpy(np.stack(images)).to(device).permute(0, 3, 1, 2).float() / 255
+            pixels = to_pixels(images, device)
             truth = torch.from_numpy(np.stack(depths)).to(device)
             with torch.autocast(device.type, torch.bfloat16):
                 features = encoder(pixels)

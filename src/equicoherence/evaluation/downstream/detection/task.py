@@ -19,7 +19,15 @@ from equicoherence.evaluation.downstream.detection.detector import UNIT, build_d
 from equicoherence.evaluation.downstream.detection.targets import ConstantDetection, Size, in_pixels
 from equicoherence.evaluation.downstream.detection.training import Budget, draw, train_on_tokens, train_with_encoder
 from equicoherence.evaluation.downstream.task import Row, Task, TaskScore, Track, spread
-from equicoherence.evaluation.downstream.tokens import Tokens, extract_tokens, input_size, sized, some_shapes, stride
+from equicoherence.evaluation.downstream.tokens import (
+    Tokens,
+    as_maps,
+    extract_tokens,
+    input_size,
+    sized,
+    some_shapes,
+    stride,
+)
 from equicoherence.evaluation.model import FrozenModel, generators_kept
 from equicoherence.models import Encoder
 
@@ -133,7 +141,7 @@ def _check_grid(tokens: Tokens, frame: Size, encoder: Encoder) -> None:
 
 def _detect(detector: FasterRCNN, tokens: Tokens, position: int) -> dict[str, Tensor]:
     device = next(detector.parameters()).device
-    maps = tokens.patches[position : position + 1].to(device).float().permute(0, 3, 1, 2)
+    maps = as_maps(tokens.patches[position : position + 1].to(device))
     (found,) = detect(detector, maps)
     return found
 

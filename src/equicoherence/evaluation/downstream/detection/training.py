@@ -16,7 +16,7 @@ from equicoherence.evaluation.downstream.detection.detector import detection_los
 from equicoherence.evaluation.downstream.detection.targets import Size, detection_target, mirrored
 from equicoherence.evaluation.downstream.rates import cosine_after_rise
 from equicoherence.evaluation.downstream.task import Track
-from equicoherence.evaluation.downstream.tokens import Tokens, read_ahead, resize_image
+from equicoherence.evaluation.downstream.tokens import Tokens, as_maps, read_ahead, resize_image, to_pixels
 from equicoherence.models import Encoder
 
 Target = dict[str, Tensor]
@@ -61,7 +61,7 @@ def train_on_tokens(
 
     def maps(positions: Sequence[int]) -> Tensor:
         wanted = torch.tensor(positions, device=tokens.patches.device)
-        return tokens.patches[wanted].to(device).float().permute(0, 3, 1, 2)
+        return as_maps(tokens.patches[wanted].to(device))
 
     _fit(detector, [{"params": list(detector.parameters()), "lr": budget.lr}], load, maps, budget, track)
 
@@ -96,10 +96,10 @@ def train_with_encoder(
         return (image[:, ::-1], mirrored(target, frame[1])) if turned[place] else (image, target)
 
     def maps(images: Sequence[np.ndarray]) -> Tensor:
-        pixels = torch.from_numpy(np.stack(images)).to(device).permute(0, 3, 1, 2).float() / 255
+        pixels = to_pixels(images, device)
         with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
             features = encoder(pixels)
-        return features.patches.unflatten(1, features.grid).float().permute(0, 3, 1, 2)
+        return as_maps(features.patches.unflatten(1, features.grid))
 
     encoder.requires_grad_(True).eval()
     groups = [

@@ -14,7 +14,7 @@ from torch import Tensor
 from equicoherence.data.sets.kinds import SampleSet
 from equicoherence.evaluation.downstream.homography.plane_maps import SQUARE, cut_pairs, draw_quadrilaterals
 from equicoherence.evaluation.downstream.task import spread
-from equicoherence.evaluation.downstream.tokens import read_ahead, resize_image
+from equicoherence.evaluation.downstream.tokens import read_ahead, resize_image, to_pixels
 
 REACH = 1 / 4
 """Largest move of a corner along x and y, in sides of the patch: 32 of 128 pixels."""
@@ -71,7 +71,7 @@ def draw_pairs(
     """Yield a pair of each image, a batch at a time; the last may be smaller."""
     while loaded := list(islice(images, batch)):
         corners, moves = draw_quadrilaterals(len(loaded), size, patch, REACH * patch, generator)
-        pixels = torch.from_numpy(np.stack(loaded)).to(device).permute(0, 3, 1, 2).float() / 255
+        pixels = to_pixels(loaded, device)
         corners, moves = corners.to(device), moves.to(device)
         first, second = cut_pairs(pixels, corners, moves, patch)
         yield Pairs(pixels, corners, first, second, moves / patch)

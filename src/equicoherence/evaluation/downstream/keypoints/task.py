@@ -20,6 +20,7 @@ from equicoherence.evaluation.downstream.keypoints.samples import Samples, mean_
 from equicoherence.evaluation.downstream.rates import cosine_after_rise
 from equicoherence.evaluation.downstream.task import Row, Task, TaskScore, Track, spread
 from equicoherence.evaluation.downstream.tokens import (
+    as_maps,
     extract_tokens,
     input_size,
     read_ahead,
@@ -27,6 +28,7 @@ from equicoherence.evaluation.downstream.tokens import (
     sized,
     some_shapes,
     stride,
+    to_pixels,
 )
 from equicoherence.evaluation.model import FrozenModel, generators_kept
 from equicoherence.models import Encoder
@@ -113,7 +115,7 @@ class KeypointDetection(Task):
         device = encoder.mean.device
 
         def features(chosen: Tensor) -> Tensor:
-            return tokens.patches[chosen.to(tokens.patches.device)].to(device).float().permute(0, 3, 1, 2)
+            return as_maps(tokens.patches[chosen.to(tokens.patches.device)].to(device))
 
         self._fit(
             head, [{"params": head.parameters(), "lr": self.lr}], features, self._order(len(known)), known, sigma, track
@@ -128,9 +130,9 @@ class KeypointDetection(Task):
         encoder.train()
 
         def features(chosen: Tensor) -> Tensor:
-            pixels = torch.from_numpy(np.stack([next(images) for _ in range(len(chosen))])).to(device)
+            pixels = to_pixels([next(images) for _ in range(len(chosen))], device)
             with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
-                found = encoder(pixels.permute(0, 3, 1, 2).float() / 255)
+                found = encoder(pixels)
             return found.patches.float().transpose(1, 2).unflatten(2, found.grid)
 
         trained = [parameter for parameter in encoder.parameters() if parameter.requires_grad]
@@ -186,7 +188,7 @@ def draw_points(image: np.ndarray, places: Tensor, predicted: Tensor, scored: Te
 @torch.no_grad()
 def _places(head: nn.Module, patches: Tensor) -> Tensor:
     device = next(head.parameters()).device
-    return read_places(head(patches.to(device).float().permute(0, 3, 1, 2))).cpu()
+    return read_places(head(as_maps(patches.to(device)))).cpu()
 
 
 def _rows(asked: Samples, predicted: Tensor, constant: Tensor, names: Sequence[str]) -> list[Row]:

@@ -26,6 +26,7 @@ from equicoherence.evaluation.downstream.task import Row, Task, TaskScore, Track
 from equicoherence.evaluation.downstream.tokens import (
     BATCH,
     Tokens,
+    as_maps,
     extract_tokens,
     input_size,
     read_ahead,
@@ -34,6 +35,7 @@ from equicoherence.evaluation.downstream.tokens import (
     sized,
     some_shapes,
     stride,
+    to_pixels,
 )
 from equicoherence.evaluation.model import FrozenModel
 from equicoherence.models import Encoder
@@ -120,7 +122,7 @@ class Segmentation(Task):
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, self.steps)
         for _ in track(range(self.steps), "segmentation: head"):
             chosen = torch.randint(len(tokens), (min(self.batch, len(tokens)),), generator=generator)
-            logits = head(_as_map(tokens.patches[chosen.to(tokens.patches.device)].to(device)))
+            logits = head(as_maps(tokens.patches[chosen.to(tokens.patches.device)].to(device)))
             pixel_loss(logits, labels[chosen].to(device)).backward()
             optimizer.step()
             optimizer.zero_grad()
@@ -132,14 +134,9 @@ def _of_tokens(encoder: Encoder, head: nn.Module) -> Predict:
     def predict(images: Tensor) -> Tensor:
         with torch.autocast(images.device.type, torch.bfloat16):
             features = encoder(images)
-        return head(_as_map(features.patches.unflatten(1, features.grid).half()))
+        return head(as_maps(features.patches.unflatten(1, features.grid).half()))
 
     return predict
-
-
-def _as_map(patches: Tensor) -> Tensor:
-    """Return patch tokens (B, h, w, C) as (B, C, h, w) float32."""
-    return patches.float().permute(0, 3, 1, 2)
 
 
 @torch.no_grad()
@@ -163,7 +160,7 @@ def segment(
     chunks = [asked[start : start + BATCH] for start in range(0, len(asked), BATCH)]
     for chunk in track(chunks, "segmentation: test images"):
         resized, masks, wholes = zip(*(next(samples) for _ in chunk))
-        pixels = torch.from_numpy(np.stack(resized)).to(device).permute(0, 3, 1, 2).float() / 255
+        pixels = to_pixels(resized, device)
         logits = predict(pixels)
         if not logits.isfinite().all():
             raise ValueError("logits of test images are not finite: the training diverged; lower its rate")

@@ -16,7 +16,7 @@ from equicoherence.evaluation.downstream.rates import cosine_after_rise
 from equicoherence.evaluation.downstream.segmentation.joint_crop import joint_crop
 from equicoherence.evaluation.downstream.segmentation.pixel_classes import nearest_labels, pixel_loss
 from equicoherence.evaluation.downstream.task import Track
-from equicoherence.evaluation.downstream.tokens import read_ahead, sized
+from equicoherence.evaluation.downstream.tokens import read_ahead, sized, to_pixels
 from equicoherence.models import Encoder
 
 POOLED = (1, 2, 3, 6)  # sides of the grids that the coarsest map is pooled to
@@ -112,7 +112,7 @@ def tune(
         pairs = read_ahead(load, range(steps * batch))
         for _ in track(range(steps), "segmentation: fine-tuning"):
             images, masks = zip(*(next(pairs) for _ in range(batch)))
-            shown = torch.from_numpy(np.stack(images)).to(device).permute(0, 3, 1, 2).float() / 255
+            shown = to_pixels(images, device)
             logits = network(shown)
             target = nearest_labels(torch.from_numpy(np.stack(masks)), (logits.shape[2], logits.shape[3])).to(device)
             pixel_loss(logits, target).backward()
