@@ -37,11 +37,7 @@ def kept_results(path: Path, about: Mapping[str, Any]) -> dict[str, Any]:
     found = read_results(path)
     if not found:
         return {}
-    for name in SAME:
-        if name in found and found[name] != about[name]:
-            raise ValueError(
-                f"{path} holds scores for {name} {found[name]!r}, these are for {about[name]!r}; give another --out"
-            )
+    refuse_others(path, found, about, SAME)
     stale = [task for task, entry in _tasks(found).items() if entry["settings"]["revision"] != REVISION]
     why = "an earlier revision of the probes"
     if found.get("weights") != about["weights"]:
@@ -50,6 +46,15 @@ def kept_results(path: Path, about: Mapping[str, Any]) -> dict[str, Any]:
         text = f"{path}: the scores of {', '.join(stale)} are of {why} and are dropped"
         say(text)
     return only(found, [task for task in _tasks(found) if task not in stale])
+
+
+def refuse_others(path: Path, found: Mapping[str, Any], about: Mapping[str, Any], same: Sequence[str]) -> None:
+    """Raise ValueError where a file's content differs from an evaluation to come in one of the fields ``same``."""
+    for name in same:
+        if name in found and found[name] != about[name]:
+            raise ValueError(
+                f"{path} holds scores for {name} {found[name]!r}, these are for {about[name]!r}; give another --out"
+            )
 
 
 def only(results: Mapping[str, Any], tasks: Sequence[str]) -> dict[str, Any]:

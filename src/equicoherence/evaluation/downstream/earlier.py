@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from equicoherence.evaluation.results import refuse_others
 from equicoherence.notice import say
 
 SAME = ("size", "arch", "random_weights")  # what all scores of a file share, besides the weights
@@ -26,11 +27,7 @@ def read_scores(path: Path) -> dict[str, Any]:
 
 def of_these_weights(path: Path, found: Mapping[str, Any], about: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Return the parts of an earlier file's content where it is of the same weights, {} and a line where of others."""
-    for name in SAME:
-        if name in found and found[name] != about[name]:
-            raise ValueError(
-                f"{path} holds scores for {name} {found[name]!r}, these are for {about[name]!r}; give another --out"
-            )
+    refuse_others(path, found, about, SAME)
     if found and found.get("weights") != about["weights"]:
         say(f"{path}: its scores are of other weights and are dropped")
         return {}
