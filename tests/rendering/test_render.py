@@ -233,6 +233,13 @@ def test_the_contact_sheet_and_the_manifest_are_there(rendered: Path) -> None:
     assert manifest["meshes_listed"] == 10
 
 
+def test_a_set_that_holds_no_object_out_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    render("procedural", tmp_path / "few", views=1, size=16, objects=1)
+    assert "no object is held out" in capsys.readouterr().err
+    render("procedural", tmp_path / "five", views=1, size=16, objects=5)
+    assert "no object is held out" not in capsys.readouterr().err
+
+
 def test_procedural_meshes_are_rendered(tmp_path: Path) -> None:
     render("procedural", tmp_path / "set", views=1, size=16, objects=1, workers=2)
     assert len(np.load(tmp_path / "set" / "train_images.npy")) == 20

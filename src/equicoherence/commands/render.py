@@ -23,8 +23,8 @@ def run(arguments: list[str]) -> None:
         the scene: '3diebench', or 'objects' as in the quickstart: turned about the vertical, on tiles under a sky.
         views: images of each object. size: pixels. workers: threads; all cores where not given. paths: pairs of views
         of each object with states between them. states: of each. turn: largest angle of an object about each axis that
-        it turns about, in degrees, at most 90, and 90 where not given. objects: at most so many of each category.
-        bad-mesh-tolerance: share of the meshes that may be bad.
+        it turns about, in degrees, at most 90, and 90 where not given. objects: at most so many of each category, of
+        which every fifth is for validation. bad-mesh-tolerance: share of the meshes that may be bad.
         """
 
         meshes: str

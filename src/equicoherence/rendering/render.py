@@ -107,6 +107,9 @@ def _render(entries: Sequence[Entry], out: Path, plan: Plan, workers: int, toler
     counts = write_splits(out, entries, bad.keys())
     sheet = contact_sheet(out, [entry.path for entry in entries if entry.path not in bad])
     console.print(f"{out}: {counts['train']} objects for training, {counts['val']} for validation", markup=False)
+    if not counts["val"]:
+        text = "no object is held out, so that nothing can be scored on these: every fifth of a category would be"
+        console.print(text, style="yellow")
     return sheet
 
 
