@@ -55,6 +55,15 @@ def whole_images(folder, size):
     return source, torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255
 
 
+def test_data_in_two_folders_need_to_be_told_which(folder, tmp_path):
+    for half in ("train", "val"):
+        shutil.copytree(folder, tmp_path / "both" / half)
+    with pytest.raises(ValueError, match=r"both' has a folder train and one for validation: give --split train or"):
+        embed(MODEL, tmp_path / "both", tmp_path / "f.npz", random_weights=True)
+    embed(MODEL, tmp_path / "both", tmp_path / "f.npz", random_weights=True, split="val")
+    assert len(read(tmp_path / "f.npz")["name"]) == len(open_images(tmp_path / "both", "val"))
+
+
 @pytest.mark.parametrize("ending", [".npz", ".parquet"])
 def test_each_row_holds_what_the_encoder_says_of_the_image_it_names(run, folder, tmp_path, ending):
     out = embed(run, folder, tmp_path / f"new/f{ending}", features="z_equi,patches,backbone,z_inv,z", batch=5)

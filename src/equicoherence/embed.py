@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from equicoherence.data import Loader, open_images
-from equicoherence.data.open import Split
+from equicoherence.data.open import Split, comes_split
 from equicoherence.evaluation.downstream.task import show_bar, spread
 from equicoherence.evaluation.model import FrozenModel, generators_kept, load_model
 from equicoherence.evaluation.pairs import base_state
@@ -53,16 +53,18 @@ def embed(
     ``bad``. `feature_files` says how each of the files is laid out.
 
     Images are seen as `evaluate` sees them, the largest central square at the model's own size, but computed in full
-    precision; ``dtype`` is of the file. split, data: as `open_images`. limit: at most so many images, evenly spread;
-    0: all. A batch is in memory at a time. model, arch, random_weights, size: as `load_model`.
+    precision; ``dtype`` is of the file. data: as `open_images`. split: "train", "val", or "all" of data that come in
+    one. limit: at most so many images, evenly spread; 0: all. A batch is in memory at a time. model, arch,
+    random_weights, size: as `load_model`.
 
     A bad image keeps its row, so that rows are those of the data set: ``bad`` is true there, all its features are NaN
     (never those of another image), and ``bad_images`` says why; a line on standard error counts them. More than the
     share ``bad_image_tolerance`` (where None a run's own, else that of pretraining) raises `TooManyBadImages`.
 
     Raises FileExistsError where ``out`` is there, unless ``overwrite``; ValueError for features that the model does not
-    have; ImportError for parquet without pyarrow; RuntimeError for values that float16 cannot hold. What is written is
-    whole or not there. Torch's global generators are left as they were.
+    have, and for "all" of data in a folder for training and one for validation; ImportError for parquet without
+    pyarrow; RuntimeError for values that float16 cannot hold. What is written is whole or not there. Torch's global
+    generators are left as they were.
     """
     out = Path(out)
     write = writer(out)
@@ -79,6 +81,8 @@ def embed(
     names = list(dict.fromkeys(name.strip() for name in features.split(",")))
     shapes, grid = _shapes(frozen, names)
     config = frozen.config or PretrainConfig()
+    if split == "all" and comes_split(data):
+        raise ValueError(f"{str(data)!r} has a folder train and one for validation: give --split train or --split val")
     source = open_images(data, split)
     tolerance = config.bad_image_tolerance if bad_image_tolerance is None else bad_image_tolerance
     loader = Loader(source, frozen.source, threads=config.threads or None, tolerance=tolerance, cache_bytes=0)

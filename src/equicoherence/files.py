@@ -1,4 +1,4 @@
-"""Files written aside and renamed: each is whole or not there, whatever stops the process."""
+"""Files written aside and renamed: each is whole or not there, whatever stops the process. Folders for one process."""
 
 from __future__ import annotations
 
@@ -7,6 +7,11 @@ import os
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:  # no such locks on Windows
+    fcntl = None
 
 
 def write_aside(path: Path, data: bytes | str) -> None:
@@ -28,3 +33,25 @@ def replacing(path: Path) -> Iterator[Path]:
         os.replace(aside, path)
     finally:
         aside.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def alone(folder: Path, doing: str) -> Iterator[None]:
+    """Hold a lock on a folder that the system gives back when the process ends, however it ends.
+
+    doing: what a process that has it does, as in "renders into". Raises FileExistsError where another has it.
+    """
+    if fcntl is None:
+        yield
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise FileExistsError(f"another process {doing} {folder}: wait for it, or give another --out") from None
+        except OSError:
+            pass  # a file system without locks
+        yield
+    finally:
+        os.close(handle)

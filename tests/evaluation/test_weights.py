@@ -41,6 +41,17 @@ def test_a_deeper_model_does_not_load_into_a_shallower_one(tmp_path):
         load_weights(_vit(2), tmp_path / "deep.safetensors")
 
 
+def test_heads_beside_the_encoder_under_its_prefix_are_listed_and_left_out(tmp_path, capsys):
+    heads = {"projection_head.0.weight": torch.zeros(4, 24), "prototypes.weight": torch.zeros(8, 4)}  # SwAV's names
+    torch.save({f"module.{k}": v for k, v in {**_vit(2).state_dict(), **heads}.items()}, tmp_path / "w.pt")
+    load_weights(_vit(2), tmp_path / "w.pt")
+    said = "2 tensors of pretraining are not loaded (projection_head.0.weight, prototypes.weight)"
+    assert said in capsys.readouterr().err
+    torch.save({**_vit(2).state_dict(), "norm_pre.weight": torch.ones(24)}, tmp_path / "w.pt")
+    with pytest.raises(ValueError, match=r"1 of its tensors have no place in it \(norm_pre\.weight\)"):
+        load_weights(_vit(2), tmp_path / "w.pt")  # features would depend on it
+
+
 def test_a_classifier_is_left_out_and_a_head_beside_the_encoder_is_named(tmp_path, capsys):
     weights = _vit(2).state_dict()
     save_tensors(

@@ -42,6 +42,7 @@ def write(tmp_path: Path) -> Write:
             "weights": f"digest of {folder}",
             "size": 64,
             "arch": "vit",
+            "build": "0",
         }
         plain |= {"date": "2026-03-14", "machine": {"cores": 2}, "versions": {"torch": "2.11.0"}, "parts": parts}
         (path / "downstream.json").write_text(json.dumps(plain | about))
@@ -138,6 +139,13 @@ def test_each_architecture_has_its_own_random_weights(write: Write, tmp_path: Pa
     assert table_of(tmp_path / "out")[0][4:] == ["a", "b", "c", *names, "constant"]
 
 
+def test_each_way_an_architecture_is_built_has_its_own_random_weights(write: Write, tmp_path: Path) -> None:
+    comparison([write("a", random=0.1), write("b", random=0.3, build="wide")], tmp_path / "out")
+    header, first = table_of(tmp_path / "out")[:2]
+    assert header[6:8] == ["random weights, vit, built as a", "random weights, vit, built as b"]
+    assert first[6:8] == ["0.100", "0.300"]
+
+
 def test_one_name_of_two_architectures_is_two_encoders(write: Write, tmp_path: Path) -> None:
     comparison([write("a", name="same"), write("b", name="same", arch="resnet")], tmp_path / "out")
     assert table_of(tmp_path / "out")[0][4:6] == ["same (vit, 64 px)", "same (resnet, 64 px)"]
@@ -150,7 +158,7 @@ def test_random_weights_that_win_are_bold_themselves(write: Write, tmp_path: Pat
 
 def test_a_lone_score_is_not_bold_and_what_is_not_measured_is_a_dash() -> None:
     keys = [Key("t", "p", data, "m", "", higher=True) for data in ("first", "second")]
-    about = {"name": "", "arch": "vit", "size": 64, "seed": 0, "parts": {}}
+    about = {"name": "", "arch": "vit", "build": "0", "size": 64, "seed": 0, "parts": {}}
     evaluated = [
         Evaluated(Path(name), about | {"name": name, "weights": name}, tuple(Score(key, "", 0.5) for key in of), {})
         for name, of in (("a", keys), ("b", keys[:1]))

@@ -54,10 +54,19 @@ def open_images(path: str | Path, split: Split = "all", seed: int = 0) -> ImageS
         return ThreeDIEBench(folder, split)
     if [entry.name for entry in folder.iterdir() if not entry.name.startswith(".")] == ["train"]:
         folder = folder / "train"  # not the one class of everything, but a data set that came without its other half
-    validation = next((folder / name for name in _VALIDATION_FOLDERS if (folder / name).is_dir()), None)
-    if validation is not None and (folder / "train").is_dir():
+    if validation := _validation(folder):
         return _open_split_folder(folder / "train", validation, split)
     return hash_split(_open_folder(folder), split, seed)
+
+
+def comes_split(path: str | Path) -> bool:
+    """Say whether a data set has a folder for training and one for validation, of which ``all`` is the first."""
+    from equicoherence.data.threediebench import has_poses  # which needs Split from here
+
+    if path == "objects":
+        return False
+    folder = _folder(Path(path).expanduser())
+    return not has_poses(folder) and _validation(folder) is not None
 
 
 def hash_split(source: ImageSource, split: Split, seed: int) -> ImageSource:
@@ -78,6 +87,12 @@ def hash_split(source: ImageSource, split: Split, seed: int) -> ImageSource:
             "put them into folders 'train' and 'val', or use more images"
         )
     return Subset(source, indices)
+
+
+def _validation(folder: Path) -> Path | None:
+    """Return the folder for validation beside ``train``, None where there are not both."""
+    found = next((folder / name for name in _VALIDATION_FOLDERS if (folder / name).is_dir()), None)
+    return found if (folder / "train").is_dir() else None
 
 
 def _folder(path: Path) -> Path:

@@ -22,6 +22,7 @@ CLASSIFIERS = ("head", "fc", "classifier", "head.fc")
 # what pretraining adds inside an encoder and its features do not need: projections in the classifier's place (MoCo v3),
 # mask tokens (DINOv2, MAE, iBOT), MAE's decoder
 ADDED = ("head.", "fc.", "mask_token", "masked_embed", "decoder_")
+HEADS = re.compile(r"(projection|projector|predictor|prediction|prototypes|dino_|ibot_)[^.]*\.")  # SwAV's, DINO's
 WRAPPERS = re.compile(r"_orig_mod\.|_fsdp_wrapped_module\.|_checkpoint_wrapped_module\.")  # torch's, within names
 DEPTH = 4  # of dictionaries within dictionaries
 
@@ -49,8 +50,8 @@ def load_weights(module: nn.Module, path: Path) -> None:
     ]
     classifier = {f"{name}.{part}" for name in _classifiers(module) for part in ("weight", "bias")}
     left = [k for k in named if k not in wanted and k not in classifier]
-    added = [k for k in left if k.startswith(ADDED)]
-    extra = [k for k in left if not k.startswith(ADDED)]
+    added = [k for k in left if k.startswith(ADDED) or HEADS.match(k)]
+    extra = [k for k in left if k not in added]
     complaints = [
         f"{len(names)} of its tensors {what} ({', '.join(names[:5])}{', ...' if len(names) > 5 else ''})"
         for what, names in (("are missing", missing), ("have another shape", wrong), ("have no place in it", extra))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,14 +11,9 @@ from typing import Any
 import yaml
 
 from equicoherence.data.pose_objects import MANIFEST
-from equicoherence.files import write_aside
+from equicoherence.files import alone, write_aside
 from equicoherence.rendering.meshes import Meshes
 from equicoherence.rendering.plan import Plan
-
-try:
-    import fcntl
-except ImportError:  # no such locks on Windows
-    fcntl = None
 
 RENDERER = 1  # raised whenever the same numbers give other pixels
 
@@ -47,7 +41,7 @@ def claimed(out: Path, contents: dict[str, Any]) -> Iterator[None]:
         ValueError: it holds a set made from other numbers or meshes; says which differ.
     """
     out.mkdir(parents=True, exist_ok=True)
-    with _alone(out):
+    with alone(out, "renders into"):
         _check_or_write(out, contents)
         yield
 
@@ -66,27 +60,6 @@ def _check_or_write(out: Path, contents: dict[str, Any]) -> None:
     if any(not found.name.startswith(".") for found in out.iterdir()):
         raise FileExistsError(f"{out} is not empty and holds no {MANIFEST}: give another --out")
     write_aside(path, yaml.safe_dump(contents, sort_keys=False))
-
-
-@contextlib.contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Hold a lock on a folder that the system gives back when the process ends, however it ends."""
-    if fcntl is None:
-        yield
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise FileExistsError(
-                f"another process renders into {folder}: wait for it, or give another --out"
-            ) from None
-        except OSError:
-            pass  # a file system without locks
-        yield
-    finally:
-        os.close(handle)
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -65,7 +65,7 @@ def read_evaluated(folder: Path) -> Evaluated:
         raise ValueError(f"{path} is missing: give folders that `equicoherence evaluate` wrote downstream scores to")
     try:
         about = json.loads(path.read_text(encoding="utf-8"))
-        plain = [about[field] for field in ("name", "seed", "weights", "size", "arch")]
+        plain = [about[field] for field in ("name", "seed", "weights", "size", "arch", "build")]
         hash((*plain, about.get("config")))  # all there, all plain
         scores = [score for part in about["parts"].values() for score in _of_part(part)]
         settings = dict(_settings(part) for part in about["parts"].values())

@@ -15,11 +15,12 @@ RANDOM = "random weights"
 
 @dataclass(frozen=True)
 class Group:
-    """Encoders that count together: seeds of one configuration, of one architecture and input size."""
+    """Encoders that count together: seeds of one configuration, of one architecture, built alike, of one input size."""
 
     label: str
     arch: str
     size: int
+    build: str
     members: tuple[Evaluated, ...]
 
     @property
@@ -64,17 +65,18 @@ def group(evaluated: Sequence[Evaluated]) -> list[Group]:
     encoder of a recipe where one seed has several weights, which are no seeds of one thing: folders tell them apart.
     Raises ValueError where the same weights have the same score in two folders.
     """
-    found: dict[tuple[str, str, int, str | None], list[Evaluated]] = {}
+    found: dict[tuple[str, str, int, str, str | None], list[Evaluated]] = {}
     for each in evaluated:
         about = each.about
-        found.setdefault((about["name"], about["arch"], about["size"], about.get("config")), []).append(each)
+        kind = (about["name"], about["arch"], about["size"], about["build"], about.get("config"))
+        found.setdefault(kind, []).append(each)
     names, kinds = [name for name, *_ in found], [kind[:3] for kind in found]
     groups: list[Group] = []
-    for (name, arch, size, config), members in found.items():
+    for (name, arch, size, build, config), members in found.items():
         _refuse_twins(members)
         more = f", configuration {config or 'unknown'}" if kinds.count((name, arch, size)) > 1 else ""
         label = name if names.count(name) == 1 else f"{name} ({arch}, {size} px{more})"
-        groups += [Group(each, arch, size, tuple(own)) for each, own in _seeds(label, members).items()]
+        groups += [Group(each, arch, size, build, tuple(own)) for each, own in _seeds(label, members).items()]
     return groups
 
 
@@ -102,11 +104,15 @@ def _seeds(label: str, members: Sequence[Evaluated]) -> dict[str, list[Evaluated
 
 def control_column(groups: Sequence[Group], of: Group) -> str:
     """Return the column of random weights of a group's architecture, which is named where there are several."""
-    kinds = {(each.arch, each.size) for each in groups}
+    kinds = {(each.arch, each.size, each.build) for each in groups}
     if len(kinds) == 1:
         return RANDOM
-    sizes = {size for arch, size in kinds if arch == of.arch}
-    return f"{RANDOM}, {of.arch}" if len(sizes) == 1 else f"{RANDOM}, {of.arch}, {of.size} px"
+    label = f"{RANDOM}, {of.arch}"
+    if len({size for arch, size, _ in kinds if arch == of.arch}) > 1:
+        label += f", {of.size} px"
+    alike = [each.label for each in groups if (each.arch, each.size, each.build) == (of.arch, of.size, of.build)]
+    several = len({build for arch, size, build in kinds if (arch, size) == (of.arch, of.size)}) > 1
+    return f"{label}, built as {alike[0]}" if several else label
 
 
 def columns(groups: Sequence[Group]) -> list[str]:

@@ -198,6 +198,31 @@ def test_kitti_follows_eigens_lists_where_they_are_there(kitti: Path) -> None:
         opened(kitti, "kitti_depth", "val")
 
 
+@pytest.mark.parametrize("split", ["", "/val"])
+def test_kitti_is_read_as_bts_lays_it_out(tmp_path: Path, split: str) -> None:
+    drive = "2011_09_26_drive_0001_sync"
+    depth = f"{drive}/proj_depth/groundtruth/image_02/0000000005.png"
+    write_image(tmp_path / "2011_09_26" / drive / "image_02/data/0000000005.png")
+    write_depth(tmp_path / f"data_depth_annotated{split}" / depth, 2560)
+    for name in ("train", "test"):
+        line = f"2011_09_26/{drive}/image_02/data/0000000005.png {depth} 721.5377\n"
+        (tmp_path / f"eigen_{name}_files_with_gt.txt").write_text(line)
+    assert_depth(opened(tmp_path, "kitti_depth", "val").depth(0), 10)
+    for name in ("train", "test"):
+        (tmp_path / f"eigen_{name}_files_with_gt.txt").unlink()
+    if split:
+        assert_depth(opened(tmp_path, "kitti_depth", "val").depth(0), 10)
+    with pytest.raises(FileNotFoundError, match=r"no files \*_sync.* in .*train' or .*data_depth_annotated/train'"):
+        opened(tmp_path, "kitti_depth", "train")
+
+
+def test_a_name_in_a_list_that_leads_out_of_the_folder_is_refused(kitti: Path) -> None:
+    for name in ("train", "test"):
+        (kitti / f"eigen_{name}_files_with_gt.txt").write_text("2011/../../secret.png depth.png 721\n")
+    with pytest.raises(ValueError, match=r"names '2011/../../secret.png', which is not in"):
+        opened(kitti, "kitti_depth", "val")
+
+
 def test_kitti_without_its_raw_drives_is_incomplete(kitti: Path) -> None:
     (kitti / "2011_09_26").rename(kitti / "raw")
     with pytest.raises(ValueError, match=r"2 files are missing: .*image_02/data/0000000005.png"):

@@ -12,11 +12,12 @@ import pytest
 from PIL import Image
 from pycocotools import mask as reference
 
-from equicoherence.data.sets.coco import COCO
+from equicoherence.data.sets.coco import COCO, COCO_IMAGES
 from equicoherence.data.sets.coco128 import COCO128
 from equicoherence.data.sets.coco_masks import decode_mask, decompress_runs, polygon_to_mask, runs_to_mask
 from equicoherence.data.sets.find import find_sets
 from equicoherence.data.sets.kinds import DetectionSet
+from equicoherence.data.sets.photographs import PHOTOGRAPHS
 from equicoherence.data.sets.rendered_detection import RENDERED_DETECTION
 from equicoherence.data.source import BadImage
 from equicoherence.rendering import render
@@ -98,6 +99,28 @@ def test_coco_gives_boxes_labels_crowd_and_masks_in_order_of_ids(coco: Path) -> 
     np.testing.assert_array_equal(objects.masks, expected)
 
 
+def test_a_coco_image_of_another_size_than_its_annotations_is_named(coco: Path) -> None:
+    Image.new("RGB", (SIZE[1] // 2, SIZE[0] // 2)).save(coco / "val2017" / "000000000009.jpg")
+    data = _open(COCO, coco)
+    with pytest.raises(BadImage, match=f"its annotations are for {SIZE[0]} x {SIZE[1]} pixels, it has"):
+        data.image(0)
+
+
+def test_names_in_coco_annotations_stay_in_its_folder(coco: Path) -> None:
+    path = coco / "annotations" / "instances_val2017.json"
+    path.write_text(path.read_text().replace("000000000009.jpg", "/etc/hostname.jpg"))
+    with pytest.raises(ValueError, match=r"names '/etc/hostname.jpg', which is not in"):
+        _open(COCO, coco)
+
+
+def test_images_of_coco_are_photographs_too(coco: Path) -> None:
+    (found,) = find_sets(coco, [COCO_IMAGES, PHOTOGRAPHS])
+    assert found.declaration is COCO_IMAGES
+    splits = [found.open(split) for split in ("train", "val")]  # type: ignore[arg-type]
+    assert [len(each) for each in splits] == [2, 2]
+    assert splits[1].name(0) == "000000000009.jpg"
+
+
 def test_a_coco_image_without_annotations_has_no_objects(coco: Path) -> None:
     objects = _open(COCO, coco).objects(1)
     assert objects.boxes.shape == (0, 4)
@@ -162,6 +185,7 @@ def test_run_lengths_are_read_as_by_pycocotools(density: float) -> None:
     [
         ([], "list of polygons"),
         ([[1, 2, 3, 4]], "three points"),
+        ([[0, 0, 5e6, 0, 0, 5]], "reaches from 0 to 5e"),
         ({"size": [4, 4], "counts": [16]}, "size"),
         ({"size": list(SIZE), "counts": "~"}, "does not occur"),
         ({"size": list(SIZE), "counts": "P"}, "break off"),

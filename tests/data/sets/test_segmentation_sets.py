@@ -106,6 +106,14 @@ def test_camvid_with_an_annotation_missing_names_it(camvid: Path) -> None:
         only(camvid, "camvid").open("train")
 
 
+def test_camvid_with_a_mask_in_color_names_it(camvid: Path) -> None:
+    data = opened(camvid, "camvid", "val")
+    path = sorted((camvid / "CamVid" / "testannot").glob("*.png"))[0]
+    Image.new("RGB", (4, 4)).save(path)
+    with pytest.raises(BadImage, match=rf"{path.name}: an image of shape \(4, 4, 3\), not a mask"):
+        data.mask(0)
+
+
 def test_camvid_without_images_says_where_it_looked(camvid: Path) -> None:
     for path in (camvid / "CamVid" / "test").iterdir():
         path.unlink()
@@ -175,6 +183,12 @@ def test_voc_is_found_from_each_of_its_folders(voc: Path, below: str) -> None:
     assert (len(train), len(test), len(train.classes)) == (2, 1, 21)
     assert train.name(1) == "2007_000039"
     assert np.array_equal(train.mask(1), labels(IGNORE, 20)), "indices of the palette, not its colours"
+
+
+def test_voc_of_2007_is_another_data_set(voc: Path) -> None:
+    for split in ("train", "val"):
+        (voc / f"VOCdevkit/VOC2012/ImageSets/Segmentation/{split}.txt").write_text("000032\n000033\n")
+    assert find_sets(voc, DECLARATIONS) == []
 
 
 def test_voc_trains_on_trainaug_where_it_is_there(voc: Path) -> None:

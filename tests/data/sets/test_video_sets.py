@@ -101,6 +101,12 @@ def test_masks_stored_in_colour_are_read(tmp_path: Path) -> None:
     mask[0, 0], mask[..., 3] = 255, 255
     save(root / "Annotations" / "480p" / "bear" / "00001.png", mask)
     assert Davis(root, "2016").mask(0, 1).sum() == 1
+    with pytest.raises(BadImage, match=r"00001\.png: an image of shape \(8, 12, 4\), not a mask"):
+        Davis(root, "2017").mask(0, 1)  # colors do not number objects
+    mask[0, :2, :3] = (128, 0, 0), (0, 128, 0)
+    save(root / "Annotations" / "480p" / "bear" / "00001.png", mask)
+    with pytest.raises(BadImage, match="colors do not say which object is which"):
+        Davis(root, "2016").mask(0, 1)
 
 
 def test_what_is_missing_or_damaged_in_davis_is_named(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -79,6 +80,11 @@ def test_a_convolutional_encoder_without_a_class_token_is_scored_too() -> None:
     rmse = score(QUICK, model("resnet10t", output_stride=8)).rows[0]
     assert rmse.floor is not None
     assert rmse.value < 0.9 * rmse.floor
+
+
+def test_fine_tuning_takes_ten_steps_as_any_number() -> None:
+    task = dataclasses.replace(QUICK, encoder="fine-tuned", epochs=5, tuned_batch=4, train=8)
+    assert all(math.isfinite(each) for each in values(score(task, model())).values())
 
 
 @pytest.mark.parametrize("name", ["vit_tiny_patch16_224", "resnet10t"])

@@ -207,3 +207,8 @@ def test_fine_tuning_sees_images_in_an_order_of_its_seed(model: FrozenModel) -> 
 def test_pairs_are_of_all_images_in_turn() -> None:
     assert turns(Blobs(3, 0), 7) == [0, 1, 2, 0, 1, 2, 0]
     assert turns(Blobs(9, 0), 3) == [0, 4, 8]
+
+
+def test_a_square_of_one_token_is_refused(model: FrozenModel) -> None:
+    with pytest.raises(ValueError, match=r"homography.pixels is 4, which is one token of vit_tiny.*, 4 pixels wide"):
+        HomographyEstimation(pixels=4).score(model, Blobs(4, 0), Blobs(2, 1), no_bar)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -21,12 +22,14 @@ from equicoherence.commands.evaluation_plan import (
     parsed_settings,
     prove_writable,
 )
+from equicoherence.evaluation.downstream import registry
 from equicoherence.evaluation.downstream import run as module
 from equicoherence.evaluation.downstream.depth.task import Depth
 from equicoherence.evaluation.downstream.registry import TASKS, make_tasks
 from equicoherence.evaluation.downstream.run import config_digest, evaluate_downstream, plan_jobs
 from equicoherence.evaluation.downstream.segmentation.task import Segmentation
 from equicoherence.evaluation.downstream.task import no_bar
+from equicoherence.files import alone
 from equicoherence.training import EncoderConfig, OptimConfig, PretrainConfig, ViewsConfig, pretrain
 from tests.small import picture_folder
 
@@ -104,10 +107,52 @@ def test_scores_of_the_same_folder_with_other_files_are_taken_anew(
     for folder in ("train", "trainannot"):
         (sets / "camvid" / folder / "5.png").unlink()
     results = evaluate_downstream(encoder, sets, out, [TASK], controls=False, track=no_bar)
-    assert "is scored anew: splits was {'train': '6 of the folder" in capsys.readouterr().err
+    assert re.search("is scored anew: files was .*, splits was {'train': '6 of the folder", capsys.readouterr().err)
     (part,) = results["parts"].values()
     assert part["counts"] == {"train": 5, "val": 3}
     assert part["settings"]["splits"]["train"].startswith("5 of the folder, ")
+
+
+def test_scores_of_the_same_names_with_other_content_are_taken_anew(
+    encoder: Path, sets: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = sets.parent / "out"
+    evaluate_downstream(encoder, sets, out, [TASK], controls=False, track=no_bar)
+    mask = sets / "camvid" / "testannot" / "1.png"
+    Image.fromarray(np.array(Image.open(mask))[::-1, ::-1] % 2).save(mask, compress_level=0)
+    evaluate_downstream(encoder, sets, out, [TASK], controls=False, track=no_bar)
+    assert "is scored anew: files was" in capsys.readouterr().err
+
+
+def test_a_second_evaluation_into_a_folder_waits_its_turn(encoder: Path, sets: Path) -> None:
+    out = sets.parent / "out"
+    out.mkdir()
+    taken = pytest.raises(FileExistsError, match=r"another process evaluates into .*out: wait")
+    with alone(out, "evaluates into"), taken:
+        evaluate_downstream(encoder, sets, out, [TASK], controls=False, track=no_bar)
+
+
+def test_scores_of_an_encoder_with_another_normalisation_are_dropped(
+    encoder: Path, sets: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, other = sets.parent / "out", sets.parent / "other"
+    evaluate_downstream(encoder, sets, out, [TASK], controls=False, track=no_bar)
+    shutil.copytree(encoder, other)
+    path = other / "config.yaml"
+    path.write_text(path.read_text().replace("  mean: null\n", "  mean: [0.1, 0.2, 0.3]\n"))
+    evaluate_downstream(other, sets, out, [TASK], controls=False, track=no_bar)
+    assert "are of other arguments or normalisation of the encoder and are dropped" in capsys.readouterr().err
+
+
+def test_a_task_whose_packages_are_not_installed_is_said_at_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(registry, "find_spec", lambda name: None)
+    needed = r"detection needs torchmetrics and faster_coco_eval: pip install 'equicoherence\[coco\]'"
+    with pytest.raises(ImportError, match=needed):
+        make_tasks(["segmentation", "detection"])
+    assert [task.name for task in make_tasks(["segmentation", "detection"], every=False)] == ["segmentation"]
+    assert "detection is left out: it needs torchmetrics" in capsys.readouterr().err
 
 
 def test_another_variant_of_the_same_samples_is_another_split(encoder: Path, sets: Path) -> None:

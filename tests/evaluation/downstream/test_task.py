@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import torch
 
 from equicoherence.evaluation.downstream.depth.task import Depth
 from equicoherence.evaluation.downstream.detection.task import Detection
@@ -12,7 +13,7 @@ from equicoherence.evaluation.downstream.homography.task import HomographyEstima
 from equicoherence.evaluation.downstream.keypoints.task import KeypointDetection
 from equicoherence.evaluation.downstream.localisation import Localisation
 from equicoherence.evaluation.downstream.segmentation.task import Segmentation
-from equicoherence.evaluation.downstream.task import Task
+from equicoherence.evaluation.downstream.task import Task, check_trained
 from equicoherence.evaluation.downstream.video.task import VideoPropagation
 
 
@@ -39,3 +40,11 @@ def test_a_setting_that_cannot_be_is_quoted(task: type[Task], setting: dict[str,
 
 def test_whole_numbers_are_rates_too_and_0_means_all() -> None:
     assert Localisation(lr=1, train=0, test=0, seed=0).train == 0
+
+
+def test_a_head_that_diverged_is_refused() -> None:
+    head = torch.nn.Sequential(torch.nn.Conv2d(1, 1, 1), torch.nn.BatchNorm2d(1))
+    check_trained(head)
+    head[1].running_var[0] = float("nan")  # type: ignore[index]
+    with pytest.raises(ValueError, match="not finite: the training diverged; lower its rate"):
+        check_trained(head)

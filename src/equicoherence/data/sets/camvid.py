@@ -10,6 +10,7 @@ from equicoherence.data.sets.declaration import Declaration
 from equicoherence.data.sets.files import matched, read_png
 from equicoherence.data.sets.kinds import IGNORE
 from equicoherence.data.sets.masked_images import MaskedImages
+from equicoherence.data.source import BadImage, printable
 
 CLASSES = (
     "sky", "building", "pole", "road", "pavement", "tree", "sign", "fence", "car", "pedestrian", "bicyclist",
@@ -29,7 +30,10 @@ class CamVid(MaskedImages):
         self._files = matched(root / images, f"*.{suffix}", folder, ".png")
 
     def mask(self, index: int) -> np.ndarray:
-        labels = read_png(self._files[index][1])
+        path = self._files[index][1]
+        labels = read_png(path)
+        if labels.ndim != 2:
+            raise BadImage(printable(str(path)), f"an image of shape {labels.shape}, not a mask of numbers")
         return np.where(labels < len(CLASSES), labels, IGNORE).astype(np.uint8)
 
 

@@ -10,8 +10,9 @@ import numpy as np
 
 from equicoherence.data.sets.coco_masks import decode_mask
 from equicoherence.data.sets.declaration import Declaration
-from equicoherence.data.sets.files import read_image, refuse_missing
+from equicoherence.data.sets.files import inside, read_image, refuse_missing
 from equicoherence.data.sets.kinds import DetectionSet, Objects
+from equicoherence.data.sets.photographs import Photographs
 from equicoherence.data.source import BadImage, printable
 
 Annotation = tuple[int, tuple[float, ...], bool, Any]  # label, box, crowd, segmentation
@@ -48,7 +49,7 @@ class Coco(DetectionSet):
         if not images:
             raise ValueError(f"{self._path} lists no images")
         self.classes = tuple(name for _, name in categories)
-        self._files = [root / f"{split}2017" / name for _, name, _, _ in images]
+        self._files = [inside(root / f"{split}2017", name) for _, name, _, _ in images]
         self._sizes = [(height, width) for _, _, height, width in images]
         self._annotations = [of_image[number] for number, *_ in images]
         refuse_missing(self._files)
@@ -60,7 +61,12 @@ class Coco(DetectionSet):
         return printable(self._files[index].stem)
 
     def image(self, index: int) -> np.ndarray:
-        return read_image(self._files[index])
+        image = read_image(self._files[index])
+        if image.shape[:2] != self._sizes[index]:
+            told, found = (" x ".join(map(str, size)) for size in (self._sizes[index], image.shape[:2]))
+            reason = f"its annotations are for {told} pixels, it has {found}: boxes and masks would not fit"
+            raise BadImage(printable(str(self._files[index])), reason)
+        return image
 
     def objects(self, index: int) -> Objects:
         found, size = self._annotations[index], self._sizes[index]
@@ -105,4 +111,12 @@ COCO = Declaration(
     source="cocodataset.org: 2017 Train, 2017 Val and 2017 Train/Val annotations (annotations CC BY 4.0)",
     is_here=_is_here,
     open=Coco,
+)
+COCO_IMAGES = Declaration(
+    name="coco_images",
+    kind="images",
+    layout=COCO.layout,
+    source=COCO.source,
+    is_here=_is_here,
+    open=Photographs,
 )

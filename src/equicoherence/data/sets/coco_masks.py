@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 SUBPIXEL = 5  # COCO draws polygons on a grid so many times finer than the pixels
+BEYOND = 1000  # pixels that a polygon may reach beyond its image; published ones do so by a few
 
 
 def decode_mask(segmentation: Any, size: tuple[int, int]) -> np.ndarray:
@@ -74,6 +75,10 @@ def polygon_to_mask(polygon: Sequence[float] | np.ndarray, size: tuple[int, int]
     if points.ndim != 1 or len(points) < 6 or len(points) % 2 or not np.isfinite(points).all():
         raise ValueError(f"a polygon needs three points or more, x and y by turns, got {len(points)} numbers")
     height, width = size
+    if points.min() < -BEYOND or points.max() > max(size) + BEYOND:
+        raise ValueError(
+            f"a polygon reaches from {points.min():g} to {points.max():g}, the image is {height} x {width}"
+        )
     corners = (SUBPIXEL * points.reshape(-1, 2) + 0.5).astype(np.int64)
     outline = np.concatenate([_line(*ends) for ends in zip(corners, np.roll(corners, -1, axis=0))])
     x, y = outline[:, 0], outline[:, 1]

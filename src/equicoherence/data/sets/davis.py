@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from equicoherence.data.sets.declaration import Declaration
-from equicoherence.data.sets.files import matched, read_bytes, read_image, read_png
+from equicoherence.data.sets.files import inside, matched, read_bytes, read_image, read_png
 from equicoherence.data.sets.kinds import VideoSet
-from equicoherence.data.source import printable
+from equicoherence.data.source import BadImage, printable
 
 FOLDERS = ("JPEGImages", "Annotations")
 LISTS = {"2016": ("ImageSets/2016/val.txt", "ImageSets/480p/val.txt"), "2017": ("ImageSets/2017/val.txt",)}
@@ -49,9 +49,13 @@ class Davis(VideoSet):
         return read_image(self._files(sequence)[frame][0])
 
     def mask(self, sequence: int, frame: int) -> np.ndarray:
-        numbers = read_png(self._files(sequence)[frame][1])
-        if numbers.ndim == 3:  # a few masks of 2016 are stored as gray in RGB or RGBA
-            numbers = numbers[..., :3].max(axis=-1)
+        path = self._files(sequence)[frame][1]
+        numbers = read_png(path)
+        if self._single and numbers.ndim == 3 and np.ptp(numbers[..., :3], axis=-1).max() == 0:
+            numbers = numbers[..., 0]  # a few masks of 2016 are stored as gray in RGB or RGBA
+        if numbers.ndim != 2:
+            reason = f"an image of shape {numbers.shape}, not a mask: colors do not say which object is which"
+            raise BadImage(printable(str(path)), reason)
         return (numbers > 0).astype(np.uint8) if self._single else numbers.astype(np.uint8)
 
     def _files(self, sequence: int) -> list[tuple[Path, Path]]:
@@ -61,7 +65,8 @@ class Davis(VideoSet):
 def _listed(path: Path) -> list[str]:
     """Return the sequences of a list: their names, or, as first published, paths of their images, in their order."""
     lines = [line.split()[0] for line in read_bytes(path).decode("utf-8", "replace").splitlines() if line.strip()]
-    return list(dict.fromkeys(Path(line).parent.name if line.endswith(".jpg") else line for line in lines))
+    names = list(dict.fromkeys(Path(line).parent.name if line.endswith(".jpg") else line for line in lines))
+    return [name for name in names if inside(path.parent, name)]
 
 
 def _resolution(root: Path) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -69,6 +70,33 @@ def matched(folder: Path, pattern: str, other: Path, suffix: str) -> list[tuple[
     pairs = [(path, other / f"{path.stem}{suffix}") for path in found]
     refuse_missing([path for _, path in pairs])
     return pairs
+
+
+def inside(folder: Path, name: str) -> Path:
+    """Return the file that a list names in a folder; ValueError for a name that leads out of it."""
+    if not name or Path(name).is_absolute() or ".." in Path(name).parts:
+        raise ValueError(f"a list of files names {printable(name)!r}, which is not in {str(folder)!r}")
+    return folder / name
+
+
+def folder_sizes(folder: Path) -> list[tuple[str, int]]:
+    """Return the bytes of each file below a folder, in order of their names, which are relative; names that start with
+    a dot are skipped, links followed, but not in circles."""
+    found, seen, waiting = [], set(), [(folder, "")]
+    while waiting:
+        path, prefix = waiting.pop()
+        if (real := os.path.realpath(path)) in seen:
+            continue
+        seen.add(real)
+        with os.scandir(path) as entries:
+            for entry in entries:
+                if entry.name.startswith("."):
+                    continue
+                if entry.is_dir():
+                    waiting.append((Path(entry.path), f"{prefix}{entry.name}/"))
+                elif entry.is_file():
+                    found.append((prefix + entry.name, entry.stat().st_size))
+    return sorted(found)
 
 
 def refuse_missing(paths: Sequence[Path]) -> None:

@@ -13,6 +13,7 @@ from equicoherence.data.sets.archive_names import make_skeleton
 from equicoherence.data.sets.declaration import Declaration, SetSplit
 from equicoherence.data.sets.kinds import SampleSet, VideoSet
 from equicoherence.data.sets.known import DECLARATIONS
+from equicoherence.data.sets.photographs import PHOTOGRAPHS
 from equicoherence.data.source import BadImage
 from equicoherence.notice import say
 
@@ -104,7 +105,7 @@ def no_set(kind: str, root: str | Path, declarations: Sequence[Declaration]) -> 
 def _is_at(place: _Place, declaration: Declaration) -> bool:
     if not declaration.is_here(place.tree):
         return False
-    return declaration.kind != "images" or not (place.inside or _holds_others(place.tree, depth=2))
+    return declaration is not PHOTOGRAPHS or not (place.inside or _holds_others(place.tree, depth=2))
 
 
 def _holds_others(folder: Path, depth: int) -> bool:

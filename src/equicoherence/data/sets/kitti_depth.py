@@ -9,12 +9,13 @@ import numpy as np
 
 from equicoherence.data.sets.declaration import Declaration
 from equicoherence.data.sets.depth_png import read_depth
-from equicoherence.data.sets.files import read_image, refuse_missing
+from equicoherence.data.sets.files import inside, read_image, refuse_missing
 from equicoherence.data.sets.kinds import DepthSet
 from equicoherence.data.source import printable
 
 LISTS = {"train": "*eigen_train_files_with_gt.txt", "val": "*eigen_test_files_with_gt.txt"}
 DEPTHS = "proj_depth/groundtruth/image_02"
+ANNOTATED = "data_depth_annotated"
 
 
 class KittiDepth(DepthSet):
@@ -72,8 +73,8 @@ def _of_list(root: Path, path: Path) -> list[tuple[Path, Path]]:
             )
         if fields and fields[1] != "None":
             image, depth = (name.lstrip("/") for name in fields[:2])
-            places = [folder / depth for folder in (root, root / "train", root / "val")]
-            pairs.append((root / image, next((place for place in places if place.is_file()), places[0])))
+            places = [inside(folder, depth) for folder in _depth_folders(root)]
+            pairs.append((inside(root, image), next((place for place in places if place.is_file()), places[0])))
     if not pairs:
         raise ValueError(f"{str(path)!r} lists no frame with a depth map")
     return pairs
@@ -81,9 +82,11 @@ def _of_list(root: Path, path: Path) -> list[tuple[Path, Path]]:
 
 def _of_folders(root: Path, split: str) -> list[tuple[Path, Path]]:
     """Pair each depth map with its image: 2011_09_26_drive_0001_sync lies in the folder of its date."""
-    depths = sorted((root / split).glob(f"*_sync/{DEPTHS}/*.png"))
+    folders = [folder for folder in _depth_folders(root) if folder.name == split]
+    depths = sorted(path for folder in folders for path in folder.glob(f"*_sync/{DEPTHS}/*.png"))
     if not depths:
-        raise FileNotFoundError(f"no files *_sync/{DEPTHS}/*.png in {str(root / split)!r}")
+        looked = " or ".join(repr(str(folder)) for folder in folders)
+        raise FileNotFoundError(f"no files *_sync/{DEPTHS}/*.png in {looked}")
     drives = [path.parents[3].name for path in depths]
     return [(root / drive[:10] / drive / "image_02" / "data" / path.name, path) for drive, path in zip(drives, depths)]
 
@@ -93,16 +96,22 @@ def _is_here(root: Path) -> bool:
 
 
 def _drives(root: Path) -> Iterator[Path]:
-    for folder in (root, root / "train", root / "val"):
+    for folder in _depth_folders(root):
         yield from folder.glob("*_sync")
+
+
+def _depth_folders(root: Path) -> list[Path]:
+    """Return where the drives' depth maps may lie: KITTI's own folders, or beside the images as BTS has them."""
+    above = (root, root / ANNOTATED)
+    return [*above, *(folder / split for folder in above for split in ("train", "val"))]
 
 
 KITTI_DEPTH = Declaration(
     name="kitti_depth",
     kind="depth",
-    layout="2011_09_26/2011_09_26_drive_0001_sync/image_02/data/*.png, train/ and val/ with "
-    f"2011_09_26_drive_0001_sync/{DEPTHS}/*.png; for Eigen's split eigen_train_files_with_gt.txt and "
-    "eigen_test_files_with_gt.txt beside them",
+    layout="2011_09_26/2011_09_26_drive_0001_sync/image_02/data/*.png, train/ and val/ (also in "
+    f"data_depth_annotated/) with 2011_09_26_drive_0001_sync/{DEPTHS}/*.png; for Eigen's split "
+    "eigen_train_files_with_gt.txt and eigen_test_files_with_gt.txt beside them",
     source="cvlibs.net/datasets/kitti, raw data (synced) and depth prediction (CC BY-NC-SA); lists from "
     "github.com/cleinc/bts",
     is_here=_is_here,

@@ -2,7 +2,7 @@
 
 from equicoherence.data.sets.ade20k import ADE20K
 from equicoherence.data.sets.camvid import CAMVID
-from equicoherence.data.sets.coco import COCO
+from equicoherence.data.sets.coco import COCO, COCO_IMAGES
 from equicoherence.data.sets.coco128 import COCO128
 from equicoherence.data.sets.davis import DAVIS_2016, DAVIS_2017
 from equicoherence.data.sets.declaration import Declaration
@@ -25,6 +25,7 @@ DECLARATIONS: tuple[Declaration, ...] = (
     ADE20K,
     CAMVID,
     COCO,
+    COCO_IMAGES,
     COCO128,
     DAVIS_2016,
     DAVIS_2017,

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from equicoherence.data.sets.declaration import Declaration, SetSplit
-from equicoherence.data.sets.files import read_image, refuse_missing
+from equicoherence.data.sets.files import inside, read_image, refuse_missing
 from equicoherence.data.sets.kinds import Keypoints, KeypointSet
 from equicoherence.data.sets.mpii_people import find_annotations, read_people
 from equicoherence.data.source import printable
@@ -41,7 +41,7 @@ class MPII(KeypointSet):
         self.variant = annotations.name
         self._images, self._scores = root / "images", split == "val"
         self._people = read_people(annotations, split)
-        refuse_missing(sorted({self._images / each.image for each in self._people}))
+        refuse_missing(sorted({inside(self._images, each.image) for each in self._people}))
 
     def __len__(self) -> int:
         return len(self._people)

@@ -53,15 +53,19 @@ def read_people(annotations: Path, split: SetSplit) -> list[Person]:
     """Read the people of a split from what `find_annotations` found.
 
     json has the split of Tompson et al. (2014), 22,246 people and 2,958, by which papers report. In the MATLAB file the
-    labels of the test images are withheld: of the others every seventh, by a checksum of its name, is for scoring.
+    labels of the test images are withheld: of the others, those of every seventh video, by a checksum of its number,
+    are for scoring.
     Raises FileNotFoundError, naming what is missing, and ValueError, naming what is damaged.
     """
     if annotations.is_dir():
         names = JSON_FILES[annotations.name]
         people = read_json(annotations / names[split])
         return people if split == "train" else with_heads(people, annotations / names["heads"])
-    people = read_release(annotations)
-    return [each for each in people if (zlib.crc32(each.image.encode()) % 7 == 0) == (split == "val")]
+    return [person for video, person in read_release(annotations) if _is_held_out(video) == (split == "val")]
+
+
+def _is_held_out(video: int) -> bool:
+    return zlib.crc32(str(video).encode()) % 7 == 0
 
 
 def read_json(path: Path) -> list[Person]:
@@ -111,15 +115,16 @@ def with_heads(people: Sequence[Person], path: Path) -> list[Person]:
     ]
 
 
-def read_release(path: Path) -> list[Person]:
-    """Read all people of the published MATLAB file whose points, place, size and head are labelled."""
+def read_release(path: Path) -> list[tuple[int, Person]]:
+    """Read all people of the published MATLAB file whose points, place, size and head are labelled, each with the
+    number of the video that the image is a frame of: those of one video show the same people."""
     contents = _read_matlab(path)
     try:
         release = contents["RELEASE"]
         images, labelled = np.atleast_1d(release.annolist), np.atleast_1d(release.img_train)
     except (KeyError, AttributeError) as error:
         raise ValueError(f"{path} is not the release of MPII: {printable(str(error))}") from error
-    people = []
+    people: list[tuple[int, Person]] = []
     for annotation in images[labelled == 1]:
         for person in np.atleast_1d(annotation.annorect):
             points = np.atleast_1d(getattr(getattr(person, "annopoints", None), "point", []))
@@ -127,10 +132,13 @@ def read_release(path: Path) -> list[Person]:
                 getattr(person, "scale", None), int | float
             )
             if len(points) and placed and hasattr(person, "x1"):
-                people.append(_of_release(annotation.image.name, points, person))
+                video = getattr(annotation, "vididx", None)
+                if not isinstance(video, int | np.integer):
+                    raise ValueError(f"{path}, {annotation.image.name}: vididx is {video!r}, not the number of a video")
+                people.append((int(video), _of_release(annotation.image.name, points, person)))
     if not people:
         raise ValueError(f"{path} holds no labelled people")
-    return [_checked(each, f"{path}, {each.image}") for each in people]
+    return [(video, _checked(each, f"{path}, {each.image}")) for video, each in people]
 
 
 def _of_release(image: str, points: np.ndarray, person: Any) -> Person:

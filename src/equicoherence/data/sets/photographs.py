@@ -15,16 +15,16 @@ from equicoherence.data.sets.files import read_image
 from equicoherence.data.sets.kinds import SampleSet
 from equicoherence.data.source import printable
 
-VALIDATION = ("val", "validation", "test")  # the first that is there is used
+SPLITS = (("train", "val"), ("train", "validation"), ("train", "test"), ("train2017", "val2017"))  # the first there
 ENOUGH = 20  # images; a folder of fewer is no set of photographs, but has a picture or two beside other things
 
 
 class Photographs(SampleSet):
     """The images below a folder, in order of their names, at their own sizes.
 
-    Folders ``train`` and ``val``, ``validation`` or ``test`` are the splits; without them every fifth image, by a
-    checksum of its name, is for scoring. Names that start with a dot are skipped, links are followed, and EXIF rotation
-    is applied.
+    Folders ``train`` and ``val``, ``validation`` or ``test``, or COCO's, are the splits; without them every fifth
+    image, by a checksum of its name, is for scoring. Names that start with a dot are skipped, links are followed, and
+    EXIF rotation is applied.
     """
 
     kind = "images"
@@ -53,10 +53,10 @@ class Photographs(SampleSet):
 
 def split_folders(root: Path) -> dict[SetSplit, Path] | None:
     """Return the folders of both splits, or None where ``root`` is not split by folders."""
-    validation = next((root / name for name in VALIDATION if (root / name).is_dir()), None)
-    if validation is None or not (root / "train").is_dir():
-        return None
-    return {"train": root / "train", "val": validation}
+    for train, validation in SPLITS:
+        if (root / train).is_dir() and (root / validation).is_dir():
+            return {"train": root / train, "val": root / validation}
+    return None
 
 
 def is_here(root: Path) -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 
 from equicoherence.data.archive import ARCHIVE_SUFFIXES, unpack_archive
 from equicoherence.data.sets.declaration import Declaration
-from equicoherence.data.sets.files import read_image, refuse_missing
+from equicoherence.data.sets.files import inside, read_image, refuse_missing
 from equicoherence.data.sets.kinds import BoxSet
 from equicoherence.data.source import printable
 
@@ -48,11 +48,13 @@ class TinyImageNetBoxes(BoxSet):
 def _published(root: Path, split: str) -> Iterator[tuple[Path, list[float]]]:
     """Yield files and boxes of ``train/WNID/WNID_boxes.txt`` or ``val/val_annotations.txt``."""
     if split == "val":
-        yield from ((root / "val" / "images" / name, box) for name, box in _table(root / "val" / ANNOTATIONS, before=2))
+        yield from (
+            (inside(root / "val" / "images", name), box) for name, box in _table(root / "val" / ANNOTATIONS, before=2)
+        )
         return
     for folder in sorted(path for path in (root / "train").iterdir() if path.is_dir()):
         for name, box in _table(folder / f"{folder.name}_boxes.txt", before=1):
-            yield folder / "images" / name, box
+            yield inside(folder / "images", name), box
 
 
 def _from_table(root: Path, split: str) -> Iterator[tuple[Path, list[float]]]:
@@ -60,7 +62,7 @@ def _from_table(root: Path, split: str) -> Iterator[tuple[Path, list[float]]]:
     images = root if (root / split).is_dir() else unpack_archive(_archive(root))
     for name, box in _table(root / TABLE, before=1, header=True):
         if name.startswith(f"{split}/"):
-            yield images / name, box
+            yield inside(images, name), box
 
 
 def _archive(root: Path) -> Path:

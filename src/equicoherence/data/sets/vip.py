@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from equicoherence.data.sets.declaration import Declaration
-from equicoherence.data.sets.files import read_bytes, read_image, read_png, refuse_missing
+from equicoherence.data.sets.files import inside, read_bytes, read_image, read_png, refuse_missing
 from equicoherence.data.sets.kinds import VideoSet
 from equicoherence.data.source import BadImage, printable
 
@@ -31,7 +31,7 @@ class VIP(VideoSet):
         if not names:
             raise ValueError(f"no video in {str(root / LIST)!r}")
         self._masks = root / MASKS
-        self._sequences = [sorted((root / "Images" / name).glob("*.jpg")) for name in names]
+        self._sequences = [sorted(inside(root / "Images", name).glob("*.jpg")) for name in names]
         for name, files in zip(names, self._sequences):
             if not files:
                 raise FileNotFoundError(f"no files *.jpg in {str(root / 'Images' / name)!r}")

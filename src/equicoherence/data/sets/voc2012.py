@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ CLASSES = (
     "background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow",
     "diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor",
 )  # fmt: skip
+NUMBER = re.compile(rb"\s*\d+\s")
 
 
 class VOC2012(MaskedImages):
@@ -60,6 +62,9 @@ def _inner(root: Path) -> Path:
 
 def _is_here(root: Path) -> bool:
     inner = _inner(root)
+    listed = inner / "ImageSets" / "Segmentation" / "val.txt"
+    if listed.is_file() and NUMBER.match(read_bytes(listed)):
+        return False  # VOC 2007 has the same layout, and images called 000005 where 2012's are 2007_000033
     return all((inner / name).is_dir() for name in ("ImageSets/Segmentation", "JPEGImages", "SegmentationClass"))
 
 

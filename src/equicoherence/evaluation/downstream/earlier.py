@@ -26,11 +26,12 @@ def read_scores(path: Path) -> dict[str, Any]:
 
 
 def of_these_weights(path: Path, found: Mapping[str, Any], about: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return the parts of an earlier file's content where it is of the same weights, {} and a line where of others."""
+    """Return the parts of an earlier file's content where it is of the same encoder, {} and a line where of another."""
     refuse_others(path, found, about, SAME)
-    if found and found.get("weights") != about["weights"]:
-        say(f"{path}: its scores are of other weights and are dropped")
-        return {}
+    for name, words in (("weights", "weights"), ("build", "arguments or normalisation of the encoder")):
+        if found and found.get(name) != about[name]:
+            say(f"{path}: its scores are of other {words} and are dropped")
+            return {}
     return found.get("parts", {})
 
 

@@ -12,7 +12,7 @@ from torchvision.ops import box_convert, generalized_box_iou_loss
 
 from equicoherence.data.sets.kinds import BoxSet
 from equicoherence.evaluation.downstream.box_pictures import draw_boxes
-from equicoherence.evaluation.downstream.task import Row, Task, TaskScore, Track, spread
+from equicoherence.evaluation.downstream.task import Row, Task, TaskScore, Track, check_trained, spread
 from equicoherence.evaluation.downstream.tokens import Tokens, extract_tokens, input_size, sized, some_shapes, stride
 from equicoherence.evaluation.model import FrozenModel, generators_kept
 
@@ -100,6 +100,7 @@ class Localisation(Task):
             optimizer.step()
             optimizer.zero_grad()
             schedule.step()
+        check_trained(head)
         return head.eval()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from typing import Any, ClassVar, get_origin, get_type_hints
 
 from equicoherence.evaluation.downstream.depth.task import Depth
@@ -44,7 +45,8 @@ def make_tasks(
     ValueError where that is asked for; where False it is left out and a line says so.
 
     Raises ValueError for a name or a setting that there is not, for settings of a task that is not in ``names``, for a
-    value that a setting cannot have, and for ``fine_tuned`` or settings without a task.
+    value that a setting cannot have, and for ``fine_tuned`` or settings without a task; ImportError for a task whose
+    packages are not installed, which is left out where ``every`` is False.
     """
     if not names and (fine_tuned or settings):
         given = "fine-tuning" if fine_tuned else f"settings of {', '.join(settings or ())}"
@@ -62,17 +64,29 @@ def make_tasks(
         if fine_tuned and "encoder" not in hints:
             if every or given:
                 raise ValueError(f"{name} has no fine-tuning protocol; leave it out, or leave --fine-tune out")
-            text = f"{name} is left out: it has no fine-tuning protocol"
-            say(text)
+            say(f"{name} is left out: it has no fine-tuning protocol")
             continue
         if fine_tuned and given.setdefault("encoder", "fine-tuned") != "fine-tuned":
             raise ValueError(f"{name}.encoder is {given['encoder']!r}, but fine-tuning is asked for; leave one out")
         values = {key: read_value(value, hints[key], f"{name}.{key}") for key, value in given.items()}
+        if lacking := _lacking(TASKS[name]):
+            if every or given:
+                raise ImportError(f"{name} needs {lacking}")
+            say(f"{name} is left out: it needs {lacking}")
+            continue
         try:
             made.append(TASKS[name](**values))
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from error
     return made
+
+
+def _lacking(task: type[Task]) -> str:
+    """Return which modules a task needs that are not installed, and the command that helps; "" where there is none."""
+    lacking = {extra: [name for name in names if find_spec(name) is None] for extra, names in task.needs.items()}
+    return "; ".join(
+        f"{' and '.join(names)}: pip install 'equicoherence[{extra}]'" for extra, names in lacking.items() if names
+    )
 
 
 def settings_of(task: type[Task]) -> dict[str, Any]:

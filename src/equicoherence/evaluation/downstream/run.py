@@ -15,6 +15,7 @@ import torch
 from PIL import Image
 
 from equicoherence.data.sets import DECLARATIONS, Declaration, Found, SampleSet, VideoSet, find_sets, no_set
+from equicoherence.data.sets.files import folder_sizes
 from equicoherence.evaluation.downstream.earlier import (
     change,
     controlled_alike,
@@ -27,13 +28,14 @@ from equicoherence.evaluation.downstream.task import Task, Track, show_bar
 from equicoherence.evaluation.model import FrozenModel, generators_kept, load_model, random_control
 from equicoherence.evaluation.partial import PartialResults, fingerprint
 from equicoherence.evaluation.provenance import provenance
-from equicoherence.files import replacing, write_aside
+from equicoherence.files import alone, replacing, write_aside
+from equicoherence.models import Encoder
 from equicoherence.notice import say
 from equicoherence.training.config import PretrainConfig
 from equicoherence.training.config_file import to_dict
 
 FILE = "downstream.json"
-REVISION = 1  # raised with every change of a protocol, so that old scores are not taken for new ones
+REVISION = 2  # raised with every change of a protocol, so that old scores are not taken for new ones
 DIGEST = 8  # letters of a hash in names of files and of configurations
 # of a run: what its weights do not depend on, but for the seed, in which runs of one configuration differ
 APART = ("name", "seed", "data", "threads", "cache", "log_every", "checkpoint_every", "track", "bad_image_tolerance")
@@ -47,6 +49,8 @@ class Job:
     found: Found
     train: SampleSet | VideoSet | None
     test: SampleSet | VideoSet
+    files: str
+    """Changes when files of the data set's folder come, go or change in size."""
 
     @property
     def key(self) -> str:
@@ -58,7 +62,8 @@ class Job:
         own = asdict(self.task)  # type: ignore[call-overload]
         splits = {"train": self.train, "val": self.test}
         read = {name: _identity(split) for name, split in splits.items() if split is not None}
-        return _as_read({"revision": REVISION, "folder": str(self.found.folder.resolve()), "splits": read, **own})
+        data = {"folder": str(self.found.folder.resolve()), "files": self.files, "splits": read}
+        return _as_read({"revision": REVISION, **data, **own})
 
 
 def evaluate_downstream(
@@ -105,39 +110,52 @@ def score_jobs(
     revision, and random weights' of other settings than the encoder's are dropped, and a line says so. What is done of
     an interrupted evaluation is taken up by the next one. Torch's global generators are left as they were.
 
-    Raises ValueError where the file holds scores of another input size or architecture, or the one of random weights
-    and the other not, for then the two belong into two files.
+    Raises FileExistsError where another process evaluates into ``out``, and ValueError where the file holds scores of
+    another input size or architecture, or the one of random weights and the other not, for then the two belong into two
+    files.
     """
-    with generators_kept():
-        frozen = load_model(model, arch=arch, random_weights=random_weights, size=size)
-        seed = frozen.config.seed if frozen.config else 0
-        encoder = {"arch": frozen.encoder.name, "random_weights": random_weights}
-        about = {"weights": fingerprint(frozen), "size": frozen.size, **encoder}
-        before = read_scores(out / FILE)
-        earlier = of_these_weights(out / FILE, before, about)
-        partly = PartialResults(out / "downstream.partial.json", about)
-        done = of_revision({**earlier, **partly.parts}, out / FILE, REVISION)
-        shown = pictures_of(before.get("parts", {})) | pictures_of(partly.parts)
-        for control, build in _variants(frozen, seed, controls):
-            for job in jobs:
-                name, settings = f"{control} {job.key}".strip(), job.settings()
-                same = [of[name] for of in (done, earlier) if name in of and of[name]["settings"] == settings]
-                if same:
-                    done[name] = same[0]
-                    continue
-                if name in done:
-                    say(f"{name} is scored anew: {change(done[name]['settings'], settings)}")
-                partly.parts.pop(name, None)
-                make = partial(score_job, build, job, control, settings, out / "pictures", track)
-                done[name] = partly.get(name, make)
-    names = {"model": str(model), "name": frozen.group, "seed": seed, "config": config_digest(frozen.config)}
-    results = _as_read({**names, **about, **provenance(), "parts": controlled_alike(done)})
     out.mkdir(parents=True, exist_ok=True)
+    with alone(out, "evaluates into"), generators_kept():
+        frozen = load_model(model, arch=arch, random_weights=random_weights, size=size)
+        return _score(frozen, str(model), jobs, out, controls, random_weights, track)
+
+
+def _score(
+    frozen: FrozenModel, model: str, jobs: Sequence[Job], out: Path, controls: bool, random_weights: bool, track: Track
+) -> dict[str, Any]:
+    seed = frozen.config.seed if frozen.config else 0
+    encoder = {"arch": frozen.encoder.name, "build": _build(frozen.encoder), "random_weights": random_weights}
+    about = {"weights": fingerprint(frozen), "size": frozen.size, **encoder}
+    before = read_scores(out / FILE)
+    earlier = of_these_weights(out / FILE, before, about)
+    partly = PartialResults(out / "downstream.partial.json", about)
+    done = of_revision({**earlier, **partly.parts}, out / FILE, REVISION)
+    shown = pictures_of(before.get("parts", {})) | pictures_of(partly.parts)
+    for control, build in _variants(frozen, seed, controls):
+        for job in jobs:
+            name, settings = f"{control} {job.key}".strip(), job.settings()
+            same = [of[name] for of in (done, earlier) if name in of and of[name]["settings"] == settings]
+            if same:
+                done[name] = same[0]
+                continue
+            if name in done:
+                say(f"{name} is scored anew: {change(done[name]['settings'], settings)}")
+            partly.parts.pop(name, None)
+            make = partial(score_job, build, job, control, settings, out / "pictures", track)
+            done[name] = partly.get(name, make)
+    names = {"model": model, "name": frozen.group, "seed": seed, "config": config_digest(frozen.config)}
+    results = _as_read({**names, **about, **provenance(), "parts": controlled_alike(done)})
     write_aside(out / FILE, json.dumps(results, indent=1))
     for file in shown - pictures_of(results["parts"]):
         (out / "pictures" / file).unlink(missing_ok=True)
     partly.drop()
     return results
+
+
+def _build(encoder: Encoder) -> str:
+    """Return a short hash of what an encoder's features depend on besides its architecture's name and its weights."""
+    normalisation = [buffer.flatten().tolist() for buffer in (encoder.mean, encoder.std)]
+    return _digest([encoder.args, encoder.layer, normalisation])
 
 
 def config_digest(config: PretrainConfig | None) -> str | None:
@@ -159,9 +177,10 @@ def plan_jobs(tasks: Sequence[Task], data: str | Path, every: bool = True) -> li
     opened = {
         each: (each.open("train") if each.declaration.trains else None, each.open("val")) for each in found
     }  # all before any is scored: what is damaged is said at once
+    files = {each: _digest(folder_sizes(each.folder)) for each in found}
     jobs: list[Job] = []
     for task in tasks:
-        of_task = [Job(task, each, *opened[each]) for each in found if each.declaration.kind == task.kind]
+        of_task = [Job(task, each, *opened[each], files[each]) for each in found if each.declaration.kind == task.kind]
         if not of_task and every:
             raise ValueError(f"task {task.name}: {no_set(task.kind, data, known)}")
         if not of_task:
@@ -208,7 +227,7 @@ def score_job(
 
 
 def _identity(split: SampleSet | VideoSet) -> str:
-    """Return what a folder's split changes with when files come or go: which samples it has, and of which variant."""
+    """Return which samples a split has, and of which variant."""
     names = [split.name(index) for index in range(len(split))]
     lengths = [split.frames(index) for index in range(len(split))] if isinstance(split, VideoSet) else []
     return f"{len(split)} of {split.variant or 'the folder'}, {_digest([names, lengths])}"

@@ -10,8 +10,10 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import numpy as np
+import torch
 from rich.console import Console
 from rich.progress import track as rich_track
+from torch import nn
 
 from equicoherence.evaluation.model import FrozenModel
 
@@ -52,7 +54,8 @@ class Task(abc.ABC):
     """A downstream task with its settings; subclasses are frozen dataclasses, whose fields are the settings.
 
     name: as commands and tables call it. kind: of the data sets it takes. metrics: name -> whether higher is better.
-    least: setting -> the least whole number it may be, where that is not 1. protocol: says in a few words what is
+    least: setting -> the least whole number it may be, where that is not 1. needs: extra of the package -> modules
+    that it brings and the task cannot do without. protocol: says in a few words what is
     trained ("frozen, linear"), as tables call it.
 
     Raises ValueError, quoting setting and value, for a setting that is none of its choices, for a whole number below
@@ -63,6 +66,7 @@ class Task(abc.ABC):
     kind: ClassVar[str]
     metrics: ClassVar[dict[str, bool]]
     least: ClassVar[dict[str, int]] = {}
+    needs: ClassVar[dict[str, tuple[str, ...]]] = {}
 
     def __post_init__(self) -> None:
         hints = get_type_hints(type(self))
@@ -89,6 +93,13 @@ class Task(abc.ABC):
         Seeds are part of the settings; torch's global generators are the caller's to keep. ``model`` is left unchanged.
         Raises ValueError where encoder and task do not fit; `BadImage` where a sample cannot be read.
         """
+
+
+def check_trained(head: nn.Module) -> None:
+    """Raise ValueError where a head's weights are not finite."""
+    numbers = [value for value in head.state_dict().values() if value.is_floating_point()]
+    if not torch.stack([value.isfinite().all() for value in numbers]).all():
+        raise ValueError("weights of the head are not finite: the training diverged; lower its rate")
 
 
 def show_bar(sequence: Sequence[T], what: str) -> Iterable[T]:

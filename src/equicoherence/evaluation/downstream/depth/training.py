@@ -11,6 +11,7 @@ from torch import Tensor
 from equicoherence.data.sets.kinds import DepthSet
 from equicoherence.evaluation.downstream.depth.head import DepthHead
 from equicoherence.evaluation.downstream.depth.losses import gradient_loss, silog_loss
+from equicoherence.evaluation.downstream.rates import cosine_after_rise
 from equicoherence.evaluation.downstream.task import Track
 from equicoherence.evaluation.downstream.tokens import Tokens, read_ahead, resize_image, to_pixels
 from equicoherence.evaluation.model import generators_kept
@@ -89,9 +90,7 @@ def tune(
     weights = [parameter for parameter in encoder.parameters() if parameter.requires_grad]
     groups = [{"params": weights, "lr": encoder_lr}, {"params": list(head.parameters()), "lr": lr}]
     optimizer = torch.optim.AdamW(groups, weight_decay=0.01)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, [encoder_lr, lr], total_steps=max(2, steps), pct_start=WARM_UP, cycle_momentum=False
-    )
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: cosine_after_rise(step, steps, share=WARM_UP))
 
     def load(place: int) -> tuple[np.ndarray, np.ndarray]:
         index = known[order[place]]

@@ -18,7 +18,7 @@ from equicoherence.evaluation.downstream.detection.average_precision import Aver
 from equicoherence.evaluation.downstream.detection.detector import UNIT, build_detector, detect
 from equicoherence.evaluation.downstream.detection.targets import ConstantDetection, Size, in_pixels
 from equicoherence.evaluation.downstream.detection.training import Budget, draw, train_on_tokens, train_with_encoder
-from equicoherence.evaluation.downstream.task import Row, Task, TaskScore, Track, spread
+from equicoherence.evaluation.downstream.task import Row, Task, TaskScore, Track, check_trained, spread
 from equicoherence.evaluation.downstream.tokens import (
     Tokens,
     as_maps,
@@ -40,6 +40,7 @@ FLOOR_IMAGES = 1000  # that the constant prediction is fitted on
 class Detection(Task):
     """Mask R-CNN, or Faster R-CNN where there are no masks, on ViTDet's simple pyramid of the last patch tokens.
 
+    All images are squashed to one size of their median aspect, where the published detectors keep each image's and pad.
     Defaults suit a CPU and small sets. As published: pixels 1024, channels 256, regions 512, and many more steps,
     which see images at random scales and crops (frozen ones here see each image as it is).
     coco128 shows that all runs, and is no benchmark: its scores say little of an encoder.
@@ -66,6 +67,7 @@ class Detection(Task):
 
     name: ClassVar[str] = "detection"
     kind: ClassVar[str] = "detection"
+    needs: ClassVar[dict[str, tuple[str, ...]]] = {"coco": ("torchmetrics", "faster_coco_eval")}
     metrics: ClassVar[dict[str, bool]] = dict.fromkeys(("apb", "apb50", "apb75", "apm", "apm50", "apm75"), True)
 
     @property
@@ -108,6 +110,7 @@ class Detection(Task):
                 train_with_encoder(
                     detector, encoder, train, seen, chosen, size, frame, budget, masks=masks, track=track
                 )
+        check_trained(detector)
         tokens = extract_tokens(encoder, test.image, asked, size, track, "detection: test images")
         _check_grid(tokens, frame, encoder)
         pictures = {}

@@ -16,7 +16,7 @@ from equicoherence.data.sets.kinds import SampleSet
 from equicoherence.evaluation.downstream.homography.pairs import REACH, draw_pair, draw_pairs, in_order, turns
 from equicoherence.evaluation.downstream.homography.plane_maps import corner_error, corners_of_map, map_of_corners
 from equicoherence.evaluation.downstream.rates import cosine_after_rise
-from equicoherence.evaluation.downstream.task import Row, Task, TaskScore, Track
+from equicoherence.evaluation.downstream.task import Row, Task, TaskScore, Track, check_trained
 from equicoherence.evaluation.downstream.tokens import check_finite, input_size, sized, some_shapes, stride
 from equicoherence.evaluation.model import FrozenModel, generators_kept
 from equicoherence.models import Encoder
@@ -66,6 +66,11 @@ class HomographyEstimation(Task):
     def score(self, model: FrozenModel, train: SampleSet, test: SampleSet, track: Track) -> TaskScore:
         step = stride(model.encoder, model.size)
         patch = max(1, round(self.pixels / step)) * step
+        if patch < 2 * step:
+            raise ValueError(
+                f"homography.pixels is {self.pixels}, which is one token of {model.encoder.name}, {step} pixels wide: "
+                "four corners need two tokens on a side at least"
+            )
         size = input_size(some_shapes(train.image, range(len(train))), round(SHORT * patch), 1)
         encoder = sized(model.encoder, (patch, patch)).eval()
         order = turns(train, self.pairs)
@@ -87,6 +92,7 @@ class HomographyEstimation(Task):
                 known = _encoded(encoder, train, self.pairs, size, patch, self._generator(1), track, "training")
                 groups = [{"params": head.parameters(), "lr": self.lr}]
                 self._fit(head, groups, self._drawn(*known, encoder.mean.device), track)
+        check_trained(head)
         head.eval()
         encoder.eval()
         tokens, truth = _encoded(encoder, test, self.test_pairs, size, patch, self._generator(2), track, "test")

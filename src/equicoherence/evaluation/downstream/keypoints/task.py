@@ -18,7 +18,7 @@ from equicoherence.evaluation.downstream.keypoints.heatmaps import heatmap_head,
 from equicoherence.evaluation.downstream.keypoints.pckh import pckh, relative_errors
 from equicoherence.evaluation.downstream.keypoints.samples import Samples, mean_places
 from equicoherence.evaluation.downstream.rates import cosine_after_rise
-from equicoherence.evaluation.downstream.task import Row, Task, TaskScore, Track, spread
+from equicoherence.evaluation.downstream.task import Row, Task, TaskScore, Track, check_trained, spread
 from equicoherence.evaluation.downstream.tokens import (
     as_maps,
     extract_tokens,
@@ -94,6 +94,7 @@ class KeypointDetection(Task):
                 self._fine_tune(encoder, head, known, size, sigma, track)
             else:
                 self._train_head(encoder, head, known, size, sigma, track)
+        check_trained(head)
         seen = len(known.chosen)
         if tuned:
             seen = len((self._order(len(known)) % seen).unique())

@@ -43,9 +43,10 @@ class VideoPropagation(Task):
     setting: of the propagation, see `SETTINGS`; parts take the 10 most similar tokens in both. pixels: short side of
     the input. sequences: at most, evenly spread; 0 for all.
 
-    The published protocols differ in the input's size: set pixels=480. DINO's keeps each video's aspect, as here, in
-    whole strides; CropMAE's is 480 x 880 for all. Both run the encoder in single precision; here tokens are taken under
-    bfloat16 autocast and kept in half precision.
+    The published protocols differ in the input's size: set pixels=480. Here each video keeps its aspect, in whole
+    strides; DINO's cuts the long side down to a multiple of 64 (DAVIS: 832 where 848 would keep it), CropMAE's takes
+    480 x 880 for DAVIS and, for VIP, a long side of 880, the other cut down to a multiple of 64. Both run the encoder
+    in single precision; here tokens are taken under bfloat16 autocast and kept in half precision.
 
     Propagated masks are enlarged bilinearly, and the largest label taken (`Propagation.stretch`). Objects are scored as
     in DAVIS' semi-supervised task: J and F of each in all frames but the first and the last, their mean, recall (share
