@@ -17,11 +17,13 @@ from equicoherence.commands.evaluation_plan import (
     models_on_images,
     parsed_settings,
     prove_writable,
+    subjects_of,
 )
 from equicoherence.compare import score_table
 from equicoherence.evaluation import TransformationConfig, evaluate
 from equicoherence.evaluation.downstream.registry import make_tasks
 from equicoherence.evaluation.downstream.run import plan_jobs, score_jobs
+from equicoherence.evaluation.model import load_model
 from equicoherence.report.comparison import comparison
 from equicoherence.report.tables import summarise
 
@@ -31,7 +33,7 @@ def run(arguments: list[str]) -> None:
 
     @dataclass
     class Arguments:
-        """Score frozen encoders: run directories, timm:NAME, or weights files with --arch.
+        """Score frozen encoders: run directories, timm:NAME, or weights files, FILE@ARCH.
 
         tasks: of transformation, knn, linear, on the images of --data, and of segmentation, depth, detection,
         localisation, keypoints, homography, video, looks, on the data sets in --sets; or all. Where not given: those on
@@ -46,9 +48,9 @@ def run(arguments: list[str]) -> None:
         Of those on data sets: fine-tune: train the encoder with the head, in the tasks that have such a protocol.
         settings: TASK.SETTING=VALUE, and more with commas between.
 
-        controls: also score random weights. arch: of a weights file. size: of models that are no runs. random-weights:
-        evaluate a timm model's initialisation. bad-image-tolerance: share of images that may be bad; a run's own where
-        not given, else that of pretraining.
+        controls: also score random weights. arch: of weights files, or of one: FILE@ARCH. size: of models that are no
+        runs. random-weights: evaluate timm models' initialisation. bad-image-tolerance: share of images that may be
+        bad; a run's own where not given, else that of pretraining.
         """
 
         models: Annotated[tuple[str, ...], tyro.conf.Positional]
@@ -84,18 +86,22 @@ def run(arguments: list[str]) -> None:
         repeats=given.repeats,
     )
     downstream = make_tasks(of_sets, fine_tuned=given.fine_tune, settings=parsed_settings(given.settings), every=every)
-    check_models(given.models)
+    subjects = subjects_of(given.models, given.arch, given.random_weights, given.size)
+    models = [each.model for each in subjects]
+    check_models(models)
     wanted = of_images is None or bool(of_images)
-    on_images = models_on_images(given.models, given.data, leave_out=given.tasks == "all") if wanted else []
+    on_images = models_on_images(models, given.data, leave_out=given.tasks == "all") if wanted else []
     jobs = plan_jobs(downstream, given.sets, every) if given.sets is not None and downstream else []
-    several = len(given.models) > 1
+    several = len(subjects) > 1
     out = given.out or (Path("results") / "comparison" if jobs and several else None)
-    folders = folders_of(given.models, out, given.data, given.size, given.random_weights)
+    folders = folders_of(subjects, out, given.data)
+    for each in subjects if several else ():
+        load_model(each.model, **each.options)  # what is wrong with the last is said before the first is scored
     for folder in folders:
         prove_writable(folder)
-    weights = {"arch": given.arch, "random_weights": given.random_weights, "size": given.size}
     results, page = {}, None
-    for number, (model, folder) in enumerate(zip(given.models, folders), start=1):
+    for number, (subject, folder) in enumerate(zip(subjects, folders), start=1):
+        model = subject.model
         if model in on_images:
             results[model] = evaluate(
                 model,
@@ -106,10 +112,10 @@ def run(arguments: list[str]) -> None:
                 limit=given.limit,
                 controls=given.controls,
                 bad_image_tolerance=given.bad_image_tolerance,
-                **weights,
+                **subject.options,
             )
         if jobs:
-            score_jobs(model, jobs, folder, controls=given.controls, **weights)
+            score_jobs(model, jobs, folder, controls=given.controls, **subject.options)
             page = comparison(folders[:number], out if several and out else folder)  # after each: the next may fail
     if results:
         entries = summarise({name: [found["rows"]] for name, found in results.items()})

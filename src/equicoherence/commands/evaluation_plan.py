@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import tempfile
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import timm
 
@@ -47,6 +50,50 @@ def parsed_settings(text: str | None) -> dict[str, dict[str, str]]:
     return found
 
 
+@dataclass(frozen=True)
+class Subject:
+    """A model to score, and the options of `load_model` that apply to it."""
+
+    model: str
+    arch: str | None = None
+    random_weights: bool = False
+    size: int | None = None
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The options by name."""
+        return {"arch": self.arch, "random_weights": self.random_weights, "size": self.size}
+
+
+def subjects_of(models: Sequence[str], arch: str | None, random_weights: bool, size: int | None) -> list[Subject]:
+    """Return the models, each with the options that apply to it.
+
+    FILE@ARCH is a weights file and its architecture; ``arch`` that of weights files that do not say so.
+    ``random_weights`` is for timm's models, ``size`` for all that are no runs. Raises ValueError for an option that
+    applies to none of the models.
+    """
+    subjects = []
+    for model in models:
+        file, at, own = model.rpartition("@")
+        if at and not Path(model).exists() and Path(file).is_file():
+            subjects.append(Subject(file, own, size=size))
+        elif model.startswith("timm:"):
+            subjects.append(Subject(model, random_weights=random_weights, size=size))
+        else:
+            subjects.append(Subject(model) if Path(model).is_dir() else Subject(model, arch, size=size))
+    given = {"--arch": arch, "--random-weights": random_weights or None, "--size": size}
+    used = {
+        "--arch": any(arch is not None and each.arch == arch for each in subjects),
+        "--random-weights": any(each.random_weights for each in subjects),
+        "--size": any(each.size for each in subjects),
+    }
+    kinds = {"--arch": "weights files", "--random-weights": "timm's models", "--size": "models that are no runs"}
+    for option, value in given.items():
+        if value is not None and not used[option]:
+            raise ValueError(f"{option} is for {kinds[option]}, of which there is none: leave it out")
+    return subjects
+
+
 def check_models(models: Sequence[str]) -> None:
     """Raise ValueError or FileNotFoundError for the first model that there is not."""
     for model in models:
@@ -85,25 +132,29 @@ def models_on_images(models: Sequence[str], data: str | None, leave_out: bool) -
     return kept
 
 
-def folders_of(
-    models: Sequence[str], out: Path | None, data: str | None, size: int | None, random_weights: bool
-) -> list[Path]:
-    """Return where the scores of each model go: ``out``, or for several folders in it; see `results_folder` for None.
+def folders_of(subjects: Sequence[Subject], out: Path | None, data: str | None) -> list[Path]:
+    """Return where the scores of each model go: ``out``, or for several folders in it, named by as much of their paths
+    as tells them apart; see `results_folder` for None.
 
     Raises ValueError where two models would share a folder.
     """
     if out is None:
-        folders = [results_folder(model, data, size, random_weights) for model in models]
+        folders = [results_folder(each.model, data, each.size, each.random_weights) for each in subjects]
+    elif len(subjects) == 1:
+        folders = [out]
     else:
-        folders = [out] if len(models) == 1 else [out / _last_name(model) for model in models]
+        parts = [_parts(each.model) for each in subjects]
+        last = Counter(each[-1] for each in parts)
+        folders = [out / (each[-1] if last[each[-1]] == 1 else "-".join(each[-2:])) for each in parts]
     owners: dict[Path, str] = {}
-    for model, folder in zip(models, folders):
+    for each, folder in zip(subjects, folders):
         if folder.resolve() in owners:
             other = owners[folder.resolve()]
             raise ValueError(
-                f"{other!r} and {model!r} would share the folder {str(folder)!r}; evaluate them one by one"
+                f"{other!r} and {each.model!r} would share the folder {str(folder)!r}; evaluate them one by one, then "
+                "`equicoherence report` puts their folders side by side"
             )
-        owners[folder.resolve()] = model
+        owners[folder.resolve()] = each.model
     return folders
 
 
@@ -125,6 +176,8 @@ def _place(data: str) -> Path:
     return Path(data).expanduser().resolve()
 
 
-def _last_name(model: str) -> str:
+def _parts(model: str) -> tuple[str, ...]:
+    """Return what a folder of a model's scores can be called by, the last name last."""
     path = Path(model)
-    return path.resolve().name if path.exists() else path.name.replace(":", "-")
+    parts = path.resolve().parts if path.exists() else path.parts
+    return tuple(part.replace(":", "-").strip("/") for part in parts)

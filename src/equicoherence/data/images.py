@@ -18,6 +18,7 @@ from PIL.PpmImagePlugin import PpmImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
+from equicoherence.data.archive import ARCHIVE_SUFFIXES
 from equicoherence.data.source import BadImage, ImageSource, Sample, printable
 
 T = TypeVar("T")
@@ -164,7 +165,7 @@ class ImageFolder(ImageSource):
 
     Raises:
         FileNotFoundError: ``path`` is not a folder.
-        ValueError: there is no image in it.
+        ValueError: there is no image in it; an archive that lies there instead is named.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -173,6 +174,10 @@ class ImageFolder(ImageSource):
             raise FileNotFoundError(f"no folder at {str(path)!r}: give the path of a folder that holds images")
         self._files = list(image_files(self.path))
         if not self._files:
+            if archives := archives_in(self.path):
+                found = f"but the archive{'s' if len(archives) > 1 else ''} {', '.join(archives)}"
+                place = str(self.path / archives[0])
+                raise ValueError(f"no images in {str(path)!r}, {found}: give the archive itself, {place!r}")
             raise ValueError(
                 f"no images in {str(path)!r}: give a folder that holds (at any depth) files ending in "
                 f"{' '.join(sorted(SUFFIXES))}"
@@ -195,6 +200,12 @@ class ImageFolder(ImageSource):
         except OSError as error:
             raise BadImage(name, f"cannot be read: {error.strerror}") from error
         return decode(data, size, name)
+
+
+def archives_in(folder: Path) -> list[str]:
+    """Return the names of the archives that lie in a folder itself, sorted."""
+    files = (entry for entry in folder.iterdir() if entry.is_file() and not entry.name.startswith("."))
+    return sorted(entry.name for entry in files if entry.name.lower().endswith(ARCHIVE_SUFFIXES))
 
 
 def image_files(folder: Path) -> Iterator[tuple[str, ...]]:

@@ -194,7 +194,7 @@ def test_whatever_makes_a_set_unusable_is_said_with_its_name(raised: Exception, 
 
     declaration = Declaration("mine", "depth", "files", "somewhere", lambda root: True, broken)  # type: ignore[arg-type]
     with pytest.raises(kind, match=r"mine \(val\) in 'folder' cannot be used: .*files. Get it from somewhere"):
-        Found(declaration, Path("folder")).open("val")
+        Found(declaration, Path("folder"), Path("folder")).open("val")
 
 
 def test_packed_sequences_of_7_scenes_are_to_be_unpacked(tmp_path: Path) -> None:

@@ -6,21 +6,27 @@ import dataclasses
 import json
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import timm
+import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from equicoherence.cli import main
 from equicoherence.commands.evaluation_plan import (
+    Subject,
     check_models,
     chosen_tasks,
     folders_of,
     models_on_images,
     parsed_settings,
     prove_writable,
+    subjects_of,
 )
 from equicoherence.evaluation.downstream import registry
 from equicoherence.evaluation.downstream import run as module
@@ -29,6 +35,7 @@ from equicoherence.evaluation.downstream.registry import TASKS, make_tasks
 from equicoherence.evaluation.downstream.run import config_digest, evaluate_downstream, plan_jobs
 from equicoherence.evaluation.downstream.segmentation.task import Segmentation
 from equicoherence.evaluation.downstream.task import no_bar
+from equicoherence.evaluation.model import FrozenModel
 from equicoherence.files import alone
 from equicoherence.training import EncoderConfig, OptimConfig, PretrainConfig, ViewsConfig, pretrain
 from tests.small import picture_folder
@@ -135,13 +142,37 @@ def test_a_second_evaluation_into_a_folder_waits_its_turn(encoder: Path, sets: P
 def test_scores_of_an_encoder_with_another_normalisation_are_dropped(
     encoder: Path, sets: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    out, other = sets.parent / "out", sets.parent / "other"
-    evaluate_downstream(encoder, sets, out, [TASK], controls=False, track=no_bar)
-    shutil.copytree(encoder, other)
-    path = other / "config.yaml"
+    run, out = shutil.copytree(encoder, sets.parent / "run"), sets.parent / "out"
+    first = evaluate_downstream(run, sets, out, [TASK], controls=False, track=no_bar)
+    path = run / "config.yaml"
     path.write_text(path.read_text().replace("  mean: null\n", "  mean: [0.1, 0.2, 0.3]\n"))
-    evaluate_downstream(other, sets, out, [TASK], controls=False, track=no_bar)
+    second = evaluate_downstream(run, sets, out, [TASK], controls=False, track=no_bar)
     assert "are of other arguments or normalisation of the encoder and are dropped" in capsys.readouterr().err
+    assert first["weights"] == second["weights"]
+    other = another(encoder, sets.parent / "other", 1)
+    with pytest.raises(ValueError, match=r"holds scores of '.*run', these are of '.*other'; give another --out"):
+        evaluate_downstream(other, sets, out, [TASK], controls=False, track=no_bar)
+
+
+def test_a_data_set_that_moved_keeps_its_scores(encoder: Path, sets: Path) -> None:
+    out = sets.parent / "out"
+    first = evaluate_downstream(encoder, sets, out, [TASK], controls=False, track=no_bar)
+    moved = sets.rename(sets.parent / "elsewhere")
+    assert evaluate_downstream(encoder, moved, out, [TASK], controls=False, track=no_bar)["parts"] == first["parts"]
+
+
+def test_an_interruption_says_what_is_kept(
+    encoder: Path, sets: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stopped(*given: Any) -> dict[str, Any]:
+        if given[2] == "random":
+            raise KeyboardInterrupt
+        return real(*given)
+
+    monkeypatch.setattr(module, "score_job", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        evaluate_downstream(encoder, sets, sets.parent / "out", [TASK], track=no_bar)
+    assert "1 of 2 scores of" in capsys.readouterr().err
 
 
 def test_a_task_whose_packages_are_not_installed_is_said_at_once(
@@ -338,26 +369,72 @@ def test_the_command_scores_two_encoders_and_writes_the_page(
 
 
 def test_a_model_that_fails_takes_no_scores_of_others_with_it(
-    encoder: Path, sets: Path, capsys: pytest.CaptureFixture[str]
+    encoder: Path, sets: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    broken, out = another(encoder, sets.parent / "broken", 1), sets.parent / "out"
-    (broken / "model.safetensors").write_bytes(b"torn")
-    assert main(["evaluate", str(encoder), str(broken), "--sets", str(sets), "--out", str(out), *ONLY]) == 2
-    assert "broken cannot be read" in capsys.readouterr().err
+    other, out = another(encoder, sets.parent / "other", 1), sets.parent / "out"
+
+    def failing(build: Callable[[], FrozenModel], *given: Any) -> dict[str, Any]:
+        if build().name == str(other):
+            raise ValueError("the training diverged")
+        return real(build, *given)
+
+    monkeypatch.setattr(module, "score_job", failing)
+    assert main(["evaluate", str(encoder), str(other), "--sets", str(sets), "--out", str(out), *ONLY]) == 2
+    assert "the training diverged" in capsys.readouterr().err
     assert "segmentation" in (out / "comparison.md").read_text()
 
 
 def test_two_models_never_share_a_folder(encoder: Path, sets: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    twin = shutil.copytree(encoder, sets.parent / "elsewhere" / "run")
     for out in ([], ["--out", str(sets.parent / "out")]):
-        assert main(["evaluate", str(encoder), str(twin), "--sets", str(sets), *out]) == 2
+        assert main(["evaluate", str(encoder), str(encoder), "--sets", str(sets), *out]) == 2
         assert "would share the folder" in capsys.readouterr().err
-    folders = folders_of([str(encoder), "timm:resnet18"], Path("out"), None, None, False)
-    assert folders == [Path("out/run"), Path("out/timm-resnet18")]
+    twin = shutil.copytree(encoder, sets.parent / "elsewhere" / "run")
+    folders = folders_of([Subject(str(encoder)), Subject("timm:resnet18"), Subject(str(twin))], Path("out"), None)
+    assert folders[0] == Path(f"out/{encoder.parent.name}-run")
+    assert folders[1:] == [Path("out/timm-resnet18"), Path("out/elsewhere-run")]
     weights = str(sets.parent / "weights.pth")  # whose absolute path must not become the folder
-    (own,) = folders_of([weights], None, "flowers", 96, False)
+    (own,) = folders_of([Subject(weights, size=96)], None, "flowers")
     assert own.parent == Path("results")
     assert own.name.endswith("weights.pth-flowers-96")
+
+
+def test_each_model_gets_the_options_that_apply_to_it(encoder: Path, tmp_path: Path) -> None:
+    run, first, second = str(encoder), tmp_path / "first.pth", tmp_path / "second.pth"
+    for file in (first, second):
+        file.touch()
+    models = [run, f"{first}@resnet50", str(second), "timm:resnet18"]
+    assert subjects_of(models, "vit_tiny_patch16_224", random_weights=True, size=96) == [
+        Subject(run),
+        Subject(str(first), arch="resnet50", size=96),
+        Subject(str(second), arch="vit_tiny_patch16_224", size=96),
+        Subject("timm:resnet18", random_weights=True, size=96),
+    ]
+    for given, quoted in (
+        ({"arch": "resnet50"}, "--arch is for weights files"),
+        ({"random_weights": True}, "--random-weights is for timm's models"),
+        ({"size": 96}, "--size is for models that are no runs"),
+    ):
+        with pytest.raises(ValueError, match=f"{quoted}, of which there is none"):
+            subjects_of([run], **({"arch": None, "random_weights": False, "size": None} | given))  # type: ignore[arg-type]
+
+
+def test_a_run_is_compared_with_a_weights_file_and_folders_are_joined_later(
+    encoder: Path, sets: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, tiny = sets.parent / "out", "test_resnet"
+    torch.save(timm.create_model(tiny).state_dict(), sets.parent / "w.pth")
+    models = [str(encoder), f"{sets.parent / 'w.pth'}@{tiny}"]
+    assert main(["evaluate", *models, "--sets", str(sets), "--out", str(out), *ONLY]) == 0
+    told = capsys.readouterr().err
+    line = r"\[1/1\] .*run, segmentation \(frozen, linear\) on camvid: miou 0\.\d+ \(constant 0\.\d+\), \d+ s\n"
+    assert re.search(line, told)
+    text = (out / "comparison.md").read_text()
+    assert main(["report", str(out / "run"), str(out / "w.pth"), "--out", str(out / "again")]) == 0
+    assert (out / "again" / "comparison.md").read_text() == text
+    broken = [str(encoder), f"{sets.parent / 'w.pth'}@resnet18"]
+    assert main(["evaluate", *broken, "--sets", str(sets), "--out", str(sets.parent / "none"), *ONLY]) == 2
+    assert "does not fit the architecture" in capsys.readouterr().err
+    assert not (sets.parent / "none").exists()
 
 
 def test_what_cannot_be_is_said_before_the_first_model_is_scored(

@@ -14,7 +14,7 @@ from equicoherence.data.sets.declaration import Declaration, SetSplit
 from equicoherence.data.sets.kinds import SampleSet, VideoSet
 from equicoherence.data.sets.known import DECLARATIONS
 from equicoherence.data.sets.photographs import PHOTOGRAPHS
-from equicoherence.data.source import BadImage
+from equicoherence.data.source import BadImage, printable
 from equicoherence.notice import say
 
 LARGEST_ARCHIVE = 2**30  # bytes; larger ones are for people to unpack where there is room
@@ -24,10 +24,20 @@ MOST_FOLDERS = 100  # of one folder, that are looked into for label images befor
 
 @dataclass(frozen=True)
 class Found:
-    """A data set and the folder that has its layout."""
+    """A data set and the folder that has its layout. source: the folder or the archive that it was found in."""
 
     declaration: Declaration
     folder: Path
+    source: Path
+
+    @property
+    def name(self) -> str:
+        """The data set as tables call it; photographs, which may be any, by their folder's name."""
+        if self.declaration is not PHOTOGRAPHS:
+            return self.declaration.name
+        name = self.source.resolve().name
+        ending = next((suffix for suffix in ARCHIVE_SUFFIXES if name.lower().endswith(suffix)), "")
+        return printable(f"{self.declaration.name} {name[: len(name) - len(ending)]}")
 
     def open(self, split: SetSplit) -> SampleSet | VideoSet:
         """Open one split.
@@ -85,7 +95,7 @@ def find_sets(root: str | Path, declarations: Sequence[Declaration]) -> list[Fou
                     say(f"{declaration.name}: {before[0]} is taken, {place.path} is ignored")
                 else:
                     folder = place.path if place.path.is_dir() else unpack_archive(place.path)
-                    found[declaration.name] = Found(declaration, folder)
+                    found[declaration.name] = Found(declaration, folder, place.path)
                     say(f"{declaration.name}: {place.path}")
                 before.append(place.path)
         except (OSError, ValueError, BadImage) as error:

@@ -25,11 +25,21 @@ def read_scores(path: Path) -> dict[str, Any]:
     return found
 
 
-def of_these_weights(path: Path, found: Mapping[str, Any], about: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return the parts of an earlier file's content where it is of the same encoder, {} and a line where of another."""
+def of_these_weights(
+    path: Path, found: Mapping[str, Any], model: str, about: Mapping[str, Any]
+) -> dict[str, dict[str, Any]]:
+    """Return the parts of an earlier file's content where it is of the same encoder.
+
+    Where ``model``, by its name the same, has other weights by now, return {}, and a line says so; ValueError where the
+    file is of another model.
+    """
     refuse_others(path, found, about, SAME)
     for name, words in (("weights", "weights"), ("build", "arguments or normalisation of the encoder")):
         if found and found.get(name) != about[name]:
+            if found.get("model") != model:
+                raise ValueError(
+                    f"{path} holds scores of {found.get('model')!r}, these are of {model!r}; give another --out"
+                )
             say(f"{path}: its scores are of other {words} and are dropped")
             return {}
     return found.get("parts", {})
@@ -48,7 +58,7 @@ def controlled_alike(parts: Mapping[str, dict[str, Any]]) -> dict[str, dict[str,
 
     def is_alike(name: str, part: Mapping[str, Any]) -> bool:
         own = parts.get(name.removeprefix(f"{part['control']} ")) if part["control"] else part
-        return own is None or own["settings"] == part["settings"]
+        return own is None or alike(own["settings"], part["settings"])
 
     kept = {name: part for name, part in parts.items() if is_alike(name, part)}
     if others := [name for name in parts if name not in kept]:
@@ -56,10 +66,19 @@ def controlled_alike(parts: Mapping[str, dict[str, Any]]) -> dict[str, dict[str,
     return kept
 
 
+def alike(before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+    """Say whether two settings give the same scores: where the data lie does not matter, `Job.files` says which."""
+    return not _odd(before, now)
+
+
 def change(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     """Return in which settings two differ."""
-    odd = [name for name in dict.fromkeys((*before, *now)) if before.get(name) != now.get(name)]
-    return ", ".join(f"{name} was {before.get(name)!r} and is {now.get(name)!r}" for name in odd)
+    return ", ".join(f"{name} was {before.get(name)!r} and is {now.get(name)!r}" for name in _odd(before, now))
+
+
+def _odd(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    names = [name for name in dict.fromkeys((*before, *now)) if name != "folder"]
+    return [name for name in names if before.get(name) != now.get(name)]
 
 
 def pictures_of(parts: Mapping[str, dict[str, Any]]) -> set[str]:

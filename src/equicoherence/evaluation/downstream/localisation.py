@@ -38,6 +38,7 @@ class Localisation(Task):
     seed: int = 0
 
     name: ClassVar[str] = "localisation"
+    caption: ClassVar[str] = "The predicted box is solid, the true one dashed."
     kind: ClassVar[str] = "box"
     metrics: ClassVar[dict[str, bool]] = {"iou": True, "corloc": True}
 
@@ -83,7 +84,7 @@ class Localisation(Task):
             pictures[f"{test.name(index)} (predicted solid, true dashed)"] = draw_boxes(
                 image, predicted[position : position + 1].numpy() * scale, test.box(index)[None]
             )
-        return TaskScore(rows, pictures, {"train": len(known), "val": len(asked)})
+        return TaskScore(rows, pictures, {"train": len(known), "val": len(asked)}, size)
 
     def _train(self, tokens: Tokens, boxes: Tensor, device: torch.device, track: Track) -> nn.Module:
         generator = torch.Generator().manual_seed(self.seed)

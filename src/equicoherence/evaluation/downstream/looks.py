@@ -53,6 +53,9 @@ class Looks(Task):
     among: int = 500
 
     name: ClassVar[str] = "looks"
+    caption: ClassVar[str] = (
+        "Principal components of patch features as red, green and blue; images nearest to the one on the left."
+    )
     kind: ClassVar[str] = "images"
     metrics: ClassVar[dict[str, bool]] = {"same_folder": True}
 

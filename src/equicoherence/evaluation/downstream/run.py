@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -17,6 +17,7 @@ from PIL import Image
 from equicoherence.data.sets import DECLARATIONS, Declaration, Found, SampleSet, VideoSet, find_sets, no_set
 from equicoherence.data.sets.files import folder_sizes
 from equicoherence.evaluation.downstream.earlier import (
+    alike,
     change,
     controlled_alike,
     of_revision,
@@ -55,7 +56,7 @@ class Job:
     @property
     def key(self) -> str:
         """Name of the task, its protocol and the data set, as files and tables call it."""
-        return f"{self.task.name} ({self.task.protocol}) on {self.found.declaration.name}"
+        return f"{self.task.name} ({self.task.protocol}) on {self.found.name}"
 
     def settings(self) -> dict[str, Any]:
         """Return all that the scores depend on besides the weights."""
@@ -127,29 +128,42 @@ def _score(
     encoder = {"arch": frozen.encoder.name, "build": _build(frozen.encoder), "random_weights": random_weights}
     about = {"weights": fingerprint(frozen), "size": frozen.size, **encoder}
     before = read_scores(out / FILE)
-    earlier = of_these_weights(out / FILE, before, about)
+    earlier = of_these_weights(out / FILE, before, model, about)
     partly = PartialResults(out / "downstream.partial.json", about)
     done = of_revision({**earlier, **partly.parts}, out / FILE, REVISION)
     shown = pictures_of(before.get("parts", {})) | pictures_of(partly.parts)
-    for control, build in _variants(frozen, seed, controls):
-        for job in jobs:
-            name, settings = f"{control} {job.key}".strip(), job.settings()
-            same = [of[name] for of in (done, earlier) if name in of and of[name]["settings"] == settings]
-            if same:
-                done[name] = same[0]
-                continue
+    work = [(*variant, job, job.settings()) for variant in _variants(frozen, seed, controls) for job in jobs]
+    for number, (control, build, job, settings) in enumerate(work):
+        name = f"{control} {job.key}".strip()
+        same = [of[name] for of in (done, earlier) if name in of and alike(of[name]["settings"], settings)]
+        if not same:
             if name in done:
                 say(f"{name} is scored anew: {change(done[name]['settings'], settings)}")
             partly.parts.pop(name, None)
-            make = partial(score_job, build, job, control, settings, out / "pictures", track)
-            done[name] = partly.get(name, make)
-    names = {"model": model, "name": frozen.group, "seed": seed, "config": config_digest(frozen.config)}
+            try:
+                partly.get(name, partial(score_job, build, job, control, settings, out / "pictures", track))
+            except KeyboardInterrupt:
+                say(f"{number} of {len(work)} scores of {model} are kept in {out}; the same command goes on from there")
+                raise
+        done[name] = same[0] if same else partly.parts[name]
+        say(f"[{number + 1}/{len(work)}] {model}, {name}: {_told(done[name])}{', kept' if same else ''}")
+    random = " (random weights)" if random_weights else ""
+    names = {"model": model, "name": f"{frozen.group}{random}", "seed": seed, "config": config_digest(frozen.config)}
     results = _as_read({**names, **about, **provenance(), "parts": controlled_alike(done)})
     write_aside(out / FILE, json.dumps(results, indent=1))
     for file in shown - pictures_of(results["parts"]):
         (out / "pictures" / file).unlink(missing_ok=True)
     partly.drop()
     return results
+
+
+def _told(part: Mapping[str, Any]) -> str:
+    """Return the main figure of a part in a few words."""
+    row = next((row for row in part["rows"] if not row["parameter"]), None)
+    if row is None:
+        return f"{len(part['pictures'])} pictures, {part['seconds']:.0f} s"
+    floor = "" if row["floor"] is None else f" (constant {row['floor']:.3f})"
+    return f"{row['metric']} {row['value']:.3f}{floor}, {part['seconds']:.0f} s"
 
 
 def _build(encoder: Encoder) -> str:
@@ -214,12 +228,14 @@ def score_job(
     return {
         "task": job.task.name,
         "protocol": job.task.protocol,
-        "data": declaration.name,
+        "data": job.found.name,
         "control": control,
         "settings": settings,
         "counts": found.counts,
+        "input": found.input,
         "metrics": job.task.metrics,
         "rows": [asdict(row) for row in found.rows],
+        "caption": job.task.caption,
         "pictures": pictures,
         "seconds": round(time.perf_counter() - start, 1),
         **provenance(),

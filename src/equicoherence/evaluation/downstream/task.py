@@ -42,21 +42,23 @@ class Row:
 class TaskScore:
     """rows: the scores. pictures: title -> (H, W, 3) uint8, what the encoder's head says beside the truth.
 
-    counts: how many samples of each split were used.
+    counts: how many samples of each split were used. input: (h, w) in pixels that tokens were taken at, None where it
+    differs between samples.
     """
 
     rows: Sequence[Row]
     pictures: dict[str, np.ndarray] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
+    input: tuple[int, int] | None = None
 
 
 class Task(abc.ABC):
     """A downstream task with its settings; subclasses are frozen dataclasses, whose fields are the settings.
 
     name: as commands and tables call it. kind: of the data sets it takes. metrics: name -> whether higher is better.
-    least: setting -> the least whole number it may be, where that is not 1. needs: extra of the package -> modules
-    that it brings and the task cannot do without. protocol: says in a few words what is
-    trained ("frozen, linear"), as tables call it.
+    least: setting -> the least whole number it may be, where that is not 1. needs: extra of the package -> modules that
+    it brings and the task cannot do without. caption: what its pictures show, a sentence for people. protocol: says in
+    a few words what is trained ("frozen, linear"), as tables call it.
 
     Raises ValueError, quoting setting and value, for a setting that is none of its choices, for a whole number below
     its least, and for another number that is not finite and above 0.
@@ -67,6 +69,7 @@ class Task(abc.ABC):
     metrics: ClassVar[dict[str, bool]]
     least: ClassVar[dict[str, int]] = {}
     needs: ClassVar[dict[str, tuple[str, ...]]] = {}
+    caption: ClassVar[str]
 
     def __post_init__(self) -> None:
         hints = get_type_hints(type(self))

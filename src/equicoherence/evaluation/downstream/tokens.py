@@ -120,7 +120,14 @@ def some_shapes(image: Callable[[int], np.ndarray], indices: Sequence[int]) -> l
 
 def input_size(shapes: Sequence[tuple[int, int]], short: int, step: int) -> tuple[int, int]:
     """Return the size (h, w) that images are squashed to: the short side about ``short`` pixels, in multiples of
-    ``step``, and the median aspect of ``shapes`` (H, W)."""
+    ``step``, and the median aspect of ``shapes`` (H, W).
+
+    Raises ValueError for less than half a ``step``.
+    """
+    if 2 * short < step:
+        raise ValueError(
+            f"pixels is {short}, but this encoder's tokens ask for multiples of {step}: give at least that"
+        )
     aspect = float(np.median([width / height for height, width in shapes]))
     sides = (short, short * aspect) if aspect >= 1 else (short / aspect, short)
     height, width = (max(1, round(side / step)) * step for side in sides)

@@ -71,6 +71,9 @@ class Depth(Task):
     seed: int = 0
 
     name: ClassVar[str] = "depth"
+    caption: ClassVar[str] = (
+        "Image, true depth, predicted depth, in the colors of the true one: dark is near, black was not measured."
+    )
     kind: ClassVar[str] = "depth"
     metrics: ClassVar[dict[str, bool]] = DEPTH_METRICS
 
@@ -107,7 +110,7 @@ class Depth(Task):
             Row(metric, float(value), floor=float(floor))
             for metric, (value, floor) in zip(self.metrics, errors.mean(dim=0).T)
         ]
-        return TaskScore(rows, pictures, {"train": len(known), "val": len(errors)})
+        return TaskScore(rows, pictures, {"train": len(known), "val": len(errors)}, size)
 
 
 def _targets(train: DepthSet, indices: Sequence[int], places: tuple[int, int]) -> Tensor:

@@ -66,6 +66,9 @@ class Detection(Task):
     seed: int = 0
 
     name: ClassVar[str] = "detection"
+    caption: ClassVar[str] = (
+        f"Predicted boxes are solid, those of scores from {SHOWN} or the best alone; true ones dashed."
+    )
     kind: ClassVar[str] = "detection"
     needs: ClassVar[dict[str, tuple[str, ...]]] = {"coco": ("torchmetrics", "faster_coco_eval")}
     metrics: ClassVar[dict[str, bool]] = dict.fromkeys(("apb", "apb50", "apb75", "apm", "apm50", "apm75"), True)
@@ -124,7 +127,7 @@ class Detection(Task):
                 pictures[title] = _picture(image, found, truth.boxes, test.classes)
         lowest = floor.scores()
         rows = [Row(name, value, floor=lowest[name]) for name, value in measured.scores().items()]
-        return TaskScore(rows, pictures, {"train": len(seen), "val": len(asked)})
+        return TaskScore(rows, pictures, {"train": len(seen), "val": len(asked)}, size)
 
 
 def _constant(train: DetectionSet, known: list[int]) -> ConstantDetection:

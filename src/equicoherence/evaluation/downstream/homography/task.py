@@ -56,6 +56,9 @@ class HomographyEstimation(Task):
     seed: int = 0
 
     name: ClassVar[str] = "homography"
+    caption: ClassVar[str] = (
+        "The square (white), where its corners went (green) and where the head says (red); beside it what was encoded."
+    )
     kind: ClassVar[str] = "images"
     metrics: ClassVar[dict[str, bool]] = {"corner_error": False}
 
@@ -101,7 +104,7 @@ class HomographyEstimation(Task):
         error, floor = (PUBLISHED * corner_error(said, truth).mean() for said in (predicted, torch.zeros_like(truth)))
         pictures = self._pictures(test, size, patch, predicted)
         counts = {"train": len(set(order)), "val": min(len(test), self.test_pairs)}
-        return TaskScore([Row("corner_error", float(error), floor=float(floor))], pictures, counts)
+        return TaskScore([Row("corner_error", float(error), floor=float(floor))], pictures, counts, (patch, patch))
 
     def _generator(self, stream: int) -> torch.Generator:
         return torch.Generator().manual_seed(1000 * self.seed + stream)

@@ -69,6 +69,7 @@ class KeypointDetection(Task):
     seed: int = 0
 
     name: ClassVar[str] = "keypoints"
+    caption: ClassVar[str] = "True points are green rings, each joined to the red dot where the head puts it."
     kind: ClassVar[str] = "keypoints"
     metrics: ClassVar[dict[str, bool]] = dict.fromkeys(THRESHOLDS, True)
 
@@ -107,7 +108,7 @@ class KeypointDetection(Task):
             for i in spread(len(asked), PICTURES)
             if (scored := asked.scored[i]).any()
         }
-        return TaskScore(rows, pictures, {"train": seen, "val": len(asked)})
+        return TaskScore(rows, pictures, {"train": seen, "val": len(asked)}, size)
 
     def _train_head(
         self, encoder: Encoder, head: nn.Module, known: Samples, size: tuple[int, int], sigma: float, track: Track

@@ -78,6 +78,7 @@ class Segmentation(Task):
     seed: int = 0
 
     name: ClassVar[str] = "segmentation"
+    caption: ClassVar[str] = "Image, true classes, predicted classes; a class has one color in all pictures."
     kind: ClassVar[str] = "segmentation"
     metrics: ClassVar[dict[str, bool]] = {"miou": True, "accuracy": True, "iou": True}
     least: ClassVar[dict[str, int]] = {"tuned_batch": 2}
@@ -109,7 +110,7 @@ class Segmentation(Task):
             )  # fmt: skip
         counts, pictures = segment(predict, test, asked, size, device, track)
         rows = _rows(counts, common, test.classes)
-        return TaskScore(rows, pictures, {"train": seen, "val": len(asked)})
+        return TaskScore(rows, pictures, {"train": seen, "val": len(asked)}, size)
 
     def _train(self, tokens: Tokens, labels: Tensor, classes: int, device: torch.device, track: Track) -> nn.Module:
         width = tokens.patches.shape[-1]

@@ -60,6 +60,7 @@ class VideoPropagation(Task):
     sequences: int = 0
 
     name: ClassVar[str] = "video"
+    caption: ClassVar[str] = "Frames of a sequence: propagated masks in color, outlines of the true ones in white."
     kind: ClassVar[str] = "video"
     metrics: ClassVar[dict[str, bool]] = {
         "j_and_f": True,
