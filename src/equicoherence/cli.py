@@ -24,6 +24,7 @@ from equicoherence.commands import (
     recipes,
     render,
     report,
+    tasks,
 )
 from equicoherence.data.source import BadImage
 from equicoherence.evaluation.downstream.run import score_job
@@ -88,6 +89,7 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "evaluate": evaluate.run,
     "compare": compare.run,
     "report": report.run,
+    "tasks": tasks.run,
     "render": render.run,
     "benchmark": benchmark.run,
     "embed": embed.run,
@@ -104,6 +106,7 @@ def _usage() -> str:
         "  evaluate MODEL...          score frozen encoders\n"
         "  compare RECIPE...          train and evaluate side by side, mean and spread\n"
         "  report RUN...              one page about runs\n"
+        "  tasks [NAME]               the downstream tasks: what they measure, data sets, settings\n"
         "  render                     a data set in 3DIEBench's layout, from meshes\n"
         "  benchmark 3diebench        score frozen encoders on such a set\n"
         "  embed MODEL                features of every image, in a file\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,14 +26,28 @@ def replacing(path: Path) -> Iterator[Path]:
     """Yield a name beside ``path`` to write to; that file replaces ``path``, or goes where anything is raised.
 
     The name begins with a dot and ends in ``.tmp``. It is each writer's own: of processes that write the same file at
-    once one wins, and nothing is mixed.
+    once one wins, and nothing is mixed. Whoever writes it, its mode is that of a file made by ``open``: some libraries
+    (safetensors) make files that only their owner can read.
     """
     aside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}.tmp")
     try:
         yield aside
+        mode = _mode_of_new(aside.with_suffix(".mode.tmp"))
+        if stat.S_IMODE(aside.stat().st_mode) != mode:
+            aside.chmod(mode)
         os.replace(aside, path)
     finally:
         aside.unlink(missing_ok=True)
+
+
+def _mode_of_new(path: Path) -> int:
+    """Return the mode of a file that ``open`` makes; of such a one, for reading the umask would set that of all threads."""
+    handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
+    try:
+        return stat.S_IMODE(os.fstat(handle).st_mode)
+    finally:
+        os.close(handle)
+        path.unlink()
 
 
 @contextlib.contextmanager

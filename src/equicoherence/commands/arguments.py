@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
-from typing import Annotated, TypeVar
+from typing import Annotated, TypeVar, get_type_hints
 
 import tyro
 
@@ -14,13 +15,44 @@ CommaOrNone = Annotated[str | None, tyro.conf.arg(metavar="A,B,..")]
 
 
 def split(text: str | None) -> list[str] | None:
-    """Return the names of a list with commas."""
-    return None if text is None else text.split(",")
+    """Return the names of a list with commas, and spaces or none beside them."""
+    return None if text is None else [name.strip() for name in text.split(",")]
 
 
 def parse(cls: type[T], arguments: list[str], name: str) -> T:
-    """Return the arguments as an instance of a dataclass; those that do not fit raise SystemExit."""
-    return tyro.cli(cls, args=arguments, prog=f"equicoherence {name}", config=FLAT)
+    """Return the arguments as an instance of a dataclass; those that do not fit raise SystemExit.
+
+    Raises ValueError for a list with commas that is given twice, of which the first would be forgotten.
+    """
+    hints = get_type_hints(cls, include_extras=True)
+    lists = [f"--{field.replace('_', '-')}" for field, hint in hints.items() if hint in (Comma, CommaOrNone)]
+    given = {option: _values(arguments, option) for option in lists}
+    for option, values in given.items():
+        if len(values) > 1:
+            joined = ",".join(value for several in values for value in several)
+            raise ValueError(f"{option} is given {len(values)} times: give it once, with commas: {option} {joined}")
+    try:
+        return tyro.cli(cls, args=arguments, prog=f"equicoherence {name}", config=FLAT)
+    except SystemExit as stop:
+        for option, values in given.items():
+            if stop.code and values and len(values[0]) > 1:
+                joined = ",".join(value.strip(",") for value in values[0])
+                print(f"{option} is a list with commas and no spaces; is it {option} {joined}?", file=sys.stderr)
+        raise
+
+
+def _values(arguments: list[str], option: str) -> list[list[str]]:
+    """Return, for each time that an option is given, what stands between it and the next option."""
+    found: list[list[str]] = []
+    inside = False
+    for argument in arguments:
+        name, equals, value = argument.partition("=")
+        if argument.startswith("--"):
+            inside = name.replace("_", "-") == option
+            found += [[value] if equals else []] * inside
+        elif inside:
+            found[-1].append(argument)
+    return found
 
 
 def positional(arguments: list[str], what: str, known: Iterable[str]) -> tuple[str | None, list[str]]:

@@ -8,12 +8,13 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
+import timm
 import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from equicoherence.evaluation.own_predictor import OwnPredictor, has_predictor
-from equicoherence.evaluation.weights import load_weights
+from equicoherence.evaluation.weights import load_weights, read_export
 from equicoherence.methods import Method
 from equicoherence.models import Encoder, Features
 from equicoherence.models.encoder import Pool
@@ -21,6 +22,8 @@ from equicoherence.training.build import build_learner
 from equicoherence.training.config import POSES, PretrainConfig
 from equicoherence.training.run import load_run
 from equicoherence.training.seeds import step_seed
+
+TIMM_FILES = ("config.json", "model.safetensors")  # of a folder that is a model of timm
 
 
 @dataclass(frozen=True)
@@ -91,6 +94,8 @@ def load_model(
 ) -> FrozenModel:
     """Load MODEL: a run directory, ``timm:NAME``, or a weights file together with ``arch``.
 
+    A file that `equicoherence export --to torch` wrote needs no ``arch``: it says that itself, and its size.
+
     random_weights: keep a timm model's initialisation instead of its published weights. size: input pixels of a foreign
     model, where its own default is not wanted. Torch's global generators are left as they were. Raises ValueError or
     FileNotFoundError, saying what was looked for, and ValueError for an option that does not apply to the model.
@@ -104,6 +109,7 @@ def load_model(
             _refuse(text, "a timm model, whose name is its architecture", given, "--arch")
             return _foreign(text, text[5:], pretrained=not random_weights, size=size)
         if path.is_dir():
+            refuse_exported(path)
             _refuse(text, "a run directory, which says itself what it is", given, *given)
             return _of_run(path)
         if not path.is_file():
@@ -112,7 +118,7 @@ def load_model(
             )
         _refuse(text, "a weights file", given, "--random-weights")
         if arch is None:
-            raise ValueError(f"{text} is a weights file: say with --arch which timm model it is for")
+            return _exported(text, size)
         foreign = _foreign(text, arch, pretrained=False, size=size)
         load_weights(foreign.encoder.model, path)
         return foreign
@@ -125,8 +131,15 @@ def random_control(model: FrozenModel, seed: int = 0) -> FrozenModel:
         if model.config is not None:
             encoder = build_learner(model.config, pretrained=False).encoder
         else:
-            encoder = Encoder(model.encoder.name, model.encoder.args)
+            mean, std = (tuple(part.flatten().tolist()) for part in (model.encoder.mean, model.encoder.std))
+            encoder = Encoder(model.encoder.name, model.encoder.args, mean=mean, std=std)
     return dataclasses.replace(model, encoder=encoder.eval(), head=None, predictor=None)
+
+
+def refuse_exported(folder: Path) -> None:
+    """Raise ValueError for a folder that is no run but a model of timm, which `equicoherence export` writes."""
+    if not (folder / "config.yaml").is_file() and all((folder / name).is_file() for name in TIMM_FILES):
+        raise ValueError(f"{folder} is not a run directory but a model of timm: write timm:local-dir:{folder}")
 
 
 def generators_kept() -> AbstractContextManager[None]:
@@ -156,11 +169,28 @@ def _of_run(path: Path) -> FrozenModel:
     )
 
 
+def _exported(path: str, size: int | None) -> FrozenModel:
+    """Load what `equicoherence export --to torch` wrote, at its own size where None; ValueError for another file."""
+    about = read_export(Path(path))
+    if about is None:
+        raise ValueError(f"{path} is a weights file: say with --arch which timm model it is for")
+    arch, side = str(about["architecture"]), size or about["size"]
+    if not timm.is_model(arch):  # no source either, which would make timm open or fetch something
+        raise ValueError(f"{path} is for {arch!r}, which timm does not have; say with --arch which model it is for")
+    encoder = Encoder(arch, about["args"] | _sized(arch, size), mean=tuple(about["mean"]), std=tuple(about["std"]))
+    load_weights(encoder.model, Path(path))
+    return FrozenModel(path, path, encoder.eval(), side, round(side / 0.875), pool=about["pool"])
+
+
+def _sized(arch: str, size: int | None) -> dict[str, int]:
+    """Return the arguments that build a timm model for images of a size; none where its own is wanted."""
+    return {"img_size": size} if size is not None and arch.startswith(("vit", "swin", "deit", "eva", "beit")) else {}
+
+
 def _foreign(name: str, arch: str, *, pretrained: bool, size: int | None) -> FrozenModel:
-    args = {"img_size": size} if size is not None and arch.startswith(("vit", "swin", "deit", "eva", "beit")) else {}
     torch.manual_seed(0)  # of a bare initialisation
     try:
-        encoder = Encoder(arch, args, pretrained=pretrained)
+        encoder = Encoder(arch, _sized(arch, size), pretrained=pretrained)
     except (OSError, RuntimeError, ConnectionError) as error:
         raise RuntimeError(
             f"the published weights of {arch} cannot be had ({type(error).__name__}: {str(error)[:200]}); "

@@ -24,6 +24,8 @@ CLASSIFIERS = ("head", "fc", "classifier", "head.fc")
 ADDED = ("head.", "fc.", "mask_token", "masked_embed", "decoder_")
 HEADS = re.compile(r"(projection|projector|predictor|prediction|prototypes|dino_|ibot_)[^.]*\.")  # SwAV's, DINO's
 WRAPPERS = re.compile(r"_orig_mod\.|_fsdp_wrapped_module\.|_checkpoint_wrapped_module\.")  # torch's, within names
+TORCH = (b"PK", b"\x80")  # how torch's files begin: as zip archives, earlier ones as pickles
+EXPORTED = ("architecture", "args", "mean", "std", "size", "pool")  # beside the weights in an export to torch
 DEPTH = 4  # of dictionaries within dictionaries
 
 
@@ -75,11 +77,26 @@ def load_weights(module: nn.Module, path: Path) -> None:
 def read_weights(path: Path) -> dict[str, Any]:
     """Return all values of a file by their names, joined by dots where dictionaries hold dictionaries.
 
-    Raises ValueError for a file that is damaged, holds no dictionary, or Python objects, which could run code.
+    Raises ValueError for a file that is neither of both formats or damaged, holds no dictionary, or Python objects,
+    which could run code.
     """
+    return {WRAPPERS.sub("", name): value for name, value in _flat(_read(path), "", DEPTH)}
+
+
+def read_export(path: Path) -> dict[str, Any] | None:
+    """Return what `equicoherence export --to torch` wrote but for the weights; None for a file of another kind."""
+    held = _read(path)
+    return {name: held[name] for name in EXPORTED} if all(name in held for name in (*EXPORTED, "state_dict")) else None
+
+
+def _read(path: Path) -> Mapping[Any, Any]:
     weights: Any
     try:
-        if path.suffix == ".safetensors":
+        with path.open("rb") as file:
+            start = file.read(9)
+        if start[8:] != b"{" and not start.startswith(TORCH):
+            raise ValueError("it is neither a torch file nor a safetensors file")
+        if start[8:] == b"{":
             weights = load_file(path)
         else:
             # the settings that DINO, iBOT and MAE save beside their weights; it holds values and does nothing
@@ -95,7 +112,7 @@ def read_weights(path: Path) -> dict[str, Any]:
         ) from error
     if not isinstance(weights, Mapping):
         raise ValueError(f"{path} holds a {type(weights).__name__}, not a state dict")
-    return {WRAPPERS.sub("", name): value for name, value in _flat(weights, "", DEPTH)}
+    return weights
 
 
 def _flat(values: Mapping[Any, Any], prefix: str, depth: int) -> Iterable[tuple[str, Any]]:

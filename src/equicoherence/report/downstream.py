@@ -11,10 +11,15 @@ from typing import Any
 from equicoherence.evaluation.downstream.run import FILE
 from equicoherence.evaluation.results import read_results
 from equicoherence.evaluation.tasks import TASKS
+from equicoherence.report.names import data_name, task_name
 from equicoherence.report.provenance import flatten
 from equicoherence.report.tables import MISSING
 
-FOLDER = "folder"  # the setting that says where the data lie: compared, but nobody else's concern
+FOLDER = "folder"  # of results.json, which knows its images by nothing else
+FILES = "files"  # which files a data set consists of
+SPLITS = "splits."  # which samples it has
+INPUT = "input, pixels"
+SAMPLES = "samples, "
 DAMAGE = (ValueError, KeyError, TypeError, AttributeError)
 
 
@@ -29,6 +34,11 @@ class Key:
     parameter: str
     higher: bool
 
+    @property
+    def measure(self) -> str:
+        """The metric's id, less what it is of: r2 of "r2 rotation"."""
+        return self.metric.split(" ")[0]
+
 
 @dataclass(frozen=True)
 class Score:
@@ -41,17 +51,31 @@ class Score:
 
 
 @dataclass(frozen=True)
+class Taken:
+    """What settings are of. protocol: "" of a task in ``results.json``, which has one for each thing it reads."""
+
+    task: str
+    protocol: str
+    data: str
+
+    @property
+    def on(self) -> str:
+        """Protocol and data set, as tables call them."""
+        return f"{self.protocol} on {data_name(self.data)}".lstrip()
+
+
+@dataclass(frozen=True)
 class Evaluated:
     """One folder of scores.
 
-    about: the content of its ``downstream.json``. settings: (task, what it is on, control) -> settings and counts as
-    text, ``folder`` the images' own. remarks: on what was left out.
+    about: the content of its ``downstream.json``. settings: settings and counts as text, of the encoder and of each
+    control. remarks: on what was left out.
     """
 
     folder: Path
     about: dict[str, Any]
     scores: tuple[Score, ...]
-    settings: dict[tuple[str, str, str], dict[str, str]]
+    settings: dict[tuple[Taken, str], dict[str, str]]
     remarks: tuple[str, ...] = ()
 
 
@@ -71,6 +95,7 @@ def read_evaluated(folder: Path) -> Evaluated:
         settings = dict(_settings(part) for part in about["parts"].values())
         for part in about["parts"].values():
             [str(title) + file for title, file in part["pictures"].items()]
+            "" + part.get("caption", "")
     except DAMAGE as error:
         raise ValueError(f"{path} cannot be read ({error!r}); remove it and evaluate the encoder again") from error
     path = path.with_name("results.json")
@@ -82,53 +107,62 @@ def read_evaluated(folder: Path) -> Evaluated:
         scores += _of_results(results)
         for task, entry in results.get("tasks", {}).items():
             data = Path(str(results["data"]))
-            settings[task, f"on {data.name}", ""] = flatten(entry["settings"]) | {FOLDER: _place(data)}
+            settings[Taken(task, "", data.name), ""] = flatten(entry["settings"]) | {FOLDER: str(data.resolve())}
     except DAMAGE as error:
         raise ValueError(f"{path} cannot be read ({error!r}); remove it and evaluate the encoder again") from error
     return Evaluated(Path(folder), about, tuple(scores), settings)
 
 
 def unlike(evaluated: Sequence[Evaluated]) -> list[str]:
-    """Say for each task in which settings, counts or folders of data its scores differ, random weights' among them;
-    seeds may."""
+    """Say for each task in which settings, counts or data its scores differ, random weights' among them; seeds may."""
     remarks = []
-    for (task, on), fields in settings(evaluated).items():
-        odd = [
-            f"data of {len(values)} folders" if field == FOLDER else f"{field} {' / '.join(values)}"
-            for field, values in fields.items()
-            if len(values) > 1 and field != "seed"
-        ]
+    for taken, fields in settings(evaluated).items():
+        odd = [_difference(field, values) for field, values in fields.items() if len(values) > 1 and field != "seed"]
         if odd:
-            remarks.append(f"{task}, {on}: not all scores were taken alike, but with {', '.join(odd)}")
+            title = f"{task_name(taken.task)}, {taken.on}"
+            remarks.append(f"{title}: not all scores were taken alike, but with {', '.join(odd)}")
     return remarks
 
 
-def settings(evaluated: Sequence[Evaluated]) -> dict[tuple[str, str], dict[str, list[str]]]:
-    """Return for each task, and what it is on, each setting and count with its different values."""
-    found: dict[tuple[str, str], list[dict[str, str]]] = {}
+def _difference(field: str, values: Sequence[str]) -> str:
+    if field == FOLDER:
+        return f"data of {len(values)} folders"
+    if field == FILES:
+        return f"{len(values)} versions of the data's files"
+    return f"{field} {' / '.join(values)}"
+
+
+def is_identity(field: str) -> bool:
+    """Return whether a setting says no more than which data they are: compared, but not worth reading."""
+    return field in (FOLDER, FILES) or field.startswith(SPLITS)
+
+
+def settings(evaluated: Sequence[Evaluated]) -> dict[Taken, dict[str, list[str]]]:
+    """Return for each task, by its protocol and data set, each setting and count with its different values."""
+    found: dict[Taken, list[dict[str, str]]] = {}
     for each in evaluated:
-        for (task, on, _), fields in each.settings.items():
-            found.setdefault((task, on), []).append(fields)
+        for (taken, _), fields in each.settings.items():
+            found.setdefault(taken, []).append(fields)
     return {
-        title: {
-            field: list(dict.fromkeys(fields.get(field, MISSING) for fields in of_title))
-            for field in dict.fromkeys(field for fields in of_title for field in fields)
+        taken: {
+            field: list(dict.fromkeys(fields.get(field, MISSING) for fields in of_taken))
+            for field in dict.fromkeys(field for fields in of_taken for field in fields)
         }
-        for title, of_title in found.items()
+        for taken, of_taken in found.items()
     }
 
 
-def _settings(part: dict[str, Any]) -> tuple[tuple[str, str, str], dict[str, str]]:
-    """Return a task, what it is on and the control, and its settings and counts."""
-    own = dict(part["settings"])
-    if FOLDER in own:
-        own[FOLDER] = _place(own[FOLDER])
-    counts = {f"samples, {split}": count for split, count in part["counts"].items()}
-    return (part["task"], f"{part['protocol']} on {part['data']}", str(part["control"])), flatten(own | counts)
+def _settings(part: dict[str, Any]) -> tuple[tuple[Taken, str], dict[str, str]]:
+    """Return what a part is of and its control, and its settings and counts.
 
-
-def _place(folder: str | Path) -> str:
-    return str(Path(folder).resolve())
+    Its folder is left out: moved data are the same, and files and splits say which they are.
+    """
+    size = part.get("input")
+    own = {INPUT: "{:d} x {:d}".format(*size)} if size is not None else {}
+    own |= {field: value for field, value in part["settings"].items() if field != FOLDER}
+    counts = {f"{SAMPLES}{split}": count for split, count in part["counts"].items()}
+    taken = Taken(str(part["task"]), str(part["protocol"]), str(part["data"]))
+    return (taken, str(part["control"])), flatten(own | counts)
 
 
 def _of_part(part: dict[str, Any]) -> list[Score]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from equicoherence.report.downstream import Evaluated, Key
+from equicoherence.report.tables import number
 
 RANDOM = "random weights"
 
@@ -50,12 +51,21 @@ class Line:
     floors: tuple[float, float] | None
 
     def best(self) -> set[str]:
-        """Return the columns whose mean is the best, random weights among them; none where only one is there."""
+        """Return the columns whose mean is the best as it is printed, random weights among them.
+
+        None where fewer than two columns are there, where all are printed alike, and where the best does not beat all
+        constant predictions.
+        """
+        printed = {column: number(entry.mean, self.key.measure) for column, entry in self.entries.items()}
         finite = {column: e.mean for column, e in self.entries.items() if math.isfinite(e.mean)}
-        if len(self.entries) < 2 or not finite:
+        if len(set(printed.values())) < 2 or not finite:
             return set()
-        top = (max if self.key.higher else min)(finite.values())
-        return {column for column, mean in finite.items() if mean == top}
+        top = (max if self.key.higher else min)(finite, key=lambda column: finite[column])
+        for floor in self.floors or ():
+            beaten = finite[top] > floor if self.key.higher else finite[top] < floor
+            if not beaten or number(floor, self.key.measure) == printed[top]:
+                return set()
+        return {column for column, text in printed.items() if text == printed[top]}
 
 
 def group(evaluated: Sequence[Evaluated]) -> list[Group]:
@@ -102,6 +112,11 @@ def _seeds(label: str, members: Sequence[Evaluated]) -> dict[str, list[Evaluated
     return {f"{label}, {own[0].folder}": own for own in of_weights.values()}
 
 
+def members(groups: Sequence[Group]) -> list[Evaluated]:
+    """Return the encoders of all groups."""
+    return [each for of in groups for each in of.members]
+
+
 def control_column(groups: Sequence[Group], of: Group) -> str:
     """Return the column of random weights of a group's architecture, which is named where there are several."""
     kinds = {(each.arch, each.size, each.build) for each in groups}
@@ -141,6 +156,15 @@ def lines(groups: Sequence[Group]) -> list[Line]:
         Line(key, {column: _entry(units.values()) for column, units in values[key].items()}, _ends(floors.get(key)))
         for key in sorted(values, key=lambda key: (tasks.index(key.task), sets.index(key.data)))
     ]
+
+
+def first_metrics(lines: Iterable[Line]) -> list[Line]:
+    """Return the main figure of each task, protocol and data set: its first that is of no parameter."""
+    found: dict[tuple[str, str, str], Line] = {}
+    for line in lines:
+        if not line.key.parameter:
+            found.setdefault((line.key.task, line.key.protocol, line.key.data), line)
+    return list(found.values())
 
 
 def _entry(units: Iterable[Sequence[float]]) -> Entry:

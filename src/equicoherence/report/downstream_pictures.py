@@ -9,12 +9,15 @@ from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
 
-from equicoherence.report.downstream_lines import Group, control_column
+from equicoherence.report.downstream_lines import Group, control_column, members
 from equicoherence.report.markup import Markup, details, element, image
+from equicoherence.report.names import data_name
 from equicoherence.report.tables import MISSING
 
 SHOWN = 2  # titles of a task on a data set in sight; the others open on a click
 WIDEST = 900  # pixels; larger pictures are reduced, and all are written as JPEG, which keeps the page small
+STRIP = 3  # a picture wider than so many times its height takes the whole width of the page
+STRIP_WIDEST = 1120  # pixels, as wide as the page
 QUALITY = 85
 
 
@@ -43,36 +46,60 @@ def picture_rows(groups: Sequence[Group], task: str) -> list[Row]:
     return [Row(*place, title, files) for place, rows in found.items() for title, files in rows.items()]
 
 
+def captions(groups: Sequence[Group], task: str) -> list[str]:
+    """Return what the pictures of a task show, as its parts say it: once, where all say the same."""
+    parts = [part for each in members(groups) for part in each.about["parts"].values()]
+    told = (part.get("caption", "") for part in parts if part["task"] == task and part["pictures"])
+    return list(dict.fromkeys(caption for caption in told if caption))
+
+
 def pictures(groups: Sequence[Group], columns: Sequence[str], task: str) -> list[Markup]:
-    """Return for each protocol on a data set its titles, each with a picture, or a dash, for every column."""
-    parts: list[Markup] = []
+    """Return what pictures show, and for each protocol on a data set its titles, each with a picture, or a dash, for
+    every column."""
+    parts = [element("p", caption) for caption in captions(groups, task)]
     rows = picture_rows(groups, task)
-    for place in dict.fromkeys((row.protocol, row.data) for row in rows):
-        shown = [_side_by_side(row, columns) for row in rows if (row.protocol, row.data) == place]
-        parts += [element("h3", f"Pictures: {place[0]} on {place[1]}"), *shown[:SHOWN]]
+    for protocol, data in dict.fromkeys((row.protocol, row.data) for row in rows):
+        shown = [_side_by_side(row, columns) for row in rows if (row.protocol, row.data) == (protocol, data)]
+        parts += [element("h3", f"Pictures: {protocol} on {data_name(data)}"), *shown[:SHOWN]]
         if len(shown) > SHOWN:
             parts.append(details(f"{len(shown) - SHOWN} more", *shown[SHOWN:]))
     return parts
 
 
-def jpeg(file: Path) -> bytes | None:
-    """Return a picture as JPEG, at most `WIDEST` pixels wide; None where there is none to read."""
+def read_picture(file: Path) -> Image.Image | None:
+    """Return a picture at most as wide as it is shown; None where there is none to read."""
     try:
         with Image.open(file) as opened:
             picture = opened.convert("RGB")
     except (OSError, UnidentifiedImageError, Image.DecompressionBombError):
         return None
-    picture.thumbnail((WIDEST, WIDEST), Image.Resampling.BOX)
+    widest = STRIP_WIDEST if is_strip(picture) else WIDEST
+    picture.thumbnail((widest, widest), Image.Resampling.BOX)
+    return picture
+
+
+def is_strip(picture: Image.Image) -> bool:
+    """Return whether a picture is too wide to stand beside others."""
+    return picture.width > STRIP * picture.height
+
+
+def jpeg(picture: Image.Image) -> bytes:
+    """Return a picture's file."""
     buffer = io.BytesIO()
     picture.save(buffer, format="JPEG", quality=QUALITY, subsampling=0)
     return buffer.getvalue()
 
 
 def _side_by_side(row: Row, columns: Sequence[str]) -> Markup:
+    """Return a row's pictures beside each other, strips one below the other."""
+    found = {column: read_picture(row.files[column]) for column in columns if column in row.files}
     shots = []
     for column in columns:
-        data = jpeg(row.files[column]) if column in row.files else None
-        alt = f"{row.title}, {column}"
-        shown = image(data, "image/jpeg", alt) if data else element("span", MISSING, class_="blank", title=f"no {alt}")
+        picture, alt = found.get(column), f"{row.title}, {column}"
+        missing = element("span", MISSING, class_="blank", title=f"no {alt}")
+        shown = image(jpeg(picture), "image/jpeg", alt) if picture else missing
         shots.append(element("figure", element("figcaption", element("strong", column)), shown, class_="shot"))
-    return element("div", element("h4", row.title), element("div", *shots, class_="shots"))
+    strips = any(picture is not None and is_strip(picture) for picture in found.values())
+    return element(
+        "div", element("h4", row.title), element("div", *shots, class_="shots strips" if strips else "shots")
+    )
