@@ -33,7 +33,7 @@ def test_pretrain_evaluate_report_from_the_command_line(data, tmp_path, capsys):
     assert "rotation" in capsys.readouterr().out
     assert json.loads((tmp_path / "run" / "results.json").read_text())["seed"] == 3
     for wrong, quoted in (
-        (["--size", "64"], "--size does not apply"),
+        (["--size", "64"], "--size is for models that are no runs"),
         (["--random-weights"], "--random-weights does not apply"),
         (["--arch", "resnet18"], "--arch does not apply"),
         (["--tasks", "linear", "--limit", "1"], "linear needs at least 2"),

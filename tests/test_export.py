@@ -11,7 +11,9 @@ import timm
 import torch
 
 import equicoherence.export as module
+from equicoherence.cli import main
 from equicoherence.evaluation import load_model
+from equicoherence.evaluation.model import random_control
 from equicoherence.export import export
 from equicoherence.methods import DINOConfig
 from equicoherence.training import EncoderConfig, pretrain
@@ -123,8 +125,90 @@ def test_nothing_is_overwritten_unasked(run, tmp_path):
         export(run, "timm", tmp_path / "folder")
     export(run, "timm", tmp_path / "folder", overwrite=True)
     assert (tmp_path / "folder/notes.txt").read_text() == "mine"
+    (tmp_path / "folder.pt").mkdir()
     with pytest.raises(FileExistsError, match="is a folder"):
-        export(run, "torch", tmp_path / "folder", overwrite=True)
+        export(run, "torch", tmp_path / "folder.pt", overwrite=True)
+
+
+@pytest.mark.parametrize(("to", "ending"), [("onnx", r"\.onnx"), ("torch", r"\.pt or \.pth")])
+def test_a_file_has_the_ending_of_its_kind(run, tmp_path, to, ending):
+    with pytest.raises(ValueError, match=f"--to {to} writes a file whose name ends in {ending}, got --out .*folder"):
+        export(run, to, tmp_path / "folder")
+    assert not list(tmp_path.iterdir())
+
+
+@torch.no_grad()
+def test_what_the_command_prints_uses_what_it_wrote(distilled, images, tmp_path, capsys):
+    wanted = features(load_model(distilled).encoder, images)
+    learner = load_run(distilled)[1]
+    mean, std = (part.flatten().tolist() for part in (learner.encoder.mean, learner.encoder.std))
+
+    def said(to, out):
+        assert main(["export", str(distilled), "--to", to, "--out", str(out)]) == 0
+        first, *code, about = capsys.readouterr().out.splitlines()
+        assert first == f"{out} done; load it:"
+        names = {"timm": timm, "torch": torch, "onnxruntime": onnxruntime, "images": images.numpy()}
+        exec("\n".join(code), names)  # the printed words
+        return names, about
+
+    names, about = said("onnx", tmp_path / "e.onnx")
+    assert np.allclose(names["patches"], wanted.patches, atol=1e-4)
+    assert about.startswith("images: float32 (B, 3, 32, 32) in [0, 1], not normalised")
+    for to, out in (("timm", "folder"), ("torch", "e.pt")):
+        names, about = said(to, tmp_path / out)
+        tokens = names["model"].forward_features((images - learner.encoder.mean) / learner.encoder.std)
+        assert torch.allclose(tokens[:, 1:], wanted.patches, atol=1e-6)
+        shown = [np.round(values, 6).tolist() for values in (mean, std)]
+        assert f"(B, 3, 32, 32) in [0, 1], normalised: (images - mean) / std, mean {shown[0]}, std {shown[1]}" in about
+    assert about.endswith("evaluation: the class token")
+
+
+def test_others_may_read_what_is_exported(run, tmp_path):
+    (tmp_path / "plain").touch()
+    files = [*export(run, "timm", tmp_path / "folder").iterdir(), export(run, "torch", tmp_path / "e.pt")]
+    assert {path.stat().st_mode for path in files} == {(tmp_path / "plain").stat().st_mode}
+
+
+@pytest.mark.parametrize("of", ["run", "distilled"])
+def test_an_exported_file_says_itself_what_it_is(of, images, tmp_path, request):
+    path = request.getfixturevalue(of)
+    wanted = load_model(path)
+    found = load_model(export(path, "torch", tmp_path / "e.pt"))
+    assert (found.size, found.pool) == (wanted.size, wanted.pool)
+    with torch.no_grad():
+        assert torch.equal(found.represent(images)[0]["backbone"], wanted.represent(images)[0]["backbone"])
+    larger = load_model(tmp_path / "e.pt", size=64)
+    assert larger.size == 64
+    assert larger.encoder.eval()(torch.rand(1, 3, 64, 64)).grid == (8, 8)
+    control = random_control(found)
+    assert not torch.equal(features(control.encoder, images).patches, features(wanted.encoder, images).patches)
+
+
+def test_an_exported_file_keeps_its_normalisation_for_its_control_too(run, tmp_path):
+    export(run, "torch", tmp_path / "e.pt")
+    held = torch.load(tmp_path / "e.pt", weights_only=True)
+    torch.save({**held, "mean": [0.1, 0.2, 0.3]}, tmp_path / "e.pt")
+    found = load_model(tmp_path / "e.pt")
+    for model in (found, random_control(found)):
+        assert torch.equal(model.encoder.mean.flatten(), torch.tensor([0.1, 0.2, 0.3]))
+
+
+@pytest.mark.parametrize("name", ["local-dir:somewhere", "hf-hub:someone/something", "resnet", None])
+def test_an_exported_file_of_no_known_architecture_makes_timm_open_nothing(run, tmp_path, name):
+    held = torch.load(export(run, "torch", tmp_path / "e.pt"), weights_only=True)
+    torch.save({**held, "architecture": name}, tmp_path / "e.pt")
+    with pytest.raises(ValueError, match=f"is for '{name}', which timm does not have; say with --arch"):
+        load_model(tmp_path / "e.pt")
+
+
+def test_an_exported_folder_is_taken_for_no_run(run, tmp_path):
+    folder = export(run, "timm", tmp_path / "folder")
+    with pytest.raises(
+        ValueError, match=f"folder is not a run directory but a model of timm: write timm:local-dir:{folder}"
+    ):
+        load_model(folder)
+    with pytest.raises(FileNotFoundError, match=r"no config\.yaml"):
+        load_model(tmp_path)
 
 
 def test_wrong_use_is_named(run, tmp_path, monkeypatch):

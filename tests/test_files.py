@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from equicoherence.files import replacing, write_aside
+
+
+@pytest.fixture(params=[0o022, 0o027, 0o077])
+def umask(request: pytest.FixtureRequest) -> Iterator[int]:
+    """Set a umask for the test."""
+    before = os.umask(request.param)
+    yield request.param
+    os.umask(before)
 
 
 def test_bytes_and_text_are_written_as_they_are_in_place_of_what_was_there(tmp_path: Path) -> None:
@@ -60,3 +72,12 @@ def test_writers_of_one_file_never_mix(tmp_path: Path) -> None:
         assert path.read_text() in texts
     assert path.read_text() in texts
     assert [found.name for found in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_file_has_the_mode_that_the_umask_says_whoever_writes_it(tmp_path: Path, umask: int) -> None:
+    write_aside(tmp_path / "text", "text")
+    with replacing(tmp_path / "model.safetensors") as aside:
+        save_file({"weight": torch.zeros(2)}, aside)  # makes files that only their owner can read
+    for name in ("text", "model.safetensors"):
+        assert (tmp_path / name).stat().st_mode & 0o777 == 0o666 & ~umask
+    assert len(list(tmp_path.iterdir())) == 2

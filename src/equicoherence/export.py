@@ -21,7 +21,8 @@ from equicoherence.training.config_file import plain_values
 from equicoherence.training.run import load_run
 
 Target = Literal["timm", "onnx", "torch"]
-ENDINGS: dict[Target, str] = {"timm": "", "onnx": ".onnx", "torch": ".pt"}
+ENDINGS: dict[Target, tuple[str, ...]] = {"timm": ("",), "onnx": (".onnx",), "torch": (".pt", ".pth")}
+"""Of names; the first where none is given. A folder may be called anything."""
 TOLERANCE = 1e-4  # of the values, or of the largest of them where that is above 1
 LARGEST = 2**31 - 2**24  # bytes of weights: an ONNX file ends at 2 GiB
 OPSET = 18
@@ -39,20 +40,21 @@ def export(
     ``args`` (of ``timm.create_model``, with ``num_classes=0``), ``mean``, ``std``, ``size`` and ``pool``.
     timm's and torch's models take images normalised by mean and std; ONNX's normalises them itself.
 
-    out: where None, ``encoder`` (timm: a folder), ``encoder.onnx`` or ``encoder.pt`` in the run; the name of a file has
-    that ending. teacher: write the EMA
-    teacher of a method that has one (DINO's published weights are a teacher's); the student, which evaluation scores,
-    otherwise. overwrite: replace what is there. What is written is whole or not there.
+    out: where None, ``encoder`` (timm: a folder), ``encoder.onnx`` or ``encoder.pt`` in the run; a file's name ends in
+    .onnx, or in .pt or .pth. teacher: write the EMA teacher of a method that has one (DINO's published weights are a
+    teacher's); the student, which evaluation scores, otherwise. overwrite: replace what is there. What is written is
+    whole or not there.
 
-    Raises FileExistsError where ``out`` is there; ValueError for a name of another ending; FileNotFoundError and
-    ValueError for a run that cannot be exported; ImportError for a missing extra; RuntimeError where the ONNX model's outputs are not the encoder's.
+    Raises FileExistsError where ``out`` is there; ValueError for a file's name of another ending; FileNotFoundError and
+    ValueError for a run that cannot be exported; ImportError for a missing extra; RuntimeError where the ONNX model's
+    outputs are not the encoder's.
     """
     run = Path(run)
     if to not in get_args(Target):
         raise ValueError(f"to must be one of {', '.join(get_args(Target))}, got {to!r}")
-    out = run / f"encoder{ENDINGS[to]}" if out is None else Path(out)
-    if to != "timm" and out.suffix != ENDINGS[to]:
-        raise ValueError(f"{out} is to be a file for {to}, whose name ends in {ENDINGS[to]}: give {out}{ENDINGS[to]}")
+    out = run / f"encoder{ENDINGS[to][0]}" if out is None else Path(out)
+    if not out.name.endswith(ENDINGS[to]):
+        raise ValueError(f"--to {to} writes a file whose name ends in {' or '.join(ENDINGS[to])}, got --out {out}")
     if out.exists() and not overwrite and not (to == "timm" and out.is_dir() and not any(out.iterdir())):
         raise FileExistsError(f"{out} exists; give another --out, or --overwrite")
     if out.exists() and out.is_dir() != (to == "timm"):

@@ -41,7 +41,10 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def _mode_of_new(path: Path) -> int:
-    """Return the mode of a file that ``open`` makes; of such a one, for reading the umask would set that of all threads."""
+    """Return the mode of a file that ``open`` makes.
+
+    Told from such a file, which is removed again: the umask is read by setting it, for all threads of the process.
+    """
     handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
     try:
         return stat.S_IMODE(os.fstat(handle).st_mode)

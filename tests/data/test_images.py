@@ -1,5 +1,6 @@
 import io
 import os
+import re
 import struct
 import warnings
 import zlib
@@ -282,6 +283,18 @@ def test_a_folder_that_is_missing_or_holds_no_image_says_so(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"no folder at '.*/nowhere'"):
         ImageFolder(tmp_path / "nowhere")
     with pytest.raises(ValueError, match=r"no images in '.*': give a folder .*\.jpeg \.jpg"):
+        ImageFolder(tmp_path)
+
+
+def test_a_folder_of_archives_alone_names_them(tmp_path):
+    (tmp_path / "pets.TAR.gz").touch()
+    (tmp_path / ".hidden.zip").touch()
+    (tmp_path / "folder.zip").mkdir()
+    place = re.escape(str(tmp_path / "pets.TAR.gz"))
+    with pytest.raises(ValueError, match=rf"holds the archive pets\.TAR\.gz and no images: give '{place}'"):
+        ImageFolder(tmp_path)
+    (tmp_path / "birds.zip").touch()
+    with pytest.raises(ValueError, match=r"holds the archives birds\.zip, pets\.TAR\.gz and no images: give one"):
         ImageFolder(tmp_path)
 
 

@@ -83,6 +83,22 @@ def test_damaged_files_and_what_is_no_tensor_are_wrong_use(tmp_path, copied):
         load_model(run)
 
 
+@pytest.mark.parametrize("name", ["junk.pth", "junk.safetensors"])
+@pytest.mark.parametrize("content", [b"every good boy", b"", b"\x1f\x8b archive"])
+def test_a_file_of_another_format_is_said_to_be_none_of_ours(tmp_path, name, content):
+    (tmp_path / name).write_bytes(content)
+    for arch in ("resnet18", None):
+        with pytest.raises(ValueError, match=f"{name} cannot be read as weights: .* neither a torch file nor a safet"):
+            load_model(tmp_path / name, arch=arch)
+
+
+def test_the_format_is_told_by_the_content_and_not_by_the_name(tmp_path):
+    save_tensors(_vit(2).state_dict(), tmp_path / "w.pth")
+    torch.save(_vit(2).state_dict(), tmp_path / "early.pth", _use_new_zipfile_serialization=False)
+    for name in ("w.pth", "early.pth"):
+        load_weights(_vit(2), tmp_path / name)
+
+
 def test_weights_files_never_execute_code(tmp_path):
     class Bomb:
         def __reduce__(self):

@@ -14,9 +14,9 @@ Comma = Annotated[str, tyro.conf.arg(metavar="A,B,..")]
 CommaOrNone = Annotated[str | None, tyro.conf.arg(metavar="A,B,..")]
 
 
-def split(text: str | None) -> list[str] | None:
+def split(text: str) -> list[str]:
     """Return the names of a list with commas, and spaces or none beside them."""
-    return None if text is None else [name.strip() for name in text.split(",")]
+    return [name.strip() for name in text.split(",")]
 
 
 def parse(cls: type[T], arguments: list[str], name: str) -> T:

@@ -49,7 +49,9 @@ def run(arguments: list[str]) -> None:
         if config.name in configs:
             raise ValueError(f"{text!r} is given twice; --seeds N trains a recipe several times")
         configs[config.name] = dataclasses.replace(config, **{k: v for k, v in changes.items() if v is not None})
-    runs = compare(configs, given.out, seeds=range(given.seeds), tasks=split(given.tasks))
+    runs = compare(
+        configs, given.out, seeds=range(given.seeds), tasks=None if given.tasks is None else split(given.tasks)
+    )
     print_scores(runs)
     page = report([run for paths in runs.values() for run in paths], given.out / "report.html")
     Console().print(f"page: {page}", highlight=False)

@@ -74,13 +74,13 @@ def run(arguments: list[str]) -> None:
 
     given = parse(Arguments, arguments, "evaluate")
     if not given.models:
-        raise ValueError("evaluate needs a model: a run directory, timm:NAME, or a weights file with --arch NAME")
-    of_images, of_sets = chosen_tasks(split(given.tasks), given.sets is not None)
+        raise ValueError("evaluate needs a model: a run directory, timm:NAME, or a weights file, FILE@ARCH")
+    of_images, of_sets = chosen_tasks(None if given.tasks is None else split(given.tasks), given.sets is not None)
     every = given.tasks not in (None, "all")
     transformation = TransformationConfig(
-        transformations=tuple(given.transformations.split(",")),
-        borders=tuple(given.borders.split(",")),  # type: ignore[arg-type]
-        probes=tuple(given.probes.split(",")),
+        transformations=tuple(split(given.transformations)),
+        borders=tuple(split(given.borders)),  # type: ignore[arg-type]
+        probes=tuple(split(given.probes)),
         train=given.images,
         test=max(2, given.images // 3),
         repeats=given.repeats,

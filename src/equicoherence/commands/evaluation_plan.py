@@ -13,6 +13,7 @@ import timm
 
 from equicoherence.evaluation.downstream.registry import TASKS as DOWNSTREAM
 from equicoherence.evaluation.evaluate import results_folder
+from equicoherence.evaluation.model import refuse_exported
 from equicoherence.evaluation.tasks import TASKS
 from equicoherence.notice import say
 from equicoherence.training.config import PretrainConfig
@@ -42,7 +43,7 @@ def parsed_settings(text: str | None) -> dict[str, dict[str, str]]:
     """Return settings by task of "TASK.SETTING=VALUE,...", values as text; ValueError for other text."""
     found: dict[str, dict[str, str]] = {}
     for part in text.split(",") if text else ():
-        place, equals, value = part.partition("=")
+        place, equals, value = part.strip().partition("=")
         task, dot, setting = place.partition(".")
         if not equals or not dot or task not in DOWNSTREAM:
             raise ValueError(f"setting {part!r} is not TASK.SETTING=VALUE with a task of {', '.join(DOWNSTREAM)}")
@@ -106,6 +107,7 @@ def check_models(models: Sequence[str]) -> None:
                 f"model {model!r} is neither a run directory, nor timm:NAME, nor a weights file (give it with --arch)"
             )
         elif Path(model).is_dir() and not (Path(model) / "config.yaml").is_file():
+            refuse_exported(Path(model))
             raise FileNotFoundError(f"{model} is not a run directory: it has no config.yaml")
 
 

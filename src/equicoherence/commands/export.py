@@ -56,7 +56,7 @@ def how_to_use_torch(path: Path) -> str:
     )
     features = "the class token" if about["pool"] == "cls" else "the mean of the patch tokens"
     images = _normalised(about["size"], about["mean"], about["std"])
-    return f"{lines}\n{images}; an image's features are {features} of model.forward_features(images)"
+    return f"{lines}\n{images}; what stands for an image in evaluation: {features}"
 
 
 def how_to_use_onnx(path: Path) -> str:
@@ -77,4 +77,6 @@ def how_to_use_onnx(path: Path) -> str:
 
 def _normalised(side: int, mean: Sequence[float], std: Sequence[float]) -> str:
     mean, std = ([round(value, 6) for value in values] for values in (mean, std))  # as they were before float32
-    return f"images: float32 (B, 3, {side}, {side}) in [0, 1], normalised: (images - mean) / std, mean {mean}, std {std}"
+    return (
+        f"images: float32 (B, 3, {side}, {side}) in [0, 1], normalised: (images - mean) / std, mean {mean}, std {std}"
+    )

@@ -175,9 +175,9 @@ class ImageFolder(ImageSource):
         self._files = list(image_files(self.path))
         if not self._files:
             if archives := archives_in(self.path):
-                found = f"but the archive{'s' if len(archives) > 1 else ''} {', '.join(archives)}"
-                place = str(self.path / archives[0])
-                raise ValueError(f"no images in {str(path)!r}, {found}: give the archive itself, {place!r}")
+                found = f"archive{'s' if len(archives) > 1 else ''} {', '.join(archives)}"
+                wanted = repr(str(self.path / archives[0])) if len(archives) == 1 else "one of them"
+                raise ValueError(f"{str(path)!r} holds the {found} and no images: give {wanted}")
             raise ValueError(
                 f"no images in {str(path)!r}: give a folder that holds (at any depth) files ending in "
                 f"{' '.join(sorted(SUFFIXES))}"

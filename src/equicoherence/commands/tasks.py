@@ -1,0 +1,92 @@
+"""`equicoherence tasks`."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+from equicoherence.commands.arguments import parse
+from equicoherence.data.sets import DECLARATIONS
+from equicoherence.evaluation.downstream.registry import TASKS, settings_of
+from equicoherence.evaluation.downstream.task import Task
+
+
+def run(arguments: list[str]) -> None:
+    """Run the command with its arguments."""
+
+    @dataclass
+    class Arguments:
+        """List the downstream tasks, or say what one of them does and which settings it has.
+
+        name: of a task; all where not given.
+        """
+
+        name: Annotated[str | None, tyro.conf.Positional] = None
+
+    name = parse(Arguments, arguments, "tasks").name
+    if name is not None and name not in TASKS:
+        raise ValueError(f"task {name!r} is unknown; choose among {', '.join(TASKS)}")
+    console = Console(highlight=False, markup=False)
+    if name is None:
+        console.print(task_table())
+        console.print("equicoherence tasks NAME says more of one; evaluate scores them where --sets is given.")
+    else:
+        console.print(task_page(TASKS[name]), soft_wrap=True)
+
+
+def task_table() -> Table:
+    """Return the tasks, each with what it measures and the data sets that it takes."""
+    table = Table(box=None, padding=(0, 2, 1, 0))
+    for heading in ("task", "measures", "data sets"):
+        table.add_column(heading, no_wrap=heading == "task")
+    for task in TASKS.values():
+        table.add_row(task.name, measures(task), ", ".join(data_sets(task)))
+    return table
+
+
+def task_page(task: type[Task]) -> str:
+    """Return what a task does, its settings with types and defaults, and an example of how to change one."""
+    hints = settings_of(task)
+    defaults = {setting.name: setting.default for setting in dataclasses.fields(task)}  # type: ignore[arg-type]
+    width = max(map(len, hints))
+    example = next(name for name, hint in hints.items() if hint in (int, float))
+    needs = [f"needs: pip install 'equicoherence[{extra}]'" for extra in task.needs]
+    return "\n".join(
+        [
+            f"{task.name}: {inspect.getdoc(task)}",
+            "",
+            f"measures: {measures(task)}",
+            f"data sets: {', '.join(data_sets(task))}",
+            *needs,
+            "",
+            "settings:",
+            *(f"  {name:{width}}  {values_of(hint)}, {defaults[name]} by default" for name, hint in hints.items()),
+            "",
+            f"equicoherence evaluate RUN --sets DIR --tasks {task.name} "
+            f"--settings {task.name}.{example}={defaults[example]}",
+        ]
+    )
+
+
+def measures(task: type[Task]) -> str:
+    """Return the metrics of a task, those of which less is better told from the others."""
+    more, less = ([name for name, higher in task.metrics.items() if higher is wanted] for wanted in (True, False))
+    return "; ".join(([", ".join(more)] if more else []) + ([f"less is better: {', '.join(less)}"] if less else []))
+
+
+def data_sets(task: type[Task]) -> list[str]:
+    """Return the names of the known data sets that a task takes."""
+    return [declaration.name for declaration in DECLARATIONS if declaration.kind == task.kind]
+
+
+def values_of(hint: Any) -> str:
+    """Return what a setting of a type may be, in words."""
+    if get_origin(hint) is Literal:
+        return " or ".join(map(str, get_args(hint)))
+    return {int: "whole number", float: "number"}.get(hint, str(hint))

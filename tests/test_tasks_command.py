@@ -1,0 +1,60 @@
+"""`equicoherence tasks` says what the registry and the declarations do: nothing is listed twice."""
+
+from __future__ import annotations
+
+import inspect
+import shlex
+
+import pytest
+
+from equicoherence.cli import main
+from equicoherence.commands.evaluation_plan import parsed_settings
+from equicoherence.data.sets import DECLARATIONS
+from equicoherence.evaluation.downstream.registry import TASKS, make_tasks, settings_of
+
+
+def test_the_table_names_all_tasks_metrics_and_data_sets(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["tasks"]) == 0
+    words = capsys.readouterr().out.replace(",", " ").replace(";", " ").split()
+    metrics = {metric for task in TASKS.values() for metric in task.metrics}
+    assert {*TASKS, *metrics, *(declaration.name for declaration in DECLARATIONS)} <= set(words)
+
+
+def test_a_data_set_stands_beside_the_tasks_of_its_kind_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    for name, task in TASKS.items():
+        assert main(["tasks", name]) == 0
+        (line,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("data sets: "))
+        found = line.removeprefix("data sets: ").split(", ")
+        assert found == [declaration.name for declaration in DECLARATIONS if declaration.kind == task.kind]
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_a_page_has_what_the_task_says_its_settings_and_an_example_that_changes_nothing(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["tasks", name]) == 0
+    page = capsys.readouterr().out
+    (task,) = make_tasks([name])
+    assert str(inspect.getdoc(TASKS[name])) in page
+    lines = [line.split() for line in page.splitlines()]
+    for setting in settings_of(TASKS[name]):
+        (line,) = (line for line in lines if line[:1] == [setting] and line[-2:] == ["by", "default"])
+        assert line[-3] == str(getattr(task, setting))
+    example = shlex.split(page.splitlines()[-1])
+    assert make_tasks([name], settings=parsed_settings(example[example.index("--settings") + 1])) == [task]
+
+
+def test_choices_types_and_needs_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["tasks", "detection"]) == 0
+    page = capsys.readouterr().out
+    assert "frozen or fine-tuned, frozen by default" in page
+    assert "whole number, 224 by default" in page
+    assert "number, 0.001 by default" in page
+    assert "needs: pip install 'equicoherence[coco]'" in page
+    assert main(["tasks", "homography"]) == 0
+    assert "measures: less is better: corner_error" in capsys.readouterr().out
+
+
+def test_an_unknown_task_is_wrong_use(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["tasks", "segmentatoin"]) == 2
+    assert "'segmentatoin' is unknown; choose among segmentation, depth" in capsys.readouterr().err
