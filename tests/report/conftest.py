@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import yaml
+
+from tests.report.scored import Write, write_scores
 
 WriteRun = Callable[..., Path]
 TRANSFORMATIONS = {"rotation": ("angle",), "translation": ("x", "y"), "scale": ("octaves",), "color": ("hue",)}
@@ -23,6 +26,12 @@ def write_run(tmp_path: Path) -> WriteRun:
         return write_run_directory(tmp_path / folder, **options)
 
     return write
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    """Return a function that writes the scores of one encoder into a folder below the test's."""
+    return partial(write_scores, tmp_path)
 
 
 def write_run_directory(

@@ -18,64 +18,8 @@ from equicoherence.report.comparison import comparison
 from equicoherence.report.downstream import Evaluated, Key, Score
 from equicoherence.report.downstream_lines import columns, group, lines
 from equicoherence.report.tables import MISSING
+from tests.report.scored import Write, change, table_of
 from tests.report.test_page import Page
-
-Write = Callable[..., Path]
-PLACE = {"task": "segmentation", "protocol": "frozen, linear", "data": "CamVid"}
-METRICS = {"miou": True, "iou": True, "error": False}
-
-
-@pytest.fixture
-def write(tmp_path: Path) -> Write:
-    """Return a function that writes the scores of one encoder into a folder of the test."""
-
-    def write_scores(folder: str, level: float = 0.5, random: float | None = 0.1, **about: Any) -> Path:
-        path = tmp_path / folder
-        (path / "pictures").mkdir(parents=True)
-        parts = {"on CamVid": part(path, "", level)}
-        if random is not None:
-            parts["random on CamVid"] = part(path, "random", random)
-        plain = {
-            "model": folder,
-            "name": folder,
-            "seed": 0,
-            "weights": f"digest of {folder}",
-            "size": 64,
-            "arch": "vit",
-            "build": "0",
-        }
-        plain |= {"date": "2026-03-14", "machine": {"cores": 2}, "versions": {"torch": "2.11.0"}, "parts": parts}
-        (path / "downstream.json").write_text(json.dumps(plain | about))
-        return path
-
-    return write_scores
-
-
-def part(path: Path, control: str, level: float) -> dict[str, Any]:
-    rows = [("miou", "", level, 0.05), ("error", "", 9 - level, 12.5), ("iou", "road", level / 2, None)]
-    pixels = np.full((20, 60, 3), round(255 * level), np.uint8)
-    Image.fromarray(pixels).save(path / "pictures" / f"{control}0.png")
-    return {
-        **PLACE, "control": control, "seconds": 1.0,
-        "settings": {"pixels": 64, "seed": 0, "folder": str(path.parent / "sets")},
-        "counts": {"train": 367}, "metrics": METRICS, "pictures": {"frame <7>": f"pictures/{control}0.png"},
-        "rows": [dict(zip(("metric", "parameter", "value", "floor"), row)) for row in rows],
-    }  # fmt: skip
-
-
-def change(path: Path, **fields: Any) -> None:
-    """Change the settings of all parts of a file."""
-    about = json.loads((path / "downstream.json").read_text())
-    for each in about["parts"].values():
-        each["settings"] |= fields
-    (path / "downstream.json").write_text(json.dumps(about))
-
-
-def table_of(out: Path) -> list[list[str]]:
-    """Return the cells of the first table in comparison.md, its header first."""
-    text = (out / "comparison.md").read_text(encoding="utf-8")
-    found = re.findall(r"^\| (.*) \|$", text.split("## Encoders")[0], flags=re.MULTILINE)
-    return [line.split(" | ") for line in found if not line.startswith("---")]
 
 
 def test_seeds_of_one_recipe_are_one_column_with_mean_and_spread(write: Write, tmp_path: Path) -> None:
@@ -89,7 +33,7 @@ def test_seeds_of_one_recipe_are_one_column_with_mean_and_spread(write: Write, t
     header, miou, error = table_of(tmp_path / "out")
     assert header == ["task", "protocol", "data", "metric", "a (2 seeds)", "b", "random weights", "constant"]
     place = ["segmentation", "frozen, linear", "CamVid"]
-    assert miou == [*place, "miou ↑", "0.500 ±.141", "**0.700**", "0.150 ±.071", "0.050"]
+    assert miou == [*place, "mIoU ↑", "0.500 ±.141", "**0.700**", "0.150 ±.071", "0.050"]
     assert error[4:] == ["8.500 ±.141", "**8.300**", "8.850 ±.071", "12.500"]  # the lowest error is the best
 
 
@@ -99,13 +43,16 @@ def test_the_page_shows_what_the_table_shows_and_folds_the_rest(write: Write, tm
     for shown in ("0.400", "0.700", "0.050", "2 encoders", "digest of a", "cores 2", "torch 2.11.0", "2026-03-14"):
         assert shown in page.text
     assert "<strong>0.700</strong>" in text
-    (folded,) = re.findall(r"<details><summary>One by one: 1 scores.*?</details>", text)
+    (folded,) = re.findall(r"<details><summary>One by one: 1 score .*?</details>", text)
     assert "road" in folded
     assert "0.350" in folded
     assert "road" not in text.replace(folded, "")
     (used,) = re.findall(r"<details><summary>Settings and counts.*?</details>", text)
     assert ">pixels<" in used
     assert ">367<" in used
+    assert '<th scope="row">input, pixels</th><td>64 x 96</td>' in used
+    for digest in ("f11e5", "5b117", ">files<", ">splits.train<"):
+        assert digest not in text, "which data they are is compared, and not shown"
     assert str(tmp_path) not in text, "where the data lie is nobody else's concern"
 
 
@@ -129,7 +76,7 @@ def test_nothing_is_fetched_and_each_link_leads_somewhere(write: Write, tmp_path
     assert not {"script", "link", "iframe"} & {tag for tag, _ in page.tags}
     assert all((attributes.get("src") or "data:").startswith("data:") for _, attributes in page.tags)
     links = [attributes["href"] or "" for tag, attributes in page.tags if tag == "a"]
-    assert {link[1:] for link in links} == {"encoders", "task-0"}
+    assert {link[1:] for link in links} == {"summary", "task-0", "encoders"}
     assert {link[1:] for link in links} <= {attributes.get("id") for _, attributes in page.tags}
 
 
@@ -166,7 +113,7 @@ def test_a_lone_score_is_not_bold_and_what_is_not_measured_is_a_dash() -> None:
     groups = group(evaluated)
     first, second = lines(groups)
     assert columns(groups) == ["a", "b", "random weights"]
-    assert first.best() == {"a", "b"}
+    assert first.best() == set(), "all are printed alike"
     assert second.best() == set()
     assert second.entries.keys() == {"a"}
     assert second.floors is None
@@ -203,14 +150,15 @@ def test_random_weights_of_other_settings_than_the_encoder_are_named(write: Writ
     assert remarks_of(tmp_path / "out") == ["pixels 64 / 96"]
 
 
-def test_two_folders_of_one_set_name_are_named_and_two_ways_to_one_are_not(write: Write, tmp_path: Path) -> None:
+def test_moved_data_are_the_same_and_other_files_or_samples_are_named(write: Write, tmp_path: Path) -> None:
     folders = [write("a"), write("b")]
-    change(folders[1], folder=str(tmp_path / "a" / ".." / "sets"))
-    comparison(folders, tmp_path / "out")
-    assert remarks_of(tmp_path / "out") == []
     change(folders[1], folder=str(tmp_path / "elsewhere"))
     comparison(folders, tmp_path / "out")
-    assert remarks_of(tmp_path / "out") == ["data of 2 folders"]
+    assert remarks_of(tmp_path / "out") == []
+    change(folders[1], files="0ther", splits={"train": "12 of the folder, 2c0de"})
+    comparison(folders, tmp_path / "out")
+    splits = "splits.train 367 of the folder, 5b117 / 12 of the folder, 2c0de"
+    assert remarks_of(tmp_path / "out") == [f"2 versions of the data's files, {splits}"]
 
 
 def test_two_configurations_of_one_name_are_two_encoders(write: Write, tmp_path: Path) -> None:
@@ -260,10 +208,18 @@ def test_scores_of_results_json_stand_beside(write: Write, tmp_path: Path) -> No
     (run / "results.json").write_text(json.dumps(results("digest of a")))
     page = Page(comparison([run], tmp_path / "out"))
     _, _, _, turn, knn = table_of(tmp_path / "out")
-    about = ["transformation", "frozen, mlp probe of z_equi", "shapes", "r2 rotation ↑"]
+    about = ["transformation", "frozen, mlp probe of z_equi", "shapes", "R² rotation ↑"]
     assert turn == [*about, "0.750", MISSING, "\N{MINUS SIGN}0.250"]
-    assert knn == ["knn", "frozen, backbone", "shapes", "top1 ↑", "**62.5 %**", "12.5 %", "10.0 %"]
+    assert knn == ["kNN", "frozen, backbone", "shapes", "top-1 ↑", "**62.5 %**", "12.5 %", "10.0 %"]
     assert "20000" in page.text
+
+
+def test_results_json_of_images_in_two_folders_are_named(write: Write, tmp_path: Path) -> None:
+    folders = [write("a"), write("b")]
+    for run, data in zip(folders, ("/somewhere/shapes", "/elsewhere/shapes")):
+        (run / "results.json").write_text(json.dumps(results(f"digest of {run.name}") | {"data": data}))
+    page = Page(comparison(folders, tmp_path / "out"))
+    assert "kNN, on shapes: not all scores were taken alike, but with data of 2 folders" in page.text
 
 
 def test_results_of_other_weights_are_left_out_and_named(write: Write, tmp_path: Path) -> None:
@@ -281,6 +237,8 @@ DAMAGE: dict[str, Callable[[dict[str, Any]], object]] = {
     "a configuration that is a list": lambda about: about.update(config=["a"]),
     "a score that is no number": lambda about: about["parts"]["on CamVid"]["rows"][0].update(value=None),
     "a metric that is unknown": lambda about: about["parts"]["on CamVid"]["rows"][0].update(metric="other"),
+    "an input that is no size": lambda about: about["parts"]["on CamVid"].update(input=[64]),
+    "a caption that is no text": lambda about: about["parts"]["on CamVid"].update(caption=3),
     "pictures that are none": lambda about: about["parts"]["on CamVid"].update(pictures={"title": 3}),
 }
 
@@ -314,7 +272,7 @@ def test_what_cannot_be_compared_is_refused(write: Write, tmp_path: Path) -> Non
 
 def test_a_folder_given_twice_is_one_encoder(write: Write, tmp_path: Path) -> None:
     run = write("a")
-    assert "Downstream scores of 1 encoder," in Page(comparison([run, run / ".." / "a"], tmp_path / "out")).text
+    assert "a (1 encoder, evaluated" in Page(comparison([run, run / ".." / "a"], tmp_path / "out")).text
 
 
 def test_hostile_values_stay_text(write: Write, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from equicoherence.report.downstream_lines import Group, Line, columns, first_me
 from equicoherence.report.downstream_pictures import pictures
 from equicoherence.report.downstream_texts import GUIDE, TITLE, arrowed, counted, remarks, texts, titles
 from equicoherence.report.markup import Cell, Markup, details, element, join, note, section, table
-from equicoherence.report.names import data_name, heading
+from equicoherence.report.names import data_name, heading, task_name
 from equicoherence.report.tables import MISSING
 from equicoherence.report.template import fill
 
@@ -83,16 +83,19 @@ def _task(groups: Sequence[Group], evaluated: Sequence[Evaluated], task: str, of
         return [data_name(line.key.data), line.key.protocol, arrowed(line.key), *_cells(line, groups, shown)]
 
     if main:
-        parts.append(table(f"Scores, {heading(task)}", header, [row(line) for line in main]))
+        parts.append(table(f"Scores, {task_name(task)}", header, [row(line) for line in main]))
     if finer:
         rows = [[line.key.parameter, *row(line)] for line in finer]
-        one_by_one = table(f"Scores one by one, {heading(task)}", ["of", *header], rows)
-        parts.append(details(f"One by one: {len(finer)} scores of classes, sequences or parameters", one_by_one))
+        one_by_one = table(f"Scores one by one, {task_name(task)}", ["of", *header], rows)
+        count = f"{len(finer)} score{'s' if len(finer) > 1 else ''}"
+        parts.append(details(f"One by one: {count} of classes, sequences or parameters", one_by_one))
     used = {taken.on: fields for taken, fields in settings(evaluated).items() if taken.task == task}
     if used:
         fields = dict.fromkeys(field for values in used.values() for field in values if not is_identity(field))
         rows = [[field, *(" / ".join(values.get(field, [MISSING])) for values in used.values())] for field in fields]
-        parts.append(details("Settings and counts", table(f"Settings and counts, {heading(task)}", ["", *used], rows)))
+        parts.append(
+            details("Settings and counts", table(f"Settings and counts, {task_name(task)}", ["", *used], rows))
+        )
     return [*parts, *pictures(groups, shown, task)]
 
 

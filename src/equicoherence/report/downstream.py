@@ -94,8 +94,7 @@ def read_evaluated(folder: Path) -> Evaluated:
         scores = [score for part in about["parts"].values() for score in _of_part(part)]
         settings = dict(_settings(part) for part in about["parts"].values())
         for part in about["parts"].values():
-            [str(title) + file for title, file in part["pictures"].items()]
-            "" + part.get("caption", "")
+            "".join([part.get("caption", ""), *part["pictures"].values()])  # all text
     except DAMAGE as error:
         raise ValueError(f"{path} cannot be read ({error!r}); remove it and evaluate the encoder again") from error
     path = path.with_name("results.json")
@@ -157,8 +156,10 @@ def _settings(part: dict[str, Any]) -> tuple[tuple[Taken, str], dict[str, str]]:
 
     Its folder is left out: moved data are the same, and files and splits say which they are.
     """
-    size = part.get("input")
-    own = {INPUT: "{:d} x {:d}".format(*size)} if size is not None else {}
+    own: dict[str, Any] = {}
+    if part.get("input") is not None:
+        height, width = part["input"]
+        own[INPUT] = f"{height:d} x {width:d}"
     own |= {field: value for field, value in part["settings"].items() if field != FOLDER}
     counts = {f"{SAMPLES}{split}": count for split, count in part["counts"].items()}
     taken = Taken(str(part["task"]), str(part["protocol"]), str(part["data"]))

@@ -14,9 +14,10 @@ from equicoherence.report.markup import Markup, details, element, image
 from equicoherence.report.names import data_name
 from equicoherence.report.tables import MISSING
 
-SHOWN = 2  # titles of a task on a data set in sight; the others open on a click
+SHOWN = 2  # titles of a task on a data set in sight, where they are strips one; the others open on a click
 WIDEST = 900  # pixels; larger pictures are reduced, and all are written as JPEG, which keeps the page small
 STRIP = 3  # a picture wider than so many times its height takes the whole width of the page
+CARD = 300  # pixels, the least width of those that stand beside each other: what fits into it stays there
 STRIP_WIDEST = 1120  # pixels, as wide as the page
 QUALITY = 85
 
@@ -59,10 +60,12 @@ def pictures(groups: Sequence[Group], columns: Sequence[str], task: str) -> list
     parts = [element("p", caption) for caption in captions(groups, task)]
     rows = picture_rows(groups, task)
     for protocol, data in dict.fromkeys((row.protocol, row.data) for row in rows):
-        shown = [_side_by_side(row, columns) for row in rows if (row.protocol, row.data) == (protocol, data)]
-        parts += [element("h3", f"Pictures: {protocol} on {data_name(data)}"), *shown[:SHOWN]]
-        if len(shown) > SHOWN:
-            parts.append(details(f"{len(shown) - SHOWN} more", *shown[SHOWN:]))
+        of_data = [_side_by_side(row, columns) for row in rows if (row.protocol, row.data) == (protocol, data)]
+        shown = [row for row, _ in of_data]
+        count = 1 if any(strips for _, strips in of_data) else SHOWN
+        parts += [element("h3", f"Pictures: {protocol} on {data_name(data)}"), *shown[:count]]
+        if len(shown) > count:
+            parts.append(details(f"{len(shown) - count} more", *shown[count:]))
     return parts
 
 
@@ -80,7 +83,7 @@ def read_picture(file: Path) -> Image.Image | None:
 
 def is_strip(picture: Image.Image) -> bool:
     """Return whether a picture is too wide to stand beside others."""
-    return picture.width > STRIP * picture.height
+    return picture.width > max(STRIP * picture.height, CARD)
 
 
 def jpeg(picture: Image.Image) -> bytes:
@@ -90,16 +93,16 @@ def jpeg(picture: Image.Image) -> bytes:
     return buffer.getvalue()
 
 
-def _side_by_side(row: Row, columns: Sequence[str]) -> Markup:
-    """Return a row's pictures beside each other, strips one below the other."""
-    found = {column: read_picture(row.files[column]) for column in columns if column in row.files}
-    shots = []
+def _side_by_side(row: Row, columns: Sequence[str]) -> tuple[Markup, bool]:
+    """Return a row's pictures beside each other, strips one below the other, and whether there are strips."""
+    shots, strips = [], False
     for column in columns:
-        picture, alt = found.get(column), f"{row.title}, {column}"
+        picture = read_picture(row.files[column]) if column in row.files else None
+        alt = f"{row.title}, {column}"
         missing = element("span", MISSING, class_="blank", title=f"no {alt}")
         shown = image(jpeg(picture), "image/jpeg", alt) if picture else missing
-        shots.append(element("figure", element("figcaption", element("strong", column)), shown, class_="shot"))
-    strips = any(picture is not None and is_strip(picture) for picture in found.values())
-    return element(
-        "div", element("h4", row.title), element("div", *shots, class_="shots strips" if strips else "shots")
-    )
+        wide = picture is not None and is_strip(picture)
+        strips |= wide
+        caption = element("figcaption", element("strong", column))
+        shots.append(element("figure", caption, shown, class_="shot across" if wide else "shot"))
+    return element("div", element("h4", row.title), element("div", *shots, class_="shots")), strips

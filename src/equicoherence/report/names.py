@@ -1,0 +1,77 @@
+"""Names that people read, for the ids of metrics, data sets and tasks that files hold."""
+
+from __future__ import annotations
+
+METRICS = {
+    "miou": "mIoU",
+    "iou": "IoU",
+    "corloc": "CorLoc",
+    "rmse": "RMSE",
+    "abs_rel": "AbsRel",
+    "sq_rel": "SqRel",
+    "rmse_log": "RMSE log",
+    "silog": "SILog",
+    "apb": "AP box",
+    "apb50": "AP box 50",
+    "apb75": "AP box 75",
+    "apm": "AP mask",
+    "apm50": "AP mask 50",
+    "apm75": "AP mask 75",
+    "pckh@0.5": "PCKh@0.5",
+    "pckh@0.1": "PCKh@0.1",
+    "corner_error": "corner error (px)",
+    "j_and_f": "J&F",
+    "j_mean": "J mean",
+    "j_recall": "J recall",
+    "j_decay": "J decay",
+    "f_mean": "F mean",
+    "f_recall": "F recall",
+    "f_decay": "F decay",
+    "same_folder": "same folder",
+    "top1": "top-1",
+    "r2": "R²",
+}
+DATA = {
+    "ade20k": "ADE20K",
+    "camvid": "CamVid",
+    "coco": "COCO",
+    "coco_images": "COCO images",
+    "coco128": "COCO128",
+    "davis_2016": "DAVIS-2016",
+    "davis_2017": "DAVIS-2017",
+    "kitti_depth": "KITTI depth",
+    "mpii": "MPII",
+    "nyuv2": "NYUv2",
+    "nyuv2_labelled": "NYUv2 labelled",
+    "rendered_depth": "rendered depth",
+    "rendered_detection": "rendered detection",
+    "rendered_keypoints": "rendered keypoints",
+    "rendered_segmentation": "rendered segmentation",
+    "rendered_video": "rendered video",
+    "7scenes": "7-Scenes",
+    "tiny_imagenet_boxes": "Tiny-ImageNet boxes",
+    "vip": "VIP",
+    "voc2012": "VOC 2012",
+}
+TASKS = {"knn": "kNN"}
+
+
+def metric_name(metric: str) -> str:
+    """Return a metric as tables call it; what follows its first word says what it is of, and stays as it is."""
+    first, *of = metric.split(" ")
+    return " ".join([METRICS.get(first, first), *of])
+
+
+def data_name(data: str) -> str:
+    """Return a data set as tables call it, one that is unknown by its id."""
+    return DATA.get(data, data)
+
+
+def task_name(task: str) -> str:
+    """Return a task as tables call it."""
+    return TASKS.get(task, task)
+
+
+def heading(task: str) -> str:
+    """Return a task as the title of a section."""
+    return TASKS.get(task, task[:1].upper() + task[1:])
