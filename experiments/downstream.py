@@ -24,8 +24,9 @@ from equicoherence.evaluation.downstream.run import FILE, evaluate_downstream
 from equicoherence.files import write_aside
 from equicoherence.report.comparison import comparison
 from equicoherence.report.downstream import read_evaluated
-from equicoherence.report.downstream_lines import Line, columns, group, lines
-from equicoherence.report.tables import MISSING, deviation, number
+from equicoherence.report.downstream_lines import columns, group, lines
+from equicoherence.report.downstream_texts import CONSTANT, arrowed, texts
+from equicoherence.report.names import data_name
 
 PAGE = Path(__file__).parents[1] / "docs" / "results" / "downstream.md"
 # pixels: small, as the encoders have a token for each 8 of them (photographs) or 16 (poses)
@@ -126,8 +127,8 @@ def page(out: Path) -> str:
         "`evaluation/downstream/`, at small sizes and short: figures are for comparing columns, not with published "
         "ones. Mean over the seeds of training ± their sample standard deviation (n - 1); random weights: the same "
         "architecture, initialised with the same seeds; constant: a prediction that looks at no image (in videos, the "
-        "first frame's mask). Arrows: whether higher or lower is better. The best mean of a row is bold, however small "
-        "the difference.\n\n"
+        "first frame's mask). Arrows: whether higher or lower is better. The best mean of a row is bold where it beats "
+        "the constant, however small the difference.\n\n"
     ) + "\n\n".join(parts)
 
 
@@ -137,27 +138,12 @@ def table(folders: Sequence[Path]) -> str:
     read = sorted((read_evaluated(folder) for folder in folders), key=lambda each: order.index(each.about["name"]))
     groups = group(read)
     shown = columns(groups)
-    rows = [["task", "data", "metric", *shown, "constant"], ["---"] * (len(shown) + 4)]
+    rows = [["task", "data", "metric", *shown, CONSTANT], ["---"] * (len(shown) + 4)]
     for line in lines(groups):
         if line.key.metric in MAIN and not line.key.parameter:
-            metric = f"{line.key.metric} {'↑' if line.key.higher else '↓'}"
-            rows.append([line.key.task, line.key.data, metric, *(cell(line, column) for column in shown), floor(line)])
+            figures = map(str, texts(line, groups, shown, "**{}**".format))
+            rows.append([line.key.task, data_name(line.key.data), arrowed(line.key), *figures])
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
-
-
-def cell(line: Line, column: str) -> str:
-    """Return mean and spread of a column."""
-    entry = line.entries.get(column)
-    if entry is None:
-        return MISSING
-    mean = number(entry.mean, line.key.metric)
-    mean = f"**{mean}**" if column in line.best() else mean
-    return mean if entry.std is None else f"{mean} ±{deviation(entry.std, line.key.metric)}"
-
-
-def floor(line: Line) -> str:
-    """Return the score of the constant prediction."""
-    return " to ".join(dict.fromkeys(number(value, line.key.metric) for value in line.floors or ())) or MISSING
 
 
 if __name__ == "__main__":
