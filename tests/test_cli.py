@@ -34,8 +34,8 @@ def test_pretrain_evaluate_report_from_the_command_line(data, tmp_path, capsys):
     assert json.loads((tmp_path / "run" / "results.json").read_text())["seed"] == 3
     for wrong, quoted in (
         (["--size", "64"], "--size is for models that are no runs"),
-        (["--random-weights"], "--random-weights does not apply"),
-        (["--arch", "resnet18"], "--arch does not apply"),
+        (["--random-weights"], "--random-weights is for timm's models"),
+        (["--arch", "resnet18"], "--arch is for weights files"),
         (["--tasks", "linear", "--limit", "1"], "linear needs at least 2"),
         (["--tasks", "knn", "--bad-image-tolerance", "2"], "from 0 to 1, got 2"),
     ):

@@ -166,7 +166,7 @@ def test_pictures_show_input_truth_and_prediction() -> None:
     result = score(dataclasses.replace(QUICK, steps=1), model())
     assert len(result.pictures) == 4
     title, picture = next(iter(result.pictures.items()))
-    assert title.startswith("slope 0: input, truth, prediction, ")
+    assert title.startswith("slope 0, depth ")
     assert picture.dtype == np.uint8
     assert picture.shape == (36, 3 * 48 + 2 * 4, 3)
     assert (picture[:, :48] == Slopes(4, seed=1).image(0)).all()

@@ -81,7 +81,7 @@ class Localisation(Task):
         for position in spread(len(asked), PICTURES):
             image, index = test.image(asked[position]), asked[position]
             scale = np.array(sides["val", index] * 2, dtype=np.float32)
-            pictures[f"{test.name(index)} (predicted solid, true dashed)"] = draw_boxes(
+            pictures[test.name(index)] = draw_boxes(
                 image, predicted[position : position + 1].numpy() * scale, test.box(index)[None]
             )
         return TaskScore(rows, pictures, {"train": len(known), "val": len(asked)}, size)

@@ -157,7 +157,7 @@ def _errors(
             errors.append(torch.stack([depth_errors(guess, truth, scored) for guess in guesses]))
         if place in shown:
             title, picture = _picture(test.image(index), truth.numpy(), depth.numpy(), test.limits)
-            pictures[f"{test.name(index)}: input, truth, prediction{title}"] = picture
+            pictures[f"{test.name(index)}{title}"] = picture
     if not errors:
         raise ValueError(f"no test image has a depth between {low} and {high}")
     return torch.stack(errors), pictures
@@ -177,4 +177,4 @@ def _picture(
         for depth in (truth, predicted)
     ]
     panels[0][~valid] = 0
-    return f", {near:.3g} to {far:.3g}", side_by_side([resize_image(image, truth.shape), *panels])
+    return f", depth {near:.3g} to {far:.3g}", side_by_side([resize_image(image, truth.shape), *panels])

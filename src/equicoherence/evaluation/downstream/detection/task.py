@@ -123,7 +123,7 @@ class Detection(Task):
             measured.add(found, truth)
             floor.add(constant.detected(image.shape[:2], masks=masks), truth)
             if len(pictures) < PICTURES:
-                title = f"{test.name(asked[position])} (predicted solid, true dashed)"
+                title = test.name(asked[position])
                 pictures[title] = _picture(image, found, truth.boxes, test.classes)
         lowest = floor.scores()
         rows = [Row(name, value, floor=lowest[name]) for name, value in measured.scores().items()]
