@@ -11,6 +11,7 @@ from rich.console import Console
 
 from equicoherence.commands.arguments import Comma, CommaOrNone, parse, split
 from equicoherence.commands.evaluation_plan import (
+    Subject,
     check_models,
     chosen_tasks,
     folders_of,
@@ -22,7 +23,7 @@ from equicoherence.commands.evaluation_plan import (
 from equicoherence.compare import score_table
 from equicoherence.evaluation import TransformationConfig, evaluate
 from equicoherence.evaluation.downstream.registry import make_tasks
-from equicoherence.evaluation.downstream.run import plan_jobs, score_jobs
+from equicoherence.evaluation.downstream.run import floor_kind, plan_jobs, score_jobs
 from equicoherence.evaluation.model import load_model
 from equicoherence.report.comparison import comparison
 from equicoherence.report.tables import summarise
@@ -48,9 +49,9 @@ def run(arguments: list[str]) -> None:
         Of those on data sets: fine-tune: train the encoder with the head, in the tasks that have such a protocol.
         settings: TASK.SETTING=VALUE, and more with commas between.
 
-        controls: also score random weights. arch: of weights files, or of one: FILE@ARCH. size: of models that are no
-        runs. random-weights: evaluate timm models' initialisation. bad-image-tolerance: share of images that may be
-        bad; a run's own where not given, else that of pretraining.
+        controls: also score random weights, once for models of one architecture, size and seed. arch: of weights files,
+        or of one: FILE@ARCH. size: of models that are no runs. random-weights: evaluate timm models' initialisation.
+        bad-image-tolerance: share of images that may be bad; a run's own where not given, else that of pretraining.
         """
 
         models: Annotated[tuple[str, ...], tyro.conf.Positional]
@@ -95,8 +96,9 @@ def run(arguments: list[str]) -> None:
     several = len(subjects) > 1
     out = given.out or (Path("results") / "comparison" if jobs and several else None)
     folders = folders_of(subjects, out, given.data)
-    for each in subjects if several else ():
-        load_model(each.model, **each.options)  # what is wrong with the last is said before the first is scored
+    floors: dict[object, Subject] = {}  # whose random weights are scored, for all of its kind
+    for each in subjects if several else ():  # what is wrong with the last is said before the first is scored
+        floors.setdefault(floor_kind(load_model(each.model, **each.options)), each)
     for folder in folders:
         prove_writable(folder)
     results, page = {}, None
@@ -115,7 +117,8 @@ def run(arguments: list[str]) -> None:
                 **subject.options,
             )
         if jobs:
-            score_jobs(model, jobs, folder, controls=given.controls, **subject.options)
+            controls = given.controls and (not several or subject in floors.values())
+            score_jobs(model, jobs, folder, controls=controls, **subject.options)
             page = comparison(folders[:number], out if several and out else folder)  # after each: the next may fail
     if results:
         entries = summarise({name: [found["rows"]] for name, found in results.items()})

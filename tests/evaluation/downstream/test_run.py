@@ -352,7 +352,7 @@ def another(run: Path, place: Path, seed: int) -> Path:
     shutil.copytree(run, place)
     config, weights = place / "config.yaml", place / "model.safetensors"
     config.write_text(config.read_text().replace("\nseed: 0", f"\nseed: {seed}"))
-    save_file({name: tensor * (1 + seed) for name, tensor in load_file(weights).items()}, weights)
+    save_file({name: tensor * (2 + seed) for name, tensor in load_file(weights).items()}, weights)
     return place
 
 
@@ -435,6 +435,16 @@ def test_a_run_is_compared_with_a_weights_file_and_folders_are_joined_later(
     assert main(["evaluate", *broken, "--sets", str(sets), "--out", str(sets.parent / "none"), *ONLY]) == 2
     assert "does not fit the architecture" in capsys.readouterr().err
     assert not (sets.parent / "none").exists()
+
+
+def test_random_weights_are_scored_once_for_models_alike(encoder: Path, sets: Path) -> None:
+    twin, other = another(encoder, sets.parent / "twin", 0), another(encoder, sets.parent / "other", 1)
+    models, out = [str(encoder), str(twin), str(other)], sets.parent / "out"
+    given = ["--sets", str(sets), "--tasks", "segmentation", "--out", str(out), *QUICK]
+    assert main(["evaluate", *models, *given]) == 0
+    written = [json.loads((out / name / "downstream.json").read_text()) for name in ("run", "twin", "other")]
+    counts = [len(each["parts"]) for each in written]
+    assert counts == [2, 1, 2]
 
 
 def test_what_cannot_be_is_said_before_the_first_model_is_scored(

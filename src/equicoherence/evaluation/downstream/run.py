@@ -124,8 +124,8 @@ def score_jobs(
 def _score(
     frozen: FrozenModel, model: str, jobs: Sequence[Job], out: Path, controls: bool, random_weights: bool, track: Track
 ) -> dict[str, Any]:
-    seed = frozen.config.seed if frozen.config else 0
-    encoder = {"arch": frozen.encoder.name, "build": _build(frozen.encoder), "random_weights": random_weights}
+    arch, built, _, seed = floor_kind(frozen)
+    encoder = {"arch": arch, "build": built, "random_weights": random_weights}
     about = {"weights": fingerprint(frozen), "size": frozen.size, **encoder}
     before = read_scores(out / FILE)
     earlier = of_these_weights(out / FILE, before, model, about)
@@ -164,6 +164,11 @@ def _told(part: Mapping[str, Any]) -> str:
         return f"{len(part['pictures'])} pictures, {part['seconds']:.0f} s"
     floor = "" if row["floor"] is None else f" (constant {row['floor']:.3f})"
     return f"{row['metric']} {row['value']:.3f}{floor}, {part['seconds']:.0f} s"
+
+
+def floor_kind(model: FrozenModel) -> tuple[str, str, int, int]:
+    """Return what the scores of random weights beside a model depend on: architecture, build, input size and seed."""
+    return model.encoder.name, _build(model.encoder), model.size, model.config.seed if model.config else 0
 
 
 def _build(encoder: Encoder) -> str:
