@@ -128,7 +128,7 @@ def page(out: Path) -> str:
         "ones. Mean over the seeds of training ± their sample standard deviation (n - 1); random weights: the same "
         "architecture, initialised with the same seeds; constant: a prediction that looks at no image (in videos, the "
         "first frame's mask). Arrows: whether higher or lower is better. The best mean of a row is bold where it beats "
-        "the constant, however small the difference.\n\n"
+        "the constant, however small the difference. Detection is class-agnostic: all objects are one class.\n\n"
     ) + "\n\n".join(parts)
 
 

@@ -35,7 +35,7 @@ def parse(cls: type[T], arguments: list[str], name: str) -> T:
         return tyro.cli(cls, args=arguments, prog=f"equicoherence {name}", config=FLAT)
     except SystemExit as stop:
         for option, values in given.items():
-            if stop.code and values and len(values[0]) > 1:
+            if stop.code and values and len(values[0]) > 1 and not any("/" in value for value in values[0]):
                 joined = ",".join(value.strip(",") for value in values[0])
                 print(f"{option} is a list with commas and no spaces; is it {option} {joined}?", file=sys.stderr)
         raise

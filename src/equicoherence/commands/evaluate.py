@@ -23,7 +23,7 @@ from equicoherence.commands.evaluation_plan import (
 from equicoherence.compare import score_table
 from equicoherence.evaluation import TransformationConfig, evaluate
 from equicoherence.evaluation.downstream.registry import make_tasks
-from equicoherence.evaluation.downstream.run import floor_kind, plan_jobs, score_jobs
+from equicoherence.evaluation.downstream.run import floor_kind, plan_jobs, refuse_inside, score_jobs
 from equicoherence.evaluation.model import load_model
 from equicoherence.report.comparison import comparison
 from equicoherence.report.tables import summarise
@@ -49,9 +49,10 @@ def run(arguments: list[str]) -> None:
         Of those on data sets: fine-tune: train the encoder with the head, in the tasks that have such a protocol.
         settings: TASK.SETTING=VALUE, and more with commas between.
 
-        controls: also score random weights, once for models of one architecture, size and seed. arch: of weights files,
-        or of one: FILE@ARCH. size: of models that are no runs. random-weights: evaluate timm models' initialisation.
-        bad-image-tolerance: share of images that may be bad; a run's own where not given, else that of pretraining.
+        controls: also score random weights, on data sets once for models of one architecture, size and seed. arch: of
+        weights files, or of one: FILE@ARCH. size: of models that are no runs. random-weights: evaluate timm models'
+        initialisation. bad-image-tolerance: share of images that may be bad; a run's own where not given, else that of
+        pretraining.
         """
 
         models: Annotated[tuple[str, ...], tyro.conf.Positional]
@@ -100,6 +101,7 @@ def run(arguments: list[str]) -> None:
     for each in subjects if several else ():  # what is wrong with the last is said before the first is scored
         floors.setdefault(floor_kind(load_model(each.model, **each.options)), each)
     for folder in folders:
+        refuse_inside(folder, jobs)
         prove_writable(folder)
     results, page = {}, None
     for number, (subject, folder) in enumerate(zip(subjects, folders), start=1):

@@ -15,6 +15,7 @@ from equicoherence.evaluation.downstream.registry import TASKS as DOWNSTREAM
 from equicoherence.evaluation.evaluate import results_folder
 from equicoherence.evaluation.model import refuse_exported
 from equicoherence.evaluation.tasks import TASKS
+from equicoherence.evaluation.weights import read_export
 from equicoherence.notice import say
 from equicoherence.training.config import PretrainConfig
 from equicoherence.training.config_file import load_config
@@ -80,11 +81,14 @@ def subjects_of(models: Sequence[str], arch: str | None, random_weights: bool, s
             subjects.append(Subject(file, own, size=size))
         elif model.startswith("timm:"):
             subjects.append(Subject(model, random_weights=random_weights, size=size))
-        else:
-            subjects.append(Subject(model) if Path(model).is_dir() else Subject(model, arch, size=size))
+        elif Path(model).is_dir():
+            subjects.append(Subject(model))
+        else:  # what `export` wrote says itself what it is
+            says = Path(model).is_file() and arch is not None and read_export(Path(model)) is not None
+            subjects.append(Subject(model, None if says else arch, size=size))
     given = {"--arch": arch, "--random-weights": random_weights or None, "--size": size}
     used = {
-        "--arch": any(arch is not None and each.arch == arch for each in subjects),
+        "--arch": any(arch is not None and each.arch == arch and each.model in models for each in subjects),
         "--random-weights": any(each.random_weights for each in subjects),
         "--size": any(each.size for each in subjects),
     }
@@ -135,8 +139,8 @@ def models_on_images(models: Sequence[str], data: str | None, leave_out: bool) -
 
 
 def folders_of(subjects: Sequence[Subject], out: Path | None, data: str | None) -> list[Path]:
-    """Return where the scores of each model go: ``out``, or for several folders in it, named by as much of their paths
-    as tells them apart; see `results_folder` for None.
+    """Return where the scores of each model go: ``out``, or for several folders in it, named by as many last parts of
+    their paths as tell them apart; see `results_folder` for None.
 
     Raises ValueError where two models would share a folder.
     """
@@ -145,9 +149,7 @@ def folders_of(subjects: Sequence[Subject], out: Path | None, data: str | None) 
     elif len(subjects) == 1:
         folders = [out]
     else:
-        parts = [_parts(each.model) for each in subjects]
-        last = Counter(each[-1] for each in parts)
-        folders = [out / (each[-1] if last[each[-1]] == 1 else "-".join(each[-2:])) for each in parts]
+        folders = [out / name for name in _names([_parts(each.model) for each in subjects])]
     owners: dict[Path, str] = {}
     for each, folder in zip(subjects, folders):
         if folder.resolve() in owners:
@@ -176,6 +178,18 @@ def _own_data(model: str) -> str:
 
 def _place(data: str) -> Path:
     return Path(data).expanduser().resolve()
+
+
+def _names(paths: Sequence[tuple[str, ...]]) -> list[str]:
+    """Return the last parts of paths, as many for each as it takes to tell it from the others."""
+    counts = [1] * len(paths)
+    while True:
+        names = ["-".join(path[-count:]) for path, count in zip(paths, counts)]
+        taken = Counter(names)
+        grown = [count + (taken[name] > 1 and count < len(path)) for name, count, path in zip(names, counts, paths)]
+        if grown == counts:
+            return names
+        counts = grown
 
 
 def _parts(model: str) -> tuple[str, ...]:

@@ -22,17 +22,24 @@ def run(arguments: list[str]) -> None:
     class Arguments:
         """Write one self-contained page about runs: film strips, curves, scores, configurations.
 
-        Or one that puts encoders side by side, of folders that `evaluate` wrote downstream scores to and that are no
-        runs. out: the file, or for downstream scores the folder, where not given the first one's.
+        Where any of them holds downstream scores, as `evaluate --sets` writes them, also a page that puts these side by
+        side; folders of scores need not be runs. out: the file, report.html in the first run where not given; where
+        not all are runs, the folder for the page of scores, ``comparison`` in the first folder where not given.
         """
 
         runs: Annotated[tuple[Path, ...], tyro.conf.Positional]
         out: Path | None = None
 
     given = parse(Arguments, arguments, "report")
-    scored = [(folder / FILE).is_file() and not (folder / "config.yaml").is_file() for folder in given.runs]
-    if scored and all(scored):
-        page = comparison(given.runs, given.out or given.runs[0].parent)
-    else:
-        page = report(given.runs, given.out)
-    Console().print(f"page: {page}", highlight=False, soft_wrap=True)
+    scored = [folder for folder in given.runs if (folder / FILE).is_file()]
+    all_runs = all((folder / "config.yaml").is_file() for folder in given.runs)
+    pages = []
+    if all_runs or not scored:
+        pages.append(report(given.runs, given.out))
+    if scored:
+        folder = scored[0] / "comparison" if all_runs or given.out is None else given.out
+        if folder.suffix == ".html":
+            raise ValueError(f"{folder} is to be a folder, comparison.html is written into it; give another --out")
+        pages.append(comparison(scored if all_runs else given.runs, folder))
+    for page in pages:
+        Console().print(f"page: {page}", highlight=False, soft_wrap=True)

@@ -17,6 +17,7 @@ from equicoherence.report.tables import MISSING
 
 FOLDER = "folder"  # of results.json, which knows its images by nothing else
 FILES = "files"  # which files a data set consists of
+NEWEST = "newest"  # when a file of it was last changed
 SPLITS = "splits."  # which samples it has
 INPUT = "input, pixels"
 SAMPLES = "samples, "
@@ -133,7 +134,7 @@ def _difference(field: str, values: Sequence[str]) -> str:
 
 def is_identity(field: str) -> bool:
     """Return whether a setting says no more than which data they are: compared, but not worth reading."""
-    return field in (FOLDER, FILES) or field.startswith(SPLITS)
+    return field in (FOLDER, FILES, NEWEST) or field.startswith(SPLITS)
 
 
 def settings(evaluated: Sequence[Evaluated]) -> dict[Taken, dict[str, list[str]]]:
@@ -160,7 +161,7 @@ def _settings(part: dict[str, Any]) -> tuple[tuple[Taken, str], dict[str, str]]:
     if part.get("input") is not None:
         height, width = part["input"]
         own[INPUT] = f"{height:d} x {width:d}"
-    own |= {field: value for field, value in part["settings"].items() if field != FOLDER}
+    own |= {field: value for field, value in part["settings"].items() if field not in (FOLDER, NEWEST)}
     counts = {f"{SAMPLES}{split}": count for split, count in part["counts"].items()}
     taken = Taken(str(part["task"]), str(part["protocol"]), str(part["data"]))
     return (taken, str(part["control"])), flatten(own | counts)

@@ -17,6 +17,7 @@ from equicoherence.data import cache_folder
 from equicoherence.data.sets import DECLARATIONS, Declaration, Found, find, find_sets
 from equicoherence.data.sets.archive_names import make_skeleton
 from equicoherence.data.sets.camvid import CAMVID
+from equicoherence.data.sets.files import survey
 from equicoherence.data.sets.photographs import PHOTOGRAPHS
 from equicoherence.data.sets.sevenscenes import SEVEN_SCENES
 from equicoherence.data.source import BadImage
@@ -205,3 +206,15 @@ def test_packed_sequences_of_7_scenes_are_to_be_unpacked(tmp_path: Path) -> None
     (found,) = find_sets(tmp_path, [SEVEN_SCENES])
     with pytest.raises(FileNotFoundError, match=r"no folder .*seq-01.*: unpack seq-01\.zip"):
         found.open("val")
+
+
+def test_a_survey_goes_on_past_what_cannot_be_read_and_follows_links_once(tmp_path: Path) -> None:
+    _write(tmp_path / "set", 2)
+    before = survey(tmp_path / "set")
+    assert [name for name, _ in before.sizes] == sorted(path.name for path in (tmp_path / "set").iterdir())
+    (tmp_path / "set" / "loop").symlink_to(tmp_path / "set" / "loop")
+    (tmp_path / "set" / "again").symlink_to(tmp_path / "set")
+    (tmp_path / "set" / ".hidden").touch()
+    after = survey(tmp_path / "set")
+    assert set(after.sizes) - set(before.sizes) == {("loop", -1)}
+    assert after.newest == before.newest

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import re
 import shutil
 from collections.abc import Callable
@@ -120,15 +121,26 @@ def test_scores_of_the_same_folder_with_other_files_are_taken_anew(
     assert part["settings"]["splits"]["train"].startswith("5 of the folder, ")
 
 
-def test_scores_of_the_same_names_with_other_content_are_taken_anew(
+def test_scores_of_files_that_changed_under_the_same_names_are_taken_anew(
     encoder: Path, sets: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = sets.parent / "out"
     evaluate_downstream(encoder, sets, out, [TASK], controls=False, track=no_bar)
     mask = sets / "camvid" / "testannot" / "1.png"
-    Image.fromarray(np.array(Image.open(mask))[::-1, ::-1] % 2).save(mask, compress_level=0)
+    Image.open(mask).save(mask, compress_level=0)
     evaluate_downstream(encoder, sets, out, [TASK], controls=False, track=no_bar)
     assert "is scored anew: files was" in capsys.readouterr().err
+    os.utime(mask, (2e9, 2e9))  # of the same size, changed later
+    evaluate_downstream(encoder, sets, out, [TASK], controls=False, track=no_bar)
+    assert "is scored anew: newest was" in capsys.readouterr().err
+
+
+def test_scores_are_not_written_into_a_data_set(encoder: Path, sets: Path) -> None:
+    with pytest.raises(
+        ValueError, match=r"camvid/results' lies in the data set '.*camvid', of which scores are no part"
+    ):
+        evaluate_downstream(encoder, sets, sets / "camvid" / "results", [TASK], track=no_bar)
+    assert not (sets / "camvid" / "results").exists()
 
 
 def test_a_second_evaluation_into_a_folder_waits_its_turn(encoder: Path, sets: Path) -> None:
@@ -389,6 +401,8 @@ def test_two_models_never_share_a_folder(encoder: Path, sets: Path, capsys: pyte
         assert main(["evaluate", str(encoder), str(encoder), "--sets", str(sets), *out]) == 2
         assert "would share the folder" in capsys.readouterr().err
     twin = shutil.copytree(encoder, sets.parent / "elsewhere" / "run")
+    alike = [Subject(f"{place}/s0/run") for place in ("exp1", "exp2")]
+    assert folders_of(alike, Path("out"), None) == [Path("out/exp1-s0-run"), Path("out/exp2-s0-run")]
     folders = folders_of([Subject(str(encoder)), Subject("timm:resnet18"), Subject(str(twin))], Path("out"), None)
     assert folders[0] == Path(f"out/{encoder.parent.name}-run")
     assert folders[1:] == [Path("out/timm-resnet18"), Path("out/elsewhere-run")]
@@ -401,7 +415,7 @@ def test_two_models_never_share_a_folder(encoder: Path, sets: Path, capsys: pyte
 def test_each_model_gets_the_options_that_apply_to_it(encoder: Path, tmp_path: Path) -> None:
     run, first, second = str(encoder), tmp_path / "first.pth", tmp_path / "second.pth"
     for file in (first, second):
-        file.touch()
+        torch.save({"weight": torch.zeros(1)}, file)
     models = [run, f"{first}@resnet50", str(second), "timm:resnet18"]
     assert subjects_of(models, "vit_tiny_patch16_224", random_weights=True, size=96) == [
         Subject(run),
@@ -431,6 +445,15 @@ def test_a_run_is_compared_with_a_weights_file_and_folders_are_joined_later(
     text = (out / "comparison.md").read_text()
     assert main(["report", str(out / "run"), str(out / "w.pth"), "--out", str(out / "again")]) == 0
     assert (out / "again" / "comparison.md").read_text() == text
+    run = shutil.copytree(encoder, sets.parent / "own")
+    assert main(["evaluate", str(run), "--sets", str(sets), *ONLY]) == 0  # into the run itself
+    assert main(["report", str(run), str(out / "w.pth")]) == 0
+    assert "w.pth" in (run / "comparison" / "comparison.md").read_text()
+    assert main(["report", str(run)]) == 0  # both pages of a run
+    assert (run / "report.html").is_file()
+    assert "w.pth" not in (run / "comparison" / "comparison.md").read_text()
+    assert main(["report", str(out / "w.pth"), "--out", str(sets.parent / "page.html")]) == 2
+    assert "page.html is to be a folder" in capsys.readouterr().err
     broken = [str(encoder), f"{sets.parent / 'w.pth'}@resnet18"]
     assert main(["evaluate", *broken, "--sets", str(sets), "--out", str(sets.parent / "none"), *ONLY]) == 2
     assert "does not fit the architecture" in capsys.readouterr().err

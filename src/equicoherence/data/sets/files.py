@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -79,24 +80,45 @@ def inside(folder: Path, name: str) -> Path:
     return folder / name
 
 
-def folder_sizes(folder: Path) -> list[tuple[str, int]]:
-    """Return the bytes of each file below a folder, in order of their names, which are relative; names that start with
-    a dot are skipped, links followed, but not in circles."""
-    found, seen, waiting = [], set(), [(folder, "")]
+@dataclass(frozen=True)
+class Survey:
+    """What a folder holds. sizes: name and bytes of each file below it, in order; -1 where it cannot be read. newest:
+    time of the last change of any, in nanoseconds."""
+
+    sizes: tuple[tuple[str, int], ...]
+    newest: int
+
+
+def survey(folder: Path) -> Survey:
+    """Return what lies below a folder. Names are relative; those that start with a dot are skipped, links are followed,
+    but each folder is entered once."""
+    sizes: list[tuple[str, int]] = []
+    newest, seen, waiting = 0, set(), [(str(folder), "")]
     while waiting:
         path, prefix = waiting.pop()
-        if (real := os.path.realpath(path)) in seen:
+        real = os.path.realpath(path)
+        if real in seen:
             continue
         seen.add(real)
-        with os.scandir(path) as entries:
-            for entry in entries:
-                if entry.name.startswith("."):
-                    continue
+        try:
+            with os.scandir(path) as entries:
+                found = sorted((entry for entry in entries if not entry.name.startswith(".")), key=lambda e: e.name)
+        except OSError:
+            sizes.append((prefix, -1))
+            continue
+        below = []
+        for entry in found:
+            try:
                 if entry.is_dir():
-                    waiting.append((Path(entry.path), f"{prefix}{entry.name}/"))
+                    below.append((entry.path, f"{prefix}{entry.name}/"))
                 elif entry.is_file():
-                    found.append((prefix + entry.name, entry.stat().st_size))
-    return sorted(found)
+                    state = entry.stat()
+                    sizes.append((prefix + entry.name, state.st_size))
+                    newest = max(newest, state.st_mtime_ns)
+            except OSError:  # a link to itself
+                sizes.append((prefix + entry.name, -1))
+        waiting += reversed(below)
+    return Survey(tuple(sorted(sizes)), newest)
 
 
 def refuse_missing(paths: Sequence[Path]) -> None:

@@ -132,6 +132,7 @@ def _places(path: Path, depth: int, inside: bool, settled: Callable[[Path], bool
     """Yield a folder or an archive, then what is in the folder, down to ``depth``; none that is ``settled`` already."""
     if settled(path):
         return
+    tree: Path | None = None
     try:
         if path.is_dir():
             entries = sorted(entry for entry in path.iterdir() if not entry.name.startswith("."))
@@ -143,6 +144,7 @@ def _places(path: Path, depth: int, inside: bool, settled: Callable[[Path], bool
             return
         else:
             entries, inside_below = [], False
+            tree = unpacked(path)  # by an earlier call: listing a large archive again takes long
     except (OSError, BadImage) as error:
         say(f"{path} is left alone: {error}")
         return
@@ -151,7 +153,7 @@ def _places(path: Path, depth: int, inside: bool, settled: Callable[[Path], bool
         for entry in entries if depth else []:
             yield from _places(entry, depth - 1, inside_below, settled)
         return
-    if tree := unpacked(path):  # by an earlier call: listing a large archive again takes long
+    if tree:
         yield _Place(path, tree, inside)
         return
     with tempfile.TemporaryDirectory() as room:

@@ -67,7 +67,11 @@ def controlled_alike(parts: Mapping[str, dict[str, Any]]) -> dict[str, dict[str,
 
 
 def alike(before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
-    """Say whether two settings give the same scores: where the data lie does not matter, `Job.files` says which."""
+    """Say whether two settings give the same scores.
+
+    Where the data lie does not matter, names and sizes of files say which they are; where it is the same place, no file
+    may have been changed since.
+    """
     return not _odd(before, now)
 
 
@@ -77,7 +81,8 @@ def change(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
 
 
 def _odd(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    names = [name for name in dict.fromkeys((*before, *now)) if name != "folder"]
+    apart = {"folder"} if before.get("folder") == now.get("folder") else {"folder", "newest"}
+    names = [name for name in dict.fromkeys((*before, *now)) if name not in apart]
     return [name for name in names if before.get(name) != now.get(name)]
 
 

@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 
 from equicoherence.data.sets import DECLARATIONS, Declaration, Found, SampleSet, VideoSet, find_sets, no_set
-from equicoherence.data.sets.files import folder_sizes
+from equicoherence.data.sets.files import Survey, survey
 from equicoherence.evaluation.downstream.earlier import (
     alike,
     change,
@@ -30,7 +30,6 @@ from equicoherence.evaluation.model import FrozenModel, generators_kept, load_mo
 from equicoherence.evaluation.partial import PartialResults, fingerprint
 from equicoherence.evaluation.provenance import provenance
 from equicoherence.files import alone, replacing, write_aside
-from equicoherence.models import Encoder
 from equicoherence.notice import say
 from equicoherence.training.config import PretrainConfig
 from equicoherence.training.config_file import to_dict
@@ -50,8 +49,8 @@ class Job:
     found: Found
     train: SampleSet | VideoSet | None
     test: SampleSet | VideoSet
-    files: str
-    """Changes when files of the data set's folder come, go or change in size."""
+    held: Survey
+    """What lay in the data set's folder."""
 
     @property
     def key(self) -> str:
@@ -63,7 +62,8 @@ class Job:
         own = asdict(self.task)  # type: ignore[call-overload]
         splits = {"train": self.train, "val": self.test}
         read = {name: _identity(split) for name, split in splits.items() if split is not None}
-        data = {"folder": str(self.found.folder.resolve()), "files": self.files, "splits": read}
+        held = {"files": _digest(self.held.sizes), "newest": self.held.newest}
+        data = {"folder": str(self.found.folder.resolve()), **held, "splits": read}
         return _as_read({"revision": REVISION, **data, **own})
 
 
@@ -111,10 +111,11 @@ def score_jobs(
     revision, and random weights' of other settings than the encoder's are dropped, and a line says so. What is done of
     an interrupted evaluation is taken up by the next one. Torch's global generators are left as they were.
 
-    Raises FileExistsError where another process evaluates into ``out``, and ValueError where the file holds scores of
-    another input size or architecture, or the one of random weights and the other not, for then the two belong into two
-    files.
+    Raises FileExistsError where another process evaluates into ``out``, and ValueError where that lies in a data set or
+    the file holds scores of another input size or architecture, or the one of random weights and the other not, for
+    then the two belong into two files.
     """
+    refuse_inside(out, jobs)
     out.mkdir(parents=True, exist_ok=True)
     with alone(out, "evaluates into"), generators_kept():
         frozen = load_model(model, arch=arch, random_weights=random_weights, size=size)
@@ -168,13 +169,24 @@ def _told(part: Mapping[str, Any]) -> str:
 
 def floor_kind(model: FrozenModel) -> tuple[str, str, int, int]:
     """Return what the scores of random weights beside a model depend on: architecture, build, input size and seed."""
-    return model.encoder.name, _build(model.encoder), model.size, model.config.seed if model.config else 0
+    return model.encoder.name, _build(model), model.size, model.config.seed if model.config else 0
 
 
-def _build(encoder: Encoder) -> str:
-    """Return a short hash of what an encoder's features depend on besides its architecture's name and its weights."""
+def _build(model: FrozenModel) -> str:
+    """Return a short hash of what a model's features depend on besides its architecture's name and its weights."""
+    encoder = model.encoder
     normalisation = [buffer.flatten().tolist() for buffer in (encoder.mean, encoder.std)]
-    return _digest([encoder.args, encoder.layer, normalisation])
+    return _digest([encoder.args, encoder.layer, normalisation, model.pool])
+
+
+def refuse_inside(out: Path, jobs: Sequence[Job]) -> None:
+    """Raise ValueError where scores would be written into the folder of a data set, which they would change."""
+    for job in jobs:
+        if out.resolve().is_relative_to(job.found.folder.resolve()):
+            place = str(job.found.folder)
+            raise ValueError(
+                f"{str(out)!r} lies in the data set {place!r}, of which scores are no part; give another --out"
+            )
 
 
 def config_digest(config: PretrainConfig | None) -> str | None:
@@ -196,10 +208,11 @@ def plan_jobs(tasks: Sequence[Task], data: str | Path, every: bool = True) -> li
     opened = {
         each: (each.open("train") if each.declaration.trains else None, each.open("val")) for each in found
     }  # all before any is scored: what is damaged is said at once
-    files = {each: _digest(folder_sizes(each.folder)) for each in found}
+    held = {folder: survey(folder) for folder in {each.folder for each in found}}
     jobs: list[Job] = []
     for task in tasks:
-        of_task = [Job(task, each, *opened[each], files[each]) for each in found if each.declaration.kind == task.kind]
+        fitting = [each for each in found if each.declaration.kind == task.kind]
+        of_task = [Job(task, each, *opened[each], held[each.folder]) for each in fitting]
         if not of_task and every:
             raise ValueError(f"task {task.name}: {no_set(task.kind, data, known)}")
         if not of_task:
