@@ -27,6 +27,7 @@ from equicoherence.report.downstream import read_evaluated
 from equicoherence.report.downstream_lines import columns, group, lines
 from equicoherence.report.downstream_texts import CONSTANT, arrowed, texts
 from equicoherence.report.names import data_name
+from equicoherence.report.tables import markdown_table
 
 PAGE = Path(__file__).parents[1] / "docs" / "results" / "downstream.md"
 # pixels: small, as the encoders have a token for each 8 of them (photographs) or 16 (poses)
@@ -138,12 +139,12 @@ def table(folders: Sequence[Path]) -> str:
     read = sorted((read_evaluated(folder) for folder in folders), key=lambda each: order.index(each.about["name"]))
     groups = group(read)
     shown = columns(groups)
-    rows = [["task", "data", "metric", *shown, CONSTANT], ["---"] * (len(shown) + 4)]
-    for line in lines(groups):
-        if line.key.metric in MAIN and not line.key.parameter:
-            figures = map(str, texts(line, groups, shown, "**{}**".format))
-            rows.append([line.key.task, data_name(line.key.data), arrowed(line.key), *figures])
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    rows = [
+        [line.key.task, data_name(line.key.data), arrowed(line.key), *texts(line, groups, shown, "**{}**".format)]
+        for line in lines(groups)
+        if line.key.metric in MAIN and not line.key.parameter
+    ]
+    return markdown_table(["task", "data", "metric", *shown, CONSTANT], rows)
 
 
 if __name__ == "__main__":

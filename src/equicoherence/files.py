@@ -14,6 +14,8 @@ try:
 except ImportError:  # no such locks on Windows
     fcntl = None
 
+OTHERS = stat.S_IRWXG | stat.S_IRWXO
+
 
 def write_aside(path: Path, data: bytes | str) -> None:
     """Write a file so that it is whole or not there; text is UTF-8, its lines end as they are."""
@@ -32,9 +34,8 @@ def replacing(path: Path) -> Iterator[Path]:
     aside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}.tmp")
     try:
         yield aside
-        mode = _mode_of_new(aside.with_suffix(".mode.tmp"))
-        if stat.S_IMODE(aside.stat().st_mode) != mode:
-            aside.chmod(mode)
+        if not aside.stat().st_mode & OTHERS:
+            aside.chmod(_mode_of_new(aside.with_suffix(".mode.tmp")))
         os.replace(aside, path)
     finally:
         aside.unlink(missing_ok=True)

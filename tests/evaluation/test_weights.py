@@ -93,10 +93,15 @@ def test_a_file_of_another_format_is_said_to_be_none_of_ours(tmp_path, name, con
 
 
 def test_the_format_is_told_by_the_content_and_not_by_the_name(tmp_path):
-    save_tensors(_vit(2).state_dict(), tmp_path / "w.pth")
-    torch.save(_vit(2).state_dict(), tmp_path / "early.pth", _use_new_zipfile_serialization=False)
+    weights = _vit(2).state_dict()
+    save_tensors(weights, tmp_path / "w.pth")
+    torch.save(weights, tmp_path / "early.pth", _use_new_zipfile_serialization=False)
     for name in ("w.pth", "early.pth"):
-        load_weights(_vit(2), tmp_path / name)
+        target = _vit(2)
+        with torch.no_grad():
+            target.cls_token += 1  # type: ignore[operator]
+        load_weights(target, tmp_path / name)
+        assert all(torch.equal(tensor, weights[key]) for key, tensor in target.state_dict().items())
 
 
 def test_weights_files_never_execute_code(tmp_path):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable
 from typing import Annotated, TypeVar, get_type_hints
 
 import tyro
+
+from equicoherence.notice import say
 
 T = TypeVar("T")
 FLAT = (tyro.conf.AvoidSubcommands, tyro.conf.ConsolidateSubcommandArgs)
@@ -35,10 +36,32 @@ def parse(cls: type[T], arguments: list[str], name: str) -> T:
         return tyro.cli(cls, args=arguments, prog=f"equicoherence {name}", config=FLAT)
     except SystemExit as stop:
         for option, values in given.items():
-            if stop.code and values and len(values[0]) > 1 and not any("/" in value for value in values[0]):
-                joined = ",".join(value.strip(",") for value in values[0])
-                print(f"{option} is a list with commas and no spaces; is it {option} {joined}?", file=sys.stderr)
+            if not (stop.code and values and len(values[0]) > 1):
+                continue
+            joined = ",".join(value.strip(",") for value in values[0])
+            if _fits(cls, _with(arguments, option, joined)):
+                say(f"{option} is a list with commas and no spaces; is it {option} {joined}?")
         raise
+
+
+def _fits(cls: type, arguments: list[str]) -> bool:
+    try:
+        tyro.cli(cls, args=arguments, config=FLAT, console_outputs=False)
+    except SystemExit:
+        return False
+    return True
+
+
+def _with(arguments: list[str], option: str, value: str) -> list[str]:
+    """Return the arguments with one value for an option that was given once."""
+    found: list[str] = []
+    inside = False
+    for argument in arguments:
+        if argument.startswith("--"):
+            inside = argument.partition("=")[0].replace("_", "-") == option
+        if not inside:
+            found.append(argument)
+    return [*found, option, value]
 
 
 def _values(arguments: list[str], option: str) -> list[list[str]]:

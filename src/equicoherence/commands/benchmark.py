@@ -23,7 +23,7 @@ def run(arguments: list[str]) -> None:
     class Arguments:
         """Score frozen encoders on 3DIEBench, the real one or one that `render` made: pose, color, class, retrieval.
 
-        model: run directories, timm:NAME, or weights files with --arch. data: the folder. out: 3diebench.json goes into
+        model: run directories, timm:NAME, or weights files, FILE@ARCH. data: the folder. out: 3diebench.json goes into
         OUT/MODEL; scores of the same weights, data and settings are kept. epochs: of the probes. views: of each object;
         those that most have where not given. sources: views of each object that retrieval starts from. arch: of weights
         files. size: input pixels of all but run directories.

@@ -11,69 +11,68 @@ from rich.console import Console
 
 from equicoherence.commands.arguments import Comma, CommaOrNone, parse, split
 from equicoherence.commands.evaluation_plan import (
-    Subject,
     check_models,
     chosen_tasks,
     folders_of,
     models_on_images,
     parsed_settings,
     prove_writable,
-    subjects_of,
 )
 from equicoherence.compare import score_table
 from equicoherence.evaluation import TransformationConfig, evaluate
 from equicoherence.evaluation.downstream.registry import make_tasks
 from equicoherence.evaluation.downstream.run import floor_kind, plan_jobs, refuse_inside, score_jobs
 from equicoherence.evaluation.model import load_model
+from equicoherence.evaluation.subject import Subject, subjects_of
 from equicoherence.report.comparison import comparison
 from equicoherence.report.tables import summarise
 
 
+@dataclass
+class Arguments:
+    """Score frozen encoders: run directories, timm:NAME, or weights files, FILE@ARCH.
+
+    tasks: of transformation, knn, linear, on the images of --data, and of segmentation, depth, detection,
+    localisation, keypoints, homography, video, looks, on the data sets in --sets; or all. Where not given: those on
+    data sets where --sets is given, else those on images; as far as the data allow them. data: images, a run's own
+    where not given; --tasks all leaves those tasks out for other models without it. sets: a folder that holds data
+    sets in their published layouts. out: folder for results.json and downstream.json; with several models a folder
+    for each in it, and a page that compares them.
+
+    Of the tasks on images: transformations, borders, probes: of the transformation task. images: of its probes'
+    training (a third as many test). limit: labelled images for knn and linear. repeats: of the probes.
+
+    Of those on data sets: fine-tune: train the encoder with the head, in the tasks that have such a protocol.
+    settings: TASK.SETTING=VALUE, and more with commas between.
+
+    controls: also score random weights, on data sets once for models of one architecture, size and seed. arch: of
+    weights files, or of one: FILE@ARCH. size: of models that are no runs. random-weights: evaluate timm models'
+    initialisation. bad-image-tolerance: share of images that may be bad; a run's own where not given, else that of
+    pretraining.
+    """
+
+    models: Annotated[tuple[str, ...], tyro.conf.Positional]
+    data: str | None = None
+    sets: str | None = None
+    tasks: CommaOrNone = None
+    out: Path | None = None
+    transformations: Comma = "rotation,translation,scale,color,blur,se2,all"
+    borders: Comma = "content,zeros"
+    probes: Comma = "linear,mlp,attentive"
+    images: int = 3000
+    limit: int = 20000
+    repeats: int = 1
+    fine_tune: bool = False
+    settings: CommaOrNone = None
+    controls: bool = True
+    arch: str | None = None
+    random_weights: bool = False
+    size: int | None = None
+    bad_image_tolerance: float | None = None
+
+
 def run(arguments: list[str]) -> None:
     """Run the command with its arguments."""
-
-    @dataclass
-    class Arguments:
-        """Score frozen encoders: run directories, timm:NAME, or weights files, FILE@ARCH.
-
-        tasks: of transformation, knn, linear, on the images of --data, and of segmentation, depth, detection,
-        localisation, keypoints, homography, video, looks, on the data sets in --sets; or all. Where not given: those on
-        data sets where --sets is given, else those on images; as far as the data allow them. data: images, a run's own
-        where not given; --tasks all leaves those tasks out for other models without it. sets: a folder that holds data
-        sets in their published layouts. out: folder for results.json and downstream.json; with several models a folder
-        for each in it, and a page that compares them.
-
-        Of the tasks on images: transformations, borders, probes: of the transformation task. images: of its probes'
-        training (a third as many test). limit: labelled images for knn and linear. repeats: of the probes.
-
-        Of those on data sets: fine-tune: train the encoder with the head, in the tasks that have such a protocol.
-        settings: TASK.SETTING=VALUE, and more with commas between.
-
-        controls: also score random weights, on data sets once for models of one architecture, size and seed. arch: of
-        weights files, or of one: FILE@ARCH. size: of models that are no runs. random-weights: evaluate timm models'
-        initialisation. bad-image-tolerance: share of images that may be bad; a run's own where not given, else that of
-        pretraining.
-        """
-
-        models: Annotated[tuple[str, ...], tyro.conf.Positional]
-        data: str | None = None
-        sets: str | None = None
-        tasks: CommaOrNone = None
-        out: Path | None = None
-        transformations: Comma = "rotation,translation,scale,color,blur,se2,all"
-        borders: Comma = "content,zeros"
-        probes: Comma = "linear,mlp,attentive"
-        images: int = 3000
-        limit: int = 20000
-        repeats: int = 1
-        fine_tune: bool = False
-        settings: CommaOrNone = None
-        controls: bool = True
-        arch: str | None = None
-        random_weights: bool = False
-        size: int | None = None
-        bad_image_tolerance: float | None = None
-
     given = parse(Arguments, arguments, "evaluate")
     if not given.models:
         raise ValueError("evaluate needs a model: a run directory, timm:NAME, or a weights file, FILE@ARCH")

@@ -23,6 +23,7 @@ from equicoherence.evaluation.read_renders import read_renders, usual_views
 from equicoherence.evaluation.renders import Renders
 from equicoherence.evaluation.results import read_results
 from equicoherence.evaluation.retrieval import retrieval
+from equicoherence.evaluation.subject import subjects_of
 from equicoherence.files import write_aside
 from equicoherence.notice import say
 from equicoherence.training.config_file import plain_values
@@ -59,25 +60,25 @@ def benchmark_models(
 
     All are loaded and their folders looked at before any is scored. Scores that are there of the same weights, data and
     settings are kept; those of other weights or of an earlier revision of the probes are made anew, which a printed
-    line says. arch: of weights files. size: of all but run directories, which say it themselves.
+    line says. models, arch, size: as `subjects_of`; random_weights: of all.
     Raises ValueError also for no model, two of one last name, a folder with scores of other data, settings, size or
     model, and for ``arch`` and ``size`` where no model takes them.
     """
     if not models:
         raise ValueError("there is no model to score: give at least one (--model)")
-    names = [Path(model).name.replace("timm:", "timm-") for model in models]
+    subjects = subjects_of(models, arch, False, size)
+    names = [Path(each.model).name.replace("timm:", "timm-") for each in subjects]
     if len(set(names)) < len(names):
         raise ValueError("two models have the same last name and would share a folder of --out; score them one by one")
     chosen = {"views": views, "sources": sources, "random_weights": random_weights}
-    own = _options_of(models, arch, size)
     kept = {}
-    for model, name in zip(models, names):
-        about = _prepare(model, data, config or PoseProbeConfig(), **chosen, **own[model]).about
-        kept[model] = _kept(out / name / NAME, str(model), about, controls)
+    for each, name in zip(subjects, names):
+        about = _prepare(each.model, data, config or PoseProbeConfig(), **chosen, arch=each.arch, size=each.size).about
+        kept[each.model] = _kept(out / name / NAME, each.model, about, controls)
     found = {}
-    for model, name in zip(models, names):
-        found[model] = kept[model] or benchmark_3diebench(
-            model, data, out / name, config=config, controls=controls, **chosen, **own[model]
+    for each, name in zip(subjects, names):
+        found[each.model] = kept[each.model] or benchmark_3diebench(
+            each.model, data, out / name, config=config, controls=controls, **chosen, arch=each.arch, size=each.size
         )
     return found
 
@@ -169,16 +170,6 @@ def _prepare(
         },
     }
     return _Prepared(frozen, train, test, about)
-
-
-def _options_of(models: Sequence[str], arch: str | None, size: int | None) -> dict[str, dict[str, Any]]:
-    """Return ``arch`` and ``size`` of each model, None where it does not take them."""
-    foreign = [model for model in models if not Path(model).is_dir()]
-    files = [model for model in foreign if not str(model).startswith("timm:")]
-    for option, value, takers in (("--arch", arch, files), ("--size", size, foreign)):
-        if value is not None and not takers:
-            raise ValueError(f"{option} {value} applies to none of {', '.join(map(str, models))}; leave it out")
-    return {m: {"arch": arch if m in files else None, "size": size if m in foreign else None} for m in models}
 
 
 def _kept(path: Path, model: str, about: Mapping[str, Any], controls: bool) -> dict[str, Any] | None:

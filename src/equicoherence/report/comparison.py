@@ -7,7 +7,7 @@ from pathlib import Path
 
 from equicoherence.files import write_aside
 from equicoherence.report.comparison_markdown import render_markdown
-from equicoherence.report.downstream import Evaluated, is_identity, read_evaluated, settings
+from equicoherence.report.downstream import Evaluated, Key, is_identity, read_evaluated, settings
 from equicoherence.report.downstream_encoders import dates, encoders, named
 from equicoherence.report.downstream_lines import Group, Line, columns, first_metrics, group, lines, members
 from equicoherence.report.downstream_pictures import pictures
@@ -63,9 +63,8 @@ def _summary(groups: Sequence[Group], evaluated: Sequence[Evaluated], every: Seq
     """Return the section with the main figure of each task on each data set, and what is to be noted."""
     shown = columns(groups)
     rows = [
-        [heading(key.task), join([data_name(key.data), element("small", key.protocol)]), arrowed(key), *cells]
+        [heading(line.key.task), _on(line.key), arrowed(line.key), *_cells(line, groups, shown)]
         for line in first_metrics(every)
-        for key, cells in [(line.key, _cells(line, groups, shown))]
     ]
     main = table("The main metric of each task", ["task", "data", "metric", *titles(groups, shown)], rows)
     return section("summary", "Summary", main, *(note(remark) for remark in remarks(evaluated)))
@@ -97,6 +96,10 @@ def _task(groups: Sequence[Group], evaluated: Sequence[Evaluated], task: str, of
             details("Settings and counts", table(f"Settings and counts, {task_name(task)}", ["", *used], rows))
         )
     return [*parts, *pictures(groups, shown, task)]
+
+
+def _on(key: Key) -> Markup:
+    return join([data_name(key.data), element("small", key.protocol)])
 
 
 def _cells(line: Line, groups: Sequence[Group], shown: Sequence[str]) -> list[Cell]:

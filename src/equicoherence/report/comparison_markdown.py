@@ -9,6 +9,7 @@ from equicoherence.report.downstream_encoders import encoders
 from equicoherence.report.downstream_lines import Group, columns, lines, members
 from equicoherence.report.downstream_texts import GUIDE, TITLE, arrowed, remarks, texts, titles
 from equicoherence.report.names import data_name, task_name
+from equicoherence.report.tables import markdown_table, plain
 
 SIZES = ("pixels", "steps")  # settings that tell a short run from a long one
 
@@ -17,12 +18,14 @@ def render_markdown(groups: Sequence[Group]) -> str:
     """Return the main figures as one table, and below it what they are of."""
     evaluated, shown, about = members(groups), columns(groups), encoders(groups)
     rows = [
-        [task_name(line.key.task), line.key.protocol, data_name(line.key.data), arrowed(line.key), *cells]
+        [
+            *(task_name(line.key.task), line.key.protocol, data_name(line.key.data), arrowed(line.key)),
+            *texts(line, groups, shown, "**{}**".format),
+        ]
         for line in lines(groups)
         if not line.key.parameter
-        for cells in [texts(line, groups, shown, "**{}**".format)]
     ]
-    scores = _table(["task", "protocol", "data", "metric", *titles(groups, shown)], rows)
+    scores = markdown_table(["task", "protocol", "data", "metric", *titles(groups, shown)], rows)
     lists = {
         "Sizes of what was scored:": [
             sizes for taken, fields in settings(evaluated).items() if (sizes := _sizes(taken, fields))
@@ -31,8 +34,8 @@ def render_markdown(groups: Sequence[Group]) -> str:
     }
     parts = [f"# {TITLE}", GUIDE, scores]
     for title, entries in lists.items():
-        parts += [title, "\n".join(f"- {_plain(entry)}" for entry in entries)] if entries else []
-    parts += ["## Encoders", _plain(about.common), _table(about.header, about.rows)]
+        parts += [title, "\n".join(f"- {plain(entry)}" for entry in entries)] if entries else []
+    parts += ["## Encoders", plain(about.common), markdown_table(about.header, about.rows)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -46,13 +49,3 @@ def _sizes(taken: Taken, fields: dict[str, list[str]]) -> str:
     )
     own += [f"samples: {counts}"] if counts else []
     return f"{task_name(taken.task)}, {taken.on}: {'; '.join(own)}" if own else ""
-
-
-def _table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    written = [header, ["---"] * len(header), *rows]
-    return "\n".join(f"| {' | '.join(_plain(cell) for cell in row)} |" for row in written)
-
-
-def _plain(value: object) -> str:
-    """Return text that stays in its cell: one line, no bar."""
-    return " ".join(str(value).split()).replace("|", "\\|")

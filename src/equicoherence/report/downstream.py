@@ -134,7 +134,7 @@ def _difference(field: str, values: Sequence[str]) -> str:
 
 def is_identity(field: str) -> bool:
     """Return whether a setting says no more than which data they are: compared, but not worth reading."""
-    return field in (FOLDER, FILES, NEWEST) or field.startswith(SPLITS)
+    return field in (FOLDER, FILES) or field.startswith(SPLITS)
 
 
 def settings(evaluated: Sequence[Evaluated]) -> dict[Taken, dict[str, list[str]]]:

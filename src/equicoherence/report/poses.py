@@ -9,7 +9,7 @@ from rich.table import Table
 
 from equicoherence.evaluation.linear_map import LinearMap
 from equicoherence.evaluation.own_predictor import OWN, OWN_WITH_HUES
-from equicoherence.report.tables import MISSING, deviation, number, pivot, rank
+from equicoherence.report.tables import MISSING, deviation, markdown_table, number, pivot, rank
 
 # (heading, task, metric, parameter, probe)
 SCORES = (
@@ -56,8 +56,7 @@ def pose_table(summary: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Ta
 
 def pose_markdown(summary: Sequence[Mapping[str, Any]], names: Sequence[str]) -> str:
     """Return the same as a Markdown table."""
-    lines = [HEADS, ["---"] * len(HEADS), *pose_cells(summary, names)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+    return markdown_table(HEADS, pose_cells(summary, names)) + "\n"
 
 
 def _ordered(own: Sequence[Mapping[str, Any]]) -> list[tuple[tuple[str, ...], Any]]:

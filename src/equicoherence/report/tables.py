@@ -115,3 +115,14 @@ def _spread(values: Sequence[float]) -> dict[str, Any]:
         "max": max(values) if finite else math.nan,
         "n": len(values),
     }
+
+
+def markdown_table(header: Sequence[object], rows: Iterable[Sequence[object]]) -> str:
+    """Return a Markdown table, without an end of line."""
+    written = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(plain(cell) for cell in row)} |" for row in written)
+
+
+def plain(value: object) -> str:
+    """Return text that stays in its cell: one line, no bar."""
+    return " ".join(str(value).split()).replace("|", "\\|")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
 
 from equicoherence.data import Batch, Loader, steps_per_epoch
+from equicoherence.notice import say
 from equicoherence.training.bad_images import note_bad_images
 from equicoherence.training.build import build_feed, build_learner, fit_theta
 from equicoherence.training.checkpoint import export_encoder, save_checkpoint, save_tensors
@@ -172,7 +172,7 @@ def set_up(config: PretrainConfig, out: Path, resume: bool) -> Parts:
     if main:  # after all that can refuse the configuration: a refused start leaves nothing behind
         begin_run(config, out, resume, start)
         if feed.remark:
-            print(feed.remark, file=sys.stderr)
+            say(feed.remark)
     accelerator.wait_for_everyone()
     return Parts(
         config,

@@ -20,14 +20,12 @@ from safetensors.torch import load_file, save_file
 
 from equicoherence.cli import main
 from equicoherence.commands.evaluation_plan import (
-    Subject,
     check_models,
     chosen_tasks,
     folders_of,
     models_on_images,
     parsed_settings,
     prove_writable,
-    subjects_of,
 )
 from equicoherence.evaluation.downstream import registry
 from equicoherence.evaluation.downstream import run as module
@@ -37,6 +35,7 @@ from equicoherence.evaluation.downstream.run import config_digest, evaluate_down
 from equicoherence.evaluation.downstream.segmentation.task import Segmentation
 from equicoherence.evaluation.downstream.task import no_bar
 from equicoherence.evaluation.model import FrozenModel
+from equicoherence.evaluation.subject import Subject, subjects_of
 from equicoherence.files import alone
 from equicoherence.training import EncoderConfig, OptimConfig, PretrainConfig, ViewsConfig, pretrain
 from tests.small import picture_folder

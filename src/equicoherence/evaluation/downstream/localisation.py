@@ -96,7 +96,7 @@ class Localisation(Task):
         boxes = boxes.to(device)
         for _ in track(range(self.steps), "localisation: head"):
             chosen = torch.randint(len(tokens), (min(self.batch, len(tokens)),), generator=generator)
-            predicted = head(tokens.patches[chosen.to(tokens.patches.device)].to(device).float())
+            predicted = head(tokens.take(chosen, device).patches.float())
             generalized_box_iou_loss(predicted, boxes[chosen.to(device)], reduction="mean").backward()
             optimizer.step()
             optimizer.zero_grad()

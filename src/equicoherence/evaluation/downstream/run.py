@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 
 from equicoherence.data.sets import DECLARATIONS, Declaration, Found, SampleSet, VideoSet, find_sets, no_set
-from equicoherence.data.sets.files import Survey, survey
+from equicoherence.data.sets.files import survey
 from equicoherence.evaluation.downstream.earlier import (
     alike,
     change,
@@ -49,8 +49,10 @@ class Job:
     found: Found
     train: SampleSet | VideoSet | None
     test: SampleSet | VideoSet
-    held: Survey
-    """What lay in the data set's folder."""
+    files: str
+    """Digest of the names and sizes of the files in the data set's folder."""
+    newest: int
+    """When the last of them was changed, in nanoseconds."""
 
     @property
     def key(self) -> str:
@@ -62,8 +64,7 @@ class Job:
         own = asdict(self.task)  # type: ignore[call-overload]
         splits = {"train": self.train, "val": self.test}
         read = {name: _identity(split) for name, split in splits.items() if split is not None}
-        held = {"files": _digest(self.held.sizes), "newest": self.held.newest}
-        data = {"folder": str(self.found.folder.resolve()), **held, "splits": read}
+        data = {"folder": str(self.found.folder.resolve()), "files": self.files, "newest": self.newest, "splits": read}
         return _as_read({"revision": REVISION, **data, **own})
 
 
@@ -133,7 +134,8 @@ def _score(
     partly = PartialResults(out / "downstream.partial.json", about)
     done = of_revision({**earlier, **partly.parts}, out / FILE, REVISION)
     shown = pictures_of(before.get("parts", {})) | pictures_of(partly.parts)
-    work = [(*variant, job, job.settings()) for variant in _variants(frozen, seed, controls) for job in jobs]
+    planned = [(job, job.settings()) for job in jobs]
+    work = [(*variant, *each) for variant in _variants(frozen, seed, controls) for each in planned]
     for number, (control, build, job, settings) in enumerate(work):
         name = f"{control} {job.key}".strip()
         same = [of[name] for of in (done, earlier) if name in of and alike(of[name]["settings"], settings)]
@@ -208,11 +210,14 @@ def plan_jobs(tasks: Sequence[Task], data: str | Path, every: bool = True) -> li
     opened = {
         each: (each.open("train") if each.declaration.trains else None, each.open("val")) for each in found
     }  # all before any is scored: what is damaged is said at once
-    held = {folder: survey(folder) for folder in {each.folder for each in found}}
+    held = {}
+    for folder in {each.folder for each in found}:
+        surveyed = survey(folder)
+        held[folder] = _digest(surveyed.sizes), surveyed.newest
     jobs: list[Job] = []
     for task in tasks:
         fitting = [each for each in found if each.declaration.kind == task.kind]
-        of_task = [Job(task, each, *opened[each], held[each.folder]) for each in fitting]
+        of_task = [Job(task, each, *opened[each], *held[each.folder]) for each in fitting]
         if not of_task and every:
             raise ValueError(f"task {task.name}: {no_set(task.kind, data, known)}")
         if not of_task:

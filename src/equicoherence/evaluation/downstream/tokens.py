@@ -38,6 +38,12 @@ class Tokens:
     def __len__(self) -> int:
         return len(self.patches)
 
+    def take(self, chosen: Tensor | Sequence[int], device: torch.device) -> Tokens:
+        """Return the tokens of some images on a device."""
+        where = torch.as_tensor(chosen, device=self.patches.device)
+        cls = None if self.cls is None else self.cls[where].to(device)
+        return Tokens(self.patches[where].to(device), cls)
+
 
 def resizable(encoder: Encoder) -> Encoder:
     """Return an encoder of the same weights that takes images of any size whose sides are multiples of its stride.

@@ -92,7 +92,8 @@ class Depth(Task):
         places = (UPSAMPLE * tokens.patches.shape[1], UPSAMPLE * tokens.patches.shape[2])
         surveyed = _targets(train, survey, places)
         constant = _median(surveyed)
-        head = DepthHead(_some(tokens, encoder.mean.device), surveyed, train.limits, generator)
+        some = tokens.take(spread(len(tokens), SURVEYED), encoder.mean.device)
+        head = DepthHead(some, surveyed, train.limits, generator)
         if frozen:
             train_head(
                 head, tokens, _targets(train, known, places), steps=self.steps, batch=self.batch, lr=self.lr,
@@ -118,13 +119,6 @@ def _targets(train: DepthSet, indices: Sequence[int], places: tuple[int, int]) -
     return torch.from_numpy(np.stack(list(depths)))
 
 
-def _some(tokens: Tokens, device: torch.device) -> Tokens:
-    """Return the tokens of up to 512 images on a device."""
-    chosen = spread(len(tokens), SURVEYED)
-    cls = None if tokens.cls is None else tokens.cls[chosen].to(device)
-    return Tokens(tokens.patches[chosen].to(device), cls)
-
-
 def _median(targets: Tensor) -> float:
     """Return the median of the depths that there are."""
     depths = targets[targets > 0]
@@ -145,9 +139,8 @@ def _errors(
     low, high = test.limits
     depths = read_ahead(test.depth, asked)
     for place, index in enumerate(asked):
-        truth, one = torch.from_numpy(next(depths)), slice(place, place + 1)
-        cls = None if tokens.cls is None else tokens.cls[one].to(head.mean.device)
-        depth = head(tokens.patches[one].to(head.mean.device), cls)
+        truth, one = torch.from_numpy(next(depths)), tokens.take([place], head.mean.device)
+        depth = head(one.patches, one.cls)
         depth = F.interpolate(depth[None], tuple(truth.shape), mode="bilinear")[0, 0].clamp(low, high).cpu()
         if not depth.isfinite().all():
             raise ValueError(f"depths told of {test.name(index)} are not finite: the training diverged; lower its rate")

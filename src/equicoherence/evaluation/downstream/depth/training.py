@@ -52,9 +52,8 @@ def train_head(
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     for _ in track(range(steps), "depth: head"):
         chosen = torch.randint(len(tokens), (min(batch, len(tokens)),), generator=generator)
-        there = chosen.to(tokens.patches.device)
-        cls = None if tokens.cls is None else tokens.cls[there].to(device)
-        predicted, truth = head(tokens.patches[there].to(device), cls), targets[chosen].to(device)
+        some = tokens.take(chosen, device)
+        predicted, truth = head(some.patches, some.cls), targets[chosen].to(device)
         loss = silog_loss(predicted, truth, truth > 0)
         (loss + GRADIENT_WEIGHT * gradient_loss(predicted, truth, truth > 0)).backward()
         optimizer.step()

@@ -147,7 +147,7 @@ def _check_grid(tokens: Tokens, frame: Size, encoder: Encoder) -> None:
 
 def _detect(detector: FasterRCNN, tokens: Tokens, position: int) -> dict[str, Tensor]:
     device = next(detector.parameters()).device
-    maps = as_maps(tokens.patches[position : position + 1].to(device))
+    maps = as_maps(tokens.take([position], device).patches)
     (found,) = detect(detector, maps)
     return found
 

@@ -60,8 +60,7 @@ def train_on_tokens(
         return chosen[place], detection_target(data.objects(index), shapes[index], frame, masks=masks)
 
     def maps(positions: Sequence[int]) -> Tensor:
-        wanted = torch.tensor(positions, device=tokens.patches.device)
-        return as_maps(tokens.patches[wanted].to(device))
+        return as_maps(tokens.take(positions, device).patches)
 
     _fit(detector, [{"params": list(detector.parameters()), "lr": budget.lr}], load, maps, budget, track)
 

@@ -117,7 +117,7 @@ class KeypointDetection(Task):
         device = encoder.mean.device
 
         def features(chosen: Tensor) -> Tensor:
-            return as_maps(tokens.patches[chosen.to(tokens.patches.device)].to(device))
+            return as_maps(tokens.take(chosen, device).patches)
 
         self._fit(
             head, [{"params": head.parameters(), "lr": self.lr}], features, self._order(len(known)), known, sigma, track

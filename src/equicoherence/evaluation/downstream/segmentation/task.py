@@ -123,7 +123,7 @@ class Segmentation(Task):
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, self.steps)
         for _ in track(range(self.steps), "segmentation: head"):
             chosen = torch.randint(len(tokens), (min(self.batch, len(tokens)),), generator=generator)
-            logits = head(as_maps(tokens.patches[chosen.to(tokens.patches.device)].to(device)))
+            logits = head(as_maps(tokens.take(chosen, device).patches))
             pixel_loss(logits, labels[chosen].to(device)).backward()
             optimizer.step()
             optimizer.zero_grad()
