@@ -23,8 +23,8 @@ import torch.nn.functional as F
 from about import machine, write_results
 from torch import Tensor, nn
 
-from equicoherence.evaluation.head_batch import Head, HeadBatch
-from equicoherence.evaluation.pose_probes import (
+from equicoherence.evaluation.poses.head_batch import Head, HeadBatch
+from equicoherence.evaluation.poses.probes import (
     PoseProbeConfig,
     Scales,
     head_inputs,
@@ -37,7 +37,7 @@ from equicoherence.evaluation.pose_probes import (
     target_scales,
     train_heads,
 )
-from equicoherence.evaluation.renders import Pairs, Renders
+from equicoherence.evaluation.poses.renders import Pairs, Renders
 
 Encoder = Callable[[Tensor], Tensor]  # uint8 images (N, 3, S, S) -> features (N, C)
 Reader = Callable[[Pairs, str], dict[str, Tensor]]  # what heads read of pairs in a representation

@@ -23,9 +23,9 @@ import torch.nn.functional as F
 from about import machine, write_results
 from torch import Tensor
 
-from equicoherence.evaluation.downstream.video.jf import contour_accuracy, region_similarity
-from equicoherence.evaluation.downstream.video.propagation import SETTINGS, Propagation, propagate
-from equicoherence.evaluation.downstream.video.task import enlarged
+from equicoherence.downstream.video.jf import contour_accuracy, region_similarity
+from equicoherence.downstream.video.propagation import SETTINGS, Propagation, propagate
+from equicoherence.downstream.video.task import enlarged
 
 
 def main() -> None:

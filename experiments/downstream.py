@@ -19,15 +19,15 @@ from typing import Any
 
 from pages import made_with, write_page
 
-from equicoherence.evaluation.downstream.registry import make_tasks
-from equicoherence.evaluation.downstream.run import FILE, evaluate_downstream
+from equicoherence.evaluation.registry import make_tasks
+from equicoherence.evaluation.run import FILE, evaluate_downstream
 from equicoherence.files import write_aside
-from equicoherence.report.comparison import comparison
-from equicoherence.report.downstream import read_evaluated
-from equicoherence.report.downstream_lines import columns, group, lines
-from equicoherence.report.downstream_texts import CONSTANT, arrowed, texts
-from equicoherence.report.names import data_name
-from equicoherence.report.tables import markdown_table
+from equicoherence.reporting.comparison.lines import columns, group, lines
+from equicoherence.reporting.comparison.names import data_name
+from equicoherence.reporting.comparison.page import comparison
+from equicoherence.reporting.comparison.scores import read_evaluated
+from equicoherence.reporting.comparison.texts import CONSTANT, arrowed, texts
+from equicoherence.reporting.tables import markdown_table
 
 PAGE = Path(__file__).parents[1] / "docs" / "results" / "downstream.md"
 # pixels: small, as the encoders have a token for each 8 of them (photographs) or 16 (poses)

@@ -15,7 +15,7 @@ from pathlib import Path
 from pages import write_page
 
 from equicoherence.coherence import CoherenceConfig
-from equicoherence.compare import compare, score_markdown
+from equicoherence.comparing import compare, score_markdown
 from equicoherence.evaluation import TransformationConfig
 from equicoherence.recipes import recipe
 from equicoherence.training import PretrainConfig

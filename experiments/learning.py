@@ -16,7 +16,7 @@ from pathlib import Path
 
 from pages import made_with, write_page
 
-from equicoherence.compare import compare
+from equicoherence.comparing import compare
 from equicoherence.recipes import METHOD_NAMES, recipe
 
 PAGE = Path(__file__).parents[1] / "docs" / "results" / "learning.md"

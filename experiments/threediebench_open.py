@@ -18,15 +18,15 @@ from pathlib import Path
 from pages import made_with, write_page
 
 from equicoherence.coherence import CoherenceConfig
-from equicoherence.compare import train_once
-from equicoherence.data.poses import change_names
-from equicoherence.evaluation.pose_probes import REVISION, PoseProbeConfig
-from equicoherence.evaluation.threediebench import benchmark_3diebench
+from equicoherence.comparing import train_once
+from equicoherence.data.poses.latents import change_names
+from equicoherence.evaluation.poses.benchmark import benchmark_3diebench
+from equicoherence.evaluation.poses.probes import REVISION, PoseProbeConfig
 from equicoherence.methods import METHODS
 from equicoherence.recipes import recipe
 from equicoherence.rendering import render
-from equicoherence.report.poses import pose_markdown
-from equicoherence.report.tables import summarise
+from equicoherence.reporting.poses import pose_markdown
+from equicoherence.reporting.tables import summarise
 from equicoherence.training import EncoderConfig, OptimConfig, PretrainConfig, ViewsConfig
 from equicoherence.training.config_file import plain_values
 

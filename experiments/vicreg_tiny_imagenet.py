@@ -19,10 +19,10 @@ from pathlib import Path
 from pages import write_page
 
 from equicoherence.coherence import CoherenceConfig
-from equicoherence.compare import is_scored, train_once
+from equicoherence.comparing import is_scored, train_once
 from equicoherence.evaluation import TransformationConfig, evaluate
 from equicoherence.recipes import recipe
-from equicoherence.report.tables import MISSING
+from equicoherence.reporting.tables import MISSING
 from equicoherence.training import OptimConfig, PretrainConfig
 
 PAGE = Path(__file__).parents[1] / "docs" / "results" / "vicreg-tiny-imagenet.md"

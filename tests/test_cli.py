@@ -10,7 +10,7 @@ import time
 import pytest
 
 from equicoherence.cli import COMMANDS, main
-from equicoherence.compare import compare, score_rows, score_table, summary
+from equicoherence.comparing import compare, score_rows, score_table, summary
 from equicoherence.data.source import BadImage
 from equicoherence.evaluation import TransformationConfig
 from equicoherence.methods.simclr import SimCLR

@@ -7,7 +7,7 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from equicoherence.cli import main
-from equicoherence.compare import compare, floor_of, is_scored, score_markdown, score_rows
+from equicoherence.comparing import compare, floor_of, is_scored, score_markdown, score_rows
 from equicoherence.evaluation import TransformationConfig
 from equicoherence.methods import DINOConfig, VICRegConfig
 from equicoherence.training import EncoderConfig

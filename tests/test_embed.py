@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from equicoherence.data import TooManyBadImages, open_images
-from equicoherence.embed import embed
+from equicoherence.embedding import embed
 from equicoherence.evaluation import load_model
 from equicoherence.models import Encoder
 from equicoherence.training import pretrain

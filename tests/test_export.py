@@ -10,11 +10,11 @@ import pytest
 import timm
 import torch
 
-import equicoherence.export as module
+import equicoherence.exporting as module
 from equicoherence.cli import main
 from equicoherence.evaluation import load_model
 from equicoherence.evaluation.model import random_control
-from equicoherence.export import export
+from equicoherence.exporting import export
 from equicoherence.methods import DINOConfig
 from equicoherence.training import EncoderConfig, pretrain
 from equicoherence.training.run import load_run

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow.parquet
 import pytest
 
-from equicoherence.embed import embed
+from equicoherence.embedding import embed
 from tests.small import picture_folder
 
 PAGE = (Path(__file__).resolve().parents[1] / "docs" / "features.md").read_text(encoding="utf-8")

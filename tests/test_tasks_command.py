@@ -9,8 +9,8 @@ import pytest
 
 from equicoherence.cli import main
 from equicoherence.commands.evaluation_plan import parsed_settings
-from equicoherence.data.sets import DECLARATIONS
-from equicoherence.evaluation.downstream.registry import TASKS, make_tasks, settings_of
+from equicoherence.evaluation.registry import TASKS, make_tasks, settings_of
+from equicoherence.sets import DECLARATIONS
 
 
 def test_the_table_names_all_tasks_metrics_and_data_sets(capsys: pytest.CaptureFixture[str]) -> None:

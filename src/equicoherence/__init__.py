@@ -7,7 +7,7 @@ from equicoherence.data import Loader, batch_indices, open_images
 from equicoherence.evaluation import evaluate
 from equicoherence.models import Encoder, Features, SplitHead
 from equicoherence.paths import PathViews, Views
-from equicoherence.report.page import report
+from equicoherence.reporting.page import report
 from equicoherence.training import Learner, PretrainConfig, pretrain
 
 __all__ = [

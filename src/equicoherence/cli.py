@@ -27,11 +27,11 @@ from equicoherence.commands import (
     tasks,
 )
 from equicoherence.data.source import BadImage
-from equicoherence.evaluation.downstream.run import score_job
 from equicoherence.evaluation.evaluate import score
-from equicoherence.evaluation.pose_probes import pose_probes
+from equicoherence.evaluation.poses.probes import pose_probes
+from equicoherence.evaluation.run import score_job
 from equicoherence.rendering.workers import render_objects
-from equicoherence.report.page import render_page
+from equicoherence.reporting.page import render_page
 from equicoherence.training import Interrupted
 from equicoherence.training import pretrain as train
 from equicoherence.training.setup import set_up

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from equicoherence.evaluation.renders import Renders
+from equicoherence.evaluation.poses.renders import Renders
 
 
 def euler_quaternions(angles: Tensor) -> Tensor:

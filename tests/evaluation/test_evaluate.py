@@ -9,9 +9,9 @@ import torch
 
 from equicoherence.evaluation import TransformationConfig, evaluate, load_model
 from equicoherence.evaluation.model import random_control
-from equicoherence.evaluation.pairs import base_state, pool_tokens
 from equicoherence.evaluation.partial import PartialResults, fingerprint
-from equicoherence.evaluation.transformation import BASE, SMALLER, TRANSFORMATIONS
+from equicoherence.evaluation.transformation.pairs import base_state, pool_tokens
+from equicoherence.evaluation.transformation.regression import BASE, SMALLER, TRANSFORMATIONS
 from equicoherence.paths import named_path
 from equicoherence.training.checkpoint import save_tensors
 

@@ -6,17 +6,17 @@ import pytest
 import torch
 
 from equicoherence.coherence import CoherenceConfig
-from equicoherence.data.poses import multiply
+from equicoherence.data.poses.latents import multiply
 from equicoherence.evaluation import own_predictor as module
 from equicoherence.evaluation.model import load_model, random_control
 from equicoherence.evaluation.own_predictor import OwnPredictor
 from equicoherence.evaluation.partial import fingerprint
-from equicoherence.evaluation.pose_probes import PoseProbeConfig
-from equicoherence.evaluation.retrieval import retrieval_chance, retrieval_scores
-from equicoherence.evaluation.threediebench import benchmark_3diebench
+from equicoherence.evaluation.poses.benchmark import benchmark_3diebench
+from equicoherence.evaluation.poses.probes import PoseProbeConfig
+from equicoherence.evaluation.poses.retrieval import retrieval_chance, retrieval_scores
 from equicoherence.methods import AugSelfConfig, EquiModConfig, SIEConfig
-from equicoherence.report.poses import HEADS, pose_cells
-from equicoherence.report.tables import summarise
+from equicoherence.reporting.poses import HEADS, pose_cells
+from equicoherence.reporting.tables import summarise
 from equicoherence.training import PretrainConfig, ViewsConfig, build_learner, pretrain
 from tests.evaluation.poses import imagine
 from tests.rendered import rendered_set

@@ -5,9 +5,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from equicoherence.data.poses import FLOOR_HUE, LIGHT_HUE, quaternion, relative_rotation
-from equicoherence.evaluation.head_batch import Head, HeadBatch
-from equicoherence.evaluation.pose_probes import (
+from equicoherence.data.poses.latents import FLOOR_HUE, LIGHT_HUE, quaternion, relative_rotation
+from equicoherence.evaluation.poses.head_batch import Head, HeadBatch
+from equicoherence.evaluation.poses.probes import (
     PoseProbeConfig,
     inputs_of,
     make_heads,
@@ -18,8 +18,8 @@ from equicoherence.evaluation.pose_probes import (
     target_scales,
     train_heads,
 )
+from equicoherence.evaluation.poses.renders import Pairs, Renders
 from equicoherence.evaluation.probes import r2_score
-from equicoherence.evaluation.renders import Pairs, Renders
 from equicoherence.rendering.plan import Plan, draw_latents
 from tests.evaluation.poses import imagine
 

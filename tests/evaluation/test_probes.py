@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from equicoherence.evaluation.classification import knn_accuracy, linear_accuracy
+from equicoherence.evaluation.classification.accuracy import knn_accuracy, linear_accuracy
 from equicoherence.evaluation.probes import (
     attentive_probe,
     calibrate,

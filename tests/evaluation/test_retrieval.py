@@ -5,12 +5,12 @@ import dataclasses
 import pytest
 import torch
 
-from equicoherence.data.poses import FLOOR_HUE, LIGHT_HUE, pose_change, quaternion, relative_rotation
-from equicoherence.evaluation import retrieval as module
-from equicoherence.evaluation.linear_map import fit_linear_map
-from equicoherence.evaluation.quaternions import pose_errors, upright
-from equicoherence.evaluation.renders import Renders, view_changes
-from equicoherence.evaluation.retrieval import METRICS, retrieval, retrieval_chance, retrieval_scores
+from equicoherence.data.poses.latents import FLOOR_HUE, LIGHT_HUE, pose_change, quaternion, relative_rotation
+from equicoherence.evaluation.poses import retrieval as module
+from equicoherence.evaluation.poses.linear_map import fit_linear_map
+from equicoherence.evaluation.poses.quaternions import pose_errors, upright
+from equicoherence.evaluation.poses.renders import Renders, view_changes
+from equicoherence.evaluation.poses.retrieval import METRICS, retrieval, retrieval_chance, retrieval_scores
 from tests.evaluation.poses import euler_quaternions, imagine, matrices
 
 OF_50 = {"mrr": 0.09, "hit_at_1": 0.02, "hit_at_5": 0.10}

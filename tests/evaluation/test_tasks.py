@@ -9,9 +9,9 @@ from PIL import Image
 
 from equicoherence.data import BadImage, ImageSource, Loader, Sample
 from equicoherence.evaluation import evaluate, load_model
-from equicoherence.evaluation.classification import LabelledFeatures
-from equicoherence.evaluation.pairs import first_of_each
+from equicoherence.evaluation.classification.accuracy import LabelledFeatures
 from equicoherence.evaluation.tasks import choose_tasks
+from equicoherence.evaluation.transformation.pairs import first_of_each
 from tests.small import picture_folder
 
 

@@ -8,11 +8,11 @@ import timm
 from safetensors.torch import save_file
 
 from equicoherence.data import ThreeDIEBench
-from equicoherence.evaluation import threediebench as module
-from equicoherence.evaluation.pose_probes import PoseProbeConfig
-from equicoherence.evaluation.threediebench import benchmark_3diebench, benchmark_models
-from equicoherence.report.poses import pose_markdown
-from equicoherence.report.tables import summarise
+from equicoherence.evaluation.poses import benchmark as module
+from equicoherence.evaluation.poses.benchmark import benchmark_3diebench, benchmark_models
+from equicoherence.evaluation.poses.probes import PoseProbeConfig
+from equicoherence.reporting.poses import pose_markdown
+from equicoherence.reporting.tables import summarise
 from equicoherence.training import ViewsConfig, pretrain
 from tests.rendered import rendered_set
 from tests.small import small_config

@@ -11,12 +11,12 @@ from safetensors.torch import load_file
 
 from equicoherence.coherence import CoherenceConfig
 from equicoherence.data import PosePaths
-from equicoherence.data.poses import pose_change
+from equicoherence.data.poses.latents import pose_change
 from equicoherence.methods import AugSelfConfig, SIEConfig, VICRegConfig
 from equicoherence.paths.standard import FittedTheta
 from equicoherence.training import EncoderConfig, OptimConfig, PretrainConfig, ViewsConfig, load_run, pretrain
 from equicoherence.training.feed import PoseFeed
-from tests.data.posed import write_tree
+from tests.data.poses.posed import write_tree
 from tests.rendered import rendered_set
 
 

@@ -10,10 +10,10 @@ import tyro
 from rich.console import Console
 
 from equicoherence.commands.arguments import parse
-from equicoherence.evaluation.pose_probes import PoseProbeConfig
-from equicoherence.evaluation.threediebench import benchmark_models
-from equicoherence.report.poses import pose_table
-from equicoherence.report.tables import summarise
+from equicoherence.evaluation.poses.benchmark import benchmark_models
+from equicoherence.evaluation.poses.probes import PoseProbeConfig
+from equicoherence.reporting.poses import pose_table
+from equicoherence.reporting.tables import summarise
 
 
 def run(arguments: list[str]) -> None:

@@ -11,9 +11,9 @@ import tyro
 from rich.console import Console
 
 from equicoherence.commands.arguments import CommaOrNone, parse, split
-from equicoherence.compare import compare, print_scores
+from equicoherence.comparing import compare, print_scores
 from equicoherence.recipes import RECIPES, recipe
-from equicoherence.report.page import report
+from equicoherence.reporting.page import report
 
 
 def run(arguments: list[str]) -> None:

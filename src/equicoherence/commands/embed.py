@@ -11,7 +11,7 @@ from rich.console import Console
 
 from equicoherence.commands.arguments import Comma, parse
 from equicoherence.data.open import Split
-from equicoherence.embed import DType, embed
+from equicoherence.embedding import DType, embed
 
 
 def run(arguments: list[str]) -> None:

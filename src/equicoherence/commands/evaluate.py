@@ -18,14 +18,14 @@ from equicoherence.commands.evaluation_plan import (
     parsed_settings,
     prove_writable,
 )
-from equicoherence.compare import score_table
+from equicoherence.comparing import score_table
 from equicoherence.evaluation import TransformationConfig, evaluate
-from equicoherence.evaluation.downstream.registry import make_tasks
-from equicoherence.evaluation.downstream.run import floor_kind, plan_jobs, refuse_inside, score_jobs
 from equicoherence.evaluation.model import load_model
+from equicoherence.evaluation.registry import make_tasks
+from equicoherence.evaluation.run import floor_kind, plan_jobs, refuse_inside, score_jobs
 from equicoherence.evaluation.subject import Subject, subjects_of
-from equicoherence.report.comparison import comparison
-from equicoherence.report.tables import summarise
+from equicoherence.reporting.comparison.page import comparison
+from equicoherence.reporting.tables import summarise
 
 
 @dataclass

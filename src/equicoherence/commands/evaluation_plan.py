@@ -9,9 +9,9 @@ from pathlib import Path
 
 import timm
 
-from equicoherence.evaluation.downstream.registry import TASKS as DOWNSTREAM
 from equicoherence.evaluation.evaluate import results_folder
 from equicoherence.evaluation.model import refuse_exported
+from equicoherence.evaluation.registry import TASKS as DOWNSTREAM
 from equicoherence.evaluation.subject import Subject
 from equicoherence.evaluation.tasks import TASKS
 from equicoherence.notice import say

@@ -13,7 +13,7 @@ import tyro
 from rich.console import Console
 
 from equicoherence.commands.arguments import parse
-from equicoherence.export import Target, export
+from equicoherence.exporting import Target, export
 
 
 def run(arguments: list[str]) -> None:

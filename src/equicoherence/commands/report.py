@@ -10,9 +10,9 @@ import tyro
 from rich.console import Console
 
 from equicoherence.commands.arguments import parse
-from equicoherence.evaluation.downstream.run import FILE
-from equicoherence.report.comparison import comparison
-from equicoherence.report.page import report
+from equicoherence.evaluation.run import FILE
+from equicoherence.reporting.comparison.page import comparison
+from equicoherence.reporting.page import report
 
 
 def run(arguments: list[str]) -> None:

@@ -12,9 +12,9 @@ from rich.console import Console
 from rich.table import Table
 
 from equicoherence.commands.arguments import parse
-from equicoherence.data.sets import DECLARATIONS
-from equicoherence.evaluation.downstream.registry import TASKS, settings_of
-from equicoherence.evaluation.downstream.task import Task
+from equicoherence.evaluation.registry import TASKS, settings_of
+from equicoherence.evaluation.task import Task
+from equicoherence.sets import DECLARATIONS
 
 
 def run(arguments: list[str]) -> None:

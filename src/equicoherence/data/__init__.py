@@ -8,13 +8,13 @@ from equicoherence.data.cache import cache_folder
 from equicoherence.data.images import ImageFolder, decode
 from equicoherence.data.loader import Batch, Loader, TooManyBadImages
 from equicoherence.data.open import open_images
-from equicoherence.data.pairs import PoseSampler
-from equicoherence.data.pose_paths import PosePaths
-from equicoherence.data.pose_views import PoseViews, pose_views
+from equicoherence.data.poses.pairs import PoseSampler
+from equicoherence.data.poses.paths import PosePaths
+from equicoherence.data.poses.threediebench import ThreeDIEBench
+from equicoherence.data.poses.views import PoseViews, pose_views
 from equicoherence.data.sampler import batch_indices, epoch_order, steps_per_epoch
 from equicoherence.data.shards import ShardSource
 from equicoherence.data.source import BadImage, ImageSource, Sample, Subset
-from equicoherence.data.threediebench import ThreeDIEBench
 
 __all__ = [
     "BadImage",

@@ -47,7 +47,7 @@ def open_images(path: str | Path, split: Split = "all", seed: int = 0) -> ImageS
         from equicoherence.data.objects import ObjectsSource  # needs the renderer, which images do not
 
         return ObjectsSource(split=split)
-    from equicoherence.data.threediebench import ThreeDIEBench, has_poses  # which needs Split from here
+    from equicoherence.data.poses.threediebench import ThreeDIEBench, has_poses  # which needs Split from here
 
     folder = _folder(Path(path).expanduser())
     if has_poses(folder):
@@ -61,7 +61,7 @@ def open_images(path: str | Path, split: Split = "all", seed: int = 0) -> ImageS
 
 def comes_split(path: str | Path) -> bool:
     """Say whether a data set has a folder for training and one for validation, of which ``all`` is the first."""
-    from equicoherence.data.threediebench import has_poses  # which needs Split from here
+    from equicoherence.data.poses.threediebench import has_poses  # which needs Split from here
 
     if path == "objects":
         return False

@@ -1,10 +1,10 @@
 """Evaluation of frozen encoders."""
 
-from equicoherence.evaluation.classification import knn_accuracy, linear_accuracy
+from equicoherence.evaluation.classification.accuracy import knn_accuracy, linear_accuracy
 from equicoherence.evaluation.evaluate import evaluate
 from equicoherence.evaluation.model import FrozenModel, load_model
 from equicoherence.evaluation.probes import mlp_probe, r2_score, ridge_probe
-from equicoherence.evaluation.transformation import TransformationConfig, transformation_regression
+from equicoherence.evaluation.transformation.regression import TransformationConfig, transformation_regression
 
 __all__ = [
     "FrozenModel",

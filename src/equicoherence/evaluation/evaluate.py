@@ -16,13 +16,13 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from equicoherence.data import Loader, open_images
-from equicoherence.evaluation.classification import LabelledFeatures, classification
+from equicoherence.evaluation.classification.accuracy import LabelledFeatures, classification
 from equicoherence.evaluation.model import FrozenModel, generators_kept, load_model, random_control
 from equicoherence.evaluation.partial import PartialResults, fingerprint
 from equicoherence.evaluation.provenance import provenance
 from equicoherence.evaluation.results import kept_results, merged
 from equicoherence.evaluation.tasks import LIMIT, choose_tasks, settings_of
-from equicoherence.evaluation.transformation import TransformationConfig, make_pairs, score_transformation
+from equicoherence.evaluation.transformation.regression import TransformationConfig, make_pairs, score_transformation
 from equicoherence.files import write_aside
 from equicoherence.training.config import PretrainConfig
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from equicoherence.evaluation.quaternions import NAMES
-from equicoherence.evaluation.retrieval import ELEMENTS
+from equicoherence.evaluation.poses.quaternions import NAMES
+from equicoherence.evaluation.poses.retrieval import ELEMENTS
 from equicoherence.methods import Method
 from equicoherence.paths.standard import ChosenTheta
 from equicoherence.training.learner import Learner

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from equicoherence.evaluation.tasks import REVISION, TASKS, settings_of
-from equicoherence.evaluation.transformation import TransformationConfig
+from equicoherence.evaluation.transformation.regression import TransformationConfig
 from equicoherence.notice import say
 
 SAME = ("data", "size", "arch", "random_weights")  # what all scores of a file share, besides the weights

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from equicoherence.data import ImageSource, open_images
-from equicoherence.evaluation.transformation import TransformationConfig
+from equicoherence.evaluation.transformation.regression import TransformationConfig
 from equicoherence.notice import say
 from equicoherence.training.config_file import plain_values
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import dataclasses
 
 from equicoherence.coherence import CoherenceConfig
-from equicoherence.data.poses import change_names
+from equicoherence.data.poses.latents import change_names
 from equicoherence.methods import (
     BarlowTwinsConfig,
     BYOLConfig,

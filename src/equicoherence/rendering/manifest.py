@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from equicoherence.data.pose_objects import MANIFEST
+from equicoherence.data.poses.objects import MANIFEST
 from equicoherence.files import alone, write_aside
 from equicoherence.rendering.meshes import Meshes
 from equicoherence.rendering.plan import Plan

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from equicoherence.coherence import CoherenceConfig
-from equicoherence.data.pose_views import change_parameters
+from equicoherence.data.poses.views import change_parameters
 from equicoherence.methods import METHODS, MethodConfig, VICRegConfig
 from equicoherence.models.encoder import Channels, check_normalisation
 from equicoherence.paths import named_path

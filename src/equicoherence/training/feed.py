@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from equicoherence.data import Batch, ImageSource, PosePaths, PoseSampler, PoseViews, ThreeDIEBench, batch_indices
-from equicoherence.data.poses import pose_change
+from equicoherence.data.poses.latents import pose_change
 from equicoherence.paths import PathViews, Views
 from equicoherence.paths.transformation import Parameter
 from equicoherence.training.config import POSE_LATENTS

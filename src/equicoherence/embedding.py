@@ -1,0 +1,152 @@
+"""`equicoherence embed`: an encoder's features of all images of a data set, in a file for other tools."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from equicoherence.data import Loader, open_images
+from equicoherence.data.open import Split, comes_split
+from equicoherence.evaluation.model import FrozenModel, generators_kept, load_model
+from equicoherence.evaluation.partial import fingerprint
+from equicoherence.evaluation.provenance import provenance
+from equicoherence.evaluation.task import show_bar, spread
+from equicoherence.evaluation.transformation.pairs import base_state
+from equicoherence.feature_files import Part, Table, writer
+from equicoherence.files import replacing
+from equicoherence.models import Features
+from equicoherence.notice import say
+from equicoherence.paths import Pyramid, render
+from equicoherence.training.config import PretrainConfig
+
+DType = Literal["float32", "float16"]
+
+
+def embed(
+    model: str | Path,
+    data: str | Path,
+    out: str | Path,
+    *,
+    split: Split = "all",
+    features: str = "backbone",
+    dtype: DType = "float32",
+    limit: int = 0,
+    batch: int = 64,
+    arch: str | None = None,
+    random_weights: bool = False,
+    size: int | None = None,
+    bad_image_tolerance: float | None = None,
+    overwrite: bool = False,
+) -> Path:
+    """Write the features of every image of a data set to ``out``, a ``.parquet`` or ``.npz`` file, and return it.
+
+    features: names, separated by commas: ``backbone`` (what stands for an image: the class token or the mean of the
+    patch tokens, as the model pools), ``cls`` (the class token), of a run ``z_inv``, ``z_equi``, ``z`` as far as it has
+    them, each (N, C); ``patches``, the patch tokens (N, tokens, C), row by row over the ``grid`` that ``about`` states.
+    Beside them ``name`` and ``label`` (-1 where unknown; ``about`` lists the classes) in the data set's own order, and
+    ``bad``. `feature_files` says how each of the files is laid out.
+
+    Images are seen as `evaluate` sees them, the largest central square at the model's own size, but computed in full
+    precision; ``dtype`` is of the file. data: as `open_images`. split: "train", "val", or "all" of data that come in
+    one. limit: at most so many images, evenly spread; 0: all. A batch is in memory at a time. model, arch,
+    random_weights, size: as `load_model`.
+
+    A bad image keeps its row, so that rows are those of the data set: ``bad`` is true there, all its features are NaN
+    (never those of another image), and ``bad_images`` says why; a line on standard error counts them. More than the
+    share ``bad_image_tolerance`` (where None a run's own, else that of pretraining) raises `TooManyBadImages`.
+
+    Raises FileExistsError where ``out`` is there, unless ``overwrite``; ValueError for features that the model does not
+    have, and for "all" of data in a folder for training and one for validation; ImportError for parquet without
+    pyarrow; RuntimeError for values that float16 cannot hold. What is written is whole or not there. Torch's global
+    generators are left as they were.
+    """
+    out = Path(out)
+    write = writer(out)
+    if out.exists() and (not overwrite or out.is_dir()):
+        raise FileExistsError(f"{out} exists; give another --out" + ("" if out.is_dir() else ", or --overwrite"))
+    if batch < 1 or limit < 0:
+        raise ValueError(f"batch must be at least 1 and limit at least 0 (all), got batch={batch}, limit={limit}")
+    if dtype not in get_args(DType):
+        raise ValueError(f"dtype must be float32 or float16, got {dtype!r}")
+    with generators_kept():
+        frozen = load_model(model, arch=arch, random_weights=random_weights, size=size)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    frozen.to(device)
+    names = list(dict.fromkeys(name.strip() for name in features.split(",")))
+    shapes, grid = _shapes(frozen, names)
+    config = frozen.config or PretrainConfig()
+    if split == "all" and comes_split(data):
+        raise ValueError(f"{str(data)!r} has a folder train and one for validation: give --split train or --split val")
+    source = open_images(data, split)
+    tolerance = config.bad_image_tolerance if bad_image_tolerance is None else bad_image_tolerance
+    loader = Loader(source, frozen.source, threads=config.threads or None, tolerance=tolerance, cache_bytes=0)
+    chosen = np.array(spread(len(source), limit), dtype=np.int64)
+    about: dict[str, Any] = {"model": str(model), "arch": frozen.encoder.name, "random_weights": random_weights}
+    about |= {"weights": fingerprint(frozen), "size": frozen.size, "data": str(data), "split": split}
+    about |= {"classes": source.classes, "grid": grid, **provenance()}
+    rows = [source.name(int(index)) for index in chosen]
+    table = Table(rows, np.asarray(source.labels)[chosen], shapes, np.dtype(dtype), about, loader.bad)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(out) as aside:
+        write(aside, table, _parts(frozen, loader, chosen, names, batch, table.dtype))
+    if loader.bad:
+        bad = len(set(rows) & loader.bad.keys())
+        text = f"{out}: {bad} of {len(rows)} images cannot be decoded; their rows are NaN and say bad"
+        say(text)
+    return out
+
+
+def _named(model: FrozenModel, features: Features, names: Sequence[str]) -> dict[str, Tensor]:
+    """Return features by name, (B, C) or (B, N, C). Raises ValueError for one that the model does not have."""
+    pooled, _ = model.represent_features(features)
+    if features.cls is not None:
+        pooled["cls"] = features.cls
+    pooled["patches"] = features.patches
+    for name in names:
+        if name not in pooled:
+            raise ValueError(f"feature {name!r} is none of {model.name}: choose of {', '.join(pooled)}")
+    return {name: pooled[name] for name in names}
+
+
+@torch.no_grad()
+def _shapes(model: FrozenModel, names: Sequence[str]) -> tuple[dict[str, tuple[int, ...]], tuple[int, int]]:
+    """Return the shape of each feature of an image, and the grid of its patch tokens."""
+    blank = torch.zeros(1, 3, model.size, model.size, device=model.encoder.mean.device)
+    features = model.encoder(blank)
+    return {name: tuple(part.shape[1:]) for name, part in _named(model, features, names).items()}, features.grid
+
+
+@torch.no_grad()
+def _parts(
+    model: FrozenModel, loader: Loader, chosen: np.ndarray, names: Sequence[str], batch: int, dtype: np.dtype
+) -> Iterator[Part]:
+    """Yield the rows of the images ``chosen``, in this order."""
+    device = model.encoder.mean.device
+    starts = [chosen[start : start + batch] for start in range(0, len(chosen), batch)]
+    with closing(loader.batches(starts)) as batches:
+        for wanted, found in zip(show_bar(starts, f"{model.name}: features"), batches):
+            bad = found.index.numpy() != wanted
+            found = found.to(device)
+            view = render(Pyramid.build(found.images, model.size), base_state(found.aspect, 1.0), size=model.size)
+            rows = {}
+            for name, part in _named(model, model.encoder(view), names).items():
+                whole = part.float().cpu().numpy()
+                rows[name] = _stored(whole, dtype, name)
+                rows[name][bad] = np.nan
+            yield Part(bad, rows)
+
+
+def _stored(values: np.ndarray, dtype: np.dtype, name: str) -> np.ndarray:
+    with np.errstate(over="ignore"):
+        stored = values.astype(dtype)
+    if not np.array_equal(np.isinf(stored), np.isinf(values)):
+        raise RuntimeError(
+            f"{name} has values up to {np.abs(values).max():.3g}, which float16 cannot hold: float32 can"
+        )
+    return stored

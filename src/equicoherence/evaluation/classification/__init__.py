@@ -1,0 +1,1 @@
+"""What frozen features tell of classes."""

@@ -1,1 +1,0 @@
-"""Downstream tasks on frozen or fine-tuned encoders: one file for each task; see `equicoherence.data.sets`."""

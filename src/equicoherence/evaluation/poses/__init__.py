@@ -1,0 +1,1 @@
+"""What frozen features tell of poses: probes, and retrieval of views."""

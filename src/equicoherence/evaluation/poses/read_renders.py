@@ -1,0 +1,63 @@
+"""A frozen encoder on every view of a set with poses: what `Renders` holds."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from equicoherence.data import Loader, ThreeDIEBench
+from equicoherence.data.poses.latents import FLOOR_HUE, LIGHT_HUE, quaternion
+from equicoherence.evaluation.model import FrozenModel
+from equicoherence.evaluation.poses.renders import Renders
+from equicoherence.notice import say
+from equicoherence.training.config import PretrainConfig
+
+BATCH = 256
+
+
+def usual_views(source: ThreeDIEBench) -> int:
+    """Return how many views most objects have."""
+    return int(np.bincount(np.diff(source.first)).argmax())
+
+
+@torch.no_grad()
+def read_renders(model: FrozenModel, source: ThreeDIEBench, views: int | None = None) -> tuple[Renders, int]:
+    """Return the pooled representations of every object's views, with poses, hues and labels; and how many images were
+    damaged, which a printed line says too.
+
+    views: of each object; where None as many as most objects have. Objects with fewer are left out.
+    Raises ValueError where no object has as many.
+    """
+    counts = np.diff(source.first)
+    views = usual_views(source) if views is None else views
+    kept = np.flatnonzero(counts >= views)
+    if not len(kept) or views < 2:
+        raise ValueError(f"no object of {source.root} has {views} views (at least 2 are needed); choose fewer")
+    chosen = (source.first[kept][:, None] + np.arange(views)).ravel()
+    config, device = model.config or PretrainConfig(), model.encoder.mean.device
+    device = torch.device("cuda") if torch.cuda.is_available() else device
+    model.to(device)
+    loader = Loader(
+        source, model.size, threads=config.threads or None, tolerance=config.bad_image_tolerance, cache_bytes=0
+    )
+    parts: list[dict[str, Tensor]] = []
+    index = []
+    for batch in loader.batches(np.split(chosen, range(BATCH, len(chosen), BATCH))):
+        index.append(batch.index)
+        images = batch.to(device).images.float() / 255
+        with torch.autocast(device.type, torch.bfloat16):
+            parts.append({name: part.half() for name, part in model.represent(images)[0].items()})
+    if loader.bad:
+        text = f"{source.root}: {len(loader.bad)} damaged images; other views of their objects stand in their places"
+        say(text)
+    # a damaged image's place is taken by another: its latents are those of what is seen there
+    latents = torch.from_numpy(np.array(source.latents[torch.cat(index).numpy()])).unflatten(0, (-1, views))
+    features = {name: torch.cat([part[name] for part in parts]).unflatten(0, (-1, views)) for name in parts[0]}
+    renders = Renders(
+        features,
+        quaternion(latents[..., :3]).to(device),
+        latents[..., [FLOOR_HUE, LIGHT_HUE]].to(device),
+        torch.from_numpy(source.labels[chosen[::views]]).to(device),
+    )
+    return renders, len(loader.bad)

@@ -1,0 +1,1 @@
+"""One page that puts the scores of several encoders side by side."""

@@ -1,0 +1,97 @@
+"""Training curves: losses, learning rate and speed, health, all runs over each other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from equicoherence.reporting import plots
+from equicoherence.reporting.markup import Markup, element, image, join, note, section
+from equicoherence.reporting.runs import Run, curve, is_number, labels
+from equicoherence.training.progress import HEALTH
+
+AXES = ("step", "epoch", "seconds")
+PACE = ("lr", "images_per_second")
+TITLES = {
+    "loss": "loss (total)",
+    "lr": "learning rate",
+    "images_per_second": "images per second",
+    "std_invariant": "standard deviation, z_inv",
+    "std_equivariant": "standard deviation, z_equi",
+    "rank_invariant": "effective rank, z_inv",
+    "rank_equivariant": "effective rank, z_equi",
+    "spread_invariant": "relative spread, z_inv",
+    "spread_equivariant": "relative spread, z_equi",
+    "teacher_entropy": "entropy of the teacher, nats",
+    "prototype_entropy": "entropy of the teacher's mean, nats",
+}
+
+
+def training(groups: dict[str, list[Run]]) -> Markup:
+    """Return the section of curves; runs of one name share a color."""
+    runs = [run for of_name in groups.values() for run in of_name]
+    remarks = [
+        note(f"No curves for {label}: metrics.jsonl is ", run.problems["metrics.jsonl"], ".")
+        for run, label in zip(runs, labels(runs))
+        if "metrics.jsonl" in run.problems
+    ]
+    remarks += [
+        note(f"{label}: ", str(line["collapse"]))
+        for run, label in zip(runs, labels(runs))
+        for line in run.metrics
+        if "collapse" in line
+    ]
+    present = list(dict.fromkeys(k for run in runs for line in run.metrics for k, v in line.items() if is_number(v)))
+    health = [k for k in present if k.startswith(HEALTH)]
+    losses = sorted((k for k in present if k not in (*AXES, *PACE, *health)), key=lambda k: k != "loss")
+    parts: list[object] = [*remarks]
+    for title, keys, text in (
+        (
+            "Losses",
+            losses,
+            "The total, and each part as it is named by the method; reconstruction is the auxiliary task.",
+        ),
+        (
+            "Health of the representation",
+            health,
+            "A spread or a rank that falls towards zero means collapse: all images get the same embedding.",
+        ),
+        ("Learning rate and speed", [k for k in PACE if k in present], ""),
+    ):
+        if keys:
+            panels = join([panel(key, groups, logarithmic=keys is losses) for key in keys])
+            parts += [element("h3", title), element("p", text) if text else "", element("div", panels, class_="grid")]
+    return section("training", "Training", legend(list(groups)) if len(groups) > 1 else "", *parts)
+
+
+def panel(key: str, groups: dict[str, list[Run]], logarithmic: bool = False) -> Markup:
+    """Return the figure of one metric over steps; ``logarithmic`` where its values span orders of magnitude."""
+    lines, broken = [], 0
+    last: list[str] = []
+    for index, (name, runs) in enumerate(groups.items()):
+        for run in runs:
+            steps, values = curve(run, key)
+            if len(values):
+                lines.append(plots.Line(steps, values, index))
+                broken += int((~np.isfinite(values)).sum())
+                last.append(f"{name} {values[-1]:.4g} at step {steps[-1]:.0f}")
+    title = TITLES.get(key, key)
+    if not lines:
+        return Markup("")
+    alt = f"Curve of {title} over training steps. Last values: {'; '.join(last)}."
+    remark = (
+        element("span", f"not finite at {broken} {'step' if broken == 1 else 'steps'} (crosses)", class_="warning")
+        if broken
+        else ""
+    )
+    picture = image(plots.curves(lines, logarithmic), "image/svg+xml", alt)
+    return element("figure", element("figcaption", element("strong", title), " ", remark), picture, class_="card")
+
+
+def legend(names: Sequence[str], controls: Sequence[str] = ()) -> Markup:
+    """Return the list of names with their colors, then the control marks."""
+    meaning = {"random": "random encoder (floor)", "constant": "constant guess (floor)", "oracle": "oracle (ceiling)"}
+    items = [element("li", plots.key(index), name) for index, name in enumerate(names)]
+    items += [element("li", plots.control_key(control), meaning[control]) for control in controls]
+    return element("ul", *items, class_="legend", aria_label="Legend")

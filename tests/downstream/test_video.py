@@ -1,0 +1,250 @@
+"""Masks follow the tokens that look alike, as a plain loop over all pairs has them, and are scored as DAVIS does."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from equicoherence.downstream.video.propagation import SETTINGS, Propagation, propagate, top
+from equicoherence.downstream.video.task import VideoPropagation, enlarged, first_labels
+from equicoherence.evaluation.model import FrozenModel, load_model
+from equicoherence.evaluation.task import TaskScore, no_bar
+from equicoherence.models import Encoder, Features
+from equicoherence.sets import find_sets
+from equicoherence.sets.davis import DAVIS_2016, Davis
+from equicoherence.sets.kinds import VideoSet
+
+PARTS = ("head", "body")
+
+
+class Squares(VideoSet):
+    """Coloured squares that go right over a gray ground, two pixels a frame; parts have masks in every other frame."""
+
+    def __init__(self, classes: tuple[str, ...] = (), frames: int = 6, objects: int = 2) -> None:
+        self.classes, self._frames, self._objects = classes, frames, objects
+
+    def __len__(self) -> int:
+        return 2
+
+    def name(self, sequence: int) -> str:
+        return f"squares-{sequence}"
+
+    def frames(self, sequence: int) -> int:
+        return self._frames
+
+    def image(self, sequence: int, frame: int) -> np.ndarray:
+        colours = np.array([[90, 90, 90], [250, 0, 0], [0, 0, 250]], np.uint8)
+        return colours[self._numbers(sequence, frame)]
+
+    def mask(self, sequence: int, frame: int) -> np.ndarray | None:
+        return None if self.classes and frame % 2 else self._numbers(sequence, frame)
+
+    def _numbers(self, sequence: int, frame: int) -> np.ndarray:
+        numbers = np.zeros((32, 48), np.uint8)
+        left = 4 + 4 * sequence + 2 * frame
+        for number in range(self._objects):
+            numbers[4 + 14 * number : 14 + 14 * number, left : left + 10] = number + 1
+        return numbers
+
+
+class FirstFrames(Davis):
+    """Six frames of the first sequence."""
+
+    def __len__(self) -> int:
+        return 1
+
+    def frames(self, sequence: int) -> int:
+        return 6
+
+
+class Pixels(Encoder):
+    """An encoder whose tokens are the mean colours of patches of 2 pixels, beside gray."""
+
+    def forward(self, images: Tensor, masks: Tensor | None = None, *, class_only: bool = False) -> Features:
+        patches = F.avg_pool2d(images - 0.3, 2)
+        return Features(None, patches.flatten(2).transpose(1, 2), (patches.shape[2], patches.shape[3]))
+
+
+@pytest.fixture(scope="module")
+def pixels() -> FrozenModel:
+    encoder = Pixels("resnet10t").eval()
+    encoder.model.feature_info = [{"reduction": 2}]  # type: ignore[assignment]
+    return FrozenModel("pixels", "pixels", encoder, 32, 32)
+
+
+def value(score: TaskScore, metric: str, parameter: str = "") -> tuple[float, float]:
+    (row,) = (row for row in score.rows if (row.metric, row.parameter) == (metric, parameter))
+    assert row.floor is not None
+    return row.value, row.floor
+
+
+def plain(tokens: Tensor, labels: Tensor, how: Propagation) -> Tensor:
+    """Hand labels on token by token."""
+    count, height, width, _ = tokens.shape
+    unit = F.normalize(tokens.float(), dim=-1)
+    soft = [labels.float()]
+    for frame in range(1, count):
+        latest = range(frame - how.frames, frame)
+        context = [0, *((max(0, c) for c in latest) if how.padded else (c for c in latest if c > 0))]
+        found = torch.zeros_like(soft[0])
+        for y in range(height):
+            for x in range(width):
+                near_by = torch.zeros(height, width, dtype=torch.bool)
+                for row in range(height):
+                    for column in range(width):
+                        up, across = abs(row - y), abs(column - x)
+                        if how.shape == "disk":
+                            near_by[row, column] = (up**2 + across**2) ** 0.5 < how.radius
+                        else:
+                            near_by[row, column] = max(up, across) <= how.radius
+                everywhere = torch.ones_like(near_by)
+                searched = [
+                    everywhere if how.first_everywhere and not place else near_by for place in range(len(context))
+                ]
+                cosines = torch.cat([unit[c][where] @ unit[frame, y, x] for c, where in zip(context, searched)])
+                near = torch.cat([soft[c][:, where] for c, where in zip(context, searched)], dim=1)
+                best = cosines.topk(min(how.top_k, len(cosines)))
+                found[:, y, x] = near[:, best.indices] @ (best.values / how.temperature).softmax(dim=0)
+        soft.append(found)
+    return torch.stack(soft)
+
+
+@pytest.mark.parametrize(
+    ("how", "grid"),
+    [
+        (Propagation(0.1, 5, 3, 2), (5, 29)),
+        (Propagation(0.7, 7, 2, 9), (14, 13)),
+        (Propagation(0.1, 10, 1, 1), (6, 3)),
+        (SETTINGS["dino"], (4, 7)),
+        (Propagation(0.7, 7, 3, 2, shape="disk"), (5, 15)),
+        (Propagation(0.1, 5, 1, 2, first_everywhere=True), (5, 14)),
+        (Propagation(0.1, 5, 2, 7, padded=True), (4, 6)),
+        (dataclasses.replace(SETTINGS["cropmae"], radius=3, frames=3), (6, 13)),
+        (SETTINGS["cropmae"], (4, 7)),
+    ],
+)
+def test_labels_are_those_of_a_loop_over_tokens(how: Propagation, grid: tuple[int, int]) -> None:
+    generator = torch.Generator().manual_seed(0)
+    tokens = torch.randn(5, *grid, 6, generator=generator).half()
+    labels = F.one_hot(torch.randint(3, grid, generator=generator)).permute(2, 0, 1)
+    torch.testing.assert_close(propagate(tokens, labels, how), plain(tokens, labels, how), atol=1e-5, rtol=0)
+
+
+def test_the_largest_values_are_found_in_groups() -> None:
+    values = torch.randn(7, 3001, generator=torch.Generator().manual_seed(0))
+    values[0, 20:] = -torch.inf
+    found, places = top(values, 7)
+    assert (found.sort(descending=True).values == values.topk(7).values).all()
+    assert (values.gather(1, places) == found).all()
+
+
+def test_a_disk_leaves_out_the_corners_and_the_first_frame_has_no_limit() -> None:
+    tokens = torch.zeros(2, 7, 7, 2)
+    tokens[..., 1] = 1
+    tokens[0, 0, 0] = tokens[1, 2, 2] = torch.tensor([1.0, 0.0])  # 2 up and 2 across: 2.8 apart
+    labels = torch.zeros(1, 7, 7)
+    labels[0, 0, 0] = 1
+    square = Propagation(0.01, 1, 2, 1)
+    found = [
+        float(propagate(tokens, labels, dataclasses.replace(square, **more))[1, 0, 2, 2])
+        for more in ({}, {"shape": "disk"}, {"shape": "disk", "first_everywhere": True}, {"radius": 1})
+    ]
+    assert found == [1, 0, 1, 0]
+
+
+def test_copies_of_the_first_frame_take_places_among_the_best() -> None:
+    tokens = torch.tensor([[1.0, 0.0], [1.0, 0.1], [1.0, 0.0]])[:, None, None]
+    labels = torch.ones(1, 1, 1)
+    plain_way, padded = (propagate(tokens, labels, Propagation(1, 3, 1, 4, padded=each)) for each in (False, True))
+    assert plain_way.flatten().tolist() == pytest.approx([1, 1, 1])
+    assert padded.flatten().tolist() == pytest.approx([1, 1, 1])
+    half = torch.tensor([[1.0, 0.2], [1.0, 0.0]])[:, None]  # two tokens that are both neighbours
+    tokens, labels = torch.stack([half, half]), torch.tensor([[[1.0], [0.0]]])
+    once, often = (propagate(tokens, labels, Propagation(1, 2, 1, 4, padded=each))[1] for each in (False, True))
+    assert once.flatten().tolist() == pytest.approx([0.5, 0.5], abs=0.01), "both tokens of the one first frame"
+    assert often.flatten().tolist() == [1, 0], "the same token of two copies of it"
+
+
+def test_each_label_is_stretched_before_the_largest_is_taken_as_dino_does_and_cropmae_does_not() -> None:
+    labels = torch.tensor([[[0.9, 0.8]], [[0.1, 0.2]]])
+    assert enlarged(labels, (1, 2)).tolist() == [[0, 1]]
+    assert enlarged(labels, (1, 2), stretch=False).tolist() == [[0, 0]]
+    assert [SETTINGS[name].stretch for name in ("dino", "cropmae")] == [True, False]
+
+
+def test_the_first_mask_comes_to_tokens_by_the_nearest_pixel_or_bilinearly() -> None:
+    mask, numbers = np.array([[0, 3, 3, 3], [0, 0, 3, 3]], np.uint8), np.array([0, 3])
+    nearest = first_labels(mask, numbers, (1, 2), SETTINGS["dino"])
+    assert nearest.sum(dim=0).tolist() == [[1, 1]]
+    assert nearest.dtype == torch.bool
+    bilinear = first_labels(mask, numbers, (1, 2), SETTINGS["cropmae"])
+    torch.testing.assert_close(bilinear, torch.tensor([[[0.75, 0.0]], [[0.25, 1.0]]]))
+
+
+def test_a_protocol_is_named_alone_only_at_its_own_size() -> None:
+    assert VideoPropagation(pixels=480).protocol == "frozen, propagation as DINO"
+    assert VideoPropagation("cropmae", pixels=320).protocol == "frozen, propagation as CropMAE at 320 px"
+
+
+def test_objects_that_move_are_followed(pixels: FrozenModel) -> None:
+    score = VideoPropagation(pixels=32).score(pixels, None, Squares(), no_bar)
+    j_and_f, floor = value(score, "j_and_f")
+    assert j_and_f > 0.95
+    assert floor < 0.6
+    assert j_and_f == pytest.approx((value(score, "j_mean")[0] + value(score, "f_mean")[0]) / 2)
+    each = [value(score, "j_and_f", f"squares-{s}_{o}")[0] for s in (0, 1) for o in (1, 2)]
+    assert np.mean(each) == pytest.approx(j_and_f)
+    assert value(score, "j_decay")[1] > 0.2
+    assert value(score, "f_recall")[0] == 1
+    assert {row.metric for row in score.rows} <= set(VideoPropagation.metrics)
+    assert score.counts == {"sequences": 2, "frames": 12}
+
+
+def test_first_and_last_frames_are_not_scored(pixels: FrozenModel) -> None:
+    videos = Squares(frames=3)
+    score = VideoPropagation(pixels=32, sequences=1).score(pixels, None, videos, no_bar)
+    overlap = 8 / 12  # columns that a square shares with itself one frame before, over those of both
+    assert value(score, "j_mean")[1] == pytest.approx(overlap)
+    with pytest.raises(ValueError, match="squares-0 has no frame to score: 2 frames are too few"):
+        VideoPropagation(pixels=32).score(pixels, None, Squares(frames=2), no_bar)
+    with pytest.raises(ValueError, match="nothing marked in its first frame"):
+        VideoPropagation(pixels=32).score(pixels, None, Squares(objects=0), no_bar)
+
+
+@pytest.mark.parametrize("setting", ["dino", "cropmae"])
+def test_parts_are_scored_over_all_sequences_together(pixels: FrozenModel, setting: str) -> None:
+    task = VideoPropagation(setting=setting, pixels=32)  # type: ignore[arg-type]
+    score = task.score(pixels, None, Squares(PARTS), no_bar)
+    miou, floor = value(score, "miou")
+    parts = [value(score, "iou", name) for name in ("background", *PARTS)]
+    assert (miou, floor) == pytest.approx(tuple(np.mean(parts, axis=0)))
+    # frames 2 and 4: a square has moved by 4 and 8 pixels, so that 6 and 2 of 10 columns are still right
+    assert parts[1][1] == pytest.approx((6 + 2) / (14 + 18))
+    assert miou > 0.9 > floor
+
+
+def test_pictures_show_frames_in_a_row(pixels: FrozenModel) -> None:
+    score = VideoPropagation(pixels=32).score(pixels, None, Squares(), no_bar)
+    assert list(score.pictures) == ["squares-0", "squares-1"]
+    picture = score.pictures["squares-0"]
+    assert (picture.shape[0], picture.dtype, picture.shape[1] > 5 * 240) == (160, np.uint8, True)
+
+
+def test_the_real_davis_is_scored(shared_data: Callable[[str], Path]) -> None:
+    (found,) = find_sets(shared_data("davis2016_val_240p"), (DAVIS_2016,))
+    videos = FirstFrames(found.folder, "2016")
+    model = load_model("timm:vit_tiny_patch16_224", random_weights=True)
+    before = {name: tensor.clone() for name, tensor in model.encoder.state_dict().items()}
+    scores = [VideoPropagation(pixels=96).score(model, None, videos, no_bar) for _ in range(2)]
+    assert scores[0].rows == scores[1].rows
+    j_and_f, floor = value(scores[0], "j_and_f", "blackswan"), value(scores[0], "j_and_f")[1]
+    assert 0.2 < j_and_f[0] < 1
+    assert 0.5 < floor < 1
+    assert all((model.encoder.state_dict()[name] == tensor).all() for name, tensor in before.items())

@@ -1,0 +1,144 @@
+"""Run directories as training and evaluation write them, with smooth toy pictures and made-up numbers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from tests.reporting.scored import Write, write_scores
+
+WriteRun = Callable[..., Path]
+TRANSFORMATIONS = {"rotation": ("angle",), "translation": ("x", "y"), "scale": ("octaves",), "color": ("hue",)}
+
+
+@pytest.fixture
+def write_run(tmp_path: Path) -> WriteRun:
+    """Return a function that writes one run directory below the test's folder."""
+
+    def write(folder: str = "run", **options: Any) -> Path:
+        return write_run_directory(tmp_path / folder, **options)
+
+    return write
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    """Return a function that writes the scores of one encoder into a folder below the test's."""
+    return partial(write_scores, tmp_path)
+
+
+def write_run_directory(
+    path: Path,
+    name: str = "vicreg-tiny",
+    seed: int = 0,
+    states: int = 3,
+    parts: tuple[str, ...] = ("metrics.jsonl", "samples.npz", "results.json"),
+    config: dict[str, Any] | None = None,
+    level: float = 0.7,
+    repeats: int = 2,
+    size: int = 32,
+    lines: int = 40,
+) -> Path:
+    """Write a run directory with the given parts; ``level`` is about the R2 of its backbone."""
+    path.mkdir(parents=True)
+    generator = np.random.default_rng(seed)
+    fields = {"name": name, "seed": seed, "method": {"name": "vicreg", "weight": 25.0}, "task": {"states": states}}
+    (path / "config.yaml").write_text(yaml.safe_dump(fields | (config or {}), sort_keys=False))
+    if "metrics.jsonl" in parts:
+        (path / "metrics.jsonl").write_text("".join(json.dumps(m) + "\n" for m in metrics(generator, lines)))
+    if "samples.npz" in parts:
+        np.savez(path / "samples.npz", **samples(generator, states, size))  # type: ignore[arg-type]
+    if "results.json" in parts:
+        results = {
+            "model": str(path), "name": name, "date": "2026-03-14", "seed": seed, "data": "shapes",
+            "machine": {"cpu": "two cores", "gpu": None}, "versions": {"torch": "2.11.0"},
+            "seconds": {"transformation": 12.5}, "rows": list(rows(generator, level, repeats)),
+        }  # fmt: skip
+        (path / "results.json").write_text(json.dumps(results))
+    return path
+
+
+def metrics(generator: np.random.Generator, lines: int) -> Iterator[dict[str, float]]:
+    for i in range(lines):
+        step = 25 * (i + 1)
+        noise = 1 + 0.05 * generator.standard_normal()
+        parts = {
+            "invariance": 0.4 * np.exp(-i / 10) * noise + 0.05,
+            "variance": 0.8 * np.exp(-i / 15) * noise + 0.1,
+            "covariance": 0.02 * noise,
+            "reconstruction": 0.3 * np.exp(-i / 20) * noise + 0.08,
+        }
+        yield {
+            "step": step, "epoch": step / 100, "loss": sum(parts.values()), **parts,
+            "lr": 1e-3 * min(1.0, (i + 1) / 5) * (0.5 + 0.5 * np.cos(np.pi * i / lines)),
+            "images_per_second": 800 + 30 * generator.standard_normal(), "seconds": step / 7,
+            "std_invariant": 1 - np.exp(-i / 8), "std_equivariant": 0.9 - 0.8 * np.exp(-i / 8),
+            "rank_invariant": 4 + i * 1.1, "rank_equivariant": 3 + i * 0.8 * noise,
+        }  # fmt: skip
+
+
+def samples(generator: np.random.Generator, states: int, size: int, count: int = 5) -> dict[str, np.ndarray]:
+    theta = np.stack([generator.uniform(-60, 60, count), generator.uniform(-30, 30, count)], axis=1)
+    looks = generator.uniform(0, 6.28, (count, 3))
+    positions = (np.arange(states) + 1) / (states + 1)
+
+    def at(t: float) -> np.ndarray:
+        return np.stack([picture(look, t * th[0], t * th[1] / 112, size) for look, th in zip(looks, theta)])
+
+    targets = [at(t) for t in positions]
+    arrays = {
+        "v1": np.stack([picture(look, 15, 0.3, size, zoom=1.4) for look in looks]),
+        "base": at(0), "v2": at(1), "positions": positions,
+        "theta": theta.astype(np.float32), "theta_names": np.array(["angle", "x"]),
+        "targets": np.stack(targets, axis=1) if states else np.zeros((count, 0, size, size, 3), np.uint8),
+    }  # fmt: skip
+    if states:
+        soft = np.stack(targets, axis=1).astype(np.float32)
+        for axis in (2, 3):
+            soft = (np.roll(soft, 1, axis) + soft + np.roll(soft, -1, axis)) / 3
+        arrays["decoded"] = soft.clip(0, 255).astype(np.uint8)
+    return arrays
+
+
+def picture(look: np.ndarray, degrees: float, shift: float, size: int, zoom: float = 1.0) -> np.ndarray:
+    """Draw a smooth ground with one soft, notched disc; (size, size, 3) uint8."""
+    y, x = np.mgrid[-1 : 1 : size * 1j, -1 : 1 : size * 1j] / zoom
+    turn = np.deg2rad(degrees)
+    u, v = np.cos(turn) * (x - shift) - np.sin(turn) * y, np.sin(turn) * (x - shift) + np.cos(turn) * y
+    radius = 0.5 + 0.18 * np.cos(3 * np.arctan2(v, u) + look[0])
+    inside = 1 / (1 + np.exp((np.hypot(u, v) - radius) * 25))
+    ground = 0.55 + 0.25 * np.stack([np.sin(2 * u + look[i]) * np.cos(1.5 * v + look[i - 1]) for i in range(3)], -1)
+    shape = 0.5 + 0.5 * np.sin(look + np.array([0.0, 2.1, 4.2]) + 1.5 * (u + v)[..., None])
+    return (255 * (ground * (1 - inside[..., None]) + shape * inside[..., None])).clip(0, 255).astype(np.uint8)
+
+
+def rows(generator: np.random.Generator, level: float, repeats: int) -> Iterator[dict[str, Any]]:
+    gain = {"backbone": 0.0, "z_inv": -0.3, "z_equi": 0.12}
+    strength = {"mlp": 0.0, "linear": -0.15}
+    for number, (transformation, parameters) in enumerate(TRANSFORMATIONS.items()):
+        for border in ("content", "zeros"):
+            about = {"task": "transformation", "metric": "r2", "transformation": transformation, "border": border}
+            for parameter in ("mean", *parameters) if len(parameters) > 1 else parameters:
+                place = {**about, "parameter": parameter}
+                yield {**place, "control": "constant", "value": -0.002}
+                for probe, weaker in strength.items():
+                    yield {**place, "control": "random", "representation": "backbone", "probe": probe, "value": 0.21}
+                    yield {**place, "control": "oracle", "probe": probe, "value": 0.985}
+                    for representation, more in gain.items():
+                        for repeat in range(repeats):
+                            value = level + more + weaker - 0.07 * number + 0.08 * (border == "zeros")
+                            value += 0.02 * generator.standard_normal()
+                            kind = {"representation": representation, "probe": probe, "repeat": repeat}
+                            yield {**place, **kind, "value": min(float(value), 0.97)}
+    for task in ("knn", "linear"):
+        for representation, more in gain.items():
+            value = 0.62 - 0.2 * (level - 0.6) + 0.1 * more + 0.01 * generator.standard_normal()
+            yield {"task": task, "metric": "top1", "representation": representation, "value": float(value)}
+        yield {"task": task, "metric": "top1", "representation": "backbone", "control": "random", "value": 0.118}

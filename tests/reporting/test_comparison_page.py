@@ -1,0 +1,127 @@
+"""The page of a comparison: its order, its names, its pictures, and what the table says of sizes."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from equicoherence.evaluation.registry import TASKS
+from equicoherence.reporting.comparison.names import DATA, METRICS, data_name, heading, metric_name
+from equicoherence.reporting.comparison.page import comparison
+from equicoherence.sets import DECLARATIONS
+from tests.reporting.scored import Write, table_of
+
+
+def change_parts(run: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    about = json.loads((run / "downstream.json").read_text())
+    for part in about["parts"].values():
+        change(part)
+    (run / "downstream.json").write_text(json.dumps(about))
+
+
+def sections(page: Path) -> dict[str, str]:
+    """Return the HTML of each section of a page by its title."""
+    found = re.findall(r"<section .*?<h2[^>]*>(.*?)</h2>(.*?)</section>", page.read_text(encoding="utf-8"), re.DOTALL)
+    return dict(found)
+
+
+def test_the_summary_is_first_and_the_encoders_are_last(write: Write, tmp_path: Path) -> None:
+    page = sections(comparison([write("a", 0.4), write("b", 0.7)], tmp_path / "out"))
+    assert list(page) == ["How to read this page", "Summary", "Segmentation", "Encoders"]
+    assert "mIoU" in page["Summary"]
+    assert "error" not in page["Summary"], "the first metric alone"
+    assert "error" in page["Segmentation"]
+    for shown in ("0.400", "<strong>0.700</strong>", "0.100", "0.050", "CamVid"):
+        assert shown in page["Summary"]
+
+
+@pytest.mark.parametrize(("count", "names"), [(2, "e0 · e1 (2 encoders,"), (5, "e0 · e1 · e2 · 2 more (5 encoders,")])
+def test_the_subtitle_names_the_encoders(write: Write, tmp_path: Path, count: int, names: str) -> None:
+    out = comparison([write(f"e{number}") for number in range(count)], tmp_path / "out")
+    assert "<h1>Downstream comparison</h1>" in out.read_text(encoding="utf-8")
+    assert f'<p class="subtitle">{names}' in out.read_text(encoding="utf-8")
+
+
+def test_what_is_the_same_for_all_encoders_is_said_once(write: Write, tmp_path: Path) -> None:
+    runs = [write("a"), write("b", machine={"cores": 8})]
+    about = sections(comparison(runs, tmp_path / "out"))["Encoders"]
+    assert "The same for all: date 2026-03-14; versions torch 2.11.0." in about
+    assert about.count("2026-03-14") == about.count("torch 2.11.0") == 1
+    header = re.findall(r'<th scope="col">(.*?)</th>', about)
+    assert header == ["name", "seed", "architecture", "pretrained at", "weights", "machine"]
+    assert "cores 2" in about
+    assert "cores 8" in about
+
+
+def test_what_does_not_beat_the_constant_is_not_bold(write: Write, tmp_path: Path) -> None:
+    comparison([write("a", 0.02, 0.01), write("b", 0.04, None)], tmp_path / "out")
+    _, miou, error = table_of(tmp_path / "out")
+    assert miou[4:] == ["0.020", "0.040", "0.010", "0.050"]
+    assert error[4:] == ["8.980", "**8.960**", "8.990", "12.500"]
+
+
+def test_means_that_are_printed_alike_are_bold_together_but_not_when_all_are(write: Write, tmp_path: Path) -> None:
+    comparison([write("a", 0.70001), write("b", 0.70002)], tmp_path / "out")
+    assert table_of(tmp_path / "out")[1][4:] == ["**0.700**", "**0.700**", "0.100", "0.050"]
+    comparison([write("c", 0.70001, 0.7)], tmp_path / "out")
+    assert table_of(tmp_path / "out")[1][4:] == ["0.700", "0.700", "0.050"]
+
+
+def test_what_pictures_show_is_said_once_a_task(write: Write, tmp_path: Path) -> None:
+    text = sections(comparison([write("a"), write("b")], tmp_path / "out"))["Segmentation"]
+    assert text.count("What is &lt;seen&gt;.") == 1
+    assert text.index("What is &lt;seen&gt;.") < text.index("<h3>Pictures")
+
+
+def test_strips_take_the_width_of_the_page_and_other_pictures_do_not(write: Write, tmp_path: Path) -> None:
+    run = write("a")
+    for height, kind in ((134, "shot"), (133, "shot across")):
+        Image.fromarray(np.zeros((height, 401, 3), np.uint8)).save(run / "pictures" / "0.png")
+        text = comparison([run], tmp_path / "out").read_text(encoding="utf-8")
+        assert re.findall('<figure class="(.*?)">', text) == [kind, "shot"]
+
+
+def test_a_small_strip_stays_beside_others(write: Write, tmp_path: Path) -> None:
+    run = write("a")
+    Image.fromarray(np.zeros((64, 200, 3), np.uint8)).save(run / "pictures" / "0.png")
+    assert "shot across" not in comparison([run], tmp_path / "out").read_text(encoding="utf-8")
+
+
+def test_the_table_is_followed_by_the_sizes_it_was_taken_at(write: Write, tmp_path: Path) -> None:
+    run = write("a")
+    change_parts(run, lambda part: part["settings"].update(steps=500))
+    comparison([run], tmp_path / "out")
+    text = (tmp_path / "out" / "comparison.md").read_text(encoding="utf-8")
+    sizes = "input 64 x 96 px; pixels 64; steps 500; samples: train 367"
+    assert f"- segmentation, frozen, linear on CamVid: {sizes}\n" in text
+
+
+def test_inputs_of_several_sizes_are_not_told(write: Write, tmp_path: Path) -> None:
+    run = write("a")
+    change_parts(run, lambda part: part.update(input=None))
+    assert "input, pixels" not in comparison([run], tmp_path / "out").read_text(encoding="utf-8")
+
+
+def test_ids_are_shown_as_people_write_them(write: Write, tmp_path: Path) -> None:
+    run = write("a")
+    change_parts(run, lambda part: part.update(data="davis_2016"))
+    out = comparison([run], tmp_path / "out")
+    for file in (out, out.with_suffix(".md")):
+        assert "DAVIS-2016" in file.read_text(encoding="utf-8")
+        assert "davis_2016" not in file.read_text(encoding="utf-8")
+        assert "miou" not in file.read_text(encoding="utf-8")
+    assert (data_name("mine"), metric_name("mine"), heading("mine")) == ("mine", "mine", "Mine")
+    assert metric_name("r2 rotation zeros") == "R² rotation zeros"
+
+
+def test_every_data_set_and_metric_has_a_name() -> None:
+    plain = {"photographs", "accuracy", "log10", "delta1", "delta2", "delta3"}  # read well as they are
+    assert {declaration.name for declaration in DECLARATIONS} - DATA.keys() <= plain
+    assert {metric for task in TASKS.values() for metric in task.metrics} - METRICS.keys() <= plain

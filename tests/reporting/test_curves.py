@@ -1,0 +1,70 @@
+"""Training curves: what is read from metrics.jsonl and what is drawn."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from equicoherence.reporting import plots
+from equicoherence.reporting.runs import curve, read_run
+from equicoherence.reporting.training import training
+
+WriteRun = Callable[..., Path]  # the fixture of conftest.py
+
+
+def test_half_a_last_line_is_left_out(write_run: WriteRun) -> None:
+    run = write_run(lines=10)
+    with (run / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 275, "loss": 0.')
+    steps, losses = curve(read_run(run), "loss")
+    assert steps.tolist() == [25.0 * (i + 1) for i in range(10)]
+    assert len(losses) == 10
+
+
+def test_values_that_are_not_finite_are_counted_in_words(write_run: WriteRun) -> None:
+    run = write_run(lines=10)
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    for i, value in ((3, float("nan")), (4, float("inf")), (9, float("nan"))):
+        lines[i]["loss"] = value
+    (run / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    page = training({"a": [read_run(run)]})
+    assert page.count("not finite at") == 1
+    assert "not finite at 3 steps" in page
+
+
+def test_a_run_in_which_nothing_is_finite_still_gives_a_picture() -> None:
+    line = plots.Line(np.array([1.0, 2.0]), np.array([np.nan, np.inf]), index=0)
+    assert plots.curves([line], logarithmic=True).startswith(b"<?xml")
+
+
+def test_a_long_curve_is_thinned_without_losing_its_spikes() -> None:
+    values = np.zeros(100_000)
+    values[54_321], values[77_777], values[10] = 9.0, -9.0, np.nan
+    steps, kept = plots.thin(np.arange(100_000.0), values)
+    assert len(kept) <= plots.POINTS
+    assert (steps[kept == 9.0].tolist(), steps[kept == -9.0].tolist()) == ([54_321.0], [77_777.0])
+    assert (np.diff(steps) > 0).all()
+
+
+def test_a_stretch_without_a_finite_value_stays_a_gap() -> None:
+    values = np.ones(100_000)
+    values[40_000:60_000] = np.nan
+    steps, kept = plots.thin(np.arange(100_000.0), values)
+    assert np.isnan(kept[(steps > 41_000) & (steps < 59_000)]).all()
+
+
+def test_lines_beyond_the_palette_can_still_be_told_apart() -> None:
+    keys = [plots.key(index) for index in range(2 * len(plots.PALETTE))]
+    assert len(set(keys)) == len(keys)
+
+
+def test_bars_are_drawn_for_missing_failed_and_very_bad_scores_alike() -> None:
+    scores = [None, plots.Bar(np.nan, np.nan, np.nan), plots.Bar(-40.0, -50.0, -30.0, {"random": 0.2, "oracle": 0.9})]
+    assert plots.bars(["a", "b", "$c_{"], [scores], lowest=-40.0).startswith(b"<?xml")
+
+
+def test_characters_outside_the_font_are_replaced() -> None:
+    assert plots.drawable("rotation θ \u4e2d\ud800\n") == "rotation θ ???"

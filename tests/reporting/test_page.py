@@ -1,0 +1,201 @@
+"""The page as a whole: what it shows, what it says about missing parts, and that it is self-contained and safe."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from equicoherence.reporting.page import report
+
+WriteRun = Callable[..., Path]  # the fixture of conftest.py
+
+VOID = {"meta", "img", "line", "br", "link"}
+
+
+class Page(HTMLParser):
+    """Collect tags, pictures and the text in sight of a page; fail on tags that are not closed in order."""
+
+    def __init__(self, file: Path) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.text = ""
+        self.feed(file.read_text(encoding="utf-8"))
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in VOID:
+            assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if "style" not in self.open:
+            self.text += data
+
+    def alternatives(self) -> list[str]:
+        return [attributes["alt"] or "" for tag, attributes in self.tags if tag == "img"]
+
+
+def test_one_run_gives_a_page_in_its_own_folder(write_run: WriteRun) -> None:
+    run = write_run()
+    out = report([run])
+    page = Page(out)
+    assert out == run / "report.html"
+    assert sorted(file.name for file in run.iterdir() if file.name.startswith(".")) == []  # nothing left beside it
+    assert "missing" not in page.text
+    assert sum("decoded state of sample" in alt for alt in page.alternatives()) == 5 * 3
+    assert "θ: angle" in page.text
+    assert "px at 224" in page.text
+    for part in (
+        "reconstruction",
+        "learning rate",
+        "effective rank, z_equi",
+        "R² of an MLP probe",
+        "torch",
+        "2026-03-14",
+    ):
+        assert part in page.text
+
+
+def test_nothing_is_fetched_and_nothing_runs(write_run: WriteRun) -> None:
+    page = Page(report([write_run()]))
+    for tag, attributes in page.tags:
+        assert tag not in {"script", "link", "iframe", "object"}
+        assert (attributes.get("src") or "data:").startswith("data:")
+        assert (attributes.get("href") or "#").startswith("#")
+    assert all(page.alternatives())  # each picture has its words
+
+
+def test_each_link_of_the_contents_leads_somewhere(write_run: WriteRun) -> None:
+    page = Page(report([write_run(parts=())]))
+    anchors = {attributes.get("id") for _, attributes in page.tags}
+    links = {(attributes["href"] or "")[1:] for tag, attributes in page.tags if tag == "a"}
+    assert len(links) > 5
+    assert links <= anchors
+
+
+def test_three_recipes_with_two_seeds_are_compared_by_name(write_run: WriteRun) -> None:
+    names = {"vicreg-tiny": 0.7, "plain": 0.4, "simclr-tiny": 0.6}
+    runs = [
+        write_run(f"{n}-{s}", name=n, seed=s, level=v, config={"note": n}) for n, v in names.items() for s in (0, 1)
+    ]
+    page = Page(report(runs, runs[0].parent / "compared" / "all.html"))
+    assert "6 runs of 3 recipes" in page.text
+    assert "2 runs" in page.text
+    (chart,) = [alt for alt in page.alternatives() if "representation z_equi, border content" in alt]
+    found = dict(re.findall(r"([\w-]+): color [\d.]+, rotation ([\d.]+)", chart))
+    assert found.keys() == names.keys()
+    values = [_rows(run, "rotation", "z_equi", "content", "mlp") for run in runs[:2]]
+    assert float(found["vicreg-tiny"]) == pytest.approx(np.mean([np.mean(v) for v in values]), abs=5e-4)
+    assert float(found["vicreg-tiny"]) > float(found["simclr-tiny"]) > float(found["plain"])
+    assert "differ in more than the seed" not in page.text
+
+
+def _rows(run: Path, transformation: str, representation: str, border: str, probe: str) -> list[float]:
+    wanted = {"transformation": transformation, "representation": representation, "border": border, "probe": probe}
+    rows = json.loads((run / "results.json").read_text())["rows"]
+    return [row["value"] for row in rows if wanted.items() <= row.items() and "control" not in row]
+
+
+def test_the_leak_free_border_comes_first(write_run: WriteRun) -> None:
+    charts = [
+        alt for alt in Page(report([write_run(parts=("results.json",))])).alternatives() if alt.startswith("Bar chart")
+    ]
+    order = [re.findall(r"representation (\w+), border (\w+)", chart)[0] for chart in charts]
+    assert order == [(r, b) for r in ("backbone", "z_inv", "z_equi") for b in ("content", "zeros")]
+
+
+def test_fields_that_differ_are_marked_and_unlike_seeds_are_named(write_run: WriteRun) -> None:
+    runs = [
+        write_run(f"run{i}", seed=i, parts=(), config={"optimizer": {"rate": rate}})
+        for i, rate in enumerate((0.1, 0.2))
+    ]
+    out = report(runs)
+    marked = re.findall(r'<tr class="marked"><th scope="row">([^<]*)', out.read_text())
+    assert marked == ["seed", "optimizer.rate"]
+    assert "differ in more than the seed: optimizer.rate" in Page(out).text
+
+
+def test_a_run_given_twice_is_one_seed(write_run: WriteRun) -> None:
+    run = write_run(parts=("results.json",))
+    page = Page(report([run, run / ".." / run.name]))
+    assert "One run" in page.text
+    assert "2 runs" not in page.text
+
+
+REMEDIES = {"metrics.jsonl": "pretrain", "samples.npz": "pretrain", "results.json": "evaluate"}
+
+
+@pytest.mark.parametrize("part", REMEDIES)
+def test_a_missing_part_is_named_with_the_way_to_get_it(write_run: WriteRun, part: str) -> None:
+    run = write_run(parts=tuple(REMEDIES.keys() - {part}), lines=3, repeats=1)
+    text = Page(report([run])).text
+    assert re.findall(r"(\S+) is missing; equicoherence (\w+)", text) == [(part, REMEDIES[part])]
+
+
+def test_broken_parts_are_named_with_the_way_to_get_them_anew(write_run: WriteRun) -> None:
+    run = write_run(parts=())
+    for part in REMEDIES:
+        (run / part).write_bytes(b"PK\x03\x04 not what it should be")
+    text = Page(report([run])).text
+    for part, remedy in REMEDIES.items():
+        assert re.search(rf"{part} is (empty|cannot be read)[^.]*; equicoherence {remedy}", text)
+
+
+def test_a_run_that_has_only_begun_gives_a_page_without_numbers(write_run: WriteRun) -> None:
+    text = Page(report([write_run(parts=())])).text
+    assert "not evaluated yet" in text
+    assert not re.search(r"\d\.\d\d\d", text)
+
+
+def test_a_path_that_is_no_run_is_refused_with_its_name(write_run: WriteRun, tmp_path: Path) -> None:
+    write_run()
+    with pytest.raises(FileNotFoundError, match=r"nowhere' is not a run directory: it is not a folder"):
+        report([tmp_path / "nowhere"])
+    with pytest.raises(FileNotFoundError, match=r"is not a run directory: it holds no config.yaml"):
+        report([tmp_path / "run", tmp_path])
+    with pytest.raises(ValueError, match="give one or more run directories"):
+        report([])
+    with pytest.raises(ValueError, match="is a folder; give the file to write"):
+        report([tmp_path / "run"], tmp_path)
+
+
+def test_a_configuration_that_is_no_mapping_is_refused(write_run: WriteRun) -> None:
+    run = write_run()
+    (run / "config.yaml").write_text("- only\n- a list\n")
+    with pytest.raises(ValueError, match=r"config.yaml' holds list, not a mapping"):
+        report([run])
+
+
+def test_hostile_values_stay_text(write_run: WriteRun) -> None:
+    attack = "\"'><script>alert(1)</script>$x^{`<b>`}$"
+    run = write_run(name=attack, config={attack: attack, "method": {"name": attack}})
+    results = json.loads((run / "results.json").read_text())
+    results["machine"] = {attack: attack}
+    results["rows"].append(dict.fromkeys(results["rows"][0], attack) | {"value": 0.5})
+    place = {"task": "transformation", "metric": "r2", "transformation": attack, "border": attack, "probe": "mlp"}
+    results["rows"].append(place | {"representation": attack, "value": 0.5, "parameter": "\ud800"})
+    (run / "results.json").write_text(json.dumps(results))
+    lines = (run / "metrics.jsonl").read_text() + json.dumps({"step": 1, attack: 1.0}) + "\n"
+    (run / "metrics.jsonl").write_text(lines)
+    with np.load(run / "samples.npz") as arrays:
+        np.savez(run / "samples.npz", **dict(arrays) | {"theta_names": np.array([attack, "x"])})  # type: ignore[arg-type]
+    second = write_run("second", parts=("results.json",), config={"other": attack})
+    page = Page(report([run, second]))
+    assert not {"script", "b"} & {tag for tag, _ in page.tags}
+    assert page.text.count(attack) > 8
+
+
+def test_the_same_runs_give_the_same_bytes(write_run: WriteRun) -> None:
+    run = write_run(lines=5, parts=("metrics.jsonl", "samples.npz"))
+    assert report([run]).read_bytes() == report([run], run / "again.html").read_bytes()
