@@ -17,6 +17,7 @@ from PIL import Image
 from torch import Tensor
 
 from equicoherence.data.loader import usable_cores
+from equicoherence.evaluation.fit import reading
 from equicoherence.evaluation.model import generators_kept
 from equicoherence.evaluation.task import Track, spread
 from equicoherence.models import Encoder
@@ -194,7 +195,7 @@ def extract_tokens(
     starts = [list(range(start, min(start + BATCH, len(indices)))) for start in range(0, len(indices), BATCH)]
     for batch in track(starts, what):
         pixels = to_pixels([next(images) for _ in batch], device)
-        with torch.autocast(device.type, torch.bfloat16):
+        with reading(device):
             features = encoder(pixels)
         part = features.patches.unflatten(1, features.grid).half()
         if patches is None:

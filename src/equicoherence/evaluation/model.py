@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, TypeVar
 
 import timm
 import torch
@@ -23,15 +24,23 @@ from equicoherence.training.config import POSES, PretrainConfig
 from equicoherence.training.run import load_run
 from equicoherence.training.seeds import step_seed
 
+T = TypeVar("T")
 TIMM_FILES = ("config.json", "model.safetensors")  # of a folder that is a model of timm
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FrozenModel:
-    """name: what the user called it. size: pixels of its input. source: pixels its images are read at.
+    """An encoder under evaluation, with what is known of it.
 
-    head: gives z_inv and z_equi of a run's features, as `SplitHead` does; None for foreign encoders. config: of a run.
-    pool: what stands for an image at the backbone. predictor: of a run on poses whose method has one; else None.
+    name: what the user called it.
+    group: what its scores are called by; seeds of one recipe share it.
+    size: pixels of its input.
+    source: pixels its images are read at.
+    head: gives z_inv and z_equi of a run's features, as `SplitHead` does; None for foreign encoders.
+    config: of a run.
+    pool: what stands for an image at the backbone.
+    predictor: of a run on poses whose method has one; else None.
+    fresh: of a module in memory, gives a copy of the encoder with fresh random weights, None where it cannot.
     """
 
     name: str
@@ -43,12 +52,30 @@ class FrozenModel:
     config: PretrainConfig | None = None
     pool: Pool = "mean"
     predictor: OwnPredictor | None = None
+    fresh: Callable[[], Any] | None = None
+    memo: dict[str, tuple[object, Any]] = field(default_factory=dict, init=False, repr=False)
+
+    def remember(self, key: tuple[Any, ...], make: Callable[[], T]) -> T:
+        """Return what was made of this model for a key, made now where the last one was of another key.
+
+        One value is kept for each first word of a key: tasks that read the same features take them once. Whoever scores
+        several tasks clears ``memo`` where they are needed no more.
+        """
+        if self.memo.get(key[0], (None,))[0] != key:
+            self.memo.pop(key[0], None)  # two would take twice the room
+            self.memo[key[0]] = (key, make())
+        return self.memo[key[0]][1]
 
     def to(self, device: torch.device) -> FrozenModel:
         """Move the weights to a device."""
         for module in self.modules():
             module.to(device)
         return self
+
+    @property
+    def has_random_control(self) -> bool:
+        """Whether `random_control` can draw weights of its architecture."""
+        return self.fresh is None or self.fresh() is not None
 
     def modules(self) -> list[nn.Module]:
         """Return the parts that hold weights."""
@@ -128,7 +155,9 @@ def random_control(model: FrozenModel, seed: int = 0) -> FrozenModel:
     """Return the same architecture with fresh random weights, the floor of every score; other ones for each seed."""
     with generators_kept():
         torch.manual_seed(step_seed(seed, 0, stream=2))  # not the weights that training with this seed begins with
-        if model.config is not None:
+        if model.fresh is not None:
+            encoder = model.fresh()
+        elif model.config is not None:
             encoder = build_learner(model.config, pretrained=False).encoder
         else:
             mean, std = (tuple(part.flatten().tolist()) for part in (model.encoder.mean, model.encoder.std))

@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from equicoherence.evaluation.fit import fit, reading
+
 STRENGTHS = tuple(10.0**e for e in range(-5, 4))
 HELD_OUT = 0.1  # share of the images on which a fitted probe is calibrated
 CUT = 5.0  # standard deviations at which features are cut
@@ -124,22 +126,19 @@ def _fit(net: nn.Module, train: Tensor, target: Tensor, test: Tensor, *, draws: 
     scaled = (target - mean) / std
     batch = min(256, len(kept))
     steps = max(1, epochs * len(kept) // (draws * batch))
-    optimizer = torch.optim.AdamW(net.parameters(), lr, weight_decay=1e-2, fused=True)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     passes = -(-steps * batch // len(kept))
     rows = kept[torch.cat([torch.randperm(len(kept)) for _ in range(passes)]).to(device)]
-    bf16 = torch.autocast(device.type, torch.bfloat16)
-    net.train()
-    for step in range(steps):
+
+    def loss(step: int) -> Tensor:
         chosen = rows[step * batch : (step + 1) * batch]
-        with bf16:
+        with reading(device):
             predicted = net(train[chosen])
-        F.mse_loss(predicted.float(), scaled[chosen]).backward()
-        optimizer.step()
-        schedule.step()
-        optimizer.zero_grad()
+        return F.mse_loss(predicted.float(), scaled[chosen])
+
+    net.train()
+    fit(loss, [{"params": net.parameters(), "lr": lr}], steps, head=net)
     net.eval()
-    with torch.no_grad(), bf16:
+    with torch.no_grad(), reading(device):
         asked, checked = (
             torch.cat([net(part).float() for part in x.split(1024)]) * std + mean for x in (test, train[held])
         )

@@ -1,262 +1,198 @@
-"""Downstream tasks of `equicoherence evaluate`, on the data sets in a folder -> ``downstream.json``."""
+"""Models x tasks -> scores, kept in ``scores.json`` and taken up where they stopped."""
 
 from __future__ import annotations
 
-import hashlib
-import json
+import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from PIL import Image
+from torch import nn
 
-from equicoherence.evaluation.earlier import (
-    alike,
-    change,
-    controlled_alike,
-    of_revision,
-    of_these_weights,
-    pictures_of,
-    read_scores,
-)
+from equicoherence.data import ImageSource, Loader
+from equicoherence.evaluation.fingerprint import build_digest, config_digest, fingerprint, short_digest
+from equicoherence.evaluation.jobs import Job, plan_jobs, refuse_inside
 from equicoherence.evaluation.model import FrozenModel, generators_kept, load_model, random_control
-from equicoherence.evaluation.partial import PartialResults, fingerprint
+from equicoherence.evaluation.module import as_frozen
 from equicoherence.evaluation.provenance import provenance
-from equicoherence.evaluation.task import Task, Track, show_bar
-from equicoherence.files import alone, replacing, write_aside
+from equicoherence.evaluation.registry import all_tasks, make_tasks, reads_data
+from equicoherence.evaluation.store import PICTURES, Store
+from equicoherence.evaluation.task import IMAGES, Task, Track, main_rows, show_bar
+from equicoherence.files import alone, replacing
 from equicoherence.notice import say
-from equicoherence.sets import DECLARATIONS, Declaration, Found, SampleSet, VideoSet, find_sets, no_set
-from equicoherence.sets.files import survey
 from equicoherence.training.config import PretrainConfig
-from equicoherence.training.config_file import to_dict
-
-FILE = "downstream.json"
-REVISION = 2  # raised with every change of a protocol, so that old scores are not taken for new ones
-DIGEST = 8  # letters of a hash in names of files and of configurations
-# of a run: what its weights do not depend on, but for the seed, in which runs of one configuration differ
-APART = ("name", "seed", "data", "threads", "cache", "log_every", "checkpoint_every", "track", "bad_image_tolerance")
+from equicoherence.training.config_file import load_config
 
 
 @dataclass(frozen=True)
-class Job:
-    """One task on one data set, its splits open; train is None where it has none."""
+class Scoring:
+    """How models are scored.
 
-    task: Task
-    found: Found
-    train: SampleSet | VideoSet | None
-    test: SampleSet | VideoSet
-    files: str
-    """Digest of the names and sizes of the files in the data set's folder."""
-    newest: int
-    """When the last of them was changed, in nanoseconds."""
+    controls: also score the same architecture with random weights, the floor.
+    tolerance: share of the images that may be bad; a run's own, else that of pretraining, where None.
+    track: shows on a bar how far a task is.
+    """
 
-    @property
-    def key(self) -> str:
-        """Name of the task, its protocol and the data set, as files and tables call it."""
-        return f"{self.task.name} ({self.task.protocol}) on {self.found.name}"
-
-    def settings(self) -> dict[str, Any]:
-        """Return all that the scores depend on besides the weights."""
-        own = asdict(self.task)  # type: ignore[call-overload]
-        splits = {"train": self.train, "val": self.test}
-        read = {name: _identity(split) for name, split in splits.items() if split is not None}
-        data = {"folder": str(self.found.folder.resolve()), "files": self.files, "newest": self.newest, "splits": read}
-        return _as_read({"revision": REVISION, **data, **own})
+    controls: bool = True
+    tolerance: float | None = None
+    track: Track = show_bar
 
 
-def evaluate_downstream(
-    model: str | Path,
-    data: str | Path,
-    out: Path,
-    tasks: Sequence[Task],
+def evaluate(
+    model: str | Path | nn.Module | FrozenModel,
     *,
-    every: bool = True,
+    tasks: Sequence[str | Task] | None = None,
+    data: str | Path | None = None,
+    sets: str | Path | None = None,
+    settings: Mapping[str, Mapping[str, Any]] | None = None,
+    out: Path | None = None,
     controls: bool = True,
     arch: str | None = None,
     random_weights: bool = False,
     size: int | None = None,
+    mean: Sequence[float] = (0.0, 0.0, 0.0),
+    std: Sequence[float] = (1.0, 1.0, 1.0),
+    bad_image_tolerance: float | None = None,
     track: Track = show_bar,
 ) -> dict[str, Any]:
-    """Score an encoder on downstream tasks; write ``out/downstream.json`` and its pictures, and return its content.
+    """Score a frozen encoder; return what ``scores.json`` holds of it.
 
-    data: a folder that holds data sets, found by their layout (see `find_sets`); each task is scored on each that it
-    fits. every: a task that no data set fits raises ValueError; where False it is left out and a line says so.
+    model: a run directory, timm:NAME, a weights file, or a module in memory: any that gives (B, C), (B, N, C) or
+        (B, C, h, w) for images of ``size`` pixels, normalised by ``mean`` and ``std``.
+    tasks: names, or tasks with settings of their own; all that ``data``, or where given ``sets``, allow where None.
+    data: the images, or objects in poses, of the tasks that read those; a run's own where None.
+    sets: a folder that holds data sets in their published layouts, for downstream tasks.
+    settings: task -> setting -> value, of tasks given by name.
+    out: folder of ``scores.json``; where None a run's own, one in ``results`` for other models, and none for a module,
+        of which nothing is written.
     controls: also score the same architecture with random weights, the floor.
+    arch, random_weights, size: as `load_model` takes them.
+    bad_image_tolerance: share of the images of ``data`` that may be bad.
 
-    See `score_jobs` for what the file held before.
+    Scores that the file holds already of the same weights, settings and data are kept; see `Store`. Torch's global
+    generators are left as they were. Raises ValueError or FileNotFoundError, before anything is scored, for what cannot
+    be scored, and FileExistsError where another process evaluates into the same folder.
     """
-    jobs = plan_jobs(tasks, data, every)
-    return score_jobs(
-        model, jobs, out, controls=controls, arch=arch, random_weights=random_weights, size=size, track=track
-    )
+    in_memory = isinstance(model, (nn.Module, FrozenModel))
+    if data is None and not in_memory and Path(model).is_dir():
+        data = own_data(model)
+    jobs = plan_jobs(chosen_tasks(tasks, sets is not None, settings), data, sets, every=tasks is not None)
+    scoring = Scoring(controls, bad_image_tolerance, track)
+    with generators_kept():
+        if isinstance(model, FrozenModel):
+            frozen = model
+        elif isinstance(model, nn.Module):
+            frozen = as_frozen(model, size=size, mean=mean, std=std)
+        else:
+            if out is None:
+                out = results_folder(model, data, size, random_weights)
+            refuse_inside(out, jobs)
+            frozen = load_model(model, arch=arch, random_weights=random_weights, size=size)
+        return score_jobs(frozen, jobs, out, scoring, random_weights=random_weights)
 
 
 def score_jobs(
-    model: str | Path,
-    jobs: Sequence[Job],
-    out: Path,
-    *,
-    controls: bool = True,
-    arch: str | None = None,
-    random_weights: bool = False,
-    size: int | None = None,
-    track: Track = show_bar,
+    frozen: FrozenModel, jobs: Sequence[Job], out: Path | None, scoring: Scoring, *, random_weights: bool = False
 ) -> dict[str, Any]:
-    """Score an encoder on jobs of `plan_jobs` as `evaluate_downstream` does; write the file and return its content.
+    """Score an encoder on jobs of `plan_jobs` as `evaluate` does; write the file and return its content.
 
-    Scores that the file holds already of the same weights and settings are kept; those of other weights, of an earlier
-    revision, and random weights' of other settings than the encoder's are dropped, and a line says so. What is done of
-    an interrupted evaluation is taken up by the next one. Torch's global generators are left as they were.
-
-    Raises FileExistsError where another process evaluates into ``out``, and ValueError where that lies in a data set or
-    the file holds scores of another input size or architecture, or the one of random weights and the other not, for
-    then the two belong into two files.
+    out: None to write nothing.
+    random_weights: whether the encoder's own are a bare initialisation, which is said beside its name.
     """
-    refuse_inside(out, jobs)
-    out.mkdir(parents=True, exist_ok=True)
-    with alone(out, "evaluates into"), generators_kept():
-        frozen = load_model(model, arch=arch, random_weights=random_weights, size=size)
-        return _score(frozen, str(model), jobs, out, controls, random_weights, track)
+    arch, build, said = frozen.encoder.name, build_digest(frozen), " (random weights)" if random_weights else ""
+    about = {
+        "model": frozen.name,
+        "name": f"{frozen.group}{said}",
+        "seed": frozen.config.seed if frozen.config else 0,
+        "config": config_digest(frozen.config),
+        "weights": fingerprint(frozen),
+        "size": frozen.size,
+        "arch": arch,
+        "build": build,
+        "random_weights": random_weights,
+    }
+    if out is not None:
+        refuse_inside(out, jobs)
+        out.mkdir(parents=True, exist_ok=True)
+    with generators_kept(), alone(out, "evaluates into") if out is not None else contextlib.nullcontext():
+        store = Store(out, about)
+        _score_all(frozen, jobs, store, scoring)
+        store.drop_lone_controls()
+        return store.write(provenance())
 
 
-def _score(
-    frozen: FrozenModel, model: str, jobs: Sequence[Job], out: Path, controls: bool, random_weights: bool, track: Track
-) -> dict[str, Any]:
-    arch, built, _, seed = floor_kind(frozen)
-    encoder = {"arch": arch, "build": built, "random_weights": random_weights}
-    about = {"weights": fingerprint(frozen), "size": frozen.size, **encoder}
-    before = read_scores(out / FILE)
-    earlier = of_these_weights(out / FILE, before, model, about)
-    partly = PartialResults(out / "downstream.partial.json", about)
-    done = of_revision({**earlier, **partly.parts}, out / FILE, REVISION)
-    shown = pictures_of(before.get("parts", {})) | pictures_of(partly.parts)
+def _score_all(frozen: FrozenModel, jobs: Sequence[Job], store: Store, scoring: Scoring) -> None:
+    seed = frozen.config.seed if frozen.config else 0
     planned = [(job, job.settings()) for job in jobs]
-    work = [(*variant, *each) for variant in _variants(frozen, seed, controls) for each in planned]
+    variants = list(_variants(frozen, seed, scoring.controls))
+    work = [(*variant, *each) for variant in variants for each in planned]
     for number, (control, build, job, settings) in enumerate(work):
-        name = f"{control} {job.key}".strip()
-        same = [of[name] for of in (done, earlier) if name in of and alike(of[name]["settings"], settings)]
-        if not same:
-            if name in done:
-                say(f"{name} is scored anew: {change(done[name]['settings'], settings)}")
-            partly.parts.pop(name, None)
+        name = f"{control} {job.name}".strip()
+        part, kept = store.kept(name, settings), ""
+        if part is not None:
+            kept = ", kept"
+        else:
+            store.parts.pop(name, None)
             try:
-                partly.get(name, partial(score_job, build, job, control, settings, out / "pictures", track))
+                part = store.put(name, score_job(build(), job, control, settings, store.folder, scoring), provenance())
             except KeyboardInterrupt:
-                say(f"{number} of {len(work)} scores of {model} are kept in {out}; the same command goes on from there")
+                where = f" in {store.folder}; the same command goes on from there" if store.folder else ""
+                say(f"{number} of {len(work)} scores of {frozen.name} are kept{where}")
                 raise
-        done[name] = same[0] if same else partly.parts[name]
-        say(f"[{number + 1}/{len(work)}] {model}, {name}: {_told(done[name])}{', kept' if same else ''}")
-    random = " (random weights)" if random_weights else ""
-    names = {"model": model, "name": f"{frozen.group}{random}", "seed": seed, "config": config_digest(frozen.config)}
-    results = _as_read({**names, **about, **provenance(), "parts": controlled_alike(done)})
-    write_aside(out / FILE, json.dumps(results, indent=1))
-    for file in shown - pictures_of(results["parts"]):
-        (out / "pictures" / file).unlink(missing_ok=True)
-    partly.drop()
-    return results
-
-
-def _told(part: Mapping[str, Any]) -> str:
-    """Return the main figure of a part in a few words."""
-    row = next((row for row in part["rows"] if not row["parameter"]), None)
-    if row is None:
-        return f"{len(part['pictures'])} pictures, {part['seconds']:.0f} s"
-    floor = "" if row["floor"] is None else f" (constant {row['floor']:.3f})"
-    return f"{row['metric']} {row['value']:.3f}{floor}, {part['seconds']:.0f} s"
-
-
-def floor_kind(model: FrozenModel) -> tuple[str, str, int, int]:
-    """Return what the scores of random weights beside a model depend on: architecture, build, input size and seed."""
-    return model.encoder.name, _build(model), model.size, model.config.seed if model.config else 0
-
-
-def _build(model: FrozenModel) -> str:
-    """Return a short hash of what a model's features depend on besides its architecture's name and its weights."""
-    encoder = model.encoder
-    normalisation = [buffer.flatten().tolist() for buffer in (encoder.mean, encoder.std)]
-    return _digest([encoder.args, encoder.layer, normalisation, model.pool])
-
-
-def refuse_inside(out: Path, jobs: Sequence[Job]) -> None:
-    """Raise ValueError where scores would be written into the folder of a data set, which they would change."""
-    for job in jobs:
-        if out.resolve().is_relative_to(job.found.folder.resolve()):
-            place = str(job.found.folder)
-            raise ValueError(
-                f"{str(out)!r} lies in the data set {place!r}, of which scores are no part; give another --out"
-            )
-
-
-def config_digest(config: PretrainConfig | None) -> str | None:
-    """Return a short hash of a run's configuration that is the same for its seeds, None for a model that is no run.
-
-    Of the images it was trained on it holds the last name alone, so that a moved folder is the same.
-    """
-    if config is None:
-        return None
-    own = {name: value for name, value in to_dict(config).items() if name not in APART}
-    return _digest({**own, "data": Path(config.data).name})
-
-
-def plan_jobs(tasks: Sequence[Task], data: str | Path, every: bool = True) -> list[Job]:
-    """Return each task with each data set in ``data`` that it fits; see `evaluate_downstream`."""
-    wanted = {task.kind for task in tasks}
-    known: tuple[Declaration, ...] = tuple(each for each in DECLARATIONS if each.kind in wanted)
-    found = find_sets(data, known)
-    opened = {
-        each: (each.open("train") if each.declaration.trains else None, each.open("val")) for each in found
-    }  # all before any is scored: what is damaged is said at once
-    held = {}
-    for folder in {each.folder for each in found}:
-        surveyed = survey(folder)
-        held[folder] = _digest(surveyed.sizes), surveyed.newest
-    jobs: list[Job] = []
-    for task in tasks:
-        fitting = [each for each in found if each.declaration.kind == task.kind]
-        of_task = [Job(task, each, *opened[each], *held[each.folder]) for each in fitting]
-        if not of_task and every:
-            raise ValueError(f"task {task.name}: {no_set(task.kind, data, known)}")
-        if not of_task:
-            say(f"{task.name} is left out: no data set for it in {str(data)!r}")
-        jobs += of_task
-    if not jobs:
-        raise ValueError(f"no task can be scored: {str(data)!r} holds none of {', '.join(d.name for d in known)}")
-    return jobs
+        say(f"[{number + 1}/{len(work)}] {frozen.name}, {name}: {_told(part)}{kept}")
+        following = work[number + 1] if number + 1 < len(work) else None
+        if following is None or (following[0], following[2].task.kind) != (control, job.task.kind):
+            build().memo.clear()  # features that no task reads any more
 
 
 def _variants(frozen: FrozenModel, seed: int, controls: bool) -> Iterator[tuple[str, Callable[[], FrozenModel]]]:
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    """Yield the encoder and, where there is one, the same architecture with random weights, built when it is needed."""
+    device = torch.device("cuda" if torch.cuda.is_available() else frozen.encoder.mean.device)
     yield "", lambda: frozen.to(device)
-    if controls:
-        yield "random", lambda: random_control(frozen, seed).to(device)
+    if not controls:
+        return
+    made: list[FrozenModel] = []
+
+    def control() -> FrozenModel:
+        if not made:
+            made.append(random_control(frozen, seed).to(device))
+        return made[0]
+
+    if not frozen.has_random_control:
+        say(f"{frozen.name}: no random weights beside it, for a layer of it does not say how to draw them")
+        return
+    yield "random", control
 
 
 def score_job(
-    build: Callable[[], FrozenModel], job: Job, control: str, settings: dict[str, Any], folder: Path, track: Track
+    model: FrozenModel, job: Job, control: str, settings: dict[str, Any], folder: Path | None, scoring: Scoring
 ) -> dict[str, Any]:
     """Return the scores of one job with what they are of; write its pictures."""
-    start, declaration = time.perf_counter(), job.found.declaration
-    found = job.task.score(build(), job.train, job.test, track)
-    pictures, digest = {}, _digest([job.key, control, settings])
-    for number, (title, pixels) in enumerate(found.pictures.items()):
-        words = "-".join(part for part in (control, job.task.name, declaration.name, digest, str(number)) if part)
-        folder.mkdir(parents=True, exist_ok=True)
-        with replacing(folder / f"{words}.png") as aside:
-            Image.fromarray(pixels).save(aside, format="PNG")
-        pictures[title] = f"pictures/{words}.png"
+    start, train, test = time.perf_counter(), job.train, job.test
+    if job.task.kind == IMAGES:
+        assert isinstance(train, ImageSource)
+        assert isinstance(test, ImageSource)
+        key = ("loaders", id(train), id(test))
+        train, test = model.remember(key, lambda: [_loader(model, source, scoring) for source in (train, test)])
+    task = job.task.of_control() if control else job.task
+    found = task.score(model, train, test, scoring.track)
+    pictures = {}
+    if folder is not None and found.pictures:
+        pictures = _write_pictures(found.pictures, folder, [control, job.task.name, job.data], settings)
     return {
         "task": job.task.name,
+        "variant": job.task.variant,
         "protocol": job.task.protocol,
-        "data": job.found.name,
+        "data": job.data,
         "control": control,
         "settings": settings,
         "counts": found.counts,
         "input": found.input,
         "metrics": job.task.metrics,
+        "probe_order": job.task.probe_order,
         "rows": [asdict(row) for row in found.rows],
         "caption": job.task.caption,
         "pictures": pictures,
@@ -265,17 +201,62 @@ def score_job(
     }
 
 
-def _identity(split: SampleSet | VideoSet) -> str:
-    """Return which samples a split has, and of which variant."""
-    names = [split.name(index) for index in range(len(split))]
-    lengths = [split.frames(index) for index in range(len(split))] if isinstance(split, VideoSet) else []
-    return f"{len(split)} of {split.variant or 'the folder'}, {_digest([names, lengths])}"
+def chosen_tasks(
+    tasks: Sequence[str | Task] | None, sets: bool, settings: Mapping[str, Mapping[str, Any]] | None = None
+) -> list[Task]:
+    """Return the tasks to score; for None all on data sets where ``sets``, else all on given images."""
+    if tasks is None:
+        names = [name for name, task in all_tasks().items() if reads_data(task) != sets]
+        return make_tasks(names, settings=settings, every=False)
+    named = [task for task in tasks if isinstance(task, str)]
+    made = {task.name: task for task in make_tasks(named, settings=settings)} if named or settings else {}
+    if not tasks:
+        raise ValueError(f"no task is given; name one of {', '.join(all_tasks())}")
+    return [made[task] if isinstance(task, str) else task for task in tasks]
 
 
-def _digest(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:DIGEST]
+def results_folder(model: str | Path, data: str | Path | None, size: int | None, random_weights: bool) -> Path:
+    """Return where the scores of a model go by default, on images and on data sets alike.
+
+    A run's go into itself, others into results/, apart for each data set, size and kind of weights that was asked for.
+    """
+    if Path(model).is_dir():
+        return Path(model)
+    asked = (Path(data).resolve().name if data else "", str(size or ""), "random" if random_weights else "")
+    text = str(model).replace(":", "-").replace("/", "-").lstrip("-")
+    return Path("results") / "-".join([text, *(part for part in asked if part)])
 
 
-def _as_read(value: Any) -> Any:
-    """Return a value as it reads in a JSON file: lists for tuples."""
-    return json.loads(json.dumps(value))
+def own_data(run: str | Path) -> str:
+    """Return the images that a run was trained on."""
+    return load_config(Path(run) / "config.yaml").data
+
+
+def _loader(model: FrozenModel, source: ImageSource, scoring: Scoring) -> Loader:
+    config = model.config or PretrainConfig()
+    tolerance = config.bad_image_tolerance if scoring.tolerance is None else scoring.tolerance
+    return Loader(source, model.source, threads=config.threads or None, tolerance=tolerance)
+
+
+def _write_pictures(
+    pictures: Mapping[str, Any], folder: Path, words: Sequence[str], settings: Mapping[str, Any]
+) -> dict[str, str]:
+    """Write pictures as PNG, named by what they are of and a hash of the settings; return title -> file."""
+    from PIL import Image
+
+    (folder / PICTURES).mkdir(parents=True, exist_ok=True)
+    stem, files = "-".join(word for word in [*words, short_digest([*words, settings])] if word), {}
+    for number, (title, pixels) in enumerate(pictures.items()):
+        with replacing(folder / PICTURES / f"{stem}-{number}.png") as aside:
+            Image.fromarray(pixels).save(aside, format="PNG")
+        files[title] = f"{PICTURES}/{stem}-{number}.png"
+    return files
+
+
+def _told(part: Mapping[str, Any]) -> str:
+    """Return the first main figure of a part in a few words."""
+    row = next(iter(main_rows(part)), None)
+    if row is None:
+        return f"{len(part['pictures'])} pictures, {part['seconds']:.0f} s"
+    floor = "" if row["floor"] is None else f" (constant {row['floor']:.3f})"
+    return f"{row['metric']} {row['value']:.3f}{floor}, {part['seconds']:.0f} s"

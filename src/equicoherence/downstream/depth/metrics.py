@@ -7,19 +7,6 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-DEPTH_METRICS: dict[str, bool] = {
-    "rmse": False,
-    "abs_rel": False,
-    "sq_rel": False,
-    "log10": False,
-    "rmse_log": False,
-    "silog": False,
-    "delta1": True,
-    "delta2": True,
-    "delta3": True,
-}
-"""Names, in the order of `depth_errors`, and whether higher is better."""
-
 Crop = Literal["", "eigen", "garg"]
 
 

@@ -2,37 +2,16 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
-import numpy as np
-import torch
-import torch.nn.functional as F
-from torch import Tensor
+from equicoherence.evaluation.task import Task, TaskScore, Track
 
-from equicoherence.downstream.depth.head import UPSAMPLE, DepthHead
-from equicoherence.downstream.depth.metrics import DEPTH_METRICS, depth_errors, scored_pixels
-from equicoherence.downstream.depth.training import target, train_head, tune
-from equicoherence.downstream.palette import side_by_side
-from equicoherence.downstream.tokens import (
-    Tokens,
-    extract_tokens,
-    input_size,
-    read_ahead,
-    resize_image,
-    sized,
-    some_shapes,
-    stride,
-)
-from equicoherence.evaluation.model import FrozenModel
-from equicoherence.evaluation.task import Row, Task, TaskScore, Track, spread
-from equicoherence.sets.kinds import DepthSet
-
-PICTURES = 6
-SURVEYED = 512  # training images, spread evenly, from which the constant and the scale of tokens are taken
-COLORS = "viridis"
+if TYPE_CHECKING:
+    from equicoherence.evaluation.model import FrozenModel
+    from equicoherence.sets.kinds import (
+        DepthSet,
+    )
 
 
 @dataclass(frozen=True)
@@ -71,103 +50,28 @@ class Depth(Task):
     seed: int = 0
 
     name: ClassVar[str] = "depth"
+    order: ClassVar[int] = 20
     caption: ClassVar[str] = (
         "Image, true depth, predicted depth, in the colors of the true one: dark is near, black was not measured."
     )
     kind: ClassVar[str] = "depth"
-    metrics: ClassVar[dict[str, bool]] = DEPTH_METRICS
+    metrics: ClassVar[dict[str, bool]] = {
+        "rmse": False,
+        "abs_rel": False,
+        "sq_rel": False,
+        "log10": False,
+        "rmse_log": False,
+        "silog": False,
+        "delta1": True,
+        "delta2": True,
+        "delta3": True,
+    }
 
     @property
     def protocol(self) -> str:
         return "frozen, linear" if self.encoder == "frozen" else "fine-tuned, linear head"
 
     def score(self, model: FrozenModel, train: DepthSet, test: DepthSet, track: Track) -> TaskScore:
-        known, asked = spread(len(train), self.train), spread(len(test), self.test)
-        size = input_size(some_shapes(train.image, known), self.pixels, stride(model.encoder, model.size))
-        encoder = sized(model.encoder, size).eval()
-        frozen, generator = self.encoder == "frozen", torch.Generator().manual_seed(self.seed)
-        survey = [known[i] for i in spread(len(known), SURVEYED)]
-        read = known if frozen else survey
-        tokens = extract_tokens(encoder, train.image, read, size, track, "depth: training images", cls=True)
-        places = (UPSAMPLE * tokens.patches.shape[1], UPSAMPLE * tokens.patches.shape[2])
-        surveyed = _targets(train, survey, places)
-        constant = _median(surveyed)
-        some = tokens.take(spread(len(tokens), SURVEYED), encoder.mean.device)
-        head = DepthHead(some, surveyed, train.limits, generator)
-        if frozen:
-            train_head(
-                head, tokens, _targets(train, known, places), steps=self.steps, batch=self.batch, lr=self.lr,
-                generator=generator, track=track,
-            )  # fmt: skip
-        else:
-            encoder = copy.deepcopy(encoder)
-            tune(
-                encoder, head, train, known, size, places, epochs=self.epochs, batch=self.tuned_batch,
-                encoder_lr=self.tuned_lr, lr=self.lr, seed=self.seed, track=track,
-            )  # fmt: skip
-        tokens = extract_tokens(encoder, test.image, asked, size, track, "depth: test images", cls=True)
-        errors, pictures = _errors(head, tokens, test, asked, constant)
-        rows = [
-            Row(metric, float(value), floor=float(floor))
-            for metric, (value, floor) in zip(self.metrics, errors.mean(dim=0).T)
-        ]
-        return TaskScore(rows, pictures, {"train": len(known), "val": len(errors)}, size)
+        from equicoherence.downstream.depth.scoring import score_depth
 
-
-def _targets(train: DepthSet, indices: Sequence[int], places: tuple[int, int]) -> Tensor:
-    depths = read_ahead(lambda index: target(train.depth(index), train.limits, places), indices)
-    return torch.from_numpy(np.stack(list(depths)))
-
-
-def _median(targets: Tensor) -> float:
-    """Return the median of the depths that there are."""
-    depths = targets[targets > 0]
-    if not len(depths):
-        raise ValueError("no pixel of the training images has a depth within the limits, so there is nothing to learn")
-    return float(depths.median())
-
-
-@torch.no_grad()
-def _errors(
-    head: DepthHead, tokens: Tokens, test: DepthSet, asked: Sequence[int], constant: float
-) -> tuple[Tensor, dict[str, np.ndarray]]:
-    """Return errors (images, 2, metrics) of what a head says of tokens, and of a constant; and pictures.
-
-    Images without a pixel to score are left out. Raises ValueError where all are, and for a depth that is not finite.
-    """
-    shown, errors, pictures = set(spread(len(asked), PICTURES)), [], {}
-    low, high = test.limits
-    depths = read_ahead(test.depth, asked)
-    for place, index in enumerate(asked):
-        truth, one = torch.from_numpy(next(depths)), tokens.take([place], head.mean.device)
-        depth = head(one.patches, one.cls)
-        depth = F.interpolate(depth[None], tuple(truth.shape), mode="bilinear")[0, 0].clamp(low, high).cpu()
-        if not depth.isfinite().all():
-            raise ValueError(f"depths told of {test.name(index)} are not finite: the training diverged; lower its rate")
-        scored = scored_pixels(truth, test.limits, test.crop)
-        if scored.any():
-            guesses = (depth, torch.full_like(truth, min(max(constant, low), high)))
-            errors.append(torch.stack([depth_errors(guess, truth, scored) for guess in guesses]))
-        if place in shown:
-            title, picture = _picture(test.image(index), truth.numpy(), depth.numpy(), test.limits)
-            pictures[f"{test.name(index)}{title}"] = picture
-    if not errors:
-        raise ValueError(f"no test image has a depth between {low} and {high}")
-    return torch.stack(errors), pictures
-
-
-def _picture(
-    image: np.ndarray, truth: np.ndarray, predicted: np.ndarray, limits: tuple[float, float]
-) -> tuple[str, np.ndarray]:
-    """Return input, truth and prediction side by side, and the depths at both ends of the colors; no depth is black."""
-    import matplotlib
-
-    valid = (truth > limits[0]) & (truth < limits[1])
-    near, far = np.percentile(truth[valid], [2, 98]) if valid.any() else limits
-    colors = matplotlib.colormaps[COLORS]
-    panels = [
-        (255 * colors(np.clip((depth - near) / max(far - near, 1e-6), 0, 1))[..., :3]).astype(np.uint8)
-        for depth in (truth, predicted)
-    ]
-    panels[0][~valid] = 0
-    return f", depth {near:.3g} to {far:.3g}", side_by_side([resize_image(image, truth.shape), *panels])
+        return score_depth(self, model, train, test, track)

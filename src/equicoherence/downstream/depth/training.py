@@ -10,8 +10,8 @@ from torch import Tensor
 
 from equicoherence.downstream.depth.head import DepthHead
 from equicoherence.downstream.depth.losses import gradient_loss, silog_loss
-from equicoherence.downstream.rates import cosine_after_rise
 from equicoherence.downstream.tokens import Tokens, read_ahead, resize_image, to_pixels
+from equicoherence.evaluation.fit import fit, tuning
 from equicoherence.evaluation.model import generators_kept
 from equicoherence.evaluation.task import Track
 from equicoherence.models import Encoder
@@ -48,17 +48,14 @@ def train_head(
     targets: (N, 4 h, 4 w) depths, 0 where there is none. The loss is `silog_loss` + .5 `gradient_loss`.
     """
     device = head.mean.device
-    optimizer = torch.optim.AdamW(head.parameters(), lr)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
-    for _ in track(range(steps), "depth: head"):
+
+    def loss(step: int) -> Tensor:
         chosen = torch.randint(len(tokens), (min(batch, len(tokens)),), generator=generator)
         some = tokens.take(chosen, device)
         predicted, truth = head(some.patches, some.cls), targets[chosen].to(device)
-        loss = silog_loss(predicted, truth, truth > 0)
-        (loss + GRADIENT_WEIGHT * gradient_loss(predicted, truth, truth > 0)).backward()
-        optimizer.step()
-        optimizer.zero_grad()
-        schedule.step()
+        return silog_loss(predicted, truth, truth > 0) + GRADIENT_WEIGHT * gradient_loss(predicted, truth, truth > 0)
+
+    fit(loss, [{"params": head.parameters(), "lr": lr}], steps, head=head, what="depth: head", track=track)
 
 
 def tune(
@@ -88,8 +85,6 @@ def tune(
     steps = -(-len(order) // batch)
     weights = [parameter for parameter in encoder.parameters() if parameter.requires_grad]
     groups = [{"params": weights, "lr": encoder_lr}, {"params": list(head.parameters()), "lr": lr}]
-    optimizer = torch.optim.AdamW(groups, weight_decay=0.01)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: cosine_after_rise(step, steps, share=WARM_UP))
 
     def load(place: int) -> tuple[np.ndarray, np.ndarray]:
         index = known[order[place]]
@@ -97,19 +92,18 @@ def tune(
         return (image[:, ::-1], depth[:, ::-1]) if mirrored[place] else (image, depth)
 
     samples = read_ahead(load, range(len(order)))
+
+    def loss(step: int) -> Tensor:
+        images, depths = zip(*(next(samples) for _ in range(min(batch, len(order) - step * batch))))
+        pixels = to_pixels(images, device)
+        truth = torch.from_numpy(np.stack(depths)).to(device)
+        with tuning(device):
+            features = encoder(pixels)
+        patches = features.patches.unflatten(1, features.grid)
+        return silog_loss(head(patches, features.cls), truth, truth > 0)
+
     encoder.train()
     with generators_kept():
         torch.manual_seed(seed)  # of dropped paths
-        for step in track(range(steps), "depth: fine-tuning"):
-            images, depths = zip(*(next(samples) for _ in range(min(batch, len(order) - step * batch))))
-            pixels = to_pixels(images, device)
-            truth = torch.from_numpy(np.stack(depths)).to(device)
-            with torch.autocast(device.type, torch.bfloat16):
-                features = encoder(pixels)
-            patches = features.patches.unflatten(1, features.grid)
-            silog_loss(head(patches, features.cls), truth, truth > 0).backward()
-            torch.nn.utils.clip_grad_norm_([*weights, *head.parameters()], CLIP)
-            optimizer.step()
-            optimizer.zero_grad()
-            schedule.step()
+        fit(loss, groups, steps, head=head, what="depth: fine-tuning", track=track, rise=WARM_UP, clip=CLIP)
     encoder.eval()

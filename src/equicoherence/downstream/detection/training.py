@@ -13,8 +13,8 @@ from torchvision.models.detection import FasterRCNN
 
 from equicoherence.downstream.detection.detector import detection_loss
 from equicoherence.downstream.detection.targets import Size, detection_target, mirrored
-from equicoherence.downstream.rates import cosine_after_rise
 from equicoherence.downstream.tokens import Tokens, as_maps, read_ahead, resize_image, to_pixels
+from equicoherence.evaluation.fit import fit, tuning
 from equicoherence.evaluation.task import Track
 from equicoherence.models import Encoder
 from equicoherence.sets.kinds import DetectionSet
@@ -96,7 +96,7 @@ def train_with_encoder(
 
     def maps(images: Sequence[np.ndarray]) -> Tensor:
         pixels = to_pixels(images, device)
-        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+        with tuning(device):
             features = encoder(pixels)
         return as_maps(features.patches.unflatten(1, features.grid))
 
@@ -117,19 +117,17 @@ def _fit(
     track: Track[int],
 ) -> None:
     device = next(detector.parameters()).device
-    optimizer = torch.optim.AdamW(groups, weight_decay=WEIGHT_DECAY)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: cosine_after_rise(step, budget.steps, WARM_UP))
     samples = read_ahead(load, range(budget.steps * budget.batch))
-    detector.train()
-    for _ in track(range(budget.steps), "detection: training"):
+
+    def loss(step: int) -> Tensor:
         shown, targets = zip(*(next(samples) for _ in range(budget.batch)))
         targets = [{name: values.to(device) for name, values in target.items()} for target in targets]
-        detection_loss(detector, maps(shown), targets).backward()
-        for group in groups:
-            torch.nn.utils.clip_grad_norm_(group["params"], CLIP)
-        optimizer.step()
-        optimizer.zero_grad()
-        schedule.step()
+        return detection_loss(detector, maps(shown), targets)
+
+    groups = [{**group, "weight_decay": WEIGHT_DECAY} for group in groups]
+    detector.train()
+    what = "detection: training"
+    fit(loss, groups, budget.steps, head=detector, what=what, track=track, rise=WARM_UP, clip=CLIP)
     detector.eval()
 
 

@@ -1,4 +1,4 @@
-"""Pairs of patches whose homography is known, made from photographs (DeTone, Malisiewicz, Rabinovich 2016)."""
+"""PatchPairs of patches whose homography is known, made from photographs (DeTone, Malisiewicz, Rabinovich 2016)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PATCH, TRUE, SAID = (255, 255, 255), (40, 220, 60), (255, 60, 40)  # colors of o
 
 
 @dataclass(frozen=True)
-class Pairs:
+class PatchPairs:
     """images: (B, 3, H, W) in [0, 1]. corners: (B, 2), upper left ones of the first squares in pixels. first, second:
     (B, 3, P, P) squares. displacements: (B, 4, 2), of the corners, in sides of the square."""
 
@@ -33,7 +33,7 @@ class Pairs:
     displacements: Tensor
 
 
-def draw_pair(pairs: Pairs, number: int, predicted: Tensor, patch: int) -> np.ndarray:
+def draw_pair(pairs: PatchPairs, number: int, predicted: Tensor, patch: int) -> np.ndarray:
     """Return the image with the square (white), the true quadrilateral (green) and the predicted one (red), and beside
     it both squares that the encoder saw, 240 pixels high."""
     image, high = _bytes(pairs.images[number]), 240
@@ -60,21 +60,21 @@ def in_order(images: SampleSet, size: tuple[int, int], order: Sequence[int]) -> 
     return read_ahead(lambda index: resize_image(images.image(index), size), order)
 
 
-def draw_pairs(
+def draw_patch_pairs(
     images: Iterator[np.ndarray],
     size: tuple[int, int],
     patch: int,
     generator: torch.Generator,
     batch: int,
     device: torch.device,
-) -> Iterator[Pairs]:
+) -> Iterator[PatchPairs]:
     """Yield a pair of each image, a batch at a time; the last may be smaller."""
     while loaded := list(islice(images, batch)):
         corners, moves = draw_quadrilaterals(len(loaded), size, patch, REACH * patch, generator)
         pixels = to_pixels(loaded, device)
         corners, moves = corners.to(device), moves.to(device)
         first, second = cut_pairs(pixels, corners, moves, patch)
-        yield Pairs(pixels, corners, first, second, moves / patch)
+        yield PatchPairs(pixels, corners, first, second, moves / patch)
 
 
 def _bytes(image: Tensor) -> np.ndarray:

@@ -11,10 +11,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from equicoherence.downstream.levels import Levels, Rescale
-from equicoherence.downstream.rates import cosine_after_rise
 from equicoherence.downstream.segmentation.joint_crop import joint_crop
 from equicoherence.downstream.segmentation.pixel_classes import nearest_labels, pixel_loss
 from equicoherence.downstream.tokens import read_ahead, sized, to_pixels
+from equicoherence.evaluation.fit import fit, tuning
 from equicoherence.evaluation.task import Track
 from equicoherence.models import Encoder
 from equicoherence.sets.kinds import SegmentationSet
@@ -47,7 +47,7 @@ class UPerNet(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return logits (B, classes, h, w) float32, as fine as the finest map, of images (B, 3, H, W) in [0, 1]."""
-        with torch.autocast(images.device.type, torch.bfloat16, enabled=images.is_cuda):
+        with tuning(images.device):
             return self._logits(images).float()
 
     def _logits(self, images: Tensor) -> Tensor:
@@ -100,8 +100,6 @@ def tune(
         network = UPerNet(Levels(copy.deepcopy(encoder).requires_grad_(True), pixels), len(train.classes), channels)
         network.levels.encoder = sized(network.levels.encoder, size)  # before there is an optimizer of its weights
         network.to(device).train()
-        optimizer = torch.optim.AdamW(_groups(network), lr)
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: cosine_after_rise(step, steps, WARM_UP))
         chosen = torch.randint(len(known), (steps * batch,), generator=generator).tolist()
         draws = torch.rand(steps * batch, 5, generator=generator).tolist()
 
@@ -110,23 +108,23 @@ def tune(
             return joint_crop(train.image(index), train.mask(index), size, draws[place])
 
         pairs = read_ahead(load, range(steps * batch))
-        for _ in track(range(steps), "segmentation: fine-tuning"):
+
+        def loss(step: int) -> Tensor:
             images, masks = zip(*(next(pairs) for _ in range(batch)))
-            shown = to_pixels(images, device)
-            logits = network(shown)
+            logits = network(to_pixels(images, device))
             target = nearest_labels(torch.from_numpy(np.stack(masks)), (logits.shape[2], logits.shape[3])).to(device)
-            pixel_loss(logits, target).backward()
-            optimizer.step()
-            optimizer.zero_grad()
-            schedule.step()
+            return pixel_loss(logits, target)
+
+        what = "segmentation: fine-tuning"
+        fit(loss, _groups(network, lr), steps, head=network, what=what, track=track, rise=WARM_UP)
     return network.eval(), len(set(chosen))
 
 
-def _groups(network: nn.Module) -> list[dict[str, object]]:
+def _groups(network: nn.Module, lr: float) -> list[dict[str, object]]:
     """Split the weights into those that decay and those, biases and norms, that do not."""
     weights = [weight for weight in network.parameters() if weight.requires_grad]
     matrices = [weight for weight in weights if weight.ndim > 1]
     return [
-        {"params": matrices, "weight_decay": DECAY},
-        {"params": [weight for weight in weights if weight.ndim < 2], "weight_decay": 0.0},
+        {"params": matrices, "lr": lr, "weight_decay": DECAY},
+        {"params": [weight for weight in weights if weight.ndim < 2], "lr": lr, "weight_decay": 0.0},
     ]

@@ -2,38 +2,19 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Literal
 
-import numpy as np
-import torch
-import torch.nn.functional as F
-from torch import Tensor
+from equicoherence.evaluation.task import Task, TaskScore, Track
 
-from equicoherence.downstream.palette import palette, side_by_side
-from equicoherence.downstream.segmentation.pixel_classes import confusion, intersection_over_union
-from equicoherence.downstream.tokens import (
-    extract_tokens,
-    input_size,
-    read_ahead,
-    resizable,
-    resize_image,
-    sized,
-    stride,
-)
-from equicoherence.downstream.video.jf import contour, contour_accuracy, region_similarity, statistics
-from equicoherence.downstream.video.propagation import SETTINGS, Propagation, propagate
-from equicoherence.evaluation.model import FrozenModel
-from equicoherence.evaluation.task import Row, Task, TaskScore, Track, no_bar, spread
-from equicoherence.sets.files import resized_labels
-from equicoherence.sets.kinds import IGNORE, VideoSet
+if TYPE_CHECKING:
+    from equicoherence.evaluation.model import FrozenModel
+    from equicoherence.sets.kinds import (
+        VideoSet,
+    )
 
-PARTS_TOP_K = 10  # as part propagation is published
-PICTURES, SHOWN = 6, 5  # sequences, and frames of each
+
 PUBLISHED = 480  # pixels, short side of the input
-SHOWN_HEIGHT = 160  # pixels
 
 
 @dataclass(frozen=True)
@@ -60,6 +41,7 @@ class VideoPropagation(Task):
     sequences: int = 0
 
     name: ClassVar[str] = "video"
+    order: ClassVar[int] = 70
     caption: ClassVar[str] = "Frames of a sequence: propagated masks in color, outlines of the true ones in white."
     kind: ClassVar[str] = "video"
     metrics: ClassVar[dict[str, bool]] = {
@@ -80,137 +62,6 @@ class VideoPropagation(Task):
         return f"frozen, propagation as {'DINO' if self.setting == 'dino' else 'CropMAE'}{size}"
 
     def score(self, model: FrozenModel, train: None, test: VideoSet, track: Track) -> TaskScore:
-        encoder = resizable(model.encoder).eval()
-        step, parts, built = stride(encoder, model.size), len(test.classes), (0, 0)
-        how = SETTINGS[self.setting]
-        if parts:
-            how = dataclasses.replace(how, top_k=PARTS_TOP_K)
-        asked = spread(len(test), self.sequences)
-        shown = {asked[position] for position in spread(len(asked), PICTURES)}
-        scores = [_Scores(parts), _Scores(parts)]
-        pictures, frames = {}, 0
-        for sequence in track(asked, f"video: sequences, {self.setting}"):
-            count, (first, masks) = test.frames(sequence), _masks(test, sequence)
-            size = input_size([test.image(sequence, 0).shape[:2]], self.pixels, step)
-            if size != built:
-                encoder, built = sized(encoder, size), size
-            tokens = extract_tokens(
-                encoder, lambda i, s=sequence: test.image(s, i), range(count), size, no_bar, "video: frames"
-            )
-            numbers = np.union1d(first, [0])
-            soft = propagate(tokens.patches, first_labels(first, numbers, tokens.patches.shape[1:3], how), how)
-            predicted = [_numbered(labels, numbers, first.shape, how) for labels in soft]
-            for scored, guess in zip(scores, (predicted, [first] * count)):
-                scored.add(test.name(sequence), guess, masks, numbers[1:])
-            frames += count
-            if sequence in shown:
-                pictures[test.name(sequence)] = _picture(test, sequence, predicted, masks)
-        rows = [
-            dataclasses.replace(row, floor=floor.value)
-            for row, floor in zip(*(scored.rows(test.classes) for scored in scores))
-        ]
-        return TaskScore(rows, pictures, {"sequences": len(asked), "frames": frames})
+        from equicoherence.downstream.video.scoring import score_video
 
-
-def first_labels(mask: np.ndarray, numbers: np.ndarray, grid: tuple[int, ...], how: Propagation) -> Tensor:
-    """Return the labels (L, h, w) of tokens for the ``numbers`` (L,) in a mask (H, W), as ``how.first_mask`` says."""
-    if how.first_mask == "nearest":
-        return torch.from_numpy(resized_labels(mask, (grid[0], grid[1])) == numbers[:, None, None])
-    labels = torch.from_numpy(mask == numbers[:, None, None]).float()
-    return F.interpolate(labels[None], (grid[0], grid[1]), mode="bilinear")[0]
-
-
-def enlarged(labels: Tensor, size: tuple[int, ...], *, stretch: bool = True) -> Tensor:
-    """Return the largest label (H, W) of each pixel of soft labels (L, h, w), enlarged bilinearly.
-
-    stretch: whether the values of each label are stretched over 0 to 1 first.
-    """
-    large = F.interpolate(labels[None], size, mode="bilinear")[0]
-    if not stretch:
-        return large.argmax(dim=0)
-    lowest, highest = large.amin(dim=(1, 2), keepdim=True), large.amax(dim=(1, 2), keepdim=True)
-    return ((large - lowest) / (highest - lowest).clamp(min=1e-12)).argmax(dim=0)
-
-
-@dataclass
-class _Scores:
-    """What sequences have scored so far. parts: how many a set has, 0 for objects."""
-
-    parts: int
-    objects: dict[str, tuple[tuple[float, float, float], tuple[float, float, float]]] = field(default_factory=dict)
-    counts: Tensor | int = 0
-
-    def add(self, name: str, predicted: Sequence[np.ndarray], masks: Sequence[np.ndarray | None], numbers: np.ndarray):
-        """Score a sequence. predicted, masks: (H, W) uint8 of all frames. numbers: of the objects in the first."""
-        truths = [(guess, mask) for guess, mask in zip(predicted[1:], masks[1:]) if mask is not None]
-        if not self.parts:
-            truths = truths[:-1]
-        if not truths:
-            raise ValueError(f"sequence {name} has no frame to score: {len(predicted)} frames are too few")
-        if self.parts:
-            for guess, mask in truths:
-                self.counts = self.counts + confusion(torch.from_numpy(guess), torch.from_numpy(mask), self.parts + 1)
-            return
-        values = [_of_frame(*pair, numbers) for pair in truths]
-        for position, number in enumerate(numbers):
-            label = f"{name}_{number}" if len(numbers) > 1 else name
-            j, f = (torch.stack([of_frame[which][position] for of_frame in values]).numpy() for which in (0, 1))
-            self.objects[label] = (statistics(j), statistics(f))
-
-    def rows(self, classes: Sequence[str]) -> list[Row]:
-        """Return the scores of all sequences, and of each object or part."""
-        if self.parts:
-            assert isinstance(self.counts, Tensor)
-            iou, seen = intersection_over_union(self.counts), self.counts.sum(dim=1) > 0
-            each = zip(("background", *classes), iou, seen)
-            rows = [Row("iou", float(value), name) for name, value, is_seen in each if is_seen]
-            return [Row("miou", float(iou.nanmean())), *rows]
-        means = np.mean(list(self.objects.values()), axis=0)
-        rows = [Row("j_and_f", float(means[:, 0].mean()))]
-        for letter, of_letter in zip("jf", means):
-            names = (f"{letter}_mean", f"{letter}_recall", f"{letter}_decay")
-            rows += [Row(name, float(value)) for name, value in zip(names, of_letter)]
-        return rows + [Row("j_and_f", (j[0] + f[0]) / 2, name) for name, (j, f) in self.objects.items()]
-
-
-def _of_frame(predicted: np.ndarray, mask: np.ndarray, numbers: np.ndarray) -> tuple[Tensor, Tensor]:
-    """Return J and F (L,) of the objects ``numbers`` in a frame; what is not scored is in neither mask."""
-    scored = torch.from_numpy(mask != IGNORE)
-    ours, theirs = (torch.from_numpy(each == numbers[:, None, None]) & scored for each in (predicted, mask))
-    return region_similarity(ours, theirs), contour_accuracy(ours, theirs)
-
-
-def _masks(test: VideoSet, sequence: int) -> tuple[np.ndarray, list[np.ndarray | None]]:
-    """Return what is handed on from the first frame (H, W) uint8, and the masks of all frames."""
-    masks = list(read_ahead(lambda i: test.mask(sequence, i), range(test.frames(sequence))))
-    first = np.where(masks[0] == IGNORE, 0, masks[0]) if masks[0] is not None else np.zeros((1, 1))
-    if not first.any():
-        raise ValueError(f"sequence {test.name(sequence)} has nothing marked in its first frame")
-    for frame, mask in enumerate(masks):
-        if mask is not None and mask.shape != first.shape:
-            raise ValueError(f"frame {frame} of {test.name(sequence)} is {mask.shape}, but the first {first.shape}")
-    return first.astype(np.uint8), masks
-
-
-def _numbered(labels: Tensor, numbers: np.ndarray, size: tuple[int, ...], how: Propagation) -> np.ndarray:
-    """Return the objects' numbers (H, W) uint8 of soft labels (L, h, w)."""
-    return numbers[enlarged(labels, size, stretch=how.stretch).cpu().numpy()].astype(np.uint8)
-
-
-def _picture(
-    test: VideoSet, sequence: int, predicted: Sequence[np.ndarray], masks: Sequence[np.ndarray | None]
-) -> np.ndarray:
-    """Return frames with the predicted masks laid over them in colours, the true ones' contours in white."""
-    panels = []
-    for frame in spread(len(predicted), SHOWN):
-        labels, truth = predicted[frame], masks[frame]
-        scale = SHOWN_HEIGHT / len(labels)
-        size = (SHOWN_HEIGHT, round(labels.shape[1] * scale))
-        image, labels = resize_image(test.image(sequence, frame), size), resized_labels(labels, size)
-        panel = np.where(labels[..., None] > 0, (image.astype(np.uint16) + palette()[labels]) // 2, image)
-        if truth is not None:
-            truth = torch.from_numpy(resized_labels(truth, size))
-            edges = torch.stack([contour(truth == number) for number in truth.unique()]).any(dim=0)
-            panel[edges.numpy()] = 255
-        panels.append(panel.astype(np.uint8))
-    return side_by_side(panels)
+        return score_video(self, model, train, test, track)

@@ -3,18 +3,9 @@ side."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import cached_property
-from typing import Any
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-
-from equicoherence.data import Loader
-from equicoherence.evaluation.model import FrozenModel
-from equicoherence.evaluation.transformation.pairs import BATCH, base_state, first_of_each
-from equicoherence.paths import Pyramid, render
 
 LEARNING_RATES = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
 
@@ -22,7 +13,12 @@ LEARNING_RATES = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
 def knn_accuracy(
     train: Tensor, labels: Tensor, test: Tensor, truth: Tensor, *, k: int = 20, temperature: float = 0.07
 ) -> float:
-    """Return top-1 of weighted k-NN by cosine similarity, votes weighted by exp(similarity / temperature) (DINO's)."""
+    """Return top-1 of weighted k-NN by cosine similarity, votes weighted by exp(similarity / temperature) (DINO's).
+
+    train, test: features (N, C) and (M, C).
+    labels: (N,), from 0 without gaps: memory is of N and of the largest label.
+    truth: (M,), -1 for a class that is none of these.
+    """
     train, test = F.normalize(train, dim=1), F.normalize(test, dim=1)
     classes = int(labels.max()) + 1
     correct = 0
@@ -74,58 +70,3 @@ def linear_accuracy(
         weight -= (rates * decay.to(rates))[:, None, None] * velocity
     best = (logits(train[held]).argmax(dim=-1) == labels[held]).float().mean(dim=1).argmax()
     return float((logits(test)[best].argmax(dim=-1) == truth).float().mean())
-
-
-class LabelledFeatures:
-    """Pooled representations of the labelled images of training and test, read when first asked for.
-
-    train, test: loaders. limit: labelled images of each.
-    """
-
-    def __init__(self, model: FrozenModel, train: Loader, test: Loader, limit: int) -> None:
-        self.model, self.limit = model, limit
-        self._loaders = (train, test)
-
-    @cached_property
-    def splits(self) -> tuple[tuple[dict[str, Tensor], Tensor], ...]:
-        """Representations by name, (N, C), and labels (N,) of training and of test."""
-        return tuple(_features(self.model, loader, self.limit) for loader in self._loaders)
-
-    def counts(self) -> dict[str, int]:
-        """Return how many images of each split were read and scored."""
-        return {split: len(labels) for split, (_, labels) in zip(("train", "val"), self.splits)}
-
-
-def classification(features: LabelledFeatures, task: str) -> Iterator[dict[str, Any]]:
-    """Yield top-1 rows of ``knn`` or ``linear`` for each representation, and of the largest class as the floor."""
-    (known, labels), (asked, truth) = features.splits
-    common, score = int(labels.bincount().argmax()), knn_accuracy if task == "knn" else linear_accuracy
-    fields = {"task": task, "metric": "top1"}
-    yield {**fields, "control": "constant", "value": float((truth == common).float().mean())}
-    for name in known:
-        yield {**fields, "representation": name, "value": score(known[name], labels, asked[name], truth)}
-
-
-@torch.no_grad()
-def _features(model: FrozenModel, loader: Loader, limit: int) -> tuple[dict[str, Tensor], Tensor]:
-    """Return pooled representations and labels of up to ``limit`` labelled images, central square crops.
-
-    Raises ValueError where none of them can be decoded.
-    """
-    device = model.encoder.mean.device
-    labelled = torch.from_numpy(loader.source.labels >= 0).nonzero().flatten()
-    picked = labelled[torch.linspace(0, len(labelled) - 1, min(limit, len(labelled))).round().long()].numpy()
-    parts, labels, index = [], [], []
-    for batch in loader.batches([picked[i : i + BATCH] for i in range(0, len(picked), BATCH)]):
-        labels.append(batch.labels)
-        index.append(batch.index)
-        batch = batch.to(device)
-        view = render(Pyramid.build(batch.images, model.size), base_state(batch.aspect, 1.0), size=model.size)
-        with torch.autocast(device.type, torch.bfloat16):
-            parts.append({k: v.float() for k, v in model.represent(view)[0].items()})
-    known = torch.cat(labels)
-    kept = first_of_each(torch.cat(index))  # what stands in for a bad image may be another of the chosen ones
-    kept = kept[known[kept] >= 0]  # or one without a label
-    if not len(kept):
-        raise ValueError("none of the labelled images can be decoded; repair them, or give --tasks transformation")
-    return {k: torch.cat([p[k] for p in parts])[kept.to(device)] for k in parts[0]}, known[kept].to(device)

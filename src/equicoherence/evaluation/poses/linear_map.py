@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from equicoherence.data.poses.latents import relative_rotation
-from equicoherence.evaluation.poses.renders import Pairs, Renders
+from equicoherence.evaluation.poses.renders import Renders, ViewPairs
 
 STRENGTHS = tuple(10.0**e for e in range(-6, 2))
 HELD_OUT = 0.1  # share of the objects on which the strength is chosen
@@ -51,11 +51,11 @@ def fit_linear_map(train: Renders, representation: str, *, pairs: int = 8, seed:
     generator = torch.Generator().manual_seed(seed)
     drawn = [train.draw(generator) for _ in range(pairs)]
     held_objects = torch.randperm(train.objects, generator=generator) < max(1, round(HELD_OUT * train.objects))
-    together = Pairs.join(drawn)
+    together = ViewPairs.join(drawn)
     held = held_objects.to(together.objects.device)[together.objects]
     sums = []
     for chosen in (~held, held):
-        part = Pairs(together.objects[chosen], together.first[chosen], together.second[chosen])
+        part = ViewPairs(together.objects[chosen], together.first[chosen], together.second[chosen])
         sums.append(_moments(train, representation, part))
     (gram, cross, _), (held_gram, held_cross, held_square) = sums
     errors = []
@@ -67,7 +67,7 @@ def fit_linear_map(train: Renders, representation: str, *, pairs: int = 8, seed:
     return LinearMap(weights.float().unflatten(0, (5, -1)), best)
 
 
-def _moments(train: Renders, representation: str, pairs: Pairs) -> tuple[Tensor, Tensor, Tensor]:
+def _moments(train: Renders, representation: str, pairs: ViewPairs) -> tuple[Tensor, Tensor, Tensor]:
     """Return X^T X, X^T Y and sum Y^2 of the pairs' design X (N, 5 (C + 1)) and targets Y (N, C)."""
     features = train.features[representation]
     width = features.shape[2]

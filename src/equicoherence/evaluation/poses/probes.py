@@ -9,17 +9,21 @@ takes each target's own mean.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from equicoherence.evaluation.fit import reading
 from equicoherence.evaluation.poses.head_batch import Head, HeadBatch
 from equicoherence.evaluation.poses.quaternions import NAMES
-from equicoherence.evaluation.poses.renders import Pairs, Renders
+from equicoherence.evaluation.poses.renders import Renders, ViewPairs
 from equicoherence.evaluation.probes import r2_score
+from equicoherence.evaluation.task import Row
+
+if TYPE_CHECKING:
+    from equicoherence.evaluation.poses.task import PoseProbes
 
 PARAMETERS = {
     "relative_rotation": NAMES,
@@ -27,50 +31,28 @@ PARAMETERS = {
     "absolute_rotation": NAMES,
 }
 PAIRED = ("relative_rotation", "color")  # these are asked of two views, the others of one
-REVISION = 3  # raised with every change of a probe, so that old scores are not taken for new ones
 CUT = 5.0  # standard deviations at which features are cut
 SCORED = 1024  # pairs scored at a time
 VARIES = 1e-6  # deviation over the training targets from which on a parameter is scored
 Scales = Mapping[str, tuple[Tensor, Tensor]]  # name -> mean, deviation
 
 
-@dataclass(frozen=True)
-class PoseProbeConfig:
-    """epochs, batch, learning_rate, hidden: of the heads. test_pairs: pairs of views of each object that are scored."""
-
-    epochs: int = 300
-    batch: int = 256
-    learning_rate: float = 1e-3
-    hidden: int = 1024
-    test_pairs: int = 5
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        for name in ("epochs", "batch", "hidden", "test_pairs"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}, but at least 1 is needed")
-        if not self.learning_rate > 0:
-            raise ValueError(f"learning_rate is {self.learning_rate}, but must be positive")
-
-
-def pose_probes(train: Renders, test: Renders, config: PoseProbeConfig) -> Iterator[dict[str, Any]]:
+def pose_probes(train: Renders, test: Renders, config: PoseProbes) -> Iterator[Row]:
     """Yield rows of scores of each representation by each probe; ``train`` and ``test`` hold different objects.
 
-    Tasks: ``relative_rotation`` and ``color`` (differences of floor and light hue) of two views, ``absolute_rotation``
-    and ``class`` (linear alone) of one. Metrics: ``r2`` of each parameter and their ``mean``; ``r2_scalar_mean``, SIE's
-    figure, which credits a constant with what the targets' means differ by; ``top1``. Every row has a ``floor``, the
-    score of the training set's mean or largest class, and a ``chance``, of the test set's own mean or of equally likely
-    classes; the floor also has rows of its own, with control ``constant``. A parameter that does not vary over the
-    training set, such as a rotation about an axis that no object turns about, has no row and no part in the mean; a
-    task of such parameters alone has no rows.
+    Metrics: ``r2`` of each parameter and, the main figure, their mean; ``r2_scalar_mean``, SIE's figure, which credits
+    a constant with what the targets' means differ by; ``top1``. Every row has a ``floor``, the score of the training
+    set's mean or largest class, and a ``chance``, of the test set's own mean or of equally likely classes. A parameter
+    that does not vary over the training set, such as a rotation about an axis that no object turns about, has no row
+    and no part in the mean; a target of such parameters alone has no rows.
     Raises ValueError where the two sets differ in representations.
     """
     if {k: v.shape[2] for k, v in train.features.items()} != {k: v.shape[2] for k, v in test.features.items()}:
         raise ValueError(f"train has features {list(train.features)}, test {list(test.features)}, or of other widths")
     generator = torch.Generator().manual_seed(config.seed)
     # drawn first: all models are asked the same pairs, however many numbers their heads draw
-    asked = Pairs.join([test.draw(generator) for _ in range(config.test_pairs)])
-    known = train.targets(Pairs.join([train.draw(generator) for _ in range(config.test_pairs)]))
+    asked = ViewPairs.join([test.draw(generator) for _ in range(config.test_pairs)])
+    known = train.targets(ViewPairs.join([train.draw(generator) for _ in range(config.test_pairs)]))
     standards = {name: standard(features) for name, features in train.features.items()}
     scales = target_scales(train)
     heads = train_heads(train, standards, scales, config, generator)
@@ -81,15 +63,15 @@ def pose_probes(train: Renders, test: Renders, config: PoseProbeConfig) -> Itera
     floors = {task: scores(task, constants[task], truth[task], varying.get(task)) for task in constants}
     for task, floor in floors.items():
         chance = chances(task, known[task], truth[task], varying.get(task))
-        about = [{"floor": floor[key], "chance": chance[key]} for key in floor]
-        yield from _rows(task, floor, about, {"control": "constant"})
         for head, answer in predicted.items():
             if head.task == task:
-                labels = {"representation": head.source.split("/")[0], "probe": head.kind}
-                yield from _rows(task, scores(task, answer, truth[task], varying.get(task)), about, labels)
+                labels = {"target": task, "representation": head.source.split("/")[0], "probe": head.kind}
+                for (metric, parameter), value in scores(task, answer, truth[task], varying.get(task)).items():
+                    about = {"floor": floor[metric, parameter], "chance": chance[metric, parameter]}
+                    yield Row(metric, value, parameter=parameter, **labels, **about)
 
 
-def make_heads(train: Renders, config: PoseProbeConfig) -> list[Head]:
+def make_heads(train: Renders, config: PoseProbes) -> list[Head]:
     """Return the heads of every representation, linear ones first; sources are ``name/pair`` and ``name/view``."""
     classes = int(train.labels.max()) + 1
     heads = []
@@ -104,7 +86,7 @@ def make_heads(train: Renders, config: PoseProbeConfig) -> list[Head]:
 
 
 def train_heads(
-    train: Renders, standards: Scales, scales: Scales, config: PoseProbeConfig, generator: torch.Generator
+    train: Renders, standards: Scales, scales: Scales, config: PoseProbes, generator: torch.Generator
 ) -> HeadBatch:
     """Return all heads after ``epochs`` over the objects, every head as if it were trained alone.
 
@@ -116,7 +98,7 @@ def train_heads(
     for _ in range(config.epochs):
         for pairs in train.draw(generator).split(config.batch):
             inputs = inputs_of(train, standards, pairs)
-            with torch.autocast(device.type, torch.bfloat16):
+            with reading(device):
                 answers = heads(inputs)
             targets = train.targets(pairs)
             targets |= {task: (targets[task] - mean) / std for task, (mean, std) in scales.items()}
@@ -133,12 +115,14 @@ def probe_loss(task: str, predicted: Tensor, target: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def predict(heads: HeadBatch, renders: Renders, standards: Scales, scales: Scales, pairs: Pairs) -> dict[Head, Tensor]:
+def predict(
+    heads: HeadBatch, renders: Renders, standards: Scales, scales: Scales, pairs: ViewPairs
+) -> dict[Head, Tensor]:
     """Return the predictions (N, outputs) of each head for pairs of renders; classes as their index (N,)."""
     parts = []
     for part in pairs.split(SCORED):
         inputs = inputs_of(renders, standards, part)
-        with torch.autocast(renders.rotations.device.type, torch.bfloat16):
+        with reading(renders.rotations.device):
             answers = heads(inputs)
         found = {}
         for head, answer in answers.items():
@@ -151,7 +135,7 @@ def predict(heads: HeadBatch, renders: Renders, standards: Scales, scales: Scale
     return {head: torch.cat([part[head] for part in parts]) for head in heads.heads}
 
 
-def inputs_of(renders: Renders, standards: Scales, pairs: Pairs) -> dict[str, Tensor]:
+def inputs_of(renders: Renders, standards: Scales, pairs: ViewPairs) -> dict[str, Tensor]:
     """Return what the heads read of pairs of renders, as `head_inputs` makes it."""
     rows = pairs.objects[:, None], torch.stack([pairs.first, pairs.second], dim=1)
     return head_inputs({name: features[rows] for name, features in renders.features.items()}, standards)
@@ -193,7 +177,7 @@ def varying_parameters(train: Renders) -> dict[str, tuple[str, ...]]:
 
 def _drawn_targets(train: Renders) -> dict[str, Tensor]:
     generator = torch.Generator().manual_seed(0)
-    return train.targets(Pairs.join([train.draw(generator) for _ in range(8)]))
+    return train.targets(ViewPairs.join([train.draw(generator) for _ in range(8)]))
 
 
 def scores(
@@ -208,7 +192,7 @@ def scores(
     columns = [PARAMETERS[task].index(name) for name in parameters]
     each = r2_score(predicted[:, columns], truth[:, columns])
     found = {("r2", name): float(value) for name, value in zip(parameters, each.cpu())}
-    return {**found, ("r2", "mean"): float(each.mean()), ("r2_scalar_mean", ""): r2_scalar_mean(predicted, truth)}
+    return {("r2", ""): float(each.mean()), **found, ("r2_scalar_mean", ""): r2_scalar_mean(predicted, truth)}
 
 
 def r2_scalar_mean(predicted: Tensor, target: Tensor) -> float:
@@ -231,11 +215,3 @@ def chances(
     if task == "class":
         return {("top1", ""): 1 / (int(known.max()) + 1)}
     return scores(task, truth.mean(dim=0).expand_as(truth), truth, parameters)
-
-
-def _rows(
-    task: str, found: Mapping[tuple[str, str], float], about: list[dict[str, float]], labels: dict[str, Any]
-) -> Iterator[dict[str, Any]]:
-    for ((metric, parameter), value), fields in zip(found.items(), about):
-        row = {"task": task, "metric": metric, **labels, "parameter": parameter, "value": value, **fields}
-        yield {key: kept for key, kept in row.items() if kept != ""}

@@ -8,8 +8,10 @@ from torch import Tensor
 
 from equicoherence.data import Loader, ThreeDIEBench
 from equicoherence.data.poses.latents import FLOOR_HUE, LIGHT_HUE, quaternion
+from equicoherence.evaluation.fit import reading
 from equicoherence.evaluation.model import FrozenModel
 from equicoherence.evaluation.poses.renders import Renders
+from equicoherence.evaluation.task import Track, no_bar
 from equicoherence.notice import say
 from equicoherence.training.config import PretrainConfig
 
@@ -22,7 +24,9 @@ def usual_views(source: ThreeDIEBench) -> int:
 
 
 @torch.no_grad()
-def read_renders(model: FrozenModel, source: ThreeDIEBench, views: int | None = None) -> tuple[Renders, int]:
+def read_renders(
+    model: FrozenModel, source: ThreeDIEBench, views: int | None = None, track: Track = no_bar
+) -> tuple[Renders, int]:
     """Return the pooled representations of every object's views, with poses, hues and labels; and how many images were
     damaged, which a printed line says too.
 
@@ -43,10 +47,13 @@ def read_renders(model: FrozenModel, source: ThreeDIEBench, views: int | None = 
     )
     parts: list[dict[str, Tensor]] = []
     index = []
-    for batch in loader.batches(np.split(chosen, range(BATCH, len(chosen), BATCH))):
+    chunks = np.split(chosen, range(BATCH, len(chosen), BATCH))
+    batches = loader.batches(chunks)
+    for _ in track(range(len(chunks)), "renders: features"):
+        batch = next(batches)
         index.append(batch.index)
         images = batch.to(device).images.float() / 255
-        with torch.autocast(device.type, torch.bfloat16):
+        with reading(device):
             parts.append({name: part.half() for name, part in model.represent(images)[0].items()})
     if loader.bad:
         text = f"{source.root}: {len(loader.bad)} damaged images; other views of their objects stand in their places"

@@ -57,7 +57,7 @@ class Renders:
         """Number of views of each object."""
         return self.rotations.shape[1]
 
-    def targets(self, pairs: Pairs) -> dict[str, Tensor]:
+    def targets(self, pairs: ViewPairs) -> dict[str, Tensor]:
         """Return what is to be told of pairs of renders; of single renders, of the first.
 
         ``relative_rotation`` (N, 4), ``color`` (N, 2), the second's hues less the first's, ``absolute_rotation``
@@ -71,12 +71,12 @@ class Renders:
             "class": self.labels[pairs.objects],
         }
 
-    def draw(self, generator: torch.Generator) -> Pairs:
+    def draw(self, generator: torch.Generator) -> ViewPairs:
         """Return one pair of different views of each object, objects in random order; drawn on the CPU."""
         order = torch.randperm(self.objects, generator=generator)
         first = torch.randint(self.views, (self.objects,), generator=generator)
         second = (first + torch.randint(1, self.views, (self.objects,), generator=generator)) % self.views
-        return Pairs(*(x.to(self.rotations.device) for x in (order, first, second)))
+        return ViewPairs(*(x.to(self.rotations.device) for x in (order, first, second)))
 
 
 def view_changes(rotations: Tensor, hues: Tensor, sources: int) -> Tensor:
@@ -90,7 +90,7 @@ def view_changes(rotations: Tensor, hues: Tensor, sources: int) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Pairs:
+class ViewPairs:
     """Objects (N,) and, of each, a first and a second view (N,)."""
 
     objects: Tensor
@@ -100,12 +100,12 @@ class Pairs:
     def __len__(self) -> int:
         return len(self.objects)
 
-    def split(self, size: int) -> list[Pairs]:
+    def split(self, size: int) -> list[ViewPairs]:
         """Return parts of up to ``size`` pairs."""
         parts = (x.split(size) for x in (self.objects, self.first, self.second))
-        return [Pairs(*part) for part in zip(*parts)]
+        return [ViewPairs(*part) for part in zip(*parts)]
 
     @staticmethod
-    def join(parts: list[Pairs]) -> Pairs:
+    def join(parts: list[ViewPairs]) -> ViewPairs:
         """Return parts as one."""
-        return Pairs(*(torch.cat(x) for x in zip(*((p.objects, p.first, p.second) for p in parts))))
+        return ViewPairs(*(torch.cat(x) for x in zip(*((p.objects, p.first, p.second) for p in parts))))

@@ -12,7 +12,6 @@ features is worse than chance.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -20,6 +19,7 @@ from torch import Tensor
 
 from equicoherence.evaluation.poses.quaternions import pose_errors
 from equicoherence.evaluation.poses.renders import Renders, view_changes
+from equicoherence.evaluation.task import Row
 
 Predictor = Callable[[Tensor, Tensor], Tensor]  # features (N, C), theta (N, T, 6) of `view_changes` -> (N, T, C)
 METRICS = ("mrr", "hit_at_1", "hit_at_5", "pre")
@@ -29,13 +29,14 @@ ELEMENTS = 2**25  # of the largest tensors held at a time
 
 def retrieval(
     renders: Renders, representation: str, predictor: Predictor, name: str, *, sources: int | None = None
-) -> Iterator[dict[str, Any]]:
-    """Yield rows of MRR, H@1, H@5 (higher is better) and PRE (lower is) of a predictor, and of its controls.
+) -> Iterator[Row]:
+    """Yield rows of MRR, H@1, H@5 (higher is better) and PRE (lower is) of a predictor, and of the identity.
 
-    name: what the predictor is, `OwnPredictor.name` or `LinearMap.name`; the rows' ``probe``. sources: the first so
-    many views of each object are sources, all where None; every other view is a target. Every row has a ``floor``, the
-    score of the mean feature as the prediction, and a ``chance``, of a random order; controls ``constant`` (the floor)
-    and ``identity`` (the source itself as the prediction, which can never have H@1) have rows of their own.
+    name: what the predictor is, `OwnPredictor.name` or `LinearMap.name`; the rows' ``probe``.
+    sources: the first so many views of each object are sources, all where None; every other view is a target.
+
+    Every row has a ``floor``, the score of the mean feature as the prediction, and a ``chance``, of a random order. The
+    probe ``identity`` has the source itself as the prediction, which can never have H@1.
     """
     features = renders.features[representation]
     mean = torch.stack([part.float().sum(dim=(0, 1)) for part in features.split(1024)]).sum(dim=0)
@@ -48,14 +49,11 @@ def retrieval(
 
     floor = retrieval_scores(renders, representation, constant, sources=sources)
     chance = retrieval_chance(renders.rotations)
-    for labels, found in (
-        ({"control": "constant"}, floor),
-        ({"control": "identity"}, retrieval_scores(renders, representation, identity, sources=sources)),
-        ({"probe": name}, retrieval_scores(renders, representation, predictor, sources=sources)),
-    ):
+    for probe, guess in ((name, predictor), ("identity", identity)):
+        found = retrieval_scores(renders, representation, guess, sources=sources)
         for metric in METRICS:
-            fields = {"task": "retrieval", "metric": metric, "representation": representation, **labels}
-            yield {**fields, "value": found[metric], "floor": floor[metric], "chance": chance[metric]}
+            about = {"floor": floor[metric], "chance": chance[metric]}
+            yield Row(metric, found[metric], representation=representation, probe=probe, **about)
 
 
 @torch.no_grad()

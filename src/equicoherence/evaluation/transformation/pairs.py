@@ -10,18 +10,19 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from equicoherence.data import Loader
+from equicoherence.evaluation.fit import reading
+from equicoherence.evaluation.images import BATCH, base_state, check_features, first_of_each
 from equicoherence.evaluation.model import FrozenModel
-from equicoherence.paths import Pyramid, State, Transformation, render
-from equicoherence.paths.geometry import crop
+from equicoherence.evaluation.task import Track
+from equicoherence.paths import Pyramid, Transformation, render
 from equicoherence.paths.render import Border
 
 DRAWS = 2  # transformations of each training image: more pairs from the same images keep a probe from overfitting
 GRID = 7  # tokens are kept as a grid of at most 7 x 7, which bounds what the pairs of a ViT take
-BATCH = 256
-Encoded = tuple[dict[str, Tensor], dict[str, Tensor]]  # pooled (N, C) and tokens (N, T, C), by representation
+EncodedImages = tuple[dict[str, Tensor], dict[str, Tensor]]  # pooled (N, C) and tokens (N, T, C), by representation
 
 
-class Pairs:
+class ImagePairs:
     """Images of probe training and test, their encodings, and those of their transformed selves.
 
     train, test: loaders of disjoint images, and how many to read. keep_tokens: also give tokens, pooled to at most
@@ -34,7 +35,7 @@ class Pairs:
     ) -> None:
         self.model, self.keep_tokens = model, keep_tokens
         self._sources = (train, test)
-        self._base: tuple[float, tuple[Encoded, Encoded]] | None = None
+        self._base: tuple[float, tuple[EncodedImages, EncodedImages]] | None = None
 
     @cached_property
     def images(self) -> tuple[tuple[Tensor, Tensor], ...]:
@@ -52,22 +53,24 @@ class Pairs:
         first, of_test = path.sample(train, generator), path.sample(test, generator)
         return torch.cat([first, *(path.sample(train, generator) for _ in range(DRAWS - 1))]), of_test
 
-    def base(self, share: float) -> tuple[Encoded, Encoded]:
+    def base(self, share: float, track: Track) -> tuple[EncodedImages, EncodedImages]:
         """Encode the images' central crops; those of the last ``share`` are kept, so a second call costs nothing."""
         if self._base is None or self._base[0] != share:
             self._base = None  # tokens of two shares would take twice the room
-            train, test = (self._encode(*of_set, None, None, "content", share) for of_set in self.images)
+            train, test = (self._encode(*of_set, None, None, "content", share, track) for of_set in self.images)
             self._base = (share, (train, test))
         return self._base[1]
 
     def moved(
-        self, path: Transformation, thetas: tuple[Tensor, Tensor], border: Border, share: float
-    ) -> tuple[Encoded, Encoded]:
+        self, path: Transformation, thetas: tuple[Tensor, Tensor], border: Border, share: float, track: Track
+    ) -> tuple[EncodedImages, EncodedImages]:
         """Encode the crops transformed by the parameters of `draw`, in its order."""
         (images, aspect), test = self.images
-        draws = [self._encode(images, aspect, path, theta, border, share) for theta in thetas[0].split(len(images))]
-        train: Encoded = (_join([pooled for pooled, _ in draws]), _join([tokens for _, tokens in draws]))
-        return train, self._encode(*test, path, thetas[1], border, share)
+        draws = [
+            self._encode(images, aspect, path, theta, border, share, track) for theta in thetas[0].split(len(images))
+        ]
+        train: EncodedImages = (_join([pooled for pooled, _ in draws]), _join([tokens for _, tokens in draws]))
+        return train, self._encode(*test, path, thetas[1], border, share, track)
 
     @torch.no_grad()
     def _encode(
@@ -78,29 +81,29 @@ class Pairs:
         theta: Tensor | None,
         border: Border,
         share: float,
-    ) -> Encoded:
+        track: Track,
+    ) -> EncodedImages:
         device, size = self.model.encoder.mean.device, self.model.size
         pooled: list[dict[str, Tensor]] = []
         tokens: list[dict[str, Tensor]] = []
-        for start in range(0, len(images), BATCH):
+        for start in track(range(0, len(images), BATCH), f"{path_name(path)}: features"):
             rows = slice(start, start + BATCH)
             pyramid = Pyramid.build(images[rows].to(device), size)
             state = None if path is None or theta is None else path.state(theta[rows].to(device))
             view = render(pyramid, base_state(aspect[rows].to(device), share), state, size=size, border=border)
-            with torch.autocast(device.type, torch.bfloat16):
+            with reading(device):
                 vectors, parts = self.model.represent(view)
             pooled.append({name: part.float() for name, part in vectors.items()})
             if self.keep_tokens:
                 tokens.append({name: pool_tokens(part).bfloat16() for name, part in parts.items()})
-        return _join(pooled), _join(tokens)
+        joined = _join(pooled)
+        check_features(joined, self.model)
+        return joined, _join(tokens)
 
 
-def base_state(aspect: Tensor, share: float) -> State:
-    """Return the central square crop of images with true width / height ``aspect`` (B,): ``share`` of the shorter
-    side."""
-    width, height = share / aspect.clamp_min(1), share * aspect.clamp_max(1)
-    zero = torch.zeros_like(aspect)
-    return State.identity(len(aspect), aspect.device).replace(geometry=crop(zero, zero, width, height, zero))
+def path_name(path: Transformation | None) -> str:
+    """Return what is read, for a bar."""
+    return "upright images" if path is None else type(path).__name__.lower()
 
 
 def pool_tokens(tokens: Tensor) -> Tensor:
@@ -112,16 +115,6 @@ def pool_tokens(tokens: Tensor) -> Tensor:
         return tokens
     grid = tokens.float().transpose(1, 2).unflatten(2, (side, side))
     return F.adaptive_avg_pool2d(grid, GRID).flatten(2).transpose(1, 2)
-
-
-def first_of_each(index: Tensor) -> Tensor:
-    """Return the places (M,) at which the values of ``index`` (N,) occur first, in order.
-
-    Beside bad images, which the next good ones stand in for, an image may have been read more than once.
-    """
-    _, values = index.unique(return_inverse=True)
-    places = torch.full((len(index),), len(index)).scatter_reduce_(0, values, torch.arange(len(index)), "amin")
-    return places[places < len(index)].sort().values
 
 
 def _read(loader: Loader, count: int) -> tuple[Tensor, Tensor]:

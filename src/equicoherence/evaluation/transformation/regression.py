@@ -1,16 +1,9 @@
-"""Transformation regression: what do frozen features of I and g(I) tell of g? [P2, table 1; our protocol]
-
-Base images are upright central crops so small that a path with border ``content`` shows nothing but the photograph
-itself, so no corner betrays the angle; ``zeros`` has black corners and does. One R2 per parameter, and their mean.
-Every training image is seen under two draws of g. The attentive probe reads tokens averaged to at most 7 x 7; its rows
-say how many.
-"""
+"""Scores of transformation regression: pairs of features, probes, R2."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -18,97 +11,60 @@ from torch import Tensor
 from equicoherence.data import Loader
 from equicoherence.evaluation.model import FrozenModel
 from equicoherence.evaluation.probes import attentive_probe, mlp_probe, r2_score, ridge_probe
-from equicoherence.evaluation.transformation.pairs import DRAWS, Encoded, Pairs
+from equicoherence.evaluation.task import Row, TaskScore, Track
+from equicoherence.evaluation.transformation.pairs import DRAWS, EncodedImages, ImagePairs
 from equicoherence.paths import Transformation, named_path
-from equicoherence.paths.render import Border
 
-TRANSFORMATIONS = ("rotation", "translation", "scale", "color", "blur", "se2", "all")
-PROBES = ("linear", "mlp", "attentive")
+if TYPE_CHECKING:
+    from equicoherence.evaluation.transformation.task import TransformationRegression
+
 BASE = 0.66  # base crop's share of the shorter side: turned by 45 degrees, it still lies inside the image
 SMALLER = {"se2": 0.64, "all": 0.45}  # turned and shifted; turned, shifted and shrunk to 0.7
 
 
-@dataclass(frozen=True)
-class TransformationConfig:
-    """transformations, borders, probes: what to score. train, test: images of the probes. repeats: probe seeds.
-
-    representations: which to score; empty for all the model has.
-    """
-
-    transformations: tuple[str, ...] = TRANSFORMATIONS
-    borders: tuple[Border, ...] = ("content", "zeros")
-    probes: tuple[str, ...] = PROBES
-    train: int = 3000
-    test: int = 1000
-    repeats: int = 1
-    seed: int = 0
-    representations: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        choices = (
-            (self.transformations, TRANSFORMATIONS),
-            (self.borders, get_args(Border)),
-            (self.probes, PROBES),
-        )
-        for given, known in choices:
-            for name in given:
-                if name not in known:
-                    raise ValueError(f"{name!r} is unknown; choose among {', '.join(known)}")
-        for name, value, least in (("train", self.train, 2), ("test", self.test, 2), ("repeats", self.repeats, 1)):
-            if value < least:
-                raise ValueError(f"{name} is {value}, but at least {least} is needed")
+def score_transformations(
+    task: TransformationRegression, model: FrozenModel, train: Loader, test: Loader, track: Track
+) -> TaskScore:
+    """Score a model by its task. Images and their upright encodings are kept in ``model.memo`` for the next call."""
+    if obstacle := task.obstacle(train.source, test.source):
+        raise ValueError(f"transformation {obstacle}")
+    tokens = "attentive" in task.probes
+    pairs = model.remember(
+        ("image pairs", id(train), id(test), task.train, task.test, tokens),
+        lambda: ImagePairs(model, (train, task.train), (test, task.test), keep_tokens=tokens),
+    )
+    rows = [row for name in task.transformations for row in _of_one(task, pairs, name, track)]
+    return TaskScore(rows, counts=pairs.counts())
 
 
-def transformation_regression(
-    model: FrozenModel, train: Loader, test: Loader, config: TransformationConfig
-) -> Iterator[dict[str, Any]]:
-    """Yield rows of scores; ``train`` and ``test`` are loaders of disjoint images, at least two each (ValueError)."""
-    pairs = make_pairs(model, train, test, config)
-    for name in config.transformations:
-        yield from score_transformation(pairs, name, config)
-
-
-def make_pairs(model: FrozenModel, train: Loader, test: Loader, config: TransformationConfig) -> Pairs:
-    """Return the pairs that `score_transformation` reads; nothing is encoded before it asks."""
-    for split, loader in (("train", train), ("val", test)):
-        if len(loader.source) < 2:
-            raise ValueError(f"split {split} has {len(loader.source)} image; transformation needs at least 2")
-    return Pairs(model, (train, config.train), (test, config.test), keep_tokens="attentive" in config.probes)
-
-
-def score_transformation(pairs: Pairs, name: str, config: TransformationConfig) -> Iterator[dict[str, Any]]:
+def _of_one(task: TransformationRegression, pairs: ImagePairs, name: str, track: Track) -> Iterator[Row]:
     """Yield the rows of one transformation, which do not depend on what else is scored."""
     path, share = named_path(name), SMALLER.get(name, BASE)
-    thetas = pairs.draw(path, config.seed + 17)
+    thetas = pairs.draw(path, task.seed + 17)
     used = [i for i, p in enumerate(path.parameters) if p.high > p.low]
     names = [path.parameters[i].name for i in used]
     target, truth = (theta[:, used].to(pairs.model.encoder.mean.device) for theta in thetas)
     floor = r2_score(target.mean(dim=0).expand_as(truth), truth)
-    base = pairs.base(share)
-    rows: list[dict[str, Any]] = []
-    for border in config.borders:
-        if rows and not _moves(path):  # nothing beyond the border ever shows: the scores are those of the first
-            yield from ({**row, "border": border} for row in rows)
-            continue
-        moved = pairs.moved(path, thetas, border, share)
-        rows = []
-        for labels, scores in ({"control": "constant"}, floor), *_probe_all(base, moved, target, truth, config):
-            fields = {"task": "transformation", "metric": "r2", "transformation": name, "border": border, **labels}
-            for row in _rows(scores, names, fields):
-                rows.append(row)
-                yield row
+    base = pairs.base(share, track)
+    found: list[tuple[Tensor, dict[str, Any]]] = []
+    for border in task.borders:
+        if not found or _moves(path):  # else nothing beyond the border ever shows: the scores are those of the first
+            moved = pairs.moved(path, thetas, border, share, track)
+            found = list(_probe_all(task, base, moved, target, truth))
+        for scores, labels in found:
+            yield from _rows(scores, floor, names, {"target": name, "border": border, **labels})
 
 
 def _probe_all(
-    base: tuple[Encoded, Encoded],
-    moved: tuple[Encoded, Encoded],
+    task: TransformationRegression,
+    base: tuple[EncodedImages, EncodedImages],
+    moved: tuple[EncodedImages, EncodedImages],
     target: Tensor,
     truth: Tensor,
-    config: TransformationConfig,
-) -> Iterator[tuple[dict[str, Any], Tensor]]:
-    """Yield the labels and R2 (P,) of every representation, probe and repeat."""
-    for representation in config.representations or tuple(moved[0][0]):
-        for probe in config.probes:
+) -> Iterator[tuple[Tensor, dict[str, Any]]]:
+    """Yield R2 (P,) of every representation, probe and repeat, with the labels of its rows."""
+    for representation in task.representations or tuple(moved[0][0]):
+        for probe in task.probes:
             kind = 1 if probe == "attentive" else 0
             if representation not in moved[0][kind]:
                 continue
@@ -118,9 +74,9 @@ def _probe_all(
             labels: dict[str, Any] = {"representation": representation, "probe": probe}
             if probe == "attentive":
                 labels["tokens"] = train.shape[2]
-            for repeat in range(1 if probe == "linear" else config.repeats):
-                predicted = _predict(probe, train, target, test, config.seed + repeat)
-                yield {**labels, "repeat": repeat}, r2_score(predicted, truth)
+            for repeat in range(1 if probe == "linear" else task.repeats):
+                predicted = _predict(probe, train, target, test, task.seed + repeat)
+                yield r2_score(predicted, truth), {**labels, "repeat": repeat}
 
 
 def _moves(path: Transformation) -> bool:
@@ -144,8 +100,9 @@ def _sum_and_difference(pairs: Tensor) -> Tensor:
     return torch.cat([first + second, second - first], dim=1)
 
 
-def _rows(scores: Tensor, names: Sequence[str], fields: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    for name, score in zip(names, scores.tolist()):
-        yield {**fields, "parameter": name, "value": score}
+def _rows(scores: Tensor, floors: Tensor, names: Sequence[str], labels: dict[str, Any]) -> Iterator[Row]:
+    """Yield the main row, the mean over the parameters, then one for each where there are several."""
+    yield Row("r2", float(scores.mean()), floor=float(floors.mean()), **labels)
     if len(names) > 1:
-        yield {**fields, "parameter": "mean", "value": float(scores.mean())}
+        for name, score, floor in zip(names, scores.tolist(), floors.tolist()):
+            yield Row("r2", score, parameter=name, floor=floor, **labels)

@@ -1,0 +1,1 @@
+"""The box of the one object of an image."""

@@ -1,0 +1,57 @@
+"""How features look: principal components of patch tokens as colours, and the nearest neighbours of some images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from equicoherence.evaluation.task import Task, TaskScore, Track
+
+if TYPE_CHECKING:
+    from equicoherence.evaluation.model import FrozenModel
+    from equicoherence.sets.kinds import (
+        SampleSet,
+    )
+
+
+@dataclass(frozen=True)
+class Looks(Task):
+    """Pictures of what the backbone says and, of a run with a split, z_inv and z_equi; nothing is trained.
+
+    PCA: the first three principal components of the patch tokens of ``shown`` images, fitted on these together, as red,
+    green and blue; pixels: short side of these images. Neighbours: of ``queries`` images, the ``neighbours`` nearest by
+    the cosine of the pooled features, among up to ``among`` images squashed to the encoder's own input; all are evenly
+    spread over the set.
+
+    Where images lie in several folders, as classes often do, ``same_folder`` is the share of the nearest that lie in
+    the query's, over all these images as queries, at the backbone, and by name for z_inv and z_equi; its floor is that
+    of neighbours drawn at random. Folders of few images keep it below 1 whatever the encoder.
+    """
+
+    shown: int = 6
+    pixels: int = 224
+    queries: int = 4
+    neighbours: int = 5
+    among: int = 500
+
+    name: ClassVar[str] = "looks"
+    order: ClassVar[int] = 80
+    caption: ClassVar[str] = (
+        "Principal components of patch features as red, green and blue; images nearest to the one on the left."
+    )
+    kind: ClassVar[str] = "images"
+    metrics: ClassVar[dict[str, bool]] = {"same_folder": True}
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.among <= self.neighbours:
+            raise ValueError(f"among must be larger than neighbours, {self.neighbours}, got {self.among}")
+
+    @property
+    def protocol(self) -> str:
+        return "frozen, nothing trained"
+
+    def score(self, model: FrozenModel, train: SampleSet | None, test: SampleSet, track: Track) -> TaskScore:
+        from equicoherence.downstream.looks.scoring import score_looks
+
+        return score_looks(self, model, train, test, track)

@@ -1,0 +1,99 @@
+"""Scores of classification: features of the labelled images, read once for all tasks on them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from equicoherence.data import Loader
+from equicoherence.evaluation.classification.accuracy import knn_accuracy, linear_accuracy
+from equicoherence.evaluation.fit import reading
+from equicoherence.evaluation.images import BATCH, base_state, check_features, first_of_each
+from equicoherence.evaluation.model import FrozenModel
+from equicoherence.evaluation.task import Row, TaskScore, Track
+from equicoherence.paths import Pyramid, render
+
+if TYPE_CHECKING:
+    from equicoherence.evaluation.classification.task import LinearProbe, NearestNeighbours
+
+Accuracy = Callable[[Tensor, Tensor, Tensor, Tensor], float]
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """features: representation -> (N, C). labels: (N,), as positions among the classes that occur in training."""
+
+    features: dict[str, Tensor]
+    labels: Tensor
+
+
+def score_neighbours(
+    task: NearestNeighbours, model: FrozenModel, train: Loader, test: Loader, track: Track
+) -> TaskScore:
+    """Score each representation by its nearest neighbours."""
+    return _score(
+        lambda *splits: knn_accuracy(*splits, k=task.k, temperature=task.temperature),
+        *(model, train, test, task.limit, track),
+    )
+
+
+def score_linear(task: LinearProbe, model: FrozenModel, train: Loader, test: Loader, track: Track) -> TaskScore:
+    """Score each representation by a linear classifier."""
+    return _score(
+        lambda *splits: linear_accuracy(*splits, epochs=task.epochs, seed=task.seed),
+        *(model, train, test, task.limit, track),
+    )
+
+
+def _score(accuracy: Accuracy, model: FrozenModel, train: Loader, test: Loader, limit: int, track: Track) -> TaskScore:
+    known, asked = (
+        model.remember(
+            (f"labelled {split}", id(loader), limit),
+            lambda loader=loader: labelled_features(model, loader, limit, track),
+        )
+        for split, loader in (("train", train), ("val", test))
+    )
+    present, known_labels = known.labels.unique(return_inverse=True)  # labels may be far apart: a row each is enough
+    place = torch.searchsorted(present, asked.labels).clamp(max=len(present) - 1)
+    truth = torch.where(present[place] == asked.labels, place, -1)  # a class that training lacks cannot be predicted
+    floor = float((truth == known_labels.bincount().argmax()).float().mean())
+    rows = [
+        Row("top1", accuracy(known.features[name], known_labels, asked.features[name], truth), floor=floor,
+            representation=name)
+        for name in known.features
+    ]  # fmt: skip
+    return TaskScore(rows, counts={"train": len(known.labels), "val": len(truth)})
+
+
+@torch.no_grad()
+def labelled_features(model: FrozenModel, loader: Loader, limit: int, track: Track) -> Labelled:
+    """Return pooled representations and labels of up to ``limit`` labelled images, central square crops.
+
+    Raises ValueError where none of them can be decoded, and for features that are not finite.
+    """
+    device = model.encoder.mean.device
+    labelled = torch.from_numpy(loader.source.labels >= 0).nonzero().flatten()
+    picked = labelled[torch.linspace(0, len(labelled) - 1, min(limit, len(labelled))).round().long()].numpy()
+    parts, labels, index = [], [], []
+    chunks = [picked[i : i + BATCH] for i in range(0, len(picked), BATCH)]
+    batches = loader.batches(chunks)
+    for _ in track(range(len(chunks)), "labelled images: features"):
+        batch = next(batches)
+        labels.append(batch.labels)
+        index.append(batch.index)
+        batch = batch.to(device)
+        view = render(Pyramid.build(batch.images, model.size), base_state(batch.aspect, 1.0), size=model.size)
+        with reading(device):
+            parts.append({k: v.float() for k, v in model.represent(view)[0].items()})
+    of_each = torch.cat(labels)
+    kept = first_of_each(torch.cat(index))  # what stands in for a bad image may be another of the chosen ones
+    kept = kept[of_each[kept] >= 0]  # or one without a label
+    if not len(kept):
+        raise ValueError("none of the labelled images can be decoded; repair them, or give --tasks transformation")
+    features = {k: torch.cat([p[k] for p in parts])[kept.to(device)] for k in parts[0]}
+    check_features(features, model)
+    return Labelled(features, of_each[kept].to(device))

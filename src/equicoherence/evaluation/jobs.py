@@ -1,0 +1,158 @@
+"""What is to be scored: tasks on data, settled before the first model is loaded."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from equicoherence.data import ImageSource, ThreeDIEBench, open_images
+from equicoherence.data.poses.objects import MANIFEST
+from equicoherence.evaluation.fingerprint import short_digest
+from equicoherence.evaluation.registry import reads_data
+from equicoherence.evaluation.store import as_read
+from equicoherence.evaluation.task import POSES, Task
+from equicoherence.notice import say
+from equicoherence.sets import DECLARATIONS, Declaration, Found, SampleSet, VideoSet, find_sets, no_set
+from equicoherence.sets.files import survey
+
+Splits = ImageSource | SampleSet | VideoSet
+OBJECTS = "objects"
+
+
+@dataclass(frozen=True)
+class Job:
+    """A part of a task on one data set.
+
+    data: the set's name.
+    train, test: its splits, open; train is None where it has none.
+    about: what the scores depend on of the data: where it lies, its files, when the last was changed, its samples.
+    folder: of the data; None for rendered objects.
+    """
+
+    task: Task
+    data: str
+    train: Splits | None
+    test: Splits
+    about: dict[str, Any]
+    folder: Path | None
+
+    @property
+    def name(self) -> str:
+        """The task, its protocol and the data set, as files and tables call it."""
+        what = f"{self.task.name} {self.task.variant}".strip()
+        return f"{what} ({self.task.protocol}) on {self.data}"
+
+    def settings(self) -> dict[str, Any]:
+        """Return all that the scores depend on besides the weights."""
+        own = asdict(self.task)  # type: ignore[call-overload]
+        return as_read({"revision": self.task.revision, **self.about, **own})
+
+
+def plan_jobs(tasks: Sequence[Task], data: str | Path | None, sets: str | Path | None, every: bool = True) -> list[Job]:
+    """Return each part of each task with each data set that it fits.
+
+    data: the images, or objects in poses, of the tasks that read those.
+    sets: a folder that holds data sets, found by their layout (see `find_sets`), of the others.
+    every: a task without data raises ValueError; where False it is left out and a line says so.
+
+    Raises ValueError or FileNotFoundError also for data that cannot be opened, and where no task is left.
+    """
+    given = [task for task in tasks if reads_data(task)]
+    others = [task for task in tasks if not reads_data(task)]
+    if given and data is None:
+        raise ValueError(f"{', '.join(task.name for task in given)}: give the images with --data")
+    if others and sets is None:
+        names = ", ".join(task.name for task in others)
+        raise ValueError(f"{names}: give with --sets the folder that holds the data sets")
+    jobs = _on_data(given, str(data), every) if given else []
+    jobs += _on_sets(others, str(sets), every) if others else []
+    if not jobs:
+        raise ValueError("no task can be scored on these data; `equicoherence tasks` says what each needs")
+    return jobs
+
+
+def refuse_inside(out: Path, jobs: Sequence[Job]) -> None:
+    """Raise ValueError where scores would be written into the folder of a data set, which they would change."""
+    for job in jobs:
+        if job.folder is not None and out.resolve().is_relative_to(job.folder.resolve()):
+            place = str(job.folder)
+            raise ValueError(
+                f"{str(out)!r} lies in the data set {place!r}, of which scores are no part; give another --out"
+            )
+
+
+def _on_data(tasks: Sequence[Task], data: str, every: bool) -> list[Job]:
+    train, test = open_images(data, "train"), open_images(data, "val")
+    obstacles = {task.name: reason for task in tasks if (reason := _obstacle(task, train, test))}
+    text = "; ".join(f"{task} {reason}" for task, reason in obstacles.items())
+    if obstacles and (every or len(obstacles) == len(tasks)):
+        more = "" if "transformation" in obstacles else "; give --tasks transformation, which needs no labels"
+        raise ValueError(f"{data!r} does not allow what is to be scored: {text}{more}")
+    if obstacles:
+        say(f"left out on {data}: {text}")
+    place = None if data == OBJECTS else Path(data).expanduser().resolve()
+    manifest = train.root / MANIFEST if isinstance(train, ThreeDIEBench) else None
+    about = {
+        "folder": str(place or data),
+        "files": short_digest(manifest.read_text("utf-8")) if manifest and manifest.is_file() else "",
+        "newest": place.stat().st_mtime_ns if place and place.is_file() else 0,
+        "splits": {"train": _images(train), "val": _images(test)},
+    }
+    name, folder = (place or Path(data)).name, place if place and place.is_dir() else None
+    chosen = [task for task in tasks if task.name not in obstacles]
+    return [Job(part, name, train, test, about, folder) for task in chosen for part in task.parts()]
+
+
+def _obstacle(task: Task, train: ImageSource, test: ImageSource) -> str:
+    if task.kind == POSES and not isinstance(train, ThreeDIEBench):
+        return "needs objects in poses (3DIEBench, or what `equicoherence render` writes)"
+    return task.obstacle(train, test)
+
+
+def _on_sets(tasks: Sequence[Task], sets: str, every: bool) -> list[Job]:
+    wanted = {task.kind for task in tasks}
+    known: tuple[Declaration, ...] = tuple(each for each in DECLARATIONS if each.kind in wanted)
+    found = find_sets(sets, known)
+    opened = {
+        each: (each.open("train") if each.declaration.trains else None, each.open("val")) for each in found
+    }  # all before any is scored: what is damaged is said at once
+    surveyed = {folder: survey(folder) for folder in {each.folder for each in found}}
+    jobs: list[Job] = []
+    for task in tasks:
+        fitting = [each for each in found if each.declaration.kind == task.kind]
+        if not fitting and every:
+            raise ValueError(f"task {task.name}: {no_set(task.kind, sets, known)}")
+        if not fitting:
+            say(f"{task.name} is left out: no data set for it in {sets!r}")
+        for each in fitting:
+            about = _about(each, surveyed[each.folder], *opened[each])
+            jobs += [Job(part, each.name, *opened[each], about, each.folder) for part in task.parts()]
+    if not jobs:
+        raise ValueError(f"no task can be scored: {sets!r} holds none of {', '.join(d.name for d in known)}")
+    return jobs
+
+
+def _about(found: Found, surveyed: Any, train: Any, test: Any) -> dict[str, Any]:
+    splits = {name: _samples(split) for name, split in (("train", train), ("val", test)) if split is not None}
+    files = {"files": short_digest(surveyed.sizes), "newest": surveyed.newest}
+    return {"folder": str(found.folder.resolve()), **files, "splits": splits}
+
+
+def _samples(split: SampleSet | VideoSet) -> str:
+    """Return which samples a split has, and of which variant."""
+    names = [split.name(index) for index in range(len(split))]
+    lengths = [split.frames(index) for index in range(len(split))] if isinstance(split, VideoSet) else []
+    return f"{len(split)} of {split.variant or 'the folder'}, {short_digest([names, lengths])}"
+
+
+def _images(source: ImageSource) -> str:
+    """Return which images a source has, and of which classes."""
+    digest = hashlib.sha256()
+    for index in range(len(source)):
+        digest.update(source.name(index).encode() + b"\n")
+    digest.update("\n".join(source.classes).encode())
+    digest.update(source.labels.tobytes())
+    return f"{len(source)}, {digest.hexdigest()[:8]}"

@@ -1,0 +1,169 @@
+"""``scores.json``: the scores of one encoder, and the one rule of what is kept of them.
+
+A part is what one task scored on one data set, of the encoder or of random weights beside it (``control``). It is kept
+where it is of the same weights and encoder, of the task's present revision and of the same settings and data. The file
+is written after each part, so that an interrupted evaluation goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from equicoherence.files import write_aside
+from equicoherence.notice import say
+
+FILE = "scores.json"
+PICTURES = "pictures"
+SCHEMA = 1
+SAME = ("size", "arch", "random_weights")  # what all scores of a file share, besides the weights
+PLAIN = ("name", "seed", "weights", "size", "arch", "build")  # of a file: there, and numbers or text
+OF_PART = ("task", "protocol", "data", "control", "settings", "counts", "metrics", "probe_order", "rows", "pictures")
+OF_ROW = ("metric", "value", "target", "border", "representation", "probe", "parameter", "floor")
+
+
+class Store:
+    """The scores of one encoder in a folder; whoever holds one holds the folder's lock.
+
+    folder: None to keep them in memory alone.
+    about: what the file says of the encoder: model, name, seed, config, weights, build and `SAME`.
+
+    Raises ValueError where the file is damaged, or holds scores of another model, input size or architecture, or the
+    one of random weights and the other not, for then the two belong into two folders. Scores of the same model with
+    other weights are dropped, and a line says so.
+    """
+
+    def __init__(self, folder: Path | None, about: Mapping[str, Any]) -> None:
+        self.folder, self.path, self.about = folder, (folder or Path()) / FILE, as_read(about)
+        found = read_scores(self.path) if folder is not None else {}
+        self._before = found.get("parts", {})
+        self.parts: dict[str, dict[str, Any]] = self._of_this_encoder(found)
+
+    def kept(self, name: str, settings: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Return a part that is of these settings; None where there is none, and a line says why one is not."""
+        part = self.parts.get(name)
+        if part is None or alike(part["settings"], settings):
+            return part
+        say(f"{name} is scored anew: {_change(part['settings'], settings)}")
+        return None
+
+    def put(self, name: str, part: Mapping[str, Any], provenance: Mapping[str, Any]) -> dict[str, Any]:
+        """Write a part to the file, and return it as it reads there."""
+        self.parts[name] = as_read(part)
+        self.write(provenance)
+        return self.parts[name]
+
+    def write(self, provenance: Mapping[str, Any]) -> dict[str, Any]:
+        """Write the file and return its content; remove pictures that no part tells of any more."""
+        content = {"schema": SCHEMA, **self.about, **provenance, "parts": self.parts}
+        if self.folder is None:
+            return content
+        write_aside(self.path, as_json(content))
+        for file in _pictures_of(self._before) - _pictures_of(self.parts):
+            (self.folder / PICTURES / file).unlink(missing_ok=True)
+        self._before = dict(self.parts)
+        return content
+
+    def drop_lone_controls(self) -> None:
+        """Drop random weights scored with other settings than the encoder; a line names them."""
+
+        def is_alike(name: str, part: Mapping[str, Any]) -> bool:
+            own = self.parts.get(name.removeprefix(f"{part['control']} ")) if part["control"] else part
+            return own is None or alike(own["settings"], part["settings"])
+
+        if others := [name for name, part in self.parts.items() if not is_alike(name, part)]:
+            say(f"the scores of {', '.join(others)} are dropped: the encoder's are of other settings now")
+            self.parts = {name: part for name, part in self.parts.items() if name not in others}
+
+    def _of_this_encoder(self, found: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+        about = self.about
+        for name in SAME:
+            if name in found and found[name] != about[name]:
+                raise ValueError(
+                    f"{self.path} holds scores for {name} {found[name]!r}, these are for {about[name]!r}; "
+                    "give another --out"
+                )
+        for name, words in (("weights", "weights"), ("build", "arguments or normalisation of the encoder")):
+            if found and found[name] != about[name]:
+                if found["model"] != about["model"]:
+                    raise ValueError(
+                        f"{self.path} holds scores of {found['model']!r}, these are of {about['model']!r}; "
+                        "give another --out"
+                    )
+                say(f"{self.path}: its scores are of other {words} and are dropped")
+                return {}
+        return dict(found.get("parts", {}))
+
+
+def read_scores(path: Path) -> dict[str, Any]:
+    """Return the content of a ``scores.json``, {} where there is none; ValueError, naming it, where it is damaged."""
+    if not path.is_file():
+        return {}
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
+        if found["schema"] != SCHEMA:
+            raise ValueError(f"it is of schema {found['schema']!r}, not {SCHEMA}")
+        hash((found["model"], found.get("config"), *(found[field] for field in PLAIN)))  # all there, all plain
+        for name, part in found["parts"].items():
+            _check_part(name, part)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ValueError(f"{path} cannot be read ({_why(error)}); remove it, or give another --out") from error
+    return found
+
+
+def alike(before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+    """Say whether two settings give the same scores.
+
+    Where the data lie does not matter, names and sizes of files say which they are; where it is the same place, no file
+    may have been changed since.
+    """
+    return not _odd(before, now)
+
+
+def as_json(value: Mapping[str, Any]) -> str:
+    """Return strict JSON; ValueError where a number is not finite."""
+    return json.dumps(value, indent=1, allow_nan=False)
+
+
+def as_read(value: Any) -> Any:
+    """Return a value as it reads in a JSON file: lists for tuples."""
+    return json.loads(json.dumps(value))
+
+
+def _check_part(name: str, part: Mapping[str, Any]) -> None:
+    missing = [field for field in OF_PART if field not in part]
+    if missing:
+        raise ValueError(f"part {name!r} has no {', '.join(missing)}")
+    "".join([part.get("caption", ""), part["task"], part["control"], *part["pictures"].values()])  # all text
+    dict(part["settings"]), dict(part["counts"])
+    for row in part["rows"]:
+        missing = [field for field in OF_ROW if field not in row]
+        if missing or row["metric"] not in part["metrics"]:
+            raise ValueError(f"a row of part {name!r} has no {', '.join(missing) or 'metric that the part knows'}")
+        float(row["value"]), float(row["floor"] or 0)
+
+
+def _refuse_constant(text: str) -> float:
+    raise ValueError(f"{text} is no JSON number")
+
+
+def _why(error: Exception) -> str:
+    return f"it has no {error}" if isinstance(error, KeyError) else str(error)
+
+
+def _change(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} was {before.get(name)!r} and is {now.get(name)!r}" for name in _odd(before, now))
+
+
+def _odd(before: Mapping[str, Any], now: Mapping[str, Any]) -> Sequence[str]:
+    apart = {"folder"} if before.get("folder") == now.get("folder") else {"folder", "newest"}
+    names = [name for name in dict.fromkeys((*before, *now)) if name not in apart]
+    return [name for name in names if before.get(name) != now.get(name)]
+
+
+def _pictures_of(parts: Mapping[str, dict[str, Any]]) -> set[str]:
+    """Return the names of the pictures that parts tell of, in the folder of pictures."""
+    told = (Path(file) for part in parts.values() for file in part["pictures"].values())
+    return {file.name for file in told if file.parent == Path(PICTURES)}
