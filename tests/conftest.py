@@ -1,13 +1,17 @@
-"""What all tests share: two torch threads, a cache folder of their own, and the way to real data."""
+"""What all tests share: two torch threads, a cache folder of their own, a run of two steps, and the way to real data."""
 
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import torch
+
+from equicoherence.training import pretrain
+from tests.small import picture_folder, small_config
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -32,3 +36,26 @@ def shared_data() -> Callable[[str], Path]:
         return path
 
     return find
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder of labelled pictures."""
+    return picture_folder(tmp_path_factory.mktemp("pictures") / "data")
+
+
+@pytest.fixture(scope="session")
+def run(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a run that no test scores in place but with tasks of its own."""
+    return pretrain(small_config(folder, max_steps=2), tmp_path_factory.mktemp("runs") / "run")
+
+
+@pytest.fixture
+def copied(run: Path, tmp_path: Path) -> Callable[[], Path]:
+    """Return a function that copies the run, unscored, to a folder of the test."""
+
+    def copy() -> Path:
+        ignored = shutil.ignore_patterns("scores.json", "pictures")
+        return Path(shutil.copytree(run, tmp_path / "copied", ignore=ignored))
+
+    return copy

@@ -14,7 +14,6 @@ import yaml
 from rich.console import Console
 
 from equicoherence.commands import (
-    benchmark,
     compare,
     embed,
     evaluate,
@@ -27,8 +26,6 @@ from equicoherence.commands import (
     tasks,
 )
 from equicoherence.data.source import BadImage
-from equicoherence.evaluation.evaluate import score
-from equicoherence.evaluation.poses.probes import pose_probes
 from equicoherence.evaluation.run import score_job
 from equicoherence.rendering.workers import render_objects
 from equicoherence.reporting.page import render_page
@@ -37,7 +34,7 @@ from equicoherence.training import pretrain as train
 from equicoherence.training.setup import set_up
 
 WORK, PREPARATION = (
-    (train, score, score_job, render_page, render_objects, pose_probes),
+    (train, score_job, render_page, render_objects),
     (set_up,),
 )  # pretrain first sets up, and refuses what cannot be
 REFUSALS = (ValueError, FileNotFoundError, FileExistsError, yaml.YAMLError)
@@ -91,7 +88,6 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "report": report.run,
     "tasks": tasks.run,
     "render": render.run,
-    "benchmark": benchmark.run,
     "embed": embed.run,
     "export": export.run,
 }
@@ -106,9 +102,8 @@ def _usage() -> str:
         "  evaluate MODEL...          score frozen encoders\n"
         "  compare RECIPE...          train and evaluate side by side, mean and spread\n"
         "  report RUN...              one page about runs\n"
-        "  tasks [NAME]               the downstream tasks: what they measure, data sets, settings\n"
+        "  tasks [NAME]               the tasks of evaluate: what they measure, data sets, settings\n"
         "  render                     a data set in 3DIEBench's layout, from meshes\n"
-        "  benchmark 3diebench        score frozen encoders on such a set\n"
         "  embed MODEL                features of every image, in a file\n"
         "  export RUN                 a run's encoder for timm, ONNX or torch\n\n"
         "equicoherence COMMAND --help says more."

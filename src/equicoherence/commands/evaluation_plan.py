@@ -5,53 +5,133 @@ from __future__ import annotations
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import timm
-
-from equicoherence.evaluation.evaluate import results_folder
-from equicoherence.evaluation.model import refuse_exported
-from equicoherence.evaluation.registry import TASKS as DOWNSTREAM
-from equicoherence.evaluation.subject import Subject
-from equicoherence.evaluation.tasks import TASKS
+from equicoherence.commands.arguments import split
+from equicoherence.evaluation.registry import all_tasks, reads_data, task_class
+from equicoherence.evaluation.task import Task
 from equicoherence.notice import say
-from equicoherence.training.config import PretrainConfig
-from equicoherence.training.config_file import load_config
+
+if TYPE_CHECKING:
+    from equicoherence.commands.evaluate import Arguments
+    from equicoherence.evaluation.jobs import Job
+    from equicoherence.evaluation.model import FrozenModel
+    from equicoherence.evaluation.subject import Subject
 
 
-def chosen_tasks(names: Sequence[str] | None, sets: bool) -> tuple[list[str] | None, list[str]]:
-    """Return the tasks on images, None for all that the data allow, and those on data sets.
+@dataclass(frozen=True)
+class Planned:
+    """A model, what it is scored on, and where the scores go.
 
-    names: None for all of one kind, those on data sets where ``sets`` are given; ["all"] for all of both. Raises
-    ValueError for a name that is neither, and for tasks on data sets without ``sets``.
+    has_floor: whether random weights are scored beside it, for all models of its kind.
+    """
+
+    subject: Subject
+    jobs: Sequence[Job]
+    folder: Path
+    has_floor: bool
+
+    def load(self) -> FrozenModel:
+        """Load the model."""
+        from equicoherence.evaluation.model import load_model
+
+        return load_model(self.subject.model, **self.subject.options)
+
+
+def chosen_names(names: Sequence[str] | None, sets: bool) -> list[str]:
+    """Return the names of the tasks to score, in the order of all tasks.
+
+    names: None for all of one kind, those on data sets where ``sets`` are given; ["all"] for all of both.
+
+    Raises ValueError for a name that there is not, and for tasks on data sets without ``sets``.
     """
     if names is None:
-        return ([], list(DOWNSTREAM)) if sets else (None, [])
-    unknown = [name for name in names if name not in (*TASKS, *DOWNSTREAM)]
-    if unknown and list(names) != ["all"]:
-        known = ", ".join((*TASKS, *DOWNSTREAM, "all"))
-        raise ValueError(f"task {unknown[0]!r} is unknown; choose among {known}")
-    of_images = None if unknown else [name for name in names if name in TASKS]
-    of_sets = [name for name in DOWNSTREAM if unknown or name in names]
-    if of_sets and not sets:
-        raise ValueError(f"{', '.join(of_sets)}: give with --sets the folder that holds the data sets")
-    return of_images, of_sets
+        return [name for name, task in all_tasks().items() if reads_data(task) != sets]
+    chosen = list(all_tasks()) if list(names) == ["all"] else [name for name in names if task_class(name)]
+    if not sets and (lacking := [name for name in chosen if not reads_data(all_tasks()[name])]):
+        raise ValueError(f"{', '.join(lacking)}: give with --sets the folder that holds the data sets")
+    return [name for name in all_tasks() if name in chosen]
 
 
-def parsed_settings(text: str | None) -> dict[str, dict[str, str]]:
+def merged_settings(given: Arguments, names: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Return settings by task: those of --settings, and those that have an option of their own.
+
+    Raises ValueError for a setting that is given in both ways, and for an option of tasks that are not scored.
+    """
+    found = parsed_settings(given.settings)
+    transformation: dict[str, Any] = {
+        name: tuple(split(text))
+        for name in ("transformations", "borders", "probes")
+        if (text := getattr(given, name)) is not None
+    }
+    if given.images is not None:
+        transformation |= {"train": given.images, "test": max(2, given.images // 3)}
+    if given.repeats is not None:
+        transformation["repeats"] = given.repeats
+    limited = {} if given.limit is None else {"limit": given.limit}
+    for tasks, own in ((("transformation",), transformation), (("knn", "linear"), limited)):
+        scored = [task for task in tasks if task in names]
+        if own and not scored:
+            raise ValueError(f"{', '.join(own)}: of {' and '.join(tasks)}, which is not among {', '.join(names)}")
+        for task in scored:
+            if twice := sorted(set(own) & set(found.get(task, {}))):
+                raise ValueError(f"{', '.join(twice)} of {task} is given twice; leave it out of --settings")
+            found[task] = found.get(task, {}) | own
+    return {task: own for task, own in found.items() if own}
+
+
+def parsed_settings(text: str | None) -> dict[str, dict[str, Any]]:
     """Return settings by task of "TASK.SETTING=VALUE,...", values as text; ValueError for other text."""
-    found: dict[str, dict[str, str]] = {}
+    found: dict[str, dict[str, Any]] = {}
     for part in text.split(",") if text else ():
         place, equals, value = part.strip().partition("=")
         task, dot, setting = place.partition(".")
-        if not equals or not dot or task not in DOWNSTREAM:
-            raise ValueError(f"setting {part!r} is not TASK.SETTING=VALUE with a task of {', '.join(DOWNSTREAM)}")
+        if not equals or not dot or task not in all_tasks():
+            raise ValueError(f"setting {part!r} is not TASK.SETTING=VALUE with a task of {', '.join(all_tasks())}")
         found.setdefault(task, {})[setting] = value
     return found
 
 
+def plan(given: Arguments, tasks: Sequence[Task], every: bool) -> list[Planned]:
+    """Return what each model is scored on. All that can be refused is refused here.
+
+    every: a task that the data do not allow raises ValueError; where False it is left out.
+    """
+    from equicoherence.evaluation.fingerprint import floor_kind
+    from equicoherence.evaluation.jobs import plan_jobs, refuse_inside
+    from equicoherence.evaluation.model import load_model
+    from equicoherence.evaluation.subject import subjects_of
+
+    subjects = subjects_of(given.models, given.arch, given.random_weights, given.size)
+    models = [each.model for each in subjects]
+    check_models(models)
+    on_data = any(reads_data(task) for task in tasks)
+    reading, data = images_of(models, given.data, leave_out=given.tasks == "all") if on_data else ([], given.data)
+    chosen = [task for task in tasks if reading or not reads_data(task)]
+    jobs = plan_jobs(chosen, data, given.sets, every)
+    several = len(subjects) > 1
+    out = given.out or (Path("results") / "comparison" if given.sets is not None and several else None)
+    folders = folders_of(subjects, out, given.data)
+    for folder in folders:
+        refuse_inside(folder, jobs)
+    floors: dict[object, Subject] = {}
+    for each in subjects if several else ():  # what is wrong with the last is said before the first is scored
+        floors.setdefault(floor_kind(load_model(each.model, **each.options)), each)
+    own = [[job for job in jobs if each.model in reading or not reads_data(job.task)] for each in subjects]
+    return [
+        Planned(each, of_model, folder, not several or each in floors.values())
+        for each, of_model, folder in zip(subjects, own, folders)
+    ]
+
+
 def check_models(models: Sequence[str]) -> None:
     """Raise ValueError or FileNotFoundError for the first model that there is not."""
+    import timm
+
+    from equicoherence.evaluation.model import refuse_exported
+
     for model in models:
         kind, _, name = model.partition(":")
         if kind == "timm":
@@ -66,27 +146,29 @@ def check_models(models: Sequence[str]) -> None:
             raise FileNotFoundError(f"{model} is not a run directory: it has no config.yaml")
 
 
-def models_on_images(models: Sequence[str], data: str | None, leave_out: bool) -> list[str]:
-    """Return the models that tasks on images are scored of, all on the same images.
+def images_of(models: Sequence[str], data: str | None, leave_out: bool) -> tuple[list[str], str | None]:
+    """Return the models that tasks on given images are scored of, and the images, the same for all.
 
-    data: the images, None for each run's own. leave_out: without ``data``, models that are no runs, which have no
-    images of their own, are left out, and a line says so. Raises ValueError where the images of two models differ.
+    data: None for each run's own.
+    leave_out: without ``data``, models that are no runs, which have no images of their own, are left out, and a line
+        says so; where False they are scored on the images that pretraining reads by default.
+
+    Raises ValueError where the images of two models differ.
     """
     if data is not None:
-        return list(models)
+        return list(models), data
     kept = [model for model in models if Path(model).is_dir() or not leave_out]
     for model in models:
         if model not in kept:
-            text = f"{model}: tasks on images are left out, for it has no images of its own; give them with --data"
-            say(text)
-    own = {model: _own_data(model) for model in kept} if len(kept) > 1 else {}
+            say(f"{model}: tasks on images are left out, for it has no images of its own; give them with --data")
+    own = {model: _own_data(model) for model in kept}
     for model, images in own.items():
         if _place(images) != _place(own[kept[0]]):
             raise ValueError(
                 f"{kept[0]} has the images {own[kept[0]]!r} and {model} {images!r}, whose scores cannot be compared; "
                 "give images for all with --data"
             )
-    return kept
+    return kept, own[kept[0]] if kept else None
 
 
 def folders_of(subjects: Sequence[Subject], out: Path | None, data: str | None) -> list[Path]:
@@ -95,6 +177,8 @@ def folders_of(subjects: Sequence[Subject], out: Path | None, data: str | None) 
 
     Raises ValueError where two models would share a folder.
     """
+    from equicoherence.evaluation.run import results_folder
+
     if out is None:
         folders = [results_folder(each.model, data, each.size, each.random_weights) for each in subjects]
     elif len(subjects) == 1:
@@ -124,7 +208,10 @@ def prove_writable(folder: Path) -> None:
 
 
 def _own_data(model: str) -> str:
-    return (load_config(Path(model) / "config.yaml") if Path(model).is_dir() else PretrainConfig()).data
+    from equicoherence.evaluation.run import own_data
+    from equicoherence.training.config import PretrainConfig
+
+    return own_data(model) if Path(model).is_dir() else PretrainConfig().data
 
 
 def _place(data: str) -> Path:

@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.table import Table
 
 from equicoherence.commands.arguments import parse
-from equicoherence.evaluation.registry import TASKS, settings_of
-from equicoherence.evaluation.task import Task
+from equicoherence.evaluation.registry import all_tasks, reads_data, task_class
+from equicoherence.evaluation.task import IMAGES, POSES, Task, settings_of
 from equicoherence.sets import DECLARATIONS
 
 
@@ -22,7 +22,7 @@ def run(arguments: list[str]) -> None:
 
     @dataclass
     class Arguments:
-        """List the downstream tasks, or say what one of them does and which settings it has.
+        """List the tasks of `evaluate`, or say what one of them does and which settings it has.
 
         name: of a task; all where not given.
         """
@@ -30,14 +30,13 @@ def run(arguments: list[str]) -> None:
         name: Annotated[str | None, tyro.conf.Positional] = None
 
     name = parse(Arguments, arguments, "tasks").name
-    if name is not None and name not in TASKS:
-        raise ValueError(f"task {name!r} is unknown; choose among {', '.join(TASKS)}")
+    task = None if name is None else task_class(name)
     console = Console(highlight=False, markup=False)
-    if name is None:
+    if task is None:
         console.print(task_table())
-        console.print("equicoherence tasks NAME says more of one; evaluate scores them where --sets is given.")
+        console.print("equicoherence tasks NAME says more of one.")
     else:
-        console.print(task_page(TASKS[name]), soft_wrap=True)
+        console.print(task_page(task), soft_wrap=True)
 
 
 def task_table() -> Table:
@@ -45,7 +44,7 @@ def task_table() -> Table:
     table = Table(box=None, padding=(0, 2, 1, 0))
     for heading in ("task", "measures", "data sets"):
         table.add_column(heading, no_wrap=heading == "task")
-    for task in TASKS.values():
+    for task in all_tasks().values():
         table.add_row(task.name, measures(task), ", ".join(data_sets(task)))
     return table
 
@@ -66,9 +65,12 @@ def task_page(task: type[Task]) -> str:
             *needs,
             "",
             "settings:",
-            *(f"  {name:{width}}  {values_of(hint)}, {defaults[name]} by default" for name, hint in hints.items()),
+            *(
+                f"  {name:{width}}  {values_of(hint)}, {_written(defaults[name])} by default"
+                for name, hint in hints.items()
+            ),
             "",
-            f"equicoherence evaluate RUN --sets DIR --tasks {task.name} "
+            f"equicoherence evaluate RUN {'--data' if reads_data(task) else '--sets'} DIR --tasks {task.name} "
             f"--settings {task.name}.{example}={defaults[example]}",
         ]
     )
@@ -82,6 +84,10 @@ def measures(task: type[Task]) -> str:
 
 def data_sets(task: type[Task]) -> list[str]:
     """Return the names of the known data sets that a task takes."""
+    if task.kind == IMAGES:
+        return ["any images, given with --data"]
+    if task.kind == POSES:
+        return ["3DIEBench or rendered objects, given with --data"]
     return [declaration.name for declaration in DECLARATIONS if declaration.kind == task.kind]
 
 
@@ -89,4 +95,11 @@ def values_of(hint: Any) -> str:
     """Return what a setting of a type may be, in words."""
     if get_origin(hint) is Literal:
         return " or ".join(map(str, get_args(hint)))
+    if get_origin(hint) is tuple:
+        return "a list with + between"
     return {int: "whole number", float: "number"}.get(hint, str(hint))
+
+
+def _written(value: Any) -> str:
+    """Return a default as one would type it."""
+    return "+".join(map(str, value)) or "all" if isinstance(value, tuple) else str(value)

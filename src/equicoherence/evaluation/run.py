@@ -135,7 +135,6 @@ def _score_all(frozen: FrozenModel, jobs: Sequence[Job], store: Store, scoring: 
         if part is not None:
             kept = ", kept"
         else:
-            store.parts.pop(name, None)
             try:
                 part = store.put(name, score_job(build(), job, control, settings, store.folder, scoring), provenance())
             except KeyboardInterrupt:
