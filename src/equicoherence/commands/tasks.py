@@ -66,7 +66,7 @@ def task_page(task: type[Task]) -> str:
             "",
             "settings:",
             *(
-                f"  {name:{width}}  {values_of(hint)}, {_written(defaults[name])} by default"
+                f"  {name:{width}}  {values_of(hint)}, {written(defaults[name])} by default"
                 for name, hint in hints.items()
             ),
             "",
@@ -100,6 +100,6 @@ def values_of(hint: Any) -> str:
     return {int: "whole number", float: "number"}.get(hint, str(hint))
 
 
-def _written(value: Any) -> str:
+def written(value: Any) -> str:
     """Return a default as one would type it."""
     return "+".join(map(str, value)) or "all" if isinstance(value, tuple) else str(value)

@@ -10,8 +10,9 @@ from torch import Tensor
 
 from equicoherence.data import Loader
 from equicoherence.evaluation.model import FrozenModel
-from equicoherence.evaluation.probes import attentive_probe, mlp_probe, r2_score, ridge_probe
+from equicoherence.evaluation.probes import r2_score
 from equicoherence.evaluation.task import Row, TaskScore, Track
+from equicoherence.evaluation.transformation.pair_probes import PAIR_PROBES
 from equicoherence.evaluation.transformation.pairs import DRAWS, EncodedImages, ImagePairs
 from equicoherence.paths import Transformation, named_path
 
@@ -28,7 +29,7 @@ def score_transformations(
     """Score a model by its task. Images and their upright encodings are kept in ``model.memo`` for the next call."""
     if obstacle := task.obstacle(train.source, test.source):
         raise ValueError(f"transformation {obstacle}")
-    tokens = "attentive" in task.probes
+    tokens = any(PAIR_PROBES[name].tokens for name in task.probes)
     pairs = model.remember(
         ("image pairs", id(train), id(test), task.train, task.test, tokens),
         lambda: ImagePairs(model, (train, task.train), (test, task.test), keep_tokens=tokens),
@@ -64,18 +65,19 @@ def _probe_all(
 ) -> Iterator[tuple[Tensor, dict[str, Any]]]:
     """Yield R2 (P,) of every representation, probe and repeat, with the labels of its rows."""
     for representation in task.representations or tuple(moved[0][0]):
-        for probe in task.probes:
-            kind = 1 if probe == "attentive" else 0
+        for name in task.probes:
+            probe = PAIR_PROBES[name]
+            kind = int(probe.tokens)
             if representation not in moved[0][kind]:
                 continue
             firsts, seconds = ([of_set[kind][representation] for of_set in sets] for sets in (base, moved))
             train = torch.stack([firsts[0].repeat(DRAWS, *[1] * (firsts[0].ndim - 1)), seconds[0]], dim=1)
             test = torch.stack([firsts[1], seconds[1]], dim=1)
-            labels: dict[str, Any] = {"representation": representation, "probe": probe}
-            if probe == "attentive":
+            labels: dict[str, Any] = {"representation": representation, "probe": name}
+            if probe.tokens:
                 labels["tokens"] = train.shape[2]
-            for repeat in range(1 if probe == "linear" else task.repeats):
-                predicted = _predict(probe, train, target, test, task.seed + repeat)
+            for repeat in range(task.repeats if probe.seeded else 1):
+                predicted = probe.predict(train, target, test, task.seed + repeat)
                 yield r2_score(predicted, truth), {**labels, "repeat": repeat}
 
 
@@ -84,20 +86,6 @@ def _moves(path: Transformation) -> bool:
     generator = torch.Generator().manual_seed(0)
     matrix = path.state(path.sample(4, generator)).geometry
     return bool((matrix - torch.eye(3)).abs().max() > 0)
-
-
-def _predict(probe: str, train: Tensor, target: Tensor, test: Tensor, seed: int) -> Tensor:
-    if probe == "attentive":
-        return attentive_probe(train, target, test, draws=DRAWS, seed=seed)
-    if probe == "mlp":
-        return mlp_probe(_sum_and_difference(train), target, _sum_and_difference(test), draws=DRAWS, seed=seed)
-    return ridge_probe(train.flatten(1), target, test.flatten(1), draws=DRAWS)
-
-
-def _sum_and_difference(pairs: Tensor) -> Tensor:
-    """Turn feature pairs (N, 2, C) to (N, 2 C): the same information, from which an MLP learns several times sooner."""
-    first, second = pairs.unbind(dim=1)
-    return torch.cat([first + second, second - first], dim=1)
 
 
 def _rows(scores: Tensor, floors: Tensor, names: Sequence[str], labels: dict[str, Any]) -> Iterator[Row]:
