@@ -172,10 +172,9 @@ def score_job(
     """Return the scores of one job with what they are of; write its pictures."""
     start, train, test = time.perf_counter(), job.train, job.test
     if job.task.kind == IMAGES:
-        assert isinstance(train, ImageSource)
-        assert isinstance(test, ImageSource)
-        key = ("loaders", id(train), id(test))
-        train, test = model.remember(key, lambda: [_loader(model, source, scoring) for source in (train, test)])
+        sources = [source for source in (train, test) if isinstance(source, ImageSource)]
+        key = ("loaders", *map(id, sources))
+        train, test = model.remember(key, lambda: [_loader(model, source, scoring) for source in sources])
     task = job.task.of_control() if control else job.task
     found = task.score(model, train, test, scoring.track)
     pictures = {}

@@ -137,12 +137,14 @@ def _check_part(name: str, part: Mapping[str, Any]) -> None:
     if missing:
         raise ValueError(f"part {name!r} has no {', '.join(missing)}")
     "".join([part.get("caption", ""), part["task"], part["control"], *part["pictures"].values()])  # all text
-    dict(part["settings"]), dict(part["counts"])
+    for field in ("settings", "counts", "metrics"):
+        dict(part[field])
     for row in part["rows"]:
         missing = [field for field in OF_ROW if field not in row]
         if missing or row["metric"] not in part["metrics"]:
             raise ValueError(f"a row of part {name!r} has no {', '.join(missing) or 'metric that the part knows'}")
-        float(row["value"]), float(row["floor"] or 0)
+        for number in ("value", "floor"):
+            float(row[number] or 0)
 
 
 def _refuse_constant(text: str) -> float:

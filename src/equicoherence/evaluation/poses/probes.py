@@ -65,10 +65,18 @@ def pose_probes(train: Renders, test: Renders, config: PoseProbes) -> Iterator[R
         chance = chances(task, known[task], truth[task], varying.get(task))
         for head, answer in predicted.items():
             if head.task == task:
-                labels = {"target": task, "representation": head.source.split("/")[0], "probe": head.kind}
-                for (metric, parameter), value in scores(task, answer, truth[task], varying.get(task)).items():
-                    about = {"floor": floor[metric, parameter], "chance": chance[metric, parameter]}
-                    yield Row(metric, value, parameter=parameter, **labels, **about)
+                found = scores(task, answer, truth[task], varying.get(task))
+                for (metric, parameter), value in found.items():
+                    yield Row(
+                        metric,
+                        value,
+                        target=task,
+                        representation=head.source.split("/")[0],
+                        probe=head.kind,
+                        parameter=parameter,
+                        floor=floor[metric, parameter],
+                        chance=chance[metric, parameter],
+                    )
 
 
 def make_heads(train: Renders, config: PoseProbes) -> list[Head]:
