@@ -19,19 +19,11 @@ from equicoherence.paths.presets import augmentation, named_path
 from equicoherence.paths.pyramid import Pyramid
 from equicoherence.paths.render import render
 from equicoherence.paths.state import State
-from equicoherence.paths.transformations import (
-    SE2,
-    Blur,
-    ColorJitter,
-    Compose,
-    Grayscale,
-    ResizedCrop,
-    Rotation,
-    Scale,
-    Solarize,
-    Transformation,
-    Translation,
-)
+from equicoherence.paths.transformation import Transformation
+from equicoherence.paths.transformations.affine import SE2, Rotation, Scale, Translation
+from equicoherence.paths.transformations.appearance import Blur, ColorJitter, Grayscale, Solarize
+from equicoherence.paths.transformations.crop import ResizedCrop
+from equicoherence.paths.transformations.sums import Compose
 from equicoherence.paths.views import PathViews, Views
 
 __all__ = [

@@ -11,6 +11,8 @@ from torch import Tensor
 from equicoherence.paths.constants import constant
 from equicoherence.paths.state import State
 
+Range = tuple[float, float]
+
 
 @dataclass(frozen=True)
 class Parameter:
