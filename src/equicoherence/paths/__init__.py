@@ -5,7 +5,8 @@ Conventions, once and for all:
 * Coordinates are normalised: the centre of an image is (0, 0), its edges are at -1 and 1 (``align_corners=False``:
   pixel centres lie half a pixel inside). x points right, y points **down**.
 * A geometric matrix is 3x3, homogeneous, and maps **output** coordinates to **input** coordinates: it says where each
-  output pixel is read. Doing ``first`` and then ``second`` is the product ``first @ second``.
+  output pixel is read. Doing ``first`` and then ``second`` is the product ``first @ second``. It may have a
+  perspective: the third row gives an output pixel its depth, by which the other two are divided.
 * A positive angle turns the content counter-clockwise as seen; a positive shift moves the content right / down;
   a scale above 1 makes the content larger.
 * Colors are RGB in [0, 1]. A color map acts on a pixel ``x`` and on the mean color ``m`` of the base image as

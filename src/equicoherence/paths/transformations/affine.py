@@ -21,7 +21,7 @@ class Rotation(Transformation):
         super().__init__(Parameter("angle", *angle, "degrees"), probability=probability)
 
     def state(self, theta: Tensor) -> State:
-        return State.identity(len(theta), theta.device).replace(geometry=geometry.rotation(theta[:, 0]))
+        return State.identity(len(theta), theta.device).replace(geometry=geometry.rotation(theta[:, 0]), affine=True)
 
     def compose(self, first: Tensor, second: Tensor) -> Tensor:
         return first + second
@@ -39,7 +39,7 @@ class Translation(Transformation):
 
     def state(self, theta: Tensor) -> State:
         shift = geometry.translation(theta[:, 0] * PIXEL, theta[:, 1] * PIXEL)
-        return State.identity(len(theta), theta.device).replace(geometry=shift)
+        return State.identity(len(theta), theta.device).replace(geometry=shift, affine=True)
 
     def compose(self, first: Tensor, second: Tensor) -> Tensor:
         return first + second
@@ -72,7 +72,7 @@ class SE2(Transformation):
     def state(self, theta: Tensor) -> State:
         turn = geometry.rotation(theta[:, 0])
         shift = geometry.translation(theta[:, 1] * PIXEL, theta[:, 2] * PIXEL)
-        return State.identity(len(theta), theta.device).replace(geometry=turn @ shift)
+        return State.identity(len(theta), theta.device).replace(geometry=turn @ shift, affine=True)
 
     def compose(self, first: Tensor, second: Tensor) -> Tensor:
         shift = _turned(second[:, 0], first[:, 1:]) + second[:, 1:]
@@ -90,7 +90,9 @@ class Scale(Transformation):
         super().__init__(Parameter("octaves", *octaves, "octaves"), probability=probability)
 
     def state(self, theta: Tensor) -> State:
-        return State.identity(len(theta), theta.device).replace(geometry=geometry.scaling(torch.exp2(theta[:, 0])))
+        return State.identity(len(theta), theta.device).replace(
+            geometry=geometry.scaling(torch.exp2(theta[:, 0])), affine=True
+        )
 
     def compose(self, first: Tensor, second: Tensor) -> Tensor:
         return first + second

@@ -53,4 +53,4 @@ class ResizedCrop(Transformation):
     def state(self, theta: Tensor) -> State:
         x, y, log_width, log_height, flip = theta.unbind(dim=1)
         box = geometry.crop(x, y, log_width.exp(), log_height.exp(), (flip > 0.5).float())
-        return State.identity(len(theta), theta.device).replace(geometry=box)
+        return State.identity(len(theta), theta.device).replace(geometry=box, affine=True)
