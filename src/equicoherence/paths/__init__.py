@@ -24,6 +24,7 @@ from equicoherence.paths.transformation import Transformation
 from equicoherence.paths.transformations.affine import SE2, Rotation, Scale, Translation
 from equicoherence.paths.transformations.appearance import Blur, ColorJitter, Grayscale, Solarize
 from equicoherence.paths.transformations.crop import ResizedCrop
+from equicoherence.paths.transformations.perspective import Perspective
 from equicoherence.paths.transformations.sums import Compose
 from equicoherence.paths.views import PathViews, Views
 
@@ -34,6 +35,7 @@ __all__ = [
     "Compose",
     "Grayscale",
     "PathViews",
+    "Perspective",
     "Pyramid",
     "ResizedCrop",
     "Rotation",
