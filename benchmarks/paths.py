@@ -63,6 +63,7 @@ def measure(source: int, size: int, batch: int, part: int, repeats: int) -> dict
     images = photograph_like(batch, source)
     workers: dict[str, tuple[Worker, Tensor]] = {
         "ours": (ours(size), images),
+        "ours, perspective in place of turn and shift": (ours(size, "perspective"), images),
         "kornia": (with_kornia(size), images),
         "torchvision": (with_torchvision(size), images[:part]),
         "torchvision, one thread": (single(with_torchvision(size)), images[:part]),

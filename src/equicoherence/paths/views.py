@@ -131,4 +131,7 @@ def _parts(state: State, count: int, batch: int) -> list[State]:
         for field in dataclasses.fields(state)
         if isinstance(value := getattr(state, field.name), Tensor)
     }
-    return [state.replace(**{name: values[i] for name, values in numbers.items()}) for i in range(count)]
+    return [
+        state.replace(affine=state.affine, **{name: values[i] for name, values in numbers.items()})
+        for i in range(count)
+    ]
