@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor
 
 from equicoherence.data import Loader
+from equicoherence.evaluation.images import base_state
 from equicoherence.evaluation.model import FrozenModel
 from equicoherence.evaluation.probes import r2_score
 from equicoherence.evaluation.task import Row, TaskScore, Track
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
 BASE = 0.66  # base crop's share of the shorter side: turned by 45 degrees, it still lies inside the image
 SMALLER = {"se2": 0.64, "all": 0.45}  # turned and shifted; turned, shifted and shrunk to 0.7
+STEP = 0.01  # in which a share is looked for of other paths
 
 
 def score_transformations(
@@ -40,7 +43,7 @@ def score_transformations(
 
 def _of_one(task: TransformationRegression, pairs: ImagePairs, name: str, track: Track) -> Iterator[Row]:
     """Yield the rows of one transformation, which do not depend on what else is scored."""
-    path, share = named_path(name), SMALLER.get(name, BASE)
+    path, share = named_path(name), base_share(name)
     thetas = pairs.draw(path, task.seed + 17)
     used = [i for i, p in enumerate(path.parameters) if p.high > p.low]
     names = [path.parameters[i].name for i in used]
@@ -79,6 +82,24 @@ def _probe_all(
             for repeat in range(task.repeats if probe.seeded else 1):
                 predicted = probe.predict(train, target, test, task.seed + repeat)
                 yield r2_score(predicted, truth), {**labels, "repeat": repeat}
+
+
+def base_share(name: str) -> float:
+    """Return the share of the shorter side that base images of a path are cropped to: at its ends, and with one or
+    several parameters at 0, nothing beyond the photograph shows."""
+    if name in SMALLER:
+        return SMALLER[name]
+    path, share = named_path(name), BASE
+    ends = [sorted({p.low, min(max(0.0, p.low), p.high), p.high}) for p in path.parameters]
+    state = path.state(torch.tensor(list(itertools.product(*ends))))
+    corners = torch.tensor([[-1.0, -1, 1], [-1, 1, 1], [1, -1, 1], [1, 1, 1]]).T
+    while share > STEP:
+        base = base_state(torch.ones(len(state.geometry)), share)
+        points = base.then(state).geometry @ corners
+        if bool((points[:, 2:] > 0).all()) and float((points[:, :2] / points[:, 2:]).abs().max()) <= 1:
+            return share
+        share -= STEP
+    raise ValueError(f"path {name!r} shows what lies beyond the image however small the crop; choose smaller ranges")
 
 
 def _moves(path: Transformation) -> bool:
