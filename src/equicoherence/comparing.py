@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,11 +17,13 @@ from equicoherence.evaluation.model import load_model
 from equicoherence.evaluation.partial import fingerprint
 from equicoherence.evaluation.results import owed_tasks, read_results
 from equicoherence.evaluation.tasks import LIMIT, choose_tasks
+from equicoherence.files import alone
 from equicoherence.methods import METHODS
 from equicoherence.reporting.tables import MISSING, deviation, number, rank, summarise
 from equicoherence.training import PretrainConfig, load_config, pretrain
-from equicoherence.training.config_file import differences, plain_values
-from equicoherence.training.run import is_finished
+from equicoherence.training.checkpoint import checkpoints
+from equicoherence.training.config_file import plain_values
+from equicoherence.training.run import is_finished, other_results, same_place
 
 
 def compare(
@@ -37,15 +40,16 @@ def compare(
     tasks: all that the data allows where None. What is done is kept: a finished run is not trained again, a task scored
     with these settings and weights not scored again, an interrupted one is resumed. Of runs that have a random control
     in common, one is scored with it. Raises ValueError before anything is trained for no seed and for tasks that the
-    data does not allow, and for a run directory of that name with another configuration.
+    data does not allow, and for a run directory of that name with another configuration; FileExistsError where another
+    process compares into ``out``.
     """
     if not seeds:
         raise ValueError("there is no seed to compare with; give at least 1")
     allowed = {data: choose_tasks(tasks, data) for data in dict.fromkeys(config.data for config in configs.values())}
     runs: dict[str, list[Path]] = {name: [] for name in configs}
     floors: set[str] = set()
-    for seed in seeds:
-        for name, config in configs.items():
+    with alone(out, "compares into"):
+        for seed, (name, config) in itertools.product(seeds, configs.items()):
             run = out / f"{name}-seed{seed}"
             config = dataclasses.replace(config, name=name, seed=seed)
             train_once(config, run)
@@ -97,11 +101,14 @@ def _owed(
 def train_once(config: PretrainConfig, run: Path) -> None:
     """Train ``config`` into ``run``: begin, resume, or leave a finished run of the same configuration as it is."""
     if is_finished(run):
-        changed = differences(load_config(run / "config.yaml"), config)
+        before = load_config(run / "config.yaml")
+        changed = other_results(before, config)
+        if not same_place(before.data, config.data):
+            changed.append(f"data: {before.data!r} -> {config.data!r}")
         if changed:
             raise ValueError(f"{run} was trained with another configuration ({'; '.join(changed)}); give another --out")
         return
-    pretrain(config, run, resume=(run / "config.yaml").is_file())
+    pretrain(config, run, resume=bool(checkpoints(run)))
 
 
 def summary(runs: Mapping[str, Sequence[Path]]) -> list[dict[str, Any]]:
