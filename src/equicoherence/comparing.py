@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,10 @@ from equicoherence.evaluation.fingerprint import floor_kind
 from equicoherence.evaluation.jobs import plan_jobs
 from equicoherence.evaluation.model import load_model
 from equicoherence.evaluation.run import Scoring, chosen_tasks, score_jobs
+from equicoherence.files import alone
 from equicoherence.training import PretrainConfig, load_config, pretrain
-from equicoherence.training.config_file import differences
-from equicoherence.training.run import is_finished
+from equicoherence.training.checkpoint import checkpoints
+from equicoherence.training.run import is_finished, other_results, same_place
 
 
 def compare(
@@ -33,7 +35,7 @@ def compare(
     What is done is kept: a finished run is not trained again, a task scored with these settings and weights not scored
     again, an interrupted one is resumed. Of runs that have a random control in common, one is scored with it.
     Raises ValueError before anything is trained for no seed and for tasks that the data does not allow, and for a run
-    directory of that name with another configuration.
+    directory of that name with another configuration; FileExistsError where another process compares into ``out``.
     """
     if not seeds:
         raise ValueError("there is no seed to compare with; give at least 1")
@@ -41,8 +43,8 @@ def compare(
     jobs = {data: plan_jobs(chosen, data, None, every=tasks is not None) for data in places}
     runs: dict[str, list[Path]] = {name: [] for name in configs}
     floors: set[object] = set()
-    for seed in seeds:
-        for name, config in configs.items():
+    with alone(out, "compares into"):
+        for seed, (name, config) in itertools.product(seeds, configs.items()):
             run = out / f"{name}-seed{seed}"
             train_once(dataclasses.replace(config, name=name, seed=seed), run)
             frozen = load_model(run)
@@ -56,8 +58,11 @@ def compare(
 def train_once(config: PretrainConfig, run: Path) -> None:
     """Train ``config`` into ``run``: begin, resume, or leave a finished run of the same configuration as it is."""
     if is_finished(run):
-        changed = differences(load_config(run / "config.yaml"), config)
+        before = load_config(run / "config.yaml")
+        changed = other_results(before, config)
+        if not same_place(before.data, config.data):
+            changed.append(f"data: {before.data!r} -> {config.data!r}")
         if changed:
             raise ValueError(f"{run} was trained with another configuration ({'; '.join(changed)}); give another --out")
         return
-    pretrain(config, run, resume=(run / "config.yaml").is_file())
+    pretrain(config, run, resume=bool(checkpoints(run)))

@@ -19,7 +19,8 @@ from equicoherence.evaluation.provenance import provenance
 from equicoherence.evaluation.task import show_bar, spread
 from equicoherence.evaluation.transformation.pairs import base_state
 from equicoherence.feature_files import Part, Table, writer
-from equicoherence.files import replacing
+from equicoherence.files import alone_at, replacing
+from equicoherence.finite import check_features
 from equicoherence.models import Features
 from equicoherence.notice import say
 from equicoherence.paths import Pyramid, render
@@ -61,10 +62,10 @@ def embed(
     (never those of another image), and ``bad_images`` says why; a line on standard error counts them. More than the
     share ``bad_image_tolerance`` (where None a run's own, else that of pretraining) raises `TooManyBadImages`.
 
-    Raises FileExistsError where ``out`` is there, unless ``overwrite``; ValueError for features that the model does not
-    have, and for "all" of data in a folder for training and one for validation; ImportError for parquet without
-    pyarrow; RuntimeError for values that float16 cannot hold. What is written is whole or not there. Torch's global
-    generators are left as they were.
+    Raises FileExistsError where ``out`` is there, unless ``overwrite``, or another process writes it; ValueError for
+    features that the model does not have, and for "all" of data in a folder for training and one for validation;
+    ImportError for parquet without pyarrow; RuntimeError for values that float16 cannot hold, `NotFinite` for features
+    that are NaN or infinite. What is written is whole or not there. Torch's global generators are left as they were.
     """
     out = Path(out)
     write = writer(out)
@@ -92,8 +93,7 @@ def embed(
     about |= {"classes": source.classes, "grid": grid, **provenance()}
     rows = [source.name(int(index)) for index in chosen]
     table = Table(rows, np.asarray(source.labels)[chosen], shapes, np.dtype(dtype), about, loader.bad)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(out) as aside:
+    with alone_at(out, "embeds into"), replacing(out) as aside:
         write(aside, table, _parts(frozen, loader, chosen, names, batch, table.dtype))
     if loader.bad:
         bad = len(set(rows) & loader.bad.keys())
@@ -119,7 +119,9 @@ def _shapes(model: FrozenModel, names: Sequence[str]) -> tuple[dict[str, tuple[i
     """Return the shape of each feature of an image, and the grid of its patch tokens."""
     blank = torch.zeros(1, 3, model.size, model.size, device=model.encoder.mean.device)
     features = model.encoder(blank)
-    return {name: tuple(part.shape[1:]) for name, part in _named(model, features, names).items()}, features.grid
+    named = _named(model, features, names)
+    check_features(named, model.name)
+    return {name: tuple(part.shape[1:]) for name, part in named.items()}, features.grid
 
 
 @torch.no_grad()
@@ -134,8 +136,9 @@ def _parts(
             bad = found.index.numpy() != wanted
             found = found.to(device)
             view = render(Pyramid.build(found.images, model.size), base_state(found.aspect, 1.0), size=model.size)
-            rows = {}
-            for name, part in _named(model, model.encoder(view), names).items():
+            rows, named = {}, _named(model, model.encoder(view), names)
+            check_features(named, model.name)
+            for name, part in named.items():
                 whole = part.float().cpu().numpy()
                 rows[name] = _stored(whole, dtype, name)
                 rows[name][bad] = np.nan

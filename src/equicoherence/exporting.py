@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from equicoherence.evaluation.model import generators_kept
-from equicoherence.files import replacing
+from equicoherence.files import alone_at, replacing
 from equicoherence.models import Encoder
 from equicoherence.models.encoder import Pool
 from equicoherence.training.checkpoint import export_encoder
@@ -45,9 +45,9 @@ def export(
     teacher's); the student, which evaluation scores, otherwise. overwrite: replace what is there. What is written is
     whole or not there.
 
-    Raises FileExistsError where ``out`` is there; ValueError for a file's name of another ending; FileNotFoundError and
-    ValueError for a run that cannot be exported; ImportError for a missing extra; RuntimeError where the ONNX model's
-    outputs are not the encoder's.
+    Raises FileExistsError where ``out`` is there, or another process writes it; ValueError for a file's name of another
+    ending; FileNotFoundError and ValueError for a run that cannot be exported, one whose weights are not finite among
+    them; ImportError for a missing extra; RuntimeError where the ONNX model's outputs are not the encoder's.
     """
     run = Path(run)
     if to not in get_args(Target):
@@ -55,25 +55,27 @@ def export(
     out = run / f"encoder{ENDINGS[to][0]}" if out is None else Path(out)
     if not out.name.endswith(ENDINGS[to]):
         raise ValueError(f"--to {to} writes a file whose name ends in {' or '.join(ENDINGS[to])}, got --out {out}")
-    if out.exists() and not overwrite and not (to == "timm" and out.is_dir() and not any(out.iterdir())):
-        raise FileExistsError(f"{out} exists; give another --out, or --overwrite")
     if out.exists() and out.is_dir() != (to == "timm"):
         raise FileExistsError(f"{out} is a {'folder' if out.is_dir() else 'file'}; give another --out")
+    if out.exists() and not overwrite and not (to == "timm" and out.is_dir() and not any(out.iterdir())):
+        raise FileExistsError(f"{out} exists; give another --out, or --overwrite")
     if to == "onnx":
         _need_onnx()
     with generators_kept():
         config, learner = load_run(run)
     if teacher and learner.teacher is None:
-        raise ValueError(f"{run} has no teacher: {type(learner.method).__name__} trains without one; leave it out")
+        raise ValueError(
+            f"{run} has no teacher: {type(learner.method).__name__} trains without one; leave --teacher out"
+        )
     chosen = learner.teacher[0] if teacher and learner.teacher is not None else learner.encoder
     assert isinstance(chosen, Encoder)
     encoder, size, pool = chosen.eval(), config.views.size, learner.pool
-    out.parent.mkdir(parents=True, exist_ok=True)
-    if to == "timm":
-        _write_timm(encoder, out, size, pool)
-    else:
-        with replacing(out) as aside:
-            (_write_onnx if to == "onnx" else _write_torch)(encoder, aside, size, pool)
+    with alone_at(out, "exports to"):
+        if to == "timm":
+            _write_timm(encoder, out, size, pool)
+        else:
+            with replacing(out) as aside:
+                (_write_onnx if to == "onnx" else _write_torch)(encoder, aside, size, pool)
     return out
 
 

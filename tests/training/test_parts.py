@@ -140,7 +140,7 @@ def test_configurations_that_could_only_fail_later_are_refused(values, quoted):
 
 
 def test_differences_name_fields_with_both_values():
-    assert differences(PretrainConfig(), PretrainConfig(seed=3)) == ["seed: 0 -> 3"]
+    assert differences(PretrainConfig(), PretrainConfig(seed=3)) == {"seed": "0 -> 3"}
 
 
 @pytest.mark.parametrize("step", [3, 999_999, 1_234_567, 12_345_678])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from rich.console import Console
 
 from equicoherence.commands.arguments import parse
 from equicoherence.exporting import Target, export
+from equicoherence.json_file import read_json
 
 
 def run(arguments: list[str]) -> None:
@@ -41,7 +41,7 @@ def run(arguments: list[str]) -> None:
 
 def how_to_use_timm(folder: Path) -> str:
     """Return the line that loads an exported folder, and what its images must be."""
-    about = json.loads((folder / "config.json").read_text(encoding="utf-8"))["pretrained_cfg"]
+    about = read_json(folder / "config.json", "export the run again with --overwrite")["pretrained_cfg"]
     line = f'model = timm.create_model("local-dir:{folder}", pretrained=True).eval()'
     return f"{line}\n{_normalised(about['input_size'][-1], about['mean'], about['std'])}"
 

@@ -10,8 +10,9 @@ from typing import Annotated
 import tyro
 from rich.console import Console
 
-from equicoherence.commands.arguments import parse, positional
-from equicoherence.recipes import RECIPES, recipe
+from equicoherence.commands.arguments import parse, positional, values_of
+from equicoherence.recipes import RECIPES
+from equicoherence.recipes.from_file import named_config
 from equicoherence.training import PretrainConfig, pretrain
 
 
@@ -20,15 +21,18 @@ def run(arguments: list[str]) -> None:
 
     plain = "--no-coherence" in arguments
     rest = [a for a in arguments if a != "--no-coherence"]
-    name, rest = positional(rest, "pretrain RECIPE", RECIPES)
-    start = recipe(name) if name else PretrainConfig()
-    start = start.plain() if plain else start
+    resumed = resumed_run(rest)
+    name, rest = (None, rest) if resumed else positional(rest, "pretrain RECIPE", RECIPES)
+    named = str(resumed / "config.yaml") if resumed else name
+    start = named_config(named, plain=plain) if named else PretrainConfig()
 
     @dataclass
     class Arguments:
-        """Pretrain a recipe. Any field of its configuration is an option; --no-coherence gives the plain method.
+        """Pretrain a recipe, or a FILE.yaml: a run's config.yaml, or a short one with `recipe: NAME` and what differs.
+        Any field of its configuration is an option; --no-coherence gives the plain method.
 
-        out: run directory, runs/RECIPE where none is given. resume: continue an interrupted run.
+        out: run directory, runs/RECIPE where none is given. resume: continue an interrupted run; without RECIPE, with
+        its own configuration.
         """
 
         config: Annotated[PretrainConfig, tyro.conf.arg(name="")] = start
@@ -43,3 +47,19 @@ def run(arguments: list[str]) -> None:
     Console().print(
         f"{out} done; score it: equicoherence evaluate {out}   see it: equicoherence report {out}", highlight=False
     )
+
+
+def resumed_run(arguments: list[str]) -> Path | None:
+    """Return the run that is to go on as it was configured, None where a recipe stands first or help is asked for.
+
+    Raises FileNotFoundError for a folder that is no run, and ValueError where none is given.
+    """
+    if "--resume" not in arguments or not arguments[0].startswith("-") or {"-h", "--help"} & set(arguments):
+        return None
+    given = values_of(arguments, "--out")
+    if not given or not given[-1]:
+        raise ValueError("pretrain --resume: say with --out which run is to go on")
+    run = Path(given[-1][0])
+    if not (run / "config.yaml").is_file():
+        raise FileNotFoundError(f"{run} holds no run to resume (no config.yaml); to begin one, leave --resume out")
+    return run

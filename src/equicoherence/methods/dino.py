@@ -46,6 +46,7 @@ class DINO(Method):
     has_teacher = True
     crops = True
     splits_head = True
+    compares_images = False
     temperature: Tensor
 
     def __init__(self, width: int, config: DINOConfig, d_equi: int = 0) -> None:

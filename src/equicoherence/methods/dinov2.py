@@ -33,6 +33,8 @@ class DINOv2(IBOT):
     KoLeo is summed over the two views, as published.
     """
 
+    compares_images = True  # by KoLeo
+
     def __init__(self, width: int, config: DINOv2Config, d_equi: int = 0) -> None:
         super().__init__(width, config, d_equi)
         self.koleo = config.koleo

@@ -65,6 +65,7 @@ class Method(nn.Module, abc.ABC):
     told: it is told theta, the parameters of the path between the views, which are labels of the transformation: tables
     mark such methods. It replaces the auxiliary task, is built with a third argument ``theta_size``, the number P of
     parameters, and where its configuration has ``d_equi``, so many features of z are equivariant.
+    compares_images: its loss, or a layer of its head, compares the images of a batch, so that one alone has none.
     predicts_theta: theta is a label that it predicts, each parameter with the same weight, no input of a predictor.
     """
 
@@ -76,6 +77,7 @@ class Method(nn.Module, abc.ABC):
     splits_head: ClassVar[bool] = False
     rotated_crops: ClassVar[bool] = False
     told: ClassVar[bool] = False
+    compares_images: ClassVar[bool] = True
     predicts_theta: ClassVar[bool] = False
 
     @abc.abstractmethod

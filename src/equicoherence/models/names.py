@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import timm
+
+from equicoherence.json_file import read_json
 
 
 def resolve(name: str) -> tuple[str, dict[str, Any]]:
@@ -21,8 +22,12 @@ def resolve(name: str) -> tuple[str, dict[str, Any]]:
         path = Path(place) / "config.json"
         if not path.is_file():
             raise FileNotFoundError(f"{name} cannot be loaded: {path} does not exist; give an exported run's folder")
-        config = json.loads(path.read_text(encoding="utf-8"))
-        return config["architecture"], dict(config.get("model_args") or {})
+        advice = "export the run again with --overwrite"
+        config = read_json(path, advice)
+        architecture, args = config.get("architecture"), config.get("model_args") or {}
+        if not isinstance(architecture, str) or not isinstance(args, dict):
+            raise ValueError(f"{path} is damaged (it does not say which model of timm it is for): {advice}")
+        return architecture, args
     if source is not None:
         _, architecture, args = timm.models.load_model_config_from_hf(place)
         return architecture, dict(args or {})

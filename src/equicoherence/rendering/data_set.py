@@ -9,7 +9,7 @@ from rich.console import Console
 
 from equicoherence.data.loader import usable_cores
 from equicoherence.files import write_aside
-from equicoherence.rendering.manifest import claimed, describe
+from equicoherence.rendering.manifest import BAD_MESHES, claimed, describe
 from equicoherence.rendering.meshes import Entry, find_meshes
 from equicoherence.rendering.plan import Plan
 from equicoherence.rendering.presets import PresetName, find_preset
@@ -101,9 +101,9 @@ def _render(entries: Sequence[Entry], out: Path, plan: Plan, workers: int, toler
     if kept := len(entries) - len(missing):
         console.print(f"{out}: {kept} objects are there already, {len(missing)} to render", markup=False)
     bad = render_objects(missing, out, plan, workers, len(entries), tolerance, console)
-    _note_bad_meshes(out / "bad_meshes.txt", bad)
+    _note_bad_meshes(out / BAD_MESHES, bad)
     if bad:
-        console.print(f"{len(bad)} meshes are left out: see {out / 'bad_meshes.txt'}", markup=False, style="yellow")
+        console.print(f"{len(bad)} meshes are left out: see {out / BAD_MESHES}", markup=False, style="yellow")
     counts = write_splits(out, entries, bad.keys())
     sheet = contact_sheet(out, [entry.path for entry in entries if entry.path not in bad])
     console.print(f"{out}: {counts['train']} objects for training, {counts['val']} for validation", markup=False)

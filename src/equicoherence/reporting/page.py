@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from equicoherence.files import write_aside
+from equicoherence.files import alone_at, write_aside
 from equicoherence.reporting.film import films
 from equicoherence.reporting.markup import join
 from equicoherence.reporting.provenance import configuration, overview, provenance
@@ -51,9 +51,9 @@ def report(runs: Sequence[Path], out: Path | None = None) -> Path:
     out = paths[0] / "report.html" if out is None else Path(out)
     if out.is_dir():
         raise ValueError(f"{str(out)!r} is a folder; give the file to write, such as {str(out / 'report.html')!r}")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    # a name read from JSON may hold half of a surrogate pair, which UTF-8 cannot say
-    write_aside(out, render_page(read).encode("utf-8", errors="replace"))
+    with alone_at(out, "writes"):
+        # a name read from JSON may hold half of a surrogate pair, which UTF-8 cannot say
+        write_aside(out, render_page(read).encode("utf-8", errors="replace"))
     return out
 
 

@@ -37,12 +37,14 @@ def training(groups: dict[str, list[Run]]) -> Markup:
         if "metrics.jsonl" in run.problems
     ]
     remarks += [
-        note(f"{label}: ", str(line["collapse"]))
+        note(f"{label}: ", str(line[said]))
         for run, label in zip(runs, labels(runs))
         for line in run.metrics
-        if "collapse" in line
+        for said in ("collapse", "stopped")
+        if said in line
     ]
-    present = list(dict.fromkeys(k for run in runs for line in run.metrics for k, v in line.items() if is_number(v)))
+    lines = [line for run in runs for line in run.metrics]
+    present = list(dict.fromkeys(k for line in lines for k, v in line.items() if v is None or is_number(v)))
     health = [k for k in present if k.startswith(HEALTH)]
     losses = sorted((k for k in present if k not in (*AXES, *PACE, *health)), key=lambda k: k != "loss")
     parts: list[object] = [*remarks]

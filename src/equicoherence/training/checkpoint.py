@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -11,11 +10,16 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from equicoherence.files import replacing, write_aside
+from equicoherence.files import Damaged, replacing
+from equicoherence.json_file import write_json
 from equicoherence.models import Encoder
 from equicoherence.models.encoder import Pool
+from equicoherence.tensor_files import read_torch, refuse_not_finite
 
 KEPT = 2
+PARTS = {"step": int, "shape": dict, "learner": dict, "optimizer": dict}
+"""What a checkpoint holds."""
+ADVICE = "remove it to go on from the one before"
 
 
 def save_checkpoint(run: Path, step: int, state: dict[str, Any]) -> Path:
@@ -32,19 +36,41 @@ def save_checkpoint(run: Path, step: int, state: dict[str, Any]) -> Path:
     return path
 
 
-def latest_checkpoint(run: Path) -> Path | None:
-    """Return the newest whole checkpoint of a run, or None."""
-    return max((run / "checkpoints").glob("step-*.pt"), default=None)
+def checkpoints(run: Path) -> list[Path]:
+    """Return the checkpoints of a run, the newest first."""
+    return sorted((run / "checkpoints").glob("step-*.pt"), reverse=True)
 
 
 def load_checkpoint(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
-    """Read a checkpoint; never executes code from it."""
-    try:
-        return torch.load(path, map_location=device, weights_only=True)
-    except Exception as error:
-        raise ValueError(
-            f"{path} cannot be read as a checkpoint ({error}); remove it to resume from the one before"
-        ) from error
+    """Read a checkpoint; never executes code from it. Raises `Damaged` where it is none, or its weights not finite."""
+    state = read_torch(path, ADVICE, device=device)
+    for name, kind in PARTS.items():
+        if not isinstance(state.get(name), kind):
+            raise Damaged(path, f"it has no {name}, which checkpoints have", ADVICE)
+    if not all(isinstance(tensor, Tensor) for tensor in state["learner"].values()):
+        raise Damaged(path, "its learner holds what is no tensor", ADVICE)
+    refuse_not_finite(state["learner"], path, ADVICE)
+    return state
+
+
+def newest_whole_checkpoint(run: Path) -> tuple[dict[str, Any] | None, str]:
+    """Return the newest checkpoint of a run that can be read, None where it has none, and what is to be said of it.
+
+    A damaged one is passed over for the one before. Raises `Damaged` where all are.
+    """
+    damaged: list[Damaged] = []
+    for path in checkpoints(run):
+        try:
+            state = load_checkpoint(path)
+        except Damaged as error:
+            damaged.append(error)
+            continue
+        text = "; ".join(f"{error.path} is damaged ({error.reason})" for error in damaged)
+        return state, f"{text}: {path.name} is taken instead" if damaged else ""
+    if damaged:
+        advice = f"no checkpoint of the run is whole; remove {run / 'checkpoints'} to begin it again from step 0"
+        raise Damaged(damaged[0].path, damaged[0].reason, advice)
+    return None, ""
 
 
 def export_encoder(encoder: Encoder, run: Path, size: int, pool: Pool = "mean") -> None:
@@ -70,7 +96,7 @@ def export_encoder(encoder: Encoder, run: Path, size: int, pool: Pool = "mean") 
             "classifier": None,
         },
     }
-    write_aside(run / "config.json", json.dumps(config, indent=2))
+    write_json(run / "config.json", config, indent=2)
 
 
 def save_tensors(tensors: dict[str, Tensor], path: Path) -> None:
