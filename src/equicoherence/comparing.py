@@ -11,6 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from equicoherence.errors import refusing
 from equicoherence.evaluation import TransformationConfig, evaluate
 from equicoherence.evaluation.model import load_model
 from equicoherence.evaluation.partial import fingerprint
@@ -39,9 +40,12 @@ def compare(
     in common, one is scored with it. Raises ValueError before anything is trained for no seed and for tasks that the
     data does not allow, and for a run directory of that name with another configuration.
     """
-    if not seeds:
-        raise ValueError("there is no seed to compare with; give at least 1")
-    allowed = {data: choose_tasks(tasks, data) for data in dict.fromkeys(config.data for config in configs.values())}
+    with refusing():
+        if not seeds:
+            raise ValueError("there is no seed to compare with; give at least 1")
+        allowed = {
+            data: choose_tasks(tasks, data) for data in dict.fromkeys(config.data for config in configs.values())
+        }
     runs: dict[str, list[Path]] = {name: [] for name in configs}
     floors: set[str] = set()
     for seed in seeds:
@@ -97,9 +101,12 @@ def _owed(
 def train_once(config: PretrainConfig, run: Path) -> None:
     """Train ``config`` into ``run``: begin, resume, or leave a finished run of the same configuration as it is."""
     if is_finished(run):
-        changed = differences(load_config(run / "config.yaml"), config)
-        if changed:
-            raise ValueError(f"{run} was trained with another configuration ({'; '.join(changed)}); give another --out")
+        with refusing():
+            changed = differences(load_config(run / "config.yaml"), config)
+            if changed:
+                raise ValueError(
+                    f"{run} was trained with another configuration ({'; '.join(changed)}); give another --out"
+                )
         return
     pretrain(config, run, resume=(run / "config.yaml").is_file())
 

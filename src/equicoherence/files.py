@@ -9,6 +9,8 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+from equicoherence.errors import RefusedExisting
+
 try:
     import fcntl
 except ImportError:  # no such locks on Windows
@@ -68,7 +70,7 @@ def alone(folder: Path, doing: str) -> Iterator[None]:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise FileExistsError(f"another process {doing} {folder}: wait for it, or give another --out") from None
+            raise RefusedExisting(f"another process {doing} {folder}: wait for it, or give another --out") from None
         except OSError:
             pass  # a file system without locks
         yield

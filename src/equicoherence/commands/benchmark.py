@@ -1,4 +1,4 @@
-"""`equicoherence benchmark`."""
+"""`equicoherence benchmark 3diebench`: score frozen encoders on such a set."""
 
 from __future__ import annotations
 
@@ -7,13 +7,9 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
-from rich.console import Console
 
 from equicoherence.commands.arguments import parse
-from equicoherence.evaluation.poses.benchmark import benchmark_models
-from equicoherence.evaluation.poses.probes import PoseProbeConfig
-from equicoherence.reporting.poses import pose_table
-from equicoherence.reporting.tables import summarise
+from equicoherence.loading import preparing
 
 
 def run(arguments: list[str]) -> None:
@@ -41,7 +37,15 @@ def run(arguments: list[str]) -> None:
         random_weights: bool = False
         size: int | None = None
 
-    given = parse(Arguments, arguments, "benchmark")
+    with preparing():
+        given = parse(Arguments, arguments, "benchmark")
+        from rich.console import Console
+
+        from equicoherence.evaluation.poses.benchmark import benchmark_models
+        from equicoherence.evaluation.poses.probes import PoseProbeConfig
+        from equicoherence.reporting.poses import pose_table
+        from equicoherence.reporting.tables import summarise
+
     found = benchmark_models(
         given.model,
         given.data,

@@ -1,4 +1,4 @@
-"""`equicoherence evaluate`."""
+"""`equicoherence evaluate MODEL...`: score frozen encoders."""
 
 from __future__ import annotations
 
@@ -7,25 +7,9 @@ from pathlib import Path
 from typing import Annotated
 
 import tyro
-from rich.console import Console
 
 from equicoherence.commands.arguments import Comma, CommaOrNone, parse, split
-from equicoherence.commands.evaluation_plan import (
-    check_models,
-    chosen_tasks,
-    folders_of,
-    models_on_images,
-    parsed_settings,
-    prove_writable,
-)
-from equicoherence.comparing import score_table
-from equicoherence.evaluation import TransformationConfig, evaluate
-from equicoherence.evaluation.model import load_model
-from equicoherence.evaluation.registry import make_tasks
-from equicoherence.evaluation.run import floor_kind, plan_jobs, refuse_inside, score_jobs
-from equicoherence.evaluation.subject import Subject, subjects_of
-from equicoherence.reporting.comparison.page import comparison
-from equicoherence.reporting.tables import summarise
+from equicoherence.loading import preparing
 
 
 @dataclass
@@ -73,35 +57,57 @@ class Arguments:
 
 def run(arguments: list[str]) -> None:
     """Run the command with its arguments."""
-    given = parse(Arguments, arguments, "evaluate")
-    if not given.models:
-        raise ValueError("evaluate needs a model: a run directory, timm:NAME, or a weights file, FILE@ARCH")
-    of_images, of_sets = chosen_tasks(None if given.tasks is None else split(given.tasks), given.sets is not None)
-    every = given.tasks not in (None, "all")
-    transformation = TransformationConfig(
-        transformations=tuple(split(given.transformations)),
-        borders=tuple(split(given.borders)),  # type: ignore[arg-type]
-        probes=tuple(split(given.probes)),
-        train=given.images,
-        test=max(2, given.images // 3),
-        repeats=given.repeats,
-    )
-    downstream = make_tasks(of_sets, fine_tuned=given.fine_tune, settings=parsed_settings(given.settings), every=every)
-    subjects = subjects_of(given.models, given.arch, given.random_weights, given.size)
-    models = [each.model for each in subjects]
-    check_models(models)
-    wanted = of_images is None or bool(of_images)
-    on_images = models_on_images(models, given.data, leave_out=given.tasks == "all") if wanted else []
-    jobs = plan_jobs(downstream, given.sets, every) if given.sets is not None and downstream else []
-    several = len(subjects) > 1
-    out = given.out or (Path("results") / "comparison" if jobs and several else None)
-    folders = folders_of(subjects, out, given.data)
-    floors: dict[object, Subject] = {}  # whose random weights are scored, for all of its kind
-    for each in subjects if several else ():  # what is wrong with the last is said before the first is scored
-        floors.setdefault(floor_kind(load_model(each.model, **each.options)), each)
-    for folder in folders:
-        refuse_inside(folder, jobs)
-        prove_writable(folder)
+    with preparing():
+        given = parse(Arguments, arguments, "evaluate")
+        if not given.models:
+            raise ValueError("evaluate needs a model: a run directory, timm:NAME, or a weights file, FILE@ARCH")
+        from rich.console import Console
+
+        from equicoherence.commands.evaluation_plan import (
+            check_models,
+            chosen_tasks,
+            folders_of,
+            models_on_images,
+            parsed_settings,
+            prove_writable,
+        )
+        from equicoherence.comparing import score_table
+        from equicoherence.evaluation import TransformationConfig, evaluate
+        from equicoherence.evaluation.model import load_model
+        from equicoherence.evaluation.registry import make_tasks
+        from equicoherence.evaluation.run import floor_kind, plan_jobs, refuse_inside, score_jobs
+        from equicoherence.evaluation.subject import Subject, subjects_of
+        from equicoherence.reporting.comparison.page import comparison
+        from equicoherence.reporting.tables import summarise
+
+        of_images, of_sets = chosen_tasks(None if given.tasks is None else split(given.tasks), given.sets is not None)
+        every = given.tasks not in (None, "all")
+        transformation = TransformationConfig(
+            transformations=tuple(split(given.transformations)),
+            borders=tuple(split(given.borders)),  # type: ignore[arg-type]
+            probes=tuple(split(given.probes)),
+            train=given.images,
+            test=max(2, given.images // 3),
+            repeats=given.repeats,
+        )
+        downstream = make_tasks(
+            of_sets, fine_tuned=given.fine_tune, settings=parsed_settings(given.settings), every=every
+        )
+        subjects = subjects_of(given.models, given.arch, given.random_weights, given.size)
+        models = [each.model for each in subjects]
+        check_models(models)
+        wanted = of_images is None or bool(of_images)
+        on_images = models_on_images(models, given.data, leave_out=given.tasks == "all") if wanted else []
+        jobs = plan_jobs(downstream, given.sets, every) if given.sets is not None and downstream else []
+        several = len(subjects) > 1
+        out = given.out or (Path("results") / "comparison" if jobs and several else None)
+        folders = folders_of(subjects, out, given.data)
+        floors: dict[object, Subject] = {}  # whose random weights are scored, for all of its kind
+        for each in subjects if several else ():  # what is wrong with the last is said before the first is scored
+            floors.setdefault(floor_kind(load_model(each.model, **each.options)), each)
+        for folder in folders:
+            refuse_inside(folder, jobs)
+            prove_writable(folder)
     results, page = {}, None
     for number, (subject, folder) in enumerate(zip(subjects, folders), start=1):
         model = subject.model

@@ -1,4 +1,4 @@
-"""`equicoherence tasks`."""
+"""`equicoherence tasks [NAME]`: the downstream tasks: what they measure, data sets, settings."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from rich.console import Console
 from rich.table import Table
 
 from equicoherence.commands.arguments import parse
+from equicoherence.errors import unknown
 from equicoherence.evaluation.registry import TASKS, settings_of
 from equicoherence.evaluation.task import Task
+from equicoherence.loading import preparing
 from equicoherence.sets import DECLARATIONS
 
 
@@ -29,9 +31,10 @@ def run(arguments: list[str]) -> None:
 
         name: Annotated[str | None, tyro.conf.Positional] = None
 
-    name = parse(Arguments, arguments, "tasks").name
-    if name is not None and name not in TASKS:
-        raise ValueError(f"task {name!r} is unknown; choose among {', '.join(TASKS)}")
+    with preparing():
+        name = parse(Arguments, arguments, "tasks").name
+        if name is not None and name not in TASKS:
+            raise unknown("task", name, TASKS)
     console = Console(highlight=False, markup=False)
     if name is None:
         console.print(task_table())

@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from equicoherence.data import Loader, open_images
+from equicoherence.errors import refusing
 from equicoherence.evaluation.classification.accuracy import LabelledFeatures, classification
 from equicoherence.evaluation.model import FrozenModel, generators_kept, load_model, random_control
 from equicoherence.evaluation.partial import PartialResults, fingerprint
@@ -67,27 +68,28 @@ def evaluate(
     stands in ``results.partial.json`` and is taken up by the next one of the same weights, settings, machine and
     versions. Torch's global generators are left as they were.
     """
-    if limit < 1:
-        raise ValueError(f"limit is {limit}, but at least 1 labelled image is needed")
-    out = results_folder(model, data, size, random_weights) if out is None else out
     with generators_kept():
-        frozen = load_model(model, arch=arch, random_weights=random_weights, size=size)
-        config = frozen.config or PretrainConfig()
-        data = data or config.data
-        about = _about(frozen, data, random_weights)
-        earlier = kept_results(out / "results.json", about)
-        chosen = choose_tasks(tasks, data, limit)
-        settings = transformation or TransformationConfig()
-        tolerance = config.bad_image_tolerance if bad_image_tolerance is None else bad_image_tolerance
-        train, test = (
-            Loader(open_images(data, split), frozen.source, threads=config.threads or None, tolerance=tolerance)
-            for split in ("train", "val")
-        )
-        said = provenance()
-        entry = {"controls": controls, **said}
-        entries = {task: {"settings": settings_of(task, settings, limit), **entry} for task in chosen}
-        partly = PartialResults(out / "results.partial.json", {**about, "tasks": _undated(entries)})
-        parts = _parts(frozen, train, test, chosen, settings, limit, config.seed if controls else None)
+        with refusing():
+            if limit < 1:
+                raise ValueError(f"limit is {limit}, but at least 1 labelled image is needed")
+            out = results_folder(model, data, size, random_weights) if out is None else out
+            frozen = load_model(model, arch=arch, random_weights=random_weights, size=size)
+            config = frozen.config or PretrainConfig()
+            data = data or config.data
+            about = _about(frozen, data, random_weights)
+            earlier = kept_results(out / "results.json", about)
+            chosen = choose_tasks(tasks, data, limit)
+            settings = transformation or TransformationConfig()
+            tolerance = config.bad_image_tolerance if bad_image_tolerance is None else bad_image_tolerance
+            train, test = (
+                Loader(open_images(data, split), frozen.source, threads=config.threads or None, tolerance=tolerance)
+                for split in ("train", "val")
+            )
+            said = provenance()
+            entry = {"controls": controls, **said}
+            entries = {task: {"settings": settings_of(task, settings, limit), **entry} for task in chosen}
+            partly = PartialResults(out / "results.partial.json", {**about, "tasks": _undated(entries)})
+            parts = _parts(frozen, train, test, chosen, settings, limit, config.seed if controls else None)
         new = _scored(parts, entries, partly, frozen.name)
     name = {"model": str(model), "name": frozen.group, "seed": config.seed}
     results = json.loads(json.dumps({**name, **about, **said, **merged(earlier, new)}))  # as it reads in the file

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from PIL import Image
 
+from equicoherence.errors import refusing
 from equicoherence.evaluation.earlier import (
     alike,
     change,
@@ -116,10 +117,12 @@ def score_jobs(
     the file holds scores of another input size or architecture, or the one of random weights and the other not, for
     then the two belong into two files.
     """
-    refuse_inside(out, jobs)
+    with refusing():
+        refuse_inside(out, jobs)
     out.mkdir(parents=True, exist_ok=True)
     with alone(out, "evaluates into"), generators_kept():
-        frozen = load_model(model, arch=arch, random_weights=random_weights, size=size)
+        with refusing():
+            frozen = load_model(model, arch=arch, random_weights=random_weights, size=size)
         return _score(frozen, str(model), jobs, out, controls, random_weights, track)
 
 
@@ -129,8 +132,9 @@ def _score(
     arch, built, _, seed = floor_kind(frozen)
     encoder = {"arch": arch, "build": built, "random_weights": random_weights}
     about = {"weights": fingerprint(frozen), "size": frozen.size, **encoder}
-    before = read_scores(out / FILE)
-    earlier = of_these_weights(out / FILE, before, model, about)
+    with refusing():
+        before = read_scores(out / FILE)
+        earlier = of_these_weights(out / FILE, before, model, about)
     partly = PartialResults(out / "downstream.partial.json", about)
     done = of_revision({**earlier, **partly.parts}, out / FILE, REVISION)
     shown = pictures_of(before.get("parts", {})) | pictures_of(partly.parts)

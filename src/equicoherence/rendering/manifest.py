@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from equicoherence.data.poses.objects import MANIFEST
+from equicoherence.errors import refusing
 from equicoherence.files import alone, write_aside
 from equicoherence.rendering.meshes import Meshes
 from equicoherence.rendering.plan import Plan
@@ -42,7 +43,8 @@ def claimed(out: Path, contents: dict[str, Any]) -> Iterator[None]:
     """
     out.mkdir(parents=True, exist_ok=True)
     with alone(out, "renders into"):
-        _check_or_write(out, contents)
+        with refusing():
+            _check_or_write(out, contents)
         yield
 
 

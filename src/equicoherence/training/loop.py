@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from equicoherence.data import Batch
+from equicoherence.errors import refusing
 from equicoherence.training.config import PretrainConfig
 from equicoherence.training.interrupt import Interrupted, StopFlag
 from equicoherence.training.learner import LearnerOutput
@@ -31,7 +32,8 @@ def pretrain(config: PretrainConfig, out: Path, *, resume: bool = False) -> Path
     process of the job ended.
     """
     with name_lost_processes(out):
-        parts = set_up(config, out, resume)
+        with refusing():
+            parts = set_up(config, out, resume)
         _train(parts)
         parts.finish()
     return out

@@ -13,6 +13,7 @@ from typing import Any
 
 from equicoherence.data import ThreeDIEBench
 from equicoherence.data.poses.objects import MANIFEST
+from equicoherence.errors import refusing
 from equicoherence.evaluation.model import FrozenModel, generators_kept, load_model, random_control
 from equicoherence.evaluation.own_predictor import OwnPredictor
 from equicoherence.evaluation.partial import fingerprint
@@ -64,17 +65,22 @@ def benchmark_models(
     Raises ValueError also for no model, two of one last name, a folder with scores of other data, settings, size or
     model, and for ``arch`` and ``size`` where no model takes them.
     """
-    if not models:
-        raise ValueError("there is no model to score: give at least one (--model)")
-    subjects = subjects_of(models, arch, False, size)
-    names = [Path(each.model).name.replace("timm:", "timm-") for each in subjects]
-    if len(set(names)) < len(names):
-        raise ValueError("two models have the same last name and would share a folder of --out; score them one by one")
-    chosen = {"views": views, "sources": sources, "random_weights": random_weights}
-    kept = {}
-    for each, name in zip(subjects, names):
-        about = _prepare(each.model, data, config or PoseProbeConfig(), **chosen, arch=each.arch, size=each.size).about
-        kept[each.model] = _kept(out / name / NAME, each.model, about, controls)
+    with refusing():
+        if not models:
+            raise ValueError("there is no model to score: give at least one (--model)")
+        subjects = subjects_of(models, arch, False, size)
+        names = [Path(each.model).name.replace("timm:", "timm-") for each in subjects]
+        if len(set(names)) < len(names):
+            raise ValueError(
+                "two models have the same last name and would share a folder of --out; score them one by one"
+            )
+        chosen = {"views": views, "sources": sources, "random_weights": random_weights}
+        kept = {}
+        for each, name in zip(subjects, names):
+            about = _prepare(
+                each.model, data, config or PoseProbeConfig(), **chosen, arch=each.arch, size=each.size
+            ).about
+            kept[each.model] = _kept(out / name / NAME, each.model, about, controls)
     found = {}
     for each, name in zip(subjects, names):
         found[each.model] = kept[each.model] or benchmark_3diebench(
@@ -110,7 +116,8 @@ def benchmark_3diebench(
     """
     config = config or PoseProbeConfig()
     with generators_kept():
-        prepared = _prepare(model, data, config, views, sources, arch, random_weights, size)
+        with refusing():
+            prepared = _prepare(model, data, config, views, sources, arch, random_weights, size)
         frozen, sides = prepared.model, (prepared.train, prepared.test)
         start = time.perf_counter()
         (known, bad_known), (asked, bad_asked) = (read_renders(frozen, source, views) for source in sides)

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from equicoherence.data import Loader
+from equicoherence.errors import RefusedValue
 from equicoherence.evaluation.model import FrozenModel
 from equicoherence.evaluation.probes import attentive_probe, mlp_probe, r2_score, ridge_probe
 from equicoherence.evaluation.transformation.pairs import DRAWS, Encoded, Pairs
@@ -72,7 +73,7 @@ def make_pairs(model: FrozenModel, train: Loader, test: Loader, config: Transfor
     """Return the pairs that `score_transformation` reads; nothing is encoded before it asks."""
     for split, loader in (("train", train), ("val", test)):
         if len(loader.source) < 2:
-            raise ValueError(f"split {split} has {len(loader.source)} image; transformation needs at least 2")
+            raise RefusedValue(f"split {split} has {len(loader.source)} image; transformation needs at least 2")
     return Pairs(model, (train, config.train), (test, config.test), keep_tokens="attentive" in config.probes)
 
 
