@@ -17,8 +17,9 @@ from pathlib import Path
 from pages import made_with, write_page
 
 from equicoherence.comparing import compare
-from equicoherence.recipes import METHOD_NAMES, recipe
+from equicoherence.recipes import RECIPES, recipe
 
+METHODS = [name.removesuffix("-tiny") for name in RECIPES if name.endswith("-tiny") and recipe(name).coherence]
 PAGE = Path(__file__).parents[1] / "docs" / "results" / "learning.md"
 
 
@@ -28,7 +29,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=Path("runs/learning"))
     parser.add_argument("--images", type=int, default=51200, help="seen by each recipe")
     parser.add_argument("--margin", type=float, default=0.02)
-    parser.add_argument("--methods", nargs="+", default=METHOD_NAMES, choices=METHOD_NAMES)
+    parser.add_argument("--methods", nargs="+", default=METHODS, choices=METHODS)
     given = parser.parse_args()
     rows, failed, results = [], [], {}
     for method in given.methods:

@@ -9,7 +9,8 @@ from safetensors.torch import load_file, save_file
 from equicoherence.cli import main
 from equicoherence.comparing import compare, floor_of, is_scored, score_markdown, score_rows
 from equicoherence.evaluation import TransformationConfig
-from equicoherence.methods import DINOConfig, VICRegConfig
+from equicoherence.methods.dino import DINOConfig
+from equicoherence.methods.vicreg import VICRegConfig
 from equicoherence.training import EncoderConfig
 from tests.small import picture_folder, small_config
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from equicoherence.methods import VICRegConfig
+from equicoherence.methods.vicreg import VICRegConfig
 from equicoherence.training import EncoderConfig, OptimConfig, PretrainConfig, ViewsConfig, pretrain
 from tests.rendered import rendered_set
 

@@ -15,7 +15,7 @@ from equicoherence.cli import main
 from equicoherence.evaluation import load_model
 from equicoherence.evaluation.model import random_control
 from equicoherence.exporting import export
-from equicoherence.methods import DINOConfig
+from equicoherence.methods.dino import DINOConfig
 from equicoherence.training import EncoderConfig, pretrain
 from equicoherence.training.run import load_run
 from tests.small import picture_folder, small_config

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from equicoherence.data import Loader, open_images
 from equicoherence.data.open import Split, comes_split
+from equicoherence.errors import refusing
 from equicoherence.evaluation.fingerprint import fingerprint
 from equicoherence.evaluation.model import FrozenModel, generators_kept, load_model
 from equicoherence.evaluation.provenance import provenance
@@ -67,27 +68,30 @@ def embed(
     ImportError for parquet without pyarrow; RuntimeError for values that float16 cannot hold, `NotFinite` for features
     that are NaN or infinite. What is written is whole or not there. Torch's global generators are left as they were.
     """
-    out = Path(out)
-    write = writer(out)
-    if out.exists() and (not overwrite or out.is_dir()):
-        raise FileExistsError(f"{out} exists; give another --out" + ("" if out.is_dir() else ", or --overwrite"))
-    if batch < 1 or limit < 0:
-        raise ValueError(f"batch must be at least 1 and limit at least 0 (all), got batch={batch}, limit={limit}")
-    if dtype not in get_args(DType):
-        raise ValueError(f"dtype must be float32 or float16, got {dtype!r}")
-    with generators_kept():
-        frozen = load_model(model, arch=arch, random_weights=random_weights, size=size)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    frozen.to(device)
-    names = list(dict.fromkeys(name.strip() for name in features.split(",")))
-    shapes, grid = _shapes(frozen, names)
-    config = frozen.config or PretrainConfig()
-    if split == "all" and comes_split(data):
-        raise ValueError(f"{str(data)!r} has a folder train and one for validation: give --split train or --split val")
-    source = open_images(data, split)
-    tolerance = config.bad_image_tolerance if bad_image_tolerance is None else bad_image_tolerance
-    loader = Loader(source, frozen.source, threads=config.threads or None, tolerance=tolerance, cache_bytes=0)
-    chosen = np.array(spread(len(source), limit), dtype=np.int64)
+    with refusing():
+        out = Path(out)
+        write = writer(out)
+        if out.exists() and (not overwrite or out.is_dir()):
+            raise FileExistsError(f"{out} exists; give another --out" + ("" if out.is_dir() else ", or --overwrite"))
+        if batch < 1 or limit < 0:
+            raise ValueError(f"batch must be at least 1 and limit at least 0 (all), got batch={batch}, limit={limit}")
+        if dtype not in get_args(DType):
+            raise ValueError(f"dtype must be float32 or float16, got {dtype!r}")
+        with generators_kept():
+            frozen = load_model(model, arch=arch, random_weights=random_weights, size=size)
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        frozen.to(device)
+        names = list(dict.fromkeys(name.strip() for name in features.split(",")))
+        shapes, grid = _shapes(frozen, names)
+        config = frozen.config or PretrainConfig()
+        if split == "all" and comes_split(data):
+            raise ValueError(
+                f"{str(data)!r} has a folder train and one for validation: give --split train or --split val"
+            )
+        source = open_images(data, split)
+        tolerance = config.bad_image_tolerance if bad_image_tolerance is None else bad_image_tolerance
+        loader = Loader(source, frozen.source, threads=config.threads or None, tolerance=tolerance, cache_bytes=0)
+        chosen = np.array(spread(len(source), limit), dtype=np.int64)
     about: dict[str, Any] = {"model": str(model), "arch": frozen.encoder.name, "random_weights": random_weights}
     about |= {"weights": fingerprint(frozen), "size": frozen.size, "data": str(data), "split": split}
     about |= {"classes": source.classes, "grid": grid, **provenance()}

@@ -12,6 +12,7 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor, nn
 
+from equicoherence.errors import RefusedValue, refusing
 from equicoherence.evaluation.model import generators_kept
 from equicoherence.files import alone_at, replacing
 from equicoherence.models import Encoder
@@ -49,26 +50,27 @@ def export(
     ending; FileNotFoundError and ValueError for a run that cannot be exported, one whose weights are not finite among
     them; ImportError for a missing extra; RuntimeError where the ONNX model's outputs are not the encoder's.
     """
-    run = Path(run)
-    if to not in get_args(Target):
-        raise ValueError(f"to must be one of {', '.join(get_args(Target))}, got {to!r}")
-    out = run / f"encoder{ENDINGS[to][0]}" if out is None else Path(out)
-    if not out.name.endswith(ENDINGS[to]):
-        raise ValueError(f"--to {to} writes a file whose name ends in {' or '.join(ENDINGS[to])}, got --out {out}")
-    if out.exists() and out.is_dir() != (to == "timm"):
-        raise FileExistsError(f"{out} is a {'folder' if out.is_dir() else 'file'}; give another --out")
-    if out.exists() and not overwrite and not (to == "timm" and out.is_dir() and not any(out.iterdir())):
-        raise FileExistsError(f"{out} exists; give another --out, or --overwrite")
-    if to == "onnx":
-        _need_onnx()
-    with generators_kept():
-        config, learner = load_run(run)
-    if teacher and learner.teacher is None:
-        raise ValueError(
-            f"{run} has no teacher: {type(learner.method).__name__} trains without one; leave --teacher out"
-        )
-    chosen = learner.teacher[0] if teacher and learner.teacher is not None else learner.encoder
-    assert isinstance(chosen, Encoder)
+    with refusing():
+        run = Path(run)
+        if to not in get_args(Target):
+            raise ValueError(f"to must be one of {', '.join(get_args(Target))}, got {to!r}")
+        out = run / f"encoder{ENDINGS[to][0]}" if out is None else Path(out)
+        if not out.name.endswith(ENDINGS[to]):
+            raise ValueError(f"--to {to} writes a file whose name ends in {' or '.join(ENDINGS[to])}, got --out {out}")
+        if out.exists() and out.is_dir() != (to == "timm"):
+            raise FileExistsError(f"{out} is a {'folder' if out.is_dir() else 'file'}; give another --out")
+        if out.exists() and not overwrite and not (to == "timm" and out.is_dir() and not any(out.iterdir())):
+            raise FileExistsError(f"{out} exists; give another --out, or --overwrite")
+        if to == "onnx":
+            _need_onnx()
+        with generators_kept():
+            config, learner = load_run(run)
+        if teacher and learner.teacher is None:
+            raise ValueError(
+                f"{run} has no teacher: {type(learner.method).__name__} trains without one; leave --teacher out"
+            )
+        chosen = learner.teacher[0] if teacher and learner.teacher is not None else learner.encoder
+        assert isinstance(chosen, Encoder)
     encoder, size, pool = chosen.eval(), config.views.size, learner.pool
     with alone_at(out, "exports to"):
         if to == "timm":
@@ -131,7 +133,9 @@ def _need_onnx() -> None:
 def _write_onnx(encoder: Encoder, path: Path, size: int, pool: Pool) -> None:
     held = sum(t.nbytes for t in encoder.state_dict().values())
     if held > LARGEST:
-        raise ValueError(f"{held / 2**30:.1f} GiB of weights do not fit one ONNX file (2 GiB); export to timm or torch")
+        raise RefusedValue(
+            f"{held / 2**30:.1f} GiB of weights do not fit one ONNX file (2 GiB); export to timm or torch"
+        )
     module = PooledAndPatches(encoder, pool).eval()
     images = torch.rand(2, 3, size, size, generator=torch.Generator().manual_seed(0))
     program: Any = torch.onnx.export(

@@ -15,6 +15,8 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+from equicoherence.errors import RefusedExisting
+
 try:
     import fcntl
 except ImportError:  # no such locks on Windows
@@ -128,7 +130,7 @@ def _open_lock(lock: Path, what: Path, doing: str) -> int:
         except BlockingIOError:
             said = _owner(handle, what, doing)
             os.close(handle)
-            raise FileExistsError(said) from None
+            raise RefusedExisting(said) from None
         except FileNotFoundError:
             pass  # the process before gave it back in between
         except OSError:

@@ -45,7 +45,7 @@ def arms() -> dict[str, PretrainConfig]:
     }
 
 
-def quickstart(out: Path, *, seed: int = 0) -> Path:
+def run_quickstart(out: Path, *, seed: int = 0) -> Path:
     """Train, score and compare the arms on 'objects'; print the table; return the page.
 
     At most ten minutes on two cores. Continues where it was interrupted.

@@ -4,17 +4,19 @@ import dataclasses
 
 import pytest
 import torch
+from equicoherence.evaluation.partial import fingerprint
+from equicoherence.evaluation.poses.benchmark import benchmark_3diebench
 
 from equicoherence.coherence import CoherenceConfig
 from equicoherence.data.poses.latents import multiply
 from equicoherence.evaluation import own_predictor as module
 from equicoherence.evaluation.model import load_model, random_control
 from equicoherence.evaluation.own_predictor import OwnPredictor
-from equicoherence.evaluation.partial import fingerprint
-from equicoherence.evaluation.poses.benchmark import benchmark_3diebench
 from equicoherence.evaluation.poses.probes import PoseProbeConfig
 from equicoherence.evaluation.poses.retrieval import retrieval_chance, retrieval_scores
-from equicoherence.methods import AugSelfConfig, EquiModConfig, SIEConfig
+from equicoherence.methods.augself import AugSelfConfig
+from equicoherence.methods.equimod import EquiModConfig
+from equicoherence.methods.sie import SIEConfig
 from equicoherence.reporting.poses import HEADS, pose_cells
 from equicoherence.reporting.tables import summarise
 from equicoherence.training import PretrainConfig, ViewsConfig, build_learner, pretrain

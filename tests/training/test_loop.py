@@ -17,7 +17,10 @@ from safetensors.torch import load_file
 from equicoherence.coherence import CoherenceConfig
 from equicoherence.data import TooManyBadImages, batch_indices, open_images
 from equicoherence.evaluation.model import load_model
-from equicoherence.methods import METHODS, BYOLConfig, SimCLRConfig, VICRegConfig
+from equicoherence.methods import METHODS
+from equicoherence.methods.byol import BYOLConfig
+from equicoherence.methods.simclr import SimCLRConfig
+from equicoherence.methods.vicreg import VICRegConfig
 from equicoherence.training import EncoderConfig, NotFinite, OptimConfig, load_config, load_run, pretrain
 from equicoherence.training.config_file import save_config
 from equicoherence.training.loop import _accumulate

@@ -14,7 +14,8 @@ import torch
 from safetensors.torch import load_file
 
 from equicoherence.coherence import CoherenceConfig
-from equicoherence.methods import METHODS, BYOLConfig
+from equicoherence.methods import METHODS
+from equicoherence.methods.byol import BYOLConfig
 from equicoherence.training import EncoderConfig, Interrupted, OptimConfig, load_run, pretrain
 from equicoherence.training.checkpoint import save_checkpoint
 from equicoherence.training.config_file import save_config

@@ -1,4 +1,4 @@
-"""`equicoherence evaluate`."""
+"""`equicoherence evaluate MODEL...`: score frozen encoders."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Annotated
 import tyro
 
 from equicoherence.commands.arguments import CommaOrNone, parse, split
+from equicoherence.loading import preparing
 
 
 @dataclass
@@ -59,28 +60,28 @@ class Arguments:
 
 def run(arguments: list[str]) -> None:
     """Run the command with its arguments."""
-    given = parse(Arguments, arguments, "evaluate")
-    if not given.models:
-        raise ValueError("evaluate needs a model: a run directory, timm:NAME, or a weights file, FILE@ARCH")
-    from equicoherence.commands.evaluation_plan import chosen_names, merged_settings
-    from equicoherence.evaluation.registry import make_tasks
+    with preparing():
+        given = parse(Arguments, arguments, "evaluate")
+        if not given.models:
+            raise ValueError("evaluate needs a model: a run directory, timm:NAME, or a weights file, FILE@ARCH")
+        from equicoherence.commands.evaluation_plan import chosen_names, merged_settings, plan, prove_writable
+        from equicoherence.evaluation.registry import make_tasks
 
-    names = chosen_names(None if given.tasks is None else split(given.tasks), given.sets is not None)
-    every = given.tasks not in (None, "all")
-    tasks = make_tasks(names, fine_tuned=given.fine_tune, settings=merged_settings(given, names), every=every)
+        names = chosen_names(None if given.tasks is None else split(given.tasks), given.sets is not None)
+        every = given.tasks not in (None, "all")
+        tasks = make_tasks(names, fine_tuned=given.fine_tune, settings=merged_settings(given, names), every=every)
 
-    from rich.console import Console
+        from rich.console import Console
 
-    from equicoherence.commands.evaluation_plan import plan, prove_writable
-    from equicoherence.evaluation.run import Scoring, score_jobs
-    from equicoherence.reporting.comparison.page import comparison
-    from equicoherence.reporting.score_table import score_table
+        from equicoherence.evaluation.run import Scoring, score_jobs
+        from equicoherence.reporting.comparison.page import comparison
+        from equicoherence.reporting.score_table import score_table
 
-    planned = plan(given, tasks, every)
-    several = len(planned) > 1
-    for each in planned:
-        prove_writable(each.folder)
-    console, found, page = Console(), {}, None
+        planned = plan(given, tasks, every)
+        several = len(planned) > 1
+        for each in planned:
+            prove_writable(each.folder)
+    found, page = {}, None
     for number, each in enumerate(planned, start=1):
         frozen = each.load()
         scoring = Scoring(given.controls and each.has_floor, given.bad_image_tolerance)
@@ -90,6 +91,7 @@ def run(arguments: list[str]) -> None:
         if several or given.sets is not None:  # written after each: the next may fail
             folders = [other.folder for other in planned[:number]]
             page = comparison(folders, given.out or Path("results") / "comparison" if several else each.folder)
+    console = Console()
     console.print(score_table(found))
     if page:
         console.print(f"page: {page}", highlight=False, soft_wrap=True)

@@ -1,19 +1,17 @@
-"""`equicoherence export`."""
+"""`equicoherence export RUN`: a run's encoder for timm, ONNX or torch."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
-import torch
 import tyro
-from rich.console import Console
 
 from equicoherence.commands.arguments import parse
-from equicoherence.exporting import Target, export
 from equicoherence.json_file import read_json
+from equicoherence.loading import preparing
 
 
 def run(arguments: list[str]) -> None:
@@ -28,15 +26,18 @@ def run(arguments: list[str]) -> None:
         """
 
         run: Annotated[Path, tyro.conf.Positional]
-        to: Target
+        to: Literal["timm", "onnx", "torch"]
         out: Path | None = None
         teacher: bool = False
         overwrite: bool = False
 
-    given = parse(Arguments, arguments, "export")
+    with preparing():
+        given = parse(Arguments, arguments, "export")
+        from equicoherence.exporting import export
+
     out = export(**vars(given))
     how = {"timm": how_to_use_timm, "onnx": how_to_use_onnx, "torch": how_to_use_torch}[given.to](out)
-    Console().print(f"{out} done; load it:\n{how}", markup=False, highlight=False, soft_wrap=True)
+    print(f"{out} done; load it:\n{how}")
 
 
 def how_to_use_timm(folder: Path) -> str:
@@ -48,6 +49,8 @@ def how_to_use_timm(folder: Path) -> str:
 
 def how_to_use_torch(path: Path) -> str:
     """Return the lines that build an exported model, and what its images must be."""
+    import torch
+
     about = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     lines = (
         f'held = torch.load("{path}", weights_only=True)\n'

@@ -1,6 +1,4 @@
-"""`equicoherence pretrain`."""
-
-from __future__ import annotations
+"""`equicoherence pretrain RECIPE`: pretrain an encoder."""
 
 import os
 from dataclasses import dataclass
@@ -8,45 +6,46 @@ from pathlib import Path
 from typing import Annotated
 
 import tyro
-from rich.console import Console
 
 from equicoherence.commands.arguments import parse, positional, values_of
-from equicoherence.recipes import RECIPES
-from equicoherence.recipes.from_file import named_config
-from equicoherence.training import PretrainConfig, pretrain
+from equicoherence.loading import preparing
+from equicoherence.recipes import RECIPES, check_recipe
 
 
 def run(arguments: list[str]) -> None:
     """Run the command with its arguments."""
+    with preparing():
+        plain = "--no-coherence" in arguments
+        rest = [a for a in arguments if a != "--no-coherence"]
+        resumed = resumed_run(rest)
+        name, rest = (None, rest) if resumed else positional(rest, "pretrain RECIPE", RECIPES)
+        if name and not name.endswith((".yaml", ".yml")):
+            check_recipe(name)
+        from equicoherence.recipes.from_file import named_config
+        from equicoherence.training import PretrainConfig, pretrain  # which takes seconds
 
-    plain = "--no-coherence" in arguments
-    rest = [a for a in arguments if a != "--no-coherence"]
-    resumed = resumed_run(rest)
-    name, rest = (None, rest) if resumed else positional(rest, "pretrain RECIPE", RECIPES)
-    named = str(resumed / "config.yaml") if resumed else name
-    start = named_config(named, plain=plain) if named else PretrainConfig()
+        named = str(resumed / "config.yaml") if resumed else name
+        start = named_config(named, plain=plain) if named else PretrainConfig()
 
-    @dataclass
-    class Arguments:
-        """Pretrain a recipe, or a FILE.yaml: a run's config.yaml, or a short one with `recipe: NAME` and what differs.
-        Any field of its configuration is an option; --no-coherence gives the plain method.
+        @dataclass
+        class Arguments:
+            """Pretrain a recipe, or a FILE.yaml: a run's config.yaml, or a short one with `recipe: NAME` and what
+            differs. Any field of its configuration is an option; --no-coherence gives the plain method.
 
-        out: run directory, runs/RECIPE where none is given. resume: continue an interrupted run; without RECIPE, with
-        its own configuration.
-        """
+            out: run directory, runs/RECIPE where none is given.
+            resume: continue an interrupted run; without RECIPE, with its own configuration.
+            """
 
-        config: Annotated[PretrainConfig, tyro.conf.arg(name="")] = start
-        out: Path | None = None
-        resume: bool = False
+            config: Annotated[PretrainConfig, tyro.conf.arg(name="")] = start
+            out: Path | None = None
+            resume: bool = False
 
-    given = parse(Arguments, rest, f"pretrain {name or 'RECIPE'}")
+        given = parse(Arguments, rest, f"pretrain {name or 'RECIPE'}")
     out = given.out or Path("runs") / given.config.name
     pretrain(given.config, out, resume=given.resume)
     if os.environ.get("RANK", "0") != "0":
         return  # one of many processes: the first says it
-    Console().print(
-        f"{out} done; score it: equicoherence evaluate {out}   see it: equicoherence report {out}", highlight=False
-    )
+    print(f"{out} done; score it: equicoherence evaluate {out}   see it: equicoherence report {out}")
 
 
 def resumed_run(arguments: list[str]) -> Path | None:

@@ -1,4 +1,4 @@
-"""`equicoherence quickstart`."""
+"""`equicoherence quickstart`: the main job on rendered objects, compared with the plain method."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from equicoherence.commands.arguments import parse
-from equicoherence.quickstart import quickstart
+from equicoherence.loading import preparing
 
 
 def run(arguments: list[str]) -> None:
@@ -19,5 +19,8 @@ def run(arguments: list[str]) -> None:
         out: Path = Path("runs/quickstart")
         seed: int = 0
 
-    given = parse(Arguments, arguments, "quickstart")
-    quickstart(given.out, seed=given.seed)
+    with preparing():
+        given = parse(Arguments, arguments, "quickstart")
+        from equicoherence.quickstart import run_quickstart
+
+    run_quickstart(given.out, seed=given.seed)

@@ -1,4 +1,4 @@
-"""`equicoherence report`."""
+"""`equicoherence report RUN...`: one page about runs."""
 
 from __future__ import annotations
 
@@ -7,12 +7,9 @@ from pathlib import Path
 from typing import Annotated
 
 import tyro
-from rich.console import Console
 
 from equicoherence.commands.arguments import parse
-from equicoherence.evaluation.run import FILE
-from equicoherence.reporting.comparison.page import comparison
-from equicoherence.reporting.page import report
+from equicoherence.loading import preparing
 
 
 def run(arguments: list[str]) -> None:
@@ -30,16 +27,21 @@ def run(arguments: list[str]) -> None:
         runs: Annotated[tuple[Path, ...], tyro.conf.Positional]
         out: Path | None = None
 
-    given = parse(Arguments, arguments, "report")
-    scored = [folder for folder in given.runs if (folder / FILE).is_file()]
-    all_runs = all((folder / "config.yaml").is_file() for folder in given.runs)
+    with preparing():
+        given = parse(Arguments, arguments, "report")
+        from equicoherence.evaluation.run import FILE
+        from equicoherence.reporting.comparison.page import comparison
+        from equicoherence.reporting.page import report
+
+        scored = [folder for folder in given.runs if (folder / FILE).is_file()]
+        all_runs = all((folder / "config.yaml").is_file() for folder in given.runs)
+        folder = scored[0] / "comparison" if scored and (all_runs or given.out is None) else given.out
+        if scored and folder is not None and folder.suffix == ".html":
+            raise ValueError(f"{folder} is to be a folder, comparison.html is written into it; give another --out")
     pages = []
     if all_runs or not scored:
         pages.append(report(given.runs, given.out))
-    if scored:
-        folder = scored[0] / "comparison" if all_runs or given.out is None else given.out
-        if folder.suffix == ".html":
-            raise ValueError(f"{folder} is to be a folder, comparison.html is written into it; give another --out")
+    if scored and folder is not None:
         pages.append(comparison(scored if all_runs else given.runs, folder))
     for page in pages:
-        Console().print(f"page: {page}", highlight=False, soft_wrap=True)
+        print(f"page: {page}")

@@ -1,4 +1,4 @@
-"""`equicoherence tasks`."""
+"""`equicoherence tasks [NAME]`: the downstream tasks: what they measure, data sets, settings."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from rich.table import Table
 from equicoherence.commands.arguments import parse
 from equicoherence.evaluation.registry import all_tasks, reads_data, task_class
 from equicoherence.evaluation.task import IMAGES, POSES, Task, settings_of
+from equicoherence.loading import preparing
 from equicoherence.sets import DECLARATIONS
 
 
@@ -29,8 +30,9 @@ def run(arguments: list[str]) -> None:
 
         name: Annotated[str | None, tyro.conf.Positional] = None
 
-    name = parse(Arguments, arguments, "tasks").name
-    task = None if name is None else task_class(name)
+    with preparing():
+        name = parse(Arguments, arguments, "tasks").name
+        task = None if name is None else task_class(name)
     console = Console(highlight=False, markup=False)
     if task is None:
         console.print(task_table())

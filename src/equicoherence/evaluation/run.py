@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from equicoherence.data import ImageSource, Loader
+from equicoherence.errors import refusing
 from equicoherence.evaluation.fingerprint import build_digest, config_digest, fingerprint, short_digest
 from equicoherence.evaluation.jobs import Job, plan_jobs, refuse_inside
 from equicoherence.evaluation.model import FrozenModel, generators_kept, load_model, random_control
@@ -76,12 +77,11 @@ def evaluate(
     generators are left as they were. Raises ValueError or FileNotFoundError, before anything is scored, for what cannot
     be scored, and FileExistsError where another process evaluates into the same folder.
     """
-    in_memory = isinstance(model, (nn.Module, FrozenModel))
-    if data is None and not in_memory and Path(model).is_dir():
-        data = own_data(model)
-    jobs = plan_jobs(chosen_tasks(tasks, sets is not None, settings), data, sets, every=tasks is not None)
-    scoring = Scoring(controls, bad_image_tolerance, track)
-    with generators_kept():
+    with refusing(), generators_kept():
+        in_memory = isinstance(model, (nn.Module, FrozenModel))
+        if data is None and not in_memory and Path(model).is_dir():
+            data = own_data(model)
+        jobs = plan_jobs(chosen_tasks(tasks, sets is not None, settings), data, sets, every=tasks is not None)
         if isinstance(model, FrozenModel):
             frozen = model
         elif isinstance(model, nn.Module):
@@ -91,7 +91,8 @@ def evaluate(
                 out = results_folder(model, data, size, random_weights)
             refuse_inside(out, jobs)
             frozen = load_model(model, arch=arch, random_weights=random_weights, size=size)
-        return score_jobs(frozen, jobs, out, scoring, random_weights=random_weights)
+    scoring = Scoring(controls, bad_image_tolerance, track)
+    return score_jobs(frozen, jobs, out, scoring, random_weights=random_weights)
 
 
 def score_jobs(
@@ -114,11 +115,12 @@ def score_jobs(
         "build": build,
         "random_weights": random_weights,
     }
-    if out is not None:
-        refuse_inside(out, jobs)
-        out.mkdir(parents=True, exist_ok=True)
+    with refusing():
+        if out is not None:
+            refuse_inside(out, jobs)
     with generators_kept(), alone(out, "evaluates into") if out is not None else contextlib.nullcontext():
-        store = Store(out, about)
+        with refusing():
+            store = Store(out, about)
         _score_all(frozen, jobs, store, scoring)
         store.drop_lone_controls()
         return store.write(provenance())

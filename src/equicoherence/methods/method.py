@@ -10,6 +10,10 @@ import torch
 from torch import Tensor, nn
 
 
+class MethodConfig:
+    """Base of the settings of a method, which are a frozen dataclass."""
+
+
 @dataclass(frozen=True)
 class Encoded:
     """What one encoder says of V views of one size, C features each, of what the method reads.
@@ -48,6 +52,10 @@ class Encoded:
         return self.equivariant, self.theta
 
 
+METHODS: dict[type[MethodConfig], type[Method]] = {}
+"""Settings -> the method that is built from them."""
+
+
 class Method(nn.Module, abc.ABC):
     """Abstract base: a head and a loss, built from the width of what it reads and from its own configuration.
 
@@ -79,6 +87,12 @@ class Method(nn.Module, abc.ABC):
     told: ClassVar[bool] = False
     compares_images: ClassVar[bool] = True
     predicts_theta: ClassVar[bool] = False
+
+    def __init_subclass__(cls, config: type[MethodConfig] | None = None, **more: object) -> None:
+        """Note the method in ``METHODS``. config: the class of its settings; None for a base of other methods."""
+        super().__init_subclass__(**more)
+        if config is not None:
+            METHODS[config] = cls
 
     @abc.abstractmethod
     def forward(

@@ -6,23 +6,21 @@ import dataclasses
 from typing import Any
 
 from equicoherence.coherence import CoherenceConfig
-from equicoherence.methods import (
-    AugSelfConfig,
-    BarlowTwinsConfig,
-    BYOLConfig,
-    DINOConfig,
-    DINOv2Config,
-    EquiModConfig,
-    ESSLConfig,
-    IBOTConfig,
-    LeJEPAConfig,
-    MethodConfig,
-    MoCoV3Config,
-    SIEConfig,
-    SimCLRConfig,
-    SimSiamConfig,
-    VICRegConfig,
-)
+from equicoherence.methods import MethodConfig
+from equicoherence.methods.augself import AugSelfConfig
+from equicoherence.methods.barlow import BarlowTwinsConfig
+from equicoherence.methods.byol import BYOLConfig
+from equicoherence.methods.dino import DINOConfig
+from equicoherence.methods.dinov2 import DINOv2Config
+from equicoherence.methods.equimod import EquiModConfig
+from equicoherence.methods.essl import ESSLConfig
+from equicoherence.methods.ibot import IBOTConfig
+from equicoherence.methods.lejepa import LeJEPAConfig
+from equicoherence.methods.mocov3 import MoCoV3Config
+from equicoherence.methods.sie import SIEConfig
+from equicoherence.methods.simclr import SimCLRConfig
+from equicoherence.methods.simsiam import SimSiamConfig
+from equicoherence.methods.vicreg import VICRegConfig
 from equicoherence.training.config import AugmentationConfig, EncoderConfig, OptimConfig, PretrainConfig, ViewsConfig
 
 # A residual network of four blocks, 0.6 million parameters, with a token for each 8 pixels:

@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from equicoherence.data.poses.objects import MANIFEST
+from equicoherence.errors import refusing
 from equicoherence.files import alone, write_aside
 from equicoherence.json_file import read_yaml
 from equicoherence.rendering.meshes import Meshes
@@ -45,7 +46,8 @@ def claimed(out: Path, contents: dict[str, Any]) -> Iterator[None]:
         ValueError: it holds a set made from other numbers or meshes; says which differ.
     """
     with alone(out, "renders into"):
-        _check_or_write(out, contents)
+        with refusing():
+            _check_or_write(out, contents)
         yield
 
 

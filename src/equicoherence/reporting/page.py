@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from equicoherence.errors import refusing
 from equicoherence.files import alone_at, write_aside
 from equicoherence.reporting.film import films
 from equicoherence.reporting.markup import join
@@ -45,12 +46,13 @@ def report(runs: Sequence[Path], out: Path | None = None) -> Path:
     Raises ValueError for no run or an ``out`` that is a folder, FileNotFoundError for a path that is no run directory.
     """
     paths = list({Path(path).resolve(): Path(path) for path in runs}.values())  # one run named twice is one seed
-    if not paths:
-        raise ValueError(f"no run to report on (runs={runs!r}); give one or more run directories")
-    read = [read_run(path) for path in paths]
-    out = paths[0] / "report.html" if out is None else Path(out)
-    if out.is_dir():
-        raise ValueError(f"{str(out)!r} is a folder; give the file to write, such as {str(out / 'report.html')!r}")
+    with refusing():
+        if not paths:
+            raise ValueError(f"no run to report on (runs={runs!r}); give one or more run directories")
+        read = [read_run(path) for path in paths]
+        out = paths[0] / "report.html" if out is None else Path(out)
+        if out.is_dir():
+            raise ValueError(f"{str(out)!r} is a folder; give the file to write, such as {str(out / 'report.html')!r}")
     with alone_at(out, "writes"):
         # a name read from JSON may hold half of a surrogate pair, which UTF-8 cannot say
         write_aside(out, render_page(read).encode("utf-8", errors="replace"))

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from equicoherence.data import Batch
+from equicoherence.errors import refusing
 from equicoherence.training.bad_images import advise_on_bad_images
 from equicoherence.training.config import PretrainConfig
 from equicoherence.training.interrupt import Interrupted, StopFlag
@@ -34,7 +35,8 @@ def pretrain(config: PretrainConfig, out: Path, *, resume: bool = False) -> Path
     does; `LostProcess` where another process of the job ended.
     """
     with name_lost_processes(out), advise_on_bad_images(out), ExitStack() as held:
-        parts = set_up(config, out, resume, held)
+        with refusing():
+            parts = set_up(config, out, resume, held)
         _train(parts)
         parts.finish()
     return out

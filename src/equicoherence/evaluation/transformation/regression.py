@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from equicoherence.data import Loader
+from equicoherence.errors import RefusedValue
 from equicoherence.evaluation.images import base_state
 from equicoherence.evaluation.model import FrozenModel
 from equicoherence.evaluation.probes import r2_score
@@ -31,7 +32,7 @@ def score_transformations(
 ) -> TaskScore:
     """Score a model by its task. Images and their upright encodings are kept in ``model.memo`` for the next call."""
     if obstacle := task.obstacle(train.source, test.source):
-        raise ValueError(f"transformation {obstacle}")
+        raise RefusedValue(f"transformation {obstacle}")
     tokens = any(PAIR_PROBES[name].tokens for name in task.probes)
     pairs = model.remember(
         ("image pairs", id(train), id(test), task.train, task.test, tokens),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from equicoherence.errors import refusing
 from equicoherence.files import write_aside
 from equicoherence.reporting.comparison.encoders import dates, encoders, named
 from equicoherence.reporting.comparison.lines import Group, Line, columns, first_metrics, group, lines, members
@@ -28,11 +29,12 @@ def comparison(folders: Sequence[Path], out: Path) -> Path:
     where two folders hold the same score of the same weights.
     """
     paths = list({Path(path).resolve(): Path(path) for path in folders}.values())
-    if not paths:
-        raise ValueError(f"no scores to compare (folders={folders!r}); give one or more folders with a downstream.json")
-    if out.is_file():
-        raise ValueError(f"{str(out)!r} is a file; give the folder to write comparison.md and comparison.html to")
-    groups = group([read_evaluated(path) for path in paths])
+    with refusing():
+        if not paths:
+            raise ValueError(f"no scores to compare (folders={folders!r}); give a folder with a downstream.json")
+        if out.is_file():
+            raise ValueError(f"{str(out)!r} is a file; give the folder to write comparison.md and comparison.html to")
+        groups = group([read_evaluated(path) for path in paths])
     out.mkdir(parents=True, exist_ok=True)
     # a name read from JSON may hold half of a surrogate pair, which UTF-8 cannot say
     write_aside(out / "comparison.md", render_markdown(groups).encode("utf-8", errors="replace"))
