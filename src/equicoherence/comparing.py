@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from equicoherence.errors import RefusedValue, refusing
 from equicoherence.evaluation.fingerprint import floor_kind
 from equicoherence.evaluation.jobs import plan_jobs
 from equicoherence.evaluation.model import load_model
@@ -37,10 +38,11 @@ def compare(
     Raises ValueError before anything is trained for no seed and for tasks that the data does not allow, and for a run
     directory of that name with another configuration; FileExistsError where another process compares into ``out``.
     """
-    if not seeds:
-        raise ValueError("there is no seed to compare with; give at least 1")
-    chosen, places = chosen_tasks(tasks, False, settings), dict.fromkeys(config.data for config in configs.values())
-    jobs = {data: plan_jobs(chosen, data, None, every=tasks is not None) for data in places}
+    with refusing():
+        if not seeds:
+            raise ValueError("there is no seed to compare with; give at least 1")
+        chosen, places = chosen_tasks(tasks, False, settings), dict.fromkeys(each.data for each in configs.values())
+        jobs = {data: plan_jobs(chosen, data, None, every=tasks is not None) for data in places}
     runs: dict[str, list[Path]] = {name: [] for name in configs}
     floors: set[object] = set()
     with alone(out, "compares into"):
@@ -63,6 +65,8 @@ def train_once(config: PretrainConfig, run: Path) -> None:
         if not same_place(before.data, config.data):
             changed.append(f"data: {before.data!r} -> {config.data!r}")
         if changed:
-            raise ValueError(f"{run} was trained with another configuration ({'; '.join(changed)}); give another --out")
+            raise RefusedValue(
+                f"{run} was trained with another configuration ({'; '.join(changed)}); give another --out"
+            )
         return
     pretrain(config, run, resume=bool(checkpoints(run)))
