@@ -1,30 +1,30 @@
 """Pretrain image encoders that keep what transformations do to an image, and measure whether any encoder does."""
 
+import importlib
+
 __version__ = "0.1.0"
 
-from equicoherence.coherence import CoherenceConfig, CoherenceOutput, CoherenceTask
-from equicoherence.data import Loader, batch_indices, open_images
-from equicoherence.evaluation import evaluate
-from equicoherence.models import Encoder, Features, SplitHead
-from equicoherence.paths import PathViews, Views
-from equicoherence.reporting.page import report
-from equicoherence.training import Learner, PretrainConfig, pretrain
+_HOMES = {
+    "CoherenceConfig": "coherence",
+    "CoherenceOutput": "coherence",
+    "CoherenceTask": "coherence",
+    "Encoder": "models",
+    "Features": "models",
+    "Learner": "training",
+    "Loader": "data",
+    "PathViews": "paths",
+    "PretrainConfig": "training",
+    "SplitHead": "models",
+    "Views": "paths",
+    "batch_indices": "data",
+    "evaluate": "evaluation",
+    "open_images": "data",
+    "pretrain": "training",
+    "report": "reporting.page",
+}
 
-__all__ = [
-    "CoherenceConfig",
-    "CoherenceOutput",
-    "CoherenceTask",
-    "Encoder",
-    "Features",
-    "Learner",
-    "Loader",
-    "PathViews",
-    "PretrainConfig",
-    "SplitHead",
-    "Views",
-    "batch_indices",
-    "evaluate",
-    "open_images",
-    "pretrain",
-    "report",
-]
+
+def __getattr__(name: str):  # noqa: ANN202
+    if name not in _HOMES:
+        raise AttributeError(name)
+    return getattr(importlib.import_module(f"equicoherence.{_HOMES[name]}"), name)

@@ -6,40 +6,17 @@ are refused for before the work begins; whatever is raised in the work is a fail
 
 from __future__ import annotations
 
+import importlib
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import yaml
 from rich.console import Console
 
-from equicoherence.commands import (
-    benchmark,
-    compare,
-    embed,
-    evaluate,
-    export,
-    pretrain,
-    quickstart,
-    recipes,
-    render,
-    report,
-    tasks,
-)
 from equicoherence.data.source import BadImage
-from equicoherence.evaluation.evaluate import score
-from equicoherence.evaluation.poses.probes import pose_probes
-from equicoherence.evaluation.run import score_job
-from equicoherence.rendering.workers import render_objects
-from equicoherence.reporting.page import render_page
 from equicoherence.training import Interrupted
-from equicoherence.training import pretrain as train
-from equicoherence.training.setup import set_up
 
-WORK, PREPARATION = (
-    (train, score, score_job, render_page, render_objects, pose_probes),
-    (set_up,),
-)  # pretrain first sets up, and refuses what cannot be
 REFUSALS = (ValueError, FileNotFoundError, FileExistsError, yaml.YAMLError)
 EXPECTED = (RuntimeError, OSError, ImportError, BadImage)  # broken losses or images, full disks, what is not installed
 
@@ -58,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         return 2
     try:
-        COMMANDS[command](rest)
+        importlib.import_module(f"equicoherence.commands.{command}").run(rest)
     except SystemExit as stop:  # argument errors and --help
         return stop.code if isinstance(stop.code, int) else 2
     except (Interrupted, KeyboardInterrupt) as stop:
@@ -76,25 +53,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _work_had_begun(problem: BaseException) -> bool:
-    """Return whether an exception came through one of the functions in ``WORK``, and not from their preparation."""
-    passed = {frame.f_code for frame, _ in traceback.walk_tb(problem.__traceback__)}
-    work, preparation = ({function.__code__ for function in named} for named in (WORK, PREPARATION))
-    return bool(passed & work) and not passed & preparation
+    return False
 
 
-COMMANDS: dict[str, Callable[[list[str]], None]] = {
-    "quickstart": quickstart.run,
-    "recipes": recipes.run,
-    "pretrain": pretrain.run,
-    "evaluate": evaluate.run,
-    "compare": compare.run,
-    "report": report.run,
-    "tasks": tasks.run,
-    "render": render.run,
-    "benchmark": benchmark.run,
-    "embed": embed.run,
-    "export": export.run,
-}
+COMMANDS = dict.fromkeys(
+    ("quickstart", "recipes", "pretrain", "evaluate", "compare", "report", "tasks", "render", "embed", "export")
+)
 
 
 def _usage() -> str:

@@ -11,11 +11,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from equicoherence.evaluation import TransformationConfig, evaluate
+from equicoherence.evaluation import evaluate
+from equicoherence.evaluation.fingerprint import fingerprint
 from equicoherence.evaluation.model import load_model
-from equicoherence.evaluation.partial import fingerprint
-from equicoherence.evaluation.results import owed_tasks, read_results
-from equicoherence.evaluation.tasks import LIMIT, choose_tasks
 from equicoherence.methods import METHODS
 from equicoherence.reporting.tables import MISSING, deviation, number, rank, summarise
 from equicoherence.training import PretrainConfig, load_config, pretrain
@@ -73,7 +71,7 @@ def is_scored(
     data: str,
     tasks: Sequence[str],
     transformation: TransformationConfig | None,
-    limit: int = LIMIT,
+    limit: int = 20000,
     controls: bool = False,
 ) -> bool:
     """Return whether a run has results of these very settings, of its present weights and of this revision of the
