@@ -193,5 +193,5 @@ def _rows(
         rows.append(Row(metric, float(mean), floor=float(floor)))
         seen = asked.scored.any(dim=0).tolist()
         values = zip(each.tolist(), names, floor_each.tolist(), seen)
-        rows += [Row(metric, value, name, below) for value, name, below, there in values if there]
+        rows += [Row(metric, value, parameter=name, floor=below) for value, name, below, there in values if there]
     return rows

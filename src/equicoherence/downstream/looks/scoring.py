@@ -48,7 +48,7 @@ def score_looks(task: Looks, model: FrozenModel, train: SampleSet | None, test: 
         pictures[f"nearest neighbours of the first column, {name}"] = _stacked([side_by_side(p) for p in lines])
         share, floor = same_folder(order, folders)
         if floor > 0 and len(set(folders)) > 1:
-            rows.append(Row("same_folder", share, "" if name == "backbone" else name, floor))
+            rows.append(Row("same_folder", share, parameter="" if name == "backbone" else name, floor=floor))
     return TaskScore(rows, pictures, {"shown": min(task.shown, len(test)), "val": len(searched)})
 
 

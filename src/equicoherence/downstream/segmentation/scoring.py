@@ -173,4 +173,4 @@ def _rows(counts: Tensor, common: int, classes: Sequence[str]) -> list[Row]:
         Row("miou", float(iou.nanmean()), floor=float(floor.nanmean())),
         Row("accuracy", float(right), floor=float(lucky)),
     ]
-    return rows + [Row("iou", value, name) for name, value in zip(classes, iou.tolist()) if value == value]
+    return rows + [Row("iou", value, parameter=name) for name, value in zip(classes, iou.tolist()) if value == value]
