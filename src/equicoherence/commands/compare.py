@@ -11,8 +11,9 @@ import tyro
 from rich.console import Console
 
 from equicoherence.commands.arguments import CommaOrNone, parse, split
-from equicoherence.comparing import compare, print_scores
+from equicoherence.comparing import compare
 from equicoherence.recipes import RECIPES, recipe
+from equicoherence.reporting.main_figures import print_scores
 from equicoherence.reporting.page import report
 
 

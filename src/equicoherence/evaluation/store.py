@@ -8,6 +8,7 @@ is written after each part, so that an interrupted evaluation goes on where it s
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,8 +21,10 @@ PICTURES = "pictures"
 SCHEMA = 1
 SAME = ("size", "arch", "random_weights")  # what all scores of a file share, besides the weights
 PLAIN = ("name", "seed", "weights", "size", "arch", "build")  # of a file: there, and numbers or text
-OF_PART = ("task", "protocol", "data", "control", "settings", "counts", "metrics", "probe_order", "rows", "pictures")
-OF_ROW = ("metric", "value", "target", "border", "representation", "probe", "parameter", "floor")
+TEXTS_OF_PART = ("task", "variant", "protocol", "data", "control")
+OF_PART = (*TEXTS_OF_PART, "settings", "counts", "metrics", "probe_order", "rows", "pictures", "seconds")
+TEXTS_OF_ROW = ("metric", "target", "border", "representation", "probe", "parameter")
+OF_ROW = (*TEXTS_OF_ROW, "value", "floor")
 
 
 class Store:
@@ -136,13 +139,19 @@ def _check_part(name: str, part: Mapping[str, Any]) -> None:
     missing = [field for field in OF_PART if field not in part]
     if missing:
         raise ValueError(f"part {name!r} has no {', '.join(missing)}")
-    "".join([part.get("caption", ""), part["task"], part["control"], *part["pictures"].values()])  # all text
-    dict(part["settings"]), dict(part["counts"])
+    texts = [part[field] for field in TEXTS_OF_PART]
+    "".join([part.get("caption", ""), *texts, *part["pictures"].values()])  # all text
+    for field in ("settings", "counts", "metrics"):
+        dict(part[field])
+    float(part["seconds"])
+    _, _ = part.get("input") or (0, 0)
     for row in part["rows"]:
         missing = [field for field in OF_ROW if field not in row]
         if missing or row["metric"] not in part["metrics"]:
             raise ValueError(f"a row of part {name!r} has no {', '.join(missing) or 'metric that the part knows'}")
-        float(row["value"]), float(row["floor"] or 0)
+        "".join(row[field] for field in TEXTS_OF_ROW)
+        if not (math.isfinite(row["value"]) and math.isfinite(row["floor"] or 0)):  # 1e999 reads as infinity
+            raise ValueError(f"a row of part {name!r} has the value {row['value']} and the floor {row['floor']}")
 
 
 def _refuse_constant(text: str) -> float:

@@ -13,10 +13,13 @@ from typing import Any
 import numpy as np
 import yaml
 
+from equicoherence.evaluation.store import FILE as SCORES
+from equicoherence.evaluation.store import read_scores
+
 REMEDY = {
     "metrics.jsonl": "`equicoherence pretrain` writes it while it trains",
     "samples.npz": "`equicoherence pretrain` writes it when the auxiliary task is on",
-    "results.json": "`equicoherence evaluate RUN` writes it",
+    SCORES: "`equicoherence evaluate RUN` writes it",
 }
 
 
@@ -29,19 +32,13 @@ class Run:
     config: dict[str, Any]
     metrics: list[dict[str, Any]] = field(default_factory=list)
     samples: dict[str, np.ndarray] = field(default_factory=dict)
-    results: dict[str, Any] = field(default_factory=dict)
+    scores: dict[str, Any] = field(default_factory=dict)
     problems: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def rows(self) -> list[dict[str, Any]]:
-        """Return the evaluation rows of ``results.json``."""
-        rows = self.results.get("rows")
-        return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
 
     @property
     def seed(self) -> object:
         """Return the seed it was trained with, None where no file says it."""
-        return self.config.get("seed", self.results.get("seed"))
+        return self.config.get("seed", self.scores.get("seed"))
 
 
 def read_run(path: Path) -> Run:
@@ -50,7 +47,7 @@ def read_run(path: Path) -> Run:
     Raises FileNotFoundError where ``path`` holds no config.yaml, ValueError where that file is not a mapping.
     """
     path = Path(path)
-    if not (path / "config.yaml").is_file():
+    if not is_run(path):
         reason = "it holds no config.yaml" if path.is_dir() else "it is not a folder"
         raise FileNotFoundError(
             f"{str(path)!r} is not a run directory: {reason}; give the folder that `equicoherence pretrain` wrote"
@@ -58,14 +55,15 @@ def read_run(path: Path) -> Run:
     config = _read_config(path / "config.yaml")
     problems: dict[str, str] = {}
     parts: dict[str, Any] = {}
-    for file, read in (("metrics.jsonl", _read_metrics), ("samples.npz", _read_samples), ("results.json", _read_json)):
+    for file, read in (("metrics.jsonl", _read_metrics), ("samples.npz", _read_samples), (SCORES, read_scores)):
         if not (path / file).is_file():
             problems[file] = f"missing; {REMEDY[file]}"
             continue
         try:
             parts[file] = read(path / file)
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, RecursionError) as error:
-            problems[file] = f"cannot be read ({type(error).__name__}: {error}); {REMEDY[file]}"
+            why = error.__cause__ or error  # `read_scores` names the file again
+            problems[file] = f"cannot be read ({type(why).__name__}: {why}); {REMEDY[file]}"
             continue
         if not parts[file]:
             problems[file] = f"empty; {REMEDY[file]}"
@@ -75,9 +73,14 @@ def read_run(path: Path) -> Run:
         config=config,
         metrics=parts.get("metrics.jsonl", []),
         samples=parts.get("samples.npz", {}),
-        results=parts.get("results.json", {}),
+        scores=parts.get(SCORES, {}),
         problems=problems,
     )
+
+
+def is_run(path: Path) -> bool:
+    """Return whether a folder is a run directory."""
+    return (Path(path) / "config.yaml").is_file()
 
 
 def group_by_name(runs: Sequence[Run]) -> dict[str, list[Run]]:
@@ -140,10 +143,3 @@ def _read_samples(file: Path) -> dict[str, np.ndarray]:
         if not isinstance(arrays, np.lib.npyio.NpzFile):
             raise ValueError("it is a single array, not an .npz archive")
         return {name: arrays[name] for name in arrays.files}
-
-
-def _read_json(file: Path) -> dict[str, Any]:
-    value = json.loads(file.read_text(encoding="utf-8"))
-    if not isinstance(value, dict):
-        raise ValueError(f"it holds a {type(value).__name__}, not an object")
-    return value

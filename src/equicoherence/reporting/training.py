@@ -9,7 +9,6 @@ import numpy as np
 from equicoherence.reporting import plots
 from equicoherence.reporting.markup import Markup, element, image, join, note, section
 from equicoherence.reporting.runs import Run, curve, is_number, labels
-from equicoherence.training.progress import HEALTH
 
 AXES = ("step", "epoch", "seconds")
 PACE = ("lr", "images_per_second")
@@ -28,8 +27,10 @@ TITLES = {
 }
 
 
-def training(groups: dict[str, list[Run]]) -> Markup:
+def training_section(groups: dict[str, list[Run]]) -> Markup:
     """Return the section of curves; runs of one name share a color."""
+    from equicoherence.training.progress import HEALTH  # loads torch, which nothing else here needs
+
     runs = [run for of_name in groups.values() for run in of_name]
     remarks = [
         note(f"No curves for {label}: metrics.jsonl is ", run.problems["metrics.jsonl"], ".")
@@ -73,7 +74,7 @@ def panel(key: str, groups: dict[str, list[Run]], logarithmic: bool = False) -> 
         for run in runs:
             steps, values = curve(run, key)
             if len(values):
-                lines.append(plots.Line(steps, values, index))
+                lines.append(plots.Curve(steps, values, index))
                 broken += int((~np.isfinite(values)).sum())
                 last.append(f"{name} {values[-1]:.4g} at step {steps[-1]:.0f}")
     title = TITLES.get(key, key)
@@ -91,7 +92,7 @@ def panel(key: str, groups: dict[str, list[Run]], logarithmic: bool = False) -> 
 
 def legend(names: Sequence[str], controls: Sequence[str] = ()) -> Markup:
     """Return the list of names with their colors, then the control marks."""
-    meaning = {"random": "random encoder (floor)", "constant": "constant guess (floor)", "oracle": "oracle (ceiling)"}
+    meaning = {"random": "random encoder (floor)", "constant": "constant guess (floor)"}
     items = [element("li", plots.key(index), name) for index, name in enumerate(names)]
     items += [element("li", plots.control_key(control), meaning[control]) for control in controls]
     return element("ul", *items, class_="legend", aria_label="Legend")

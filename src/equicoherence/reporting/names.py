@@ -29,7 +29,12 @@ METRICS = {
     "f_decay": "F decay",
     "same_folder": "same folder",
     "top1": "top-1",
-    "r2": "R²",
+    "r2": "R2",
+    "r2_scalar_mean": "R2, one scalar mean",
+    "mrr": "MRR",
+    "hit_at_1": "H@1",
+    "hit_at_5": "H@5",
+    "pre": "PRE",
 }
 DATA = {
     "ade20k": "ADE20K",
@@ -57,9 +62,13 @@ TASKS = {"knn": "kNN"}
 
 
 def metric_name(metric: str) -> str:
-    """Return a metric as tables call it; what follows its first word says what it is of, and stays as it is."""
-    first, *of = metric.split(" ")
-    return " ".join([METRICS.get(first, first), *of])
+    """Return a metric as tables call it, one that is unknown by its id."""
+    return METRICS.get(metric, metric)
+
+
+def source_name(representation: str, probe: str) -> str:
+    """Return what is read and how, as in "z_equi (mlp)"; "" for tasks that read the encoder's patch tokens."""
+    return f"{representation} ({probe.replace('_', ' ')})".lstrip() if probe else representation
 
 
 def data_name(data: str) -> str:
