@@ -10,7 +10,6 @@ from rich.console import Console
 
 from equicoherence.coherence import CoherenceConfig
 from equicoherence.comparing import compare
-from equicoherence.evaluation import TransformationConfig
 from equicoherence.files import write_aside
 from equicoherence.recipes import recipe
 from equicoherence.reporting.main_figures import print_scores, score_markdown
@@ -19,9 +18,16 @@ from equicoherence.training import PretrainConfig
 from equicoherence.training.config import OptimConfig
 
 BASE = "simclr-tiny"
-EVALUATION = TransformationConfig(
-    transformations=("rotation", "translation"), borders=("content",), probes=("mlp",), train=3000, test=1000, repeats=2
-)
+EVALUATION = {
+    "transformation": {
+        "transformations": ("rotation", "translation"),
+        "borders": ("content",),
+        "probes": ("mlp",),
+        "train": 3000,
+        "test": 1000,
+        "repeats": 2,
+    }
+}
 
 
 def arms() -> dict[str, PretrainConfig]:
@@ -53,7 +59,7 @@ def quickstart(out: Path, *, seed: int = 0) -> Path:
         "Four encoders on rendered objects: SimCLR alone (no task, no path in its views); the path in its views, but "
         "nothing reconstructed; and SimCLR with the task, with the conv decoders of [P2] and with our render decoder."
     )
-    runs = compare(arms(), out, seeds=(seed,), tasks=("transformation", "knn"), transformation=EVALUATION)
+    runs = compare(arms(), out, seeds=(seed,), tasks=("transformation", "knn"), settings=EVALUATION)
     print_scores(runs, console)
     page = report([run for paths in runs.values() for run in paths], out / "report.html")
     text = "# Quickstart\n\nWritten by `equicoherence quickstart`. " + score_markdown(runs)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from equicoherence.metric_fields import HEALTH
 from equicoherence.reporting import plots
 from equicoherence.reporting.markup import Markup, element, image, join, note, section
 from equicoherence.reporting.runs import Run, curve, is_number, labels
@@ -29,8 +30,6 @@ TITLES = {
 
 def training_section(groups: dict[str, list[Run]]) -> Markup:
     """Return the section of curves; runs of one name share a color."""
-    from equicoherence.training.progress import HEALTH  # loads torch, which nothing else here needs
-
     runs = [run for of_name in groups.values() for run in of_name]
     remarks = [
         note(f"No curves for {label}: metrics.jsonl is ", run.problems["metrics.jsonl"], ".")
