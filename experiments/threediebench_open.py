@@ -28,7 +28,7 @@ from equicoherence.evaluation.store import FILE, read_scores
 from equicoherence.methods import METHODS
 from equicoherence.recipes import recipe
 from equicoherence.rendering import render
-from equicoherence.reporting.summary import Entry, distinct, flat_rows, joint_floors, pivot, select, summarise_scores
+from equicoherence.reporting.summary import Score, distinct, flat_rows, joint_floors, pivot, select, summarise_scores
 from equicoherence.reporting.tables import MISSING, Grid, floor_cell, with_deviation
 from equicoherence.training import EncoderConfig, OptimConfig, PretrainConfig, ViewsConfig
 
@@ -189,14 +189,14 @@ def chance(scores: dict, metric: str) -> float:
     return next(row["chance"] for row in rows if row["metric"] == metric)
 
 
-def pose_grid(entries: Sequence[Entry], names: Sequence[str]) -> Grid:
+def pose_grid(entries: Sequence[Score], names: Sequence[str]) -> Grid:
     """Return rows of all scores of names as mean and spread; what a constant and the identity score come last."""
     whole = select(entries, task=("pose", "retrieval"), parameter="")
     rows = [row for name in names for row in _rows_of([entry for entry in whole if entry.name == name])]
     return Grid(["model", "features", *(column[0] for column in PROBED), "predictor", *RETRIEVAL], rows)
 
 
-def _rows_of(entries: Sequence[Entry]) -> list[list[str]]:
+def _rows_of(entries: Sequence[Score]) -> list[list[str]]:
     """Return the rows of one name."""
     rows, unprobed = [], [MISSING] * (len(PROBED) + 1)  # and without a predictor
     for (control, representation), _ in pivot(entries, ("control", "representation")):
@@ -216,19 +216,19 @@ def _rows_of(entries: Sequence[Entry]) -> list[list[str]]:
     return [[entries[0].name, *row] for row in rows]
 
 
-def _probed(entries: Sequence[Entry], cell: Callable[[Sequence[Entry]], str]) -> list[str]:
+def _probed(entries: Sequence[Score], cell: Callable[[Sequence[Score]], str]) -> list[str]:
     return [cell(select(entries, target=target, metric=metric, probe=probe)) for _, target, metric, probe in PROBED]
 
 
-def _retrieved(entries: Sequence[Entry], cell: Callable[[Sequence[Entry]], str]) -> list[str]:
+def _retrieved(entries: Sequence[Score], cell: Callable[[Sequence[Score]], str]) -> list[str]:
     return [cell(select(entries, metric=metric)) for metric in RETRIEVAL.values()]
 
 
-def _mean(entries: Sequence[Entry]) -> str:
+def _mean(entries: Sequence[Score]) -> str:
     return with_deviation(entries[0].mean, entries[0].std, entries[0].metric) if entries else MISSING
 
 
-def _floor(entries: Sequence[Entry]) -> str:
+def _floor(entries: Sequence[Score]) -> str:
     return str(floor_cell(joint_floors(entries), entries[0].metric).content) if entries else MISSING
 
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 from equicoherence.evaluation.registry import all_tasks
 from equicoherence.reporting.comparison.page import comparison
-from equicoherence.reporting.names import DATA, METRICS, data_name, heading, metric_name
+from equicoherence.reporting.names import DATA_NAMES, METRIC_NAMES, data_name, heading, metric_name
 from equicoherence.sets import DECLARATIONS
 from tests.reporting.scored import Write, change_parts, table_of
 
@@ -113,5 +113,5 @@ def test_ids_are_shown_as_people_write_them(write: Write, tmp_path: Path) -> Non
 
 def test_every_data_set_and_metric_has_a_name() -> None:
     plain = {"photographs", "accuracy", "log10", "delta1", "delta2", "delta3"}  # read well as they are
-    assert {declaration.name for declaration in DECLARATIONS} - DATA.keys() <= plain
-    assert {metric for task in all_tasks().values() for metric in task.metrics} - METRICS.keys() <= plain
+    assert {declaration.name for declaration in DECLARATIONS} - DATA_NAMES.keys() <= plain
+    assert {metric for task in all_tasks().values() for metric in task.metrics} - METRIC_NAMES.keys() <= plain

@@ -10,7 +10,7 @@ import pytest
 
 from equicoherence.evaluation.task import Row
 from equicoherence.reporting.summary import FIELDS, distinct, flat_rows, pivot, select, summarise
-from equicoherence.reporting.tables import number, spread
+from equicoherence.reporting.tables import number, range_text
 from tests.reporting.scored import part, scores
 
 PLACE = {"task": "transformation", "data": "shapes", "protocol": "frozen", "control": "", "main": True, "higher": True}
@@ -34,12 +34,12 @@ def test_spread_is_over_repeats_where_one_run_has_the_score() -> None:
     (entry,) = summarise({"a": [[score(0.2, repeat=0), score(0.4, repeat=1), score(0.6, repeat=2)], []]})
     assert (entry.mean, entry.std) == (pytest.approx(0.4), pytest.approx(0.2))
     assert (entry.n, entry.over, entry.runs, entry.spread_of_runs) == (3, "repeats", 1, None)
-    assert spread(entry) == "0.200 to 0.600, 3 repeats"
+    assert range_text(entry) == "0.200 to 0.600, 3 repeats"
 
 
 def test_a_single_value_has_no_spread() -> None:
     (entry,) = summarise({"a": [[score(0.2)]]})
-    assert (entry.std, entry.n, spread(entry)) == (None, 1, "")
+    assert (entry.std, entry.n, range_text(entry)) == (None, 1, "")
 
 
 @pytest.mark.parametrize("field", FIELDS)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from equicoherence.evaluation.store import FILE, read_scores
 from equicoherence.reporting.names import metric_name, source_name
 from equicoherence.reporting.origin import origin_line
-from equicoherence.reporting.summary import Entry, distinct, joint_floors, pivot, select, summarise_scores
+from equicoherence.reporting.summary import Score, distinct, joint_floors, pivot, select, summarise_scores
 from equicoherence.reporting.tables import MISSING, NUMBER, Cell, Grid, floor_cell, with_deviation
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ PLACE = ("task", "data", "protocol", "target", "border", "metric", "representati
 TOKENS = "patch tokens"
 
 
-def score_grid(entries: Sequence[Entry], names: Sequence[str]) -> Grid:
+def score_grid(entries: Sequence[Score], names: Sequence[str]) -> Grid:
     """Return the main figures: a row for each, a column for each name, for random weights and for a constant.
 
     Tasks and data sets are called by their ids, as commands take them. What is the same for all, the data set, or for
@@ -40,11 +40,11 @@ def score_grid(entries: Sequence[Entry], names: Sequence[str]) -> Grid:
     for key, _ in pivot(entries, PLACE):
         own, control = owns.get(key, {}), controls.get(key, {})
         one = next(iter((own or control).values()))
-        cells = [_score(own.get(name)) for name in names] + [_score(control.get(name)) for name in controlled]
+        shown = [*(own.get(name) for name in names), *(control.get(name) for name in controlled)]
         floors = [floor_cell(joint_floors([*own.values(), *control.values()]), one.metric)] if has_floors else []
         probe = one.probe if "probe" in several[one.task] else ""
         source = source_name(one.representation, probe) or TOKENS
-        rows.append([_title(one, several[one.task], len(data) > 1), source, *cells, *floors])
+        rows.append([_title(one, several[one.task], len(data) > 1), source, *map(_mean_cell, shown), *floors])
     constant = ["constant"] if has_floors else []
     return Grid(["score", "reads", *names, *randoms.values(), *constant], rows)
 
@@ -82,19 +82,19 @@ def _read(runs: Mapping[str, Sequence[Path]]) -> dict[str, list[dict[str, Any]]]
     return found
 
 
-def _several(entries: Sequence[Entry]) -> set[str]:
+def _several(entries: Sequence[Score]) -> set[str]:
     """Return which of probe and protocol differ between the scores of a task."""
     return {field for field in ("probe", "protocol") if len(distinct(entries, field)) > 1}
 
 
-def _title(entry: Entry, several: set[str], with_data: bool) -> str:
+def _title(entry: Score, several: set[str], with_data: bool) -> str:
     border = f"({entry.border})" if entry.border else ""
     title = " ".join(part for part in (entry.task, entry.target, metric_name(entry.metric), border) if part)
     title += f" on {entry.data}" if with_data else ""
     return f"{title}, {entry.protocol}" if "protocol" in several else title
 
 
-def _score(entry: Entry | None) -> Cell:
+def _mean_cell(entry: Score | None) -> Cell:
     if entry is None:
         return Cell(MISSING, NUMBER)
     return Cell(with_deviation(entry.mean, None if entry.control else entry.std, entry.metric), NUMBER)

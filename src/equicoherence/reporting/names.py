@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-METRICS = {
+METRIC_NAMES = {
     "miou": "mIoU",
     "iou": "IoU",
     "corloc": "CorLoc",
@@ -36,7 +36,7 @@ METRICS = {
     "hit_at_5": "H@5",
     "pre": "PRE",
 }
-DATA = {
+DATA_NAMES = {
     "ade20k": "ADE20K",
     "camvid": "CamVid",
     "coco": "COCO",
@@ -58,12 +58,12 @@ DATA = {
     "vip": "VIP",
     "voc2012": "VOC 2012",
 }
-TASKS = {"knn": "kNN"}
+TASK_NAMES = {"knn": "kNN"}
 
 
 def metric_name(metric: str) -> str:
     """Return a metric as tables call it, one that is unknown by its id."""
-    return METRICS.get(metric, metric)
+    return METRIC_NAMES.get(metric, metric)
 
 
 def source_name(representation: str, probe: str) -> str:
@@ -73,14 +73,14 @@ def source_name(representation: str, probe: str) -> str:
 
 def data_name(data: str) -> str:
     """Return a data set as tables call it, one that is unknown by its id."""
-    return DATA.get(data, data)
+    return DATA_NAMES.get(data, data)
 
 
 def task_name(task: str) -> str:
     """Return a task as tables call it."""
-    return TASKS.get(task, task)
+    return TASK_NAMES.get(task, task)
 
 
 def heading(task: str) -> str:
     """Return a task as the title of a section."""
-    return TASKS.get(task, task[:1].upper() + task[1:])
+    return TASK_NAMES.get(task, task[:1].upper() + task[1:])

@@ -13,7 +13,7 @@ IDENTITY = ("folder", "files", "newest", "splits.")  # settings that say no more
 MOVED = ("folder", "newest")  # of data that may be the same in another place
 INPUT = "input, pixels"
 SAMPLES = "samples, "
-SCORED = ("date", "machine", "versions")
+ORIGIN = ("date", "machine", "versions")
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Taken:
         return f"{self.protocol} on {data_name(self.data)}"
 
 
-def settings_of(parts: Iterable[Mapping[str, Any]]) -> dict[Taken, dict[str, list[str]]]:
+def settings_taken(parts: Iterable[Mapping[str, Any]]) -> dict[Taken, dict[str, list[str]]]:
     """Return for each task on a data set each setting and count with its different values, random weights' among them.
 
     Where the data lie is left out: moved data are the same, and files and splits say which they are.

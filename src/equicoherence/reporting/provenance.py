@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from equicoherence.reporting.markup import Markup, details, element, note, section
-from equicoherence.reporting.origin import SCORED, flatten, joined_variants, parts_say, settings_of
+from equicoherence.reporting.origin import ORIGIN, flatten, joined_variants, parts_say, settings_taken
 from equicoherence.reporting.runs import SCORES, Run, curve, is_number, labels
 from equicoherence.reporting.tables import MISSING, Cell, Grid
 
@@ -84,13 +84,13 @@ def _about(scores: Mapping[str, Any]) -> dict[str, str]:
     seconds = sum(float(part["seconds"]) for part in scores["parts"].values())
     data = dict.fromkeys(part["data"] for part in scores["parts"].values())
     about = flatten({key: scores[key] for key in ABOUT if key in scores})
-    said = {field: " / ".join(parts_say(scores, field)) for field in SCORED}
+    said = {field: " / ".join(parts_say(scores, field)) for field in ORIGIN}
     return {**about, "data": " / ".join(data), **said, "seconds": f"{seconds:.0f}"}
 
 
 def _tasks(scores: Mapping[str, Any]) -> dict[str, str]:
     """Return the settings of each task on each data set."""
-    joint = joined_variants(settings_of(scores["parts"].values()))
+    joint = joined_variants(settings_taken(scores["parts"].values()))
     return {
         f"{taken.task}, {taken.on}: {field}": " / ".join(values)
         for taken, fields in joint.items()

@@ -10,14 +10,14 @@ from equicoherence.reporting.markup import Markup, details, element, image, join
 from equicoherence.reporting.runs import SCORES, Run, labels
 from equicoherence.reporting.summary import (
     FIELDS,
-    Entry,
+    Score,
     distinct,
     joint_floors,
     pivot,
     select,
     summarise_scores,
 )
-from equicoherence.reporting.tables import MISSING, NUMBER, Cell, Grid, floor_cell, number, spread
+from equicoherence.reporting.tables import MISSING, NUMBER, Cell, Grid, floor_cell, number, range_text
 from equicoherence.reporting.training import legend
 
 Controls = Mapping[tuple[str, ...], float]
@@ -29,7 +29,7 @@ R2_GUIDE = (
     "name, or over probe repeats where there is one run. Marks across a bar are its floors. Read “content” first: with "
     "“zeros” the empty corners alone give the answer away."
 )
-BORDERS = {
+BORDER_TITLES = {
     "": "border not named",
     "content": "border “content”: no leak",
     "zeros": "border “zeros”: black corners leak the parameters",
@@ -51,7 +51,7 @@ def score_sections(groups: dict[str, list[Run]]) -> Markup:
     return join([transformation, _others_section(others, names), section("numbers", "Every score", every)])
 
 
-def _transformation_section(entries: Sequence[Entry], names: Sequence[str], remarks: Sequence[Markup]) -> Markup:
+def _transformation_section(entries: Sequence[Score], names: Sequence[str], remarks: Sequence[Markup]) -> Markup:
     title, own = "Does the encoder keep the transformation?", select(entries, control="")
     if not own:
         missing = note("There is no R² yet: `equicoherence evaluate RUN --tasks transformation` measures it.")
@@ -77,20 +77,20 @@ def _transformation_section(entries: Sequence[Entry], names: Sequence[str], rema
     )
 
 
-def _comparisons(entries: Sequence[Entry], names: Sequence[str]) -> list[Markup]:
+def _comparisons(entries: Sequence[Score], names: Sequence[str]) -> list[Markup]:
     """Return one table for each probe and border: the first in sight, the others on a click."""
     tables = []
     for probe in distinct(entries, "probe"):
         for border in distinct(entries, "border"):
             chosen = select(entries, probe=probe, border=border)
             if select(chosen, control=""):
-                caption = f"R² of {PROBES.get(probe, f'a {probe}')} probe, {BORDERS.get(border, f'border {border}')}"
+                caption = f"R² of {PROBES.get(probe, f'a {probe}')} probe, {_border_title(border)}"
                 compared = _comparison(chosen, names).html(caption)
                 tables.append(details(caption, compared) if tables else compared)
     return tables
 
 
-def _panel(entries: Sequence[Entry], controls: Controls, names: Sequence[str], lowest: float, data: str) -> Markup:
+def _panel(entries: Sequence[Score], controls: Controls, names: Sequence[str], lowest: float, data: str) -> Markup:
     """Return a chart of the main figures of one representation and border, a group of bars for each target."""
     targets, first = distinct(entries, "target"), entries[0]
     by_name = {target: found for (target,), found in pivot(entries, ("target",))}
@@ -100,16 +100,20 @@ def _panel(entries: Sequence[Entry], controls: Controls, names: Sequence[str], l
         f"Bar chart of R², representation {first.representation}, border {first.border}{data}. {'; '.join(described)}."
     )
     picture = image(plots.bars(targets, series, lowest), "image/svg+xml", alt)
-    about = f" · {BORDERS.get(first.border, f'border {first.border}')}{data}"
+    about = f" · {_border_title(first.border)}{data}"
     caption = element("figcaption", element("strong", first.representation), about)
     return element("figure", caption, picture, class_="card")
+
+
+def _border_title(border: str) -> str:
+    return BORDER_TITLES.get(border, f"border {border}")
 
 
 def _described(targets: Iterable[str], bars: Sequence[plots.Bar | None]) -> str:
     return ", ".join(f"{target} {number(bar.mean if bar else None)}" for target, bar in zip(targets, bars))
 
 
-def _bar(controls: Controls, entry: Entry | None) -> plots.Bar | None:
+def _bar(controls: Controls, entry: Score | None) -> plots.Bar | None:
     if entry is None:
         return None
     random = controls.get(entry.key(OF_CONTROL))
@@ -117,12 +121,12 @@ def _bar(controls: Controls, entry: Entry | None) -> plots.Bar | None:
     return plots.Bar(entry.mean, entry.low, entry.high, {kind: v for kind, v in floors.items() if v is not None})
 
 
-def _controls(entries: Sequence[Entry]) -> Controls:
+def _controls(entries: Sequence[Score]) -> Controls:
     """Return what random weights score, by what is read of what."""
     return {entry.key(OF_CONTROL): entry.mean for entry in select(entries, control="random")}
 
 
-def _comparison(entries: Sequence[Entry], names: Sequence[str]) -> Grid:
+def _comparison(entries: Sequence[Score], names: Sequence[str]) -> Grid:
     controls, rows = _controls(entries), []
     index = ("representation", "data", "target", "parameter")
     several = len(distinct(entries, "data")) > 1
@@ -131,17 +135,17 @@ def _comparison(entries: Sequence[Entry], names: Sequence[str]) -> Grid:
         texts = dict.fromkeys(number(value) for value in random)
         floors = Cell(" / ".join(texts) or MISSING, "number quiet"), floor_cell(joint_floors(by_name.values()), "r2")
         title = ", ".join(part for part in place if part) + (f" on {data}" if several else "")
-        rows.append([representation, title, *(_score(by_name.get(name)) for name in names), *floors])
+        rows.append([representation, title, *(_with_range(by_name.get(name)) for name in names), *floors])
     return Grid(["representation", "transformation", *names, "random encoder", "constant guess"], rows)
 
 
-def _score(entry: Entry | None) -> Cell:
+def _with_range(entry: Score | None) -> Cell:
     if entry is None:
         return Cell(MISSING, NUMBER)
-    return Cell(number(entry.mean, entry.metric), NUMBER, remark=spread(entry))
+    return Cell(number(entry.mean, entry.metric), NUMBER, remark=range_text(entry))
 
 
-def _others_section(entries: Sequence[Entry], names: Sequence[str]) -> Markup:
+def _others_section(entries: Sequence[Score], names: Sequence[str]) -> Markup:
     title = "What is it good for? All other tasks"
     if not entries:
         missing = note("There are no other scores yet: `equicoherence evaluate RUN --tasks knn,linear` measures them.")
@@ -149,7 +153,7 @@ def _others_section(entries: Sequence[Entry], names: Sequence[str]) -> Markup:
     return section("others", title, score_grid(entries, names).html("Main figures of frozen encoders"))
 
 
-def _every_score(entries: Sequence[Entry]) -> Markup:
+def _every_score(entries: Sequence[Score]) -> Markup:
     fields = [field for field in FIELDS if any(getattr(entry, field) for entry in entries)]
     rows = []
     for key, by_name in pivot(entries, FIELDS):

@@ -36,7 +36,7 @@ RUNS, REPEATS = "runs", "repeats"
 
 
 @dataclass(frozen=True)
-class Entry:
+class Score:
     """Mean and spread of one score over the runs of one name.
 
     name: of the runs. The `FIELDS`: what the score is of.
@@ -94,7 +94,7 @@ def flat_rows(scores: Mapping[str, Any]) -> list[dict[str, Any]]:
     return rows
 
 
-def summarise(rows_by_run: Mapping[str, Sequence[Iterable[Mapping[str, Any]]]]) -> list[Entry]:
+def summarise(rows_by_run: Mapping[str, Sequence[Iterable[Mapping[str, Any]]]]) -> list[Score]:
     """Return mean and spread of every score over the runs of one name.
 
     rows_by_run: name -> for each run (seed) its `flat_rows`. Repeats are averaged within a run first. The spread is
@@ -109,50 +109,50 @@ def summarise(rows_by_run: Mapping[str, Sequence[Iterable[Mapping[str, Any]]]]) 
                 of_run.setdefault(tuple(row[field] for field in FIELDS), []).append(row)
             for key, repeats in of_run.items():
                 scores.setdefault(key, []).append(repeats)
-        entries += [_entry(name, key, of_runs) for key, of_runs in scores.items()]
+        entries += [_score(name, key, of_runs) for key, of_runs in scores.items()]
     return entries
 
 
-def summarise_scores(scores: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[Entry]:
+def summarise_scores(scores: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[Score]:
     """Return `summarise` of the content of files. scores: name -> for each run (seed) its ``scores.json``."""
     return summarise({name: [flat_rows(each) for each in runs] for name, runs in scores.items()})
 
 
-def select(entries: Iterable[Entry], **fields: str | Sequence[str]) -> list[Entry]:
+def select(entries: Iterable[Score], **fields: str | Sequence[str]) -> list[Score]:
     """Return the entries whose fields have the given value, or one of the given values."""
     wanted = {field: (value,) if isinstance(value, str) else tuple(value) for field, value in fields.items()}
     return [entry for entry in entries if all(getattr(entry, f) in values for f, values in wanted.items())]
 
 
-def distinct(entries: Iterable[Entry], field: str) -> list[str]:
+def distinct(entries: Iterable[Score], field: str) -> list[str]:
     """Return the values of a field that occur, in reading order."""
     order = tuple(all_tasks()) if field == "task" else ORDER.get(field, ())
     found = dict.fromkeys(getattr(entry, field) for entry in entries)
     return sorted(found, key=lambda value: order.index(value) if value in order else len(order))
 
 
-def pivot(entries: Sequence[Entry], index: Sequence[str]) -> list[tuple[tuple[str, ...], dict[str, Entry]]]:
+def pivot(entries: Sequence[Score], index: Sequence[str]) -> list[tuple[tuple[str, ...], dict[str, Score]]]:
     """Put names side by side: one (key, {name: entry}) for each combination of ``index`` fields, in reading order."""
-    rows: dict[tuple[str, ...], dict[str, Entry]] = {}
+    rows: dict[tuple[str, ...], dict[str, Score]] = {}
     for entry in entries:
         rows.setdefault(entry.key(index), {})[entry.name] = entry
     places = [{value: place for place, value in enumerate(distinct(entries, field))} for field in index]
     return sorted(rows.items(), key=lambda row: [place[value] for place, value in zip(places, row[0])])
 
 
-def joint_floors(entries: Iterable[Entry]) -> tuple[float, float] | None:
+def joint_floors(entries: Iterable[Score]) -> tuple[float, float] | None:
     """Return the smallest and the largest floor of entries, None where they have none."""
     ends = [floor for entry in entries for floor in entry.floors or ()]
     return (min(ends), max(ends)) if ends else None
 
 
-def _entry(name: str, key: tuple[str, ...], runs: Sequence[Sequence[Mapping[str, Any]]]) -> Entry:
+def _score(name: str, key: tuple[str, ...], runs: Sequence[Sequence[Mapping[str, Any]]]) -> Score:
     rows = [row for repeats in runs for row in repeats]
     values = [_mean([row["value"] for row in repeats]) for repeats in runs]
     if len(runs) == 1:
         values = [float(row["value"]) for row in rows]
     floors = [float(row["floor"]) for row in rows if row["floor"] is not None]
-    return Entry(
+    return Score(
         name,
         *key,
         mean=_mean(values),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from equicoherence.reporting.markup import Markup, element, join
-from equicoherence.reporting.summary import Entry
+from equicoherence.reporting.summary import Score
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -101,7 +101,7 @@ def with_deviation(mean: float, std: float | None, metric: str) -> str:
     return number(mean, metric) + (f" ±{deviation(std, metric)}" if std is not None else "")
 
 
-def spread(entry: Entry) -> str:
+def range_text(entry: Score) -> str:
     """Write smallest and largest, and over what: "0.801 to 0.823, 2 runs"; empty where there is only one value."""
     if entry.n < 2:
         return ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from equicoherence.reporting.comparison.lines import Group, members
-from equicoherence.reporting.origin import SCORED, parts_say
+from equicoherence.reporting.origin import ORIGIN, parts_say
 from equicoherence.reporting.tables import MISSING, Grid
 
 DIGEST = 12  # letters of a hash that are shown
@@ -15,7 +15,7 @@ NAMED = 4  # encoders whose names fit into a line
 def encoder_grid(groups: Sequence[Group]) -> tuple[str, Grid]:
     """Return what is the same for all encoders, and a table with a row for each, which does without that."""
     evaluated = members(groups)
-    scored = {field: [" / ".join(parts_say(each.about, field)) or MISSING for each in evaluated] for field in SCORED}
+    scored = {field: [" / ".join(parts_say(each.about, field)) or MISSING for each in evaluated] for field in ORIGIN}
     alike = {field: texts[0] for field, texts in scored.items() if len(set(texts)) == 1}
     common = "; ".join(f"{field} {text}" for field, text in alike.items() if text != MISSING)
     header = ["name", "seed", "architecture", "pretrained at", "weights"]
@@ -24,7 +24,7 @@ def encoder_grid(groups: Sequence[Group]) -> tuple[str, Grid]:
         for of in groups
         for each in of.members
     ]
-    apart = [field for field in SCORED if field not in alike]
+    apart = [field for field in ORIGIN if field not in alike]
     rows = [[*row, *(scored[field][index] for field in apart)] for index, row in enumerate(rows)]
     return f"The same for all: {common}." if common else "", Grid(header + apart, rows)
 

@@ -11,7 +11,7 @@ from typing import Any
 from equicoherence.evaluation.registry import all_tasks, reads_data
 from equicoherence.evaluation.store import FILE, read_scores
 from equicoherence.reporting.names import task_name
-from equicoherence.reporting.origin import settings_of
+from equicoherence.reporting.origin import settings_taken
 from equicoherence.reporting.summary import flat_rows
 
 
@@ -54,7 +54,7 @@ def read_evaluated(folder: Path) -> Evaluated:
 def unlike(evaluated: Sequence[Evaluated]) -> list[str]:
     """Say for each task in which settings, counts or data its scores differ, random weights' among them; seeds may."""
     remarks = []
-    for taken, fields in settings_of(part for each in evaluated for part in each.parts).items():
+    for taken, fields in settings_taken(part for each in evaluated for part in each.parts).items():
         odd = [_difference(field, values) for field, values in fields.items() if len(values) > 1 and field != "seed"]
         if odd:
             title = f"{task_name(taken.task)}, {taken.on}"

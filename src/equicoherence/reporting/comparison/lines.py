@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from equicoherence.reporting.comparison.evaluated import Evaluated
-from equicoherence.reporting.summary import FIELDS, Entry, joint_floors, pivot, summarise
+from equicoherence.reporting.summary import FIELDS, Score, joint_floors, pivot, summarise
 from equicoherence.reporting.tables import number
 
 RANDOM = "random weights"
@@ -35,10 +35,10 @@ class Group:
 class Line:
     """One row of a table. entries: column -> its score; a column that was not measured is absent."""
 
-    entries: Mapping[str, Entry]
+    entries: Mapping[str, Score]
 
     @property
-    def about(self) -> Entry:
+    def about(self) -> Score:
         """One of the entries, which all are of the same."""
         return next(iter(self.entries.values()))
 

@@ -9,7 +9,7 @@ from equicoherence.reporting.comparison.evaluated import unlike
 from equicoherence.reporting.comparison.lines import Group, columns, members, score_lines
 from equicoherence.reporting.comparison.texts import COMPARISON_GUIDE, TITLE, arrowed, lines_grid
 from equicoherence.reporting.names import data_name, task_name
-from equicoherence.reporting.origin import INPUT, SAMPLES, Taken, joined_variants, settings_of
+from equicoherence.reporting.origin import INPUT, SAMPLES, Taken, joined_variants, settings_taken
 from equicoherence.reporting.tables import plain
 
 SIZES = ("pixels", "steps")  # settings that tell a short run from a long one
@@ -26,7 +26,7 @@ def render_markdown(groups: Sequence[Group]) -> str:
     }
     shown = [line for line in score_lines(groups) if not line.about.parameter]
     scores = lines_grid(shown, groups, columns(groups), place).markdown()
-    used = joined_variants(settings_of(part for each in evaluated for part in each.parts))
+    used = joined_variants(settings_taken(part for each in evaluated for part in each.parts))
     lists = {
         "Sizes of what was scored:": [sizes for taken, fields in used.items() if (sizes := _sizes(taken, fields))],
         "To note:": unlike(evaluated),

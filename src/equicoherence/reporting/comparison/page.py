@@ -15,8 +15,8 @@ from equicoherence.reporting.comparison.pictures import picture_panels
 from equicoherence.reporting.comparison.texts import COMPARISON_GUIDE, TITLE, arrowed, lines_grid
 from equicoherence.reporting.markup import Markup, details, element, join, note, section
 from equicoherence.reporting.names import data_name, heading, task_name
-from equicoherence.reporting.origin import dates_of, joined_variants, settings_of
-from equicoherence.reporting.summary import Entry
+from equicoherence.reporting.origin import dates_of, joined_variants, settings_taken
+from equicoherence.reporting.summary import Score
 from equicoherence.reporting.tables import MISSING, Grid
 from equicoherence.reporting.template import fill
 
@@ -91,11 +91,11 @@ def _task(groups: Sequence[Group], evaluated: Sequence[Evaluated], task: str, li
 def _settings_grid(evaluated: Sequence[Evaluated], task: str) -> Grid:
     """Return a row for each setting and count of a task, a column for each protocol and data set."""
     parts = [part for each in evaluated for part in each.parts if part["task"] == task]
-    used = {taken.on: fields for taken, fields in joined_variants(settings_of(parts)).items()}
+    used = {taken.on: fields for taken, fields in joined_variants(settings_taken(parts)).items()}
     fields = dict.fromkeys(field for values in used.values() for field in values)
     rows = [[field, *(" / ".join(values.get(field, [MISSING])) for values in used.values())] for field in fields]
     return Grid(["", *used], rows)
 
 
-def _on(entry: Entry) -> Markup:
+def _on(entry: Score) -> Markup:
     return join([data_name(entry.data), element("small", entry.protocol)])

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from equicoherence.reporting.comparison.lines import Group, Line
 from equicoherence.reporting.names import metric_name, source_name
-from equicoherence.reporting.summary import Entry
+from equicoherence.reporting.summary import Score
 from equicoherence.reporting.tables import MISSING, NUMBER, Cell, Grid, floor_cell, with_deviation
 
 CONSTANT = "constant"
@@ -22,7 +22,7 @@ COMPARISON_GUIDE = (
 
 
 def lines_grid(
-    lines: Sequence[Line], groups: Sequence[Group], shown: Sequence[str], place: dict[str, Callable[[Entry], object]]
+    lines: Sequence[Line], groups: Sequence[Group], shown: Sequence[str], place: dict[str, Callable[[Score], object]]
 ) -> Grid:
     """Return scores as a table: what they are of, what is read where that is said, each column, and the constant.
 
@@ -34,7 +34,7 @@ def lines_grid(
     return Grid([*place, *_titles(groups, shown), CONSTANT], rows)
 
 
-def arrowed(entry: Entry) -> str:
+def arrowed(entry: Score) -> str:
     """Return a metric's name, of which target, and whether it is better when higher or lower, on one line."""
     words = metric_name(entry.metric), entry.target, entry.border, "↑" if entry.higher else "↓"
     return " ".join(word for word in words if word).replace(" ", "\N{NO-BREAK SPACE}")
