@@ -176,7 +176,7 @@ def test_broken_parts_are_named_with_the_way_to_get_them_anew(write_run: WriteRu
         (run / file).write_bytes(b"PK\x03\x04 not what it should be")
     text = Page(report([run])).text
     for file, remedy in REMEDIES.items():
-        assert re.search(rf"{file} is (empty|cannot be read)[^.]*; equicoherence {remedy}", text)
+        assert re.search(rf"{file} is (empty|unreadable)[^.]*; equicoherence {remedy}", text)
 
 
 def test_a_run_that_has_only_begun_gives_a_page_without_numbers(write_run: WriteRun) -> None:

@@ -63,7 +63,7 @@ def read_run(path: Path) -> Run:
             parts[file] = read(path / file)
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, RecursionError) as error:
             why = error.__cause__ or error  # `read_scores` names the file again
-            problems[file] = f"cannot be read ({type(why).__name__}: {why}); {REMEDY[file]}"
+            problems[file] = f"unreadable ({type(why).__name__}: {why}); {REMEDY[file]}"
             continue
         if not parts[file]:
             problems[file] = f"empty; {REMEDY[file]}"
