@@ -11,10 +11,13 @@ import pytest
 
 from equicoherence.cli import main
 from equicoherence.commands import known_commands, recipes
-from equicoherence.comparing import compare, score_rows, score_table, summary
+from equicoherence.comparing import compare
 from equicoherence.data.source import BadImage
 from equicoherence.evaluation import TransformationConfig
+from equicoherence.evaluation.store import FILE, read_scores
 from equicoherence.methods.simclr import SimCLR
+from equicoherence.reporting.main_figures import score_table
+from equicoherence.reporting.summary import summarise_scores
 from tests.small import picture_folder, small_config
 
 
@@ -155,23 +158,11 @@ def test_compare_keeps_what_is_done_and_refuses_another_configuration(data, tmp_
     before = (runs["ours"][0] / "model.safetensors").stat().st_mtime_ns
     compare({"ours": config}, tmp_path, **arguments)
     assert (runs["ours"][0] / "model.safetensors").stat().st_mtime_ns == before
-    entries = summary(runs)
-    assert {e["n"] for e in entries if e["name"] == "ours"} == {2}
-    assert score_table(entries, list(runs), probe="linear").row_count == 4  # backbone, z_inv, z_equi, z
+    scores = {name: [read_scores(run / FILE) for run in paths] for name, paths in runs.items()}
+    assert {entry.n for entry in summarise_scores(scores) if entry.name == "ours"} == {2}
+    assert score_table(scores).row_count == 4  # backbone, z_inv, z_equi, z
     with pytest.raises(ValueError, match="another configuration"):
         compare({"ours": small_config(data, max_steps=2, d=32)}, tmp_path, **arguments)
-
-
-def test_every_model_keeps_its_own_random_floor():
-    fields = {"task": "knn", "metric": "top1", "representation": "backbone", "n": 1, "std": None}
-    blank = {"transformation": "", "border": "", "probe": "", "parameter": ""}
-    entries = [
-        {**fields, **blank, "name": name, "control": control, "mean": mean}
-        for name, control, mean in (("a", "", 0.5), ("a", "random", 0.1), ("b", "", 0.6), ("b", "random", 0.2))
-    ]
-    header, rows = score_rows(entries, ["a", "b"])
-    assert header[2:] == ["a", "b", "a, random", "b, random"]
-    assert rows[0][2:] == ["50.0 %", "60.0 %", "10.0 %", "20.0 %"]
 
 
 def test_a_rendered_set_is_scored_by_the_benchmark(tmp_path, capsys):

@@ -7,7 +7,7 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from equicoherence.cli import main
-from equicoherence.comparing import compare, floor_of, is_scored, score_markdown, score_rows
+from equicoherence.comparing import compare, floor_of, is_scored
 from equicoherence.evaluation import TransformationConfig
 from equicoherence.methods.dino import DINOConfig
 from equicoherence.methods.vicreg import VICRegConfig
@@ -94,27 +94,3 @@ def test_tasks_are_checked_before_anything_is_trained(data, tmp_path, capsys):
     runs = compare({"ours": small_config(flat, max_steps=1)}, tmp_path / "runs", transformation=QUICK, controls=False)
     assert "knn needs labelled images" in capsys.readouterr().err
     assert list(_results(runs["ours"][0])["tasks"]) == ["transformation"]
-
-
-def test_a_spread_has_the_unit_of_its_mean():
-    blank = {"transformation": "", "border": "", "parameter": "", "control": "", "n": 2, "representation": "backbone"}
-    knn = {**blank, "name": "a", "task": "knn", "metric": "top1", "probe": "", "mean": 0.5, "std": 0.0707}
-    r2 = {**blank, "name": "a", "task": "transformation", "metric": "r2", "probe": "mlp", "mean": 0.5, "std": 0.0707}
-    r2 |= {"transformation": "rotation", "border": "content"}
-    _, rows = score_rows([knn, r2], ["a"])
-    assert {row[2] for row in rows} == {"50.0 % ±7.1", "0.500 ±.071"}
-
-
-def test_the_markdown_table_says_every_date_machine_and_version(tmp_path):
-    runs = []
-    for seed, (date, machine, torch) in enumerate((("2026-01-02", "old", "2.11"), ("2026-01-01", "new", "2.12"))):
-        said = {"date": date, "machine": {"processor": machine}, "versions": {"torch": torch, "timm": "1.0"}}
-        rows = [{"task": "knn", "metric": "top1", "representation": "backbone", "control": "", "value": 0.5}]
-        (tmp_path / str(seed)).mkdir()
-        runs.append(tmp_path / str(seed))
-        results = {"seed": seed, "data": "shapes", "rows": rows, "tasks": {"knn": said}, **said}
-        (runs[-1] / "results.json").write_text(json.dumps(results))
-    line = score_markdown({"a": runs}).splitlines()[0]
-    assert line == (
-        "2026-01-01 / 2026-01-02, processor old / new, torch 2.11 / 2.12, timm 1.0; seeds 0, 1; data shapes."
-    )

@@ -9,9 +9,10 @@ from pathlib import Path
 from rich.console import Console
 
 from equicoherence.coherence import CoherenceConfig
-from equicoherence.comparing import compare, print_scores, score_markdown
+from equicoherence.comparing import compare
 from equicoherence.files import write_aside
 from equicoherence.recipes import recipe
+from equicoherence.reporting.main_figures import print_scores, score_markdown
 from equicoherence.reporting.page import report
 from equicoherence.training import PretrainConfig
 from equicoherence.training.config import OptimConfig

@@ -39,7 +39,8 @@ def run(arguments: list[str]) -> None:
     with preparing():
         given = parse(Arguments, arguments, "compare")
         configs = _configs(given.recipes, given.seeds, {"data": given.data, "max_steps": given.max_steps})
-        from equicoherence.comparing import compare, print_scores
+        from equicoherence.comparing import compare
+        from equicoherence.reporting.main_figures import print_scores
         from equicoherence.reporting.page import report
 
     runs = compare(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
 
@@ -75,19 +75,19 @@ def run(arguments: list[str]) -> None:
 
         from equicoherence.evaluation.run import Scoring, score_jobs
         from equicoherence.reporting.comparison.page import comparison
-        from equicoherence.reporting.score_table import score_table
+        from equicoherence.reporting.main_figures import score_table
 
         planned = plan(given, tasks, every)
         several = len(planned) > 1
         for each in planned:
             prove_writable(each.folder)
-    found, page = {}, None
+    found: dict[str, list[dict[str, Any]]] = {}
+    page = None
     for number, each in enumerate(planned, start=1):
         frozen = each.load()
         scoring = Scoring(given.controls and each.has_floor, given.bad_image_tolerance)
-        found[frozen.name] = score_jobs(
-            frozen, each.jobs, each.folder, scoring, random_weights=each.subject.random_weights
-        )
+        scores = score_jobs(frozen, each.jobs, each.folder, scoring, random_weights=each.subject.random_weights)
+        found[frozen.name] = [scores]
         if several or given.sets is not None:  # written after each: the next may fail
             folders = [other.folder for other in planned[:number]]
             page = comparison(folders, given.out or Path("results") / "comparison" if several else each.folder)

@@ -8,20 +8,25 @@ is written after each part, so that an interrupted evaluation goes on where it s
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from equicoherence.files import write_aside
+from equicoherence.files import Damaged
+from equicoherence.json_file import read_json, write_json
 from equicoherence.notice import say
 
 FILE = "scores.json"
 PICTURES = "pictures"
 SCHEMA = 1
+ADVICE = "remove it, or give another --out"
 SAME = ("size", "arch", "random_weights")  # what all scores of a file share, besides the weights
 PLAIN = ("name", "seed", "weights", "size", "arch", "build")  # of a file: there, and numbers or text
-OF_PART = ("task", "protocol", "data", "control", "settings", "counts", "metrics", "probe_order", "rows", "pictures")
-OF_ROW = ("metric", "value", "target", "border", "representation", "probe", "parameter", "floor")
+TEXTS_OF_PART = ("task", "variant", "protocol", "data", "control")
+OF_PART = (*TEXTS_OF_PART, "settings", "counts", "metrics", "probe_order", "rows", "pictures", "seconds")
+TEXTS_OF_ROW = ("metric", "target", "border", "representation", "probe", "parameter")
+OF_ROW = (*TEXTS_OF_ROW, "value", "floor")
 
 
 class Store:
@@ -60,7 +65,7 @@ class Store:
         content = {"schema": SCHEMA, **self.about, **provenance, "parts": self.parts}
         if self.folder is None:
             return content
-        write_aside(self.path, as_json(content))
+        write_json(self.path, content)
         for file in _pictures_of(self._before) - _pictures_of(self.parts):
             (self.folder / PICTURES / file).unlink(missing_ok=True)
         self._before = dict(self.parts)
@@ -98,18 +103,18 @@ class Store:
 
 
 def read_scores(path: Path) -> dict[str, Any]:
-    """Return the content of a ``scores.json``, {} where there is none; ValueError, naming it, where it is damaged."""
+    """Return the content of a ``scores.json``, {} where there is none; `Damaged`, naming it, for another."""
     if not path.is_file():
         return {}
+    found = read_json(path, ADVICE)
     try:
-        found = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
         if found["schema"] != SCHEMA:
             raise ValueError(f"it is of schema {found['schema']!r}, not {SCHEMA}")
         hash((found["model"], found.get("config"), *(found[field] for field in PLAIN)))  # all there, all plain
         for name, part in found["parts"].items():
             _check_part(name, part)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise ValueError(f"{path} cannot be read ({_why(error)}); remove it, or give another --out") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise Damaged(path, _why(error), ADVICE) from error
     return found
 
 
@@ -122,11 +127,6 @@ def alike(before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
     return not _odd(before, now)
 
 
-def as_json(value: Mapping[str, Any]) -> str:
-    """Return strict JSON; ValueError where a number is not finite."""
-    return json.dumps(value, indent=1, allow_nan=False)
-
-
 def as_read(value: Any) -> Any:
     """Return a value as it reads in a JSON file: lists for tuples."""
     return json.loads(json.dumps(value))
@@ -136,19 +136,19 @@ def _check_part(name: str, part: Mapping[str, Any]) -> None:
     missing = [field for field in OF_PART if field not in part]
     if missing:
         raise ValueError(f"part {name!r} has no {', '.join(missing)}")
-    "".join([part.get("caption", ""), part["task"], part["control"], *part["pictures"].values()])  # all text
+    texts = [part[field] for field in TEXTS_OF_PART]
+    "".join([part.get("caption", ""), *texts, *part["pictures"].values()])  # all text
     for field in ("settings", "counts", "metrics"):
         dict(part[field])
+    float(part["seconds"])
+    _, _ = part.get("input") or (0, 0)
     for row in part["rows"]:
         missing = [field for field in OF_ROW if field not in row]
         if missing or row["metric"] not in part["metrics"]:
             raise ValueError(f"a row of part {name!r} has no {', '.join(missing) or 'metric that the part knows'}")
-        for number in ("value", "floor"):
-            float(row[number] or 0)
-
-
-def _refuse_constant(text: str) -> float:
-    raise ValueError(f"{text} is no JSON number")
+        "".join(row[field] for field in TEXTS_OF_ROW)
+        if not (math.isfinite(row["value"]) and math.isfinite(row["floor"] or 0)):  # 1e999 reads as infinity
+            raise ValueError(f"a row of part {name!r} has the value {row['value']} and the floor {row['floor']}")
 
 
 def _why(error: Exception) -> str:

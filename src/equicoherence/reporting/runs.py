@@ -12,13 +12,15 @@ from typing import Any
 
 import numpy as np
 
+from equicoherence.evaluation.store import FILE as SCORES
+from equicoherence.evaluation.store import read_scores
 from equicoherence.files import Damaged
-from equicoherence.json_file import read_json, read_json_lines, read_yaml
+from equicoherence.json_file import read_json_lines, read_yaml
 
 REMEDY = {
     "metrics.jsonl": "`equicoherence pretrain` writes it while it trains",
     "samples.npz": "`equicoherence pretrain` writes it when the auxiliary task is on",
-    "results.json": "`equicoherence evaluate RUN` writes it",
+    SCORES: "`equicoherence evaluate RUN` writes it",
 }
 
 
@@ -31,19 +33,13 @@ class Run:
     config: dict[str, Any]
     metrics: list[dict[str, Any]] = field(default_factory=list)
     samples: dict[str, np.ndarray] = field(default_factory=dict)
-    results: dict[str, Any] = field(default_factory=dict)
+    scores: dict[str, Any] = field(default_factory=dict)
     problems: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def rows(self) -> list[dict[str, Any]]:
-        """Return the evaluation rows of ``results.json``."""
-        rows = self.results.get("rows")
-        return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
 
     @property
     def seed(self) -> object:
         """Return the seed it was trained with, None where no file says it."""
-        return self.config.get("seed", self.results.get("seed"))
+        return self.config.get("seed", self.scores.get("seed"))
 
 
 def read_run(path: Path) -> Run:
@@ -52,7 +48,7 @@ def read_run(path: Path) -> Run:
     Raises FileNotFoundError where ``path`` holds no config.yaml, ValueError where that file is not a mapping.
     """
     path = Path(path)
-    if not (path / "config.yaml").is_file():
+    if not is_run(path):
         reason = "it holds no config.yaml" if path.is_dir() else "it is not a folder"
         raise FileNotFoundError(
             f"{str(path)!r} is not a run directory: {reason}; give the folder that `equicoherence pretrain` wrote"
@@ -77,9 +73,14 @@ def read_run(path: Path) -> Run:
         config=config,
         metrics=parts.get("metrics.jsonl", []),
         samples=parts.get("samples.npz", {}),
-        results=parts.get("results.json", {}),
+        scores=parts.get(SCORES, {}),
         problems=problems,
     )
+
+
+def is_run(path: Path) -> bool:
+    """Return whether a folder is a run directory."""
+    return (Path(path) / "config.yaml").is_file()
 
 
 def group_by_name(runs: Sequence[Run]) -> dict[str, list[Run]]:
@@ -126,5 +127,5 @@ def _read_samples(file: Path, advice: str) -> dict[str, np.ndarray]:
 READERS: dict[str, Callable[[Path, str], Any]] = {
     "metrics.jsonl": read_json_lines,
     "samples.npz": _read_samples,
-    "results.json": read_json,
+    SCORES: lambda path, advice: read_scores(path),
 }
