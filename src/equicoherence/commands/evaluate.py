@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -81,17 +82,26 @@ def run(arguments: list[str]) -> None:
         several = len(planned) > 1
         for each in planned:
             prove_writable(each.folder)
-    found: dict[str, list[dict[str, Any]]] = {}
-    page = None
+    found, page = [], None
     for number, each in enumerate(planned, start=1):
         frozen = each.load()
         scoring = Scoring(given.controls and each.has_floor, given.bad_image_tolerance)
-        scores = score_jobs(frozen, each.jobs, each.folder, scoring, random_weights=each.subject.random_weights)
-        found[frozen.name] = [scores]
+        found.append(score_jobs(frozen, each.jobs, each.folder, scoring, random_weights=each.subject.random_weights))
         if several or given.sets is not None:  # written after each: the next may fail
             folders = [other.folder for other in planned[:number]]
             page = comparison(folders, given.out or Path("results") / "comparison" if several else each.folder)
     console = Console()
-    console.print(score_table(found))
+    console.print(score_table(by_name(found, [each.folder for each in planned])))
     if page:
         console.print(f"page: {page}", highlight=False, soft_wrap=True)
+
+
+def by_name(scores: Sequence[Mapping[str, Any]], folders: Sequence[Path]) -> dict[str, list[Mapping[str, Any]]]:
+    """Return scores by the name of what was scored: seeds of one configuration together, others of its name apart."""
+    kinds = [(each["name"], each["config"]) for each in scores]
+    found: dict[str, list[Mapping[str, Any]]] = {}
+    for each, (name, config), folder in zip(scores, kinds, folders):
+        others = [other for known, other in kinds if known == name]
+        seeds = len(others) == 1 or (config is not None and set(others) == {config})
+        found.setdefault(name if seeds else folder.name, []).append(each)
+    return found

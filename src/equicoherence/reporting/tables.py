@@ -32,6 +32,9 @@ class Cell:
     remark: str = ""
 
 
+FOLDED = 24  # letters, at least, of a column of words in a terminal
+
+
 @dataclass(frozen=True)
 class Grid:
     """A table. header: column titles. rows: values or `Cell`; the first of each row is its heading."""
@@ -56,14 +59,17 @@ class Grid:
         return "\n".join(f"| {' | '.join(row)} |" for row in written)
 
     def rich(self) -> Table:
-        """Return the table for a terminal; text columns keep to one line."""
+        """Return the table for a terminal; numbers keep to one line, words and titles are folded where they must be."""
         from rich.table import Table
         from rich.text import Text
 
         table = Table()
-        for title, kind in zip(self.header, self.kinds):
+        for title, kind, *cells in zip(self.header, self.kinds, *self.cells):
             text = kind == "text"
-            table.add_column(Text(one_line(title)), justify="left" if text else "right", no_wrap=text, overflow="fold")
+            widest = max((len(one_line(cell.content)) for cell in cells), default=0)
+            widest = min(widest, FOLDED) if text else widest
+            justify = "left" if text else "right"
+            table.add_column(Text(one_line(title)), justify=justify, overflow="fold", min_width=widest)
         for row in self.cells:
             table.add_row(*(Text(one_line(cell.content), style="bold" if cell.best else "") for cell in row))
         return table
