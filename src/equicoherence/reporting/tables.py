@@ -32,7 +32,7 @@ class Cell:
     remark: str = ""
 
 
-FOLDED = 24  # letters, at least, of a column of words in a terminal
+FOLDED = 9  # letters of the title of a column of numbers in a terminal that stay on one line
 
 
 @dataclass(frozen=True)
@@ -67,9 +67,8 @@ class Grid:
         for title, kind, *cells in zip(self.header, self.kinds, *self.cells):
             text = kind == "text"
             widest = max((len(one_line(cell.content)) for cell in cells), default=0)
-            widest = min(widest, FOLDED) if text else widest
-            justify = "left" if text else "right"
-            table.add_column(Text(one_line(title)), justify=justify, overflow="fold", min_width=widest)
+            width = {} if text else {"min_width": widest, "max_width": max(widest, FOLDED)}
+            table.add_column(Text(one_line(title)), justify="left" if text else "right", overflow="fold", **width)
         for row in self.cells:
             table.add_row(*(Text(one_line(cell.content), style="bold" if cell.best else "") for cell in row))
         return table
