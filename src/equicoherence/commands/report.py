@@ -29,6 +29,8 @@ def run(arguments: list[str]) -> None:
 
     with preparing():
         given = parse(Arguments, arguments, "report")
+        if not given.runs:
+            raise ValueError("report needs a run directory, or several; `equicoherence pretrain` makes them")
         from equicoherence.evaluation.run import FILE
         from equicoherence.reporting.comparison.page import comparison
         from equicoherence.reporting.page import report
