@@ -18,22 +18,25 @@ EXPECTED = (RuntimeError, OSError, ImportError)  # broken losses, full disks, wh
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status."""
     try:
-        try:
-            status = _run(list(sys.argv[1:] if arguments is None else arguments))
-            sys.stdout.flush()
-        except SystemExit as stop:  # argument errors and --help
-            return stop.code if isinstance(stop.code, int) else 2
-        except KeyboardInterrupt as stop:  # `Interrupted` says what was saved
-            _say(str(stop) or "interrupted")
-            return INTERRUPTED
-        except Exception as problem:
-            if isinstance(problem, BrokenPipeError) and _nobody_reads():
-                return 1
-            return _failed(problem)
-        return status
-    except BrokenPipeError:  # nobody reads what is said of it, either
-        _nobody_reads()
-        return 1
+        status = _status(list(sys.argv[1:] if arguments is None else arguments))
+        sys.stdout.flush()
+    except BrokenPipeError as problem:
+        return 1 if _nobody_reads() else _failed(problem)
+    return status
+
+
+def _status(arguments: list[str]) -> int:
+    try:
+        return _run(arguments)
+    except SystemExit as stop:  # argument errors and --help
+        return stop.code if isinstance(stop.code, int) else 2
+    except KeyboardInterrupt as stop:  # `Interrupted` says what was saved
+        _say(str(stop) or "interrupted")
+        return INTERRUPTED
+    except BrokenPipeError:
+        raise
+    except Exception as problem:
+        return _failed(problem)
 
 
 def _run(arguments: list[str]) -> int:
@@ -78,11 +81,13 @@ def _say(text: str) -> None:
 
 def _nobody_reads() -> bool:
     """Return whether what reads the output is gone, as `head` soon is, and write no more to it."""
+    import select
+
     gone = False
     for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except BrokenPipeError:
+        poll = select.poll()
+        poll.register(stream.fileno(), 0)
+        if any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0)):
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
             gone = True
     return gone

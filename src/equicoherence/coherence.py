@@ -79,7 +79,7 @@ class CoherenceConfig:
         between = tuple(k / (self.states + 1) for k in range(1, self.states + 1))
         choices = {"intermediate": between, "final": (1.0,), "base": (0.0,), "intermediate+final": (*between, 1.0)}
         if self.targets not in choices:
-            raise ValueError(f"targets {self.targets!r} is unknown; choose one of {', '.join(choices)}")
+            raise unknown("targets", self.targets, choices)
         return choices[self.targets]
 
 

@@ -35,6 +35,8 @@ def run(arguments: list[str]) -> None:
 
     with preparing():
         given = parse(Arguments, arguments, "report")
+        if not given.runs:
+            raise ValueError("report needs a run directory, or several; `equicoherence pretrain` makes them")
         from equicoherence.reporting.comparison.page import comparison
         from equicoherence.reporting.page import report
         from equicoherence.reporting.runs import is_run
@@ -43,8 +45,7 @@ def run(arguments: list[str]) -> None:
         if not every_is_run and given.out is not None and given.out.suffix == ".html":
             raise ValueError(f"{given.out} is to be a folder, comparison.html is written into it; give another --out")
     pages = []
-    pages = []
-    if all(is_run(folder) for folder in given.runs):
+    if every_is_run:
         pages.append(report(given.runs, given.out))
         scored = _scored(given.runs)
         if any(each.of_sets for each in scored):
