@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 PLACE = ("task", "data", "protocol", "target", "border", "metric", "representation", "probe")
-TOKENS = "patch tokens"
 
 
 def score_grid(entries: Sequence[Score], names: Sequence[str]) -> Grid:
@@ -43,7 +42,7 @@ def score_grid(entries: Sequence[Score], names: Sequence[str]) -> Grid:
         shown = [*(own.get(name) for name in names), *(control.get(name) for name in controlled)]
         floors = [floor_cell(joint_floors([*own.values(), *control.values()]), one.metric)] if has_floors else []
         probe = one.probe if "probe" in several[one.task] else ""
-        source = source_name(one.representation, probe) or TOKENS
+        source = source_name(one.representation, probe)
         rows.append([_title(one, several[one.task], len(data) > 1), source, *map(_mean_cell, shown), *floors])
     constant = ["constant"] if has_floors else []
     return Grid(["score", "reads", *names, *randoms.values(), *constant], rows)

@@ -67,8 +67,9 @@ def metric_name(metric: str) -> str:
 
 
 def source_name(representation: str, probe: str) -> str:
-    """Return what is read and how, as in "z_equi (mlp)"; "" for tasks that read the encoder's patch tokens."""
-    return f"{representation} ({probe.replace('_', ' ')})".lstrip() if probe else representation
+    """Return what is read and how, as in "z_equi (mlp)"; tasks that name no representation read patch tokens."""
+    source = representation or "patch tokens"
+    return f"{source} ({probe.replace('_', ' ')})" if probe else source
 
 
 def data_name(data: str) -> str:

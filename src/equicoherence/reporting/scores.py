@@ -57,7 +57,7 @@ def _transformation_section(entries: Sequence[Score], names: Sequence[str], rema
         missing = note("There is no R² yet: `equicoherence evaluate RUN --tasks transformation` measures it.")
         return section("transformation", title, *remarks, missing)
     main, controls = [entry for entry in own if entry.main], _controls(entries)
-    lowest = min(0.0, *(entry.mean for entry in main))
+    lowest = min([0.0, *(entry.mean for entry in main), *(floor for entry in main for floor in entry.floors or ())])
     data = distinct(main, "data")
     panels = [
         _panel(of_panel, controls, names, lowest, f" · {each}" if len(data) > 1 else "")

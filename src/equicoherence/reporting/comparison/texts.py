@@ -28,8 +28,8 @@ def lines_grid(
 
     place: title -> what stands in that column of a score.
     """
-    if any(source_name(line.about.representation, line.about.probe) for line in lines):
-        place = {**place, "reads": lambda entry: source_name(entry.representation, entry.probe) or MISSING}
+    if any(line.about.representation or line.about.probe for line in lines):
+        place = {**place, "reads": lambda entry: source_name(entry.representation, entry.probe)}
     rows = [[*(say(line.about) for say in place.values()), *_cells(line, groups, shown)] for line in lines]
     return Grid([*place, *_titles(groups, shown), CONSTANT], rows)
 
