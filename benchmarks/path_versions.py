@@ -4,10 +4,9 @@
 
 BEFORE and AFTER are folders that hold the package (``src`` of two worktrees). Each version has a process of its own,
 which waits while the other works. The work is `path_peers.ours`: four outputs per source, with bytes through the
-compiled renderer and with floats through torch's. Ratios are taken within a repeat, which takes both versions in
-turn (in reversed order every other time) and medians over repeats reported, of the seconds of processor time: other
-load on the machine moves them less than those of the clock, which are reported beside them. A path that a version
-does not know is left out.
+compiled renderer and with floats through torch's. What is compared (``PAIRS``) takes turns, in reversed order every
+other time; ratios are taken within a repeat and medians over repeats reported, of the seconds of processor time:
+other load on the machine moves them less than those of the clock, which are reported beside them.
 """
 
 from __future__ import annotations
@@ -23,8 +22,8 @@ from pathlib import Path
 from typing import Any
 
 KINDS = ("bytes", "floats")
-PATHS = ("se2", "perspective")
-Times = dict[tuple[str, str, str], list[tuple[float, float]]]
+PAIRS = ((("before", "se2"), ("after", "se2")), (("after", "se2"), ("after", "perspective")))
+Times = list[tuple[float, float]]  # processor and clock, microseconds per source image, of each repeat
 
 
 def main() -> None:
@@ -43,7 +42,12 @@ def main() -> None:
     for sizes, batch in zip(arguments.sizes, arguments.batch, strict=True):
         source, size = (int(number) for number in sizes.split(":"))
         setting = {"source": source, "size": size, "batch": batch, "threads": arguments.threads}
-        rows.append(summary(setting, measure(versions, setting, arguments.repeats), arguments.repeats))
+        found = [
+            compared(first, second, kind, *measure(versions, (first, second), kind, setting, arguments.repeats))
+            for first, second in PAIRS
+            for kind in KINDS
+        ]
+        rows.append({**setting, "repeats": arguments.repeats, "found": found})
         print(markdown(rows[-1:]), flush=True)
     for version in versions.values():
         version.close()
@@ -68,7 +72,7 @@ class Version:
         )
 
     def ask(self, **question: Any) -> Any:
-        """Return the answer, None where this version cannot do it."""
+        """Return the answer."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         self.process.stdin.write(json.dumps(question) + "\n")
@@ -80,39 +84,31 @@ class Version:
         self.process.communicate("")
 
 
-def measure(versions: dict[str, Version], setting: dict[str, int], repeats: int) -> Times:
-    """Return (processor, clock) microseconds per source image of each version, kind of images and path."""
-    times: Times = {}
+def measure(
+    versions: dict[str, Version], pair: tuple[Any, Any], kind: str, setting: dict[str, int], repeats: int
+) -> list[Times]:
+    """Return the times of both of a pair of (version, path)."""
+    times: list[Times] = [[], []]
     for repeat in range(repeats):
-        order = list(versions)[:: -1 if repeat % 2 else 1]
-        for path in PATHS:
-            for kind in KINDS:
-                for name in order:
-                    answer = versions[name].ask(kind=kind, path=path, **setting)
-                    if answer is not None:
-                        times.setdefault((name, kind, path), []).append(tuple(answer))
+        for i in (0, 1) if repeat % 2 else (1, 0):
+            version, path = pair[i]
+            times[i].append(tuple(versions[version].ask(kind=kind, path=path, **setting)))
     return times
 
 
-def summary(setting: dict[str, int], times: Times, repeats: int) -> dict[str, Any]:
-    """Return medians, and ratios to the same kind of images under se2 before."""
-    found = []
-    for (name, kind, path), values in times.items():
-        first = times["before", kind, "se2"]
-        ratios = [[mine / theirs for mine, theirs in zip(*pair)] for pair in zip(values, first)]
-        spread = statistics.quantiles([cpu for cpu, _ in ratios], n=4) if len(ratios) > 1 else [ratios[0][0]] * 3
-        found.append(
-            {
-                "version": name,
-                "images": kind,
-                "path": path,
-                "processor microseconds": statistics.median(cpu for cpu, _ in values),
-                "relative to se2 before": spread[1],
-                "quartiles": [spread[0], spread[2]],
-                "relative by the clock": statistics.median(clock for _, clock in ratios),
-            }
-        )
-    return {**setting, "repeats": repeats, "found": found}
+def compared(first: tuple[str, str], second: tuple[str, str], kind: str, a: Times, b: Times) -> dict[str, Any]:
+    """Return the medians of both, and of the ratios of the second to the first."""
+    ratios = [[mine / theirs for mine, theirs in zip(*turn)] for turn in zip(b, a)]
+    low, middle, high = statistics.quantiles([processor for processor, _ in ratios], n=4)
+    return {
+        "first": " ".join(first),
+        "second": " ".join(second),
+        "images": kind,
+        "processor microseconds": [statistics.median(processor for processor, _ in times) for times in (a, b)],
+        "ratio": middle,
+        "quartiles": [low, high],
+        "ratio by the clock": statistics.median(clock for _, clock in ratios),
+    }
 
 
 def markdown(rows: list[dict[str, Any]]) -> str:
@@ -120,15 +116,14 @@ def markdown(rows: list[dict[str, Any]]) -> str:
     lines = []
     for row in rows:
         lines += [f"## {row['source']} -> {row['size']} pixels, batch {row['batch']}, {row['repeats']} repeats", ""]
-        lines += ["| version | images | path | processor us per source image | relative to se2 before | quartiles |"]
-        lines[-1] += " relative by the clock |"
-        lines.append("|---|---|---|---|---|---|---|")
+        lines.append("| second : first | images | processor us per source image | ratio | quartiles | by the clock |")
+        lines.append("|---|---|---|---|---|---|")
         for entry in row["found"]:
+            first, second = entry["processor microseconds"]
             low, high = entry["quartiles"]
             lines.append(
-                f"| {entry['version']} | {entry['images']} | {entry['path']} | {entry['processor microseconds']:.0f} | "
-                f"{entry['relative to se2 before']:.3f} | {low:.3f} to {high:.3f} | "
-                f"{entry['relative by the clock']:.3f} |"
+                f"| {entry['second']} : {entry['first']} | {entry['images']} | {second:.0f} : {first:.0f} | "
+                f"{entry['ratio']:.3f} | {low:.3f} to {high:.3f} | {entry['ratio by the clock']:.3f} |"
             )
         lines.append("")
     return "\n".join(lines)
@@ -137,8 +132,7 @@ def markdown(rows: list[dict[str, Any]]) -> str:
 def work() -> None:
     """Answer questions from standard input until there are none."""
     import torch
-    from path_peers import ours
-    from paths import photograph_like
+    from path_peers import ours, photograph_like
 
     workers: dict[tuple[Any, ...], Any] = {}
     for line in sys.stdin:
@@ -147,12 +141,9 @@ def work() -> None:
         torch.set_num_threads(question["threads"])
         images = photograph_like(batch, source)
         images = images if kind == "bytes" else images.float() / 255
-        try:
-            worker = workers.setdefault((size, path), None) or ours(size, path)
-        except ValueError:
-            print("null", flush=True)
-            continue
-        workers[size, path] = worker
+        if (size, path) not in workers:
+            workers[size, path] = ours(size, path)
+        worker = workers[size, path]
         with torch.no_grad():
             worker(images)  # untimed: the turn before left its own memory behind
             spent, start = time.process_time(), time.perf_counter()

@@ -21,7 +21,7 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from about import machine, write_results
-from path_peers import Worker, ours, with_kornia, with_torchvision
+from path_peers import Worker, ours, photograph_like, with_kornia, with_torchvision
 from torch import Tensor
 
 from equicoherence.paths import kernel, pyramid
@@ -96,11 +96,6 @@ def measure(source: int, size: int, batch: int, part: int, repeats: int) -> dict
         "least bytes moved per source image": 3 * source**2 + 4 * 3 * size**2 * 4,
         "stages of ours, one thread, microseconds per source image": stages(size, images),
     }
-
-
-def photograph_like(batch: int, size: int) -> Tensor:
-    coarse = torch.rand(batch, 3, 12, 12, generator=torch.Generator().manual_seed(0))
-    return (F.interpolate(coarse, (size, size), mode="bicubic").clamp(0, 1) * 255).byte()
 
 
 def floor(size: int, batch: int) -> Worker:
