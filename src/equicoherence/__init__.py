@@ -1,6 +1,11 @@
 """Pretrain image encoders that keep what transformations do to an image, and measure whether any encoder does."""
 
+# ruff: noqa: E402
 __version__ = "0.1.0"
+
+from equicoherence.quiet import quiet_threads
+
+quiet_threads()  # before torch is imported
 
 from equicoherence.coherence import CoherenceConfig, CoherenceOutput, CoherenceTask
 from equicoherence.data import Loader, batch_indices, open_images

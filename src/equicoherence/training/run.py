@@ -6,8 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors.torch import load_file
 
+from equicoherence.data.loader import usable_cores
+from equicoherence.notice import say
 from equicoherence.training.build import build_learner
 from equicoherence.training.checkpoint import latest_checkpoint, load_checkpoint
 from equicoherence.training.config import PretrainConfig
@@ -60,6 +63,18 @@ def check_same(before: dict[str, int], now: dict[str, int], out: Path) -> None:
             f"{name} {before.get(name)} -> {now[name]}" for name in now if before.get(name) != now[name]
         )
         raise ValueError(f"{out} cannot be resumed: {changed}; resume with what it was started with, or start anew")
+
+
+def keep_threads(before: int) -> None:
+    """Take as many threads as a run had that is resumed, for its bits depend on them; say so where there are too few
+    cores."""
+    if before <= max(usable_cores(), torch.get_num_threads()):
+        torch.set_num_threads(before)
+    else:
+        say(
+            f"the run had {before} threads and goes on with {torch.get_num_threads()}, as this machine has no more "
+            "cores: its weights will differ by rounding from those of a run that was never stopped"
+        )
 
 
 def resume_state(out: Path) -> dict[str, Any] | None:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
 
 from equicoherence.data import Batch, Loader, steps_per_epoch
+from equicoherence.models.shared_conv import share_weight_gradients
 from equicoherence.notice import say
 from equicoherence.training.bad_images import note_bad_images
 from equicoherence.training.build import build_feed, build_learner, fit_theta
@@ -25,7 +26,7 @@ from equicoherence.training.learner import Learner
 from equicoherence.training.lost import TIMEOUT
 from equicoherence.training.metrics import Metrics
 from equicoherence.training.optim import build_optimizer
-from equicoherence.training.run import begin_run, check_run, check_same, check_shared, resume_state
+from equicoherence.training.run import begin_run, check_run, check_same, check_shared, keep_threads, resume_state
 from equicoherence.training.samples import save_samples
 from equicoherence.training.sharding import divide_like_parameters, shard, whole
 
@@ -95,6 +96,7 @@ class Parts:
         bad = gather_object([dict(self.loader.bad)])
         optimizer = self.optimizer.optimizer.state_dict()
         state = {"step": step, "shape": self.shape, "learner": self.learner.state_dict(), "optimizer": optimizer}
+        state["threads"] = torch.get_num_threads()
         if self.sharded:
             state = whole(state, self.accelerator.is_main_process)
         if self.accelerator.is_main_process:
@@ -134,6 +136,8 @@ def set_up(config: PretrainConfig, out: Path, resume: bool) -> Parts:
     accelerator.wait_for_everyone()
     state = resume_state(out) if resume else None
     start = state["step"] if state else 0
+    if state and not config.threads:
+        keep_threads(state["threads"])
     check_shared(gather_object([start]), out)
     torch.manual_seed(config.seed)
     learner = build_learner(config, pretrained=False if state else None)
@@ -148,6 +152,8 @@ def set_up(config: PretrainConfig, out: Path, resume: bool) -> Parts:
         check_same(state["shape"], {"processes": world, "images": len(feed.source)}, out)
         learner.load_state_dict(state["learner"])
     learner.to(accelerator.device)
+    if accelerator.device.type == "cpu" and not config.compile:
+        share_weight_gradients(learner)
     sharded = world > 1 and config.sharding == "fsdp2"
     if sharded:
         shard(learner)
