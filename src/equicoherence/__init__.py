@@ -8,6 +8,10 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from equicoherence.quiet import quiet_threads
+
+quiet_threads()  # before torch is imported
+
 if TYPE_CHECKING:
     from equicoherence.coherence import CoherenceConfig as CoherenceConfig
     from equicoherence.coherence import CoherenceOutput as CoherenceOutput

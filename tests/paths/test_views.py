@@ -81,6 +81,18 @@ def test_images_do_not_depend_on_the_rest_of_their_chunk(monkeypatch: pytest.Mon
     assert float((together - everything(full()(images, seeded()))).abs().max()) < 1e-5
 
 
+def test_each_thread_of_the_renderer_keeps_to_itself() -> None:
+    counts: list[int] = []
+
+    def work(piece: int) -> None:
+        torch.rand(2**18).add_(1)  # the first operator that could be shared
+        counts.append(torch.get_num_threads())
+
+    threads.for_each(work, range(8))
+    assert counts == [1] * 8
+    assert torch.get_num_threads() == 2
+
+
 def test_an_error_in_a_thread_reaches_the_caller() -> None:
     def work(piece: int) -> None:
         raise RuntimeError(f"piece {piece} failed")

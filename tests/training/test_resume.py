@@ -121,6 +121,27 @@ def test_an_interrupt_saves_and_the_run_goes_on(name, tmp_path, monkeypatch):
     assert any(k.startswith("teacher.") for k in whole) == (name != "SimCLR")
 
 
+def test_a_run_is_resumed_with_the_threads_it_had(tmp_path, capsys):
+    config = dataclasses.replace(small_config(picture_folder(tmp_path / "data"), threads=0), precision="bf16")
+    torch.set_num_threads(2)
+    pretrain(config, tmp_path / "whole")
+    first = pretrain(config, tmp_path / "run")
+    (newest,) = sorted((first / "checkpoints").glob("*.pt"))[-1:]
+    newest.unlink()  # as if it had been stopped after step 4
+    torch.set_num_threads(1)
+    try:
+        pretrain(config, tmp_path / "run", resume=True)
+        assert torch.get_num_threads() == 2
+        _same_bits(tmp_path / "whole", tmp_path / "run")
+        state = torch.load(newest, weights_only=True)
+        torch.save({**state, "threads": 10_000}, newest)
+        capsys.readouterr()
+        pretrain(config, tmp_path / "run", resume=True)
+        assert "had 10000 threads and goes on with 2" in capsys.readouterr().err
+    finally:
+        torch.set_num_threads(2)
+
+
 def test_bad_images_of_the_part_before_an_interrupt_stay_noted(tmp_path, monkeypatch):
     folder = picture_folder(tmp_path / "data")
     (folder / "disc" / "bad one.png").write_bytes(b"no picture")

@@ -8,9 +8,11 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from equicoherence.data import ImageSource
+from equicoherence.data.loader import usable_cores
 from equicoherence.files import LOCK
 from equicoherence.json_file import read_yaml
 from equicoherence.notice import say
@@ -135,6 +137,18 @@ def check_same(before: Mapping[str, int | str], now: Mapping[str, int | str], ou
         raise ValueError(
             f"{out} cannot be resumed: {', '.join(changed)}; resume it with the number of processes and the images it "
             "was started with (--data says where they are now), or begin anew in another --out"
+        )
+
+
+def keep_threads(before: int) -> None:
+    """Take as many threads as a run had that is resumed, for its bits depend on them; say so where there are too few
+    cores."""
+    if before <= max(usable_cores(), torch.get_num_threads()):
+        torch.set_num_threads(before)
+    else:
+        say(
+            f"the run had {before} threads and goes on with {torch.get_num_threads()}, as this machine has no more "
+            "cores: its weights will differ by rounding from those of a run that was never stopped"
         )
 
 

@@ -18,6 +18,7 @@ from torch.distributed.tensor import DTensor
 from equicoherence.data import Batch, Loader
 from equicoherence.files import alone
 from equicoherence.finite import NotFinite, not_finite
+from equicoherence.models.shared_conv import share_weight_gradients
 from equicoherence.notice import say
 from equicoherence.training.bad_images import note_bad_images
 from equicoherence.training.batch import check_batch
@@ -35,7 +36,15 @@ from equicoherence.training.learner import Learner
 from equicoherence.training.lost import TIMEOUT
 from equicoherence.training.metrics import Metrics, need_tracker
 from equicoherence.training.optim import build_optimizer
-from equicoherence.training.run import begin_run, check_run, check_same, check_shared, load_learner, shape_of
+from equicoherence.training.run import (
+    begin_run,
+    check_run,
+    check_same,
+    check_shared,
+    keep_threads,
+    load_learner,
+    shape_of,
+)
 from equicoherence.training.samples import save_samples, take_samples
 from equicoherence.training.sharding import divide_like_parameters, shard, whole
 
@@ -105,6 +114,7 @@ class Parts:
         bad = gather_object([dict(self.loader.bad)])
         optimizer = self.optimizer.optimizer.state_dict()
         state = {"step": step, "shape": self.shape, "learner": self.learner.state_dict(), "optimizer": optimizer}
+        state["threads"] = torch.get_num_threads()
         if self.sharded:
             state = whole(state, self.accelerator.is_main_process)
         if self.accelerator.is_main_process:
@@ -152,6 +162,8 @@ def set_up(config: PretrainConfig, out: Path, resume: bool, held: ExitStack) -> 
     accelerator.wait_for_everyone()
     state, remark = newest_whole_checkpoint(out) if resume else (None, "")
     start = state["step"] if state else 0
+    if state and not config.threads:
+        keep_threads(state["threads"])
     check_shared(gather_object([start]), out)
     torch.manual_seed(config.seed)
     learner = build_learner(config, pretrained=False if state else None)
@@ -166,6 +178,8 @@ def set_up(config: PretrainConfig, out: Path, resume: bool, held: ExitStack) -> 
     if world > 1 and accelerator.device.type == "cuda":
         convert_sync_batchnorm(learner)  # in place: the learner itself is no BatchNorm
     learner.to(accelerator.device)
+    if accelerator.device.type == "cpu" and not config.compile:
+        share_weight_gradients(learner)
     sharded = world > 1 and config.sharding == "fsdp2"
     if sharded:
         shard(learner)
