@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ import tyro
 from rich.console import Console
 
 from equicoherence.commands.arguments import parse, positional
+from equicoherence.commands.encoder_arguments import take_encoder
 from equicoherence.recipes import RECIPES, recipe
 from equicoherence.training import PretrainConfig, pretrain
 
@@ -23,12 +25,16 @@ def run(arguments: list[str]) -> None:
     name, rest = positional(rest, "pretrain RECIPE", RECIPES)
     start = recipe(name) if name else PretrainConfig()
     start = start.plain() if plain else start
+    rest, encoder = take_encoder(rest, start.encoder)
+    start = dataclasses.replace(start, encoder=encoder)
 
     @dataclass
     class Arguments:
         """Pretrain a recipe. Any field of its configuration is an option; --no-coherence gives the plain method.
 
-        out: run directory, runs/RECIPE where none is given. resume: continue an interrupted run.
+        out: run directory, runs/RECIPE where none is given. resume: continue an interrupted run. --encoder.name takes
+        any model of timm, with its own arguments in place of the recipe's: --encoder.args.img-size 64 sets one,
+        --encoder.args '{"img_size": 64}' all of them.
         """
 
         config: Annotated[PretrainConfig, tyro.conf.arg(name="")] = start

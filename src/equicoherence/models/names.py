@@ -9,6 +9,20 @@ from typing import Any
 import timm
 
 
+def read_config(path: Path) -> dict[str, Any]:
+    """Return a ``config.json`` of timm. Raises ValueError for a file that names no architecture that timm has."""
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} cannot be read: it is no JSON file ({error})") from error
+    architecture = config.get("architecture") if isinstance(config, dict) else None
+    if not (isinstance(architecture, str) and timm.is_model(architecture)):
+        raise ValueError(f"{path} is for {architecture!r}, which is no model that timm has; give another folder")
+    if not isinstance(config.get("pretrained_cfg", {}), dict) or not isinstance(config.get("model_args") or {}, dict):
+        raise ValueError(f"{path} is no configuration of timm: pretrained_cfg and model_args must be mappings")
+    return config
+
+
 def resolve(name: str) -> tuple[str, dict[str, Any]]:
     """Return the architecture of a `timm.create_model` name, and the saved arguments of it.
 
@@ -20,13 +34,15 @@ def resolve(name: str) -> tuple[str, dict[str, Any]]:
     if source == "local-dir":
         path = Path(place) / "config.json"
         if not path.is_file():
-            raise FileNotFoundError(f"{name} cannot be loaded: {path} does not exist; give an exported run's folder")
-        config = json.loads(path.read_text(encoding="utf-8"))
+            is_run = (path.parent / "config.yaml").is_file()
+            advice = f"it is a run that timm cannot load; write {place}" if is_run else "give an exported run's folder"
+            raise FileNotFoundError(f"{name} cannot be loaded: {path} does not exist; {advice}")
+        config = read_config(path)
         return config["architecture"], dict(config.get("model_args") or {})
     if source is not None:
         _, architecture, args = timm.models.load_model_config_from_hf(place)
         return architecture, dict(args or {})
-    if not timm.is_model(name):
+    if not timm.is_model(place):
         near = ", ".join(timm.list_models(f"*{name.split('_')[0]}*")[:8])
         raise ValueError(f"timm has no model {name!r}" + (f"; near it: {near}" if near else ""))
     return name, {}

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from equicoherence.coherence import CoherenceConfig
 from equicoherence.data.poses.views import change_parameters
 from equicoherence.methods import METHODS, MethodConfig, VICRegConfig
-from equicoherence.models.encoder import Channels, check_normalisation
+from equicoherence.models.normalisation import Channels, check_normalisation
 from equicoherence.paths import named_path
 from equicoherence.paths.render import Border
 from equicoherence.paths.transformation import Parameter

@@ -15,10 +15,11 @@ from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
 
 from equicoherence.data import Batch, Loader, steps_per_epoch
+from equicoherence.models.features import POOLS
 from equicoherence.notice import say
 from equicoherence.training.bad_images import note_bad_images
 from equicoherence.training.build import build_feed, build_learner, fit_theta
-from equicoherence.training.checkpoint import export_encoder, save_checkpoint, save_tensors
+from equicoherence.training.checkpoint import export_encoder, not_in_timm, save_checkpoint, save_tensors
 from equicoherence.training.config import PretrainConfig
 from equicoherence.training.feed import Feed
 from equicoherence.training.learner import Learner
@@ -115,7 +116,12 @@ class Parts:
                 learner = build_learner(self.config, pretrained=False)
                 learner.load_state_dict(weights)
                 learner.to(self.accelerator.device)
-            export_encoder(learner.encoder, self.out, self.config.views.size, learner.pool)
+            views, encoder = self.config.views, learner.encoder
+            if sentence := not_in_timm(encoder, learner.pool):
+                save_tensors(encoder.model.state_dict(), self.out / "model.safetensors")  # type: ignore[arg-type]
+                say(f"{self.out}: {sentence}")
+            else:
+                export_encoder(encoder, self.out, views.size, pool=learner.pool, source=views.source)
             heads = {name: t for name, t in weights.items() if not name.startswith("encoder.model.")}
             save_tensors(heads, self.out / "heads.safetensors")
             save_samples(learner, self.feed, self.loader, self.config, self.out / "samples.npz")
@@ -171,6 +177,7 @@ def set_up(config: PretrainConfig, out: Path, resume: bool) -> Parts:
     metrics = Metrics(out / "metrics.jsonl" if main else None, board, total, watched[1] if watched else 0, start)
     if main:  # after all that can refuse the configuration: a refused start leaves nothing behind
         begin_run(config, out, resume, start)
+        say(described(config, learner))
         if feed.remark:
             say(feed.remark)
     accelerator.wait_for_everyone()
@@ -188,6 +195,16 @@ def set_up(config: PretrainConfig, out: Path, resume: bool) -> Parts:
         start,
         total,
         per_epoch,
+    )
+
+
+def described(config: PretrainConfig, learner: Learner) -> str:
+    """Return a run's first line: which encoder it trains, with how many parameters, and what stands for an image."""
+    encoder = learner.encoder
+    count = sum(parameter.numel() for parameter in encoder.model.parameters()) / 1e6
+    return (
+        f"{config.name}: encoder {encoder.architecture}, {count:,.2f} million parameters, images of "
+        f"{config.views.size} px; {POOLS[learner.pool]} stands for an image"
     )
 
 
