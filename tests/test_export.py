@@ -160,7 +160,7 @@ def test_what_the_command_prints_uses_what_it_wrote(distilled, images, tmp_path,
         assert torch.allclose(tokens[:, 1:], wanted.patches, atol=1e-6)
         shown = [np.round(values, 6).tolist() for values in (mean, std)]
         assert f"(B, 3, 32, 32) in [0, 1], normalised: (images - mean) / std, mean {shown[0]}, std {shown[1]}" in about
-    assert about.endswith("evaluation: the class token")
+    assert about.endswith("evaluation: its class token")
 
 
 def test_others_may_read_what_is_exported(run, tmp_path):

@@ -57,7 +57,9 @@ def how_to_use_torch(path: Path) -> str:
         'model = timm.create_model(held["architecture"], num_classes=0, **held["args"]).eval()\n'
         'model.load_state_dict(held["state_dict"])'
     )
-    features = "the class token" if about["pool"] == "cls" else "the mean of the patch tokens"
+    features = {"mean": "the mean of its patch tokens", "cls": "its class token", "head": "what it returns"}[
+        about["pool"]
+    ]
     images = _normalised(about["size"], about["mean"], about["std"])
     return f"{lines}\n{images}; what stands for an image in evaluation: {features}"
 

@@ -1,5 +1,6 @@
 """`equicoherence pretrain RECIPE`: pretrain an encoder."""
 
+import dataclasses
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Annotated
 import tyro
 
 from equicoherence.commands.arguments import parse, positional, values_of
+from equicoherence.commands.encoder_arguments import take_encoder
 from equicoherence.loading import preparing
 from equicoherence.recipes import RECIPES, check_recipe
 
@@ -26,6 +28,8 @@ def run(arguments: list[str]) -> None:
 
         named = str(resumed / "config.yaml") if resumed else name
         start = named_config(named, plain=plain) if named else PretrainConfig()
+        rest, encoder = take_encoder(rest, start.encoder)
+        start = dataclasses.replace(start, encoder=encoder)
 
         @dataclass
         class Arguments:
@@ -34,6 +38,9 @@ def run(arguments: list[str]) -> None:
 
             out: run directory, runs/RECIPE where none is given.
             resume: continue an interrupted run; without RECIPE, with its own configuration.
+
+            --encoder.name takes any model of timm, with its own arguments in place of the recipe's:
+            --encoder.args.img-size 64 sets one, --encoder.args '{"img_size": 64}' all of them.
             """
 
             config: Annotated[PretrainConfig, tyro.conf.arg(name="")] = start

@@ -11,7 +11,7 @@ from equicoherence.coherence import CoherenceConfig
 from equicoherence.data.poses.views import change_parameters
 from equicoherence.methods import METHODS, MethodConfig
 from equicoherence.methods.vicreg import VICRegConfig
-from equicoherence.models.encoder import Channels, check_normalisation
+from equicoherence.models.normalisation import Channels, check_normalisation
 from equicoherence.paths import named_path
 from equicoherence.paths.render import Border
 from equicoherence.paths.transformation import Parameter

@@ -18,6 +18,7 @@ from torch.distributed.tensor import DTensor
 from equicoherence.data import Batch, Loader
 from equicoherence.files import alone
 from equicoherence.finite import NotFinite, not_finite
+from equicoherence.models.features import POOLS
 from equicoherence.models.shared_conv import share_weight_gradients
 from equicoherence.notice import say
 from equicoherence.training.bad_images import note_bad_images
@@ -26,6 +27,7 @@ from equicoherence.training.build import build_feed, build_learner, fit_theta
 from equicoherence.training.checkpoint import (
     export_encoder,
     newest_whole_checkpoint,
+    not_in_timm,
     save_checkpoint,
     save_tensors,
 )
@@ -138,7 +140,12 @@ class Parts:
                 learner.load_state_dict(weights)
                 learner.to(self.accelerator.device)
             samples = take_samples(learner, self.feed, self.loader, self.config)  # which first looks at the features
-            export_encoder(learner.encoder, self.out, self.config.views.size, learner.pool)
+            views, encoder = self.config.views, learner.encoder
+            if sentence := not_in_timm(encoder, learner.pool):
+                save_tensors(encoder.model.state_dict(), self.out / "model.safetensors")  # type: ignore[arg-type]
+                say(f"{self.out}: {sentence}")
+            else:
+                export_encoder(encoder, self.out, views.size, pool=learner.pool, source=views.source)
             heads = {name: t for name, t in weights.items() if not name.startswith("encoder.model.")}
             save_tensors(heads, self.out / "heads.safetensors")
             save_samples(samples, self.out / "samples.npz")
@@ -201,7 +208,7 @@ def set_up(config: PretrainConfig, out: Path, resume: bool, held: ExitStack) -> 
     total = min(total, config.max_steps) if config.max_steps else total
     if main:  # after all that can refuse the configuration: a refused start leaves nothing behind
         begin_run(config, out, start)
-        for line in (remark, feed.remark):
+        for line in (described(config, learner), remark, feed.remark):
             if line:
                 say(line)
     watched = learner.method.watched()
@@ -223,6 +230,16 @@ def set_up(config: PretrainConfig, out: Path, resume: bool, held: ExitStack) -> 
         total,
         per_epoch,
         shape,
+    )
+
+
+def described(config: PretrainConfig, learner: Learner) -> str:
+    """Return a run's first line: which encoder it trains, with how many parameters, and what stands for an image."""
+    encoder = learner.encoder
+    count = sum(parameter.numel() for parameter in encoder.model.parameters()) / 1e6
+    return (
+        f"{config.name}: encoder {encoder.architecture}, {count:,.2f} million parameters, images of "
+        f"{config.views.size} px; {POOLS[learner.pool]} stands for an image"
     )
 
 
