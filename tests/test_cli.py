@@ -1,6 +1,5 @@
 """The command: exit statuses, errors that say what to do, and the whole way from pictures to page."""
 
-import importlib
 import json
 import signal
 import subprocess
@@ -13,7 +12,6 @@ from equicoherence.cli import main
 from equicoherence.commands import known_commands, recipes
 from equicoherence.comparing import compare
 from equicoherence.data.source import BadImage
-from equicoherence.evaluation import TransformationConfig
 from equicoherence.evaluation.store import FILE, read_scores
 from equicoherence.methods.simclr import SimCLR
 from equicoherence.reporting.main_figures import score_table
@@ -35,7 +33,7 @@ def test_pretrain_evaluate_report_from_the_command_line(data, tmp_path, capsys):
     few = ["--tasks", "transformation,knn", "--transformations", "rotation", "--probes", "linear", "--images", "30"]
     assert main(["evaluate", run, *few]) == 0
     assert "rotation" in capsys.readouterr().out
-    assert json.loads((tmp_path / "run" / "results.json").read_text())["seed"] == 3
+    assert json.loads((tmp_path / "run" / FILE).read_text())["seed"] == 3
     for wrong, quoted in (
         (["--size", "64"], "--size is for models that are no runs"),
         (["--random-weights"], "--random-weights is for timm's models"),
@@ -143,16 +141,16 @@ def test_a_bug_in_the_work_is_no_wrong_use(data, tmp_path, capsys, monkeypatch):
     assert "in broken" in errors  # where it was raised
     assert main([*train, "--out", run]) == 0
     with monkeypatch.context() as patch:
-        patch.setattr(importlib.import_module("equicoherence.evaluation.evaluate"), "classification", broken)
+        patch.setattr("equicoherence.evaluation.classification.scoring.knn_accuracy", broken)
         assert main(["evaluate", run, "--tasks", "knn"]) == 1
     assert main(["evaluate", run, "--tasks", "knnn"]) == 2
     assert main([*train, "--out", run]) == 2  # in use
 
 
 def test_compare_keeps_what_is_done_and_refuses_another_configuration(data, tmp_path):
-    few = TransformationConfig(("rotation",), ("content",), ("linear",), train=30, test=9)
+    few = {"transformations": ("rotation",), "borders": ("content",), "probes": ("linear",), "train": 30, "test": 9}
     config = small_config(data, max_steps=2)
-    arguments = {"seeds": (0, 1), "tasks": ("transformation",), "transformation": few, "controls": False}
+    arguments = {"seeds": (0, 1), "tasks": ("transformation",), "settings": {"transformation": few}, "controls": False}
     runs = compare({"ours": config, "plain": config.plain()}, tmp_path, **arguments)
     assert [run.name for run in runs["ours"]] == ["ours-seed0", "ours-seed1"]
     before = (runs["ours"][0] / "model.safetensors").stat().st_mtime_ns
@@ -165,15 +163,16 @@ def test_compare_keeps_what_is_done_and_refuses_another_configuration(data, tmp_
         compare({"ours": small_config(data, max_steps=2, d=32)}, tmp_path, **arguments)
 
 
-def test_a_rendered_set_is_scored_by_the_benchmark(tmp_path, capsys):
+def test_a_rendered_set_is_scored_by_the_tasks_on_poses(tmp_path, capsys):
     data, out = tmp_path / "set", tmp_path / "out"
     numbers = ["--views", "3", "--size", "32", "--objects", "5", "--workers", "2"]
     assert main(["render", "--meshes", "procedural", "--out", str(data), *numbers]) == 0
     assert (data / "contact_sheet.png").is_file()
-    model = ["--model", "timm:resnet10t", "--random-weights", "--size", "32", "--epochs", "1", "--no-controls"]
-    assert main(["benchmark", "3diebench", *model, "--data", str(data), "--out", str(out)]) == 0
-    assert (out / "timm-resnet10t" / "3diebench.json").is_file()
+    model = ["timm:resnet10t", "--random-weights", "--size", "32", "--settings", "pose.epochs=1", "--no-controls"]
+    asked = ["evaluate", *model, "--tasks", "pose,retrieval"]
+    assert main([*asked, "--data", str(data), "--out", str(out)]) == 0
+    assert {part["task"] for part in read_scores(out / FILE)["parts"].values()} == {"pose", "retrieval"}
     assert main(["render", "--meshes", str(tmp_path / "nothing"), "--out", str(data)]) == 2
     assert main(["render", "--meshes", "procedural", "--out", str(data), "--views", "4", "--objects", "5"]) == 2
-    assert main(["benchmark", "3diebench", *model, "--data", str(tmp_path / "nothing")]) == 2
+    assert main([*asked, "--data", str(tmp_path / "nothing")]) == 2
     assert "views" in capsys.readouterr().err

@@ -45,7 +45,7 @@ def _imported(line):
         ("export x --to tensorflow", 2, "tensorflow"),
         ("render --meshes procedural", 2, "--out"),
         ("quickstart --sede 1", 2, "sede"),
-        ("benchmark imagenet", 2, "imagenet"),
+        ("benchmark imagenet", 2, "unknown"),
     ],
 )
 def test_help_and_refusals_are_cheap(arguments, status, said, tmp_path):
