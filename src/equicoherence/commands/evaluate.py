@@ -78,6 +78,7 @@ def run(arguments: list[str]) -> None:
         from equicoherence.reporting.comparison.page import comparison
         from equicoherence.reporting.main_figures import score_table
 
+        Scoring(given.controls, given.bad_image_tolerance)  # what is wrong with these is said first
         planned = plan(given, tasks, every)
         several = len(planned) > 1
         for each in planned:

@@ -41,6 +41,11 @@ class Scoring:
     tolerance: float | None = None
     track: Track = show_bar
 
+    def __post_init__(self) -> None:
+        """Refuse a share that is none."""
+        if self.tolerance is not None and not 0 <= self.tolerance <= 1:
+            raise ValueError(f"bad_image_tolerance is {self.tolerance}, but must be a share, in [0, 1]")
+
 
 def evaluate(
     model: str | Path | nn.Module | FrozenModel,
@@ -78,6 +83,7 @@ def evaluate(
     be scored, and FileExistsError where another process evaluates into the same folder.
     """
     with refusing(), generators_kept():
+        scoring = Scoring(controls, bad_image_tolerance, track)
         in_memory = isinstance(model, (nn.Module, FrozenModel))
         if data is None and not in_memory and Path(model).is_dir():
             data = own_data(model)
@@ -91,7 +97,6 @@ def evaluate(
                 out = results_folder(model, data, size, random_weights)
             refuse_inside(out, jobs)
             frozen = load_model(model, arch=arch, random_weights=random_weights, size=size)
-    scoring = Scoring(controls, bad_image_tolerance, track)
     return score_jobs(frozen, jobs, out, scoring, random_weights=random_weights)
 
 
