@@ -228,7 +228,7 @@ def dinov2() -> PretrainConfig:
 
 
 def sie() -> PretrainConfig:
-    """SIE: ResNet-18, 2000 epochs, batch 1024, lr 1e-3, decay 1e-6, as published; told 3DIEBench's rotations alone.
+    """SIE: ResNet-18, 2000 epochs, batch 1024, lr 1e-3, decay 1e-6, as published; conditioned on 3DIEBench's rotations.
 
     Give the data set with --data. The renders are of 256 px, normalised by its own mean and deviation. Unlike
     published, z is a linear map of the encoder's features, not these themselves, the predictor has a part that does not

@@ -194,7 +194,7 @@ def dinov2() -> PretrainConfig:
 
 
 def sie() -> PretrainConfig:
-    """SIE, told theta (weights 10, 4.5, 10, 10, 1 over 10, as VICReg's here are over 25), on 32 px views.
+    """SIE, conditioned on theta (weights 10, 4.5, 10, 10, 1 over 10, as VICReg's here are over 25), on 32 px views.
 
     hardware: 2 CPU cores
     time: not measured yet
@@ -204,7 +204,7 @@ def sie() -> PretrainConfig:
 
 
 def equimod() -> PretrainConfig:
-    """EquiMod on SimCLR, told theta, on 32 px views.
+    """EquiMod on SimCLR, conditioned on theta, on 32 px views.
 
     hardware: 2 CPU cores
     time: not measured yet
@@ -214,7 +214,7 @@ def equimod() -> PretrainConfig:
 
 
 def augself() -> PretrainConfig:
-    """AugSelf on SimCLR, told theta, on 32 px views.
+    """AugSelf on SimCLR, which predicts theta, on 32 px views.
 
     hardware: 2 CPU cores
     time: not measured yet
@@ -224,7 +224,7 @@ def augself() -> PretrainConfig:
 
 
 def essl() -> PretrainConfig:
-    """E-SSL on SimCLR, told nothing, on 32 px views, and one 16 px crop in four rotations.
+    """E-SSL on SimCLR, without theta, on 32 px views, and one 16 px crop in four rotations.
 
     hardware: 2 CPU cores
     time: not measured yet
