@@ -17,8 +17,8 @@ from pathlib import Path
 
 from pages import made_with, write_page
 
+from equicoherence.arms import train_once
 from equicoherence.coherence import CoherenceConfig
-from equicoherence.comparing import train_once
 from equicoherence.data.poses.latents import change_names
 from equicoherence.evaluation.poses.benchmark import benchmark_3diebench
 from equicoherence.evaluation.poses.probes import REVISION, PoseProbeConfig

@@ -18,8 +18,8 @@ from pathlib import Path
 
 from pages import write_page
 
+from equicoherence.arms import owed_scores, train_once
 from equicoherence.coherence import CoherenceConfig
-from equicoherence.comparing import is_scored, train_once
 from equicoherence.evaluation import TransformationConfig, evaluate
 from equicoherence.recipes import recipe
 from equicoherence.reporting.tables import MISSING
@@ -126,7 +126,7 @@ def _has_floor(name: str, seed: int) -> bool:
 
 
 def _is_scored(name: str, seed: int, config: PretrainConfig, run: Path) -> bool:
-    return is_scored(run, config.data, TASKS, _evaluation(config), LIMIT, controls=_has_floor(name, seed))
+    return not owed_scores(run, config.data, TASKS, _evaluation(config), LIMIT, controls=_has_floor(name, seed))
 
 
 def _training_minutes(run: Path) -> float:

@@ -6,8 +6,9 @@ import json
 import pytest
 from safetensors.torch import load_file, save_file
 
+from equicoherence.arms import owed_scores
 from equicoherence.cli import main
-from equicoherence.comparing import compare, floor_of, is_scored, score_markdown, score_rows
+from equicoherence.comparing import compare, floor_of, score_markdown, score_rows
 from equicoherence.evaluation import TransformationConfig
 from equicoherence.methods import DINOConfig, VICRegConfig
 from equicoherence.training import EncoderConfig
@@ -34,20 +35,20 @@ def test_a_run_is_scored_anew_for_a_floor_it_owes_and_for_other_weights(data, tm
     arguments = {"tasks": ("transformation",), "transformation": QUICK}
     asked = (str(data), ("transformation",), QUICK)
     (run,) = compare({"ours": config}, tmp_path, controls=False, **arguments)["ours"]
-    assert is_scored(run, *asked)
-    assert not is_scored(run, *asked, controls=True)
+    assert not owed_scores(run, *asked)
+    assert owed_scores(run, *asked, controls=True)
     assert not _floors(run)
     compare({"ours": config}, tmp_path, **arguments)
-    assert is_scored(run, *asked, controls=True)
+    assert not owed_scores(run, *asked, controls=True)
     assert _floors(run)
     written = (run / "results.json").stat().st_mtime_ns
     compare({"ours": config}, tmp_path, controls=False, **arguments)
     assert (run / "results.json").stat().st_mtime_ns == written
     weights = load_file(run / "model.safetensors")
     save_file({name: t + 0.01 * t.is_floating_point() for name, t in weights.items()}, run / "model.safetensors")
-    assert not is_scored(run, *asked)
+    assert owed_scores(run, *asked)
     compare({"ours": config}, tmp_path, **arguments)
-    assert is_scored(run, *asked, controls=True)
+    assert not owed_scores(run, *asked, controls=True)
 
 
 def test_each_seed_has_a_floor_of_its_own_and_one_run_of_a_seed_has_it(data, tmp_path):

@@ -11,16 +11,14 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from equicoherence.evaluation import TransformationConfig, evaluate
-from equicoherence.evaluation.model import load_model
-from equicoherence.evaluation.partial import fingerprint
-from equicoherence.evaluation.results import owed_tasks, read_results
-from equicoherence.evaluation.tasks import LIMIT, choose_tasks
+from equicoherence.arms import Arm, at_once, shared_out, work_on
+from equicoherence.evaluation import TransformationConfig
+from equicoherence.evaluation.results import read_results
+from equicoherence.evaluation.tasks import choose_tasks
 from equicoherence.methods import METHODS
 from equicoherence.reporting.tables import MISSING, deviation, number, rank, summarise
-from equicoherence.training import PretrainConfig, load_config, pretrain
-from equicoherence.training.config_file import differences, plain_values
-from equicoherence.training.run import is_finished
+from equicoherence.training import PretrainConfig
+from equicoherence.training.config_file import plain_values
 
 
 def compare(
@@ -31,31 +29,34 @@ def compare(
     tasks: Sequence[str] | None = None,
     transformation: TransformationConfig | None = None,
     controls: bool = True,
+    jobs: int | None = None,
 ) -> dict[str, list[Path]]:
     """Train and evaluate every configuration with every seed into ``out/NAME-seedS``; return the runs by name.
 
-    tasks: all that the data allows where None. What is done is kept: a finished run is not trained again, a task scored
-    with these settings and weights not scored again, an interrupted one is resumed. Of runs that have a random control
-    in common, one is scored with it. Raises ValueError before anything is trained for no seed and for tasks that the
-    data does not allow, and for a run directory of that name with another configuration.
+    tasks: all that the data allows where None. jobs: runs at once, each in a process of its own where that is more than
+    one; as many as the CPU is enough for where None. A run's threads are its share of the CPU's, whatever ``jobs``, so
+    its bits do not depend on it. What is done is kept: a finished run is not trained again, a task scored with these
+    settings and weights not scored again, an interrupted one is resumed. Of runs that have a random control in common,
+    one is scored with it. Raises ValueError before anything is trained for no seed, for tasks that the data does not
+    allow, and for a run directory of that name with another configuration.
     """
     if not seeds:
         raise ValueError("there is no seed to compare with; give at least 1")
     allowed = {data: choose_tasks(tasks, data) for data in dict.fromkeys(config.data for config in configs.values())}
     runs: dict[str, list[Path]] = {name: [] for name in configs}
+    arms: list[Arm] = []
     floors: set[str] = set()
     for seed in seeds:
         for name, config in configs.items():
             run = out / f"{name}-seed{seed}"
             config = dataclasses.replace(config, name=name, seed=seed)
-            train_once(config, run)
-            floor = floor_of(config)
-            own = controls and floor not in floors
-            owed = _owed(run, config.data, allowed[config.data], transformation, LIMIT, own)
-            if owed:
-                evaluate(run, tasks=owed, transformation=transformation, controls=own, limit=LIMIT)
-            floors.add(floor)
+            own = controls and floor_of(config) not in floors
+            floors.add(floor_of(config))
+            config = shared_out(config, run, len(configs) * len(seeds))
+            arms.append(Arm(config, run, allowed[config.data], transformation, own))
+            arms[-1].check()
             runs[name].append(run)
+    work_on(arms, at_once(arms, jobs))
     return runs
 
 
@@ -66,42 +67,6 @@ def floor_of(config: PretrainConfig) -> str:
     network = [encoder.name, plain_values(encoder.args), encoder.mean, encoder.std]
     used = [*network, views.source, views.size, by_encoder, config.data, config.seed]
     return json.dumps(used, sort_keys=True)
-
-
-def is_scored(
-    run: Path,
-    data: str,
-    tasks: Sequence[str],
-    transformation: TransformationConfig | None,
-    limit: int = LIMIT,
-    controls: bool = False,
-) -> bool:
-    """Return whether a run has results of these very settings, of its present weights and of this revision of the
-    probes; ``controls``: also of its random control."""
-    return not _owed(run, data, tasks, transformation, limit, controls)
-
-
-def _owed(
-    run: Path, data: str, tasks: Sequence[str], transformation: TransformationConfig | None, limit: int, controls: bool
-) -> list[str]:
-    """Return the tasks of which a run has no such results."""
-    found = read_results(run / "results.json")
-    if found.get("data") != data:
-        return list(tasks)
-    owed = owed_tasks(found, tasks, transformation or TransformationConfig(), limit, controls)
-    if len(owed) < len(tasks) and found.get("weights") != fingerprint(load_model(run)):
-        return list(tasks)
-    return owed
-
-
-def train_once(config: PretrainConfig, run: Path) -> None:
-    """Train ``config`` into ``run``: begin, resume, or leave a finished run of the same configuration as it is."""
-    if is_finished(run):
-        changed = differences(load_config(run / "config.yaml"), config)
-        if changed:
-            raise ValueError(f"{run} was trained with another configuration ({'; '.join(changed)}); give another --out")
-        return
-    pretrain(config, run, resume=(run / "config.yaml").is_file())
 
 
 def summary(runs: Mapping[str, Sequence[Path]]) -> list[dict[str, Any]]:

@@ -25,6 +25,7 @@ def run(arguments: list[str]) -> None:
         task.
 
         seeds: runs of each recipe. tasks: transformation, knn, linear; all that the data allows where not given.
+        jobs: runs at once; as many as the CPU is enough for where not given. The weights do not depend on it.
         """
 
         recipes: Annotated[tuple[str, ...], tyro.conf.Positional]
@@ -33,6 +34,7 @@ def run(arguments: list[str]) -> None:
         data: str | None = None
         tasks: CommaOrNone = None
         max_steps: int | None = None
+        jobs: int | None = None
 
     given = parse(Arguments, arguments, "compare")
     if not given.recipes:
@@ -50,7 +52,11 @@ def run(arguments: list[str]) -> None:
             raise ValueError(f"{text!r} is given twice; --seeds N trains a recipe several times")
         configs[config.name] = dataclasses.replace(config, **{k: v for k, v in changes.items() if v is not None})
     runs = compare(
-        configs, given.out, seeds=range(given.seeds), tasks=None if given.tasks is None else split(given.tasks)
+        configs,
+        given.out,
+        seeds=range(given.seeds),
+        tasks=None if given.tasks is None else split(given.tasks),
+        jobs=given.jobs,
     )
     print_scores(runs)
     page = report([run for paths in runs.values() for run in paths], given.out / "report.html")
