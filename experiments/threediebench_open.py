@@ -18,8 +18,8 @@ from typing import Any
 from kept import holds
 from pages import made_with, write_page
 
+from equicoherence.arms import train_once
 from equicoherence.coherence import CoherenceConfig
-from equicoherence.comparing import train_once
 from equicoherence.data.poses.latents import change_names
 from equicoherence.evaluation import evaluate
 from equicoherence.evaluation.own_predictor import OWN, OWN_WITH_HUES

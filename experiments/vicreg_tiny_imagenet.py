@@ -20,8 +20,8 @@ from typing import Any
 from kept import holds
 from pages import write_page
 
+from equicoherence.arms import train_once
 from equicoherence.coherence import CoherenceConfig
-from equicoherence.comparing import train_once
 from equicoherence.evaluation import evaluate
 from equicoherence.evaluation.store import FILE, read_scores
 from equicoherence.recipes import recipe

@@ -27,6 +27,7 @@ def run(arguments: list[str]) -> None:
         task.
 
         seeds: runs of each recipe. tasks: transformation, knn, linear; all that the data allows where not given.
+        jobs: runs at once; as many as the CPU is enough for where not given. The weights do not depend on it.
         """
 
         recipes: Annotated[tuple[str, ...], tyro.conf.Positional]
@@ -35,6 +36,7 @@ def run(arguments: list[str]) -> None:
         data: str | None = None
         tasks: CommaOrNone = None
         max_steps: int | None = None
+        jobs: int | None = None
 
     with preparing():
         given = parse(Arguments, arguments, "compare")
@@ -44,7 +46,11 @@ def run(arguments: list[str]) -> None:
         from equicoherence.reporting.page import report
 
     runs = compare(
-        configs, given.out, seeds=range(given.seeds), tasks=None if given.tasks is None else split(given.tasks)
+        configs,
+        given.out,
+        seeds=range(given.seeds),
+        tasks=None if given.tasks is None else split(given.tasks),
+        jobs=given.jobs,
     )
     print_scores(runs)
     page = report([run for paths in runs.values() for run in paths], given.out / "report.html")

@@ -14,13 +14,17 @@ def run(arguments: list[str]) -> None:
 
     @dataclass
     class Arguments:
-        """Train the plain method and ours on rendered objects, score them, print the table, write the page."""
+        """Train the plain method and ours on rendered objects, score them, print the table, write the page.
+
+        jobs: runs at once; as many as the CPU is enough for where not given. The weights do not depend on it.
+        """
 
         out: Path = Path("runs/quickstart")
         seed: int = 0
+        jobs: int | None = None
 
     with preparing():
         given = parse(Arguments, arguments, "quickstart")
         from equicoherence.quickstart import run_quickstart
 
-    run_quickstart(given.out, seed=given.seed)
+    run_quickstart(given.out, seed=given.seed, jobs=given.jobs)
