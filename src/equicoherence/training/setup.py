@@ -14,7 +14,7 @@ from timm.layers import convert_sync_batchnorm
 from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
 
-from equicoherence.data import Batch, Loader, steps_per_epoch
+from equicoherence.data import Batch, Loader, describe_images, steps_per_epoch
 from equicoherence.notice import say
 from equicoherence.training.bad_images import note_bad_images
 from equicoherence.training.build import build_feed, build_learner, fit_theta
@@ -171,6 +171,7 @@ def set_up(config: PretrainConfig, out: Path, resume: bool) -> Parts:
     metrics = Metrics(out / "metrics.jsonl" if main else None, board, total, watched[1] if watched else 0, start)
     if main:  # after all that can refuse the configuration: a refused start leaves nothing behind
         begin_run(config, out, resume, start)
+        say(describe_images(feed.source))
         if feed.remark:
             say(feed.remark)
     accelerator.wait_for_everyone()

@@ -19,9 +19,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from equicoherence.data.cache import alone, cache_folder
-from equicoherence.data.open import Split
 from equicoherence.data.poses.objects import PoseObjects
 from equicoherence.data.poses.scan import WIDEST, ScannedObject, scan_object
+from equicoherence.data.source import Split
 
 _FORMAT = "1"  # of the cached index: part of its key
 _THREADS = 16  # the files lie where waiting costs more than computing
