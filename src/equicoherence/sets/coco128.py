@@ -8,7 +8,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import yaml
 
 from equicoherence.data.source import BadImage, printable
 from equicoherence.sets.declaration import Declaration
@@ -78,6 +77,8 @@ def _names(root: Path) -> Path:
 
 
 def _classes(path: Path) -> tuple[str, ...]:
+    import yaml  # here, so that declarations are listed at once
+
     try:
         names = yaml.safe_load(path.read_text(encoding="utf-8"))["names"]
         return tuple(str(names[label]) for label in range(len(names)))

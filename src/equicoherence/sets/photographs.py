@@ -88,4 +88,5 @@ PHOTOGRAPHS = Declaration(
     source="wherever you have photographs",
     is_here=is_here,
     open=Photographs,
+    order="~",  # last: what another declares is more than photographs
 )
