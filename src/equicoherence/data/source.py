@@ -33,6 +33,10 @@ class BadImage(Exception):
         self.reason = reason
 
 
+class UnusableData(RuntimeError):
+    """Say, of data that are being worked on, why nothing can come of them: nothing to learn, or nothing to score."""
+
+
 class TooManyBadImages(RuntimeError):
     """List the images that cannot be decoded (``bad``: name -> reason) when they exceed the tolerated share."""
 

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from equicoherence.data.source import UnusableData
 from equicoherence.downstream.palette import GAP, side_by_side
 from equicoherence.downstream.tokens import (
     BATCH,
@@ -71,7 +72,9 @@ class Looks(Task):
     def score(self, model: FrozenModel, train: SampleSet | None, test: SampleSet, track: Track) -> TaskScore:
         searched = spread(len(test), self.among)
         if len(searched) <= self.neighbours:
-            raise ValueError(f"{self.neighbours} neighbours need more images than that, but there are {len(searched)}")
+            raise UnusableData(
+                f"{self.neighbours} neighbours need more images than that, but there are {len(searched)}"
+            )
         pictures = self._components(model, test)
         features, images = _pooled(model, test, searched, track)
         rows, asked = [], spread(len(searched), self.queries)

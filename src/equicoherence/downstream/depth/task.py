@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from equicoherence.data.source import UnusableData
 from equicoherence.downstream.depth.head import UPSAMPLE, DepthHead
 from equicoherence.downstream.depth.metrics import DEPTH_METRICS, depth_errors, scored_pixels
 from equicoherence.downstream.depth.training import target, train_head, tune
@@ -123,7 +124,7 @@ def _median(targets: Tensor) -> float:
     """Return the median of the depths that there are."""
     depths = targets[targets > 0]
     if not len(depths):
-        raise ValueError("no pixel of the training images has a depth within the limits, so there is nothing to learn")
+        raise UnusableData("no pixel of the training images has a depth within the limits: there is nothing to learn")
     return float(depths.median())
 
 
@@ -133,7 +134,8 @@ def _errors(
 ) -> tuple[Tensor, dict[str, np.ndarray]]:
     """Return errors (images, 2, metrics) of what a head says of tokens, and of a constant; and pictures.
 
-    Images without a pixel to score are left out. Raises ValueError where all are, and for a depth that is not finite.
+    Images without a pixel to score are left out. Raises `UnusableData` where all are; ValueError for a depth that is
+    not finite.
     """
     shown, errors, pictures = set(spread(len(asked), PICTURES)), [], {}
     low, high = test.limits
@@ -152,7 +154,7 @@ def _errors(
             title, picture = _picture(test.image(index), truth.numpy(), depth.numpy(), test.limits)
             pictures[f"{test.name(index)}{title}"] = picture
     if not errors:
-        raise ValueError(f"no test image has a depth between {low} and {high}")
+        raise UnusableData(f"no test image has a depth between {low} and {high}")
     return torch.stack(errors), pictures
 
 
