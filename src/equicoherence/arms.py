@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 
+from equicoherence.data import data_identity
 from equicoherence.errors import Refused, RefusedValue, refusing
 from equicoherence.evaluation.jobs import plan_jobs
 from equicoherence.evaluation.model import load_model
@@ -23,7 +24,7 @@ from equicoherence.side_by_side import Worker, serve, side_by_side
 from equicoherence.training import PretrainConfig, load_config, pretrain
 from equicoherence.training.checkpoint import checkpoints
 from equicoherence.training.config_file import from_dict, plain_values, to_dict
-from equicoherence.training.run import is_finished, other_results, same_place
+from equicoherence.training.run import is_finished, other_results
 
 MEMORY = 2 * 2**30  # bytes that an arm in a process of its own may need, besides the images that it keeps
 
@@ -86,7 +87,7 @@ def refuse_other(config: PretrainConfig, run: Path) -> None:
     """Raise ValueError where the directory holds a run of another configuration."""
     before = load_config(run / "config.yaml")
     changed = other_results(before, config)
-    if not same_place(before.data, config.data):
+    if data_identity(before.data) != data_identity(config.data):
         changed.append(f"data: {before.data!r} -> {config.data!r}")
     if changed:
         raise RefusedValue(f"{run} was trained with another configuration ({'; '.join(changed)}); give another --out")

@@ -11,8 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from equicoherence.data import Loader, open_images
-from equicoherence.data.open import Split, comes_split
+from equicoherence.data import Loader, Split, describe_images, open_images
 from equicoherence.errors import refusing
 from equicoherence.evaluation.fingerprint import fingerprint
 from equicoherence.evaluation.model import FrozenModel, generators_kept, load_model
@@ -84,11 +83,12 @@ def embed(
         names = list(dict.fromkeys(name.strip() for name in features.split(",")))
         shapes, grid = _shapes(frozen, names)
         config = frozen.config or PretrainConfig()
-        if split == "all" and comes_split(data):
-            raise ValueError(
-                f"{str(data)!r} has a folder train and one for validation: give --split train or --split val"
-            )
         source = open_images(data, split)
+        if split == "all" and source.origin.comes_split:
+            raise ValueError(
+                f"{str(data)!r} comes split, held out is {source.origin.held_out}: give --split train or val"
+            )
+        say(describe_images(source))
         tolerance = config.bad_image_tolerance if bad_image_tolerance is None else bad_image_tolerance
         loader = Loader(source, frozen.source, threads=config.threads or None, tolerance=tolerance, cache_bytes=0)
         chosen = np.array(spread(len(source), limit), dtype=np.int64)

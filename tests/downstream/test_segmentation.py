@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torchmetrics.classification import MulticlassJaccardIndex
 
+from equicoherence.data.source import UnusableData
 from equicoherence.downstream.palette import painted, palette, side_by_side
 from equicoherence.downstream.segmentation import task as segmentation
 from equicoherence.downstream.segmentation.task import Segmentation, segment
@@ -142,7 +143,7 @@ def test_masks_without_a_class_are_an_error() -> None:
         def mask(self, index: int) -> np.ndarray:
             return np.full(self.image(index).shape[:2], IGNORE, dtype=np.uint8)
 
-    with pytest.raises(ValueError, match="no pixel of the training images has a class"):
+    with pytest.raises(UnusableData, match="no pixel of the training images has a class"):
         LINEAR.score(small_model(), Blank(4, 0), ColourRegions(4, 1), no_bar)
 
 

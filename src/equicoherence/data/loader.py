@@ -13,9 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from equicoherence.data.source import BadImage, ImageSource, Sample
+from equicoherence.data.source import BadImage, ImageSource, Sample, TooManyBadImages
 
-TOLERANCES = (0.001, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)  # shares that are advised where more is bad than allowed
 _CHUNK = 8  # images per job: enough to make the hand-over cheap, few enough to stop soon
 
 
@@ -43,36 +42,6 @@ class Batch:
     @property
     def _fields(self) -> tuple[Tensor, ...]:
         return self.images, self.aspect, self.labels, self.index
-
-
-class TooManyBadImages(RuntimeError):
-    """List the images that cannot be decoded (``bad``: name -> reason) when they exceed the tolerated share.
-
-    tolerable: a share that leaves room for more than those found so far, None where no image at all is good.
-    """
-
-    def __init__(self, bad: dict[str, str], total: int, tolerance: float) -> None:
-        self.bad, share = dict(bad), len(bad) / total
-        self.tolerable = next((step for step in TOLERANCES if step >= 2 * share), 1.0) if share < 1 else None
-        lines = [f"  {name}: {reason}" for name, reason in sorted(bad.items())]
-        if len(lines) > 20:
-            lines = [*lines[:20], f"  ... and {len(lines) - 20} more"]
-        self._found = (
-            f"{len(bad)} of {total} images cannot be decoded so far ({share:.3%}), "
-            f"more than bad_image_tolerance = {tolerance:g} ({tolerance:.3%}) allows:\n" + "\n".join(lines)
-        )
-        if self.tolerable is None:
-            self._found = f"none of {total} images can be decoded:\n" + "\n".join(lines)
-            super().__init__(f"{self._found}\nRepair them, or give other images with --data.")
-        else:
-            super().__init__(
-                f"{self._found}\nRepair them, or go on without them: --bad-image-tolerance {self.tolerable:g}"
-            )
-
-    def advised(self, advice: str) -> TooManyBadImages:
-        """Return the same with other advice."""
-        self.args = (f"{self._found}\nRepair them, or: {advice}",)
-        return self
 
 
 def usable_cores() -> int:

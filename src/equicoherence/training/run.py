@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from equicoherence.data import ImageSource
+from equicoherence.data import ImageSource, data_identity
 from equicoherence.data.loader import usable_cores
 from equicoherence.files import LOCK
 from equicoherence.json_file import read_yaml
@@ -80,11 +80,6 @@ def other_results(before: PretrainConfig, now: PretrainConfig) -> list[str]:
     return [f"{name}: {change}" for name, change in changed.items() if name not in (*FREE, "data")]
 
 
-def same_place(a: str, b: str) -> bool:
-    """Return whether two names of data are one place, as ``./d`` and ``d`` are."""
-    return a == b or ("objects" not in (a, b) and Path(a).expanduser().resolve() == Path(b).expanduser().resolve())
-
-
 def begin_run(config: PretrainConfig, out: Path, step: int) -> None:
     """Make the directory of a run that begins, or cut what a resumed one wrote after ``step``, its checkpoint's.
 
@@ -101,7 +96,7 @@ def begin_run(config: PretrainConfig, out: Path, step: int) -> None:
     drop_after(out / "metrics.jsonl", step)
     before = load_config(path)
     changed = differences(before, config)
-    if same_place(before.data, config.data):
+    if data_identity(before.data) == data_identity(config.data):
         changed.pop("data", None)
     if changed:
         say(f"{out} goes on with {'; '.join(f'{name}: {change}' for name, change in changed.items())}")

@@ -15,7 +15,7 @@ from timm.layers import convert_sync_batchnorm
 from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
 
-from equicoherence.data import Batch, Loader
+from equicoherence.data import Batch, Loader, describe_images
 from equicoherence.files import alone
 from equicoherence.finite import NotFinite, not_finite
 from equicoherence.models.features import POOLS
@@ -208,7 +208,7 @@ def set_up(config: PretrainConfig, out: Path, resume: bool, held: ExitStack) -> 
     total = min(total, config.max_steps) if config.max_steps else total
     if main:  # after all that can refuse the configuration: a refused start leaves nothing behind
         begin_run(config, out, start)
-        for line in (described(config, learner), remark, feed.remark):
+        for line in (described(config, learner), describe_images(feed.source), remark, feed.remark):
             if line:
                 say(line)
     watched = learner.method.watched()

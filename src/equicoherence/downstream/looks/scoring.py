@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from equicoherence.data.source import UnusableData
 from equicoherence.downstream.palette import GAP, side_by_side
 from equicoherence.downstream.tokens import (
     BATCH,
@@ -37,7 +38,7 @@ TAIL = 0.01  # share of the tokens at either end that have the darkest and the b
 def score_looks(task: Looks, model: FrozenModel, train: SampleSet | None, test: SampleSet, track: Track) -> TaskScore:
     searched = spread(len(test), task.among)
     if len(searched) <= task.neighbours:
-        raise ValueError(f"{task.neighbours} neighbours need more images than that, but there are {len(searched)}")
+        raise UnusableData(f"{task.neighbours} neighbours need more images than that, but there are {len(searched)}")
     pictures = _components(task, model, test)
     features, images = _pooled(model, test, searched, track)
     rows, asked = [], spread(len(searched), task.queries)

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from equicoherence.data.source import UnusableData
 from equicoherence.downstream.palette import painted, side_by_side
 from equicoherence.downstream.segmentation.pixel_classes import (
     confusion,
@@ -60,7 +61,7 @@ def score_segmentation(
     labels = torch.from_numpy(np.stack(list(read_ahead(lambda i: resized_labels(train.mask(i), coarse), known))))
     counted = labels[labels != IGNORE]
     if not len(counted):
-        raise ValueError("no pixel of the training images has a class, so there is nothing to learn")
+        raise UnusableData("no pixel of the training images has a class, so there is nothing to learn")
     common = int(counted.bincount().argmax())
     if task.encoder == "frozen":
         encoder, seen = sized(model.encoder, size).eval(), len(known)
