@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from equicoherence.data.loader import TOLERANCES
+from equicoherence.data.source import TOLERANCES
 from equicoherence.drawing import Painter
 from equicoherence.rendering.mesh_file import BadMesh
 from equicoherence.rendering.meshes import Entry
