@@ -8,6 +8,7 @@ is written after each part, so that an interrupted evaluation goes on where it s
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,8 +21,10 @@ PICTURES = "pictures"
 SCHEMA = 1
 SAME = ("size", "arch", "random_weights")  # what all scores of a file share, besides the weights
 PLAIN = ("name", "seed", "weights", "size", "arch", "build")  # of a file: there, and numbers or text
-OF_PART = ("task", "protocol", "data", "control", "settings", "counts", "metrics", "probe_order", "rows", "pictures")
-OF_ROW = ("metric", "value", "target", "border", "representation", "probe", "parameter", "floor")
+TEXTS_OF_PART = ("task", "variant", "protocol", "data", "control")
+OF_PART = (*TEXTS_OF_PART, "settings", "counts", "metrics", "probe_order", "rows", "pictures", "seconds")
+TEXTS_OF_ROW = ("metric", "target", "border", "representation", "probe", "parameter")
+OF_ROW = (*TEXTS_OF_ROW, "value", "floor")
 
 
 class Store:
@@ -38,7 +41,7 @@ class Store:
     def __init__(self, folder: Path | None, about: Mapping[str, Any]) -> None:
         self.folder, self.path, self.about = folder, (folder or Path()) / FILE, as_read(about)
         found = read_scores(self.path) if folder is not None else {}
-        self._before = found.get("parts", {})
+        self._found, self._before = found, found.get("parts", {})
         self.parts: dict[str, dict[str, Any]] = self._of_this_encoder(found)
 
     def kept(self, name: str, settings: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -57,7 +60,8 @@ class Store:
 
     def write(self, provenance: Mapping[str, Any]) -> dict[str, Any]:
         """Write the file and return its content; remove pictures that no part tells of any more."""
-        content = {"schema": SCHEMA, **self.about, **provenance, "parts": self.parts}
+        content = as_read({"schema": SCHEMA, **self.about, **provenance, "parts": self.parts})
+        self._found = content
         if self.folder is None:
             return content
         write_aside(self.path, as_json(content))
@@ -66,7 +70,13 @@ class Store:
         self._before = dict(self.parts)
         return content
 
-    def drop_lone_controls(self) -> None:
+    def finish(self, provenance: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the file's content, which is left as it is where all of it was kept."""
+        self._drop_lone_controls()
+        same = all(self._found.get(name, self) == value for name, value in {**self.about, "parts": self.parts}.items())
+        return self._found if same else self.write(provenance)
+
+    def _drop_lone_controls(self) -> None:
         """Drop random weights scored with other settings than the encoder; a line names them."""
 
         def is_alike(name: str, part: Mapping[str, Any]) -> bool:
@@ -108,7 +118,7 @@ def read_scores(path: Path) -> dict[str, Any]:
         hash((found["model"], found.get("config"), *(found[field] for field in PLAIN)))  # all there, all plain
         for name, part in found["parts"].items():
             _check_part(name, part)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise ValueError(f"{path} cannot be read ({_why(error)}); remove it, or give another --out") from error
     return found
 
@@ -122,27 +132,33 @@ def alike(before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
     return not _odd(before, now)
 
 
-def as_json(value: Mapping[str, Any]) -> str:
+def as_json(value: Any) -> str:
     """Return strict JSON; ValueError where a number is not finite."""
     return json.dumps(value, indent=1, allow_nan=False)
 
 
 def as_read(value: Any) -> Any:
-    """Return a value as it reads in a JSON file: lists for tuples."""
-    return json.loads(json.dumps(value))
+    """Return a value as it reads in a JSON file: lists for tuples; ValueError where a number is not finite."""
+    return json.loads(as_json(value))
 
 
 def _check_part(name: str, part: Mapping[str, Any]) -> None:
     missing = [field for field in OF_PART if field not in part]
     if missing:
         raise ValueError(f"part {name!r} has no {', '.join(missing)}")
-    "".join([part.get("caption", ""), part["task"], part["control"], *part["pictures"].values()])  # all text
-    dict(part["settings"]), dict(part["counts"])
+    texts = [part[field] for field in TEXTS_OF_PART]
+    "".join([part.get("caption", ""), *texts, *part["pictures"].values()])  # all text
+    for field in ("settings", "counts", "metrics"):
+        dict(part[field])
+    float(part["seconds"])
+    _, _ = part.get("input") or (0, 0)
     for row in part["rows"]:
         missing = [field for field in OF_ROW if field not in row]
         if missing or row["metric"] not in part["metrics"]:
             raise ValueError(f"a row of part {name!r} has no {', '.join(missing) or 'metric that the part knows'}")
-        float(row["value"]), float(row["floor"] or 0)
+        "".join(row[field] for field in TEXTS_OF_ROW)
+        if not (math.isfinite(row["value"]) and math.isfinite(row["floor"] or 0)):  # 1e999 reads as infinity
+            raise ValueError(f"a row of part {name!r} has the value {row['value']} and the floor {row['floor']}")
 
 
 def _refuse_constant(text: str) -> float:
@@ -150,7 +166,9 @@ def _refuse_constant(text: str) -> float:
 
 
 def _why(error: Exception) -> str:
-    return f"it has no {error}" if isinstance(error, KeyError) else str(error)
+    if isinstance(error, ValueError):
+        return str(error)
+    return f"it has no {error}" if isinstance(error, KeyError) else "it is not laid out as scores are"
 
 
 def _change(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:

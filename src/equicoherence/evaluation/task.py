@@ -10,7 +10,7 @@ import abc
 import dataclasses
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ class Row:
 
     metric: str
     value: float
+    _: KW_ONLY
     target: str = ""
     border: str = ""
     representation: str = ""
@@ -157,8 +158,8 @@ class Task(abc.ABC):
         """Score an encoder.
 
         model: left unchanged, but for `FrozenModel.memo`.
-        train, test: both splits of a data set of this kind; train is None where it has none. Of the kind ``images``
-            they are a `Loader` each.
+        train, test: both splits of a data set of this kind; train is None where it has none. Of the kinds `IMAGES`
+            and `POSES` they are a `Loader` each.
 
         Seeds are part of the settings; torch's global generators are the caller's to keep.
         Raises ValueError where encoder and task do not fit; `BadImage` where a sample cannot be read.

@@ -57,7 +57,7 @@ def score_keypoints(
         head = heatmap_head(encoder.width, len(train.names), task.hidden, doublings)
         head.to(encoder.mean.device)
         if tuned:
-            encoder = copy.deepcopy(encoder)
+            encoder = copy.deepcopy(encoder).requires_grad_(True)
             _fine_tune(task, encoder, head, known, size, sigma, track)
         else:
             _train_head(task, encoder, head, known, size, sigma, track)
@@ -193,5 +193,5 @@ def _rows(
         rows.append(Row(metric, float(mean), floor=float(floor)))
         seen = asked.scored.any(dim=0).tolist()
         values = zip(each.tolist(), names, floor_each.tolist(), seen)
-        rows += [Row(metric, value, name, below) for value, name, below, there in values if there]
+        rows += [Row(metric, value, parameter=name, floor=below) for value, name, below, there in values if there]
     return rows

@@ -21,6 +21,7 @@ from equicoherence.downstream.tokens import (
     stride,
     to_pixels,
 )
+from equicoherence.evaluation.images import check_features
 from equicoherence.evaluation.model import FrozenModel
 from equicoherence.evaluation.task import Row, TaskScore, Track, spread
 from equicoherence.sets.kinds import SampleSet
@@ -38,8 +39,10 @@ def score_looks(task: Looks, model: FrozenModel, train: SampleSet | None, test: 
     searched = spread(len(test), task.among)
     if len(searched) <= task.neighbours:
         raise ValueError(f"{task.neighbours} neighbours need more images than that, but there are {len(searched)}")
-    pictures = _components(task, model, test)
+    stride(model.encoder, model.size)  # ValueError for an encoder without patch tokens, before anything is read
     features, images = _pooled(model, test, searched, track)
+    check_features(features, model)
+    pictures = _components(task, model, test)
     rows, asked = [], spread(len(searched), task.queries)
     folders = [PurePosixPath(test.name(index)).parent for index in searched]
     for name, vectors in features.items():
@@ -48,7 +51,7 @@ def score_looks(task: Looks, model: FrozenModel, train: SampleSet | None, test: 
         pictures[f"nearest neighbours of the first column, {name}"] = _stacked([side_by_side(p) for p in lines])
         share, floor = same_folder(order, folders)
         if floor > 0 and len(set(folders)) > 1:
-            rows.append(Row("same_folder", share, "" if name == "backbone" else name, floor))
+            rows.append(Row("same_folder", share, parameter="" if name == "backbone" else name, floor=floor))
     return TaskScore(rows, pictures, {"shown": min(task.shown, len(test)), "val": len(searched)})
 
 

@@ -122,14 +122,14 @@ class _Scores:
             assert isinstance(self.counts, Tensor)
             iou, seen = intersection_over_union(self.counts), self.counts.sum(dim=1) > 0
             each = zip(("background", *classes), iou, seen)
-            rows = [Row("iou", float(value), name) for name, value, is_seen in each if is_seen]
+            rows = [Row("iou", float(value), parameter=name) for name, value, is_seen in each if is_seen]
             return [Row("miou", float(iou.nanmean())), *rows]
         means = np.mean(list(self.objects.values()), axis=0)
         rows = [Row("j_and_f", float(means[:, 0].mean()))]
         for letter, of_letter in zip("jf", means):
             names = (f"{letter}_mean", f"{letter}_recall", f"{letter}_decay")
             rows += [Row(name, float(value)) for name, value in zip(names, of_letter)]
-        return rows + [Row("j_and_f", (j[0] + f[0]) / 2, name) for name, (j, f) in self.objects.items()]
+        return rows + [Row("j_and_f", (j[0] + f[0]) / 2, parameter=name) for name, (j, f) in self.objects.items()]
 
 
 def _of_frame(predicted: np.ndarray, mask: np.ndarray, numbers: np.ndarray) -> tuple[Tensor, Tensor]:

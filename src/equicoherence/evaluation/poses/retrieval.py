@@ -52,8 +52,8 @@ def retrieval(
     for probe, guess in ((name, predictor), ("identity", identity)):
         found = retrieval_scores(renders, representation, guess, sources=sources)
         for metric in METRICS:
-            about = {"floor": floor[metric], "chance": chance[metric]}
-            yield Row(metric, found[metric], representation=representation, probe=probe, **about)
+            low, lucky = floor[metric], chance[metric]
+            yield Row(metric, found[metric], representation=representation, probe=probe, floor=low, chance=lucky)
 
 
 @torch.no_grad()
