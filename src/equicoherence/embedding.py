@@ -14,10 +14,10 @@ from torch import Tensor
 from equicoherence.data import Loader, Split, describe_images, open_images
 from equicoherence.errors import refusing
 from equicoherence.evaluation.fingerprint import fingerprint
+from equicoherence.evaluation.images import base_state
 from equicoherence.evaluation.model import FrozenModel, generators_kept, load_model
 from equicoherence.evaluation.provenance import provenance
 from equicoherence.evaluation.task import show_bar, spread
-from equicoherence.evaluation.transformation.pairs import base_state
 from equicoherence.feature_files import Part, Table, writer
 from equicoherence.files import alone_at, replacing
 from equicoherence.finite import check_features

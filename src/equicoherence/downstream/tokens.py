@@ -86,8 +86,8 @@ def sized(encoder: Encoder, size: tuple[int, int]) -> Encoder:
     except torch.OutOfMemoryError:
         raise
     except (AssertionError, RuntimeError, ValueError) as error:
-        own = encoder.model.pretrained_cfg["input_size"][1:]  # type: ignore[index]
-        own = encoder.args.get("img_size", own)
+        config = getattr(encoder.model, "pretrained_cfg", None) or {"input_size": (3, *size)}
+        own = encoder.args.get("img_size", config["input_size"][1:])  # type: ignore[call-overload, index]
         raise ValueError(
             f"{encoder.name} takes images of {_written(own)} pixels, but not of {_written(size)} as asked ({error}): "
             "give the task another size, or leave this encoder out"
@@ -104,19 +104,42 @@ def _written(size: int | Sequence[int]) -> str:
 def stride(encoder: Encoder, size: int) -> int:
     """Return how many pixels a patch token is apart from the next.
 
-    As timm notes it of the model (the last entry of ``feature_info``, or the patch size); where it does not, from how
-    the grid grows with a blank image, of four and eight times ``size`` pixels.
+    As timm notes it of the model (the last entry of ``feature_info``, or the patch size); where it does not, from the
+    grid of a blank image of ``size`` pixels and how it grows with the image.
+
+    Raises ValueError for an encoder that gives one vector an image, which has no patch tokens.
     """
-    info = getattr(encoder.model, "feature_info", None)
-    if info:
-        return int(info[-1]["reduction"])
-    patch = getattr(getattr(encoder.model, "patch_embed", None), "patch_size", None)
-    if patch is not None:
-        return int(patch if isinstance(patch, int) else patch[0])
-    small, large = (
-        encoder(torch.zeros(1, 3, times * size, times * size, device=encoder.mean.device)).grid[0] for times in (4, 8)
-    )
+    if isinstance(encoder, Encoder):
+        info = getattr(encoder.model, "feature_info", None)
+        if info:
+            return int(info[-1]["reduction"])
+        patch = getattr(getattr(encoder.model, "patch_embed", None), "patch_size", None)
+        if patch is not None:
+            return int(patch if isinstance(patch, int) else patch[0])
+    own = _grid(encoder, size)
+    if getattr(encoder, "gives_vectors", False):
+        raise ValueError(_no_tokens(encoder))
+    try:
+        double = _grid(encoder, 2 * size)
+    except (AssertionError, RuntimeError, ValueError):  # it takes images of its own size alone
+        return max(1, round(size / own))
+    if double == 2 * own and size % own == 0:
+        return size // own
+    small, large = _grid(encoder, 4 * size), _grid(encoder, 8 * size)  # a grid of few tokens is rounded a lot
+    if large == small:
+        raise ValueError(_no_tokens(encoder))
     return max(1, round(4 * size / (large - small)))
+
+
+def _grid(encoder: Encoder, side: int) -> int:
+    return encoder(torch.zeros(1, 3, side, side, device=encoder.mean.device)).grid[0]
+
+
+def _no_tokens(encoder: Encoder) -> str:
+    return (
+        f"{encoder.name} gives one vector an image, but this task reads patch tokens: give a module that gives "
+        "(B, N, C) or (B, C, h, w), or leave the task out"
+    )
 
 
 def some_shapes(image: Callable[[int], np.ndarray], indices: Sequence[int]) -> list[tuple[int, int]]:

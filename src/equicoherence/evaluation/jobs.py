@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -71,6 +72,8 @@ def plan_jobs(tasks: Sequence[Task], data: str | Path | None, sets: str | Path |
     jobs += _on_sets(others, str(sets), every) if others else []
     if not jobs:
         raise ValueError("no task can be scored on these data; `equicoherence tasks` says what each needs")
+    if twice := [name for name, count in Counter(job.name for job in jobs).items() if count > 1]:
+        raise ValueError(f"{', '.join(twice)}: asked for twice, but scores are kept once of each; leave one out")
     return jobs
 
 

@@ -44,7 +44,8 @@ class FrozenModel:
     config: of a run.
     pool: what stands for an image at the backbone.
     predictor: of a run on poses whose method has one; else None.
-    fresh: of a module in memory, gives a copy of the encoder with fresh random weights, None where it cannot.
+    fresh: of a module in memory, gives a copy of the encoder with fresh random weights.
+    has_random_control: whether `random_control` can draw weights of its architecture.
     """
 
     name: str
@@ -57,6 +58,7 @@ class FrozenModel:
     pool: Pool = "mean"
     predictor: OwnPredictor | None = None
     fresh: Callable[[], Any] | None = None
+    has_random_control: bool = True
     memo: dict[str, tuple[object, Any]] = field(default_factory=dict, init=False, repr=False)
 
     def remember(self, key: tuple[Any, ...], make: Callable[[], T]) -> T:
@@ -75,11 +77,6 @@ class FrozenModel:
         for module in self.modules():
             module.to(device)
         return self
-
-    @property
-    def has_random_control(self) -> bool:
-        """Whether `random_control` can draw weights of its architecture."""
-        return self.fresh is None or self.fresh() is not None
 
     def modules(self) -> list[nn.Module]:
         """Return the parts that hold weights."""

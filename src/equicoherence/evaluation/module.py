@@ -11,69 +11,97 @@ from torch import Tensor, nn
 
 from equicoherence.evaluation.model import FrozenModel
 from equicoherence.models import Encoder, Features
-from equicoherence.models.encoder import Pool
+from equicoherence.models.encoder import Pool, check_normalisation
 
 
 class ModuleEncoder(nn.Module):
     """A module behind the contract of `Encoder`.
 
-    model: gives (B, C), one vector an image, (B, N, C), patch tokens of a square grid row by row, or (B, C, h, w), for
-        normalised images (B, 3, H, W).
+    model: gives (B, C), one vector an image, (B, N, C), patch tokens row by row, or (B, C, h, w), for normalised images
+        (B, 3, H, W).
+    size: pixels on a side of the images that it is known to take.
     mean, std: of three channels, by which images in [0, 1] are normalised first.
+
+    Raises ValueError for an output that is no feature of images.
     """
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, model: nn.Module, mean: Sequence[float], std: Sequence[float]) -> None:
+    def __init__(self, model: nn.Module, size: int, mean: Sequence[float], std: Sequence[float]) -> None:
         super().__init__()
         self.model = model
         self.name = self.architecture = type(model).__name__
-        self.args: dict[str, object] = {}
+        self.args: dict[str, object] = {"img_size": size}
         self.layer, self.mask_token, self.has_cls = None, None, False
         self.pool: Pool = "mean"
-        self.width = 0  # known once `as_frozen` has seen an image
         device = next((tensor.device for tensor in [*model.parameters(), *model.buffers()]), torch.device("cpu"))
         for name, values in (("mean", mean), ("std", std)):
             self.register_buffer(name, torch.tensor(list(values), device=device).view(1, 3, 1, 1), persistent=False)
+        with torch.no_grad():
+            output = self.eval().model(self._normalised(torch.zeros(2, 3, size, size, device=device)))
+        self.width = features_of(output, self.name, (2, size, size)).patches.shape[2]
+        self.gives_vectors = output.ndim == 2
 
     def forward(self, images: Tensor) -> Features:
         """Encode images (B, 3, H, W) in [0, 1]."""
-        return features_of(self.model((images - self.mean) / self.std), self.name, len(images))
+        batch, _, height, width = images.shape
+        return features_of(self.model(self._normalised(images)), self.name, (batch, height, width))
+
+    def _normalised(self, images: Tensor) -> Tensor:
+        return (images - self.mean) / self.std
 
 
 def as_frozen(
     model: nn.Module,
     *,
     size: int | None = None,
-    mean: Sequence[float] = (0.0, 0.0, 0.0),
-    std: Sequence[float] = (1.0, 1.0, 1.0),
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
     name: str | None = None,
 ) -> FrozenModel:
     """Return a copy of a module, in eval mode, as a model to score; the module itself is left as it is.
 
     model: an `Encoder`, which knows its mean and deviation itself, or a module as `ModuleEncoder` takes it.
     size: pixels on a side of its input.
-    mean, std: by which images in [0, 1] are normalised before it.
+    mean, std: by which images in [0, 1] are normalised before a module that is no `Encoder`; not at all where None.
     name: what scores call it, its class where None.
 
-    Raises ValueError without a size, and for an output that is no feature of images.
+    Raises ValueError without a size, for a normalisation that cannot be or that an `Encoder` has itself, and for an
+    output that is no feature of images.
     """
     if size is None or size < 1:
         raise ValueError(f"size is {size}: say how many pixels on a side the module takes (size=224)")
-    encoder = copy.deepcopy(model) if isinstance(model, Encoder) else ModuleEncoder(copy.deepcopy(model), mean, std)
-    encoder = encoder.eval().requires_grad_(False)
-    with torch.no_grad():
-        features = encoder(torch.zeros(2, 3, size, size, device=encoder.mean.device))
-    encoder.width = features.patches.shape[2]
-    said = name or encoder.name
-    fresh = None if isinstance(encoder, Encoder) else lambda: fresh_weights(encoder)
-    return FrozenModel(said, said, encoder, size, round(size / 0.875), pool=encoder.pool, fresh=fresh)  # type: ignore[arg-type]
+    check_normalisation(mean, std)
+    called, pixels = type(model).__name__, round(size / 0.875)
+    try:
+        if isinstance(model, Encoder):
+            called = model.name
+            if mean is not None or std is not None:
+                raise ValueError(f"mean and std are given, but {called} normalises images by its own; leave them out")
+            encoder = copy.deepcopy(model).eval()
+            with torch.no_grad():
+                encoder(torch.zeros(2, 3, size, size, device=encoder.mean.device))
+            return FrozenModel(name or called, name or called, encoder, size, pixels, pool=encoder.pool)
+        wrapped = ModuleEncoder(copy.deepcopy(model), size, mean or (0.0, 0.0, 0.0), std or (1.0, 1.0, 1.0))
+    except torch.OutOfMemoryError:
+        raise
+    except (AssertionError, RuntimeError, TypeError) as error:  # what modules raise for images that they do not fit
+        raise ValueError(f"{called} does not take images (B, 3, {size}, {size}): {error}") from error
+    return FrozenModel(
+        *(name or called, name or called, wrapped, size, pixels),  # type: ignore[arg-type]
+        fresh=lambda: fresh_weights(wrapped),
+        has_random_control=has_fresh_weights(model),
+    )
 
 
-def features_of(output: object, name: str, batch: int) -> Features:
-    """Return what a module gave as features; ValueError, with its shape, for what they are not."""
-    wanted = "give a tensor (B, C), (B, N, C) of a square grid without class token, or (B, C, h, w)"
+def features_of(output: object, name: str, images: tuple[int, int, int]) -> Features:
+    """Return what a module gave for images (B, H, W) as features; ValueError, with its shape, for what they are not.
+
+    Tokens (B, N, C) are of a grid of the image's aspect, as square patches give it.
+    """
+    batch, height, width = images
+    wanted = "give a tensor (B, C), (B, N, C) of all patches without class token, or (B, C, h, w)"
     if not isinstance(output, Tensor) or output.ndim not in (2, 3, 4) or len(output) != batch:
         shape = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
         raise ValueError(f"{name} gives {shape} for {batch} images: {wanted}")
@@ -81,19 +109,28 @@ def features_of(output: object, name: str, batch: int) -> Features:
         return Features(None, output[:, None], (1, 1))
     if output.ndim == 4:
         return Features(None, output.flatten(2).transpose(1, 2), (output.shape[2], output.shape[3]))
-    side = math.isqrt(output.shape[1])
-    if side * side != output.shape[1]:
-        raise ValueError(f"{name} gives {tuple(output.shape)}, whose {output.shape[1]} tokens are no square: {wanted}")
-    return Features(None, output, (side, side))
+    tokens = output.shape[1]
+    grid = round(math.sqrt(tokens * height / width)), round(math.sqrt(tokens * width / height))
+    if grid[0] * grid[1] != tokens:
+        raise ValueError(
+            f"{name} gives {tuple(output.shape)}, whose {tokens} tokens are no grid of square patches of an image of "
+            f"{height} x {width}: {wanted}"
+        )
+    return Features(None, output, grid)
 
 
-def fresh_weights(encoder: ModuleEncoder) -> ModuleEncoder | None:
-    """Return a copy with fresh random weights, drawn from torch's generator; None where a layer cannot draw its own."""
+def has_fresh_weights(model: nn.Module) -> bool:
+    """Return whether every layer of a module that holds weights can draw them anew."""
+    return all(
+        hasattr(layer, "reset_parameters") or not any(True for _ in layer.parameters(recurse=False))
+        for layer in model.modules()
+    )
+
+
+def fresh_weights(encoder: ModuleEncoder) -> ModuleEncoder:
+    """Return a copy with fresh random weights, drawn from torch's generator, a module's after those of its layers."""
     fresh = copy.deepcopy(encoder)
-    for module in fresh.model.modules():
-        reset = getattr(module, "reset_parameters", None)
-        if reset is not None:
-            reset()
-        elif any(True for _ in module.parameters(recurse=False)):
-            return None
+    for layer in reversed(list(fresh.model.modules())):
+        if hasattr(layer, "reset_parameters"):
+            layer.reset_parameters()  # type: ignore[operator]
     return fresh

@@ -13,7 +13,7 @@ from equicoherence.data.loader import usable_cores
 
 
 def provenance() -> dict[str, Any]:
-    """Return date, machine and versions as ``results.json`` keeps them."""
+    """Return date, machine and versions as ``scores.json`` keeps them."""
     import timm
     import torchvision
 

@@ -10,6 +10,7 @@ import functools
 import importlib
 import inspect
 import pkgutil
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from typing import Any, get_args, get_origin
@@ -30,6 +31,8 @@ def all_tasks() -> Mapping[str, type[Task]]:
             if package.ispkg and find_spec(f"{package.name}.task"):
                 module = importlib.import_module(f"{package.name}.task")
                 found += [each for each in vars(module).values() if _declared(each, module.__name__)]
+    if twice := [name for name, count in Counter(task.name for task in found).items() if count > 1]:
+        raise ValueError(f"{', '.join(twice)}: the name of two tasks; give one of them another")
     return {task.name: task for task in sorted(found, key=lambda task: task.order)}
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from equicoherence.evaluation.module import as_frozen
 from equicoherence.evaluation.provenance import provenance
 from equicoherence.evaluation.registry import all_tasks, make_tasks, reads_data
 from equicoherence.evaluation.store import PICTURES, Store
-from equicoherence.evaluation.task import IMAGES, Task, Track, main_rows, show_bar
+from equicoherence.evaluation.task import POSES, Task, Track, main_rows, show_bar
 from equicoherence.files import alone, replacing
 from equicoherence.notice import say
 from equicoherence.training.config import PretrainConfig
@@ -44,7 +45,7 @@ class Scoring:
     def __post_init__(self) -> None:
         """Refuse a share that is none."""
         if self.tolerance is not None and not 0 <= self.tolerance <= 1:
-            raise ValueError(f"bad_image_tolerance is {self.tolerance}, but must be a share, in [0, 1]")
+            raise ValueError(f"bad_image_tolerance must be a share from 0 to 1, got {self.tolerance}")
 
 
 def evaluate(
@@ -59,8 +60,8 @@ def evaluate(
     arch: str | None = None,
     random_weights: bool = False,
     size: int | None = None,
-    mean: Sequence[float] = (0.0, 0.0, 0.0),
-    std: Sequence[float] = (1.0, 1.0, 1.0),
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
     bad_image_tolerance: float | None = None,
     track: Track = show_bar,
 ) -> dict[str, Any]:
@@ -76,6 +77,7 @@ def evaluate(
         of which nothing is written.
     controls: also score the same architecture with random weights, the floor.
     arch, random_weights, size: as `load_model` takes them.
+    mean, std: of a module in memory; not at all where None.
     bad_image_tolerance: share of the images of ``data`` that may be bad.
 
     Scores that the file holds already of the same weights, settings and data are kept; see `Store`. Torch's global
@@ -83,9 +85,10 @@ def evaluate(
     be scored, and FileExistsError where another process evaluates into the same folder.
     """
     with refusing(), generators_kept():
+        given = {"arch": arch, "random_weights": random_weights or None, "size": size, "mean": mean, "std": std}
+        _refuse_idle(model, {option for option, value in given.items() if value is not None})
         scoring = Scoring(controls, bad_image_tolerance, track)
-        in_memory = isinstance(model, (nn.Module, FrozenModel))
-        if data is None and not in_memory and Path(model).is_dir():
+        if data is None and not isinstance(model, (nn.Module, FrozenModel)) and Path(model).is_dir():
             data = own_data(model)
         jobs = plan_jobs(chosen_tasks(tasks, sets is not None, settings), data, sets, every=tasks is not None)
         if isinstance(model, FrozenModel):
@@ -126,16 +129,18 @@ def score_jobs(
     with generators_kept(), alone(out, "evaluates into") if out is not None else contextlib.nullcontext():
         with refusing():
             store = Store(out, about)
-        _score_all(frozen, jobs, store, scoring)
-        store.drop_lone_controls()
-        return store.write(provenance())
+        try:
+            _score_all(frozen, jobs, store, scoring)
+        finally:
+            frozen.memo.clear()  # of what was read of these data
+        return store.finish(provenance())
 
 
 def _score_all(frozen: FrozenModel, jobs: Sequence[Job], store: Store, scoring: Scoring) -> None:
-    seed = frozen.config.seed if frozen.config else 0
     planned = [(job, job.settings()) for job in jobs]
-    variants = list(_variants(frozen, seed, scoring.controls))
-    work = [(*variant, *each) for variant in variants for each in planned]
+    variants = _variants(frozen, scoring.controls)
+    work = [(*variant, *each) for variant in variants.items() for each in planned]
+    reading: FrozenModel | None = None
     for number, (control, build, job, settings) in enumerate(work):
         name = f"{control} {job.name}".strip()
         part, kept = store.kept(name, settings), ""
@@ -143,34 +148,31 @@ def _score_all(frozen: FrozenModel, jobs: Sequence[Job], store: Store, scoring: 
             kept = ", kept"
         else:
             try:
-                part = store.put(name, score_job(build(), job, control, settings, store.folder, scoring), provenance())
+                reading = build()
+                part = store.put(name, score_job(reading, job, control, settings, store.folder, scoring), provenance())
             except KeyboardInterrupt:
                 where = f" in {store.folder}; the same command goes on from there" if store.folder else ""
                 say(f"{number} of {len(work)} scores of {frozen.name} are kept{where}")
                 raise
         say(f"[{number + 1}/{len(work)}] {frozen.name}, {name}: {_told(part)}{kept}")
         following = work[number + 1] if number + 1 < len(work) else None
-        if following is None or (following[0], following[2].task.kind) != (control, job.task.kind):
-            build().memo.clear()  # features that no task reads any more
+        if reading and (following is None or (following[0], following[2].task.kind) != (control, job.task.kind)):
+            reading.memo.clear()  # features that no task reads any more
 
 
-def _variants(frozen: FrozenModel, seed: int, controls: bool) -> Iterator[tuple[str, Callable[[], FrozenModel]]]:
-    """Yield the encoder and, where there is one, the same architecture with random weights, built when it is needed."""
+def _variants(frozen: FrozenModel, controls: bool) -> dict[str, Callable[[], FrozenModel]]:
+    """Return the encoder and, where there is one, the same architecture with random weights, built when it is needed,
+    by what its scores are called before the task's name."""
     device = torch.device("cuda" if torch.cuda.is_available() else frozen.encoder.mean.device)
-    yield "", lambda: frozen.to(device)
-    if not controls:
-        return
-    made: list[FrozenModel] = []
 
+    @functools.cache
     def control() -> FrozenModel:
-        if not made:
-            made.append(random_control(frozen, seed).to(device))
-        return made[0]
+        return random_control(frozen, frozen.config.seed if frozen.config else 0).to(device)
 
-    if not frozen.has_random_control:
+    if controls and not frozen.has_random_control:
         say(f"{frozen.name}: no random weights beside it, for a layer of it does not say how to draw them")
-        return
-    yield "random", control
+    controls = controls and frozen.has_random_control
+    return {"": lambda: frozen.to(device)} | ({"random": control} if controls else {})
 
 
 def score_job(
@@ -178,10 +180,11 @@ def score_job(
 ) -> dict[str, Any]:
     """Return the scores of one job with what they are of; write its pictures."""
     start, train, test = time.perf_counter(), job.train, job.test
-    if job.task.kind == IMAGES:
-        sources = [source for source in (train, test) if isinstance(source, ImageSource)]
-        key = ("loaders", *map(id, sources))
-        train, test = model.remember(key, lambda: [_loader(model, source, scoring) for source in sources])
+    if reads_data(job.task):
+        assert isinstance(train, ImageSource)
+        assert isinstance(test, ImageSource)
+        key = ("loaders", job.task.kind, train, test)
+        train, test = model.remember(key, lambda: _loaders(model, job, scoring))
     task = job.task.of_control() if control else job.task
     found = task.score(model, train, test, scoring.track)
     pictures = {}
@@ -220,6 +223,16 @@ def chosen_tasks(
     return [made[task] if isinstance(task, str) else task for task in tasks]
 
 
+def _refuse_idle(model: str | Path | nn.Module | FrozenModel, given: set[str]) -> None:
+    """Raise ValueError for an option of `evaluate` that does nothing for a model of this kind."""
+    idle = {"arch", "random_weights"} if isinstance(model, nn.Module) else {"mean", "std"}
+    if isinstance(model, FrozenModel):
+        idle = {"arch", "random_weights", "size", "mean", "std"}
+    what = type(model).__name__ if isinstance(model, (nn.Module, FrozenModel)) else repr(str(model))
+    if odd := sorted(idle & given):
+        raise ValueError(f"{', '.join(odd)}: given, but of no effect for {what}; leave it out")
+
+
 def results_folder(model: str | Path, data: str | Path | None, size: int | None, random_weights: bool) -> Path:
     """Return where the scores of a model go by default, on images and on data sets alike.
 
@@ -237,10 +250,15 @@ def own_data(run: str | Path) -> str:
     return load_config(Path(run) / "config.yaml").data
 
 
-def _loader(model: FrozenModel, source: ImageSource, scoring: Scoring) -> Loader:
+def _loaders(model: FrozenModel, job: Job, scoring: Scoring) -> list[Loader]:
+    """Return loaders of both splits; renders are decoded once each, at the encoder's own size, and none is kept."""
     config = model.config or PretrainConfig()
     tolerance = config.bad_image_tolerance if scoring.tolerance is None else scoring.tolerance
-    return Loader(source, model.source, threads=config.threads or None, tolerance=tolerance)
+    given: dict[str, Any] = {"threads": config.threads or None, "tolerance": tolerance}
+    size = model.source
+    if job.task.kind == POSES:
+        size, given = model.size, {**given, "cache_bytes": 0}
+    return [Loader(source, size, **given) for source in (job.train, job.test)]  # type: ignore[arg-type]
 
 
 def _write_pictures(

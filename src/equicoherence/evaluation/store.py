@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from equicoherence.files import Damaged
-from equicoherence.json_file import read_json, write_json
+from equicoherence.json_file import read_json, strict_json, write_json
 from equicoherence.notice import say
 
 FILE = "scores.json"
@@ -43,7 +43,7 @@ class Store:
     def __init__(self, folder: Path | None, about: Mapping[str, Any]) -> None:
         self.folder, self.path, self.about = folder, (folder or Path()) / FILE, as_read(about)
         found = read_scores(self.path) if folder is not None else {}
-        self._before = found.get("parts", {})
+        self._found, self._before = found, found.get("parts", {})
         self.parts: dict[str, dict[str, Any]] = self._of_this_encoder(found)
 
     def kept(self, name: str, settings: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -62,7 +62,8 @@ class Store:
 
     def write(self, provenance: Mapping[str, Any]) -> dict[str, Any]:
         """Write the file and return its content; remove pictures that no part tells of any more."""
-        content = {"schema": SCHEMA, **self.about, **provenance, "parts": self.parts}
+        content = as_read({"schema": SCHEMA, **self.about, **provenance, "parts": self.parts})
+        self._found = content
         if self.folder is None:
             return content
         write_json(self.path, content)
@@ -71,7 +72,13 @@ class Store:
         self._before = dict(self.parts)
         return content
 
-    def drop_lone_controls(self) -> None:
+    def finish(self, provenance: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the file's content, which is left as it is where all of it was kept."""
+        self._drop_lone_controls()
+        same = all(self._found.get(name, self) == value for name, value in {**self.about, "parts": self.parts}.items())
+        return self._found if same else self.write(provenance)
+
+    def _drop_lone_controls(self) -> None:
         """Drop random weights scored with other settings than the encoder; a line names them."""
 
         def is_alike(name: str, part: Mapping[str, Any]) -> bool:
@@ -113,7 +120,7 @@ def read_scores(path: Path) -> dict[str, Any]:
         hash((found["model"], found.get("config"), *(found[field] for field in PLAIN)))  # all there, all plain
         for name, part in found["parts"].items():
             _check_part(name, part)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise Damaged(path, _why(error), ADVICE) from error
     return found
 
@@ -128,8 +135,8 @@ def alike(before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
 
 
 def as_read(value: Any) -> Any:
-    """Return a value as it reads in a JSON file: lists for tuples."""
-    return json.loads(json.dumps(value))
+    """Return a value as it reads in a JSON file: lists for tuples; `NotFinite` where a number is not."""
+    return json.loads(strict_json(value, FILE))
 
 
 def _check_part(name: str, part: Mapping[str, Any]) -> None:
@@ -152,7 +159,9 @@ def _check_part(name: str, part: Mapping[str, Any]) -> None:
 
 
 def _why(error: Exception) -> str:
-    return f"it has no {error}" if isinstance(error, KeyError) else str(error)
+    if isinstance(error, ValueError):
+        return str(error)
+    return f"it has no {error}" if isinstance(error, KeyError) else "it is not laid out as scores are"
 
 
 def _change(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:

@@ -158,8 +158,8 @@ class Task(abc.ABC):
         """Score an encoder.
 
         model: left unchanged, but for `FrozenModel.memo`.
-        train, test: both splits of a data set of this kind; train is None where it has none. Of the kind ``images``
-            they are a `Loader` each.
+        train, test: both splits of a data set of this kind; train is None where it has none. Of the kinds `IMAGES`
+            and `POSES` they are a `Loader` each.
 
         Seeds are part of the settings; torch's global generators are the caller's to keep.
         Raises ValueError where encoder and task do not fit; `BadImage` where a sample cannot be read.

@@ -57,7 +57,7 @@ def score_depth(task: Depth, model: FrozenModel, train: DepthSet, test: DepthSet
             generator=generator, track=track,
         )  # fmt: skip
     else:
-        encoder = copy.deepcopy(encoder)
+        encoder = copy.deepcopy(encoder).requires_grad_(True)
         tune(
             encoder, head, train, known, size, places, epochs=task.epochs, batch=task.tuned_batch,
             encoder_lr=task.tuned_lr, lr=task.lr, seed=task.seed, track=track,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -84,8 +85,10 @@ def score_detection(
         if len(pictures) < PICTURES:
             title = test.name(asked[position])
             pictures[title] = _picture(image, found, truth.boxes, test.classes)
-    lowest = floor.scores()
-    rows = [Row(name, value, floor=lowest[name]) for name, value in measured.scores().items()]
+    lowest, scores = floor.scores(), measured.scores()
+    if any(math.isnan(value) for value in scores.values()):
+        raise ValueError("no test image has an object, so there is nothing to measure")
+    rows = [Row(name, value, floor=lowest[name]) for name, value in scores.items()]
     return TaskScore(rows, pictures, {"train": len(seen), "val": len(asked)}, size)
 
 

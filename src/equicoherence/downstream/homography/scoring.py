@@ -47,7 +47,7 @@ def score_homography(
         torch.manual_seed(task.seed)
         head = displacement_head(2 * encoder.width, task.hidden).to(encoder.mean.device)
         if task.encoder == "fine-tuned":
-            encoder = copy.deepcopy(encoder)
+            encoder = copy.deepcopy(encoder).requires_grad_(True)
             encoder.train()
             order = turns(train, task.steps * task.batch)
             mixed = torch.randperm(len(order), generator=_generator(task, 4)).tolist()

@@ -58,7 +58,7 @@ def score_keypoints(
         head = heatmap_head(encoder.width, len(train.names), task.hidden, doublings)
         head.to(encoder.mean.device)
         if tuned:
-            encoder = copy.deepcopy(encoder)
+            encoder = copy.deepcopy(encoder).requires_grad_(True)
             _fine_tune(task, encoder, head, known, size, sigma, track)
         else:
             _train_head(task, encoder, head, known, size, sigma, track)

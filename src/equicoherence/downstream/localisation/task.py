@@ -9,9 +9,7 @@ from equicoherence.evaluation.task import Task, TaskScore, Track
 
 if TYPE_CHECKING:
     from equicoherence.evaluation.model import FrozenModel
-    from equicoherence.sets.kinds import (
-        BoxSet,
-    )
+    from equicoherence.sets.kinds import BoxSet
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from equicoherence.downstream.tokens import (
     stride,
     to_pixels,
 )
+from equicoherence.evaluation.images import check_features
 from equicoherence.evaluation.model import FrozenModel
 from equicoherence.evaluation.task import Row, TaskScore, Track, spread
 from equicoherence.sets.kinds import SampleSet
@@ -39,8 +40,10 @@ def score_looks(task: Looks, model: FrozenModel, train: SampleSet | None, test: 
     searched = spread(len(test), task.among)
     if len(searched) <= task.neighbours:
         raise UnusableData(f"{task.neighbours} neighbours need more images than that, but there are {len(searched)}")
-    pictures = _components(task, model, test)
+    stride(model.encoder, model.size)  # ValueError for an encoder without patch tokens, before anything is read
     features, images = _pooled(model, test, searched, track)
+    check_features(features, model)
+    pictures = _components(task, model, test)
     rows, asked = [], spread(len(searched), task.queries)
     folders = [PurePosixPath(test.name(index)).parent for index in searched]
     for name, vectors in features.items():

@@ -167,8 +167,10 @@ def _groups(shapes: Sequence[tuple[int, ...]], classes: int) -> list[list[int]]:
 
 def _rows(counts: Tensor, common: int, classes: Sequence[str]) -> list[Row]:
     """Return mIoU and accuracy, with those of ``common`` everywhere beside them, and the IoU of each class there is."""
-    iou, floor = intersection_over_union(counts), intersection_over_union(constant(counts, common))
     total = counts.sum()
+    if not total:
+        raise ValueError("no pixel of the test images has a class, so there is nothing to measure")
+    iou, floor = intersection_over_union(counts), intersection_over_union(constant(counts, common))
     right, lucky = counts.diagonal().sum() / total, counts[common].sum() / total
     rows = [
         Row("miou", float(iou.nanmean()), floor=float(floor.nanmean())),

@@ -9,9 +9,7 @@ from equicoherence.evaluation.task import Task, TaskScore, Track
 
 if TYPE_CHECKING:
     from equicoherence.evaluation.model import FrozenModel
-    from equicoherence.sets.kinds import (
-        SegmentationSet,
-    )
+    from equicoherence.sets.kinds import SegmentationSet
 
 
 @dataclass(frozen=True)

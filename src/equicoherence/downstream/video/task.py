@@ -9,9 +9,7 @@ from equicoherence.evaluation.task import Task, TaskScore, Track
 
 if TYPE_CHECKING:
     from equicoherence.evaluation.model import FrozenModel
-    from equicoherence.sets.kinds import (
-        VideoSet,
-    )
+    from equicoherence.sets.kinds import VideoSet
 
 
 PUBLISHED = 480  # pixels, short side of the input

@@ -52,7 +52,7 @@ def score_linear(task: LinearProbe, model: FrozenModel, train: Loader, test: Loa
 def _score(accuracy: Accuracy, model: FrozenModel, train: Loader, test: Loader, limit: int, track: Track) -> TaskScore:
     known, asked = (
         model.remember(
-            (f"labelled {split}", id(loader), limit),
+            (f"labelled {split}", loader, limit),
             lambda loader=loader: labelled_features(model, loader, limit, track),
         )
         for split, loader in (("train", train), ("val", test))

@@ -14,7 +14,6 @@ from equicoherence.evaluation.model import FrozenModel
 from equicoherence.evaluation.poses.renders import Renders
 from equicoherence.evaluation.task import Track, no_bar
 from equicoherence.notice import say
-from equicoherence.training.config import PretrainConfig
 
 BATCH = 256
 
@@ -26,26 +25,24 @@ def usual_views(source: ThreeDIEBench) -> int:
 
 @torch.no_grad()
 def read_renders(
-    model: FrozenModel, source: ThreeDIEBench, views: int | None = None, track: Track = no_bar
+    model: FrozenModel, loader: Loader, views: int | None = None, track: Track = no_bar
 ) -> tuple[Renders, int]:
     """Return the pooled representations of every object's views, with poses, hues and labels; and how many images were
     damaged, which a printed line says too.
 
+    loader: of a `ThreeDIEBench`, at the size of the model's input.
     views: of each object; where None as many as most objects have. Objects with fewer are left out.
     Raises ValueError where no object has as many.
     """
+    source = loader.source
+    assert isinstance(source, ThreeDIEBench)
     counts = np.diff(source.first)
     views = usual_views(source) if views is None else views
     kept = np.flatnonzero(counts >= views)
     if not len(kept) or views < 2:
         raise RefusedValue(f"no object of {source.root} has {views} views (at least 2 are needed); choose fewer")
     chosen = (source.first[kept][:, None] + np.arange(views)).ravel()
-    config, device = model.config or PretrainConfig(), model.encoder.mean.device
-    device = torch.device("cuda") if torch.cuda.is_available() else device
-    model.to(device)
-    loader = Loader(
-        source, model.size, threads=config.threads or None, tolerance=config.bad_image_tolerance, cache_bytes=0
-    )
+    device = model.encoder.mean.device
     parts: list[dict[str, Tensor]] = []
     index = []
     chunks = np.split(chosen, range(BATCH, len(chosen), BATCH))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from equicoherence.data.poses.threediebench import ThreeDIEBench
+from equicoherence.data import Loader
 from equicoherence.evaluation.model import FrozenModel
 from equicoherence.evaluation.poses.linear_map import LinearMap, fit_linear_map
 from equicoherence.evaluation.poses.probes import pose_probes
@@ -22,17 +22,13 @@ RETRIEVED = ("backbone", "z_equi", "z")
 WIDEST = 1024  # channels up to which a map is fitted: it takes the third power of them
 
 
-def score_pose(
-    task: PoseProbes, model: FrozenModel, train: ThreeDIEBench, test: ThreeDIEBench, track: Track
-) -> TaskScore:
+def score_pose(task: PoseProbes, model: FrozenModel, train: Loader, test: Loader, track: Track) -> TaskScore:
     """Score every representation by the probes."""
     known, asked, counts = _renders(task, model, train, test, track)
     return TaskScore(list(pose_probes(known, asked, task)), counts=counts)
 
 
-def score_retrieval(
-    task: ViewRetrieval, model: FrozenModel, train: ThreeDIEBench, test: ThreeDIEBench, track: Track
-) -> TaskScore:
+def score_retrieval(task: ViewRetrieval, model: FrozenModel, train: Loader, test: Loader, track: Track) -> TaskScore:
     """Score every predictor that the model and its representations allow."""
     known, asked, counts = _renders(task, model, train, test, track)
     sources = min(task.sources, asked.views) or asked.views
@@ -53,15 +49,15 @@ def score_retrieval(
 
 
 def _renders(
-    task: PoseProbes | ViewRetrieval, model: FrozenModel, train: ThreeDIEBench, test: ThreeDIEBench, track: Track
+    task: PoseProbes | ViewRetrieval, model: FrozenModel, train: Loader, test: Loader, track: Track
 ) -> tuple[Renders, Renders, dict[str, int]]:
     """Return the features of both sides, read once for both tasks, and how many objects and damaged images each has."""
     (known, bad_known), (asked, bad_asked) = (
         model.remember(
-            (f"renders {split}", id(source), task.views),
-            lambda source=source: read_renders(model, source, task.views or None, track),
+            (f"renders {split}", loader, task.views),
+            lambda loader=loader: read_renders(model, loader, task.views or None, track),
         )
-        for split, source in (("train", train), ("val", test))
+        for split, loader in (("train", train), ("val", test))
     )
     counts = {"train": known.objects, "val": asked.objects}
     damaged = {"damaged in train": bad_known, "damaged in val": bad_asked}

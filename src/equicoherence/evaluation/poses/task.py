@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from equicoherence.evaluation.task import POSES, Task, TaskScore, Track
 
 if TYPE_CHECKING:
-    from equicoherence.data.poses.threediebench import ThreeDIEBench
+    from equicoherence.data import Loader
     from equicoherence.evaluation.model import FrozenModel
 
 
@@ -46,7 +46,7 @@ class PoseProbes(Task):
     def protocol(self) -> str:
         return "frozen, probes of views"
 
-    def score(self, model: FrozenModel, train: ThreeDIEBench, test: ThreeDIEBench, track: Track) -> TaskScore:
+    def score(self, model: FrozenModel, train: Loader, test: Loader, track: Track) -> TaskScore:
         from equicoherence.evaluation.poses.scoring import score_pose
 
         return score_pose(self, model, train, test, track)
@@ -82,7 +82,7 @@ class ViewRetrieval(Task):
     def protocol(self) -> str:
         return "frozen, predicted views"
 
-    def score(self, model: FrozenModel, train: ThreeDIEBench, test: ThreeDIEBench, track: Track) -> TaskScore:
+    def score(self, model: FrozenModel, train: Loader, test: Loader, track: Track) -> TaskScore:
         from equicoherence.evaluation.poses.scoring import score_retrieval
 
         return score_retrieval(self, model, train, test, track)

@@ -35,7 +35,7 @@ def score_transformations(
         raise RefusedValue(f"transformation {obstacle}")
     tokens = any(PAIR_PROBES[name].tokens for name in task.probes)
     pairs = model.remember(
-        ("image pairs", id(train), id(test), task.train, task.test, tokens),
+        ("image pairs", train, test, task.train, task.test, tokens),
         lambda: ImagePairs(model, (train, task.train), (test, task.test), keep_tokens=tokens),
     )
     rows = [row for name in task.transformations for row in _of_one(task, pairs, name, track)]
@@ -54,7 +54,7 @@ def _of_one(task: TransformationRegression, pairs: ImagePairs, name: str, track:
     found: list[tuple[Tensor, dict[str, Any]]] = []
     for border in task.borders:
         if not found or _moves(path):  # else nothing beyond the border ever shows: the scores are those of the first
-            moved = pairs.moved(path, thetas, border, share, track)
+            moved = pairs.moved(path, thetas, border, share, track)  # type: ignore[arg-type]
             found = list(_probe_all(task, base, moved, target, truth))
         for scores, labels in found:
             yield from _rows(scores, floor, names, {"target": name, "border": border, **labels})
