@@ -22,9 +22,9 @@ from equicoherence.downstream.tokens import (
     stride,
     to_pixels,
 )
-from equicoherence.evaluation.images import check_features
 from equicoherence.evaluation.model import FrozenModel
 from equicoherence.evaluation.task import Row, TaskScore, Track, spread
+from equicoherence.finite import check_features
 from equicoherence.sets.kinds import SampleSet
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def score_looks(task: Looks, model: FrozenModel, train: SampleSet | None, test: 
         raise UnusableData(f"{task.neighbours} neighbours need more images than that, but there are {len(searched)}")
     stride(model.encoder, model.size)  # ValueError for an encoder without patch tokens, before anything is read
     features, images = _pooled(model, test, searched, track)
-    check_features(features, model)
+    check_features(features, model.name)
     pictures = _components(task, model, test)
     rows, asked = [], spread(len(searched), task.queries)
     folders = [PurePosixPath(test.name(index)).parent for index in searched]
