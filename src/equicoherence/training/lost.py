@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -29,6 +31,9 @@ def name_lost_processes(run: Path) -> Iterator[None]:
     except RuntimeError as error:
         if not isinstance(error, dist.DistError) and "gloo" not in str(error):  # gloo's errors have no class
             raise
+        if threading.current_thread() is threading.main_thread():
+            # the launcher signals those that are left, but this one ends by itself, once it has said why
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
         newest = next(iter(checkpoints(run)), None)
         saved = f"its newest checkpoint is {newest.name}" if newest else "it has no checkpoint yet"
         first = str(error).splitlines()[0]
