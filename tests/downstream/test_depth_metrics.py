@@ -11,12 +11,12 @@ from torch import Tensor
 
 from equicoherence.downstream.depth.losses import gradient_loss, silog_loss
 from equicoherence.downstream.depth.metrics import (
-    DEPTH_METRICS,
     depth_errors,
     eigen_crop,
     garg_crop,
     scored_pixels,
 )
+from equicoherence.downstream.depth.task import Depth
 
 
 def depths(seed: int, *shape: int) -> Tensor:
@@ -46,13 +46,13 @@ def test_errors_are_those_of_the_definitions() -> None:
     ours = depth_errors(predicted, truth, scored)
     assert ours.dtype == torch.float64
     np.testing.assert_allclose(ours.numpy(), slow_errors(predicted, truth, scored), rtol=1e-12)
-    assert len(ours) == len(DEPTH_METRICS)
+    assert len(ours) == len(Depth.metrics)
 
 
 def test_errors_are_those_of_torchmetrics() -> None:
     functional = pytest.importorskip("torchmetrics.functional")
     predicted, truth = depths(0, 24, 32).double(), depths(1, 24, 32).double()
-    ours = dict(zip(DEPTH_METRICS, depth_errors(predicted, truth, torch.ones(24, 32, dtype=torch.bool)).tolist()))
+    ours = dict(zip(Depth.metrics, depth_errors(predicted, truth, torch.ones(24, 32, dtype=torch.bool)).tolist()))
     theirs = {
         "rmse": functional.mean_squared_error(predicted.flatten(), truth.flatten(), squared=False),
         "abs_rel": functional.mean_absolute_percentage_error(predicted, truth),
@@ -66,7 +66,7 @@ def test_errors_are_those_of_torchmetrics() -> None:
 def test_a_true_prediction_has_no_error_and_twice_the_depth_has_known_ones() -> None:
     truth, everywhere = depths(0, 8, 8), torch.ones(8, 8, dtype=torch.bool)
     assert depth_errors(truth, truth, everywhere).tolist() == [0, 0, 0, 0, 0, 0, 1, 1, 1]
-    double = dict(zip(DEPTH_METRICS, depth_errors(2 * truth, truth, everywhere).tolist()))
+    double = dict(zip(Depth.metrics, depth_errors(2 * truth, truth, everywhere).tolist()))
     assert double["abs_rel"] == pytest.approx(1)
     assert double["rmse_log"] == pytest.approx(math.log(2))
     assert double["silog"] == pytest.approx(0, abs=1e-4)

@@ -124,6 +124,12 @@ def test_training_images_without_objects_are_refused() -> None:
         TASK.score(small_model(), SquareBoxes(3, 0, empty=(0, 1, 2)), SquareBoxes(2, 1), no_bar)
 
 
+def test_test_images_without_objects_leave_nothing_to_measure() -> None:
+    task = dataclasses.replace(TASK, steps=1)
+    with pytest.raises(ValueError, match="no test image has an object, so there is nothing to measure"):
+        task.score(small_model(), SquareBoxes(3, 0), SquareBoxes(2, 1, empty=(0, 1)), no_bar)
+
+
 def test_the_pyramid_has_four_maps_of_one_width() -> None:
     maps = SimpleFeaturePyramid(24, 12)(torch.randn(2, 24, 4, 6))
     assert [tuple(level.shape) for level in maps.values()] == [

@@ -8,7 +8,8 @@ import pytest
 import torch
 from torchvision.ops import box_iou
 
-from equicoherence.downstream.localisation import BoxHead, Localisation, box_scores, paired_iou
+from equicoherence.downstream.localisation.scoring import BoxHead, box_scores, paired_iou
+from equicoherence.downstream.localisation.task import Localisation
 from equicoherence.evaluation.task import no_bar
 
 from .bright_squares import OneSquare

@@ -12,8 +12,9 @@ from torchmetrics.classification import MulticlassJaccardIndex
 
 from equicoherence.data.source import UnusableData
 from equicoherence.downstream.palette import painted, palette, side_by_side
-from equicoherence.downstream.segmentation import task as segmentation
-from equicoherence.downstream.segmentation.task import Segmentation, segment
+from equicoherence.downstream.segmentation import scoring
+from equicoherence.downstream.segmentation.scoring import segment
+from equicoherence.downstream.segmentation.task import Segmentation
 from equicoherence.evaluation.task import TaskScore, no_bar
 from equicoherence.sets import IGNORE
 
@@ -78,15 +79,25 @@ def test_images_of_many_sizes_are_scored_at_their_masks_own_size(monkeypatch: py
     counts, pictures = segment(predict, test, range(21), (32, 40), torch.device("cpu"), no_bar)
     metric = MulticlassJaccardIndex(3, average="none", ignore_index=IGNORE)
     for index in range(21):
-        image = segmentation.resize_image(test.image(index), (32, 40))
+        image = scoring.resize_image(test.image(index), (32, 40))
         logits = predict(torch.from_numpy(image).permute(2, 0, 1)[None] / 255)
         truth = torch.from_numpy(test.mask(index)).long()
         metric.update(F.interpolate(logits, truth.shape, mode="bilinear").argmax(dim=1), truth[None])
-    iou = segmentation.intersection_over_union(counts)
+    iou = scoring.intersection_over_union(counts)
     assert torch.allclose(iou.nan_to_num(), metric.compute(), atol=1e-6)
     assert len(pictures) == 6
-    monkeypatch.setattr(segmentation, "LARGEST_LOGITS", 1)
+    monkeypatch.setattr(scoring, "LARGEST_LOGITS", 1)
     assert torch.equal(segment(predict, test, range(21), (32, 40), torch.device("cpu"), no_bar)[0], counts)
+
+
+def test_a_class_that_is_neither_true_nor_predicted_has_no_row_and_no_part_in_the_mean() -> None:
+    rows = scoring._rows(torch.tensor([[5, 1, 0], [0, 4, 0], [0, 0, 0]]), 0, ColourRegions.classes)
+    assert {row.parameter: row.value for row in rows if row.metric == "iou"} == {
+        "left": pytest.approx(5 / 6),
+        "right": pytest.approx(4 / 5),
+    }
+    assert rows[0].value == pytest.approx((5 / 6 + 4 / 5) / 2)
+    assert rows[0].parameter == rows[0].target == ""
 
 
 def test_pictures_show_input_truth_and_prediction() -> None:
@@ -143,8 +154,11 @@ def test_masks_without_a_class_are_an_error() -> None:
         def mask(self, index: int) -> np.ndarray:
             return np.full(self.image(index).shape[:2], IGNORE, dtype=np.uint8)
 
+    few = dataclasses.replace(LINEAR, steps=1)
     with pytest.raises(UnusableData, match="no pixel of the training images has a class"):
-        LINEAR.score(small_model(), Blank(4, 0), ColourRegions(4, 1), no_bar)
+        few.score(small_model(), Blank(4, 0), ColourRegions(4, 1), no_bar)
+    with pytest.raises(UnusableData, match="no pixel of the test images has a class, so there is nothing to measure"):
+        few.score(small_model(), ColourRegions(4, 0), Blank(4, 1), no_bar)
 
 
 @pytest.mark.parametrize(

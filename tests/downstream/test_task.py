@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -11,10 +12,11 @@ from equicoherence.downstream.depth.task import Depth
 from equicoherence.downstream.detection.task import Detection
 from equicoherence.downstream.homography.task import HomographyEstimation
 from equicoherence.downstream.keypoints.task import KeypointDetection
-from equicoherence.downstream.localisation import Localisation
+from equicoherence.downstream.localisation.task import Localisation
 from equicoherence.downstream.segmentation.task import Segmentation
 from equicoherence.downstream.video.task import VideoPropagation
-from equicoherence.evaluation.task import Task, check_trained
+from equicoherence.evaluation.fit import check_trained
+from equicoherence.evaluation.task import Row, Task
 
 
 @pytest.mark.parametrize(
@@ -40,6 +42,14 @@ def test_a_setting_that_cannot_be_is_quoted(task: type[Task], setting: dict[str,
 
 def test_whole_numbers_are_rates_too_and_0_means_all() -> None:
     assert Localisation(lr=1, train=0, test=0, seed=0).train == 0
+
+
+@pytest.mark.parametrize("field", ["value", "floor", "chance"])
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), -float("inf")])
+def test_a_score_that_is_not_finite_is_refused(field: str, number: float) -> None:
+    row = Row("miou", 0.5, target="", representation="backbone", floor=0.1, chance=None)
+    with pytest.raises(ValueError, match=f"the {field} of backbone miou is .*, which is no score"):
+        dataclasses.replace(row, **{field: number})
 
 
 def test_a_head_that_diverged_is_refused() -> None:

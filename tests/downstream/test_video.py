@@ -14,7 +14,8 @@ from torch import Tensor
 
 from equicoherence.data.source import UnusableData
 from equicoherence.downstream.video.propagation import SETTINGS, Propagation, propagate, top
-from equicoherence.downstream.video.task import VideoPropagation, enlarged, first_labels
+from equicoherence.downstream.video.scoring import enlarged, first_labels
+from equicoherence.downstream.video.task import VideoPropagation
 from equicoherence.evaluation.model import FrozenModel, load_model
 from equicoherence.evaluation.task import TaskScore, no_bar
 from equicoherence.models import Encoder, Features

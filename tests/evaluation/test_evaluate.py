@@ -1,119 +1,99 @@
 """`evaluate`: any encoder, floors beside each score, the same bits twice."""
 
-import importlib
-import itertools
 import json
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
-from equicoherence.evaluation import TransformationConfig, evaluate, load_model
+from equicoherence.data import BadImage, ImageSource, Loader, Sample
+from equicoherence.evaluation import evaluate, load_model
+from equicoherence.evaluation.classification.scoring import labelled_features
+from equicoherence.evaluation.classification.task import LinearProbe, NearestNeighbours
+from equicoherence.evaluation.fingerprint import fingerprint
+from equicoherence.evaluation.images import first_of_each
 from equicoherence.evaluation.model import random_control
-from equicoherence.evaluation.partial import PartialResults, fingerprint
-from equicoherence.evaluation.transformation.pairs import base_state, pool_tokens
-from equicoherence.evaluation.transformation.regression import BASE, SMALLER, TRANSFORMATIONS
-from equicoherence.paths import named_path
+from equicoherence.evaluation.task import no_bar
 from equicoherence.training.checkpoint import save_tensors
-
-FEW = TransformationConfig(("rotation", "color"), train=30, test=9)
-
-
-def _rows(results, **fields):
-    return [row for row in results["rows"] if all(row.get(k) == v for k, v in fields.items())]
+from tests.evaluation.rows import QUICK, Noted, rows_of, values_of
+from tests.small import picture_folder
 
 
 def test_a_run_is_scored_in_all_its_parts_with_floors(copied):
     run = copied()
-    results = evaluate(run, transformation=FEW)
-    assert results == json.loads((run / "results.json").read_text())
+    few = {"transformation": {"transformations": ("rotation", "color"), "train": 30, "test": 9}}
+    scores = evaluate(run, settings=few, tasks=["transformation", "knn", "linear"])
+    assert scores == json.loads((run / "scores.json").read_text())
     for representation in ("backbone", "z_inv", "z_equi", "z"):
         for probe in ("linear", "mlp", *(() if representation == "z" else ("attentive",))):  # z is no tokens of its own
             for border in ("content", "zeros"):
-                fields = {"representation": representation, "probe": probe, "border": border}
-                assert len(_rows(results, transformation="rotation", control="", **fields)) == 1
-                assert len(_rows(results, transformation="color", control="", **fields)) == 5  # four and their mean
-        assert len(_rows(results, task="knn", representation=representation, control="")) == 1
-    assert {row["tokens"] for row in _rows(results, probe="attentive")} == {16}
-    floors = [row["value"] for row in _rows(results, task="transformation", control="constant")]
-    assert all(-1 < value <= 1e-6 for value in floors)  # the mean of the training parameters, on nine test images
-    assert _rows(results, control="random", task="transformation", representation="backbone")
-    assert _rows(results, control="constant", task="linear")
-    assert {"date", "machine", "versions", "seed", "seconds"} <= set(results)
+                fields = {"representation": representation, "probe": probe, "border": border, "control": ""}
+                (rotation,) = rows_of(scores, target="rotation", **fields)
+                assert rotation["parameter"] == ""
+                color = rows_of(scores, target="color", **fields)
+                assert [row["parameter"] == "" for row in color] == [True, *[False] * 4]
+                assert color[0]["value"] == pytest.approx(np.mean([row["value"] for row in color[1:]]))
+        assert len(rows_of(scores, task="knn", representation=representation, control="")) == 1
+    assert {row["tokens"] for row in rows_of(scores, probe="attentive")} == {16}
+    floors = [row["floor"] for row in rows_of(scores, task="transformation")]
+    assert all(-1 < floor <= 1e-6 for floor in floors)  # the mean of the training parameters, on nine test images
+    assert {row["floor"] for row in rows_of(scores, task="linear")} == {
+        row["floor"] for row in rows_of(scores, task="knn")
+    }
+    assert all(0 < row["floor"] <= 1 for row in rows_of(scores, task="linear"))
+    assert {row["representation"] for row in rows_of(scores, control="random", task="transformation")} == {"backbone"}
+    assert {"date", "machine", "versions", "seed", "config", "weights"} <= set(scores)
 
 
 def test_scores_are_the_same_twice(run, tmp_path):
-    few = TransformationConfig(("rotation",), ("content",), train=30, test=9)
-    one, two = (evaluate(run, out=tmp_path / n, transformation=few, controls=False)["rows"] for n in "ab")
-    assert one == two
+    settings = {"transformation": {**QUICK["transformation"], "probes": ("mlp", "attentive")}}
+    arguments = {"tasks": ("transformation", "linear"), "settings": settings, "controls": False}
+    one, two = (evaluate(run, out=tmp_path / name, **arguments) for name in "ab")
+    assert rows_of(one) == rows_of(two)
 
 
-def test_an_interrupted_evaluation_goes_on_where_it_stopped(run, tmp_path, monkeypatch):
-    def interrupted(*_):
-        raise KeyboardInterrupt
-
-    few = TransformationConfig(("rotation", "color"), ("content",), ("linear",), train=30, test=9)
-    arguments = {"tasks": ("transformation", "knn"), "transformation": few, "controls": False}
-    with monkeypatch.context() as patch:
-        patch.setattr(importlib.import_module("equicoherence.evaluation.evaluate"), "classification", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            evaluate(run, out=tmp_path / "twice", **arguments)
-    assert not (tmp_path / "twice" / "results.json").exists()
-    partial = tmp_path / "twice" / "results.partial.json"
-    begun = json.loads(partial.read_text())
-    assert list(begun["parts"]) == ["transformation rotation", "transformation color"]
-    begun["parts"]["transformation rotation"]["rows"][0]["mark"] = "kept"
-    partial.write_text(json.dumps(begun))
-    rows = evaluate(run, out=tmp_path / "twice", **arguments)["rows"]
-    assert rows[0].pop("mark") == "kept"
-    assert rows == evaluate(run, out=tmp_path / "once", **arguments)["rows"]
-    assert not partial.exists()
-
-
-def test_what_was_begun_with_other_weights_is_not_taken_up(run, tmp_path):
-    path, model = tmp_path / "partial.json", load_model(run)
-    key = {"weights": fingerprint(model), "settings": (1, 2)}
-    PartialResults(path, key).get("part", lambda: {"rows": [1]})
-    assert PartialResults(path, key).parts == {"part": {"rows": [1]}}
-    next(model.encoder.parameters()).data += 1
-    assert PartialResults(path, key | {"weights": fingerprint(model)}).parts == {}
-
-
-def test_tokens_are_averaged_to_at_most_7_by_7():
-    tokens = torch.arange(196.0).view(1, 196, 1)  # a 14 x 14 grid: the first cell averages 0, 1, 14 and 15
-    assert pool_tokens(tokens).shape == (1, 49, 1)
-    assert pool_tokens(tokens)[0, 0] == 7.5
-    assert torch.equal(pool_tokens(tokens[:, :16]), tokens[:, :16])
-    with pytest.raises(ValueError, match="50 patch tokens"):
-        pool_tokens(tokens[:, :50])
+def test_it_says_what_was_scored_and_on_how_many_images(run, tmp_path, folder):
+    settings = {**QUICK, "knn": {"limit": 12}}
+    scores = evaluate(run, tasks=("transformation", "knn"), settings=settings, controls=False, out=tmp_path)
+    assert {name: scores[name] for name in ("arch", "size", "random_weights", "name")} == {
+        "arch": "resnet18",
+        "size": 32,
+        "random_weights": False,
+        "name": "small",
+    }
+    held = sum(1 for _ in folder.rglob("*.png")) - 38  # of 48 pictures the hash gives 38 to training
+    transformation, knn = scores["parts"].values()
+    assert transformation["counts"] == {"train": 30, "val": min(9, held)}
+    assert knn["counts"] == {"train": 12, "val": min(12, held)}
 
 
 @pytest.mark.parametrize("arch", ["resnet18", "vit_tiny_patch16_224"])
 def test_the_random_control_of_a_bare_timm_model_is_that_model_with_other_weights(arch, folder, tmp_path):
-    few = TransformationConfig(("rotation",), ("content",), ("linear",), train=30, test=9)
-    arguments = {"data": str(folder), "tasks": ("transformation", "knn"), "transformation": few, "size": 32}
-    results = evaluate(f"timm:{arch}", out=tmp_path / "bare", random_weights=True, **arguments)
+    arguments = {"data": str(folder), "tasks": ("transformation", "knn"), "settings": QUICK, "size": 32}
+    scores = evaluate(f"timm:{arch}", out=tmp_path / "bare", random_weights=True, **arguments)
     model = load_model(f"timm:{arch}", random_weights=True, size=32)
     control = random_control(model)
-    assert fingerprint(model) == results["weights"] != fingerprint(control)
+    assert fingerprint(model) == scores["weights"] != fingerprint(control)
     save_tensors(control.encoder.model.state_dict(), tmp_path / "control.safetensors")  # scored as a model of its own
     own = evaluate(tmp_path / "control.safetensors", out=tmp_path / "own", arch=arch, controls=False, **arguments)
-    for fields in ({"task": "knn"}, {"task": "transformation", "probe": "linear"}):
-        found = [
-            [row["value"] for row in _rows(scored, control=kind, representation="backbone", **fields)]
-            for scored, kind in ((results, "random"), (own, ""), (results, ""))
-        ]
-        assert len(found[0]) == 1
-        assert found[0] == found[1]
-        assert fields["task"] == "knn" or found[0] != found[2]
-    assert (results["arch"], results["size"], results["random_weights"]) == (arch, 32, True)
+    for task in ("knn", "transformation"):
+        random, alone, bare = (
+            values_of(found, task=task, control=control, representation="backbone")
+            for found, control in ((scores, "random"), (own, ""), (scores, ""))
+        )
+        assert len(random) == 1
+        assert random == alone
+        assert task == "knn" or random != bare
+    assert (scores["arch"], scores["size"], scores["random_weights"]) == (arch, 32, True)
+    assert scores["name"].endswith("(random weights)")
     assert own["random_weights"] is False
 
 
 def test_the_random_control_has_the_probes_that_were_asked_for(run, tmp_path):
-    few = TransformationConfig(("rotation",), ("content",), ("linear", "attentive"), train=30, test=9)
-    results = evaluate(run, tasks=("transformation",), out=tmp_path, transformation=few)
-    rows = _rows(results, control="random")
-    assert [(row["representation"], row["probe"]) for row in rows] == [
+    settings = {"transformation": {**QUICK["transformation"], "probes": ("linear", "attentive"), "repeats": 2}}
+    scores = evaluate(run, tasks=("transformation",), out=tmp_path, settings=settings)
+    assert [(row["representation"], row["probe"]) for row in rows_of(scores, control="random")] == [
         ("backbone", "linear"),
         ("backbone", "attentive"),
     ]
@@ -129,7 +109,7 @@ def test_random_controls_of_two_seeds_have_other_weights_and_of_one_the_same(run
 def test_an_evaluation_leaves_the_callers_random_numbers_alone(run, tmp_path):
     torch.manual_seed(5)
     before = torch.get_rng_state()
-    evaluate(run, tasks=("knn",), out=tmp_path)
+    evaluate(run, tasks=("knn", "linear"), out=tmp_path)
     load_model("timm:resnet18", random_weights=True)
     assert torch.equal(torch.get_rng_state(), before)
 
@@ -140,27 +120,131 @@ def test_published_weights_that_cannot_be_had_say_what_to_do(monkeypatch):
         load_model("timm:vit_tiny_patch16_224")
 
 
-def test_wrong_models_and_tasks_are_quoted(run):
+def test_wrong_models_tasks_and_options_are_quoted(run, folder, tmp_path):
     with pytest.raises(FileNotFoundError, match="no-such-model"):
         load_model("no-such-model")
-    with pytest.raises(ValueError, match="knnn"):
-        evaluate(run, tasks=("knnn",))
-    with pytest.raises(ValueError, match="rotatoin"):
-        TransformationConfig(("rotatoin",))
-    with pytest.raises(ValueError, match="contnet"):
-        TransformationConfig(borders=("contnet",))  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="test is 1"):
-        TransformationConfig(test=1)
-    with pytest.raises(ValueError, match="limit is 0"):
-        evaluate(run, limit=0)
+    with pytest.raises(FileNotFoundError, match="no-such-model"):
+        evaluate("no-such-model", data=folder, tasks=("knn",), out=tmp_path / "none")
+    for tasks, settings, quoted in (
+        (("knnn",), None, "'knnn' is unknown; choose among transformation, knn"),
+        (("transformation",), {"transformation": {"transformations": ("rotatoin",)}}, "rotatoin"),
+        (("transformation",), {"transformation": {"borders": ("contnet",)}}, "contnet"),
+        (("transformation",), {"transformation": {"probes": ()}}, "nothing is asked for"),
+        (("transformation",), {"transformation": {"test": 1}}, "test must be at least 2, got 1"),
+        (("knn",), {"knn": {"limit": 0}}, "limit must be at least 1, got 0"),
+        (("knn",), {"linear": {"limit": 5}}, "settings of linear, which is not among the tasks knn"),
+        ((), None, "no task is given"),
+    ):
+        with pytest.raises(ValueError, match=quoted):
+            evaluate(run, tasks=tasks, settings=settings, out=tmp_path / "none")
+    with pytest.raises(ValueError, match=r"bad_image_tolerance must be a share from 0 to 1, got 2"):
+        evaluate(run, tasks=("knn",), bad_image_tolerance=2, out=tmp_path / "none")
+    with pytest.raises(ValueError, match=r"mean, std: given, but of no effect for '.*run'"):
+        evaluate(run, tasks=("knn",), mean=(0.5, 0.5, 0.5), std=(0.2, 0.2, 0.2), out=tmp_path / "none")
+    assert not (tmp_path / "none").exists()
 
 
-@pytest.mark.parametrize("aspect", [0.5, 1.0, 3.0])
-@pytest.mark.parametrize("name", TRANSFORMATIONS)
-def test_base_crops_stay_inside_the_image_whatever_is_done_to_them(name, aspect):
-    """So that border content leaks nothing: no pixel of g(I) is read beyond the source."""
-    path = named_path(name)
-    theta = torch.tensor(list(itertools.product(*((p.low, 0.0, p.high) for p in path.parameters))))
-    base = base_state(torch.full((len(theta),), aspect), SMALLER.get(name, BASE))
-    corners = torch.tensor([[-1.0, -1, 1], [-1, 1, 1], [1, -1, 1], [1, 1, 1]]).T
-    assert (base.then(path.state(theta)).geometry @ corners)[:, :2].abs().max() <= 1
+@pytest.fixture(scope="module")
+def flat(tmp_path_factory):
+    """Return a folder of pictures without classes."""
+    folder, rng = tmp_path_factory.mktemp("flat"), np.random.default_rng(0)
+    for number in range(40):
+        Image.fromarray(rng.integers(0, 255, (32, 32, 3), dtype=np.uint8)).save(folder / f"{number:02}.png")
+    return folder
+
+
+def test_without_names_what_the_images_allow_is_scored_and_a_line_says_what_they_do_not(run, flat, tmp_path, capsys):
+    scores = evaluate(run, data=flat, controls=False, out=tmp_path, settings=QUICK)
+    assert {part["task"] for part in scores["parts"].values()} == {"transformation"}
+    said = capsys.readouterr().err
+    assert "left out on" in said
+    for task in ("knn needs labelled images", "linear needs labelled images", "pose needs objects in poses"):
+        assert task in said
+
+
+class Pictures(ImageSource):
+    """Eight flat grey pictures, of which ``bad`` cannot be decoded."""
+
+    def __init__(self, labels, bad=()):
+        self.labels, self.bad, self.classes = np.array(labels), bad, ["dark", "light"]
+
+    def __len__(self):
+        return len(self.labels)
+
+    def name(self, index):
+        return str(index)
+
+    def load(self, index, size):
+        if index in self.bad:
+            raise BadImage(str(index), "broken")
+        return Sample(np.full((size, size, 3), 30 * index, dtype=np.uint8), 1.0)
+
+
+def test_what_stands_in_for_a_bad_image_is_scored_with_a_label_only_and_once(run):
+    model, labels = load_model(run), [0, 1, -1, 0, 1, 0, -1, 1]
+    whole, damaged = (
+        labelled_features(model, Loader(Pictures(labels, bad), 32, tolerance=1.0), 8, no_bar)
+        for bad in ((), (1, 4))  # 2, without a label, stands in for 1, and 5, already there, for 4
+    )
+    assert whole.labels.tolist() == [0, 1, 0, 1, 0, 1]
+    assert damaged.labels.tolist() == [0, 0, 0, 1]
+    rows = damaged.features["backbone"], whole.features["backbone"][[0, 2, 4, 5]]
+    assert torch.allclose(*rows, atol=0.02)  # bfloat16 in batches of other sizes
+    undecodable = Loader(Pictures([0, 1], (0, 1)), 32, tolerance=1.0)
+    with pytest.raises((ValueError, RuntimeError), match="cannot be decoded"):
+        labelled_features(model, undecodable, 2, no_bar)
+
+
+@pytest.mark.parametrize("task", [NearestNeighbours(), LinearProbe()], ids=["knn", "linear"])
+def test_labels_far_apart_take_no_more_room_than_labels_side_by_side(run, task):
+    """A row for each number up to the largest label would be a terabyte."""
+    scores = []
+    for near, far in ((0, 1), (0, 10**12), (7, 10**9)):
+        labels = [near, near, far, far, near, near, far, far]
+        train, test = Loader(Pictures(labels), 32), Loader(Pictures([*labels[:6], 5, -1]), 32)
+        scores.append(task.score(load_model(run), train, test, no_bar))
+    assert scores[0].rows == scores[1].rows == scores[2].rows
+    assert scores[0].counts == {"train": 8, "val": 7}
+    assert max(row.value for row in scores[0].rows) <= 6 / 7 + 1e-6, "a class that training lacks cannot be predicted"
+
+
+def test_the_first_of_each_index_is_kept_in_order():
+    assert first_of_each(torch.tensor([7, 3, 7, 0, 3, 9])).tolist() == [0, 1, 3, 5]
+    assert first_of_each(torch.arange(5)).tolist() == [0, 1, 2, 3, 4]
+
+
+def test_a_run_is_read_with_its_own_number_of_threads(copied, tmp_path, monkeypatch):
+    made = []
+
+    class Seen(Loader):
+        def __init__(self, *arguments, **options):
+            super().__init__(*arguments, **options)
+            made.append(self.threads)
+
+    run = copied()
+    (run / "config.yaml").write_text((run / "config.yaml").read_text().replace("\nthreads: 1", "\nthreads: 3"))
+    monkeypatch.setattr("equicoherence.evaluation.run.Loader", Seen)
+    evaluate(run, tasks=("knn",), controls=False, out=tmp_path)
+    assert made == [3, 3]
+
+
+def test_images_are_read_once_for_all_tasks_on_them_and_once_more_for_random_weights(run, tmp_path):
+    track = Noted()
+    evaluate(run, tasks=("transformation", "knn", "linear"), settings=QUICK, out=tmp_path, track=track)
+    assert track.lines.count("labelled images: features") == 2 * 2, "two splits, two encoders"
+    assert track.lines.count("upright images: features") == 2 * 2
+
+
+def test_the_share_of_bad_images_is_the_runs_own_or_the_one_given(copied, tmp_path):
+    data = picture_folder(tmp_path / "damaged")
+    for path in sorted(data.rglob("*.png"))[::6]:  # a sixth of the images; training tolerates a hundredth
+        path.write_bytes(b"no picture")
+    arguments = {"data": str(data), "tasks": ("knn",), "controls": False}
+    run = copied()
+    with pytest.raises(RuntimeError, match=r"bad_image_tolerance = 0.01"):
+        evaluate(run, out=tmp_path / "out", **arguments)
+    evaluate(run, out=tmp_path / "given", bad_image_tolerance=0.5, **arguments)
+    config = (run / "config.yaml").read_text()
+    (run / "config.yaml").write_text(config.replace("bad_image_tolerance: 0.01", "bad_image_tolerance: 0.5"))
+    (part,) = evaluate(run, out=tmp_path / "own", **arguments)["parts"].values()
+    assert sum(part["counts"].values()) < 48

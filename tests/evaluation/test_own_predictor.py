@@ -5,23 +5,23 @@ import dataclasses
 import pytest
 import torch
 from equicoherence.evaluation.partial import fingerprint
-from equicoherence.evaluation.poses.benchmark import benchmark_3diebench
 
 from equicoherence.coherence import CoherenceConfig
 from equicoherence.data.poses.latents import multiply
+from equicoherence.evaluation import evaluate
 from equicoherence.evaluation import own_predictor as module
+from equicoherence.evaluation.fingerprint import fingerprint
 from equicoherence.evaluation.model import load_model, random_control
 from equicoherence.evaluation.own_predictor import OwnPredictor
-from equicoherence.evaluation.poses.probes import PoseProbeConfig
 from equicoherence.evaluation.poses.retrieval import retrieval_chance, retrieval_scores
+from equicoherence.evaluation.poses.task import ViewRetrieval
+from equicoherence.evaluation.task import main_rows
 from equicoherence.methods.augself import AugSelfConfig
 from equicoherence.methods.equimod import EquiModConfig
 from equicoherence.methods.sie import SIEConfig
-from equicoherence.reporting.poses import HEADS, pose_cells
-from equicoherence.reporting.tables import summarise
 from equicoherence.training import PretrainConfig, ViewsConfig, build_learner, pretrain
 from tests.evaluation.poses import imagine
-from tests.rendered import rendered_set
+from tests.evaluation.rows import rows_of
 from tests.small import ENCODER, picture_folder, small_config
 
 ROTATION = ("rotation_x", "rotation_y", "rotation_z", "rotation_w")
@@ -30,11 +30,6 @@ TOLD = {
     "EquiMod": EquiModConfig(width=12, output=6, d_equi=6, theta_width=5),
     "AugSelf": AugSelfConfig(width=12, output=6, hidden=8),
 }
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    return rendered_set(tmp_path_factory.mktemp("renders") / "set", paths=0)
 
 
 def _config(name="SIE", path="poses", told=()) -> PretrainConfig:
@@ -101,12 +96,10 @@ def test_hues_reach_a_predictor_that_was_told_them_and_no_other():
         assert torch.equal(found, theta.flatten(0, 1)[:, columns])
 
 
-def test_the_name_of_a_predictor_and_the_table_say_whether_it_was_told_hues():
+def test_the_name_of_a_predictor_says_whether_it_was_told_hues():
     names = [OwnPredictor(_learner(told=told)).name for told in (ROTATION, ROTATION[:2], (), ("floor_hue",))]
     assert names == ["own", "own", "own, hues too", "own, hues too"]
-    row = {"task": "retrieval", "metric": "mrr", "representation": "embedding", "control": "", "value": 0.5}
-    summary = summarise({"SIE": [[{**row, "probe": names[2]}]]})
-    assert pose_cells(summary, ["SIE"])[0][HEADS.index("predictor")] == "own, hues too"
+    assert set(names) < set(ViewRetrieval.probe_order)
 
 
 def test_predictions_are_those_of_each_pair_and_do_not_depend_on_the_chunks(monkeypatch):
@@ -132,20 +125,23 @@ def _run(config, data, out):
     return pretrain(settings, out)
 
 
-def test_a_run_on_poses_has_rows_of_its_own_predictor_and_lines_in_the_table(data, tmp_path):
-    run = _run(_config(told=ROTATION), data, tmp_path / "run")
-    results = benchmark_3diebench(run, data, tmp_path / "out", config=PoseProbeConfig(epochs=1, hidden=8))
-    rows = [row for row in results["rows"] if row["task"] == "retrieval"]
-    own = [row for row in rows if row.get("probe") == "own"]
+def test_a_run_on_poses_has_rows_of_its_own_predictor(renders, tmp_path):
+    run = _run(_config(told=ROTATION), renders, tmp_path / "run")
+    results = evaluate(run, tasks=["retrieval"], out=tmp_path / "out")
+    own = rows_of(results, probe="own")
     assert {row["metric"] for row in own} == {"mrr", "hit_at_1", "hit_at_5", "pre"}
     assert all(row["representation"] == "embedding" and not row["control"] for row in own)
-    assert {row["control"] for row in rows if row["representation"] == "embedding"} == {"", "constant", "identity"}
-    lines = pose_cells(summarise({"sie": [results["rows"]]}), ["sie"])
-    by = {line[1]: line[HEADS.index("predictor")] for line in lines}
-    assert len(by) == len(lines)
-    assert by["embedding"] == "own"
-    assert by["z_equi"] == by["backbone, random weights"] == "fitted map"
-    assert by["a constant embedding"] == by["identity embedding"] == by["z_inv"] == "\N{EN DASH}"
+    assert {row["probe"] for row in rows_of(results, representation="embedding")} == {"own", "identity"}
+    for fields in ({"representation": "z_equi", "control": ""}, {"representation": "backbone", "control": "random"}):
+        assert {row["probe"] for row in rows_of(results, **fields)} == {"fitted_linear_map", "identity"}
+    assert not rows_of(results, representation="z_inv")
+    part = next(iter(results["parts"].values()))
+    assert {row["representation"]: row["probe"] for row in main_rows(part)} == {
+        "backbone": "fitted_linear_map",
+        "z_equi": "fitted_linear_map",
+        "z": "fitted_linear_map",
+        "embedding": "own",
+    }
     frozen = load_model(run)
     weights = fingerprint(frozen)
     frozen.predictor.method.predictor.matrices.weight.data += 1
@@ -153,20 +149,17 @@ def test_a_run_on_poses_has_rows_of_its_own_predictor_and_lines_in_the_table(dat
     assert random_control(frozen).predictor is None
 
 
-def test_a_run_told_of_another_path_and_a_method_that_predicts_nothing_have_none(data, tmp_path):
+def test_a_run_told_of_another_path_and_a_method_that_predicts_nothing_have_none(renders, tmp_path):
     pictures = picture_folder(tmp_path / "pictures", 10)
-    for name, path, images in (("SIE", "se2", pictures), ("AugSelf", "poses", data)):
+    for name, path, images in (("SIE", "se2", pictures), ("AugSelf", "poses", renders)):
         run = _run(_config(name, path), images, tmp_path / name)
         assert load_model(run).predictor is None
-        out = tmp_path / f"{name}-out"
-        results = benchmark_3diebench(run, data, out, config=PoseProbeConfig(epochs=1, hidden=8), controls=False)
-        assert {row["probe"] for row in results["rows"] if row["task"] == "retrieval" and "probe" in row} == {
-            "fitted_linear_map"
-        }
+        results = evaluate(run, tasks=["retrieval"], data=renders, out=tmp_path / f"{name}-out", controls=False)
+        assert {row["probe"] for row in rows_of(results)} == {"fitted_linear_map", "identity"}
 
 
-def test_the_task_on_poses_has_none(data, tmp_path):
+def test_the_task_on_poses_has_none(renders, tmp_path):
     views = ViewsConfig(size=32, source=32, path="poses")
     task = CoherenceConfig(d_equi=8, decoder="cross-attention-other", targets="final")
-    run = pretrain(small_config(data, max_steps=1, views=views, coherence=task), tmp_path / "run")
+    run = pretrain(small_config(renders, max_steps=1, views=views, coherence=task), tmp_path / "run")
     assert load_model(run).predictor is None

@@ -8,7 +8,6 @@ import torch.nn.functional as F
 from equicoherence.data.poses.latents import FLOOR_HUE, LIGHT_HUE, quaternion, relative_rotation
 from equicoherence.evaluation.poses.head_batch import Head, HeadBatch
 from equicoherence.evaluation.poses.probes import (
-    PoseProbeConfig,
     inputs_of,
     make_heads,
     pose_probes,
@@ -18,12 +17,13 @@ from equicoherence.evaluation.poses.probes import (
     target_scales,
     train_heads,
 )
-from equicoherence.evaluation.poses.renders import Pairs, Renders
+from equicoherence.evaluation.poses.renders import Renders, ViewPairs
+from equicoherence.evaluation.poses.task import PoseProbes
 from equicoherence.evaluation.probes import r2_score
 from equicoherence.rendering.plan import Plan, draw_latents
 from tests.evaluation.poses import imagine
 
-SMALL = PoseProbeConfig(epochs=60, batch=128, hidden=64, learning_rate=3e-3)
+SMALL = PoseProbes(epochs=60, batch=128, hidden=64, learning_rate=3e-3)
 
 
 def _features(bare, generator):
@@ -39,37 +39,37 @@ def rows():
 
 
 def _value(rows, **fields):
-    found = [row["value"] for row in rows if all(row.get(k, "") == v for k, v in fields.items())]
+    found = [row.value for row in rows if all(getattr(row, name) == value for name, value in fields.items())]
     assert len(found) == 1
     return found[0]
 
 
 def test_probes_read_what_features_hold(rows):
-    told = {"representation": "told", "metric": "r2", "parameter": "mean"}
-    for task in ("color", "absolute_rotation"):
+    told = {"representation": "told", "metric": "r2", "parameter": ""}
+    for target in ("color", "absolute_rotation"):
         for probe in ("linear", "mlp"):
-            assert _value(rows, **told, task=task, probe=probe) > 0.95
-    assert _value(rows, **told, task="relative_rotation", probe="mlp") > 0.9
-    assert _value(rows, **told, task="relative_rotation", probe="linear") < 0.9  # it is a product of the two poses
+            assert _value(rows, **told, target=target, probe=probe) > 0.95
+    assert _value(rows, **told, target="relative_rotation", probe="mlp") > 0.9
+    assert _value(rows, **told, target="relative_rotation", probe="linear") < 0.9  # it is a product of the two poses
     assert _value(rows, representation="told", metric="top1", probe="linear") > 0.95
 
 
 def test_probes_read_nothing_in_noise(rows):
-    of_noise = [row for row in rows if row.get("representation") == "noise"]
-    assert max(row["value"] - row["floor"] for row in of_noise if row["metric"] != "top1") < 0.05
-    top1 = [row for row in of_noise if row["metric"] == "top1"]
-    assert top1[0]["value"] < top1[0]["floor"] + 0.08
+    of_noise = [row for row in rows if row.representation == "noise"]
+    assert max(row.value - row.floor for row in of_noise if row.metric != "top1") < 0.05
+    (top1,) = (row for row in of_noise if row.metric == "top1")
+    assert top1.value < top1.floor + 0.08
 
 
 def test_every_row_carries_floor_and_chance(rows):
-    assert all({"task", "metric", "value", "floor", "chance"} <= row.keys() for row in rows)
-    assert all(row["value"] == row["floor"] for row in rows if row.get("control") == "constant")
-    r2 = [row for row in rows if row["metric"] == "r2"]
-    assert max(abs(row["floor"]) for row in r2) < 0.02
-    assert max(abs(row["chance"]) for row in r2) < 1e-5
-    assert _value(rows, task="class", control="constant") == pytest.approx(0.2, abs=0.08)
-    assert {row["chance"] for row in rows if row["metric"] == "top1"} == {0.2}
-    assert len(rows) == 7 + 4 + 7 - 2 + 1 + 2 * (2 * (6 + 4 + 6) + 1)
+    assert all(row.target and row.floor is not None and row.chance is not None for row in rows)
+    r2 = [row for row in rows if row.metric == "r2"]
+    assert max(abs(row.floor) for row in r2) < 0.02
+    assert max(abs(row.chance) for row in r2) < 1e-5
+    (floor,) = {row.floor for row in rows if row.target == "class"}
+    assert floor == pytest.approx(0.2, abs=0.08)
+    assert {row.chance for row in rows if row.metric == "top1"} == {0.2}
+    assert len(rows) == 2 * (2 * (6 + 4 + 6) + 1)
 
 
 def test_a_constant_scores_a_quarter_by_one_scalar_mean_and_nothing_by_each_targets_own():
@@ -95,7 +95,7 @@ def test_a_batch_of_heads_is_its_heads_one_by_one():
 
 def test_heads_trained_together_are_the_heads_trained_alone():
     train, test = imagine(600, 4, _features), imagine(300, 4, _features, seed=1)
-    config = PoseProbeConfig(epochs=10, batch=128, hidden=64, learning_rate=3e-3)
+    config = PoseProbes(epochs=10, batch=128, hidden=64, learning_rate=3e-3)
     standards = {name: standard(z) for name, z in train.features.items()}
     scales = target_scales(train)
     together = train_heads(train, standards, scales, config, torch.Generator().manual_seed(0))
@@ -138,8 +138,8 @@ def test_a_target_that_hardly_varies_costs_a_head_nothing():
         return type(bare)({"told": rotations[..., :3] * 10}, rotations, bare.hues, bare.labels)
 
     found = list(pose_probes(turned(300, 0), turned(100, 1), SMALL))
-    w = [row for row in found if row["task"] == "absolute_rotation" and row.get("parameter") == "w"]
-    assert min(row["value"] for row in w) > -0.1
+    w = [row for row in found if row.target == "absolute_rotation" and row.parameter == "w"]
+    assert min(row.value for row in w) > -0.1
 
 
 def _of_preset(preset, objects, seed):
@@ -151,17 +151,16 @@ def _of_preset(preset, objects, seed):
 
 
 def test_a_parameter_that_does_not_vary_has_no_row_and_a_constant_scores_nothing_on_average():
-    config = PoseProbeConfig(epochs=1, hidden=8)
-    for preset, told in (("objects", {"y", "w", "mean"}), ("3diebench", {"x", "y", "z", "w", "mean"})):
+    config = PoseProbes(epochs=1, hidden=8)
+    for preset, told in (("objects", {"y", "w", ""}), ("3diebench", {"x", "y", "z", "w", ""})):
         found = list(pose_probes(_of_preset(preset, 500, 0), _of_preset(preset, 300, 1), config))
-        for task in ("relative_rotation", "absolute_rotation"):
-            r2 = [row for row in found if row["task"] == task and row["metric"] == "r2"]
-            assert {row["parameter"] for row in r2} == told
-            constant = [row["value"] for row in r2 if row.get("control") == "constant"]
-            assert constant == pytest.approx([0] * len(told), abs=0.03)
+        for target in ("relative_rotation", "absolute_rotation"):
+            r2 = [row for row in found if row.target == target and row.metric == "r2"]
+            assert {row.parameter for row in r2} == told
+            assert [row.floor for row in r2] == pytest.approx([0] * len(r2), abs=0.03)
     still = _of_preset("objects", 50, 0)
     still = Renders(still.features, still.rotations, still.hues * 0, still.labels)
-    assert "color" not in {row["task"] for row in pose_probes(still, still, config)}
+    assert "color" not in {row.target for row in pose_probes(still, still, config)}
 
 
 def test_relative_rotations_of_the_preset_objects_keep_one_sign():
@@ -174,12 +173,12 @@ def test_pairs_are_of_two_views_and_every_object_comes_once_an_epoch():
     pairs = renders.draw(torch.Generator().manual_seed(0))
     assert sorted(pairs.objects.tolist()) == list(range(50))
     assert (pairs.first != pairs.second).all()
-    assert Pairs.join(pairs.split(7)).second.equal(pairs.second)
+    assert ViewPairs.join(pairs.split(7)).second.equal(pairs.second)
 
 
 def test_probes_are_the_same_for_the_same_seed_and_leave_the_global_generator_alone():
     train, test = imagine(60, 3, _features), imagine(20, 3, _features, seed=1)
-    config = PoseProbeConfig(epochs=2, batch=32, hidden=16)
+    config = PoseProbes(epochs=2, batch=32, hidden=16)
     before = torch.get_rng_state()
     assert list(pose_probes(train, test, config)) == list(pose_probes(train, test, config))
     assert torch.equal(torch.get_rng_state(), before)
@@ -189,13 +188,13 @@ def test_parts_of_one_tensor_cost_no_memory_and_half_precision_is_read():
     whole = imagine(40, 3, lambda bare, g: {"all": torch.randn(40, 3, 12, generator=g).half()}).features["all"]
     renders = imagine(40, 3, lambda bare, g: {"all": whole, "inv": whole[..., :6], "equi": whole[..., 6:]})
     assert renders.features["equi"].untyped_storage().data_ptr() == whole.untyped_storage().data_ptr()
-    found = list(pose_probes(renders, renders, PoseProbeConfig(epochs=1, hidden=8)))
-    assert {row["representation"] for row in found if "representation" in row} == {"all", "inv", "equi"}
+    found = list(pose_probes(renders, renders, PoseProbes(epochs=1, hidden=8)))
+    assert {row.representation for row in found} == {"all", "inv", "equi"}
 
 
 def test_bad_settings_are_named():
-    with pytest.raises(ValueError, match="epochs is 0"):
-        PoseProbeConfig(epochs=0)
+    with pytest.raises(ValueError, match="epochs must be at least 1, got 0"):
+        PoseProbes(epochs=0)
     train = imagine(4, 3, _features)
     with pytest.raises(ValueError, match="other widths"):
         list(pose_probes(train, imagine(4, 3, lambda bare, g: {"told": bare.rotations}), SMALL))

@@ -169,7 +169,7 @@ def _rows(counts: Tensor, common: int, classes: Sequence[str]) -> list[Row]:
     """Return mIoU and accuracy, with those of ``common`` everywhere beside them, and the IoU of each class there is."""
     total = counts.sum()
     if not total:
-        raise ValueError("no pixel of the test images has a class, so there is nothing to measure")
+        raise UnusableData("no pixel of the test images has a class, so there is nothing to measure")
     iou, floor = intersection_over_union(counts), intersection_over_union(constant(counts, common))
     right, lucky = counts.diagonal().sum() / total, counts[common].sum() / total
     rows = [
