@@ -4,7 +4,6 @@ import dataclasses
 
 import pytest
 import torch
-from equicoherence.evaluation.partial import fingerprint
 
 from equicoherence.coherence import CoherenceConfig
 from equicoherence.data.poses.latents import multiply

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from equicoherence.evaluation.store import FILE, SCHEMA, as_json, read_scores
+from equicoherence.evaluation.store import FILE, SCHEMA, read_scores
 from equicoherence.evaluation.task import Row
+from equicoherence.json_file import write_json
 
 Write = Callable[..., Path]
 SEGMENTATION = {"task": "segmentation", "protocol": "frozen, linear", "data": "CamVid"}
@@ -42,7 +43,7 @@ def scores(parts: Sequence[dict[str, Any]], name: str = "a", **about: Any) -> di
 def write_file(folder: Path, content: dict[str, Any]) -> Path:
     """Write a ``scores.json`` that reads back as it was written; return its folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / FILE).write_text(as_json(content))
+    write_json(folder / FILE, content)
     assert read_scores(folder / FILE) == json.loads(json.dumps(content))
     return folder
 
