@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from equicoherence.downstream.rates import cosine_after_rise
 
 from equicoherence.data.source import UnusableData
 from equicoherence.downstream.keypoints.heatmaps import (
