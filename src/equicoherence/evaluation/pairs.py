@@ -13,7 +13,7 @@ from equicoherence.data import Loader
 from equicoherence.evaluation.model import FrozenModel
 from equicoherence.paths import Pyramid, State, Transformation, render
 from equicoherence.paths.geometry import crop
-from equicoherence.paths.render import Border
+from equicoherence.paths.renderer import Border
 
 DRAWS = 2  # transformations of each training image: more pairs from the same images keep a probe from overfitting
 GRID = 7  # tokens are kept as a grid of at most 7 x 7, which bounds what the pairs of a ViT take

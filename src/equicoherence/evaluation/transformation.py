@@ -20,7 +20,7 @@ from equicoherence.evaluation.model import FrozenModel
 from equicoherence.evaluation.pairs import DRAWS, Encoded, Pairs
 from equicoherence.evaluation.probes import attentive_probe, mlp_probe, r2_score, ridge_probe
 from equicoherence.paths import Transformation, named_path
-from equicoherence.paths.render import Border
+from equicoherence.paths.renderer import Border
 
 TRANSFORMATIONS = ("rotation", "translation", "scale", "color", "blur", "se2", "all")
 PROBES = ("linear", "mlp", "attentive")

@@ -11,7 +11,7 @@ from equicoherence.data.pose_views import change_parameters
 from equicoherence.methods import METHODS, MethodConfig, VICRegConfig
 from equicoherence.models.encoder import Channels, check_normalisation
 from equicoherence.paths import named_path
-from equicoherence.paths.render import Border
+from equicoherence.paths.renderer import Border
 from equicoherence.paths.transformation import Parameter
 
 POSES = "poses"  # the path that leads from one render of an object to another
