@@ -11,7 +11,6 @@ are reported. The floor is `grid_sample` alone for the four outputs. torchvision
 from __future__ import annotations
 
 import argparse
-import importlib
 import statistics
 import time
 from collections.abc import Callable, Iterator
@@ -24,15 +23,14 @@ from about import machine, write_results
 from path_peers import Worker, ours, photograph_like, with_kornia, with_torchvision
 from torch import Tensor
 
-from equicoherence.paths import kernel, pyramid
+from equicoherence.paths import kernel, pyramid, renderer
 
-render = importlib.import_module("equicoherence.paths.render")  # the module; the package's name is the function
 CALLS = 3  # timed in each turn, as training calls one after another
 STAGES = {
     "packing the sources": (pyramid.Pyramid, "packed"),
     "mean colors": (kernel, "box_means"),
     "drawing": (kernel, "draw"),
-    "all chunks": (render, "_render_bytes"),
+    "all chunks": (renderer, "_render_bytes"),
 }
 
 

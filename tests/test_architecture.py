@@ -33,9 +33,9 @@ ROOMS = (
 )
 """The lowest first: a room imports those of its own row and of the rows above it here."""
 # What is not mended yet. Each list is to become empty; a line whose fault is gone fails its test.
-UPWARDS = {("evaluation.registry", "downstream")}
+UPWARDS: set[tuple[str, str]] = set()
 IN_CIRCLES = {"data.objects", "data.objects.source", "data.open", "data.poses.index", "data.poses.threediebench"}
-SHADOWING = {"evaluation.evaluate", "paths.render"}
+SHADOWING: set[str] = set()
 
 
 def _module(path):

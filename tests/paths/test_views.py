@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-
 import pytest
 import torch
 from torch import Tensor
@@ -23,12 +21,12 @@ from equicoherence.paths import (
     Views,
     augmentation,
     render,
+    renderer,
     threads,
 )
 
 from .pictures import shown, smooth, textured
 
-renderer = importlib.import_module("equicoherence.paths.render")  # the module; the package's name is the function
 STILL = ResizedCrop((1.0, 1.0), (1.0, 1.0), flip=0.0)  # the whole image as it is
 
 

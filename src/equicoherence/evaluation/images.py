@@ -18,7 +18,9 @@ def base_state(aspect: Tensor, share: float) -> State:
     """
     width, height = share / aspect.clamp_min(1), share * aspect.clamp_max(1)
     zero = torch.zeros_like(aspect)
-    return State.identity(len(aspect), aspect.device).replace(geometry=crop(zero, zero, width, height, zero))
+    return State.identity(len(aspect), aspect.device).replace(
+        geometry=crop(zero, zero, width, height, zero), affine=True
+    )
 
 
 def first_of_each(index: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ Conventions, once and for all:
 
 from equicoherence.paths.presets import augmentation, named_path
 from equicoherence.paths.pyramid import Pyramid
-from equicoherence.paths.render import render
+from equicoherence.paths.renderer import render
 from equicoherence.paths.state import State
 from equicoherence.paths.transformation import Transformation
 from equicoherence.paths.transformations.affine import SE2, Rotation, Scale, Translation

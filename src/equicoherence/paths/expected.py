@@ -10,7 +10,7 @@ from torch import Tensor
 from equicoherence.paths.blur import gaussian_blur
 from equicoherence.paths.geometry import HORIZON
 from equicoherence.paths.pyramid import Pyramid
-from equicoherence.paths.render import render
+from equicoherence.paths.renderer import render
 from equicoherence.paths.state import State
 
 SIZE = 48  # pixels of the source and of the output

@@ -13,7 +13,7 @@ from equicoherence.paths.masks import Masking, Masks, block_masks
 from equicoherence.paths.memory import empty_pixels
 from equicoherence.paths.outputs import Output
 from equicoherence.paths.pyramid import Pyramid
-from equicoherence.paths.render import render_all
+from equicoherence.paths.renderer import render_all
 from equicoherence.paths.sampling import Border, check_border
 from equicoherence.paths.state import State
 from equicoherence.paths.transformation import Transformation

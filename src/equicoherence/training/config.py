@@ -13,7 +13,7 @@ from equicoherence.methods import METHODS, MethodConfig
 from equicoherence.methods.vicreg import VICRegConfig
 from equicoherence.models.normalisation import Channels, check_normalisation
 from equicoherence.paths import named_path
-from equicoherence.paths.render import Border
+from equicoherence.paths.renderer import Border
 from equicoherence.paths.transformation import Parameter
 
 POSES = "poses"  # the path that leads from one render of an object to another

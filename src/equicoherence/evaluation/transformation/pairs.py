@@ -16,7 +16,7 @@ from equicoherence.evaluation.model import FrozenModel
 from equicoherence.evaluation.task import Track
 from equicoherence.finite import check_features
 from equicoherence.paths import Pyramid, Transformation, render
-from equicoherence.paths.render import Border
+from equicoherence.paths.renderer import Border
 
 DRAWS = 2  # transformations of each training image: more pairs from the same images keep a probe from overfitting
 GRID = 7  # tokens are kept as a grid of at most 7 x 7, which bounds what the pairs of a ViT take
