@@ -94,7 +94,10 @@ def _loaded(statement):
     return set(done.stdout.split())
 
 
-@pytest.mark.parametrize(("room", "with_it"), [("paths", set()), ("methods", {"models"}), ("recipes", {"errors"})])
+@pytest.mark.parametrize(
+    ("room", "with_it"),
+    [("paths", set()), ("methods", {"errors", "files", "finite", "json_file", "models"}), ("recipes", {"errors"})],
+)
 def test_importing_a_room_loads_that_room_and_what_it_stands_on(room, with_it):
     loaded = _loaded(f"import equicoherence.{room}")
     rooms = {name.split(".")[1] for name in loaded if name.startswith("equicoherence.")}
