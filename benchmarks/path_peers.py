@@ -11,11 +11,12 @@ import warnings
 from collections.abc import Callable
 
 import torch
+import torch.nn.functional as F
 import torchvision.transforms.v2 as T
 import torchvision.transforms.v2.functional as TF
 from torch import Tensor
 
-from equicoherence.paths import SE2, PathViews, augmentation
+from equicoherence.paths import PathViews, augmentation, named_path
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -27,9 +28,16 @@ POSITIONS = (1.0, 1 / 3, 2 / 3)
 TAPS = 13  # six pixels to each side: three standard deviations of the largest blur, where ours is cut off as well
 
 
-def ours(size: int) -> Worker:
-    """Return this package's way: `PathViews`."""
-    views, generator = PathViews(augmentation(), augmentation(), SE2(), size=size), torch.Generator().manual_seed(0)
+def photograph_like(batch: int, size: int) -> Tensor:
+    """Return bytes (B, 3, S, S) that are as smooth as most of a photograph."""
+    coarse = torch.rand(batch, 3, 12, 12, generator=torch.Generator().manual_seed(0))
+    return (F.interpolate(coarse, (size, size), mode="bicubic").clamp(0, 1) * 255).byte()
+
+
+def ours(size: int, path: str = "se2") -> Worker:
+    """Return this package's way: `PathViews`, with the further transformation named ``path``."""
+    generator = torch.Generator().manual_seed(0)
+    views = PathViews(augmentation(), augmentation(), named_path(path), size=size)
 
     def work(images: Tensor) -> list[Tensor]:
         made = views(images, generator)

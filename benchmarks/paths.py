@@ -11,7 +11,6 @@ are reported. The floor is `grid_sample` alone for the four outputs. torchvision
 from __future__ import annotations
 
 import argparse
-import importlib
 import statistics
 import time
 from collections.abc import Callable, Iterator
@@ -21,18 +20,17 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from about import machine, write_results
-from path_peers import Worker, ours, with_kornia, with_torchvision
+from path_peers import Worker, ours, photograph_like, with_kornia, with_torchvision
 from torch import Tensor
 
-from equicoherence.paths import kernel, pyramid
+from equicoherence.paths import kernel, pyramid, renderer
 
-render = importlib.import_module("equicoherence.paths.render")  # the module; the package's name is the function
 CALLS = 3  # timed in each turn, as training calls one after another
 STAGES = {
     "packing the sources": (pyramid.Pyramid, "packed"),
     "mean colors": (kernel, "box_means"),
     "drawing": (kernel, "draw"),
-    "all chunks": (render, "_render_bytes"),
+    "all chunks": (renderer, "_render_bytes"),
 }
 
 
@@ -63,6 +61,7 @@ def measure(source: int, size: int, batch: int, part: int, repeats: int) -> dict
     images = photograph_like(batch, source)
     workers: dict[str, tuple[Worker, Tensor]] = {
         "ours": (ours(size), images),
+        "ours, perspective in place of turn and shift": (ours(size, "perspective"), images),
         "kornia": (with_kornia(size), images),
         "torchvision": (with_torchvision(size), images[:part]),
         "torchvision, one thread": (single(with_torchvision(size)), images[:part]),
@@ -95,11 +94,6 @@ def measure(source: int, size: int, batch: int, part: int, repeats: int) -> dict
         "least bytes moved per source image": 3 * source**2 + 4 * 3 * size**2 * 4,
         "stages of ours, one thread, microseconds per source image": stages(size, images),
     }
-
-
-def photograph_like(batch: int, size: int) -> Tensor:
-    coarse = torch.rand(batch, 3, 12, 12, generator=torch.Generator().manual_seed(0))
-    return (F.interpolate(coarse, (size, size), mode="bicubic").clamp(0, 1) * 255).byte()
 
 
 def floor(size: int, batch: int) -> Worker:

@@ -26,7 +26,10 @@ from step_setting import (
 
 from equicoherence.coherence import CoherenceConfig, CoherenceTask
 from equicoherence.data import Batch, Loader
-from equicoherence.methods import DINOConfig, DINOv2Config, IBOTConfig, VICRegConfig
+from equicoherence.methods.dino import DINOConfig
+from equicoherence.methods.dinov2 import DINOv2Config
+from equicoherence.methods.ibot import IBOTConfig
+from equicoherence.methods.vicreg import VICRegConfig
 from equicoherence.paths import PathViews
 from equicoherence.training.config import AugmentationConfig, EncoderConfig, OptimConfig, PretrainConfig, ViewsConfig
 from equicoherence.training.learner import Learner

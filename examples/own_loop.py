@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from equicoherence import CoherenceTask, Loader, PathViews, batch_indices, open_images
+from equicoherence import CoherenceTask, Loader, PathViews, batch_indices, evaluate, open_images
 from equicoherence.paths import SE2, augmentation
 
 STEPS, DATA = int(sys.argv[1]) if len(sys.argv) > 1 else 100, sys.argv[2] if len(sys.argv) > 2 else "objects"
@@ -49,3 +49,7 @@ for step, batch in enumerate(Loader(source, 2 * SIZE).batches(order)):  # 64 pix
     optimizer.step()
     if step % 10 == 0 or step == STEPS - 1:
         print(f"step {step}  contrast {contrast.item():.3f}  reconstruction {reconstruction.item():.3f}", flush=True)
+
+few = {"transformations": ["rotation"], "borders": ["content"], "probes": ["linear"], "train": 500, "test": 200}
+tasks = {"transformation": few, "knn": {"limit": 500}}  # what the network keeps, and what random weights of it would
+evaluate(network[:3], tasks=list(tasks), settings=tasks, data=DATA, size=SIZE, mean=(0.5, 0.5, 0.5))

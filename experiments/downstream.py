@@ -11,7 +11,6 @@ stopped. --suite photographs or poses scores the encoders of one of the two alon
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,15 +18,17 @@ from typing import Any
 
 from pages import made_with, write_page
 
+from equicoherence.evaluation.jobs import plan_jobs
+from equicoherence.evaluation.model import load_model
 from equicoherence.evaluation.registry import make_tasks
-from equicoherence.evaluation.run import FILE, evaluate_downstream
+from equicoherence.evaluation.run import Scoring, score_jobs
+from equicoherence.evaluation.store import FILE, as_json, read_scores
 from equicoherence.files import write_aside
-from equicoherence.reporting.comparison.lines import columns, group, lines
-from equicoherence.reporting.comparison.names import data_name
+from equicoherence.reporting.comparison.evaluated import read_evaluated
+from equicoherence.reporting.comparison.lines import columns, group, score_lines
 from equicoherence.reporting.comparison.page import comparison
-from equicoherence.reporting.comparison.scores import read_evaluated
-from equicoherence.reporting.comparison.texts import CONSTANT, arrowed, texts
-from equicoherence.reporting.tables import markdown_table
+from equicoherence.reporting.comparison.texts import arrowed, lines_grid
+from equicoherence.reporting.names import data_name
 
 PAGE = Path(__file__).parents[1] / "docs" / "results" / "downstream.md"
 # pixels: small, as the encoders have a token for each 8 of them (photographs) or 16 (poses)
@@ -92,19 +93,19 @@ def main() -> None:
     parser.add_argument("--suite", choices=SUITES, action="append")
     parser.add_argument("--out", type=Path, default=Path("runs/downstream"))
     given = parser.parse_args()
-    renders = (given.pose_runs / "renders", make_tasks(list(ON_RENDERS), settings=ON_RENDERS))
-    sets = (given.sets, make_tasks(list(ON_SETS), settings=ON_SETS))
+    renders, sets = (
+        plan_jobs(make_tasks(list(settings), settings=settings), None, data, every=False)
+        for data, settings in ((given.pose_runs / "renders", ON_RENDERS), (given.sets, ON_SETS))
+    )
     for title in given.suite or SUITES:
         suite, folder = SUITES[title], given.out / title
-        runs, work = (given.runs, (sets, renders)) if suite.on_sets else (given.pose_runs, (renders,))
+        runs, jobs = (given.runs, [*sets, *renders]) if suite.on_sets else (given.pose_runs, renders)
         scored: list[Path] = []
         for seed in range(given.seeds):
             for name, slug in suite.encoders.items():
                 run, out = runs / f"{slug}-seed{seed}", folder / f"{slug}-seed{seed}"
-                results: dict[str, Any] = {}
-                for data, tasks in work:  # all are kept in one file
-                    results = evaluate_downstream(run, data, out, tasks, every=False, controls=name == "VICReg")
-                write_aside(out / FILE, json.dumps({**results, "name": name}, indent=1))
+                scores = score_jobs(load_model(run), jobs, out, Scoring(controls=name == "VICReg"))
+                write_aside(out / FILE, as_json({**scores, "name": name}))
                 scored.append(out)
                 comparison(scored, folder)
                 write_page(page(given.out), PAGE)
@@ -118,14 +119,14 @@ def page(out: Path) -> str:
         folders = sorted(file.parent for file in (out / title).glob(f"*/{FILE}"))
         if not folders:
             continue
-        read = [json.loads((folder / FILE).read_text(encoding="utf-8")) for folder in folders]
+        read = [read_scores(folder / FILE) for folder in folders]
         seeds = ", ".join(sorted({str(each["seed"]) for each in read}))
         latest = max(read, key=lambda each: each["date"])
         parts += [f"## {title.capitalize()}", f"{suite.about}. Seeds {seeds}. {made_with(latest)}.", table(folders)]
     return (
         "# Downstream\n\n"
         "Written by `python experiments/downstream.py`. Frozen encoders; heads and protocols as in the docstrings of "
-        "`evaluation/downstream/`, at small sizes and short: figures are for comparing columns, not with published "
+        "`downstream/`, at small sizes and short: figures are for comparing columns, not with published "
         "ones. Mean over the seeds of training ± their sample standard deviation (n - 1); random weights: the same "
         "architecture, initialised with the same seeds; constant: a prediction that looks at no image (in videos, the "
         "first frame's mask). Arrows: whether higher or lower is better. The best mean of a row is bold where it beats "
@@ -138,13 +139,9 @@ def table(folders: Sequence[Path]) -> str:
     order = [name for suite in SUITES.values() for name in suite.encoders]
     read = sorted((read_evaluated(folder) for folder in folders), key=lambda each: order.index(each.about["name"]))
     groups = group(read)
-    shown = columns(groups)
-    rows = [
-        [line.key.task, data_name(line.key.data), arrowed(line.key), *texts(line, groups, shown, "**{}**".format)]
-        for line in lines(groups)
-        if line.key.metric in MAIN and not line.key.parameter
-    ]
-    return markdown_table(["task", "data", "metric", *shown, CONSTANT], rows)
+    place = {"task": lambda entry: entry.task, "data": lambda entry: data_name(entry.data), "metric": arrowed}
+    shown = [line for line in score_lines(groups) if line.about.metric in MAIN and not line.about.parameter]
+    return lines_grid(shown, groups, columns(groups), place).markdown()
 
 
 if __name__ == "__main__":

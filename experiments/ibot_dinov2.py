@@ -15,19 +15,21 @@ from pathlib import Path
 from pages import write_page
 
 from equicoherence.coherence import CoherenceConfig
-from equicoherence.comparing import compare, score_markdown
-from equicoherence.evaluation import TransformationConfig
+from equicoherence.comparing import compare
 from equicoherence.recipes import recipe
+from equicoherence.reporting.main_figures import score_markdown
 from equicoherence.training import PretrainConfig
 
 PAGE = Path(__file__).parents[1] / "docs" / "results" / "ibot-dinov2.md"
-EVALUATION = TransformationConfig(
-    transformations=("rotation", "translation", "blur"),
-    borders=("content", "zeros"),
-    probes=("mlp",),
-    train=3000,
-    test=1000,
-)
+EVALUATION = {
+    "transformation": {
+        "transformations": ("rotation", "translation", "blur"),
+        "borders": ("content", "zeros"),
+        "probes": ("mlp",),
+        "train": 3000,
+        "test": 1000,
+    }
+}
 
 
 def arms(data: str, steps: int) -> dict[str, PretrainConfig]:
@@ -55,7 +57,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=400)
     given = parser.parse_args()
     configs = arms(given.data, given.steps)
-    runs = compare(configs, given.out, seeds=range(given.seeds), transformation=EVALUATION)
+    runs = compare(configs, given.out, seeds=range(given.seeds), settings=EVALUATION)
     one = next(iter(configs.values()))
     images = given.steps * one.optim.batch_size
     text = (

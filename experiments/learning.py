@@ -17,8 +17,11 @@ from pathlib import Path
 from pages import made_with, write_page
 
 from equicoherence.comparing import compare
-from equicoherence.recipes import METHOD_NAMES, recipe
+from equicoherence.evaluation.store import FILE, read_scores
+from equicoherence.recipes import RECIPES, recipe
+from equicoherence.reporting.summary import flat_rows
 
+METHODS = [name.removesuffix("-tiny") for name in RECIPES if name.endswith("-tiny") and recipe(name).coherence]
 PAGE = Path(__file__).parents[1] / "docs" / "results" / "learning.md"
 
 
@@ -28,16 +31,16 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=Path("runs/learning"))
     parser.add_argument("--images", type=int, default=51200, help="seen by each recipe")
     parser.add_argument("--margin", type=float, default=0.02)
-    parser.add_argument("--methods", nargs="+", default=METHOD_NAMES, choices=METHOD_NAMES)
+    parser.add_argument("--methods", nargs="+", default=METHODS, choices=METHODS)
     given = parser.parse_args()
-    rows, failed, results = [], [], {}
+    rows, failed, scores = [], [], {}
     for method in given.methods:
         config = recipe(f"{method}-tiny")
         steps = max(1, given.images // config.optim.batch_size)
         config = dataclasses.replace(config, max_steps=steps, checkpoint_every=steps)
         run = compare({config.name: config}, given.out, tasks=("knn",))[config.name][0]
-        results = json.loads((run / "results.json").read_text(encoding="utf-8"))
-        own, floor = (top1(results, control) for control in ("", "random"))
+        scores = read_scores(run / FILE)
+        own, floor = (top1(scores, control) for control in ("", "random"))
         last = json.loads((run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()[-1])
         learns = own >= floor + given.margin
         failed += [] if learns else [method]
@@ -50,7 +53,7 @@ def main() -> int:
         "",
         f"Written by `python experiments/learning.py`: {given.images:,} images of the rendered objects each, seed 0; "
         f"k-NN top-1 at the backbone must lie {given.margin} above that of the same encoder with random weights. "
-        f"{made_with(results)}.",
+        f"{made_with(scores)}.",
         "",
         "| recipe | k-NN | random encoder | learns | effective rank | images seen |",
         "|---|---|---|---|---|---|",
@@ -60,13 +63,10 @@ def main() -> int:
     return 1 if failed else 0
 
 
-def top1(results: dict, control: str) -> float:
+def top1(scores: dict, control: str) -> float:
     """Return the k-NN accuracy at the backbone."""
-    return next(
-        row["value"]
-        for row in results["rows"]
-        if row["task"] == "knn" and row.get("representation") == "backbone" and row.get("control", "") == control
-    )
+    wanted = {"task": "knn", "representation": "backbone", "control": control}
+    return next(row["value"] for row in flat_rows(scores) if wanted.items() <= row.items())
 
 
 if __name__ == "__main__":

@@ -49,10 +49,10 @@ def _mark(text: str) -> str:
     return MARK.format(hashlib.blake2b(text.encode(), digest_size=8).hexdigest())
 
 
-def made_with(results: Mapping[str, Any]) -> str:
-    """Return date, machine and versions of results in one line."""
+def made_with(scores: Mapping[str, Any]) -> str:
+    """Return date, machine and versions of a ``scores.json`` in one line."""
     return ", ".join(
-        [results["date"], *(f"{k} {v}" for part in ("machine", "versions") for k, v in results[part].items())]
+        [scores["date"], *(f"{k} {v}" for part in ("machine", "versions") for k, v in scores[part].items())]
     )
 
 

@@ -11,24 +11,26 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
+from kept import holds
 from pages import made_with, write_page
 
+from equicoherence.arms import train_once
 from equicoherence.coherence import CoherenceConfig
-from equicoherence.comparing import train_once
 from equicoherence.data.poses.latents import change_names
-from equicoherence.evaluation.poses.benchmark import benchmark_3diebench
-from equicoherence.evaluation.poses.probes import REVISION, PoseProbeConfig
+from equicoherence.evaluation import evaluate
+from equicoherence.evaluation.own_predictor import OWN, OWN_WITH_HUES
+from equicoherence.evaluation.poses.linear_map import LinearMap
+from equicoherence.evaluation.store import FILE, read_scores
 from equicoherence.methods import METHODS
 from equicoherence.recipes import recipe
 from equicoherence.rendering import render
-from equicoherence.reporting.poses import pose_markdown
-from equicoherence.reporting.tables import summarise
+from equicoherence.reporting.summary import Score, distinct, flat_rows, joint_floors, pivot, select, summarise_scores
+from equicoherence.reporting.tables import MISSING, Grid, floor_cell, with_deviation
 from equicoherence.training import EncoderConfig, OptimConfig, PretrainConfig, ViewsConfig
-from equicoherence.training.config_file import plain_values
 
 PAGE = Path(__file__).parents[1] / "docs" / "results" / "3diebench-open.md"
 VIEWS, PATHS, STATES, SIZE, TURN, PROBE_EPOCHS, SOURCES = 16, 8, 11, 64, 30.0, 100, 5
@@ -40,7 +42,17 @@ ENCODERS = {
         recipe("ibot-tiny").encoder, args={**recipe("ibot-tiny").encoder.args, "img_size": SIZE}
     ),
 }
-RETRIEVAL = {"MRR": "mrr", "H@1": "hit_at_1", "H@5": "hit_at_5", "PRE": "pre"}
+RETRIEVAL = {"MRR": "mrr", "H@1": "hit_at_1", "H@5": "hit_at_5", "PRE": "pre"}  # lower is better for PRE alone
+# (heading, target, metric, probe)
+PROBED = (
+    ("rotation R2", "relative_rotation", "r2", "mlp"),
+    ("the same, one scalar mean", "relative_rotation", "r2_scalar_mean", "mlp"),
+    ("color R2", "color", "r2", "mlp"),
+    ("absolute rotation R2", "absolute_rotation", "r2", "mlp"),
+    ("top-1", "class", "top1", "linear"),
+)
+PREDICTORS = {OWN: "own", OWN_WITH_HUES: "own, hues too", LinearMap.name: "fitted map"}
+IDENTITY = "identity"
 MAIN = ("VICReg", "SIE, rotation", "VICReg + [P1]", "VICReg + [P2], K = 2")  # of the ResNet with two seeds
 OF_VIT = (*MAIN, "SimCLR", "EquiMod", "AugSelf")
 
@@ -119,30 +131,31 @@ def folder(out: Path, encoder: str, name: str, seed: int) -> Path:
     return out / f"{encoder}-{slug}-seed{seed}"
 
 
-def score(run: Path, data: Path, controls: bool) -> dict:
+def score(run: Path, data: Path, controls: bool) -> dict[str, Any]:
     """Return the scores of a run; they are kept in its directory, and made anew where they were scored otherwise."""
-    file, probes = run / "3diebench.json", PoseProbeConfig(epochs=PROBE_EPOCHS)
-    asked = {"revision": REVISION, "probes": plain_values(probes), "views": VIEWS, "sources": SOURCES}
-    kept = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {"settings": None, "rows": []}
-    if kept["settings"] == asked and (not controls or any(row["control"] == "random" for row in kept["rows"])):
-        return kept
-    return benchmark_3diebench(run, data, run, config=probes, views=VIEWS, sources=SOURCES, controls=controls)
+    settings = {
+        "pose": {"epochs": PROBE_EPOCHS, "views": VIEWS},
+        "retrieval": {"views": VIEWS, "sources": SOURCES},
+    }
+    if holds(run, settings, controls=controls):
+        return read_scores(run / FILE)
+    return evaluate(run, data=data, tasks=list(settings), settings=settings, controls=controls)
 
 
 def page(given: argparse.Namespace, data: Path) -> str:
     """Return the page of all runs that have scores."""
-    rows: dict[str, dict[str, list[list[dict]]]] = {encoder: {} for encoder in ENCODERS}
+    scores: dict[str, dict[str, list[dict]]] = {encoder: {} for encoder in ENCODERS}
     last: dict = {}
     for encoder, name, seed, config in planned(given, data):
-        file = folder(given.out, encoder, name, seed) / "3diebench.json"
-        if file.is_file():
-            last = json.loads(file.read_text(encoding="utf-8"))
-            rows[encoder].setdefault(label(name, config), []).append(last["rows"])
-    objects = last["objects"]
+        found = read_scores(folder(given.out, encoder, name, seed) / FILE)
+        if found:
+            last = found
+            scores[encoder].setdefault(label(name, config), []).append(found)
+    objects = next(part["counts"] for part in last["parts"].values() if part["task"] == "pose")
     tables = [
-        f"## {title}\n\n" + pose_markdown(summarise(rows[encoder]), list(rows[encoder]))
+        f"## {title}\n\n" + pose_grid(summarise_scores(scores[encoder]), list(scores[encoder])).markdown() + "\n"
         for encoder, title in (("resnet", "ResNet of four blocks"), ("vit", "ViT of six blocks"))
-        if rows[encoder]
+        if scores[encoder]
     ]
     chances = ", ".join(f"{name} {chance(last, key):.2f}" for name, key in RETRIEVAL.items())
     return (
@@ -170,9 +183,53 @@ def label(name: str, config: PretrainConfig) -> str:
     return f"{name.split(',')[0]} (told {'the rotation' if config.views.told else 'rotation and hues'})"
 
 
-def chance(results: dict, metric: str) -> float:
+def chance(scores: dict, metric: str) -> float:
     """Return what a random order scores."""
-    return next(row["chance"] for row in results["rows"] if row["metric"] == metric)
+    rows = (row for row in flat_rows(scores) if row["task"] == "retrieval")
+    return next(row["chance"] for row in rows if row["metric"] == metric)
+
+
+def pose_grid(entries: Sequence[Score], names: Sequence[str]) -> Grid:
+    """Return rows of all scores of names as mean and spread; what a constant and the identity score come last."""
+    whole = select(entries, task=("pose", "retrieval"), parameter="")
+    rows = [row for name in names for row in _rows_of([entry for entry in whole if entry.name == name])]
+    return Grid(["model", "features", *(column[0] for column in PROBED), "predictor", *RETRIEVAL], rows)
+
+
+def _rows_of(entries: Sequence[Score]) -> list[list[str]]:
+    """Return the rows of one name."""
+    rows, unprobed = [], [MISSING] * (len(PROBED) + 1)  # and without a predictor
+    for (control, representation), _ in pivot(entries, ("control", "representation")):
+        chosen = select(entries, control=control, representation=representation)
+        what = f"{representation}, random weights" if control else representation
+        retrieved = select(chosen, probe=tuple(PREDICTORS))
+        predictor = ", ".join(PREDICTORS[probe] for probe in distinct(retrieved, "probe"))
+        rows.append([what, *_probed(chosen, _mean), predictor or MISSING, *_retrieved(retrieved, _mean)])
+    own = select(entries, control="")
+    sources = distinct(own, "representation")
+    by_source = {source: select(own, task="retrieval", representation=source) for source in sources}
+    rows += [[f"a constant {source}", *unprobed, *_retrieved(of, _floor)] for source, of in by_source.items() if of]
+    rows.append(["a constant", *_probed(own, _floor), MISSING, *[MISSING] * len(RETRIEVAL)])
+    for source, of in by_source.items():
+        if identity := select(of, probe=IDENTITY):
+            rows.append([f"{IDENTITY} {source}", *unprobed, *_retrieved(identity, _mean)])
+    return [[entries[0].name, *row] for row in rows]
+
+
+def _probed(entries: Sequence[Score], cell: Callable[[Sequence[Score]], str]) -> list[str]:
+    return [cell(select(entries, target=target, metric=metric, probe=probe)) for _, target, metric, probe in PROBED]
+
+
+def _retrieved(entries: Sequence[Score], cell: Callable[[Sequence[Score]], str]) -> list[str]:
+    return [cell(select(entries, metric=metric)) for metric in RETRIEVAL.values()]
+
+
+def _mean(entries: Sequence[Score]) -> str:
+    return with_deviation(entries[0].mean, entries[0].std, entries[0].metric) if entries else MISSING
+
+
+def _floor(entries: Sequence[Score]) -> str:
+    return str(floor_cell(joint_floors(entries), entries[0].metric).content) if entries else MISSING
 
 
 if __name__ == "__main__":

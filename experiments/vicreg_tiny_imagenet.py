@@ -15,13 +15,17 @@ import dataclasses
 import json
 import statistics
 from pathlib import Path
+from typing import Any
 
+from kept import holds
 from pages import write_page
 
+from equicoherence.arms import train_once
 from equicoherence.coherence import CoherenceConfig
-from equicoherence.comparing import is_scored, train_once
-from equicoherence.evaluation import TransformationConfig, evaluate
+from equicoherence.evaluation import evaluate
+from equicoherence.evaluation.store import FILE, read_scores
 from equicoherence.recipes import recipe
+from equicoherence.reporting.summary import flat_rows
 from equicoherence.reporting.tables import MISSING
 from equicoherence.training import OptimConfig, PretrainConfig
 
@@ -29,14 +33,17 @@ PAGE = Path(__file__).parents[1] / "docs" / "results" / "vicreg-tiny-imagenet.md
 STEPS = 300
 HEADROOM = 0.05  # an oracle that is no better than the plain method leaves no headroom to close
 MAIN = ("VICReg", "+ conv [P2]", "+ cross-attention [P1]", "+ render")
-EVALUATION = TransformationConfig(
-    transformations=("rotation", "translation", "blur"),
-    borders=("content", "zeros"),
-    probes=("mlp",),
-    train=3000,
-    test=1000,
-)
-TASKS, LIMIT = ("transformation", "knn", "linear"), 10000
+EVALUATION: dict[str, dict[str, Any]] = {
+    "transformation": {
+        "transformations": ("rotation", "translation", "blur"),
+        "borders": ("content", "zeros"),
+        "probes": ("mlp",),
+        "train": 3000,
+        "test": 1000,
+    },
+    "knn": {"limit": 10000},
+    "linear": {"limit": 10000},
+}
 Job = tuple[str, str, int, PretrainConfig]  # arm, training border, seed, configuration
 
 
@@ -102,22 +109,22 @@ def main() -> None:
         train_once(config, run)
         if not _is_scored(name, seed, config, run):
             floor = _has_floor(name, seed)
-            results = evaluate(run, tasks=TASKS, transformation=_evaluation(config), controls=floor, limit=LIMIT)
-            minutes = sum(results["seconds"].values()) / 60 + _training_minutes(run)
+            scores = evaluate(run, tasks=list(EVALUATION), settings=_evaluation(config), controls=floor)
+            minutes = sum(part["seconds"] for part in scores["parts"].values()) / 60 + _training_minutes(run)
             (run / "minutes.txt").write_text(f"{minutes:.2f}")
         write_scored(jobs, places)
     write_scored(jobs, places)
 
 
 def write_scored(jobs: list[Job], places: dict[tuple[str, str, int], Path]) -> None:
-    """Write the page of the runs that have results of the present probes: scores of others do not compare."""
+    """Write the page of the runs that have scores of the present probes: those of others do not compare."""
     folders = {job[:3]: places[job[:3]] for job in jobs if _is_scored(job[0], job[2], job[3], places[job[:3]])}
     write_page(page(folders, len(places)), PAGE)
 
 
-def _evaluation(config: PretrainConfig) -> TransformationConfig:
+def _evaluation(config: PretrainConfig) -> dict[str, dict[str, Any]]:
     parts = ("z_inv", "z_equi") if config.coherence else ("z",)
-    return dataclasses.replace(EVALUATION, representations=("backbone", *parts))
+    return EVALUATION | {"transformation": EVALUATION["transformation"] | {"representations": ("backbone", *parts)}}
 
 
 def _has_floor(name: str, seed: int) -> bool:
@@ -126,7 +133,7 @@ def _has_floor(name: str, seed: int) -> bool:
 
 
 def _is_scored(name: str, seed: int, config: PretrainConfig, run: Path) -> bool:
-    return is_scored(run, config.data, TASKS, _evaluation(config), LIMIT, controls=_has_floor(name, seed))
+    return holds(run, _evaluation(config), controls=_has_floor(name, seed))
 
 
 def _training_minutes(run: Path) -> float:
@@ -141,7 +148,8 @@ def _folder(name: str, border: str, seed: int) -> str:
 
 def page(folders: dict[tuple[str, str, int], Path], planned: int) -> str:
     """Return the page for the runs done so far."""
-    results = {key: json.loads((run / "results.json").read_text()) for key, run in folders.items()}
+    results = {key: read_scores(run / FILE) for key, run in folders.items()}
+    rows = {key: flat_rows(scores) for key, scores in results.items()}
     said = sorted({_provenance(result) for result in results.values()})
     minutes = sum(
         float((run / "minutes.txt").read_text()) for run in folders.values() if (run / "minutes.txt").is_file()
@@ -171,7 +179,7 @@ def page(folders: dict[tuple[str, str, int], Path], planned: int) -> str:
     ]
     for border in ("content", "zeros"):
         names = [name for name in arms("") if (name, border, 0) in results or name == "VICReg"]
-        lines += _table(results, names, border)
+        lines += _table(rows, names, border)
     return "\n".join(lines) + "\n"
 
 
@@ -182,7 +190,7 @@ def _provenance(result: dict) -> str:
     )
 
 
-def _table(results: dict[tuple[str, str, int], dict], names: list[str], border: str) -> list[str]:
+def _table(rows: dict[tuple[str, str, int], list[dict]], names: list[str], border: str) -> list[str]:
     lines = [f"## Trained with border `{border}`", ""]
     lines += [
         "| | seeds | rotation, backbone | z or z_inv | z_equi | backbone, `zeros` | translation, backbone | z_equi "
@@ -191,21 +199,13 @@ def _table(results: dict[tuple[str, str, int], dict], names: list[str], border: 
     ]
 
     def scores(
-        name: str, task: str, representation: str, transformation: str = "", shown: str = "", control: str = ""
+        name: str, task: str, representation: str, target: str = "", shown: str = "", control: str = ""
     ) -> list[float]:
         trained = "content" if name == "VICReg" else border  # the plain method has no path, so no border
-        found = []
-        for (arm, where, _), result in results.items():
-            if arm == name and where == trained:
-                found += [
-                    row["value"]
-                    for row in result["rows"]
-                    if (row["task"], row.get("representation"), row["control"]) == (task, representation, control)
-                    and row.get("transformation", "") == transformation
-                    and row.get("border", "") == shown
-                    and row.get("parameter", "mean") in ("mean", "angle", "sigma")
-                ]
-        return found
+        wanted = {"task": task, "representation": representation, "control": control, "target": target}
+        wanted |= {"border": shown, "main": True}
+        of_arm = [of_run for (arm, where, _), of_run in rows.items() if (arm, where) == (name, trained)]
+        return [row["value"] for of_run in of_arm for row in of_run if wanted.items() <= row.items()]
 
     def cells(name: str, control: str = "") -> list[list[float]]:
         z = "z" if scores(name, "knn", "z_inv") == [] else "z_inv"

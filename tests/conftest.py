@@ -1,4 +1,4 @@
-"""What all tests share: two torch threads, a cache folder of their own, a run of two steps, the way to real data."""
+"""What all tests share: two torch threads, a cache folder, a run of two steps, and the way to real data."""
 
 from __future__ import annotations
 

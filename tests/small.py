@@ -7,23 +7,21 @@ import numpy as np
 from PIL import Image
 
 from equicoherence.coherence import CoherenceConfig
-from equicoherence.methods import (
-    AugSelfConfig,
-    BarlowTwinsConfig,
-    BYOLConfig,
-    DINOConfig,
-    DINOv2Config,
-    EquiModConfig,
-    ESSLConfig,
-    IBOTConfig,
-    LeJEPAConfig,
-    MethodConfig,
-    MoCoV3Config,
-    SIEConfig,
-    SimCLRConfig,
-    SimSiamConfig,
-    VICRegConfig,
-)
+from equicoherence.methods import MethodConfig
+from equicoherence.methods.augself import AugSelfConfig
+from equicoherence.methods.barlow import BarlowTwinsConfig
+from equicoherence.methods.byol import BYOLConfig
+from equicoherence.methods.dino import DINOConfig
+from equicoherence.methods.dinov2 import DINOv2Config
+from equicoherence.methods.equimod import EquiModConfig
+from equicoherence.methods.essl import ESSLConfig
+from equicoherence.methods.ibot import IBOTConfig
+from equicoherence.methods.lejepa import LeJEPAConfig
+from equicoherence.methods.mocov3 import MoCoV3Config
+from equicoherence.methods.sie import SIEConfig
+from equicoherence.methods.simclr import SimCLRConfig
+from equicoherence.methods.simsiam import SimSiamConfig
+from equicoherence.methods.vicreg import VICRegConfig
 from equicoherence.training import AugmentationConfig, EncoderConfig, OptimConfig, PretrainConfig, ViewsConfig
 
 ENCODER = EncoderConfig("resnet18", {"layers": [1, 1, 1, 1], "channels": [8, 16, 16, 16], "output_stride": 8})

@@ -1,6 +1,5 @@
 """The command: exit statuses, errors that say what to do, and the whole way from pictures to page."""
 
-import importlib
 import json
 import signal
 import subprocess
@@ -9,11 +8,14 @@ import time
 
 import pytest
 
-from equicoherence.cli import COMMANDS, main
-from equicoherence.comparing import compare, score_rows, score_table, summary
+from equicoherence.cli import main
+from equicoherence.commands import known_commands, recipes
+from equicoherence.comparing import compare
 from equicoherence.data.source import BadImage
-from equicoherence.evaluation import TransformationConfig
+from equicoherence.evaluation.store import FILE, read_scores
 from equicoherence.methods.simclr import SimCLR
+from equicoherence.reporting.main_figures import score_table
+from equicoherence.reporting.summary import summarise_scores
 from tests.small import picture_folder, small_config
 
 
@@ -31,7 +33,7 @@ def test_pretrain_evaluate_report_from_the_command_line(data, tmp_path, capsys):
     few = ["--tasks", "transformation,knn", "--transformations", "rotation", "--probes", "linear", "--images", "30"]
     assert main(["evaluate", run, *few]) == 0
     assert "rotation" in capsys.readouterr().out
-    assert json.loads((tmp_path / "run" / "results.json").read_text())["seed"] == 3
+    assert json.loads((tmp_path / "run" / FILE).read_text())["seed"] == 3
     for wrong, quoted in (
         (["--size", "64"], "--size is for models that are no runs"),
         (["--random-weights"], "--random-weights is for timm's models"),
@@ -82,7 +84,7 @@ def test_a_damaged_image_is_no_bug(capsys, monkeypatch):
     def damaged(_):
         raise BadImage("train/00.png", "truncated")
 
-    monkeypatch.setitem(COMMANDS, "recipes", damaged)
+    monkeypatch.setattr(recipes, "run", damaged)
     assert main(["recipes"]) == 1
     assert capsys.readouterr().err == "failed: train/00.png: truncated\n"
 
@@ -90,7 +92,7 @@ def test_a_damaged_image_is_no_bug(capsys, monkeypatch):
 def test_the_usage_names_every_command(capsys):
     assert main(["--help"]) == 0
     shown = capsys.readouterr().out
-    assert all(f"  {command} " in shown for command in COMMANDS)
+    assert all(f"\n  {command} " in shown for command in known_commands())
 
 
 def test_help_and_recipes_exit_with_0(capsys):
@@ -139,49 +141,38 @@ def test_a_bug_in_the_work_is_no_wrong_use(data, tmp_path, capsys, monkeypatch):
     assert "in broken" in errors  # where it was raised
     assert main([*train, "--out", run]) == 0
     with monkeypatch.context() as patch:
-        patch.setattr(importlib.import_module("equicoherence.evaluation.evaluate"), "classification", broken)
+        patch.setattr("equicoherence.evaluation.classification.scoring.knn_accuracy", broken)
         assert main(["evaluate", run, "--tasks", "knn"]) == 1
     assert main(["evaluate", run, "--tasks", "knnn"]) == 2
     assert main([*train, "--out", run]) == 2  # in use
 
 
 def test_compare_keeps_what_is_done_and_refuses_another_configuration(data, tmp_path):
-    few = TransformationConfig(("rotation",), ("content",), ("linear",), train=30, test=9)
+    few = {"transformations": ("rotation",), "borders": ("content",), "probes": ("linear",), "train": 30, "test": 9}
     config = small_config(data, max_steps=2)
-    arguments = {"seeds": (0, 1), "tasks": ("transformation",), "transformation": few, "controls": False}
+    arguments = {"seeds": (0, 1), "tasks": ("transformation",), "settings": {"transformation": few}, "controls": False}
     runs = compare({"ours": config, "plain": config.plain()}, tmp_path, **arguments)
     assert [run.name for run in runs["ours"]] == ["ours-seed0", "ours-seed1"]
     before = (runs["ours"][0] / "model.safetensors").stat().st_mtime_ns
     compare({"ours": config}, tmp_path, **arguments)
     assert (runs["ours"][0] / "model.safetensors").stat().st_mtime_ns == before
-    entries = summary(runs)
-    assert {e["n"] for e in entries if e["name"] == "ours"} == {2}
-    assert score_table(entries, list(runs), probe="linear").row_count == 4  # backbone, z_inv, z_equi, z
+    scores = {name: [read_scores(run / FILE) for run in paths] for name, paths in runs.items()}
+    assert {entry.n for entry in summarise_scores(scores) if entry.name == "ours"} == {2}
+    assert score_table(scores).row_count == 4  # backbone, z_inv, z_equi, z
     with pytest.raises(ValueError, match="another configuration"):
         compare({"ours": small_config(data, max_steps=2, d=32)}, tmp_path, **arguments)
 
 
-def test_every_model_keeps_its_own_random_floor():
-    fields = {"task": "knn", "metric": "top1", "representation": "backbone", "n": 1, "std": None}
-    blank = {"transformation": "", "border": "", "probe": "", "parameter": ""}
-    entries = [
-        {**fields, **blank, "name": name, "control": control, "mean": mean}
-        for name, control, mean in (("a", "", 0.5), ("a", "random", 0.1), ("b", "", 0.6), ("b", "random", 0.2))
-    ]
-    header, rows = score_rows(entries, ["a", "b"])
-    assert header[2:] == ["a", "b", "a, random", "b, random"]
-    assert rows[0][2:] == ["50.0 %", "60.0 %", "10.0 %", "20.0 %"]
-
-
-def test_a_rendered_set_is_scored_by_the_benchmark(tmp_path, capsys):
+def test_a_rendered_set_is_scored_by_the_tasks_on_poses(tmp_path, capsys):
     data, out = tmp_path / "set", tmp_path / "out"
     numbers = ["--views", "3", "--size", "32", "--objects", "5", "--workers", "2"]
     assert main(["render", "--meshes", "procedural", "--out", str(data), *numbers]) == 0
     assert (data / "contact_sheet.png").is_file()
-    model = ["--model", "timm:resnet10t", "--random-weights", "--size", "32", "--epochs", "1", "--no-controls"]
-    assert main(["benchmark", "3diebench", *model, "--data", str(data), "--out", str(out)]) == 0
-    assert (out / "timm-resnet10t" / "3diebench.json").is_file()
+    model = ["timm:resnet10t", "--random-weights", "--size", "32", "--settings", "pose.epochs=1", "--no-controls"]
+    asked = ["evaluate", *model, "--tasks", "pose,retrieval"]
+    assert main([*asked, "--data", str(data), "--out", str(out)]) == 0
+    assert {part["task"] for part in read_scores(out / FILE)["parts"].values()} == {"pose", "retrieval"}
     assert main(["render", "--meshes", str(tmp_path / "nothing"), "--out", str(data)]) == 2
     assert main(["render", "--meshes", "procedural", "--out", str(data), "--views", "4", "--objects", "5"]) == 2
-    assert main(["benchmark", "3diebench", *model, "--data", str(tmp_path / "nothing")]) == 2
+    assert main([*asked, "--data", str(tmp_path / "nothing")]) == 2
     assert "views" in capsys.readouterr().err

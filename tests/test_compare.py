@@ -9,7 +9,8 @@ from safetensors.torch import load_file, save_file
 from equicoherence.comparing import compare
 from equicoherence.evaluation.fingerprint import floor_kind
 from equicoherence.evaluation.model import FrozenModel
-from equicoherence.methods import DINOConfig, VICRegConfig
+from equicoherence.methods.dino import DINOConfig
+from equicoherence.methods.vicreg import VICRegConfig
 from equicoherence.training import EncoderConfig, build_learner
 from tests.evaluation.rows import QUICK, values_of
 from tests.small import picture_folder, small_config

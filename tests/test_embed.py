@@ -58,7 +58,7 @@ def whole_images(folder, size):
 def test_data_in_two_folders_need_to_be_told_which(folder, tmp_path):
     for half in ("train", "val"):
         shutil.copytree(folder, tmp_path / "both" / half)
-    with pytest.raises(ValueError, match=r"both' has a folder train and one for validation: give --split train or"):
+    with pytest.raises(ValueError, match=r"both' comes split, held out is folder 'val': give --split train or val"):
         embed(MODEL, tmp_path / "both", tmp_path / "f.npz", random_weights=True)
     embed(MODEL, tmp_path / "both", tmp_path / "f.npz", random_weights=True, split="val")
     assert len(read(tmp_path / "f.npz")["name"]) == len(open_images(tmp_path / "both", "val"))

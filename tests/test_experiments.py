@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from equicoherence.methods import VICRegConfig
+from equicoherence.methods.vicreg import VICRegConfig
+from equicoherence.reporting.summary import summarise_scores
+from equicoherence.reporting.tables import MISSING
 from equicoherence.training import EncoderConfig, OptimConfig, PretrainConfig, ViewsConfig, pretrain
 from tests.rendered import rendered_set
 
@@ -35,7 +37,7 @@ def test_scores_of_3diebench_are_kept_until_what_they_depend_on_is_another(
         threads=1,
     )
     run = pretrain(config, tmp_path / "run")
-    file = run / "3diebench.json"
+    file = run / "scores.json"
 
     def scored_anew(controls: bool = False) -> bool:
         """Score the run, and say whether what was in its file, here marked, was not taken for it."""
@@ -51,12 +53,25 @@ def test_scores_of_3diebench_are_kept_until_what_they_depend_on_is_another(
         monkeypatch.setattr(experiment, name, value)
         assert scored_anew(), name
     earlier = json.loads(file.read_text())
-    earlier["settings"]["revision"] -= 1
+    for part in earlier["parts"].values():
+        part["settings"]["revision"] -= 1
     file.write_text(json.dumps(earlier))
     assert scored_anew(), "by an earlier revision of the probes"
     assert scored_anew(controls=True)
     assert not scored_anew(controls=True)
     assert not scored_anew()
+    grid = experiment.pose_grid(summarise_scores({"VICReg": [json.loads(file.read_text())]}), ["VICReg"])
+    features = [row[1] for row in grid.rows]
+    assert features == [
+        *("backbone", "z", "backbone, random weights"),
+        *("a constant backbone", "a constant z", "a constant", "identity backbone", "identity z"),
+    ]
+    by_features = {row[1]: dict(zip(grid.header, row)) for row in grid.rows}
+    for name, shown in (("z", "fitted map"), ("identity z", MISSING), ("a constant", MISSING)):
+        assert by_features[name]["predictor"] == shown
+    assert by_features["identity z"]["H@1"] == "0.000"
+    assert by_features["a constant"]["MRR"] == by_features["a constant z"]["rotation R2"] == MISSING
+    assert by_features["z"]["top-1"].endswith("%")
 
 
 def test_a_reading_is_kept_and_says_so_when_the_figures_are_others(

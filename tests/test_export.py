@@ -15,7 +15,7 @@ from equicoherence.cli import main
 from equicoherence.evaluation import load_model
 from equicoherence.evaluation.model import random_control
 from equicoherence.exporting import export
-from equicoherence.methods import DINOConfig
+from equicoherence.methods.dino import DINOConfig
 from equicoherence.training import EncoderConfig, pretrain
 from equicoherence.training.run import load_run
 from tests.small import picture_folder, small_config
@@ -160,7 +160,7 @@ def test_what_the_command_prints_uses_what_it_wrote(distilled, images, tmp_path,
         assert torch.allclose(tokens[:, 1:], wanted.patches, atol=1e-6)
         shown = [np.round(values, 6).tolist() for values in (mean, std)]
         assert f"(B, 3, 32, 32) in [0, 1], normalised: (images - mean) / std, mean {shown[0]}, std {shown[1]}" in about
-    assert about.endswith("evaluation: the class token")
+    assert about.endswith("evaluation: its class token")
 
 
 def test_others_may_read_what_is_exported(run, tmp_path):

@@ -70,4 +70,6 @@ def test_choices_types_and_needs_are_shown(capsys: pytest.CaptureFixture[str]) -
 
 def test_an_unknown_task_is_wrong_use(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["tasks", "segmentatoin"]) == 2
-    assert "'segmentatoin' is unknown; choose among transformation, knn" in capsys.readouterr().err
+    assert (
+        "'segmentatoin' is unknown; is it 'segmentation'? Choose one of transformation, knn" in capsys.readouterr().err
+    )

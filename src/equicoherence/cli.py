@@ -1,110 +1,93 @@
-"""The command line: parses, and calls the functions of the same names.
+"""The command line: finds a command and runs it.
 
-Exit status 0 done, 1 failed, 2 wrong use, 130 interrupted. Wrong use is what arguments, configuration, data and model
-are refused for before the work begins; whatever is raised in the work is a failure.
+Exit status 0 done, 1 failed, 2 wrong use, 130 interrupted. Wrong use is what raises `Refused`: see `errors`. Nothing
+heavy is imported here: a command imports what it needs when it runs.
 """
 
 from __future__ import annotations
 
+import os
 import sys
-import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-import yaml
-from rich.console import Console
+from equicoherence.loading import INTERRUPTED, loading
 
-from equicoherence.commands import (
-    compare,
-    embed,
-    evaluate,
-    export,
-    pretrain,
-    quickstart,
-    recipes,
-    render,
-    report,
-    tasks,
-)
-from equicoherence.data.source import BadImage
-from equicoherence.evaluation.run import score_job
-from equicoherence.rendering.workers import render_objects
-from equicoherence.reporting.page import render_page
-from equicoherence.training import Interrupted
-from equicoherence.training import pretrain as train
-from equicoherence.training.setup import set_up
-
-WORK, PREPARATION = (
-    (train, score_job, render_page, render_objects),
-    (set_up,),
-)  # pretrain first sets up, and refuses what cannot be
-REFUSALS = (ValueError, FileNotFoundError, FileExistsError, yaml.YAMLError)
-EXPECTED = (RuntimeError, OSError, ImportError, BadImage)  # broken losses or images, full disks, what is not installed
+EXPECTED = (RuntimeError, OSError, ImportError)  # broken losses, full disks, what is not installed; and BadImage
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status."""
-    arguments = list(sys.argv[1:] if arguments is None else arguments)
-    error = Console(stderr=True)
-    if not arguments or arguments[0] in ("-h", "--help"):
-        print(_usage())
-        return 0 if arguments else 2
-    command, rest = arguments[0], arguments[1:]
-    if command not in COMMANDS:
-        error.print(
-            f"command {command!r} is unknown; choose one of {', '.join(COMMANDS)}", markup=False, highlight=False
-        )
-        return 2
     try:
-        COMMANDS[command](rest)
+        status = _status(list(sys.argv[1:] if arguments is None else arguments))
+        sys.stdout.flush()
+    except BrokenPipeError as problem:
+        return 1 if _nobody_reads() else _failed(problem)
+    return status
+
+
+def _status(arguments: list[str]) -> int:
+    try:
+        return _run(arguments)
     except SystemExit as stop:  # argument errors and --help
         return stop.code if isinstance(stop.code, int) else 2
-    except (Interrupted, KeyboardInterrupt) as stop:
-        error.print(str(stop) or "interrupted", markup=False, highlight=False)
-        return 130
+    except KeyboardInterrupt as stop:  # `Interrupted` says what was saved
+        _say(str(stop) or "interrupted")
+        return INTERRUPTED
+    except BrokenPipeError:
+        raise
     except Exception as problem:
-        if isinstance(problem, REFUSALS) and not _work_had_begun(problem):
-            error.print(f"error: {problem}", markup=False, highlight=False, soft_wrap=True)
-            return 2
-        if not isinstance(problem, EXPECTED):  # a bug: where it is helps who mends it
-            traceback.print_exception(problem)
-        error.print(f"failed: {problem}", markup=False, highlight=False, soft_wrap=True)
-        return 1
+        return _failed(problem)
+
+
+def _run(arguments: list[str]) -> int:
+    if arguments[:1] == ["--version"]:
+        from equicoherence import __version__
+
+        print(f"equicoherence {__version__}")
+        return 0
+    with loading():
+        from equicoherence.commands import find_command, usage
+
+        if not arguments or arguments[0] in ("-h", "--help"):
+            print(usage())
+            return 0 if arguments else 2
+        command = find_command(arguments[0])
+    command(arguments[1:])
     return 0
 
 
-def _work_had_begun(problem: BaseException) -> bool:
-    """Return whether an exception came through one of the functions in ``WORK``, and not from their preparation."""
-    passed = {frame.f_code for frame, _ in traceback.walk_tb(problem.__traceback__)}
-    work, preparation = ({function.__code__ for function in named} for named in (WORK, PREPARATION))
-    return bool(passed & work) and not passed & preparation
+def _failed(problem: Exception) -> int:
+    """Say what went wrong, a bug with the place where it was raised; return the exit status."""
+    from equicoherence.errors import Refused
+
+    if isinstance(problem, Refused):
+        _say(f"error: {problem}")
+        return 2
+    from equicoherence.data.source import BadImage
+
+    if not isinstance(problem, (*EXPECTED, BadImage)):
+        import traceback
+
+        traceback.print_exception(problem)
+    _say(f"failed: {problem}")
+    return 1
 
 
-COMMANDS: dict[str, Callable[[list[str]], None]] = {
-    "quickstart": quickstart.run,
-    "recipes": recipes.run,
-    "pretrain": pretrain.run,
-    "evaluate": evaluate.run,
-    "compare": compare.run,
-    "report": report.run,
-    "tasks": tasks.run,
-    "render": render.run,
-    "embed": embed.run,
-    "export": export.run,
-}
+def _say(text: str) -> None:
+    from equicoherence.notice import say
+
+    say(text)
 
 
-def _usage() -> str:
-    return (
-        "usage: equicoherence COMMAND ...\n\n"
-        "  quickstart                 the main job on rendered objects, compared with the plain method\n"
-        "  recipes                    names, hardware, time, expected scores\n"
-        "  pretrain RECIPE            pretrain an encoder\n"
-        "  evaluate MODEL...          score frozen encoders\n"
-        "  compare RECIPE...          train and evaluate side by side, mean and spread\n"
-        "  report RUN...              one page about runs\n"
-        "  tasks [NAME]               the tasks of evaluate: what they measure, data sets, settings\n"
-        "  render                     a data set in 3DIEBench's layout, from meshes\n"
-        "  embed MODEL                features of every image, in a file\n"
-        "  export RUN                 a run's encoder for timm, ONNX or torch\n\n"
-        "equicoherence COMMAND --help says more."
-    )
+def _nobody_reads() -> bool:
+    """Return whether what reads the output is gone, as `head` soon is, and write no more to it."""
+    import select
+
+    gone = False
+    for stream in (sys.stdout, sys.stderr):
+        poll = select.poll()
+        poll.register(stream.fileno(), 0)
+        if any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0)):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+            gone = True
+    return gone

@@ -8,19 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from equicoherence.models.decoders import ConvDecoder, CrossAttentionDecoder, Decoder, RenderDecoder, SumDecoder
+from equicoherence.errors import unknown
+from equicoherence.models.decoders import DECODERS, Decoder, Decoding
 from equicoherence.paths.standard import FittedTheta, StandardTheta
 from equicoherence.paths.transformation import Parameter
 from equicoherence.paths.views import Views
 
 Targets = Literal["intermediate", "final", "base", "intermediate+final"]
-DecoderName = Literal["conv", "cross-attention", "cross-attention-other", "render", "render+conv", "oracle"]
+ORACLE = "oracle"
+if TYPE_CHECKING:
+    DecoderName = str
+else:  # the names that the decoders have given themselves, and the control's
+    DecoderName = Literal[(*DECODERS, ORACLE)]
 
 
 @dataclass(frozen=True)
@@ -56,9 +61,12 @@ class CoherenceConfig:
             raise ValueError(
                 f"the method's head reads the output, so with split head layer must be None, got {self.layer}"
             )
-        if self.decoder in ("render", "render+conv") and self.targets not in ("intermediate", "base"):
+        if self.decoder not in (*DECODERS, ORACLE):
+            raise unknown("decoder", self.decoder, (*DECODERS, ORACLE))
+        from_view2 = self.decoder != ORACLE and DECODERS[self.decoder].from_view2
+        if from_view2 and self.targets not in ("intermediate", "base"):
             raise ValueError(
-                f"the render decoder starts from view 2, so targets {self.targets!r} would be free: "
+                f"the {self.decoder} decoder starts from view 2, so targets {self.targets!r} would be free: "
                 "choose intermediate or base, or another decoder"
             )
 
@@ -71,7 +79,7 @@ class CoherenceConfig:
         between = tuple(k / (self.states + 1) for k in range(1, self.states + 1))
         choices = {"intermediate": between, "final": (1.0,), "base": (0.0,), "intermediate+final": (*between, 1.0)}
         if self.targets not in choices:
-            raise ValueError(f"targets {self.targets!r} is unknown; choose one of {', '.join(choices)}")
+            raise unknown("targets", self.targets, choices)
         return choices[self.targets]
 
 
@@ -115,7 +123,7 @@ class CoherenceTask(nn.Module):
         elif isinstance(decoder, Decoder):
             self.decoder = decoder
         else:
-            self.decoder = build_decoder(decoder, d_equi, targets, size, grid, parts)
+            self.decoder = build_decoder(decoder, Decoding(d_equi, targets, size, grid, parts))
         self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(3, 1, 1), persistent=False)
 
@@ -157,18 +165,8 @@ class ThetaRegression(nn.Module):
         return CoherenceOutput(F.mse_loss(predicted, self.standard(views.theta)), None)
 
 
-def build_decoder(
-    name: str, d_equi: int, targets: int, size: int, grid: tuple[int, int], parts: tuple[str, ...]
-) -> Decoder:
-    """Return the decoder of that name for T ``targets`` of ``size`` pixels over a token ``grid``."""
-    if name == "conv":
-        return ConvDecoder(d_equi, targets, size, grid)
-    if name in ("cross-attention", "cross-attention-other"):
-        return CrossAttentionDecoder(d_equi, targets, size, grid, other_only=name.endswith("other"))
-    if name == "render":
-        return RenderDecoder(d_equi, targets, parts=parts)
-    if name == "render+conv":
-        return SumDecoder(RenderDecoder(d_equi, targets, parts=parts), ConvDecoder(d_equi, targets, size, grid))
-    raise ValueError(
-        f"decoder {name!r} is unknown; choose conv, cross-attention, cross-attention-other, render or render+conv"
-    )
+def build_decoder(name: str, wanted: Decoding) -> Decoder:
+    """Return the decoder of a name."""
+    if name not in DECODERS:
+        raise unknown("decoder", name, DECODERS)
+    return DECODERS[name].build(wanted)

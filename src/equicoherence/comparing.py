@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from equicoherence.evaluation.fingerprint import floor_kind
+from equicoherence.arms import Arm, at_once, shared_out, work_on
+from equicoherence.errors import refusing
 from equicoherence.evaluation.jobs import plan_jobs
-from equicoherence.evaluation.model import load_model
-from equicoherence.evaluation.run import Scoring, chosen_tasks, score_jobs
-from equicoherence.training import PretrainConfig, load_config, pretrain
-from equicoherence.training.config_file import differences
-from equicoherence.training.run import is_finished
+from equicoherence.evaluation.run import chosen_tasks
+from equicoherence.files import alone
+from equicoherence.methods import METHODS
+from equicoherence.training import PretrainConfig
+from equicoherence.training.config_file import plain_values
 
 
 def compare(
@@ -24,40 +26,50 @@ def compare(
     tasks: Sequence[str] | None = None,
     settings: Mapping[str, Mapping[str, Any]] | None = None,
     controls: bool = True,
+    jobs: int | None = None,
 ) -> dict[str, list[Path]]:
     """Train and evaluate every configuration with every seed into ``out/NAME-seedS``; return the runs by name.
 
     tasks: all that the data allows where None.
     settings: task -> setting -> value.
+    controls: score random weights too, with one of the runs that have them in common.
+    jobs: runs at once, each in a process of its own where that is more than one; as many as the CPU is enough for where
+        None. A run's threads are its share of the CPU's, whatever ``jobs``, so its bits do not depend on it.
 
     What is done is kept: a finished run is not trained again, a task scored with these settings and weights not scored
-    again, an interrupted one is resumed. Of runs that have a random control in common, one is scored with it.
-    Raises ValueError before anything is trained for no seed and for tasks that the data does not allow, and for a run
-    directory of that name with another configuration.
+    again, an interrupted one is resumed. Raises ValueError before anything is trained for no seed, for tasks that the
+    data does not allow, and for a run directory of that name with another configuration; FileExistsError where another
+    process compares into ``out``.
     """
-    if not seeds:
-        raise ValueError("there is no seed to compare with; give at least 1")
-    chosen, places = chosen_tasks(tasks, False, settings), dict.fromkeys(config.data for config in configs.values())
-    jobs = {data: plan_jobs(chosen, data, None, every=tasks is not None) for data in places}
     runs: dict[str, list[Path]] = {name: [] for name in configs}
-    floors: set[object] = set()
-    for seed in seeds:
-        for name, config in configs.items():
-            run = out / f"{name}-seed{seed}"
-            train_once(dataclasses.replace(config, name=name, seed=seed), run)
-            frozen = load_model(run)
-            floor = (config.data, floor_kind(frozen))
-            score_jobs(frozen, jobs[config.data], run, Scoring(controls and floor not in floors))
-            floors.add(floor)
-            runs[name].append(run)
+    arms: list[Arm] = []
+    floors: set[str] = set()
+    with alone(out, "compares into"):
+        with refusing():
+            if not seeds:
+                raise ValueError("there is no seed to compare with; give at least 1")
+            chosen = chosen_tasks(tasks, False, settings)
+            for data in dict.fromkeys(config.data for config in configs.values()):
+                plan_jobs(chosen, data, None, every=tasks is not None)
+            for seed in seeds:
+                for name, config in configs.items():
+                    run = out / f"{name}-seed{seed}"
+                    config = dataclasses.replace(config, name=name, seed=seed)
+                    own = controls and floor_of(config) not in floors
+                    floors.add(floor_of(config))
+                    config = shared_out(config, run, len(configs) * len(seeds))
+                    arms.append(Arm(config, run, None if tasks is None else tuple(tasks), settings or {}, own))
+                    arms[-1].check()
+                    runs[name].append(run)
+            together = at_once(arms, jobs)
+        work_on(arms, together)
     return runs
 
 
-def train_once(config: PretrainConfig, run: Path) -> None:
-    """Train ``config`` into ``run``: begin, resume, or leave a finished run of the same configuration as it is."""
-    if is_finished(run):
-        changed = differences(load_config(run / "config.yaml"), config)
-        if changed:
-            raise ValueError(f"{run} was trained with another configuration ({'; '.join(changed)}); give another --out")
-        return
-    pretrain(config, run, resume=(run / "config.yaml").is_file())
+def floor_of(config: PretrainConfig) -> str:
+    """Return what the scores of a run's random control depend on, as text: runs of one text have it in common."""
+    encoder, views = config.encoder, config.views
+    by_encoder = METHODS[type(config.method)].reads == "features"  # then its own way of pooling is scored, else means
+    network = [encoder.name, plain_values(encoder.args), encoder.mean, encoder.std]
+    used = [*network, views.source, views.size, by_encoder, config.data, config.seed]
+    return json.dumps(used, sort_keys=True)

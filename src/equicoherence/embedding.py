@@ -11,15 +11,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from equicoherence.data import Loader, open_images
-from equicoherence.data.open import Split, comes_split
+from equicoherence.data import Loader, Split, describe_images, open_images
+from equicoherence.errors import refusing
 from equicoherence.evaluation.fingerprint import fingerprint
 from equicoherence.evaluation.images import base_state
 from equicoherence.evaluation.model import FrozenModel, generators_kept, load_model
 from equicoherence.evaluation.provenance import provenance
 from equicoherence.evaluation.task import show_bar, spread
 from equicoherence.feature_files import Part, Table, writer
-from equicoherence.files import replacing
+from equicoherence.files import alone_at, replacing
+from equicoherence.finite import check_features
 from equicoherence.models import Features
 from equicoherence.notice import say
 from equicoherence.paths import Pyramid, render
@@ -61,39 +62,42 @@ def embed(
     (never those of another image), and ``bad_images`` says why; a line on standard error counts them. More than the
     share ``bad_image_tolerance`` (where None a run's own, else that of pretraining) raises `TooManyBadImages`.
 
-    Raises FileExistsError where ``out`` is there, unless ``overwrite``; ValueError for features that the model does not
-    have, and for "all" of data in a folder for training and one for validation; ImportError for parquet without
-    pyarrow; RuntimeError for values that float16 cannot hold. What is written is whole or not there. Torch's global
-    generators are left as they were.
+    Raises FileExistsError where ``out`` is there, unless ``overwrite``, or another process writes it; ValueError for
+    features that the model does not have, and for "all" of data in a folder for training and one for validation;
+    ImportError for parquet without pyarrow; RuntimeError for values that float16 cannot hold, `NotFinite` for features
+    that are NaN or infinite. What is written is whole or not there. Torch's global generators are left as they were.
     """
-    out = Path(out)
-    write = writer(out)
-    if out.exists() and (not overwrite or out.is_dir()):
-        raise FileExistsError(f"{out} exists; give another --out" + ("" if out.is_dir() else ", or --overwrite"))
-    if batch < 1 or limit < 0:
-        raise ValueError(f"batch must be at least 1 and limit at least 0 (all), got batch={batch}, limit={limit}")
-    if dtype not in get_args(DType):
-        raise ValueError(f"dtype must be float32 or float16, got {dtype!r}")
-    with generators_kept():
-        frozen = load_model(model, arch=arch, random_weights=random_weights, size=size)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    frozen.to(device)
-    names = list(dict.fromkeys(name.strip() for name in features.split(",")))
-    shapes, grid = _shapes(frozen, names)
-    config = frozen.config or PretrainConfig()
-    if split == "all" and comes_split(data):
-        raise ValueError(f"{str(data)!r} has a folder train and one for validation: give --split train or --split val")
-    source = open_images(data, split)
-    tolerance = config.bad_image_tolerance if bad_image_tolerance is None else bad_image_tolerance
-    loader = Loader(source, frozen.source, threads=config.threads or None, tolerance=tolerance, cache_bytes=0)
-    chosen = np.array(spread(len(source), limit), dtype=np.int64)
+    with refusing():
+        out = Path(out)
+        write = writer(out)
+        if out.exists() and (not overwrite or out.is_dir()):
+            raise FileExistsError(f"{out} exists; give another --out" + ("" if out.is_dir() else ", or --overwrite"))
+        if batch < 1 or limit < 0:
+            raise ValueError(f"batch must be at least 1 and limit at least 0 (all), got batch={batch}, limit={limit}")
+        if dtype not in get_args(DType):
+            raise ValueError(f"dtype must be float32 or float16, got {dtype!r}")
+        with generators_kept():
+            frozen = load_model(model, arch=arch, random_weights=random_weights, size=size)
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        frozen.to(device)
+        names = list(dict.fromkeys(name.strip() for name in features.split(",")))
+        shapes, grid = _shapes(frozen, names)
+        config = frozen.config or PretrainConfig()
+        source = open_images(data, split)
+        if split == "all" and source.origin.comes_split:
+            raise ValueError(
+                f"{str(data)!r} comes split, held out is {source.origin.held_out}: give --split train or val"
+            )
+        say(describe_images(source))
+        tolerance = config.bad_image_tolerance if bad_image_tolerance is None else bad_image_tolerance
+        loader = Loader(source, frozen.source, threads=config.threads or None, tolerance=tolerance, cache_bytes=0)
+        chosen = np.array(spread(len(source), limit), dtype=np.int64)
     about: dict[str, Any] = {"model": str(model), "arch": frozen.encoder.name, "random_weights": random_weights}
     about |= {"weights": fingerprint(frozen), "size": frozen.size, "data": str(data), "split": split}
     about |= {"classes": source.classes, "grid": grid, **provenance()}
     rows = [source.name(int(index)) for index in chosen]
     table = Table(rows, np.asarray(source.labels)[chosen], shapes, np.dtype(dtype), about, loader.bad)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(out) as aside:
+    with alone_at(out, "embeds into"), replacing(out) as aside:
         write(aside, table, _parts(frozen, loader, chosen, names, batch, table.dtype))
     if loader.bad:
         bad = len(set(rows) & loader.bad.keys())
@@ -119,7 +123,9 @@ def _shapes(model: FrozenModel, names: Sequence[str]) -> tuple[dict[str, tuple[i
     """Return the shape of each feature of an image, and the grid of its patch tokens."""
     blank = torch.zeros(1, 3, model.size, model.size, device=model.encoder.mean.device)
     features = model.encoder(blank)
-    return {name: tuple(part.shape[1:]) for name, part in _named(model, features, names).items()}, features.grid
+    named = _named(model, features, names)
+    check_features(named, model.name)
+    return {name: tuple(part.shape[1:]) for name, part in named.items()}, features.grid
 
 
 @torch.no_grad()
@@ -134,8 +140,9 @@ def _parts(
             bad = found.index.numpy() != wanted
             found = found.to(device)
             view = render(Pyramid.build(found.images, model.size), base_state(found.aspect, 1.0), size=model.size)
-            rows = {}
-            for name, part in _named(model, model.encoder(view), names).items():
+            rows, named = {}, _named(model, model.encoder(view), names)
+            check_features(named, model.name)
+            for name, part in named.items():
                 whole = part.float().cpu().numpy()
                 rows[name] = _stored(whole, dtype, name)
                 rows[name][bad] = np.nan

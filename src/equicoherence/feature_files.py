@@ -15,6 +15,8 @@ from typing import IO, Any, cast
 
 import numpy as np
 
+from equicoherence.json_file import strict_json
+
 ROW_GROUP = 2**24  # bytes of a parquet row group, about: what is in memory at a time
 CHUNK = 2**14  # names at a time
 STORED_AT = (1980, 1, 1, 0, 0, 0)  # the date of what is in an npz, as NumPy's own have it
@@ -76,7 +78,7 @@ def write_parquet(path: Path, table: Table, parts: Iterable[Part]) -> None:
         for name, shape in table.shapes.items()
     ]
     plain = [pa.field("name", pa.string()), pa.field("label", pa.int64()), pa.field("bad", pa.bool_())]
-    schema = pa.schema([*plain, *features], metadata={"about": json.dumps(table.about)})
+    schema = pa.schema([*plain, *features], metadata={"about": strict_json(table.about, "about")})
     with pq.ParquetWriter(path, schema, compression="none", use_dictionary=False) as file:
         start = 0
         for group in _row_groups(parts, table):
@@ -123,7 +125,7 @@ def write_npz(path: Path, table: Table, parts: Iterable[Part]) -> None:
             with _member(archive, name, (rows, *table.shapes[name]), table.dtype) as member:
                 shutil.copyfileobj(file, member, 2**20)
         _add(archive, "bad", bad)
-        _add(archive, "about", np.array(json.dumps(table.about)))
+        _add(archive, "about", np.array(strict_json(table.about, "about")))
         _add(archive, "bad_images", np.array(json.dumps(dict(sorted(table.reasons.items())))))
 
 

@@ -1,13 +1,21 @@
-"""Files written aside and renamed: each is whole or not there, whatever stops the process. Folders for one process."""
+"""Files written aside and renamed: each is whole or not there, whatever stops the process. One owner of what is
+written to."""
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
+import shlex
+import socket
 import stat
+import sys
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+
+from equicoherence.errors import RefusedExisting
 
 try:
     import fcntl
@@ -15,6 +23,16 @@ except ImportError:  # no such locks on Windows
     fcntl = None
 
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
+LOCK = ".lock"
+"""File of a folder that one process has; what a killed one left of it blocks nobody."""
+
+
+class Damaged(ValueError):
+    """A file cannot be read as what it should be. path: which. reason: why, in a few words."""
+
+    def __init__(self, path: Path, reason: str, advice: str) -> None:
+        super().__init__(f"{path} is damaged ({reason}): {advice}")
+        self.path, self.reason = path, reason
 
 
 def write_aside(path: Path, data: bytes | str) -> None:
@@ -56,21 +74,84 @@ def _mode_of_new(path: Path) -> int:
 
 @contextlib.contextmanager
 def alone(folder: Path, doing: str) -> Iterator[None]:
-    """Hold a lock on a folder that the system gives back when the process ends, however it ends.
+    """Keep a folder for this process; the system gives it back when the process ends, however it ends.
 
-    doing: what a process that has it does, as in "renders into". Raises FileExistsError where another has it.
+    The folder is made where it is not there, and removed again where nothing was put into it.
+
+    doing: what a process that has it does, as in "renders into". Raises FileExistsError, which says who has it, where
+    another process does.
     """
-    if fcntl is None:
-        yield
-        return
-    handle = os.open(folder, os.O_RDONLY)
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise FileExistsError(f"another process {doing} {folder}: wait for it, or give another --out") from None
-        except OSError:
-            pass  # a file system without locks
+        with _locked(folder / LOCK, folder, doing):
+            yield
+    finally:
+        for path in made:
+            with contextlib.suppress(OSError):  # it holds something, or is another's by now
+                path.rmdir()
+
+
+@contextlib.contextmanager
+def alone_at(path: Path, doing: str) -> Iterator[None]:
+    """Keep one name for this process, a file or a folder that is written whole, as `alone` keeps a folder.
+
+    doing: what a process that has it does, as in "writes".
+    """
+    with _locked(path.with_name(f".{path.name}{LOCK}"), path, doing):
+        yield
+
+
+@contextlib.contextmanager
+def _locked(lock: Path, what: Path, doing: str) -> Iterator[None]:
+    handle = _open_lock(lock, what, doing)
+    try:
+        about = {"pid": os.getpid(), "host": socket.gethostname(), "doing": doing, "command": _command()}
+        os.truncate(handle, 0)
+        os.write(handle, json.dumps({**about, "started": time.strftime("%Y-%m-%d %H:%M:%S")}).encode())
         yield
     finally:
+        lock.unlink(missing_ok=True)  # while it is ours: who waits for this file looks whether it is still there
         os.close(handle)
+
+
+def _open_lock(lock: Path, what: Path, doing: str) -> int:
+    """Return the handle of a lock file that is ours. Raises FileExistsError where it is another's."""
+    while True:
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
+        except FileNotFoundError:  # the process before removed the folder that it had made
+            continue
+        try:
+            if fcntl is not None:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.path.samestat(os.fstat(handle), os.stat(lock)):
+                return handle
+        except BlockingIOError:
+            said = _owner(handle, what, doing)
+            os.close(handle)
+            raise RefusedExisting(said) from None
+        except FileNotFoundError:
+            pass  # the process before gave it back in between
+        except OSError:
+            return handle  # a file system without locks
+        os.close(handle)
+
+
+def _owner(handle: int, what: Path, doing: str) -> str:
+    """Say that a lock is another's, and whose, as far as its file says it."""
+    text = "another process {} {}: wait for it, or give another --out"
+    try:
+        about = json.loads(os.pread(handle, 2**16, 0))
+        owner = f"it is process {about['pid']} on {about['host']}, since {about['started']}: {about['command']}"
+        return f"{text.format(about['doing'], what)} ({owner})"
+    except (ValueError, KeyError, TypeError):  # it has not written yet
+        return text.format(doing, what)
+
+
+def _command() -> str:
+    """Return what was typed to start this process, as far as it tells."""
+    program, *arguments = sys.argv or [""]
+    name = "equicoherence" if Path(program).name in ("__main__.py", "equicoherence") else Path(program).name
+    text = shlex.join([name or "python", *arguments])
+    return text if len(text) <= 200 else f"{text[:200]} ..."

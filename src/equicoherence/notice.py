@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from rich.console import Console
+import sys
 
 
 def say(text: str) -> None:
     """Print a line on standard error, however long, nothing in it taken for markup."""
-    Console(stderr=True).print(text, markup=False, highlight=False, soft_wrap=True)
+    print(text, file=sys.stderr, flush=True)

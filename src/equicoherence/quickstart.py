@@ -9,9 +9,10 @@ from pathlib import Path
 from rich.console import Console
 
 from equicoherence.coherence import CoherenceConfig
-from equicoherence.comparing import compare, print_scores, score_markdown
+from equicoherence.comparing import compare
 from equicoherence.files import write_aside
 from equicoherence.recipes import recipe
+from equicoherence.reporting.main_figures import print_scores, score_markdown
 from equicoherence.reporting.page import report
 from equicoherence.training import PretrainConfig
 from equicoherence.training.config import OptimConfig
@@ -45,10 +46,11 @@ def arms() -> dict[str, PretrainConfig]:
     }
 
 
-def quickstart(out: Path, *, seed: int = 0) -> Path:
+def run_quickstart(out: Path, *, seed: int = 0, jobs: int | None = None) -> Path:
     """Train, score and compare the arms on 'objects'; print the table; return the page.
 
-    At most ten minutes on two cores. Continues where it was interrupted.
+    At most ten minutes on two cores. Continues where it was interrupted. jobs: arms at once; as many as the CPU is
+    enough for where None.
     """
     console = Console()
     start = time.perf_counter()
@@ -56,7 +58,7 @@ def quickstart(out: Path, *, seed: int = 0) -> Path:
         "Four encoders on rendered objects: SimCLR alone (no task, no path in its views); the path in its views, but "
         "nothing reconstructed; and SimCLR with the task, with the conv decoders of [P2] and with our render decoder."
     )
-    runs = compare(arms(), out, seeds=(seed,), tasks=("transformation", "knn"), settings=SETTINGS)
+    runs = compare(arms(), out, seeds=(seed,), tasks=("transformation", "knn"), settings=SETTINGS, jobs=jobs)
     print_scores(runs, console)
     page = report([run for paths in runs.values() for run in paths], out / "report.html")
     text = "# Quickstart\n\nWritten by `equicoherence quickstart`. " + score_markdown(runs)

@@ -1,6 +1,7 @@
 import io
 import multiprocessing
 import os
+import shutil
 import tarfile
 import zipfile
 from pathlib import Path
@@ -46,6 +47,17 @@ def test_an_archive_is_unpacked_once_and_found_again(tmp_path, name):
     assert unpack_archive(path) == folder
     assert folder.stat().st_mtime_ns == made
     assert len(list((cache_folder() / "archives").iterdir())) == 1
+
+
+def test_an_archive_whose_unpacked_files_were_cleaned_away_is_unpacked_again(tmp_path):
+    path = make_archive(tmp_path / "x.zip", {"a/1.png": noise(1), "b/2.png": noise(2)})
+    folder = unpack_archive(path)
+    shutil.rmtree(folder)
+    folder.mkdir()
+    assert len(files(unpack_archive(path))) == 2
+    shutil.rmtree(folder)
+    folder.touch()
+    assert len(files(unpack_archive(path))) == 2
 
 
 @pytest.mark.parametrize("name", ["x.tar.gz", "x.zip"])

@@ -74,13 +74,60 @@ def test_the_index_is_kept_and_made_again_when_a_shard_changes_or_the_index_is_d
     assert len(list((cache_folder() / "shards").iterdir())) == 2
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda arrays: arrays | {"label": arrays["label"][:-1]},
+        lambda arrays: arrays | {"shard": arrays["shard"] + 7},
+        lambda arrays: arrays | {"offset": arrays["offset"].astype(np.float32)},
+        lambda arrays: arrays | {"passed_over": np.array(b"{")},
+        lambda arrays: arrays | {"more": np.zeros(3)},
+        lambda arrays: {},
+    ],
+)
+def test_a_kept_index_whose_arrays_do_not_fit_is_made_again(shards, tmp_path, monkeypatch, change):
+    monkeypatch.setenv("EQUICOHERENCE_CACHE", str(tmp_path / "cache"))
+    whole = ShardSource(shards)
+    [kept] = (cache_folder() / "shards").iterdir()
+    with np.load(kept) as stored:
+        np.savez(kept, **change(dict(stored)))
+    again = ShardSource(shards)
+    assert [again.name(i) for i in range(4)] == [whole.name(i) for i in range(4)]
+    assert again.labels.tolist() == whole.labels.tolist()
+
+
+def test_a_key_ends_at_the_first_dot_and_what_follows_may_still_be_an_image(tmp_path):
+    dotted = {f"img_v1.{k}.png": noise(k) for k in range(3)} | {f"img_v1.{k}.cls": b"%d" % k for k in range(2)}
+    plain = {"img_2.jpg": noise(9), "img_2.cls": b"5", "img_v1.cls": b"4"}
+    write_tar(tmp_path / "x.tar", dotted | plain)
+    source = ShardSource(tmp_path)
+    found = {source.name(i): int(source.labels[i]) for i in range(len(source))}
+    assert found == {"x.tar/img_v1.0.png": 0, "x.tar/img_v1.1.png": 1, "x.tar/img_v1.2.png": 4, "x.tar/img_2.jpg": 5}
+    assert not source.passed_over
+
+
+def test_members_that_are_passed_over_are_counted_and_named_each_time(tmp_path):
+    members = {"0.jpg": noise(0), "0.seg.png": noise(1), "0.txt": b"a cat", "1.heic": b"", "1.txt": b"", "2.cls": b"0"}
+    write_tar(tmp_path / "x.tar", members | {".png": noise(2), "0.meta.json": b"[not read]"})
+    for _ in range(2):  # the second time from the kept index
+        source = ShardSource(tmp_path)
+        assert [source.name(i) for i in range(len(source))] == ["x.tar/0.jpg"]
+        assert source.passed_over.rows() == [
+            (".heic", 1, "x.tar/1.heic"),
+            (".txt", 2, "x.tar/0.txt"),
+            ("labels without an image", 2, "x.tar/0.meta.json"),
+            ("beside an image of the same key", 1, "x.tar/0.seg.png"),
+            ("hidden", 1, "x.tar/.png"),
+        ]
+
+
 def test_links_and_folders_in_a_shard_are_no_images(tmp_path):
     with tarfile.open(tmp_path / "x.tar", "w") as tar:
         for name, kind in (("link.png", tarfile.SYMTYPE), ("folder.png", tarfile.DIRTYPE)):
             info = tarfile.TarInfo(name)
             info.type, info.linkname = kind, "/etc/passwd"
             tar.addfile(info)
-    with pytest.raises(ValueError, match=r"no images in the 1 shards of '.*': members must be named KEY\.jpg"):
+    with pytest.raises(ValueError, match=r"no images in the 1 shards of '.*'; they hold 1 links .*: members must be"):
         ShardSource(tmp_path)
 
 

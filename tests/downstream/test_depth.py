@@ -12,6 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
+from equicoherence.data.source import UnusableData
 from equicoherence.downstream.depth.head import BINS, DepthHead, expected_depth
 from equicoherence.downstream.depth.task import Depth
 from equicoherence.downstream.depth.training import target
@@ -151,9 +152,9 @@ def test_images_without_depth_are_left_out_and_a_set_without_any_is_refused() ->
     result = task.score(model(), Slopes(3, 0), Gap(3, 1), no_bar)
     assert result.counts["val"] == 2
     assert all(np.isfinite(row.value) for row in result.rows)
-    with pytest.raises(ValueError, match=r"no test image has a depth between 0.5 and 6.0"):
+    with pytest.raises(UnusableData, match=r"no test image has a depth between 0.5 and 6.0"):
         task.score(model(), Slopes(3, 0), Void(3, 1), no_bar)
-    with pytest.raises(ValueError, match="no pixel of the training images has a depth"):
+    with pytest.raises(UnusableData, match="no pixel of the training images has a depth"):
         task.score(model(), Void(3, 0), Slopes(3, 1), no_bar)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from equicoherence.data.source import UnusableData
 from equicoherence.downstream.box_pictures import PREDICTED, TRUE, draw_boxes
 from equicoherence.downstream.detection.agnostic import AgnosticSet
 from equicoherence.downstream.detection.detector import UNIT, build_detector, detect, detection_loss
@@ -119,7 +120,7 @@ def _turned(objects: Objects) -> Objects:
 
 
 def test_training_images_without_objects_are_refused() -> None:
-    with pytest.raises(ValueError, match="hold no objects"):
+    with pytest.raises(UnusableData, match="hold no objects"):
         TASK.score(small_model(), SquareBoxes(3, 0, empty=(0, 1, 2)), SquareBoxes(2, 1), no_bar)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from equicoherence.data.source import UnusableData
 from equicoherence.downstream.keypoints.heatmaps import (
     gaussian_targets,
     heatmap_head,
@@ -18,7 +19,6 @@ from equicoherence.downstream.keypoints.pckh import pckh, relative_errors
 from equicoherence.downstream.keypoints.samples import Samples, mean_places
 from equicoherence.downstream.keypoints.scoring import draw_points
 from equicoherence.downstream.keypoints.task import KeypointDetection
-from equicoherence.evaluation.fit import cosine_after_rise
 from equicoherence.evaluation.model import FrozenModel
 from equicoherence.evaluation.task import no_bar
 from equicoherence.models import Encoder
@@ -188,7 +188,7 @@ def test_a_test_split_without_scored_points_is_refused(model: FrozenModel) -> No
         def keypoints(self, index: int) -> Keypoints:
             return Keypoints(self.points[index].astype(np.float32), np.zeros(2, dtype=bool), 12.0)
 
-    with pytest.raises(ValueError, match="no point of the test images is scored"):
+    with pytest.raises(UnusableData, match="no point of the test images is scored"):
         _task(steps=1).score(model, Dots(4, 0), Hidden(4, 0), no_bar)
 
 

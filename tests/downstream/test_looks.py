@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from equicoherence.data.source import UnusableData
 from equicoherence.downstream.looks.scoring import nearest, principal_colours, same_folder
 from equicoherence.downstream.looks.task import Looks
 from equicoherence.evaluation.model import load_model, random_control
@@ -127,7 +128,7 @@ def test_images_of_one_folder_have_no_figure() -> None:
 
 def test_what_does_not_fit_is_refused() -> None:
     model = load_model("timm:resnet10t", random_weights=True, size=64)
-    with pytest.raises(ValueError, match="3 neighbours need more images than that, but there are 3"):
+    with pytest.raises(UnusableData, match="3 neighbours need more images than that, but there are 3"):
         TINY.score(model, None, Stripes(3), no_bar)
     with pytest.raises(ValueError, match="shown must be at least 1, got 0"):
         Looks(shown=0)

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torchmetrics.classification import MulticlassJaccardIndex
 
+from equicoherence.data.source import UnusableData
 from equicoherence.downstream.palette import painted, palette, side_by_side
 from equicoherence.downstream.segmentation import scoring
 from equicoherence.downstream.segmentation.scoring import segment
@@ -154,9 +155,9 @@ def test_masks_without_a_class_are_an_error() -> None:
             return np.full(self.image(index).shape[:2], IGNORE, dtype=np.uint8)
 
     few = dataclasses.replace(LINEAR, steps=1)
-    with pytest.raises(ValueError, match="no pixel of the training images has a class"):
+    with pytest.raises(UnusableData, match="no pixel of the training images has a class"):
         few.score(small_model(), Blank(4, 0), ColourRegions(4, 1), no_bar)
-    with pytest.raises(ValueError, match="no pixel of the test images has a class, so there is nothing to measure"):
+    with pytest.raises(UnusableData, match="no pixel of the test images has a class, so there is nothing to measure"):
         few.score(small_model(), ColourRegions(4, 0), Blank(4, 1), no_bar)
 
 

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from equicoherence.data.source import UnusableData
 from equicoherence.downstream.video.propagation import SETTINGS, Propagation, propagate, top
 from equicoherence.downstream.video.scoring import enlarged, first_labels
 from equicoherence.downstream.video.task import VideoPropagation
@@ -213,10 +214,47 @@ def test_first_and_last_frames_are_not_scored(pixels: FrozenModel) -> None:
     score = VideoPropagation(pixels=32, sequences=1).score(pixels, None, videos, no_bar)
     overlap = 8 / 12  # columns that a square shares with itself one frame before, over those of both
     assert value(score, "j_mean")[1] == pytest.approx(overlap)
-    with pytest.raises(ValueError, match="squares-0 has no frame to score: 2 frames are too few"):
-        VideoPropagation(pixels=32).score(pixels, None, Squares(frames=2), no_bar)
-    with pytest.raises(ValueError, match="nothing marked in its first frame"):
-        VideoPropagation(pixels=32).score(pixels, None, Squares(objects=0), no_bar)
+
+
+class WithOddOnes(Squares):
+    """Behind two whole sequences a clip of two frames, one of which nothing is marked at first, and one without a mask
+    in its third frame."""
+
+    def __len__(self) -> int:
+        return 5
+
+    def frames(self, sequence: int) -> int:
+        return 2 if sequence == 2 else super().frames(sequence)
+
+    def mask(self, sequence: int, frame: int) -> np.ndarray | None:
+        mask = super().mask(sequence, frame)
+        if (sequence, frame) == (4, 2) or mask is None:
+            return None
+        return np.zeros_like(mask) if (sequence, frame) == (3, 0) else mask
+
+    def _numbers(self, sequence: int, frame: int) -> np.ndarray:
+        return super()._numbers(min(sequence, 1), frame)
+
+
+@pytest.mark.parametrize("parts", [(), PARTS])
+def test_odd_sequences_are_left_out_and_the_others_scored(
+    pixels: FrozenModel, capsys: pytest.CaptureFixture[str], parts: tuple[str, ...]
+) -> None:
+    score = VideoPropagation(pixels=32).score(pixels, None, WithOddOnes(parts), no_bar)
+    names = {row.parameter.rsplit("_")[0] for row in score.rows if row.metric == "j_and_f" and row.parameter}
+    assert names == (set() if parts else {"squares-0", "squares-1", "squares-4"})
+    assert score.counts == {"sequences": 3, "frames": 18}
+    reason = "but the first" if parts else "but the first and the last"
+    assert capsys.readouterr().err.splitlines() == [
+        f"sequence squares-2 is left out: of its 2 frames none has a mask {reason}",
+        "sequence squares-3 is left out: nothing is marked in its first frame",
+    ]
+
+
+def test_sequences_that_are_all_odd_end_the_task_without_looking_like_a_bug(pixels: FrozenModel) -> None:
+    for videos in (Squares(frames=2), Squares(objects=0)):
+        with pytest.raises(UnusableData, match="none of 2 sequences has anything to score"):
+            VideoPropagation(pixels=32).score(pixels, None, videos, no_bar)
 
 
 @pytest.mark.parametrize("setting", ["dino", "cropmae"])

@@ -15,7 +15,9 @@ from equicoherence.evaluation.own_predictor import OwnPredictor
 from equicoherence.evaluation.poses.retrieval import retrieval_chance, retrieval_scores
 from equicoherence.evaluation.poses.task import ViewRetrieval
 from equicoherence.evaluation.task import main_rows
-from equicoherence.methods import AugSelfConfig, EquiModConfig, SIEConfig
+from equicoherence.methods.augself import AugSelfConfig
+from equicoherence.methods.equimod import EquiModConfig
+from equicoherence.methods.sie import SIEConfig
 from equicoherence.training import PretrainConfig, ViewsConfig, build_learner, pretrain
 from tests.evaluation.poses import imagine
 from tests.evaluation.rows import rows_of

@@ -14,7 +14,7 @@ from torch import nn
 
 from equicoherence.evaluation import load_model
 from equicoherence.evaluation.weights import load_weights
-from equicoherence.methods import DINOConfig
+from equicoherence.methods.dino import DINOConfig
 from equicoherence.training import EncoderConfig, pretrain
 from tests.small import small_config
 

@@ -5,7 +5,9 @@ import dataclasses
 import pytest
 import torch
 
-from equicoherence.methods import AugSelf, AugSelfConfig, Encoded, SimCLR
+from equicoherence.methods import Encoded
+from equicoherence.methods.augself import AugSelf, AugSelfConfig
+from equicoherence.methods.simclr import SimCLR
 from tests.encoded import assert_trains, encoded, mixed
 
 

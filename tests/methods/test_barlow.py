@@ -5,8 +5,7 @@ import warnings
 import pytest
 import torch
 
-from equicoherence.methods import BarlowTwins, BarlowTwinsConfig
-from equicoherence.methods.barlow import cross_correlation_loss
+from equicoherence.methods.barlow import BarlowTwins, BarlowTwinsConfig, cross_correlation_loss
 from tests.encoded import assert_trains, encoded, mixed
 from tests.parity import assert_agree, leaves
 

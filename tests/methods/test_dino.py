@@ -7,8 +7,7 @@ import warnings
 import pytest
 import torch
 
-from equicoherence.methods import DINO, DINOConfig
-from equicoherence.methods.dino import cross_entropy, dino_loss
+from equicoherence.methods.dino import DINO, DINOConfig, cross_entropy, dino_loss
 from equicoherence.methods.targets import centred, sinkhorn_knopp, update_centre
 from equicoherence.models import PrototypeHead
 from tests.encoded import NoWaiting, assert_trains, encoded, mixed

@@ -6,8 +6,8 @@ import warnings
 import pytest
 import torch
 
-from equicoherence.methods import IBOT, DINOv2, DINOv2Config
-from equicoherence.methods.dinov2 import koleo_loss
+from equicoherence.methods.dinov2 import DINOv2, DINOv2Config, koleo_loss
+from equicoherence.methods.ibot import IBOT
 from tests.encoded import NoWaiting, assert_trains, encoded, mixed, with_masks
 from tests.parity import assert_agree, leaves
 

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from equicoherence.methods import EquiMod, EquiModConfig, SimCLR, nt_xent_loss
+from equicoherence.methods.equimod import EquiMod, EquiModConfig
+from equicoherence.methods.simclr import SimCLR, nt_xent_loss
 from tests.encoded import assert_trains, encoded, mixed
 from tests.parity import assert_agree, leaves
 

@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
-from equicoherence.methods import ESSL, ESSLConfig, SimCLR
-from equicoherence.methods.essl import rotation_loss
+from equicoherence.methods.essl import ESSL, ESSLConfig, rotation_loss
+from equicoherence.methods.simclr import SimCLR
 from tests.encoded import assert_trains, encoded, mixed
 from tests.parity import assert_agree, leaves
 

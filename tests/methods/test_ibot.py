@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import torch
 
-from equicoherence.methods import IBOT, Encoded, IBOTConfig
+from equicoherence.methods import Encoded
 from equicoherence.methods.dino import cross_entropy, dino_loss
-from equicoherence.methods.ibot import masked_patch_loss
+from equicoherence.methods.ibot import IBOT, IBOTConfig, masked_patch_loss
 from equicoherence.methods.targets import centred, sinkhorn_knopp
 from equicoherence.models import PrototypeHead
 from tests.encoded import NoWaiting, assert_trains, encoded, mixed, with_masks

@@ -5,8 +5,7 @@ import warnings
 import pytest
 import torch
 
-from equicoherence.methods import LeJEPA, LeJEPAConfig
-from equicoherence.methods.lejepa import invariance_loss, random_directions, sigreg_loss
+from equicoherence.methods.lejepa import LeJEPA, LeJEPAConfig, invariance_loss, random_directions, sigreg_loss
 from tests.encoded import assert_trains, encoded, mixed
 from tests.parity import assert_agree, leaves
 

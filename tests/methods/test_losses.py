@@ -6,16 +6,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from equicoherence.methods import (
-    Encoded,
-    SimCLR,
-    SimCLRConfig,
-    VICReg,
-    VICRegConfig,
-    covariance_loss,
-    nt_xent_loss,
-    variance_loss,
-)
+from equicoherence.methods import Encoded
+from equicoherence.methods.simclr import SimCLR, SimCLRConfig, nt_xent_loss
+from equicoherence.methods.vicreg import VICReg, VICRegConfig, covariance_loss, variance_loss
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")

@@ -5,8 +5,7 @@ import math
 import pytest
 import torch
 
-from equicoherence.methods import MoCoV3, MoCoV3Config
-from equicoherence.methods.mocov3 import contrastive_loss
+from equicoherence.methods.mocov3 import MoCoV3, MoCoV3Config, contrastive_loss
 from tests.encoded import assert_trains, encoded, mixed
 from tests.parity import assert_agree, leaves
 

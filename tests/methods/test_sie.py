@@ -5,8 +5,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from equicoherence.methods import SIE, Encoded, SIEConfig
-from equicoherence.methods.sie import LinearHypernetwork, sie_losses
+from equicoherence.methods import Encoded
+from equicoherence.methods.sie import SIE, LinearHypernetwork, SIEConfig, sie_losses
 from tests.encoded import assert_trains, encoded, mixed
 from tests.parity import assert_agree, leaves
 

@@ -5,8 +5,7 @@ import warnings
 import pytest
 import torch
 
-from equicoherence.methods import SimSiam, SimSiamConfig
-from equicoherence.methods.simsiam import negative_cosine
+from equicoherence.methods.simsiam import SimSiam, SimSiamConfig, negative_cosine
 from tests.encoded import assert_trains, encoded, mixed
 from tests.parity import assert_agree, leaves
 

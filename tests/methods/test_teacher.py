@@ -8,7 +8,8 @@ import timm
 import torch
 from torch import nn
 
-from equicoherence.methods import BYOL, BYOLConfig, Encoded
+from equicoherence.methods import Encoded
+from equicoherence.methods.byol import BYOL, BYOLConfig
 from equicoherence.methods.teacher import cosine_momentum, ema_update, frozen_copy, teacher_mode
 
 

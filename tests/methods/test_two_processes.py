@@ -7,7 +7,10 @@ import torch
 import torch.distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
-from equicoherence.methods import DINO, METHODS, DINOv2Config, Encoded, IBOTConfig, Method
+from equicoherence.methods import METHODS, Encoded, Method
+from equicoherence.methods.dino import DINO
+from equicoherence.methods.dinov2 import DINOv2Config
+from equicoherence.methods.ibot import IBOTConfig
 from tests.encoded import encoded, rows_of, with_masks
 from tests.pool import on_two_processes
 from tests.small import METHOD_CONFIGS

@@ -3,8 +3,10 @@
 import pytest
 import torch
 
-from equicoherence.models import ConvDecoder, CrossAttentionDecoder, RenderDecoder, SumDecoder
-from equicoherence.models.decoders import affine_points, soften, stage_factors
+from equicoherence.models.decoders.conv import ConvDecoder, stage_factors
+from equicoherence.models.decoders.cross_attention import CrossAttentionDecoder
+from equicoherence.models.decoders.render import RenderDecoder, affine_points, soften
+from equicoherence.models.decoders.sum import SumDecoder
 
 GRID = (4, 4)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import pytest
 import torch
@@ -15,6 +16,7 @@ from equicoherence.paths import (
     ColorJitter,
     Compose,
     Grayscale,
+    Perspective,
     Pyramid,
     ResizedCrop,
     Rotation,
@@ -27,6 +29,8 @@ from equicoherence.paths import (
     render,
 )
 from equicoherence.paths import color as colors
+from equicoherence.paths.expected import expected_pixels, pixel_deviation
+from equicoherence.paths.geometry import is_affine
 from equicoherence.paths.transformation import Parameter, distance
 
 from .pictures import inner, shown, smooth
@@ -42,7 +46,9 @@ ALL = [
     Blur(),
     Blur(path="linear"),
     Solarize(probability=0.5),
+    Perspective(),
     Compose(SE2(), Scale(), ColorJitter(), Blur()),
+    Compose(ResizedCrop(), Perspective(), SE2(), ColorJitter(), Blur()),
 ]
 angles = st.floats(-180, 180, width=32)
 shifts = st.floats(-40, 40, width=32)
@@ -51,9 +57,15 @@ shifts = st.floats(-40, 40, width=32)
 @pytest.mark.parametrize("transformation", ALL, ids=lambda t: type(t).__name__)
 def test_every_transformation_passes_its_own_check(transformation: Transformation) -> None:
     found = transformation.check()
-    assert len(found) >= 3
-    if isinstance(transformation, (Rotation, Translation, SE2, Scale)):
+    assert len(found) >= 5
+    if isinstance(transformation, (Rotation, Translation, SE2, Scale, Perspective)):
         assert "inverse undoes" in found
+
+
+@pytest.mark.parametrize("transformation", ALL, ids=lambda t: type(t).__name__)
+def test_what_is_called_affine_is_and_what_is_affine_is_called_so(transformation: Transformation) -> None:
+    state = transformation.state(transformation.sample(20, torch.Generator().manual_seed(0)))
+    assert state.affine == bool(is_affine(state.geometry).all())
 
 
 def test_check_names_the_law_that_is_broken() -> None:
@@ -63,6 +75,39 @@ def test_check_names_the_law_that_is_broken() -> None:
 
     with pytest.raises(ArithmeticError, match="Wrong: 'inverse undoes' is off by"):
         Wrong().check()
+
+
+def test_check_compares_pixels_so_a_tilt_that_no_pixel_shows_fails() -> None:
+    class Dropped(Perspective):
+        def state(self, theta: torch.Tensor) -> State:
+            return super().state(theta).replace(affine=True)  # the third row is not looked at by torch's renderer
+
+    with pytest.raises(ArithmeticError, match="Dropped: 'pixels show the end of a path' is off by"):
+        Dropped().check()
+
+
+def test_check_refuses_a_state_with_numbers_that_no_renderer_reads() -> None:
+    @dataclass(frozen=True)
+    class Bent(State):
+        bend: float = 0.0
+
+    class Bend(Rotation):
+        def state(self, theta: torch.Tensor) -> State:
+            return Bent(**{**vars(super().state(theta)), "bend": 0.5})
+
+    with pytest.raises(TypeError, match="Bent is not what the renderer reads"):
+        Bend().check()
+
+
+@pytest.mark.parametrize("field", ["geometry", "color", "sigma", "threshold"])
+def test_pixels_are_held_to_each_number_of_a_state(field: str) -> None:
+    mapped = Compose(SE2(), Perspective(), ColorJitter(), Blur((1.0, 2.0)), Solarize(probability=1.0))
+    states = [mapped.state(mapped.sample(8, torch.Generator().manual_seed(seed))) for seed in (0, 1)]
+    other = states[0].threshold - 0.3 if field == "threshold" else getattr(states[1], field)  # type: ignore[operator]
+    pixels, settled = expected_pixels(states[0], torch.full((8, 3), 0.5))
+    changed, settled_too = expected_pixels(states[0].replace(**{field: other}), torch.full((8, 3), 0.5))
+    assert float(((pixels - changed) * settled * settled_too).abs().max()) > 0.02
+    assert pixel_deviation(states[0]) < 0.02
 
 
 @settings(max_examples=40, deadline=None)
@@ -143,6 +188,8 @@ def test_color_maps_compose_as_pixels_do(first: list[float], second: list[float]
         (SE2(), Scale()),
         (Rotation(), Blur((0, 2))),
         (ColorJitter(0.2, 0.2, 0.2, 0.05), SE2()),
+        (Perspective(), SE2()),
+        (Rotation(), Perspective()),
     ],
     ids=lambda t: type(t).__name__,
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from equicoherence.paths import SE2, Blur, ColorJitter, Compose, PathViews, Scale, augmentation
+from equicoherence.paths import SE2, Blur, ColorJitter, Compose, PathViews, Perspective, Scale, augmentation
 from equicoherence.paths.constants import constant
 from equicoherence.paths.masks import Masking
 from tests.host import FromTheHost
@@ -13,8 +13,8 @@ from tests.host import FromTheHost
 from .pictures import textured
 
 
-def views(border: str = "content", masking: Masking | None = None) -> PathViews:
-    path = Compose(SE2(), Scale(), ColorJitter(), Blur())
+def views(border: str = "content", masking: Masking | None = None, tilted: bool = False) -> PathViews:
+    path = Compose(SE2(), Perspective() if tilted else Scale(), ColorJitter(), Blur())
     crop = augmentation((0.1, 0.3))
     return PathViews(
         augmentation(),
@@ -38,9 +38,10 @@ def test_what_is_counted_is_what_would_be_a_copy() -> None:
     assert made.count == 3  # the constant's one
 
 
+@pytest.mark.parametrize("tilted", [False, True])
 @pytest.mark.parametrize("border", ["content", "reflection", "zeros"])
-def test_a_second_step_sends_no_constant(border: str) -> None:
-    make, generator = views(border), torch.Generator().manual_seed(0)
+def test_a_second_step_sends_no_constant(border: str, tilted: bool) -> None:
+    make, generator = views(border, tilted=tilted), torch.Generator().manual_seed(0)
     images = textured(6, 40)  # float images go the way of an accelerator
     make(images, generator)
     with FromTheHost() as made:
@@ -59,9 +60,10 @@ def test_a_constant_made_in_inference_mode_can_be_trained_with() -> None:
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("tilted", [False, True])
 @pytest.mark.parametrize("border", ["content", "reflection", "zeros"])
-def test_a_gpu_never_waits_for_views(border: str) -> None:
-    make, generator = views(border, Masking((4, 4))), torch.Generator("cuda").manual_seed(0)
+def test_a_gpu_never_waits_for_views(border: str, tilted: bool) -> None:
+    make, generator = views(border, Masking((4, 4)), tilted), torch.Generator("cuda").manual_seed(0)
     images = (textured(6, 40) * 255).byte().cuda()
     make(images, generator)
     torch.cuda.set_sync_debug_mode("error")

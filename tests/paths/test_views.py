@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-
 import pytest
 import torch
 from torch import Tensor
@@ -23,12 +21,12 @@ from equicoherence.paths import (
     Views,
     augmentation,
     render,
+    renderer,
     threads,
 )
 
 from .pictures import shown, smooth, textured
 
-renderer = importlib.import_module("equicoherence.paths.render")  # the module; the package's name is the function
 STILL = ResizedCrop((1.0, 1.0), (1.0, 1.0), flip=0.0)  # the whole image as it is
 
 
@@ -79,6 +77,18 @@ def test_images_do_not_depend_on_the_rest_of_their_chunk(monkeypatch: pytest.Mon
     together = everything(full()(images, seeded()))
     monkeypatch.setattr(renderer, "PIXELS", 1)
     assert float((together - everything(full()(images, seeded()))).abs().max()) < 1e-5
+
+
+def test_each_thread_of_the_renderer_keeps_to_itself() -> None:
+    counts: list[int] = []
+
+    def work(piece: int) -> None:
+        torch.rand(2**18).add_(1)  # the first operator that could be shared
+        counts.append(torch.get_num_threads())
+
+    threads.for_each(work, range(8))
+    assert counts == [1] * 8
+    assert torch.get_num_threads() == 2
 
 
 def test_an_error_in_a_thread_reaches_the_caller() -> None:

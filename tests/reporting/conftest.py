@@ -12,9 +12,11 @@ import numpy as np
 import pytest
 import yaml
 
-from tests.reporting.scored import Write, write_scores
+from equicoherence.evaluation.task import Row
+from tests.reporting.scored import Write, part, scores, write_file, write_scores
 
 WriteRun = Callable[..., Path]
+GAIN = {"backbone": 0.0, "z_inv": -0.3, "z_equi": 0.12}
 TRANSFORMATIONS = {"rotation": ("angle",), "translation": ("x", "y"), "scale": ("octaves",), "color": ("hue",)}
 
 
@@ -39,7 +41,7 @@ def write_run_directory(
     name: str = "vicreg-tiny",
     seed: int = 0,
     states: int = 3,
-    parts: tuple[str, ...] = ("metrics.jsonl", "samples.npz", "results.json"),
+    parts: tuple[str, ...] = ("metrics.jsonl", "samples.npz", "scores.json"),
     config: dict[str, Any] | None = None,
     level: float = 0.7,
     repeats: int = 2,
@@ -55,13 +57,10 @@ def write_run_directory(
         (path / "metrics.jsonl").write_text("".join(json.dumps(m) + "\n" for m in metrics(generator, lines)))
     if "samples.npz" in parts:
         np.savez(path / "samples.npz", **samples(generator, states, size))  # type: ignore[arg-type]
-    if "results.json" in parts:
-        results = {
-            "model": str(path), "name": name, "date": "2026-03-14", "seed": seed, "data": "shapes",
-            "machine": {"cpu": "two cores", "gpu": None}, "versions": {"torch": "2.11.0"},
-            "seconds": {"transformation": 12.5}, "rows": list(rows(generator, level, repeats)),
-        }  # fmt: skip
-        (path / "results.json").write_text(json.dumps(results))
+    if "scores.json" in parts:
+        machine = {"processor": "two cores", "gpu": "none"}
+        found = [{**each, "machine": machine} for each in score_parts(generator, level, repeats)]
+        write_file(path, scores(found, name, seed=seed))
     return path
 
 
@@ -119,26 +118,31 @@ def picture(look: np.ndarray, degrees: float, shift: float, size: int, zoom: flo
     return (255 * (ground * (1 - inside[..., None]) + shape * inside[..., None])).clip(0, 255).astype(np.uint8)
 
 
-def rows(generator: np.random.Generator, level: float, repeats: int) -> Iterator[dict[str, Any]]:
-    gain = {"backbone": 0.0, "z_inv": -0.3, "z_equi": 0.12}
-    strength = {"mlp": 0.0, "linear": -0.15}
+def score_parts(generator: np.random.Generator, level: float, repeats: int) -> Iterator[dict[str, Any]]:
+    probes = {"mlp": 0.0, "linear": -0.15}
     for number, (transformation, parameters) in enumerate(TRANSFORMATIONS.items()):
+        about = {"task": "transformation", "variant": transformation, "protocol": "frozen, probes of pairs"}
+        about |= {"probe_order": ["mlp", "linear", "attentive"], "settings": {"transformations": [transformation]}}
+        names = ("", *parameters) if len(parameters) > 1 else ("",)
+        own, random = [], []
         for border in ("content", "zeros"):
-            about = {"task": "transformation", "metric": "r2", "transformation": transformation, "border": border}
-            for parameter in ("mean", *parameters) if len(parameters) > 1 else parameters:
-                place = {**about, "parameter": parameter}
-                yield {**place, "control": "constant", "value": -0.002}
-                for probe, weaker in strength.items():
-                    yield {**place, "control": "random", "representation": "backbone", "probe": probe, "value": 0.21}
-                    yield {**place, "control": "oracle", "probe": probe, "value": 0.985}
-                    for representation, more in gain.items():
+            for name in names:
+                place = {"target": transformation, "border": border, "parameter": name, "floor": -0.002}
+                for probe, weaker in probes.items():
+                    random.append(Row("r2", 0.21, representation="backbone", probe=probe, **place))
+                    for representation, more in GAIN.items():
                         for repeat in range(repeats):
                             value = level + more + weaker - 0.07 * number + 0.08 * (border == "zeros")
                             value += 0.02 * generator.standard_normal()
                             kind = {"representation": representation, "probe": probe, "repeat": repeat}
-                            yield {**place, **kind, "value": min(float(value), 0.97)}
+                            own.append(Row("r2", min(float(value), 0.97), **place, **kind))
+        yield part(own, **about)
+        yield part(random, **about, control="random")
     for task in ("knn", "linear"):
-        for representation, more in gain.items():
-            value = 0.62 - 0.2 * (level - 0.6) + 0.1 * more + 0.01 * generator.standard_normal()
-            yield {"task": task, "metric": "top1", "representation": representation, "value": float(value)}
-        yield {"task": task, "metric": "top1", "representation": "backbone", "control": "random", "value": 0.118}
+        values = {name: 0.62 - 0.2 * (level - 0.6) + 0.1 * more for name, more in GAIN.items()}
+        own = [
+            Row("top1", float(value + 0.01 * generator.standard_normal()), representation=name, floor=0.1)
+            for name, value in values.items()
+        ]
+        yield part(own, task=task)
+        yield part([Row("top1", 0.118, representation="backbone", floor=0.1)], task=task, control="random")

@@ -1,62 +1,94 @@
-"""Folders of downstream scores, as an evaluation leaves them."""
+"""Folders of scores, as an evaluation leaves them, written through the schema that it writes by."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from equicoherence.evaluation.store import FILE, SCHEMA, read_scores
+from equicoherence.evaluation.task import Row
+from equicoherence.json_file import write_json
+
 Write = Callable[..., Path]
-PLACE = {"task": "segmentation", "protocol": "frozen, linear", "data": "CamVid"}
+SEGMENTATION = {"task": "segmentation", "protocol": "frozen, linear", "data": "CamVid"}
 IDENTITY = {"files": "f11e5", "splits": {"train": "367 of the folder, 5b117"}}
 METRICS = {"miou": True, "iou": True, "error": False}
+PROVENANCE = {"date": "2026-03-14", "machine": {"cores": 2}, "versions": {"torch": "2.11.0"}}
+
+
+def part(rows: Sequence[Row], **about: Any) -> dict[str, Any]:
+    """Return a part of ``scores.json`` with these rows; all fields that are not given are as in a plain one."""
+    metrics = dict.fromkeys((row.metric for row in rows), True)
+    plain = {"task": "knn", "variant": "", "protocol": "frozen, 20 neighbours", "data": "shapes", "control": ""}
+    plain |= {"settings": {}, "counts": {}, "input": None, "metrics": metrics, "probe_order": []}
+    plain |= {"caption": "", "pictures": {}, "seconds": 1.0}
+    return {**plain, "rows": [asdict(row) for row in rows], **PROVENANCE, **about}
+
+
+def scores(parts: Sequence[dict[str, Any]], name: str = "a", **about: Any) -> dict[str, Any]:
+    """Return the content of a ``scores.json``."""
+    plain = {"schema": SCHEMA, "model": name, "name": name, "seed": 0, "config": None, "build": "0", "arch": "vit"}
+    plain |= {"weights": f"digest of {name}", "size": 64, "random_weights": False, **PROVENANCE}
+    names = [f"{p['control']} {p['task']} {p['variant']} ({p['protocol']}) on {p['data']}".strip() for p in parts]
+    return plain | {"parts": dict(zip(names, parts))} | about
+
+
+def write_file(folder: Path, content: dict[str, Any]) -> Path:
+    """Write a ``scores.json`` that reads back as it was written; return its folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / FILE, content)
+    assert read_scores(folder / FILE) == json.loads(json.dumps(content))
+    return folder
 
 
 def write_scores(place: Path, folder: str, level: float = 0.5, random: float | None = 0.1, **about: Any) -> Path:
     """Write the scores of one encoder, and where ``random`` is given those of random weights, into ``place/folder``."""
     path = place / folder
     (path / "pictures").mkdir(parents=True)
-    parts = {"on CamVid": part(path, "", level)}
+    parts = [segmentation(path, "", level)]
     if random is not None:
-        parts["random on CamVid"] = part(path, "random", random)
-    plain = {
-        "model": folder,
-        "name": folder,
-        "seed": 0,
-        "weights": f"digest of {folder}",
-        "size": 64,
-        "arch": "vit",
-        "build": "0",
-    }
-    plain |= {"date": "2026-03-14", "machine": {"cores": 2}, "versions": {"torch": "2.11.0"}, "parts": parts}
-    (path / "downstream.json").write_text(json.dumps(plain | about))
-    return path
+        parts.append(segmentation(path, "random", random))
+    return write_file(path, scores(parts, folder) | about)
 
 
-def part(path: Path, control: str, level: float) -> dict[str, Any]:
-    rows = [("miou", "", level, 0.05), ("error", "", 9 - level, 12.5), ("iou", "road", level / 2, None)]
+def segmentation(path: Path, control: str, level: float) -> dict[str, Any]:
+    """Return a part with two main metrics, one class, and a picture."""
     pixels = np.full((20, 60, 3), round(255 * level), np.uint8)
     Image.fromarray(pixels).save(path / "pictures" / f"{control}0.png")
-    return {
-        **PLACE, "control": control, "seconds": 1.0,
-        "settings": {"pixels": 64, "seed": 0, "folder": str(path.parent / "sets"), **IDENTITY},
-        "counts": {"train": 367}, "input": [64, 96], "metrics": METRICS, "caption": "What is <seen>.",
-        "pictures": {"frame <7>": f"pictures/{control}0.png"},
-        "rows": [dict(zip(("metric", "parameter", "value", "floor"), row)) for row in rows],
-    }  # fmt: skip
+    rows = [
+        Row("miou", level, floor=0.05),
+        Row("error", 9 - level, floor=12.5),
+        Row("iou", level / 2, parameter="road"),
+    ]
+    return part(
+        rows, **SEGMENTATION, control=control, counts={"train": 367}, input=[64, 96], metrics=METRICS,
+        settings={"pixels": 64, "seed": 0, "folder": str(path.parent / "sets"), **IDENTITY},
+        caption="What is <seen>.", pictures={"frame <7>": f"pictures/{control}0.png"},
+    )  # fmt: skip
 
 
-def change(path: Path, **fields: Any) -> None:
-    """Change the settings of all parts of a file."""
-    about = json.loads((path / "downstream.json").read_text())
-    for each in about["parts"].values():
-        each["settings"] |= fields
-    (path / "downstream.json").write_text(json.dumps(about))
+def change_file(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    """Change the content of a ``scores.json``."""
+    about = json.loads((folder / FILE).read_text())
+    change(about)
+    (folder / FILE).write_text(json.dumps(about))
+
+
+def change_parts(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    """Change all parts of a ``scores.json``."""
+    change_file(folder, lambda about: [change(each) for each in about["parts"].values()])
+
+
+def change_settings(path: Path, **fields: Any) -> None:
+    """Change the settings of all parts of a ``scores.json``."""
+    change_parts(path, lambda each: each["settings"].update(fields))
 
 
 def table_of(out: Path) -> list[list[str]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -14,11 +13,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from equicoherence.reporting.comparison.lines import columns, group, lines
+from equicoherence.evaluation.task import Row
+from equicoherence.reporting.comparison.evaluated import Evaluated
+from equicoherence.reporting.comparison.lines import columns, group, score_lines
 from equicoherence.reporting.comparison.page import comparison
-from equicoherence.reporting.comparison.scores import Evaluated, Key, Score
 from equicoherence.reporting.tables import MISSING
-from tests.reporting.scored import Write, change, table_of
+from tests.reporting.scored import Write, change_file, change_parts, change_settings, part, scores, table_of, write_file
 from tests.reporting.test_page import Page
 
 
@@ -104,14 +104,10 @@ def test_random_weights_that_win_are_bold_themselves(write: Write, tmp_path: Pat
 
 
 def test_a_lone_score_is_not_bold_and_what_is_not_measured_is_a_dash() -> None:
-    keys = [Key("t", "p", data, "m", "", higher=True) for data in ("first", "second")]
-    about = {"name": "", "arch": "vit", "build": "0", "size": 64, "seed": 0, "parts": {}}
-    evaluated = [
-        Evaluated(Path(name), about | {"name": name, "weights": name}, tuple(Score(key, "", 0.5) for key in of), {})
-        for name, of in (("a", keys), ("b", keys[:1]))
-    ]
+    parts = [part([Row("top1", 0.5)], data=data) for data in ("first", "second")]
+    evaluated = [Evaluated(Path(name), scores(of, name)) for name, of in (("a", parts), ("b", parts[:1]))]
     groups = group(evaluated)
-    first, second = lines(groups)
+    first, second = score_lines(groups)
     assert columns(groups) == ["a", "b", "random weights"]
     assert first.best() == set(), "all are printed alike"
     assert second.best() == set()
@@ -121,16 +117,14 @@ def test_a_lone_score_is_not_bold_and_what_is_not_measured_is_a_dash() -> None:
 
 def test_seeds_that_lack_a_score_are_counted(write: Write, tmp_path: Path) -> None:
     folders = [write(f"a{seed}", 0.5, None, name="a", seed=seed) for seed in (0, 1)]
-    about = json.loads((folders[1] / "downstream.json").read_text())
-    about["parts"]["on CamVid"]["data"] = "ADE20k"
-    (folders[1] / "downstream.json").write_text(json.dumps(about))
+    change_parts(folders[1], lambda each: each.update(data="ADE20k"))
     comparison(folders, tmp_path / "out")
     assert {line[4] for line in table_of(tmp_path / "out")[1:]} == {"0.500 (1 of 2)", "8.500 (1 of 2)"}
 
 
 def test_scores_of_other_settings_are_named(write: Write, tmp_path: Path) -> None:
     folders = [write("a"), write("b")]
-    change(folders[1], pixels=96, seed=3)
+    change_settings(folders[1], pixels=96, seed=3)
     page = Page(comparison(folders, tmp_path / "out"))
     remark = "segmentation, frozen, linear on CamVid: not all scores were taken alike, but with pixels 64 / 96"
     assert remark in page.text
@@ -143,19 +137,17 @@ def remarks_of(out: Path) -> list[str]:
 
 def test_random_weights_of_other_settings_than_the_encoder_are_named(write: Write, tmp_path: Path) -> None:
     run = write("a")
-    about = json.loads((run / "downstream.json").read_text())
-    about["parts"]["random on CamVid"]["settings"]["pixels"] = 96
-    (run / "downstream.json").write_text(json.dumps(about))
+    change_parts(run, lambda each: each["settings"].update(pixels=96) if each["control"] else None)
     comparison([run], tmp_path / "out")
     assert remarks_of(tmp_path / "out") == ["pixels 64 / 96"]
 
 
 def test_moved_data_are_the_same_and_other_files_or_samples_are_named(write: Write, tmp_path: Path) -> None:
     folders = [write("a"), write("b")]
-    change(folders[1], folder=str(tmp_path / "elsewhere"))
+    change_settings(folders[1], folder=str(tmp_path / "elsewhere"))
     comparison(folders, tmp_path / "out")
     assert remarks_of(tmp_path / "out") == []
-    change(folders[1], files="0ther", splits={"train": "12 of the folder, 2c0de"})
+    change_settings(folders[1], files="0ther", splits={"train": "12 of the folder, 2c0de"})
     comparison(folders, tmp_path / "out")
     splits = "splits.train 367 of the folder, 5b117 / 12 of the folder, 2c0de"
     assert remarks_of(tmp_path / "out") == [f"2 versions of the data's files, {splits}"]
@@ -178,56 +170,69 @@ def test_one_seed_with_two_weights_is_no_mean(write: Write, tmp_path: Path) -> N
 
 def test_date_and_machine_are_those_of_the_parts(write: Write, tmp_path: Path) -> None:
     run = write("a")
-    about = json.loads((run / "downstream.json").read_text())
-    for part_of, day in zip(about["parts"].values(), ("2026-03-10", "2026-03-12")):
-        part_of |= {"date": day, "machine": {"cores": 8}}
-    (run / "downstream.json").write_text(json.dumps(about))
+    days = iter(("2026-03-10", "2026-03-12"))
+    change_parts(run, lambda each: each.update(date=next(days), machine={"cores": 8}))
     text = Page(comparison([run], tmp_path / "out")).text
     assert "evaluated 2026-03-10 to 2026-03-12" in text
     assert "cores 8" in text
     assert "cores 2" not in text
 
 
-def results(weights: str) -> dict[str, Any]:
-    turn = {"task": "transformation", "metric": "r2", "transformation": "rotation", "parameter": "angle"}
-    read = {"representation": "z_equi", "probe": "mlp"}
-    rows = [
-        {**turn, "control": "constant", "value": -0.25},
-        *({**turn, **read, "repeat": repeat, "value": value} for repeat, value in enumerate((0.7, 0.8))),
-        {**turn, "control": "oracle", "probe": "mlp", "value": 0.99},
-        {"task": "knn", "metric": "top1", "control": "constant", "value": 0.1},
-        {"task": "knn", "metric": "top1", "representation": "backbone", "control": "", "value": 0.625},
-        {"task": "knn", "metric": "top1", "representation": "backbone", "control": "random", "value": 0.125},
+def turned(*values: float, parameter: str = "", target: str = "rotation") -> list[Row]:
+    place = {"target": target, "border": "content", "representation": "z_equi", "probe": "mlp", "floor": -0.25}
+    return [Row("r2", value, parameter=parameter, repeat=n, **place) for n, value in enumerate(values)]
+
+
+def on_images(name: str = "a") -> dict[str, Any]:
+    """Return scores of tasks on images, the transformation's with two repeats."""
+    parts = [
+        part(turned(0.7, 0.8), task="transformation", variant="rotation", protocol="frozen, probes of pairs"),
+        part([Row("top1", 0.625, representation="backbone", floor=0.1)], settings={"limit": 20000}),
+        part([Row("top1", 0.125, representation="backbone", floor=0.1)], control="random", settings={"limit": 20000}),
     ]
-    tasks = {"knn": {"settings": {"limit": 20000}}}
-    return {"weights": weights, "size": 64, "data": "/somewhere/shapes", "rows": rows, "tasks": tasks}
+    return scores(parts, name)
 
 
-def test_scores_of_results_json_stand_beside(write: Write, tmp_path: Path) -> None:
-    run = write("a")
-    (run / "results.json").write_text(json.dumps(results("digest of a")))
-    page = Page(comparison([run], tmp_path / "out"))
-    _, _, _, turn, knn = table_of(tmp_path / "out")
-    about = ["transformation", "frozen, mlp probe of z_equi", "shapes", "R² rotation ↑"]
+def test_tasks_on_images_say_what_is_read_and_how(tmp_path: Path) -> None:
+    page = Page(comparison([write_file(tmp_path / "a", on_images())], tmp_path / "out"))
+    header, turn, knn = table_of(tmp_path / "out")
+    assert header[4:] == ["reads", "a", "random weights", "constant"]
+    about = ["transformation", "frozen, probes of pairs", "shapes", "R2 rotation content ↑", "z_equi (mlp)"]
     assert turn == [*about, "0.750", MISSING, "\N{MINUS SIGN}0.250"]
-    assert knn == ["kNN", "frozen, backbone", "shapes", "top-1 ↑", "**62.5 %**", "12.5 %", "10.0 %"]
+    place = ["kNN", "frozen, 20 neighbours", "shapes", "top-1 ↑", "backbone"]
+    assert knn == [*place, "**62.5 %**", "12.5 %", "10.0 %"]
     assert "20000" in page.text
 
 
-def test_results_json_of_images_in_two_folders_are_named(write: Write, tmp_path: Path) -> None:
-    folders = [write("a"), write("b")]
-    for run, data in zip(folders, ("/somewhere/shapes", "/elsewhere/shapes")):
-        (run / "results.json").write_text(json.dumps(results(f"digest of {run.name}") | {"data": data}))
+def test_each_main_figure_is_in_the_summary_and_each_parameter_below(tmp_path: Path) -> None:
+    rows = [*turned(0.5, target="se2"), *turned(0.25, target="se2", parameter="angle"), *turned(0.75, target="new")]
+    file = write_file(tmp_path / "a", scores([part(rows, task="transformation")]))
+    text = comparison([file], tmp_path / "out").read_text(encoding="utf-8")
+    (summary,) = re.findall(r'<section id="summary".*?</section>', text, flags=re.DOTALL)
+    for shown, there in (("0.500", True), ("0.750", True), ("0.250</td>", False)):
+        assert (f'<td class="number">{shown}' in summary) == there
+    (folded,) = re.findall(r"<details><summary>One by one: 1 score .*?</details>", text)
+    assert "angle" in folded
+
+
+def test_settings_that_differ_in_all_variants_of_a_task_are_named_once(tmp_path: Path) -> None:
+    folders = []
+    for name, limit in (("a", 100), ("b", 200)):
+        parts = [
+            part(turned(0.5, target=target), task="transformation", variant=target, protocol="frozen",
+                 settings={"train": limit, "transformations": [target]})
+            for target in ("rotation", "se2")
+        ]  # fmt: skip
+        folders.append(write_file(tmp_path / name, scores(parts, name)))
     page = Page(comparison(folders, tmp_path / "out"))
-    assert "kNN, on shapes: not all scores were taken alike, but with data of 2 folders" in page.text
+    remark = "transformation, frozen on shapes: not all scores were taken alike, but with train 100 / 200"
+    assert page.text.count(remark) == 1
+    assert "taken alike, but with transformations" not in page.text
+    assert "['rotation'] / ['se2']" in page.text, "among the settings"
 
 
-def test_results_of_other_weights_are_left_out_and_named(write: Write, tmp_path: Path) -> None:
-    run = write("a")
-    (run / "results.json").write_text(json.dumps(results("older weights")))
-    page = Page(comparison([run], tmp_path / "out"))
-    assert "knn" not in page.text
-    assert "results.json is of other weights" in page.text
+def first_part(about: dict[str, Any]) -> dict[str, Any]:
+    return next(iter(about["parts"].values()))
 
 
 DAMAGE: dict[str, Callable[[dict[str, Any]], object]] = {
@@ -235,20 +240,26 @@ DAMAGE: dict[str, Callable[[dict[str, Any]], object]] = {
     "no architecture": lambda about: about.pop("arch"),
     "a name that is a list": lambda about: about.update(name=["a"]),
     "a configuration that is a list": lambda about: about.update(config=["a"]),
-    "a score that is no number": lambda about: about["parts"]["on CamVid"]["rows"][0].update(value=None),
-    "a metric that is unknown": lambda about: about["parts"]["on CamVid"]["rows"][0].update(metric="other"),
-    "an input that is no size": lambda about: about["parts"]["on CamVid"].update(input=[64]),
-    "a caption that is no text": lambda about: about["parts"]["on CamVid"].update(caption=3),
-    "pictures that are none": lambda about: about["parts"]["on CamVid"].update(pictures={"title": 3}),
+    "a score that is no number": lambda about: first_part(about)["rows"][0].update(value=None),
+    "a target that is a list": lambda about: first_part(about)["rows"][0].update(target=["a"]),
+    "a metric that is unknown": lambda about: first_part(about)["rows"][0].update(metric="other"),
+    "an input that is no size": lambda about: first_part(about).update(input=[64]),
+    "a caption that is no text": lambda about: first_part(about).update(caption=3),
+    "pictures that are none": lambda about: first_part(about).update(pictures={"title": 3}),
 }
+
+
+def test_a_score_too_large_for_a_number_is_damage(write: Write, tmp_path: Path) -> None:
+    path = write("a", 0.4375) / "scores.json"
+    path.write_text(path.read_text().replace("0.4375", "1e999"))  # which reads as infinity
+    with pytest.raises(ValueError, match=r"cannot be read .*has the value inf"):
+        comparison([path.parent], tmp_path / "out")
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_a_damaged_file_is_named(write: Write, tmp_path: Path, damage: str) -> None:
-    path = write("a") / "downstream.json"
-    about = json.loads(path.read_text())
-    DAMAGE[damage](about)
-    path.write_text(json.dumps(about))
+    path = write("a") / "scores.json"
+    change_file(path.parent, DAMAGE[damage])
     with pytest.raises(ValueError, match=re.escape(f"{path} cannot be read")):
         comparison([path.parent], tmp_path / "out")
     assert not (tmp_path / "out").exists()
@@ -258,15 +269,15 @@ def test_what_cannot_be_compared_is_refused(write: Write, tmp_path: Path) -> Non
     run = write("a")
     with pytest.raises(ValueError, match="no scores to compare"):
         comparison([], tmp_path / "out")
-    with pytest.raises(ValueError, match=re.escape(f"{tmp_path / 'empty' / 'downstream.json'} is missing")):
+    with pytest.raises(FileNotFoundError, match=re.escape(f"{tmp_path / 'empty' / 'scores.json'} is missing")):
         comparison([run, tmp_path / "empty"], tmp_path / "out")
     with pytest.raises(ValueError, match="is a file; give the folder"):
-        comparison([run], run / "downstream.json")
+        comparison([run], run / "scores.json")
     twin = write("b", name="a", weights="digest of a")
     with pytest.raises(ValueError, match="both hold segmentation of the same weights; give one"):
         comparison([run, twin], tmp_path / "out")
-    (run / "downstream.json").write_text("{")
-    with pytest.raises(ValueError, match=re.escape(f"{run / 'downstream.json'} cannot be read")):
+    (run / "scores.json").write_text("{")
+    with pytest.raises(ValueError, match=re.escape(f"{run / 'scores.json'} cannot be read")):
         comparison([run], tmp_path / "out")
 
 
@@ -278,7 +289,7 @@ def test_a_folder_given_twice_is_one_encoder(write: Write, tmp_path: Path) -> No
 def test_hostile_values_stay_text(write: Write, tmp_path: Path) -> None:
     attack = "\"'><script>alert(1)</script> | \ud800\n| x"
     run = write("a", name=attack, arch=attack, versions={attack: attack})
-    change(run, **{attack: attack})
+    change_settings(run, **{attack: attack})
     page = Page(comparison([run], tmp_path / "out"))
     assert "script" not in {tag for tag, _ in page.tags}
     assert len(table_of(tmp_path / "out")) == 3

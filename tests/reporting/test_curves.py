@@ -10,7 +10,7 @@ import numpy as np
 
 from equicoherence.reporting import plots
 from equicoherence.reporting.runs import curve, read_run
-from equicoherence.reporting.training import training
+from equicoherence.reporting.training import training_section
 
 WriteRun = Callable[..., Path]  # the fixture of conftest.py
 
@@ -30,13 +30,13 @@ def test_values_that_are_not_finite_are_counted_in_words(write_run: WriteRun) ->
     for i, value in ((3, float("nan")), (4, float("inf")), (9, float("nan"))):
         lines[i]["loss"] = value
     (run / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    page = training({"a": [read_run(run)]})
+    page = training_section({"a": [read_run(run)]})
     assert page.count("not finite at") == 1
     assert "not finite at 3 steps" in page
 
 
 def test_a_run_in_which_nothing_is_finite_still_gives_a_picture() -> None:
-    line = plots.Line(np.array([1.0, 2.0]), np.array([np.nan, np.inf]), index=0)
+    line = plots.Curve(np.array([1.0, 2.0]), np.array([np.nan, np.inf]), index=0)
     assert plots.curves([line], logarithmic=True).startswith(b"<?xml")
 
 
@@ -61,8 +61,8 @@ def test_lines_beyond_the_palette_can_still_be_told_apart() -> None:
     assert len(set(keys)) == len(keys)
 
 
-def test_bars_are_drawn_for_missing_failed_and_very_bad_scores_alike() -> None:
-    scores = [None, plots.Bar(np.nan, np.nan, np.nan), plots.Bar(-40.0, -50.0, -30.0, {"random": 0.2, "oracle": 0.9})]
+def test_bars_are_drawn_for_missing_and_very_bad_scores_alike() -> None:
+    scores = [None, plots.Bar(0.5, 0.5, 0.5), plots.Bar(-40.0, -50.0, -30.0, {"random": 0.2, "constant": -0.9})]
     assert plots.bars(["a", "b", "$c_{"], [scores], lowest=-40.0).startswith(b"<?xml")
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from equicoherence.reporting.film import films, sample_strips, theta_text
+from equicoherence.reporting.film import film_section, sample_strips, theta_text
 from equicoherence.reporting.runs import read_run
 
 WriteRun = Callable[..., Path]  # the fixture of conftest.py
@@ -49,7 +49,7 @@ def test_targets_without_decoded_states_are_shown_with_a_remark(write_run: Write
     run = write_run()
     with np.load(run / "samples.npz") as arrays:
         np.savez(run / "samples.npz", **{k: v for k, v in arrays.items() if k != "decoded"})  # type: ignore[arg-type]
-    section = films({"vicreg-tiny": [read_run(run)]})
+    section = film_section({"vicreg-tiny": [read_run(run)]})
     assert "no decoded states" in section
     assert section.count("target of sample 0") == 3
     assert f">{DASH}</span>" in section

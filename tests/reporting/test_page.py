@@ -11,7 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from equicoherence.evaluation.store import read_scores
+from equicoherence.evaluation.task import Row
 from equicoherence.reporting.page import report
+from equicoherence.reporting.summary import flat_rows
+from tests.reporting.scored import part, scores, write_file
 
 WriteRun = Callable[..., Path]  # the fixture of conftest.py
 
@@ -56,7 +60,7 @@ def test_one_run_gives_a_page_in_its_own_folder(write_run: WriteRun) -> None:
     assert sum("decoded state of sample" in alt for alt in page.alternatives()) == 5 * 3
     assert "θ: angle" in page.text
     assert "px at 224" in page.text
-    for part in (
+    for shown in (
         "reconstruction",
         "learning rate",
         "effective rank, z_equi",
@@ -64,7 +68,7 @@ def test_one_run_gives_a_page_in_its_own_folder(write_run: WriteRun) -> None:
         "torch",
         "2026-03-14",
     ):
-        assert part in page.text
+        assert shown in page.text
 
 
 def test_nothing_is_fetched_and_nothing_runs(write_run: WriteRun) -> None:
@@ -93,7 +97,7 @@ def test_three_recipes_with_two_seeds_are_compared_by_name(write_run: WriteRun) 
     assert "6 runs of 3 recipes" in page.text
     assert "2 runs" in page.text
     (chart,) = [alt for alt in page.alternatives() if "representation z_equi, border content" in alt]
-    found = dict(re.findall(r"([\w-]+): color [\d.]+, rotation ([\d.]+)", chart))
+    found = dict(re.findall(r"([\w-]+): rotation ([\d.]+), translation", chart))
     assert found.keys() == names.keys()
     values = [_rows(run, "rotation", "z_equi", "content", "mlp") for run in runs[:2]]
     assert float(found["vicreg-tiny"]) == pytest.approx(np.mean([np.mean(v) for v in values]), abs=5e-4)
@@ -101,15 +105,38 @@ def test_three_recipes_with_two_seeds_are_compared_by_name(write_run: WriteRun) 
     assert "differ in more than the seed" not in page.text
 
 
-def _rows(run: Path, transformation: str, representation: str, border: str, probe: str) -> list[float]:
-    wanted = {"transformation": transformation, "representation": representation, "border": border, "probe": probe}
-    rows = json.loads((run / "results.json").read_text())["rows"]
-    return [row["value"] for row in rows if wanted.items() <= row.items() and "control" not in row]
+def _rows(run: Path, target: str, representation: str, border: str, probe: str) -> list[float]:
+    wanted = {"target": target, "representation": representation, "border": border, "probe": probe, "control": ""}
+    rows = flat_rows(read_scores(run / "scores.json"))
+    return [row["value"] for row in rows if wanted.items() <= row.items()]
+
+
+def test_a_transformation_that_is_in_no_list_is_a_bar_and_a_row(write_run: WriteRun) -> None:
+    run = write_run(parts=())
+    place = {"target": "a path of my own", "border": "content", "representation": "backbone", "floor": -0.25}
+    write_file(run, scores([part([Row("r2", 0.625, **place, probe="mlp")], task="transformation")]))
+    page = Page(report([run]))
+    (chart,) = [alt for alt in page.alternatives() if alt.startswith("Bar chart")]
+    assert "a path of my own 0.625" in chart
+    assert "R² of an MLP probe" in page.text
+    assert "\N{MINUS SIGN}0.250" in page.text
+
+
+def test_tasks_of_all_other_kinds_stand_in_one_table(write_run: WriteRun) -> None:
+    run = write_run(parts=())
+    pose = [Row("mrr", 0.375, representation="z", probe="own"), Row("pre", 0.5, representation="z", probe="own")]
+    metrics = {"mrr": True, "pre": False}
+    write_file(run, scores([part(pose, task="retrieval", metrics=metrics), part([Row("top1", 0.5, floor=0.125)])]))
+    text = report([run]).read_text()
+    (others,) = re.findall(r'<section id="others".*?</section>', text, flags=re.DOTALL)
+    for shown in ("knn top-1", "50.0 %", "12.5 %", "retrieval MRR", "0.375"):
+        assert shown in others
+    assert "PRE" not in others, "the main figures alone"
 
 
 def test_the_leak_free_border_comes_first(write_run: WriteRun) -> None:
     charts = [
-        alt for alt in Page(report([write_run(parts=("results.json",))])).alternatives() if alt.startswith("Bar chart")
+        alt for alt in Page(report([write_run(parts=("scores.json",))])).alternatives() if alt.startswith("Bar chart")
     ]
     order = [re.findall(r"representation (\w+), border (\w+)", chart)[0] for chart in charts]
     assert order == [(r, b) for r in ("backbone", "z_inv", "z_equi") for b in ("content", "zeros")]
@@ -127,13 +154,13 @@ def test_fields_that_differ_are_marked_and_unlike_seeds_are_named(write_run: Wri
 
 
 def test_a_run_given_twice_is_one_seed(write_run: WriteRun) -> None:
-    run = write_run(parts=("results.json",))
+    run = write_run(parts=("scores.json",))
     page = Page(report([run, run / ".." / run.name]))
     assert "One run" in page.text
     assert "2 runs" not in page.text
 
 
-REMEDIES = {"metrics.jsonl": "pretrain", "samples.npz": "pretrain", "results.json": "evaluate"}
+REMEDIES = {"metrics.jsonl": "pretrain", "samples.npz": "pretrain", "scores.json": "evaluate"}
 
 
 @pytest.mark.parametrize("part", REMEDIES)
@@ -145,11 +172,11 @@ def test_a_missing_part_is_named_with_the_way_to_get_it(write_run: WriteRun, par
 
 def test_broken_parts_are_named_with_the_way_to_get_them_anew(write_run: WriteRun) -> None:
     run = write_run(parts=())
-    for part in REMEDIES:
-        (run / part).write_bytes(b"PK\x03\x04 not what it should be")
+    for file in REMEDIES:
+        (run / file).write_bytes(b"PK\x03\x04 not what it should be")
     text = Page(report([run])).text
-    for part, remedy in REMEDIES.items():
-        assert re.search(rf"{part} is (empty|cannot be read)[^.]*; equicoherence {remedy}", text)
+    for file, remedy in REMEDIES.items():
+        assert re.search(rf"{file} is (empty|unreadable)[^.]*; equicoherence {remedy}", text)
 
 
 def test_a_run_that_has_only_begun_gives_a_page_without_numbers(write_run: WriteRun) -> None:
@@ -180,17 +207,19 @@ def test_a_configuration_that_is_no_mapping_is_refused(write_run: WriteRun) -> N
 def test_hostile_values_stay_text(write_run: WriteRun) -> None:
     attack = "\"'><script>alert(1)</script>$x^{`<b>`}$"
     run = write_run(name=attack, config={attack: attack, "method": {"name": attack}})
-    results = json.loads((run / "results.json").read_text())
-    results["machine"] = {attack: attack}
-    results["rows"].append(dict.fromkeys(results["rows"][0], attack) | {"value": 0.5})
-    place = {"task": "transformation", "metric": "r2", "transformation": attack, "border": attack, "probe": "mlp"}
-    results["rows"].append(place | {"representation": attack, "value": 0.5, "parameter": "\ud800"})
-    (run / "results.json").write_text(json.dumps(results))
+    about = dict.fromkeys(("variant", "protocol", "data", "caption"), attack)
+    place = {"target": attack, "border": attack, "representation": attack, "probe": attack}
+    parts = [
+        part([Row(attack, 0.5, **place, parameter=attack)], task=attack, machine={attack: attack}, **about),
+        part([Row("r2", 0.5, **place), Row("r2", 0.5, **place, parameter="\ud800")], task="transformation", **about),
+    ]
+    parts[0]["settings"] = {attack: attack}
+    write_file(run, scores(parts, attack))
     lines = (run / "metrics.jsonl").read_text() + json.dumps({"step": 1, attack: 1.0}) + "\n"
     (run / "metrics.jsonl").write_text(lines)
     with np.load(run / "samples.npz") as arrays:
         np.savez(run / "samples.npz", **dict(arrays) | {"theta_names": np.array([attack, "x"])})  # type: ignore[arg-type]
-    second = write_run("second", parts=("results.json",), config={"other": attack})
+    second = write_run("second", parts=("scores.json",), config={"other": attack})
     page = Page(report([run, second]))
     assert not {"script", "b"} & {tag for tag, _ in page.tags}
     assert page.text.count(attack) > 8

@@ -81,7 +81,7 @@ def coco(tmp_path: Path) -> Path:
 
 def _open(declaration: Any, root: Path, split: str = "val") -> DetectionSet:
     (found,) = find_sets(root, [declaration])
-    return found.open(split)  # type: ignore[return-value, arg-type]
+    return found.declaration.open(found.folder, split)  # type: ignore[return-value, arg-type]
 
 
 def test_coco_gives_boxes_labels_crowd_and_masks_in_order_of_ids(coco: Path) -> None:
@@ -150,6 +150,55 @@ def test_a_damaged_coco_mask_is_named_when_it_is_asked_for(coco: Path) -> None:
     data = _open(COCO, coco)
     with pytest.raises(BadImage, match=r"mask 1 of image 000000000009: run lengths add up to 3"):
         data.objects(0)
+
+
+def _add(coco: Path, *annotations: dict[str, Any]) -> None:
+    path = coco / "annotations" / "instances_val2017.json"
+    contents = json.loads(path.read_text())
+    contents["annotations"] += annotations
+    path.write_text(json.dumps(contents))
+
+
+def test_annotations_of_coco_without_a_mask_are_left_out_and_it_is_said(
+    coco: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    common = {"image_id": 25, "category_id": 3, "bbox": [2, 3, 10, 6], "iscrowd": 0}
+    square = [2, 3, 12, 3, 12, 9, 2, 9]
+    _add(coco, common | {"id": 4, "segmentation": []}, common | {"id": 5, "segmentation": [[1, 2, 3, 4]]})
+    _add(
+        coco,
+        common | {"id": 6, "segmentation": [[1, 2, 3, 4], square]},
+        common | {"image_id": 7, "segmentation": [square]},
+    )
+    data = _open(COCO, coco)
+    objects = data.objects(1)
+    assert objects.boxes.tolist() == [[2, 3, 12, 9]]
+    assert objects.masks is not None
+    assert objects.masks.sum() == 60
+    said = capsys.readouterr().err
+    assert "2 of 7 annotations have no segmentation, and are left out as Detectron2 does" in said
+    assert "1 annotations are of images that it does not list" in said
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"bbox": [0, 0, float("nan"), 3]}, "ValueError its box is"),
+        ({"bbox": [1, 2]}, "ValueError not enough values"),
+        ({"category_id": 77}, "KeyError 77"),
+        ({"segmentation": [["a"]]}, "ValueError could not convert"),
+    ],
+)
+def test_a_broken_annotation_among_many_is_left_out_and_among_few_refused(
+    coco: Path, capsys: pytest.CaptureFixture[str], change: dict[str, Any], reason: str
+) -> None:
+    whole = {"image_id": 25, "category_id": 3, "bbox": [2, 3, 10, 6], "segmentation": [[2, 3, 12, 3, 12, 9]]}
+    _add(coco, whole | {"id": 44} | change)
+    with pytest.raises(ValueError, match=rf"1 of 4 annotations cannot be used, such as annotation 44: {reason}"):
+        _open(COCO, coco)
+    _add(coco, *[whole] * 100)
+    assert len(_open(COCO, coco).objects(1).boxes) == 100
+    assert "1 of 104 annotations cannot be used, such as annotation 44" in capsys.readouterr().err
 
 
 def test_a_folder_without_annotations_is_no_coco(coco: Path) -> None:
@@ -283,5 +332,5 @@ def test_rendered_objects_have_exact_boxes_and_masks(tmp_path: Path) -> None:
     with pytest.raises(BadImage, match=r"dense.npz"):
         data.objects(0)
     broken.unlink()
-    with pytest.raises(ValueError, match=r"rendered_detection \(train\).*1 files are missing: .*dense.npz"):
+    with pytest.raises(ValueError, match=r"1 files are missing: .*dense.npz"):
         _open(RENDERED_DETECTION, root, "train")

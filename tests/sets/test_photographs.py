@@ -26,11 +26,24 @@ def test_folders_of_splits_are_followed_at_any_depth(tmp_path: Path) -> None:
     _write(tmp_path / "validation", 3)
     _write(tmp_path / "train" / ".hidden", 2)
     (found,) = find_sets(tmp_path, [PHOTOGRAPHS])
-    train, val = found.open("train"), found.open("val")
+    train, val = (found.declaration.open(found.folder, split) for split in ("train", "val"))
     assert (len(train), len(val)) == (24, 3)
     assert isinstance(train, Photographs)
     assert train.name(13) == "dogs/01.png"
     assert train.image(13).shape == (6, 9, 3)
+
+
+def test_sides_of_any_usual_name_are_followed_below_a_lone_folder(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _write(tmp_path / "holidays" / "Training", 24)
+    _write(tmp_path / "holidays" / "valid", 3)
+    (tmp_path / "holidays" / "valid" / "x.heic").touch()
+    (found,) = find_sets(tmp_path, [PHOTOGRAPHS])
+    assert [len(found.open("train")), len(found.open("val"))] == [24, 3]
+    said = capsys.readouterr().err
+    assert "'holidays' is all that" in said
+    assert "not read: 1 .heic ('x.heic')" in said
 
 
 def test_other_folders_are_parted_by_name(tmp_path: Path) -> None:

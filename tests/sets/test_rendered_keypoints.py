@@ -97,7 +97,7 @@ def test_it_is_found_and_damage_is_named(tmp_path: Path) -> None:
     folder = tmp_path / "set"
     render("procedural", folder, views=2, size=16, objects=5, workers=1)
     (found,) = find_sets(tmp_path, [RENDERED_KEYPOINTS])
-    images = found.open("val")
+    images = found.declaration.open(found.folder, "val")
     assert isinstance(images, RenderedKeypoints)
     category, name, _ = images.name(0).split("/")
     (folder / category / name / "dense.npz").write_bytes(b"PK")

@@ -21,7 +21,8 @@ def only(root: Path, name: str) -> Found:
 
 
 def opened(root: Path, name: str, split: str) -> SegmentationSet:
-    opened = only(root, name).open(split)  # type: ignore[arg-type]
+    found = only(root, name)
+    opened = found.declaration.open(found.folder, split)  # type: ignore[arg-type]
     assert isinstance(opened, SegmentationSet)
     return opened
 

@@ -55,10 +55,10 @@ def test_missing_and_damaged_files_of_the_published_layout_are_named(published: 
     (found,) = find_sets(published, [TINY_IMAGENET_BOXES])
     boxes = published / "train" / "n01629819" / "n01629819_boxes.txt"
     boxes.write_text("n01629819_0.JPEG\t5\t5\t4\t9\n")
-    with pytest.raises(ValueError, match=r"line 1 of .*n01629819_boxes.txt has no box that spans any pixels"):
+    with pytest.raises(ValueError, match=r"n01629819_boxes.txt: 1 of 1 lines .*line 1: no box that spans any"):
         found.open("train")
     boxes.write_text("n01629819_0.JPEG\t5\t5\n")
-    with pytest.raises(ValueError, match=r"line 1 of .*n01629819_boxes.txt has no box of 4 numbers"):
+    with pytest.raises(ValueError, match=r"n01629819_boxes.txt: 1 of 1 lines .*line 1: no box of 4 numbers"):
         found.open("train")
     boxes.unlink()
     with pytest.raises(FileNotFoundError, match=r"no file .*n01629819_boxes.txt"):

@@ -7,7 +7,8 @@ import math
 import pytest
 import torch
 
-from equicoherence.methods import DINOConfig, VICRegConfig
+from equicoherence.methods.dino import DINOConfig
+from equicoherence.methods.vicreg import VICRegConfig
 from equicoherence.training import OptimConfig, pretrain
 from equicoherence.training.health import CollapseWatch, relative_spread
 from equicoherence.training.learner import LearnerOutput

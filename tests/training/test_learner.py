@@ -6,16 +6,14 @@ import pytest
 import torch
 
 from equicoherence.coherence import CoherenceConfig
-from equicoherence.methods import (
-    METHODS,
-    AugSelfConfig,
-    BYOLConfig,
-    DINOConfig,
-    ESSLConfig,
-    IBOTConfig,
-    SIEConfig,
-    VICRegConfig,
-)
+from equicoherence.methods import METHODS
+from equicoherence.methods.augself import AugSelfConfig
+from equicoherence.methods.byol import BYOLConfig
+from equicoherence.methods.dino import DINOConfig
+from equicoherence.methods.essl import ESSLConfig
+from equicoherence.methods.ibot import IBOTConfig
+from equicoherence.methods.sie import SIEConfig
+from equicoherence.methods.vicreg import VICRegConfig
 from equicoherence.training import EncoderConfig, PretrainConfig, ViewsConfig, build_learner, build_views
 from equicoherence.training.learner import drop_masked
 from tests.distil import Distil, DistilConfig

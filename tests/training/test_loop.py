@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import ExitStack
 
 import numpy as np
 import pytest
@@ -16,7 +17,10 @@ from safetensors.torch import load_file
 from equicoherence.coherence import CoherenceConfig
 from equicoherence.data import TooManyBadImages, batch_indices, open_images
 from equicoherence.evaluation.model import load_model
-from equicoherence.methods import METHODS, BYOLConfig, SimCLRConfig, VICRegConfig
+from equicoherence.methods import METHODS
+from equicoherence.methods.byol import BYOLConfig
+from equicoherence.methods.simclr import SimCLRConfig
+from equicoherence.methods.vicreg import VICRegConfig
 from equicoherence.training import EncoderConfig, NotFinite, OptimConfig, load_config, load_run, pretrain
 from equicoherence.training.config_file import save_config
 from equicoherence.training.loop import _accumulate
@@ -134,7 +138,7 @@ def test_weight_zero_leaves_the_encoder_to_the_method(data, tmp_path):
 
 def test_accumulation_gives_the_mean_of_its_parts(data, tmp_path):
     optim = OptimConfig(epochs=3, batch_size=16, lr=1e-3, accumulation=3)
-    run = set_up(small_config(data, optim=optim), tmp_path / "run", False)
+    run = set_up(small_config(data, optim=optim), tmp_path / "run", False, ExitStack())
     _, batch = next(run.batches())
     run.generator.manual_seed(0)
     _, losses = _accumulate(run, batch)

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from equicoherence.coherence import CoherenceConfig
-from equicoherence.methods import DINOv2Config
+from equicoherence.methods.dinov2 import DINOv2Config
 from equicoherence.training import EncoderConfig, OptimConfig, load_run
 from equicoherence.training.checkpoint import load_checkpoint
 from equicoherence.training.config_file import save_config

@@ -12,7 +12,9 @@ from safetensors.torch import load_file
 from equicoherence.coherence import CoherenceConfig
 from equicoherence.data import PosePaths
 from equicoherence.data.poses.latents import pose_change
-from equicoherence.methods import AugSelfConfig, SIEConfig, VICRegConfig
+from equicoherence.methods.augself import AugSelfConfig
+from equicoherence.methods.sie import SIEConfig
+from equicoherence.methods.vicreg import VICRegConfig
 from equicoherence.paths.standard import FittedTheta
 from equicoherence.training import EncoderConfig, OptimConfig, PretrainConfig, ViewsConfig, load_run, pretrain
 from equicoherence.training.feed import PoseFeed

@@ -12,7 +12,8 @@ from safetensors.torch import load_file
 
 from equicoherence.coherence import CoherenceConfig
 from equicoherence.data import PosePaths
-from equicoherence.methods import SIEConfig, VICRegConfig
+from equicoherence.methods.sie import SIEConfig
+from equicoherence.methods.vicreg import VICRegConfig
 from equicoherence.rendering import render
 from equicoherence.training import EncoderConfig, OptimConfig, PretrainConfig, ViewsConfig, pretrain
 from equicoherence.training.config_file import save_config

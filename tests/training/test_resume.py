@@ -14,7 +14,8 @@ import torch
 from safetensors.torch import load_file
 
 from equicoherence.coherence import CoherenceConfig
-from equicoherence.methods import METHODS, BYOLConfig
+from equicoherence.methods import METHODS
+from equicoherence.methods.byol import BYOLConfig
 from equicoherence.training import EncoderConfig, Interrupted, OptimConfig, load_run, pretrain
 from equicoherence.training.checkpoint import save_checkpoint
 from equicoherence.training.config_file import save_config
@@ -118,6 +119,27 @@ def test_an_interrupt_saves_and_the_run_goes_on(name, tmp_path, monkeypatch):
     whole, run = (load_run(tmp_path / r)[1].state_dict() for r in ("whole", "run"))
     assert all(torch.equal(whole[k], run[k]) for k in whole)
     assert any(k.startswith("teacher.") for k in whole) == (name != "SimCLR")
+
+
+def test_a_run_is_resumed_with_the_threads_it_had(tmp_path, capsys):
+    config = dataclasses.replace(small_config(picture_folder(tmp_path / "data"), threads=0), precision="bf16")
+    torch.set_num_threads(2)
+    pretrain(config, tmp_path / "whole")
+    first = pretrain(config, tmp_path / "run")
+    (newest,) = sorted((first / "checkpoints").glob("*.pt"))[-1:]
+    newest.unlink()  # as if it had been stopped after step 4
+    torch.set_num_threads(1)
+    try:
+        pretrain(config, tmp_path / "run", resume=True)
+        assert torch.get_num_threads() == 2
+        _same_bits(tmp_path / "whole", tmp_path / "run")
+        state = torch.load(newest, weights_only=True)
+        torch.save({**state, "threads": 10_000}, newest)
+        capsys.readouterr()
+        pretrain(config, tmp_path / "run", resume=True)
+        assert "had 10000 threads and goes on with 2" in capsys.readouterr().err
+    finally:
+        torch.set_num_threads(2)
 
 
 def test_bad_images_of_the_part_before_an_interrupt_stay_noted(tmp_path, monkeypatch):

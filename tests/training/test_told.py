@@ -7,7 +7,8 @@ import torch
 
 from equicoherence.coherence import CoherenceConfig
 from equicoherence.evaluation import load_model
-from equicoherence.methods import METHODS, VICRegConfig
+from equicoherence.methods import METHODS
+from equicoherence.methods.vicreg import VICRegConfig
 from equicoherence.paths import named_path
 from equicoherence.paths.standard import FittedTheta, StandardTheta
 from equicoherence.training import PretrainConfig, ViewsConfig, build_learner, build_views, pretrain

@@ -27,7 +27,7 @@ def parse(cls: type[T], arguments: list[str], name: str) -> T:
     """
     hints = get_type_hints(cls, include_extras=True)
     lists = [f"--{field.replace('_', '-')}" for field, hint in hints.items() if hint in (Comma, CommaOrNone)]
-    given = {option: _values(arguments, option) for option in lists}
+    given = {option: values_of(arguments, option) for option in lists}
     for option, values in given.items():
         if len(values) > 1:
             joined = ",".join(value for several in values for value in several)
@@ -64,7 +64,7 @@ def _with(arguments: list[str], option: str, value: str) -> list[str]:
     return [*found, option, value]
 
 
-def _values(arguments: list[str], option: str) -> list[list[str]]:
+def values_of(arguments: list[str], option: str) -> list[list[str]]:
     """Return, for each time that an option is given, what stands between it and the next option."""
     found: list[list[str]] = []
     inside = False

@@ -1,19 +1,21 @@
-"""`equicoherence compare`."""
+"""`equicoherence compare RECIPE...`: train and evaluate side by side, mean and spread."""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
-from rich.console import Console
 
 from equicoherence.commands.arguments import CommaOrNone, parse, split
-from equicoherence.comparing import compare, print_scores
-from equicoherence.recipes import RECIPES, recipe
-from equicoherence.reporting.page import report
+from equicoherence.loading import preparing
+from equicoherence.recipes import RECIPES, check_recipe, recipe
+
+if TYPE_CHECKING:
+    from equicoherence.training import PretrainConfig
 
 
 def run(arguments: list[str]) -> None:
@@ -25,6 +27,7 @@ def run(arguments: list[str]) -> None:
         task.
 
         seeds: runs of each recipe. tasks: transformation, knn, linear; all that the data allows where not given.
+        jobs: runs at once; as many as the CPU is enough for where not given. The weights do not depend on it.
         """
 
         recipes: Annotated[tuple[str, ...], tyro.conf.Positional]
@@ -33,25 +36,42 @@ def run(arguments: list[str]) -> None:
         data: str | None = None
         tasks: CommaOrNone = None
         max_steps: int | None = None
+        jobs: int | None = None
 
-    given = parse(Arguments, arguments, "compare")
-    if not given.recipes:
-        raise ValueError(f"compare needs recipes: {', '.join(RECIPES)}; append :plain for the method without the task")
-    if given.seeds < 1:
-        raise ValueError(f"--seeds is {given.seeds}, but at least 1 run of each recipe is needed")
-    configs = {}
-    for text in given.recipes:
-        name, _, variant = text.partition(":")
-        if variant not in ("", "plain"):
-            raise ValueError(f"{text!r}: only ':plain' may follow a recipe's name")
-        config = recipe(name).plain() if variant else recipe(name)
-        changes = {"data": given.data, "max_steps": given.max_steps}
-        if config.name in configs:
-            raise ValueError(f"{text!r} is given twice; --seeds N trains a recipe several times")
-        configs[config.name] = dataclasses.replace(config, **{k: v for k, v in changes.items() if v is not None})
+    with preparing():
+        given = parse(Arguments, arguments, "compare")
+        configs = _configs(given.recipes, given.seeds, {"data": given.data, "max_steps": given.max_steps})
+        from equicoherence.comparing import compare
+        from equicoherence.reporting.main_figures import print_scores
+        from equicoherence.reporting.page import report
+
     runs = compare(
-        configs, given.out, seeds=range(given.seeds), tasks=None if given.tasks is None else split(given.tasks)
+        configs,
+        given.out,
+        seeds=range(given.seeds),
+        tasks=None if given.tasks is None else split(given.tasks),
+        jobs=given.jobs,
     )
     print_scores(runs)
     page = report([run for paths in runs.values() for run in paths], given.out / "report.html")
-    Console().print(f"page: {page}", highlight=False)
+    print(f"page: {page}")
+
+
+def _configs(recipes: Sequence[str], seeds: int, changes: Mapping[str, Any]) -> dict[str, PretrainConfig]:
+    """Return the configurations of RECIPE or RECIPE:plain by name. changes: field -> value, None to leave it."""
+    if not recipes:
+        raise ValueError(f"compare needs recipes: {', '.join(RECIPES)}; append :plain for the method without the task")
+    if seeds < 1:
+        raise ValueError(f"--seeds is {seeds}, but at least 1 run of each recipe is needed")
+    parted = [(text, *text.partition(":")[::2]) for text in recipes]
+    for text, name, variant in parted:  # all names first, since a configuration takes seconds to load
+        if variant not in ("", "plain"):
+            raise ValueError(f"{text!r}: only ':plain' may follow a recipe's name")
+        check_recipe(name)
+    configs = {}
+    for text, name, variant in parted:
+        config = recipe(name).plain() if variant else recipe(name)
+        if config.name in configs:
+            raise ValueError(f"{text!r} is given twice; --seeds N trains a recipe several times")
+        configs[config.name] = dataclasses.replace(config, **{k: v for k, v in changes.items() if v is not None})
+    return configs

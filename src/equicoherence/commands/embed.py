@@ -1,17 +1,15 @@
-"""`equicoherence embed`."""
+"""`equicoherence embed MODEL`: features of every image, in a file."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
-from rich.console import Console
 
 from equicoherence.commands.arguments import Comma, parse
-from equicoherence.data.open import Split
-from equicoherence.embedding import DType, embed
+from equicoherence.loading import preparing
 
 
 def run(arguments: list[str]) -> None:
@@ -30,9 +28,9 @@ def run(arguments: list[str]) -> None:
         model: Annotated[str, tyro.conf.Positional]
         data: str
         out: Path
-        split: Split = "all"
+        split: Literal["train", "val", "all"] = "all"
         features: Comma = "backbone"
-        dtype: DType = "float32"
+        dtype: Literal["float32", "float16"] = "float32"
         limit: int = 0
         batch: int = 64
         arch: str | None = None
@@ -41,5 +39,8 @@ def run(arguments: list[str]) -> None:
         bad_image_tolerance: float | None = None
         overwrite: bool = False
 
-    given = parse(Arguments, arguments, "embed")
-    Console().print(f"features: {embed(**vars(given))}", markup=False, highlight=False, soft_wrap=True)
+    with preparing():
+        given = parse(Arguments, arguments, "embed")
+        from equicoherence.embedding import embed
+
+    print(f"features: {embed(**vars(given))}")

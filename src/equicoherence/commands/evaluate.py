@@ -1,14 +1,16 @@
-"""`equicoherence evaluate`."""
+"""`equicoherence evaluate MODEL...`: score frozen encoders."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
 
 from equicoherence.commands.arguments import CommaOrNone, parse, split
+from equicoherence.loading import preparing
 
 
 @dataclass
@@ -59,37 +61,48 @@ class Arguments:
 
 def run(arguments: list[str]) -> None:
     """Run the command with its arguments."""
-    given = parse(Arguments, arguments, "evaluate")
-    if not given.models:
-        raise ValueError("evaluate needs a model: a run directory, timm:NAME, or a weights file, FILE@ARCH")
-    from equicoherence.commands.evaluation_plan import chosen_names, merged_settings
-    from equicoherence.evaluation.registry import make_tasks
+    with preparing():
+        given = parse(Arguments, arguments, "evaluate")
+        if not given.models:
+            raise ValueError("evaluate needs a model: a run directory, timm:NAME, or a weights file, FILE@ARCH")
+        from equicoherence.commands.evaluation_plan import chosen_names, merged_settings, plan, prove_writable
+        from equicoherence.evaluation.registry import make_tasks
 
-    names = chosen_names(None if given.tasks is None else split(given.tasks), given.sets is not None)
-    every = given.tasks not in (None, "all")
-    tasks = make_tasks(names, fine_tuned=given.fine_tune, settings=merged_settings(given, names), every=every)
+        names = chosen_names(None if given.tasks is None else split(given.tasks), given.sets is not None)
+        every = given.tasks not in (None, "all")
+        tasks = make_tasks(names, fine_tuned=given.fine_tune, settings=merged_settings(given, names), every=every)
 
-    from rich.console import Console
+        from rich.console import Console
 
-    from equicoherence.commands.evaluation_plan import plan, prove_writable
-    from equicoherence.evaluation.run import Scoring, score_jobs
-    from equicoherence.reporting.comparison.page import comparison
-    from equicoherence.reporting.score_table import score_table
+        from equicoherence.evaluation.run import Scoring, score_jobs
+        from equicoherence.reporting.comparison.page import comparison
+        from equicoherence.reporting.main_figures import score_table
 
-    planned = plan(given, tasks, every)
-    several = len(planned) > 1
-    for each in planned:
-        prove_writable(each.folder)
-    console, found, page = Console(), {}, None
+        Scoring(given.controls, given.bad_image_tolerance)  # what is wrong with these is said first
+        planned = plan(given, tasks, every)
+        several = len(planned) > 1
+        for each in planned:
+            prove_writable(each.folder)
+    found, page = [], None
     for number, each in enumerate(planned, start=1):
         frozen = each.load()
         scoring = Scoring(given.controls and each.has_floor, given.bad_image_tolerance)
-        found[frozen.name] = score_jobs(
-            frozen, each.jobs, each.folder, scoring, random_weights=each.subject.random_weights
-        )
+        found.append(score_jobs(frozen, each.jobs, each.folder, scoring, random_weights=each.subject.random_weights))
         if several or given.sets is not None:  # written after each: the next may fail
             folders = [other.folder for other in planned[:number]]
             page = comparison(folders, given.out or Path("results") / "comparison" if several else each.folder)
-    console.print(score_table(found))
+    console = Console()
+    console.print(score_table(by_name(found, [each.folder for each in planned])))
     if page:
         console.print(f"page: {page}", highlight=False, soft_wrap=True)
+
+
+def by_name(scores: Sequence[Mapping[str, Any]], folders: Sequence[Path]) -> dict[str, list[Mapping[str, Any]]]:
+    """Return scores by the name of what was scored: seeds of one configuration together, others of its name apart."""
+    kinds = [(each["name"], each["config"]) for each in scores]
+    found: dict[str, list[Mapping[str, Any]]] = {}
+    for each, (name, config), folder in zip(scores, kinds, folders):
+        others = [other for known, other in kinds if known == name]
+        seeds = len(others) == 1 or (config is not None and set(others) == {config})
+        found.setdefault(name if seeds else folder.name, []).append(each)
+    return found

@@ -155,6 +155,8 @@ def images_of(models: Sequence[str], data: str | None, leave_out: bool) -> tuple
 
     Raises ValueError where the images of two models differ.
     """
+    from equicoherence.data import data_identity
+
     if data is not None:
         return list(models), data
     kept = [model for model in models if Path(model).is_dir() or not leave_out]
@@ -163,7 +165,7 @@ def images_of(models: Sequence[str], data: str | None, leave_out: bool) -> tuple
             say(f"{model}: tasks on images are left out, for it has no images of its own; give them with --data")
     own = {model: _own_data(model) for model in kept}
     for model, images in own.items():
-        if _place(images) != _place(own[kept[0]]):
+        if data_identity(images) != data_identity(own[kept[0]]):
             raise ValueError(
                 f"{kept[0]} has the images {own[kept[0]]!r} and {model} {images!r}, whose scores cannot be compared; "
                 "give images for all with --data"
@@ -212,10 +214,6 @@ def _own_data(model: str) -> str:
     from equicoherence.training.config import PretrainConfig
 
     return own_data(model) if Path(model).is_dir() else PretrainConfig().data
-
-
-def _place(data: str) -> Path:
-    return Path(data).expanduser().resolve()
 
 
 def _names(paths: Sequence[tuple[str, ...]]) -> list[str]:

@@ -1,19 +1,17 @@
-"""`equicoherence export`."""
+"""`equicoherence export RUN`: a run's encoder for timm, ONNX or torch."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
-import torch
 import tyro
-from rich.console import Console
 
 from equicoherence.commands.arguments import parse
-from equicoherence.exporting import Target, export
+from equicoherence.json_file import read_json
+from equicoherence.loading import preparing
 
 
 def run(arguments: list[str]) -> None:
@@ -28,33 +26,40 @@ def run(arguments: list[str]) -> None:
         """
 
         run: Annotated[Path, tyro.conf.Positional]
-        to: Target
+        to: Literal["timm", "onnx", "torch"]
         out: Path | None = None
         teacher: bool = False
         overwrite: bool = False
 
-    given = parse(Arguments, arguments, "export")
+    with preparing():
+        given = parse(Arguments, arguments, "export")
+        from equicoherence.exporting import export
+
     out = export(**vars(given))
     how = {"timm": how_to_use_timm, "onnx": how_to_use_onnx, "torch": how_to_use_torch}[given.to](out)
-    Console().print(f"{out} done; load it:\n{how}", markup=False, highlight=False, soft_wrap=True)
+    print(f"{out} done; load it:\n{how}")
 
 
 def how_to_use_timm(folder: Path) -> str:
     """Return the line that loads an exported folder, and what its images must be."""
-    about = json.loads((folder / "config.json").read_text(encoding="utf-8"))["pretrained_cfg"]
+    about = read_json(folder / "config.json", "export the run again with --overwrite")["pretrained_cfg"]
     line = f'model = timm.create_model("local-dir:{folder}", pretrained=True).eval()'
     return f"{line}\n{_normalised(about['input_size'][-1], about['mean'], about['std'])}"
 
 
 def how_to_use_torch(path: Path) -> str:
     """Return the lines that build an exported model, and what its images must be."""
+    import torch
+
     about = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     lines = (
         f'held = torch.load("{path}", weights_only=True)\n'
         'model = timm.create_model(held["architecture"], num_classes=0, **held["args"]).eval()\n'
         'model.load_state_dict(held["state_dict"])'
     )
-    features = "the class token" if about["pool"] == "cls" else "the mean of the patch tokens"
+    features = {"mean": "the mean of its patch tokens", "cls": "its class token", "head": "what it returns"}[
+        about["pool"]
+    ]
     images = _normalised(about["size"], about["mean"], about["std"])
     return f"{lines}\n{images}; what stands for an image in evaluation: {features}"
 

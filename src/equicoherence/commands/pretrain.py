@@ -1,45 +1,71 @@
-"""`equicoherence pretrain`."""
+"""`equicoherence pretrain RECIPE`: pretrain an encoder."""
 
-from __future__ import annotations
-
+import dataclasses
 import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import tyro
-from rich.console import Console
 
-from equicoherence.commands.arguments import parse, positional
-from equicoherence.recipes import RECIPES, recipe
-from equicoherence.training import PretrainConfig, pretrain
+from equicoherence.commands.arguments import parse, positional, values_of
+from equicoherence.commands.encoder_arguments import take_encoder
+from equicoherence.loading import preparing
+from equicoherence.recipes import RECIPES, check_recipe
 
 
 def run(arguments: list[str]) -> None:
     """Run the command with its arguments."""
+    with preparing():
+        plain = "--no-coherence" in arguments
+        rest = [a for a in arguments if a != "--no-coherence"]
+        resumed = resumed_run(rest)
+        name, rest = (None, rest) if resumed else positional(rest, "pretrain RECIPE", RECIPES)
+        if name and not name.endswith((".yaml", ".yml")):
+            check_recipe(name)
+        from equicoherence.recipes.from_file import named_config
+        from equicoherence.training import PretrainConfig, pretrain  # which takes seconds
 
-    plain = "--no-coherence" in arguments
-    rest = [a for a in arguments if a != "--no-coherence"]
-    name, rest = positional(rest, "pretrain RECIPE", RECIPES)
-    start = recipe(name) if name else PretrainConfig()
-    start = start.plain() if plain else start
+        named = str(resumed / "config.yaml") if resumed else name
+        start = named_config(named, plain=plain) if named else PretrainConfig()
+        rest, encoder = take_encoder(rest, start.encoder)
+        start = dataclasses.replace(start, encoder=encoder)
 
-    @dataclass
-    class Arguments:
-        """Pretrain a recipe. Any field of its configuration is an option; --no-coherence gives the plain method.
+        @dataclass
+        class Arguments:
+            """Pretrain a recipe, or a FILE.yaml: a run's config.yaml, or a short one with `recipe: NAME` and what
+            differs. Any field of its configuration is an option; --no-coherence gives the plain method.
 
-        out: run directory, runs/RECIPE where none is given. resume: continue an interrupted run.
-        """
+            out: run directory, runs/RECIPE where none is given.
+            resume: continue an interrupted run; without RECIPE, with its own configuration.
 
-        config: Annotated[PretrainConfig, tyro.conf.arg(name="")] = start
-        out: Path | None = None
-        resume: bool = False
+            --encoder.name takes any model of timm, with its own arguments in place of the recipe's:
+            --encoder.args.img-size 64 sets one, --encoder.args '{"img_size": 64}' all of them.
+            """
 
-    given = parse(Arguments, rest, f"pretrain {name or 'RECIPE'}")
+            config: Annotated[PretrainConfig, tyro.conf.arg(name="")] = start
+            out: Path | None = None
+            resume: bool = False
+
+        given = parse(Arguments, rest, f"pretrain {name or 'RECIPE'}")
     out = given.out or Path("runs") / given.config.name
     pretrain(given.config, out, resume=given.resume)
     if os.environ.get("RANK", "0") != "0":
         return  # one of many processes: the first says it
-    Console().print(
-        f"{out} done; score it: equicoherence evaluate {out}   see it: equicoherence report {out}", highlight=False
-    )
+    print(f"{out} done; score it: equicoherence evaluate {out}   see it: equicoherence report {out}")
+
+
+def resumed_run(arguments: list[str]) -> Path | None:
+    """Return the run that is to go on as it was configured, None where a recipe stands first or help is asked for.
+
+    Raises FileNotFoundError for a folder that is no run, and ValueError where none is given.
+    """
+    if "--resume" not in arguments or not arguments[0].startswith("-") or {"-h", "--help"} & set(arguments):
+        return None
+    given = values_of(arguments, "--out")
+    if not given or not given[-1]:
+        raise ValueError("pretrain --resume: say with --out which run is to go on")
+    run = Path(given[-1][0])
+    if not (run / "config.yaml").is_file():
+        raise FileNotFoundError(f"{run} holds no run to resume (no config.yaml); to begin one, leave --resume out")
+    return run

@@ -1,4 +1,4 @@
-"""`equicoherence quickstart`."""
+"""`equicoherence quickstart`: the main job on rendered objects, compared with the plain method."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from equicoherence.commands.arguments import parse
-from equicoherence.quickstart import quickstart
+from equicoherence.loading import preparing
 
 
 def run(arguments: list[str]) -> None:
@@ -14,10 +14,17 @@ def run(arguments: list[str]) -> None:
 
     @dataclass
     class Arguments:
-        """Train the plain method and ours on rendered objects, score them, print the table, write the page."""
+        """Train the plain method and ours on rendered objects, score them, print the table, write the page.
+
+        jobs: runs at once; as many as the CPU is enough for where not given. The weights do not depend on it.
+        """
 
         out: Path = Path("runs/quickstart")
         seed: int = 0
+        jobs: int | None = None
 
-    given = parse(Arguments, arguments, "quickstart")
-    quickstart(given.out, seed=given.seed)
+    with preparing():
+        given = parse(Arguments, arguments, "quickstart")
+        from equicoherence.quickstart import run_quickstart
+
+    run_quickstart(given.out, seed=given.seed, jobs=given.jobs)

@@ -1,4 +1,4 @@
-"""`equicoherence recipes`."""
+"""`equicoherence recipes`: names, hardware, time, expected scores."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from equicoherence.commands.arguments import parse
+from equicoherence.loading import preparing
 from equicoherence.recipes import RECIPES, describe
 
 
@@ -18,7 +19,8 @@ def run(arguments: list[str]) -> None:
     class Arguments:
         """List the recipes: names, hardware, time, expected scores."""
 
-    parse(Arguments, arguments, "recipes")
+    with preparing():
+        parse(Arguments, arguments, "recipes")
     console = Console(highlight=False, soft_wrap=True)
     for name in RECIPES:
         row = describe(name)

@@ -1,15 +1,13 @@
-"""`equicoherence render`."""
+"""`equicoherence render`: a data set in 3DIEBench's layout, from meshes."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-
-from rich.console import Console
+from typing import Literal
 
 from equicoherence.commands.arguments import parse
-from equicoherence.rendering import render
-from equicoherence.rendering.presets import PresetName
+from equicoherence.loading import preparing
 
 
 def run(arguments: list[str]) -> None:
@@ -29,7 +27,7 @@ def run(arguments: list[str]) -> None:
 
         meshes: str
         out: Path
-        preset: PresetName = "3diebench"
+        preset: Literal["3diebench", "objects"] = "3diebench"
         views: int = 50
         size: int = 128
         seed: int = 0
@@ -40,5 +38,8 @@ def run(arguments: list[str]) -> None:
         objects: int | None = None
         bad_mesh_tolerance: float = 0.01
 
-    given = parse(Arguments, arguments, "render")
-    Console().print(f"look at it: {render(**vars(given))}", highlight=False)
+    with preparing():
+        given = parse(Arguments, arguments, "render")
+        from equicoherence.rendering import render
+
+    print(f"look at it: {render(**vars(given))}")

@@ -1,18 +1,20 @@
-"""`equicoherence report`."""
+"""`equicoherence report RUN...`: one page about runs."""
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
-from rich.console import Console
 
 from equicoherence.commands.arguments import parse
-from equicoherence.evaluation.run import FILE
-from equicoherence.reporting.comparison.page import comparison
-from equicoherence.reporting.page import report
+from equicoherence.loading import preparing
+
+if TYPE_CHECKING:
+    from equicoherence.reporting.comparison.evaluated import Evaluated
 
 
 def run(arguments: list[str]) -> None:
@@ -22,24 +24,44 @@ def run(arguments: list[str]) -> None:
     class Arguments:
         """Write one self-contained page about runs: film strips, curves, scores, configurations.
 
-        Where any of them holds downstream scores, as `evaluate --sets` writes them, also a page that puts these side by
-        side; folders of scores need not be runs. out: the file, report.html in the first run where not given; where
-        not all are runs, the folder for the page of scores, ``comparison`` in the first folder where not given.
+        Where a folder is no run, a page that puts the scores of all side by side takes its place; where all are runs
+        and any has scores of data sets, as `evaluate --sets` writes them, it is written too. out: the file,
+        report.html in the first run where not given; where not all are runs, the folder for the page of scores,
+        ``comparison`` in the first folder where not given.
         """
 
         runs: Annotated[tuple[Path, ...], tyro.conf.Positional]
         out: Path | None = None
 
-    given = parse(Arguments, arguments, "report")
-    scored = [folder for folder in given.runs if (folder / FILE).is_file()]
-    all_runs = all((folder / "config.yaml").is_file() for folder in given.runs)
+    with preparing():
+        given = parse(Arguments, arguments, "report")
+        if not given.runs:
+            raise ValueError("report needs a run directory, or several; `equicoherence pretrain` makes them")
+        from equicoherence.reporting.comparison.page import comparison
+        from equicoherence.reporting.page import report
+        from equicoherence.reporting.runs import is_run
+
+        every_is_run = all(is_run(folder) for folder in given.runs)
+        if not every_is_run and given.out is not None and given.out.suffix == ".html":
+            raise ValueError(f"{given.out} is to be a folder, comparison.html is written into it; give another --out")
     pages = []
-    if all_runs or not scored:
+    if every_is_run:
         pages.append(report(given.runs, given.out))
-    if scored:
-        folder = scored[0] / "comparison" if all_runs or given.out is None else given.out
-        if folder.suffix == ".html":
-            raise ValueError(f"{folder} is to be a folder, comparison.html is written into it; give another --out")
-        pages.append(comparison(scored if all_runs else given.runs, folder))
+        scored = _scored(given.runs)
+        if any(each.of_sets for each in scored):
+            pages.append(comparison([each.folder for each in scored], scored[0].folder / "comparison"))
+    else:
+        pages.append(comparison(given.runs, given.out or given.runs[0] / "comparison"))
     for page in pages:
-        Console().print(f"page: {page}", highlight=False, soft_wrap=True)
+        print(f"page: {page}")
+
+
+def _scored(folders: Sequence[Path]) -> list[Evaluated]:
+    """Return those whose scores can be read; of the others the page of runs says why not."""
+    from equicoherence.reporting.comparison.evaluated import read_evaluated
+
+    found = []
+    for folder in folders:
+        with contextlib.suppress(ValueError, FileNotFoundError):
+            found.append(read_evaluated(folder))
+    return found

@@ -1,4 +1,4 @@
-"""`equicoherence tasks`."""
+"""`equicoherence tasks [NAME]`: the downstream tasks: what they measure, data sets, settings."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from rich.table import Table
 from equicoherence.commands.arguments import parse
 from equicoherence.evaluation.registry import all_tasks, reads_data, task_class
 from equicoherence.evaluation.task import IMAGES, POSES, Task, settings_of
+from equicoherence.loading import preparing
 from equicoherence.sets import DECLARATIONS
 
 
@@ -29,8 +30,9 @@ def run(arguments: list[str]) -> None:
 
         name: Annotated[str | None, tyro.conf.Positional] = None
 
-    name = parse(Arguments, arguments, "tasks").name
-    task = None if name is None else task_class(name)
+    with preparing():
+        name = parse(Arguments, arguments, "tasks").name
+        task = None if name is None else task_class(name)
     console = Console(highlight=False, markup=False)
     if task is None:
         console.print(task_table())
@@ -66,7 +68,7 @@ def task_page(task: type[Task]) -> str:
             "",
             "settings:",
             *(
-                f"  {name:{width}}  {values_of(hint)}, {_written(defaults[name])} by default"
+                f"  {name:{width}}  {values_of(hint)}, {written(defaults[name])} by default"
                 for name, hint in hints.items()
             ),
             "",
@@ -100,6 +102,6 @@ def values_of(hint: Any) -> str:
     return {int: "whole number", float: "number"}.get(hint, str(hint))
 
 
-def _written(value: Any) -> str:
+def written(value: Any) -> str:
     """Return a default as one would type it."""
     return "+".join(map(str, value)) or "all" if isinstance(value, tuple) else str(value)

@@ -1,20 +1,47 @@
 """Images in, uint8 batches out: folders, archives, tar shards, objects with poses; sampling and threaded loading.
 
-``equicoherence.data.objects`` (rendered objects) is imported only when it is asked for.
+Each name is loaded when it is first asked for: reading files needs no torch. ``equicoherence.data.objects`` (rendered
+objects) is imported only when it is asked for.
 """
 
-from equicoherence.data.archive import unpack_archive
-from equicoherence.data.cache import cache_folder
-from equicoherence.data.images import ImageFolder, decode
-from equicoherence.data.loader import Batch, Loader, TooManyBadImages
-from equicoherence.data.open import open_images
-from equicoherence.data.poses.pairs import PoseSampler
-from equicoherence.data.poses.paths import PosePaths
-from equicoherence.data.poses.threediebench import ThreeDIEBench
-from equicoherence.data.poses.views import PoseViews, pose_views
-from equicoherence.data.sampler import batch_indices, epoch_order, steps_per_epoch
-from equicoherence.data.shards import ShardSource
-from equicoherence.data.source import BadImage, ImageSource, Sample, Subset
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from equicoherence.data.archive import unpack_archive
+    from equicoherence.data.cache import cache_folder
+    from equicoherence.data.describe import describe_images
+    from equicoherence.data.images import ImageFolder, decode
+    from equicoherence.data.loader import Batch, Loader
+    from equicoherence.data.locate import check_data, data_identity
+    from equicoherence.data.open import open_images
+    from equicoherence.data.poses.pairs import PoseSampler
+    from equicoherence.data.poses.paths import PosePaths
+    from equicoherence.data.poses.threediebench import ThreeDIEBench
+    from equicoherence.data.poses.views import PoseViews, pose_views
+    from equicoherence.data.sampler import batch_indices, epoch_order, steps_per_epoch
+    from equicoherence.data.shards import ShardSource
+    from equicoherence.data.source import BadImage, ImageSource, Sample, Split, Subset, TooManyBadImages
+
+_MODULES = {
+    "archive": ("unpack_archive",),
+    "cache": ("cache_folder",),
+    "describe": ("describe_images",),
+    "images": ("ImageFolder", "decode"),
+    "loader": ("Batch", "Loader"),
+    "locate": ("check_data", "data_identity"),
+    "open": ("open_images",),
+    "poses.pairs": ("PoseSampler",),
+    "poses.paths": ("PosePaths",),
+    "poses.threediebench": ("ThreeDIEBench",),
+    "poses.views": ("PoseViews", "pose_views"),
+    "sampler": ("batch_indices", "epoch_order", "steps_per_epoch"),
+    "shards": ("ShardSource",),
+    "source": ("BadImage", "ImageSource", "Sample", "Split", "Subset", "TooManyBadImages"),
+}
+_PLACES = {name: f"{__name__}.{module}" for module, names in _MODULES.items() for name in names}
 
 __all__ = [
     "BadImage",
@@ -27,15 +54,31 @@ __all__ = [
     "PoseViews",
     "Sample",
     "ShardSource",
+    "Split",
     "Subset",
     "ThreeDIEBench",
     "TooManyBadImages",
     "batch_indices",
     "cache_folder",
+    "check_data",
+    "data_identity",
     "decode",
+    "describe_images",
     "epoch_order",
     "open_images",
     "pose_views",
     "steps_per_epoch",
     "unpack_archive",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_PLACES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -39,7 +39,7 @@ def unpack_archive(path: Path) -> Path:
     if not path.name.lower().endswith(ARCHIVE_SUFFIXES):
         raise ValueError(f"{str(path)!r} is not an archive: its name must end in {', '.join(ARCHIVE_SUFFIXES)}")
     target = _place(path)
-    if not target.is_dir():
+    if not _is_unpacked(target):
         target.parent.mkdir(exist_ok=True)
         _unpack_aside(path, target)
     return only_folder(target)
@@ -48,7 +48,12 @@ def unpack_archive(path: Path) -> Path:
 def unpacked(path: Path) -> Path | None:
     """Return the folder of `unpack_archive` where an archive was unpacked before, else None."""
     target = _place(path)
-    return only_folder(target) if target.is_dir() else None
+    return only_folder(target) if _is_unpacked(target) else None
+
+
+def _is_unpacked(target: Path) -> bool:
+    """Say whether an archive was unpacked there. Some that clean up remove the files of a folder and leave it."""
+    return target.is_dir() and any(target.iterdir())
 
 
 def only_folder(folder: Path) -> Path:
@@ -68,6 +73,8 @@ def _unpack_aside(path: Path, target: Path) -> None:
     try:
         _extract(path, aside)
         shutil.rmtree(aside / "__MACOSX", ignore_errors=True)  # resource forks that no one means to train on
+        if target.is_file():  # nothing of ours
+            target.unlink()
         try:
             aside.rename(target)
         except OSError:

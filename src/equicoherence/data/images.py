@@ -19,10 +19,13 @@ from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from equicoherence.data.archive import ARCHIVE_SUFFIXES
+from equicoherence.data.passed_over import PassedOver
 from equicoherence.data.source import BadImage, ImageSource, Sample, printable
 
 T = TypeVar("T")
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm"})
+SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm"}
+)
 """Endings of image files, compared in lower case."""
 LARGEST_PIXEL_COUNT = 2**27
 """Images of more pixels (about 11,600 x 11,600) are refused: decoding one takes over half a gigabyte."""
@@ -161,66 +164,101 @@ class ImageFolder(ImageSource):
     """A folder of image files, nested in any way, in sorted order.
 
     An image in a subfolder has the first folder below ``path`` as its class; one directly in ``path`` has label -1.
-    Links are followed; names that start with a dot are skipped.
+    Links are followed; names that start with a dot, and ``__MACOSX``, are skipped.
 
     Raises:
         FileNotFoundError: ``path`` is not a folder.
-        ValueError: there is no image in it; an archive that lies there instead is named.
+        ValueError: there is no image in it; what lies there instead is named.
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+        self.path, self.passed_over = Path(path), PassedOver()
         if not self.path.is_dir():
             raise FileNotFoundError(f"no folder at {str(path)!r}: give the path of a folder that holds images")
-        self._files = list(image_files(self.path))
-        if not self._files:
-            if archives := archives_in(self.path):
-                found = f"archive{'s' if len(archives) > 1 else ''} {', '.join(archives)}"
-                wanted = repr(str(self.path / archives[0])) if len(archives) == 1 else "one of them"
-                raise ValueError(f"{str(path)!r} holds the {found} and no images: give {wanted}")
-            raise ValueError(
-                f"no images in {str(path)!r}: give a folder that holds (at any depth) files ending in "
-                f"{' '.join(sorted(SUFFIXES))}"
-            )
-        folders = [printable(parts[0]) if len(parts) > 1 else None for parts in self._files]
+        self.files = list(image_files(self.path, self.passed_over))
+        if not self.files:
+            raise ValueError(_no_images(self.path, self.passed_over))
+        folders = [printable(parts[0]) if len(parts) > 1 else None for parts in self.files]
         self.classes = sorted({folder for folder in folders if folder is not None})
         label = {folder: number for number, folder in enumerate(self.classes)}
         self.labels = np.array([-1 if folder is None else label[folder] for folder in folders], dtype=np.int64)
 
     def __len__(self) -> int:
-        return len(self._files)
+        return len(self.files)
 
     def name(self, index: int) -> str:
-        return printable("/".join(self._files[index]))
+        return printable("/".join(self.files[index]))
 
     def load(self, index: int, size: int) -> Sample:
         name = self.name(index)
         try:
-            data = self.path.joinpath(*self._files[index]).read_bytes()
+            data = self.path.joinpath(*self.files[index]).read_bytes()
         except OSError as error:
             raise BadImage(name, f"cannot be read: {error.strerror}") from error
         return decode(data, size, name)
 
 
-def archives_in(folder: Path) -> list[str]:
-    """Return the names of the archives that lie in a folder itself, sorted."""
-    files = (entry for entry in folder.iterdir() if entry.is_file() and not entry.name.startswith("."))
-    return sorted(entry.name for entry in files if entry.name.lower().endswith(ARCHIVE_SUFFIXES))
+def _no_images(folder: Path, passed_over: PassedOver) -> str:
+    archives = [row for row in passed_over.rows() if row[2].lower().endswith(ARCHIVE_SUFFIXES)]
+    advice = f"give a folder that holds (at any depth) files ending in {' '.join(sorted(SUFFIXES))}"
+    if archives and not passed_over.pictures():
+        several = sum(count for _, count, _ in archives) > 1
+        advice = "give one of the archives" if several else f"give {str(folder / archives[0][2])!r}"
+    there = f"; it holds {passed_over.words()}" if passed_over else ""
+    return f"no images in {str(folder)!r}{there}: {advice}"
 
 
-def image_files(folder: Path) -> Iterator[tuple[str, ...]]:
-    """List the image files below a folder as sorted path parts; a link that leads back up is not entered."""
+def is_hidden(name: str) -> bool:
+    """Say whether a file or folder of this name is none that a person means: .DS_Store, resource forks of a Mac."""
+    return name[0] == "." or name == "__MACOSX"
+
+
+def ending_of(name: str) -> str:
+    """Return the ending of a file's name with its dot, in lower case; "" where it has none."""
+    return os.path.splitext(name)[1].lower()
+
+
+def image_files(folder: Path, passed_over: PassedOver | None = None) -> Iterator[tuple[str, ...]]:
+    """List the image files below a folder as sorted path parts; a link that leads back up is not entered.
+
+    passed_over: counts, where given, the other files, by their endings.
+    """
 
     def walk(path: str, parts: tuple[str, ...], above: frozenset[str]) -> Iterator[tuple[str, ...]]:
         with os.scandir(path) as entries:
-            listed = sorted((entry for entry in entries if not entry.name.startswith(".")), key=lambda e: e.name)
+            listed = sorted(entries, key=lambda entry: entry.name)
         for entry in listed:
-            if entry.is_dir():
+            if is_hidden(entry.name):
+                if passed_over is not None and (entry.is_dir() or ending_of(entry.name) in SUFFIXES):
+                    passed_over.note("hidden", "/".join((*parts, entry.name)))
+            elif entry.is_dir():
                 real = os.path.realpath(entry.path) if entry.is_symlink() else entry.path
                 if real not in above:
                     yield from walk(entry.path, (*parts, entry.name), above | {real})
-            elif os.path.splitext(entry.name)[1].lower() in SUFFIXES:
+                elif passed_over is not None:
+                    passed_over.note("links that lead back up", "/".join((*parts, entry.name)))
+            elif (ending := ending_of(entry.name)) in SUFFIXES:
                 yield (*parts, entry.name)
+            elif passed_over is not None:
+                passed_over.note(ending or "without an ending", "/".join((*parts, entry.name)))
 
     root = os.path.realpath(folder)
     yield from walk(root, (), frozenset({root}))
+
+
+def holds_image(folder: str | Path) -> bool:
+    """Say whether there is an image file below a folder; few files are looked at where there is."""
+    waiting, seen = [os.path.realpath(folder)], set()
+    while waiting:
+        path = waiting.pop()
+        seen.add(path)
+        with os.scandir(path) as entries:
+            for entry in entries:
+                if is_hidden(entry.name):
+                    continue
+                if entry.is_dir():
+                    real = os.path.realpath(entry.path) if entry.is_symlink() else entry.path
+                    waiting += [real] if real not in seen else []
+                elif ending_of(entry.name) in SUFFIXES:
+                    return True
+    return False

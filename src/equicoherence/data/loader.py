@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from equicoherence.data.source import BadImage, ImageSource, Sample
+from equicoherence.data.source import BadImage, ImageSource, Sample, TooManyBadImages
 
 _CHUNK = 8  # images per job: enough to make the hand-over cheap, few enough to stop soon
 
@@ -42,22 +42,6 @@ class Batch:
     @property
     def _fields(self) -> tuple[Tensor, ...]:
         return self.images, self.aspect, self.labels, self.index
-
-
-class TooManyBadImages(RuntimeError):
-    """List the images that cannot be decoded (``bad``: name -> reason) when they exceed the tolerated share."""
-
-    def __init__(self, bad: dict[str, str], total: int, tolerance: float) -> None:
-        lines = [f"  {name}: {reason}" for name, reason in sorted(bad.items())]
-        if len(lines) > 20:
-            lines = [*lines[:20], f"  ... and {len(lines) - 20} more"]
-        super().__init__(
-            f"{len(bad)} of {total} images cannot be decoded so far ({len(bad) / total:.3%}), "
-            f"more than bad_image_tolerance = {tolerance:g} ({tolerance:.3%}) allows:\n"
-            + "\n".join(lines)
-            + "\nRepair or remove them, or raise bad_image_tolerance (a share, 0 to 1)."
-        )
-        self.bad = dict(bad)
 
 
 def usable_cores() -> int:

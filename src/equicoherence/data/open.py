@@ -2,35 +2,36 @@
 
 from __future__ import annotations
 
-import difflib
+import dataclasses
 import hashlib
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 
-from equicoherence.data.archive import ARCHIVE_SUFFIXES, unpack_archive
 from equicoherence.data.images import ImageFolder
-from equicoherence.data.shards import ShardSource
-from equicoherence.data.source import ImageSource, Subset
+from equicoherence.data.layout import find_layout, one_sided
+from equicoherence.data.locate import data_folder
+from equicoherence.data.shards import ShardSource, refuse_beside_shards
+from equicoherence.data.sides import sides_below_classes, sides_of_shards
+from equicoherence.data.source import ImageSource, Origin, Split, Subset
 
-Split = Literal["train", "val", "all"]
 VALIDATION_SHARE = 0.2
 """Share of the images that the hash split gives to ``val``."""
-_VALIDATION_FOLDERS = ("val", "validation", "test")  # the first that is there is used
-_ACCEPTED = (
-    f"a folder of images, of .tar shards, or in 3DIEBench's layout, an archive ({', '.join(ARCHIVE_SUFFIXES)}), "
-    "or 'objects' for rendered objects"
-)
+BY_HASH = "a fifth by a hash of their names"
 
 
 def open_images(path: str | Path, split: Split = "all", seed: int = 0) -> ImageSource:
-    """Open any data set by its path, or ``"objects"``.
+    """Open any data set by its path, or ``"objects"``; `describe_images` says what was found.
 
-    A folder with ``train`` and one of ``val``, ``validation``, ``test`` (looked for in this order) is split that way,
-    and ``all`` is ``train``; labels of the second follow the classes of the first. Any other folder is split 80 / 20 by
-    a hash of each image's name, so an image keeps its side when others come or go. A folder that holds ``train`` and
-    nothing else stands for what is in it. A folder in 3DIEBench's layout is split by object: see `ThreeDIEBench`.
+    A folder with one for training and one that is held out, in any of the names of `find_layout`, is split that way,
+    and ``all`` is the first; labels of the second follow the classes of the first. So are classes that each hold such
+    folders, and shards that say so in their names. Any other folder is split 80 / 20 by a hash of each image's name, so
+    an image keeps its side when others come or go. A folder that holds one other and no image stands for what is in it.
+    A single class tells nothing apart, and is no label. A folder in 3DIEBench's layout is split by object: see
+    `ThreeDIEBench`.
 
     Args:
         path: A folder of images or of .tar shards, an archive, or ``"objects"``.
@@ -39,7 +40,8 @@ def open_images(path: str | Path, split: Split = "all", seed: int = 0) -> ImageS
 
     Raises:
         FileNotFoundError: nothing at ``path``.
-        ValueError: not a data set, no image in it or in the split, or classes that disagree.
+        ValueError: not a data set, no image in it or in the split, a layout that can be read in two ways, or classes
+            that disagree.
     """
     if split not in get_args(Split):
         raise ValueError(f"split must be one of {', '.join(map(repr, get_args(Split)))}, got {split!r}")
@@ -47,26 +49,20 @@ def open_images(path: str | Path, split: Split = "all", seed: int = 0) -> ImageS
         from equicoherence.data.objects import ObjectsSource  # needs the renderer, which images do not
 
         return ObjectsSource(split=split)
-    from equicoherence.data.poses.threediebench import ThreeDIEBench, has_poses  # which needs Split from here
+    layout = find_layout(data_folder(path))
+    if layout.poses:
+        from equicoherence.data.poses.threediebench import ThreeDIEBench  # needs more than images do
 
-    folder = _folder(Path(path).expanduser())
-    if has_poses(folder):
-        return ThreeDIEBench(folder, split)
-    if [entry.name for entry in folder.iterdir() if not entry.name.startswith(".")] == ["train"]:
-        folder = folder / "train"  # not the one class of everything, but a data set that came without its other half
-    if validation := _validation(folder):
-        return _open_split_folder(folder / "train", validation, split)
-    return hash_split(_open_folder(folder), split, seed)
-
-
-def comes_split(path: str | Path) -> bool:
-    """Say whether a data set has a folder for training and one for validation, of which ``all`` is the first."""
-    from equicoherence.data.poses.threediebench import has_poses  # which needs Split from here
-
-    if path == "objects":
-        return False
-    folder = _folder(Path(path).expanduser())
-    return not has_poses(folder) and _validation(folder) is not None
+        source: ImageSource = ThreeDIEBench(layout.folder, split)
+    elif layout.sides:
+        origin = Origin(f"folder {layout.held_out!r}", split, True)
+        opened = [partial(_open_folder, *each) for each in zip(layout.sides, layout.shards)]
+        source = _open_sides(opened, origin, [repr(str(folder)) for folder in layout.sides])
+    else:
+        source = _open_whole(layout.folder, layout.shards[0], split, seed)
+    remarks = (*layout.remarks, *source.origin.remarks)
+    source.origin = dataclasses.replace(source.origin, remarks=remarks)
+    return source
 
 
 def hash_split(source: ImageSource, split: Split, seed: int) -> ImageSource:
@@ -86,40 +82,67 @@ def hash_split(source: ImageSource, split: Split, seed: int) -> ImageSource:
             f"split {split!r} is empty: {len(source)} images are too few to be split 80 / 20 by chance; "
             "put them into folders 'train' and 'val', or use more images"
         )
-    return Subset(source, indices)
+    side = Subset(source, indices)
+    side.origin = Origin(BY_HASH, split, count=int(in_validation.sum()), remarks=source.origin.remarks)
+    return side
 
 
-def _validation(folder: Path) -> Path | None:
-    """Return the folder for validation beside ``train``, None where there are not both."""
-    found = next((folder / name for name in _VALIDATION_FOLDERS if (folder / name).is_dir()), None)
-    return found if (folder / "train").is_dir() else None
+def _open_whole(folder: Path, shards: Sequence[str], split: Split, seed: int) -> ImageSource:
+    """Open a folder that is not split by folders; what it holds may be."""
+    if sided := sides_of_shards(shards, folder):
+        refuse_beside_shards(folder)
+        training, held_out, where, remarks = sided
+        origin = Origin(where, split, True, remarks=tuple(remarks))
+        opened = [partial(ShardSource, folder, names) for names in (training, held_out)]
+        return _open_sides(opened, origin, [f"the shards for training in {str(folder)!r}", "those that are held out"])
+    source = _open_folder(folder, shards)
+    sided = sides_below_classes(source.files) if isinstance(source, ImageFolder) else None
+    if single := _single_class(source):
+        source = _unlabelled(source, single)
+    if sided is None:
+        return hash_split(source, split, seed)
+    training, held_out, where, remarks = sided
+    indices = np.flatnonzero(held_out if split == "val" else training)
+    side = Subset(source, indices)
+    count = int(held_out.sum())
+    side.origin = Origin(where, split, True, count, (*source.origin.remarks, *remarks))
+    return side
 
 
-def _folder(path: Path) -> Path:
-    if path.is_dir():
-        return path
-    if path.is_file() and path.name.lower().endswith(ARCHIVE_SUFFIXES):
-        return unpack_archive(path)
-    if path.exists():
-        raise ValueError(f"{str(path)!r} is not a data set: give {_ACCEPTED}")
-    beside = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
-    near = difflib.get_close_matches(path.name, [*beside, "objects"], n=1)
-    hint = f" (is it {near[0]!r} that you mean?)" if near else ""
-    raise FileNotFoundError(f"nothing at {str(path)!r}{hint}: give {_ACCEPTED}")
+def _open_folder(folder: Path, shards: Sequence[str]) -> ImageSource:
+    if not shards:
+        return ImageFolder(folder)
+    refuse_beside_shards(folder)
+    return ShardSource(folder, shards)
 
 
-def _open_folder(folder: Path) -> ImageSource:
-    return ShardSource(folder) if any(folder.glob("*.tar")) else ImageFolder(folder)
+def _open_sides(opened: Sequence[Callable[[], ImageSource]], origin: Origin, names: Sequence[str]) -> ImageSource:
+    """Open the side that ``origin`` says, of training and held out, with the classes of training. names: of both."""
+    source = training = opened[0]()
+    classes, remarks = training.classes, origin.remarks
+    single = _single_class(training)
+    if origin.side == "val":
+        source = opened[1]()
+        try:
+            source = Subset(source, np.arange(len(source)), classes=classes)
+        except ValueError as error:
+            raise ValueError(f"{names[1]} and {names[0]} disagree: {error}. Give both the same classes.") from error
+        if isinstance(training, ShardSource):
+            used = [{classes[label] for label in np.unique(each.labels) if label >= 0} for each in (training, source)]
+            remarks = (*remarks, *one_sided(used[0], used[1], "training", "what is held out"))
+    source.origin = dataclasses.replace(origin, remarks=remarks)
+    return _unlabelled(source, single) if single else source
 
 
-def _open_split_folder(train: Path, validation: Path, split: Split) -> ImageSource:
-    known = _open_folder(train)
-    if split != "val":
-        return known
-    source = _open_folder(validation)
-    try:
-        return Subset(source, np.arange(len(source)), classes=known.classes)
-    except ValueError as error:
-        raise ValueError(
-            f"{str(validation)!r} and {str(train)!r} disagree: {error}. Give both the same class folders."
-        ) from error
+def _single_class(source: ImageSource) -> str:
+    """Return the only class of images that have one, "" where they have several or none."""
+    used = np.unique(source.labels[source.labels >= 0])
+    return source.classes[used[0]] if len(used) == 1 else ""
+
+
+def _unlabelled(source: ImageSource, single: str) -> ImageSource:
+    """Take the labels from images of one class: whatever is predicted of them would be right."""
+    remark = f"{single!r} is the only class, which tells nothing apart: images have no labels"
+    source.classes, source.labels = [], np.full_like(source.labels, -1)
+    source.origin = dataclasses.replace(source.origin, remarks=(*source.origin.remarks, remark))
+    return source

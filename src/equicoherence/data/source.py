@@ -5,8 +5,16 @@ from __future__ import annotations
 import abc
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
+
+from equicoherence.data.passed_over import PassedOver
+
+Split = Literal["train", "val", "all"]
+
+
+TOLERANCES = (0.001, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)  # shares that are advised where more is bad than allowed
 
 
 @dataclass(frozen=True)
@@ -28,6 +36,56 @@ class BadImage(Exception):
         self.reason = reason
 
 
+class UnusableData(RuntimeError):
+    """Say, of data that are being worked on, why nothing can come of them: nothing to learn, or nothing to score."""
+
+
+class TooManyBadImages(RuntimeError):
+    """List the images that cannot be decoded (``bad``: name -> reason) when they exceed the tolerated share.
+
+    tolerable: a share that leaves room for more than those found so far, None where no image at all is good.
+    """
+
+    def __init__(self, bad: dict[str, str], total: int, tolerance: float) -> None:
+        self.bad, share = dict(bad), len(bad) / total
+        self.tolerable = next((step for step in TOLERANCES if step >= 2 * share), 1.0) if share < 1 else None
+        lines = [f"  {name}: {reason}" for name, reason in sorted(bad.items())]
+        if len(lines) > 20:
+            lines = [*lines[:20], f"  ... and {len(lines) - 20} more"]
+        self._found = (
+            f"{len(bad)} of {total} images cannot be decoded so far ({share:.3%}), "
+            f"more than bad_image_tolerance = {tolerance:g} ({tolerance:.3%}) allows:\n" + "\n".join(lines)
+        )
+        if self.tolerable is None:
+            self._found = f"none of {total} images can be decoded:\n" + "\n".join(lines)
+            super().__init__(f"{self._found}\nRepair them, or give other images with --data.")
+        else:
+            super().__init__(
+                f"{self._found}\nRepair them, or go on without them: --bad-image-tolerance {self.tolerable:g}"
+            )
+
+    def advised(self, advice: str) -> TooManyBadImages:
+        """Return the same with other advice."""
+        self.args = (f"{self._found}\nRepair them, or: {advice}",)
+        return self
+
+
+@dataclass(frozen=True)
+class Origin:
+    """How the images of a source were told from others.
+
+    held_out: where those are that are kept from training, in words; "" where none are. side: which these ones are.
+    comes_split: whether the data came with a side for validation. count: how many are held out, where it is known.
+    remarks: whatever else a person must know of.
+    """
+
+    held_out: str = ""
+    side: Split = "all"
+    comes_split: bool = False
+    count: int | None = None
+    remarks: tuple[str, ...] = ()
+
+
 class ImageSource(abc.ABC):
     """A fixed, ordered list of images. ``load`` may be called from many threads at once."""
 
@@ -35,6 +93,10 @@ class ImageSource(abc.ABC):
     """(N,) int64 index into ``classes``, -1 where unknown."""
     classes: list[str]
     """Class names in the order of their labels, [] where there are none."""
+    origin: Origin = Origin()
+    """How they were told from others that lie there; `describe_images` says it to people."""
+    passed_over: PassedOver = PassedOver()
+    """What lies there and is no image of this source."""
 
     @abc.abstractmethod
     def __len__(self) -> int: ...
@@ -72,6 +134,7 @@ class Subset(ImageSource):
     def __init__(self, source: ImageSource, indices: np.ndarray, classes: Sequence[str] | None = None) -> None:
         self._source = source
         self._indices = np.asarray(indices, dtype=np.int64)
+        self.origin, self.passed_over = source.origin, source.passed_over
         self.classes = list(source.classes if classes is None else classes)
         self.labels = source.labels[self._indices]
         if classes is not None:

@@ -1,13 +1,10 @@
-"""Given images as every task on them sees them: upright central crops, each image once, features that are finite."""
+"""Given images as every task on them sees them: upright central crops; each image once."""
 
 from __future__ import annotations
-
-from collections.abc import Mapping
 
 import torch
 from torch import Tensor
 
-from equicoherence.evaluation.model import FrozenModel
 from equicoherence.paths import State
 from equicoherence.paths.geometry import crop
 
@@ -21,7 +18,9 @@ def base_state(aspect: Tensor, share: float) -> State:
     """
     width, height = share / aspect.clamp_min(1), share * aspect.clamp_max(1)
     zero = torch.zeros_like(aspect)
-    return State.identity(len(aspect), aspect.device).replace(geometry=crop(zero, zero, width, height, zero))
+    return State.identity(len(aspect), aspect.device).replace(
+        geometry=crop(zero, zero, width, height, zero), affine=True
+    )
 
 
 def first_of_each(index: Tensor) -> Tensor:
@@ -32,14 +31,3 @@ def first_of_each(index: Tensor) -> Tensor:
     _, values = index.unique(return_inverse=True)
     places = torch.full((len(index),), len(index)).scatter_reduce_(0, values, torch.arange(len(index)), "amin")
     return places[places < len(index)].sort().values
-
-
-def check_features(features: Mapping[str, Tensor], model: FrozenModel) -> None:
-    """Raise ValueError where features (N, C) by name are not all finite: no score can be taken of them."""
-    for name, values in features.items():
-        if not bool(values.isfinite().all()):
-            bad = int((~values.isfinite()).any(dim=1).sum())
-            raise ValueError(
-                f"{model.name} gives features ({name}) that are not finite for {bad} of {len(values)} images: its "
-                "weights are damaged or their scale is wrong"
-            )

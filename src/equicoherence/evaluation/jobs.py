@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from equicoherence.data import ImageSource, ThreeDIEBench, open_images
+from equicoherence.data import ImageSource, ThreeDIEBench, data_identity, describe_images, open_images
 from equicoherence.data.poses.objects import MANIFEST
 from equicoherence.evaluation.fingerprint import short_digest
 from equicoherence.evaluation.registry import reads_data
@@ -89,6 +89,8 @@ def refuse_inside(out: Path, jobs: Sequence[Job]) -> None:
 
 def _on_data(tasks: Sequence[Task], data: str, every: bool) -> list[Job]:
     train, test = open_images(data, "train"), open_images(data, "val")
+    if not every and not isinstance(train, ThreeDIEBench):
+        tasks = [task for task in tasks if task.kind != POSES]  # nobody asked for them
     obstacles = {task.name: reason for task in tasks if (reason := _obstacle(task, train, test))}
     text = "; ".join(f"{task} {reason}" for task, reason in obstacles.items())
     if obstacles and (every or len(obstacles) == len(tasks)):
@@ -96,10 +98,12 @@ def _on_data(tasks: Sequence[Task], data: str, every: bool) -> list[Job]:
         raise ValueError(f"{data!r} does not allow what is to be scored: {text}{more}")
     if obstacles:
         say(f"left out on {data}: {text}")
-    place = None if data == OBJECTS else Path(data).expanduser().resolve()
+    say(describe_images(train, test))
+    identity = data_identity(data)
+    place = None if identity == OBJECTS else Path(identity)
     manifest = train.root / MANIFEST if isinstance(train, ThreeDIEBench) else None
     about = {
-        "folder": str(place or data),
+        "folder": identity,
         "files": short_digest(manifest.read_text("utf-8")) if manifest and manifest.is_file() else "",
         "newest": place.stat().st_mtime_ns if place and place.is_file() else 0,
         "splits": {"train": _images(train), "val": _images(test)},

@@ -18,8 +18,12 @@ from equicoherence.evaluation.own_predictor import OwnPredictor, has_predictor
 from equicoherence.evaluation.weights import load_weights, read_export
 from equicoherence.methods import Method
 from equicoherence.models import Encoder, Features
-from equicoherence.models.encoder import Pool
+from equicoherence.models.encoder import VISION_TRANSFORMERS
+from equicoherence.models.features import POOLS, Pool
+from equicoherence.models.names import resolve
+from equicoherence.notice import say
 from equicoherence.training.build import build_learner
+from equicoherence.training.checkpoint import saved_source
 from equicoherence.training.config import POSES, PretrainConfig
 from equicoherence.training.run import load_run
 from equicoherence.training.seeds import step_seed
@@ -96,8 +100,8 @@ class FrozenModel:
         pooled = {name: part.mean(dim=1) for name, part in tokens.items()}
         if "z_inv" in pooled:
             pooled["z"] = torch.cat([pooled["z_inv"], pooled["z_equi"]], dim=-1)
-        if self.pool == "cls":
-            pooled["backbone"] = features.pooled("cls")
+        if self.pool != "mean":
+            pooled["backbone"] = features.pooled(self.pool)
         return pooled, tokens
 
 
@@ -184,7 +188,9 @@ def _of_run(path: Path) -> FrozenModel:
     try:
         config, learner = load_run(path)
     except SafetensorError as error:
-        raise ValueError(f"the weights of {path} cannot be read: {error}") from error
+        raise ValueError(f"the weights of {path} cannot be read: a safetensors file is damaged ({error})") from error
+    except RuntimeError as error:
+        raise ValueError(f"the weights of {path} do not fit its config.yaml: {_first_line(error)}") from error
     in_method = config.coherence is not None and config.coherence.split == "head"
     head = MethodHead(learner.method) if in_method else learner.head
     views = config.views
@@ -200,27 +206,74 @@ def _exported(path: str, size: int | None) -> FrozenModel:
     about = read_export(Path(path))
     if about is None:
         raise ValueError(f"{path} is a weights file: say with --arch which timm model it is for")
-    arch, side = str(about["architecture"]), size or about["size"]
-    if not timm.is_model(arch):  # no source either, which would make timm open or fetch something
-        raise ValueError(f"{path} is for {arch!r}, which timm does not have; say with --arch which model it is for")
-    encoder = Encoder(arch, about["args"] | _sized(arch, size), mean=tuple(about["mean"]), std=tuple(about["std"]))
+    arch, pool = about["architecture"], about["pool"]
+    if not (isinstance(arch, str) and timm.is_model(arch)):  # no source either: timm would open or fetch something
+        raise ValueError(
+            f"{path} is for {str(arch)!r}, which timm does not have; say with --arch which model it is for"
+        )
+    try:
+        args = dict(about["args"]) | _sized(arch, size)
+        encoder = Encoder(arch, args, mean=tuple(about["mean"]), std=tuple(about["std"]))
+        side = size or int(about["size"])
+        source = reading_size(side) if size else int(about["source"])
+    except TypeError as error:
+        raise ValueError(
+            f"{path} does not say what its encoder is: {error}; say with --arch which model it is for"
+        ) from error
+    if pool not in POOLS or (pool == "head" and encoder.pool != "head") or (pool == "cls" and not encoder.has_cls):
+        raise ValueError(f"{path} pools by {pool!r}, which {arch} does not; say with --arch which model it is for")
     load_weights(encoder.model, Path(path))
-    return FrozenModel(path, path, encoder.eval(), side, round(side / 0.875), pool=about["pool"])
+    _check_size(encoder, side)
+    return FrozenModel(path, path, encoder.eval(), side, source, pool=pool)
 
 
-def _sized(arch: str, size: int | None) -> dict[str, int]:
+def reading_size(size: int) -> int:
+    """Return the pixels that images are read at for a model of ``size``, where nothing says otherwise."""
+    return round(size / 0.875)
+
+
+def _sized(name: str, size: int | None) -> dict[str, int]:
     """Return the arguments that build a timm model for images of a size; none where its own is wanted."""
-    return {"img_size": size} if size is not None and arch.startswith(("vit", "swin", "deit", "eva", "beit")) else {}
+    if size is None:
+        return {}
+    architecture, _ = resolve(name)
+    known = timm.get_pretrained_cfg(architecture)
+    fixed = known is not None and known.fixed_input_size
+    return {"img_size": size} if fixed or timm.models.is_model_in_modules(architecture, VISION_TRANSFORMERS) else {}
 
 
 def _foreign(name: str, arch: str, *, pretrained: bool, size: int | None) -> FrozenModel:
     torch.manual_seed(0)  # of a bare initialisation
+    folder = arch.removeprefix("local-dir:") if arch.startswith("local-dir:") else None
     try:
         encoder = Encoder(arch, _sized(arch, size), pretrained=pretrained)
-    except (OSError, RuntimeError, ConnectionError) as error:
+    except (OSError, RuntimeError, SafetensorError) as error:
+        if isinstance(error, FileNotFoundError) and folder is not None and not pretrained:
+            raise
+        if folder is not None:
+            raise ValueError(
+                f"the weights in {folder} cannot be read, or do not fit its config.json: {_first_line(error)}"
+            ) from error
         raise RuntimeError(
             f"the published weights of {arch} cannot be had ({type(error).__name__}: {str(error)[:200]}); "
             "give a weights file with --arch, or --random-weights to evaluate the bare initialisation"
         ) from error
+    except ValueError as error:
+        raise ValueError(f"--size is {size}, but {error}" if size is not None else str(error)) from error
     side = size if size is not None else int(encoder.model.pretrained_cfg["input_size"][1])  # type: ignore[index]
-    return FrozenModel(name, name, encoder.eval(), side, round(side / 0.875), None, None, encoder.pool)
+    _check_size(encoder, side)
+    source = saved_source(Path(folder)) if folder is not None and size is None else None
+    if encoder.pool == "head":
+        say(f"{name}: {POOLS['head']} stands for an image ({encoder.pooled_width} channels), as it does in timm")
+    return FrozenModel(name, name, encoder.eval(), side, source or reading_size(side), None, None, encoder.pool)
+
+
+def _check_size(encoder: Encoder, size: int) -> None:
+    try:
+        encoder.check_size(size)
+    except ValueError as error:
+        raise ValueError(f"size is {size}, but {error}") from error
+
+
+def _first_line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:200]

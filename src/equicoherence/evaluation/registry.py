@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from typing import Any, get_args, get_origin
 
+from equicoherence.errors import unknown
 from equicoherence.evaluation.task import IMAGES, POSES, Task, settings_of
 from equicoherence.notice import say
 
@@ -43,7 +44,7 @@ def reads_data(task: type[Task] | Task) -> bool:
 def task_class(name: str) -> type[Task]:
     """Return a task by its name; ValueError for one that there is not."""
     if name not in all_tasks():
-        raise ValueError(f"task {name!r} is unknown; choose among {', '.join(all_tasks())}")
+        raise unknown("task", name, all_tasks())
     return all_tasks()[name]
 
 

@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from equicoherence.data import ImageSource, Loader
+from equicoherence.errors import refusing
 from equicoherence.evaluation.fingerprint import build_digest, config_digest, fingerprint, short_digest
 from equicoherence.evaluation.jobs import Job, plan_jobs, refuse_inside
 from equicoherence.evaluation.model import FrozenModel, generators_kept, load_model, random_control
@@ -42,6 +43,7 @@ class Scoring:
     track: Track = show_bar
 
     def __post_init__(self) -> None:
+        """Refuse a share that is none."""
         if self.tolerance is not None and not 0 <= self.tolerance <= 1:
             raise ValueError(f"bad_image_tolerance must be a share from 0 to 1, got {self.tolerance}")
 
@@ -82,13 +84,13 @@ def evaluate(
     generators are left as they were. Raises ValueError or FileNotFoundError, before anything is scored, for what cannot
     be scored, and FileExistsError where another process evaluates into the same folder.
     """
-    given = {"arch": arch, "random_weights": random_weights or None, "size": size, "mean": mean, "std": std}
-    _refuse_idle(model, {option for option, value in given.items() if value is not None})
-    if data is None and not isinstance(model, (nn.Module, FrozenModel)) and Path(model).is_dir():
-        data = own_data(model)
-    scoring = Scoring(controls, bad_image_tolerance, track)
-    jobs = plan_jobs(chosen_tasks(tasks, sets is not None, settings), data, sets, every=tasks is not None)
-    with generators_kept():
+    with refusing(), generators_kept():
+        given = {"arch": arch, "random_weights": random_weights or None, "size": size, "mean": mean, "std": std}
+        _refuse_idle(model, {option for option, value in given.items() if value is not None})
+        scoring = Scoring(controls, bad_image_tolerance, track)
+        if data is None and not isinstance(model, (nn.Module, FrozenModel)) and Path(model).is_dir():
+            data = own_data(model)
+        jobs = plan_jobs(chosen_tasks(tasks, sets is not None, settings), data, sets, every=tasks is not None)
         if isinstance(model, FrozenModel):
             frozen = model
         elif isinstance(model, nn.Module):
@@ -98,7 +100,7 @@ def evaluate(
                 out = results_folder(model, data, size, random_weights)
             refuse_inside(out, jobs)
             frozen = load_model(model, arch=arch, random_weights=random_weights, size=size)
-        return score_jobs(frozen, jobs, out, scoring, random_weights=random_weights)
+    return score_jobs(frozen, jobs, out, scoring, random_weights=random_weights)
 
 
 def score_jobs(
@@ -121,11 +123,12 @@ def score_jobs(
         "build": build,
         "random_weights": random_weights,
     }
-    if out is not None:
-        refuse_inside(out, jobs)
-        out.mkdir(parents=True, exist_ok=True)
+    with refusing():
+        if out is not None:
+            refuse_inside(out, jobs)
     with generators_kept(), alone(out, "evaluates into") if out is not None else contextlib.nullcontext():
-        store = Store(out, about)
+        with refusing():
+            store = Store(out, about)
         try:
             _score_all(frozen, jobs, store, scoring)
         finally:

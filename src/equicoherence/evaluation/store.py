@@ -13,12 +13,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from equicoherence.files import write_aside
+from equicoherence.files import Damaged
+from equicoherence.json_file import read_json, strict_json, write_json
 from equicoherence.notice import say
 
 FILE = "scores.json"
 PICTURES = "pictures"
 SCHEMA = 1
+ADVICE = "remove it, or give another --out"
 SAME = ("size", "arch", "random_weights")  # what all scores of a file share, besides the weights
 PLAIN = ("name", "seed", "weights", "size", "arch", "build")  # of a file: there, and numbers or text
 TEXTS_OF_PART = ("task", "variant", "protocol", "data", "control")
@@ -64,7 +66,7 @@ class Store:
         self._found = content
         if self.folder is None:
             return content
-        write_aside(self.path, as_json(content))
+        write_json(self.path, content)
         for file in _pictures_of(self._before) - _pictures_of(self.parts):
             (self.folder / PICTURES / file).unlink(missing_ok=True)
         self._before = dict(self.parts)
@@ -108,18 +110,18 @@ class Store:
 
 
 def read_scores(path: Path) -> dict[str, Any]:
-    """Return the content of a ``scores.json``, {} where there is none; ValueError, naming it, where it is damaged."""
+    """Return the content of a ``scores.json``, {} where there is none; `Damaged`, naming it, for another."""
     if not path.is_file():
         return {}
+    found = read_json(path, ADVICE)
     try:
-        found = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
         if found["schema"] != SCHEMA:
             raise ValueError(f"it is of schema {found['schema']!r}, not {SCHEMA}")
         hash((found["model"], found.get("config"), *(found[field] for field in PLAIN)))  # all there, all plain
         for name, part in found["parts"].items():
             _check_part(name, part)
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
-        raise ValueError(f"{path} cannot be read ({_why(error)}); remove it, or give another --out") from error
+        raise Damaged(path, _why(error), ADVICE) from error
     return found
 
 
@@ -132,14 +134,9 @@ def alike(before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
     return not _odd(before, now)
 
 
-def as_json(value: Any) -> str:
-    """Return strict JSON; ValueError where a number is not finite."""
-    return json.dumps(value, indent=1, allow_nan=False)
-
-
 def as_read(value: Any) -> Any:
-    """Return a value as it reads in a JSON file: lists for tuples; ValueError where a number is not finite."""
-    return json.loads(as_json(value))
+    """Return a value as it reads in a JSON file: lists for tuples; `NotFinite` where a number is not."""
+    return json.loads(strict_json(value, FILE))
 
 
 def _check_part(name: str, part: Mapping[str, Any]) -> None:
@@ -159,10 +156,6 @@ def _check_part(name: str, part: Mapping[str, Any]) -> None:
         "".join(row[field] for field in TEXTS_OF_ROW)
         if not (math.isfinite(row["value"]) and math.isfinite(row["floor"] or 0)):  # 1e999 reads as infinity
             raise ValueError(f"a row of part {name!r} has the value {row['value']} and the floor {row['floor']}")
-
-
-def _refuse_constant(text: str) -> float:
-    raise ValueError(f"{text} is no JSON number")
 
 
 def _why(error: Exception) -> str:

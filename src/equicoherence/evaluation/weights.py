@@ -25,7 +25,7 @@ ADDED = ("head.", "fc.", "mask_token", "masked_embed", "decoder_")
 HEADS = re.compile(r"(projection|projector|predictor|prediction|prototypes|dino_|ibot_)[^.]*\.")  # SwAV's, DINO's
 WRAPPERS = re.compile(r"_orig_mod\.|_fsdp_wrapped_module\.|_checkpoint_wrapped_module\.")  # torch's, within names
 TORCH = (b"PK", b"\x80")  # how torch's files begin: as zip archives, earlier ones as pickles
-EXPORTED = ("architecture", "args", "mean", "std", "size", "pool")  # beside the weights in an export to torch
+EXPORTED = ("architecture", "args", "mean", "std", "size", "source", "pool")  # beside the weights in an export to torch
 DEPTH = 4  # of dictionaries within dictionaries
 
 
@@ -91,11 +91,11 @@ def read_export(path: Path) -> dict[str, Any] | None:
 
 def _read(path: Path) -> Mapping[Any, Any]:
     weights: Any
+    with path.open("rb") as file:
+        start = file.read(9)
+    if start[8:] != b"{" and not start.startswith(TORCH):
+        raise ValueError(f"{path} cannot be read as weights: it is neither a torch file nor a safetensors file")
     try:
-        with path.open("rb") as file:
-            start = file.read(9)
-        if start[8:] != b"{" and not start.startswith(TORCH):
-            raise ValueError("it is neither a torch file nor a safetensors file")
         if start[8:] == b"{":
             weights = load_file(path)
         else:
@@ -104,14 +104,20 @@ def _read(path: Path) -> Mapping[Any, Any]:
                 weights = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged file may raise anything
         refused = re.search(r"Unsupported global: GLOBAL (\S+)", str(error))
-        if refused is None:
-            raise ValueError(f"{path} cannot be read as weights: {error}") from error
+        if refused is None:  # torch's own words are long, and advise to let the file execute code
+            kind = "safetensors" if start[8:] == b"{" else "torch"
+            raise ValueError(
+                f"{path} cannot be read as weights: it begins as a {kind} file does, but is cut short, damaged, or "
+                "holds more than tensors and plain values; get it anew"
+            ) from error
         raise ValueError(
             f"{path} cannot be read as weights: it holds a Python object ({refused[1]}), which could run code; where "
             "you trust it, save its state dict alone as a file of its own"
         ) from error
     if not isinstance(weights, Mapping):
-        raise ValueError(f"{path} holds a {type(weights).__name__}, not a state dict")
+        raise ValueError(
+            f"{path} holds a {type(weights).__name__}, not a state dict: save a dictionary of tensors by their names"
+        )
     return weights
 
 

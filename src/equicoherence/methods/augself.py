@@ -21,7 +21,7 @@ class AugSelfConfig(SimCLRConfig):
     weight: float = 1.0
 
 
-class AugSelf(SimCLR):
+class AugSelf(SimCLR, config=AugSelfConfig):
     """AugSelf on the encoder's summaries of both views. It is told theta, a label of the transformation.
 
     Published, what is regressed is how the augmentations of both views differ, parameter by parameter; here it is

@@ -9,19 +9,19 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from equicoherence.methods.gather import gather
-from equicoherence.methods.method import Encoded, Method
+from equicoherence.methods.method import Encoded, Method, MethodConfig
 from equicoherence.models.heads import projector
 
 
 @dataclass(frozen=True)
-class BarlowTwinsConfig:
+class BarlowTwinsConfig(MethodConfig):
     """Weight of redundancy, the off-diagonal correlations, and width of the three-layer projector; as published."""
 
     redundancy: float = 5e-3
     width: int = 8192
 
 
-class BarlowTwins(Method):
+class BarlowTwins(Method, config=BarlowTwinsConfig):
     """Barlow Twins on the mean of the invariant tokens."""
 
     def __init__(self, d_inv: int, config: BarlowTwinsConfig) -> None:

@@ -8,13 +8,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from equicoherence.methods.method import Encoded, Method
+from equicoherence.methods.method import Encoded, Method, MethodConfig
 from equicoherence.methods.teacher import cosine_momentum, ema_update, frozen_copy
 from equicoherence.models.heads import projector
 
 
 @dataclass(frozen=True)
-class BYOLConfig:
+class BYOLConfig(MethodConfig):
     """Hidden and output width of projector and predictor, and the teacher's first momentum; as published."""
 
     width: int = 4096
@@ -22,7 +22,7 @@ class BYOLConfig:
     momentum: float = 0.996
 
 
-class BYOL(Method):
+class BYOL(Method, config=BYOLConfig):
     """BYOL on the mean of the invariant tokens; the teacher's momentum rises to 1 by half a cosine."""
 
     has_teacher = True

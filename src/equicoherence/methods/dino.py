@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from equicoherence.methods.method import Encoded, Method
+from equicoherence.methods.method import Encoded, Method, MethodConfig
 from equicoherence.methods.schedules import warmup_linear
 from equicoherence.methods.targets import Centring, Targets
 from equicoherence.methods.teacher import cosine_momentum, ema_update, frozen_copy
@@ -16,7 +16,7 @@ from equicoherence.models.heads import ClassPatchHead, PrototypeHead
 
 
 @dataclass(frozen=True)
-class DINOConfig:
+class DINOConfig(MethodConfig):
     """Outputs and widths of the head, the softmaxes, and the teacher's first momentum.
 
     prototypes: outputs of the head, the equivariant ones of a split head [P2] among them; 65,536 as published, 8192
@@ -36,7 +36,7 @@ class DINOConfig:
     momentum: float = 0.996
 
 
-class DINO(Method):
+class DINO(Method, config=DINOConfig):
     """DINO on the summaries of global views and local crops; the teacher's momentum rises to 1 by half a cosine.
 
     Of the head's outputs, the last ``d_equi`` are the task's, and the softmax is over the others [P2].
@@ -46,6 +46,7 @@ class DINO(Method):
     has_teacher = True
     crops = True
     splits_head = True
+    compares_images = False
     temperature: Tensor
 
     def __init__(self, width: int, config: DINOConfig, d_equi: int = 0) -> None:

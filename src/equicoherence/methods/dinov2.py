@@ -27,11 +27,13 @@ class DINOv2Config(IBOTConfig):
     koleo: float = 0.1
 
 
-class DINOv2(IBOT):
+class DINOv2(IBOT, config=DINOv2Config):
     """DINOv2: iBOT's losses, and KoLeo on the student's summaries of global views, before the head.
 
     KoLeo is summed over the two views, as published.
     """
+
+    compares_images = True  # by KoLeo
 
     def __init__(self, width: int, config: DINOv2Config, d_equi: int = 0) -> None:
         super().__init__(width, config, d_equi)

@@ -24,7 +24,7 @@ class EquiModConfig(SimCLRConfig):
     weight: float = 1.0
 
 
-class EquiMod(SimCLR):
+class EquiMod(SimCLR, config=EquiModConfig):
     """EquiMod on the means of the invariant and of the equivariant tokens. It is told theta, a label.
 
     As published, an equivariant projection of one image and an embedding of theta predict the equivariant projection

@@ -23,7 +23,7 @@ class ESSLConfig(SimCLRConfig):
     weight: float = 0.4
 
 
-class ESSL(SimCLR):
+class ESSL(SimCLR, config=ESSLConfig):
     """E-SSL on the encoder's summaries of two views, and of one local crop rotated by 0, 90, 180 and 270 degrees.
 
     It makes its own labels, the number of the quarter turns, and is not told theta.

@@ -25,7 +25,7 @@ class IBOTConfig(DINOConfig):
     shared_head: bool = True
 
 
-class IBOT(DINO):
+class IBOT(DINO, config=IBOTConfig):
     """iBOT on the summaries of all views and the masked patch tokens of global views.
 
     Only masked tokens go through the heads, so the teacher's patch centre follows those alone (as DINOv2's; iBOT's own

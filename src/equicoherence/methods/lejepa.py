@@ -9,12 +9,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from equicoherence.methods.gather import mean_over_processes, world_size
-from equicoherence.methods.method import Encoded, Method
+from equicoherence.methods.method import Encoded, Method, MethodConfig
 from equicoherence.models.heads import projector
 
 
 @dataclass(frozen=True)
-class LeJEPAConfig:
+class LeJEPAConfig(MethodConfig):
     """Weight of SIGReg, random directions of a step, hidden and output width of the three-layer projector.
 
     Invariance has the rest of the weight. Published: .05 and 1024 directions; widths are those of the authors' minimal
@@ -27,7 +27,7 @@ class LeJEPAConfig:
     output: int = 128
 
 
-class LeJEPA(Method):
+class LeJEPA(Method, config=LeJEPAConfig):
     """LeJEPA on the mean of the invariant tokens, of two global views and local crops (6 as published, or none).
 
     The directions of a step are a function of its number: all processes draw the same, and a resumed run goes on.

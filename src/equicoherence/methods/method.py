@@ -10,6 +10,10 @@ import torch
 from torch import Tensor, nn
 
 
+class MethodConfig:
+    """Base of the settings of a method, which are a frozen dataclass."""
+
+
 @dataclass(frozen=True)
 class Encoded:
     """What one encoder says of V views of one size, C features each, of what the method reads.
@@ -48,6 +52,10 @@ class Encoded:
         return self.equivariant, self.theta
 
 
+METHODS: dict[type[MethodConfig], type[Method]] = {}
+"""Settings -> the method that is built from them."""
+
+
 class Method(nn.Module, abc.ABC):
     """Abstract base: a head and a loss, built from the width of what it reads and from its own configuration.
 
@@ -65,6 +73,7 @@ class Method(nn.Module, abc.ABC):
     told: it is told theta, the parameters of the path between the views, which are labels of the transformation: tables
     mark such methods. It replaces the auxiliary task, is built with a third argument ``theta_size``, the number P of
     parameters, and where its configuration has ``d_equi``, so many features of z are equivariant.
+    compares_images: its loss, or a layer of its head, compares the images of a batch, so that one alone has none.
     predicts_theta: theta is a label that it predicts, each parameter with the same weight, no input of a predictor.
     """
 
@@ -76,7 +85,14 @@ class Method(nn.Module, abc.ABC):
     splits_head: ClassVar[bool] = False
     rotated_crops: ClassVar[bool] = False
     told: ClassVar[bool] = False
+    compares_images: ClassVar[bool] = True
     predicts_theta: ClassVar[bool] = False
+
+    def __init_subclass__(cls, config: type[MethodConfig] | None = None, **more: object) -> None:
+        """Note the method in ``METHODS``. config: the class of its settings; None for a base of other methods."""
+        super().__init_subclass__(**more)
+        if config is not None:
+            METHODS[config] = cls
 
     @abc.abstractmethod
     def forward(

@@ -9,13 +9,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from equicoherence.methods.gather import gather, rank
-from equicoherence.methods.method import Encoded, Method
+from equicoherence.methods.method import Encoded, Method, MethodConfig
 from equicoherence.methods.teacher import cosine_momentum, ema_update, frozen_copy
 from equicoherence.models.heads import projector
 
 
 @dataclass(frozen=True)
-class MoCoV3Config:
+class MoCoV3Config(MethodConfig):
     """Temperature, hidden and output width of projector and predictor, first momentum; as published for ViT."""
 
     temperature: float = 0.2
@@ -24,7 +24,7 @@ class MoCoV3Config:
     momentum: float = 0.99
 
 
-class MoCoV3(Method):
+class MoCoV3(Method, config=MoCoV3Config):
     """MoCo v3 on the mean of the invariant tokens; the teacher's momentum rises to 1 by half a cosine.
 
     As published for ViT, the projector has three layers, the predictor two, and BatchNorm ends both. That the patch

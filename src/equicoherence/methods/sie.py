@@ -9,13 +9,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from equicoherence.methods.gather import gather
-from equicoherence.methods.method import Encoded, Method
+from equicoherence.methods.method import Encoded, Method, MethodConfig
 from equicoherence.methods.vicreg import covariance_loss, variance_loss
 from equicoherence.models.heads import projector
 
 
 @dataclass(frozen=True)
-class SIEConfig:
+class SIEConfig(MethodConfig):
     """Equivariant features of z, weights of the five terms, and width of both expanders; all as published.
 
     predictor: weight of the variance of what is predicted; the other names are those of `sie_losses`.
@@ -30,7 +30,7 @@ class SIEConfig:
     width: int = 2048
 
 
-class SIE(Method):
+class SIE(Method, config=SIEConfig):
     """SIE on the means of the invariant and of the equivariant tokens. It is told theta, a label of the transformation.
 
     As published, but that z is a linear map of the encoder's features, as for the other methods here, where SIE splits

@@ -9,12 +9,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from equicoherence.methods.gather import gather, rank
-from equicoherence.methods.method import Encoded, Method
+from equicoherence.methods.method import Encoded, Method, MethodConfig
 from equicoherence.models.heads import projector
 
 
 @dataclass(frozen=True)
-class SimCLRConfig:
+class SimCLRConfig(MethodConfig):
     """Temperature of NT-Xent; hidden and output width of the two-layer projector. Published: .1, 2048, 128."""
 
     temperature: float = 0.1
@@ -22,7 +22,7 @@ class SimCLRConfig:
     output: int = 128
 
 
-class SimCLR(Method):
+class SimCLR(Method, config=SimCLRConfig):
     """SimCLR on the mean of the invariant tokens."""
 
     def __init__(self, d_inv: int, config: SimCLRConfig) -> None:

@@ -8,19 +8,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from equicoherence.methods.method import Encoded, Method
+from equicoherence.methods.method import Encoded, Method, MethodConfig
 from equicoherence.models.heads import projector
 
 
 @dataclass(frozen=True)
-class SimSiamConfig:
+class SimSiamConfig(MethodConfig):
     """Width of the three-layer projector, and of the predictor's hidden layer, a bottleneck; as published."""
 
     width: int = 2048
     bottleneck: int = 512
 
 
-class SimSiam(Method):
+class SimSiam(Method, config=SimSiamConfig):
     """SimSiam on the mean of the invariant tokens.
 
     As published, BatchNorm ends the projector, and the predictor ends in a linear layer with bias. The published

@@ -9,12 +9,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from equicoherence.methods.gather import gather
-from equicoherence.methods.method import Encoded, Method
+from equicoherence.methods.method import Encoded, Method, MethodConfig
 from equicoherence.models.heads import projector
 
 
 @dataclass(frozen=True)
-class VICRegConfig:
+class VICRegConfig(MethodConfig):
     """Weights of the three terms and width of the three-layer projector; published: 25, 25, 1 and 8192."""
 
     invariance: float = 25.0
@@ -23,7 +23,7 @@ class VICRegConfig:
     width: int = 2048
 
 
-class VICReg(Method):
+class VICReg(Method, config=VICRegConfig):
     """VICReg on the mean of the invariant tokens."""
 
     def __init__(self, d_inv: int, config: VICRegConfig) -> None:

@@ -3,47 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
-import math
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import timm
 import torch
 from torch import Tensor, nn
 
+from equicoherence.models.create import checked_args, create
+from equicoherence.models.features import Features, Pool
+from equicoherence.models.image_sizes import check_size
 from equicoherence.models.lean_block import lean_last
 from equicoherence.models.names import resolve
-from equicoherence.models.unreached import unreached
+from equicoherence.models.normalisation import Channels, check_normalisation
+from equicoherence.models.on_meta import forget_biases, own_size, unreached, with_kept_biases
+from equicoherence.models.timm_head import own_pool
+from equicoherence.models.tokens import has_class_token, late_norm, read_tokens
 
-Pool = Literal["mean", "cls"]
-Channels = tuple[float, float, float]  # a number for red, green and blue
 VISION_TRANSFORMERS = ("vision_transformer", "deit", "eva")  # timm's modules of those that mask and take any size
-# a shared configuration must not make timm open files or fetch weights, nor set what `Encoder` itself sets
-REFUSED_ARGS = {"model_name", "checkpoint_path", "cache_dir", "num_classes", "features_only"}
-
-
-@dataclass(frozen=True)
-class Features:
-    """What an encoder says of a batch.
-
-    cls: (B, C), or None for encoders without a class token. patches: (B, N, C), row by row. grid: (h, w), h * w = N.
-    tapped: (B, M, C') patch tokens of the layer the encoder was asked to tap, with their grid; None without one.
-    """
-
-    cls: Tensor | None
-    patches: Tensor
-    grid: tuple[int, int]
-    tapped: Tensor | None = None
-    tapped_grid: tuple[int, int] | None = None
-
-    def pooled(self, pool: Pool = "mean") -> Tensor:
-        """Return (B, C): the mean of the patch tokens, or the class token."""
-        if pool == "mean":
-            return self.patches.mean(dim=1)
-        if self.cls is None:
-            raise ValueError("pool 'cls' needs an encoder with a class token; use pool 'mean'")
-        return self.cls
+Read = Literal["all", "tokens"]
 
 
 class Encoder(nn.Module):
@@ -56,6 +33,10 @@ class Encoder(nn.Module):
     masked: whether patch tokens can be replaced by a learned ``mask_token`` (C,), which is no part of the timm model.
     any_size: whether images of any size are taken, which a vision transformer does by resampling its position
     embeddings. Masks need a vision transformer: ValueError for others.
+    read: what will be trained. "all": also what timm's own head makes of the tokens, which then stands for an image;
+    "tokens": the tokens alone, so that the head is left out, and their mean, or a norm of it, stands for an image.
+
+    pool: what stands for an image. Raises ValueError for a model whose output is no grid of tokens, with its shape.
     """
 
     mean: Tensor
@@ -72,33 +53,30 @@ class Encoder(nn.Module):
         layer: int | None = None,
         masked: bool = False,
         any_size: bool = False,
+        read: Read = "all",
     ) -> None:
         super().__init__()
         check_normalisation(mean, std)
         architecture, saved = resolve(name)
-        refused = sorted(key for key in map(str, args or {}) if key in REFUSED_ARGS or key.startswith("pretrained"))
-        if refused:
-            raise ValueError(f"encoder args may not hold {', '.join(refused)}: they shape the model and load nothing")
         transformer = timm.models.is_model_in_modules(architecture, VISION_TRANSFORMERS)
         if masked and not transformer:
             raise ValueError(f"{name} cannot mask patch tokens: masks need a vision transformer (vit_*, deit*, eva*)")
-        self.name, self.architecture = name, architecture
-        self.args = {key: value for key, value in saved.items() if key not in REFUSED_ARGS} | (args or {})
-        if any_size and transformer:
-            self.args["dynamic_img_size"] = True
-        self.model = timm.create_model(name, pretrained=pretrained, num_classes=0, **self.args)
+        args = checked_args(saved, args) | ({"dynamic_img_size": True} if any_size and transformer else {})
+        self.name, self.architecture, self.read = name, architecture, read
+        self.model, self.args, headless = create(name, args, pretrained=pretrained, headless=read == "tokens")
         self.model.to(memory_format=torch.channels_last)  # convolutions run fastest so, on CPUs and GPUs alike
         self.width: int = self.model.num_features  # type: ignore[assignment]
-        self.prefix: int = getattr(self.model, "num_prefix_tokens", 0)
-        self.has_cls = getattr(self.model, "cls_token", None) is not None
+        self.has_cls = has_class_token(self.model)
         self._last = [lean_last(self.model)]  # in a list: a module of its own it is not
-        self.pool: Pool = "cls" if getattr(self.model, "global_pool", "") == "token" and self.has_cls else "mean"
-        # models that pool before their last norm keep it in fc_norm; here it is applied to the tokens instead
-        norm = getattr(self.model, "fc_norm", None)
-        self._late_norm = isinstance(norm, nn.Module) and not isinstance(norm, nn.Identity)
         config = self.model.pretrained_cfg
-        side = self.args.get("img_size", config["input_size"][1:])  # type: ignore[index]
-        for idle in unreached(self.model, (side, side) if isinstance(side, int) else tuple(side)):
+        self.own_size = own_size(self.model, self.args)
+        self._biased = with_kept_biases(self.model)
+        shape = check_size(self.model, self.own_size, name)
+        self._sizes = {self.own_size}
+        self.timm_pool, timm_width = own_pool(self.model, shape)
+        self.pool: Pool = self.timm_pool if read == "all" or headless else "mean"
+        self.pooled_width = timm_width if self.pool == "head" else self.width
+        for idle in unreached(self.model, self.own_size, head=read == "all" and self.pool == "head"):
             self.model.get_parameter(idle).requires_grad_(False)  # DDP would wait for its gradient
         for key, given in (("mean", mean), ("std", std)):
             values = config[key] if given is None else given  # type: ignore[index]
@@ -116,15 +94,25 @@ class Encoder(nn.Module):
         """Channels of the tapped layer, or of the output where none is tapped."""
         return self.width if self.layer is None else self.model.feature_info[self.layer]["num_chs"]  # type: ignore[index]
 
+    def check_size(self, *size: int) -> None:
+        """Raise ValueError where images of ``size``, a side or (h, w), do not fit the model whole."""
+        height, width = size if len(size) == 2 else (size[0], size[0])
+        if (height, width) not in self._sizes:
+            check_size(self.model, (height, width), self.name)
+            self._sizes.add((height, width))
+
     def forward(self, images: Tensor, masks: Tensor | None = None, *, class_only: bool = False) -> Features:
         """Encode images (B, 3, H, W) in [0, 1]; the patch tokens where ``masks`` (B, N) is True are the mask token.
 
         class_only: only the class token is read, so patches is left empty, (B, 0, C), and a vision
-        transformer's last layers see the class token alone.
+        transformer's last layers see the class token alone. Raises ValueError for a size that does not fit.
         """
         if masks is not None and self.mask_token is None:
             raise ValueError("masks need an encoder built with masked=True")
         size = (images.shape[2], images.shape[3])
+        if not torch.compiler.is_compiling():
+            self.check_size(*size)
+            forget_biases(self._biased)
         x = ((images - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
         self._masks = masks
         try:
@@ -152,8 +140,8 @@ class Encoder(nn.Module):
         finally:
             if last is not None:
                 last.first_only = False
-        if self._late_norm:
-            output = self.model.fc_norm(output)  # type: ignore[operator]
+        norm = late_norm(self.model)
+        output = output if norm is None else norm(output)
         return Features(output[:, 0], output[:, :0], (0, 0))
 
     def _mask(self, module: nn.Module, inputs: tuple[Tensor], tokens: Tensor) -> Tensor:
@@ -164,34 +152,7 @@ class Encoder(nn.Module):
         return torch.where(masks, self.mask_token.to(tokens.dtype), tokens)
 
     def _features(self, output: Tensor, size: tuple[int, int]) -> Features:
-        if output.ndim == 4:
-            if getattr(self.model, "output_fmt", "NCHW") == "NHWC":
-                output = output.permute(0, 3, 1, 2)
-            return Features(None, output.flatten(2).transpose(1, 2), (output.shape[2], output.shape[3]))
-        if output.ndim != 3:
-            raise ValueError(f"{self.name} gives features of shape {tuple(output.shape)}; (B, N, C) or a map is needed")
-        if self._late_norm:
-            output = self.model.fc_norm(output)  # type: ignore[operator]
-        patches = output[:, self.prefix :]
-        grid = self._grid(patches.shape[1], size)
-        return Features(output[:, 0] if self.has_cls else None, patches, grid)
-
-    def _grid(self, patches: int, size: tuple[int, int]) -> tuple[int, int]:
-        embed = getattr(self.model, "patch_embed", None)
-        if embed is not None and hasattr(embed, "dynamic_feat_size"):
-            height, width = embed.dynamic_feat_size(size)  # type: ignore[operator]
-            if height * width == patches:
-                return height, width
-        side = round(patches**0.5)
-        if side * side != patches:
-            raise ValueError(f"{self.name}: {patches} patch tokens are no square grid; give square images")
-        return (side, side)
-
-
-def check_normalisation(mean: Sequence[float] | None, std: Sequence[float] | None) -> None:
-    """Raise ValueError for a mean or std that is not of three finite channels, and for a std that is not positive."""
-    for name, values in (("mean", mean), ("std", std)):
-        if values is not None and not (len(values) == 3 and all(map(math.isfinite, values))):
-            raise ValueError(f"{name} must hold a number for each of the 3 channels, got {values}")
-    if std is not None and min(std) <= 0:
-        raise ValueError(f"std must be above 0 in all channels, got {std}")
+        features = read_tokens(self.model, self.name, output, size)
+        if self.pool != "head":
+            return features
+        return dataclasses.replace(features, head=self.model.forward_head(output, pre_logits=True))  # type: ignore[operator]

@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import timm
+
+from equicoherence.files import Damaged
+from equicoherence.json_file import read_json
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """Return a ``config.json`` of timm. Raises ValueError for a file that names no architecture that timm has."""
+    advice = "export the run again with --overwrite"
+    config = read_json(path, advice)
+    architecture = config.get("architecture")
+    if not isinstance(architecture, str):
+        raise Damaged(path, "it does not say which model of timm it is for", advice)
+    if not timm.is_model(architecture):
+        raise ValueError(f"{path} is for {architecture!r}, which is no model that timm has; give another folder")
+    for field in ("pretrained_cfg", "model_args"):
+        if not isinstance(config.get(field) or {}, dict):
+            raise Damaged(path, f"its {field} is no mapping", advice)
+    return config
 
 
 def resolve(name: str) -> tuple[str, dict[str, Any]]:
@@ -20,13 +37,15 @@ def resolve(name: str) -> tuple[str, dict[str, Any]]:
     if source == "local-dir":
         path = Path(place) / "config.json"
         if not path.is_file():
-            raise FileNotFoundError(f"{name} cannot be loaded: {path} does not exist; give an exported run's folder")
-        config = json.loads(path.read_text(encoding="utf-8"))
+            is_run = (path.parent / "config.yaml").is_file()
+            advice = f"it is a run that timm cannot load; write {place}" if is_run else "give an exported run's folder"
+            raise FileNotFoundError(f"{name} cannot be loaded: {path} does not exist; {advice}")
+        config = read_config(path)
         return config["architecture"], dict(config.get("model_args") or {})
     if source is not None:
         _, architecture, args = timm.models.load_model_config_from_hf(place)
         return architecture, dict(args or {})
-    if not timm.is_model(name):
+    if not timm.is_model(place):
         near = ", ".join(timm.list_models(f"*{name.split('_')[0]}*")[:8])
         raise ValueError(f"timm has no model {name!r}" + (f"; near it: {near}" if near else ""))
     return name, {}

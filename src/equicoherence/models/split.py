@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from equicoherence.models.encoder import Features
+from equicoherence.models.features import Features
 
 
 class SplitHead(nn.Module):

@@ -5,7 +5,8 @@ Conventions, once and for all:
 * Coordinates are normalised: the centre of an image is (0, 0), its edges are at -1 and 1 (``align_corners=False``:
   pixel centres lie half a pixel inside). x points right, y points **down**.
 * A geometric matrix is 3x3, homogeneous, and maps **output** coordinates to **input** coordinates: it says where each
-  output pixel is read. Doing ``first`` and then ``second`` is the product ``first @ second``.
+  output pixel is read. Doing ``first`` and then ``second`` is the product ``first @ second``. It may have a
+  perspective: the third row gives an output pixel its depth, by which the other two are divided.
 * A positive angle turns the content counter-clockwise as seen; a positive shift moves the content right / down;
   a scale above 1 makes the content larger.
 * Colors are RGB in [0, 1]. A color map acts on a pixel ``x`` and on the mean color ``m`` of the base image as
@@ -17,21 +18,14 @@ Conventions, once and for all:
 
 from equicoherence.paths.presets import augmentation, named_path
 from equicoherence.paths.pyramid import Pyramid
-from equicoherence.paths.render import render
+from equicoherence.paths.renderer import render
 from equicoherence.paths.state import State
-from equicoherence.paths.transformations import (
-    SE2,
-    Blur,
-    ColorJitter,
-    Compose,
-    Grayscale,
-    ResizedCrop,
-    Rotation,
-    Scale,
-    Solarize,
-    Transformation,
-    Translation,
-)
+from equicoherence.paths.transformation import Transformation
+from equicoherence.paths.transformations.affine import SE2, Rotation, Scale, Translation
+from equicoherence.paths.transformations.appearance import Blur, ColorJitter, Grayscale, Solarize
+from equicoherence.paths.transformations.crop import ResizedCrop
+from equicoherence.paths.transformations.perspective import Perspective
+from equicoherence.paths.transformations.sums import Compose
 from equicoherence.paths.views import PathViews, Views
 
 __all__ = [
@@ -41,6 +35,7 @@ __all__ = [
     "Compose",
     "Grayscale",
     "PathViews",
+    "Perspective",
     "Pyramid",
     "ResizedCrop",
     "Rotation",

@@ -18,6 +18,9 @@ from numba.core.options import TargetOptions
 F, U, N, P = np.float32, np.uint32, np.int32, np.uintp
 BORDER = {"content": 0, "reflection": 1, "zeros": 2}
 BYTE, NEXT = U(255), P(1)
+# Share of the largest depth on an output below which a point counts as behind the horizon (see `geometry`). It stands
+# here because what numba keeps on disk is compiled anew only where this file changes.
+HORIZON = 1e-4
 
 # Gathers are vectorised only where the compiler knows that what is written is not what is read. numba has a flag for
 # that, but offers it to its own parallel loops alone.
@@ -53,15 +56,14 @@ def _pack_row(pixels: Any, row: int, words: Any) -> None:
 
 
 @_compiled
-def box_means(pixels: Any, frames: Any, means: Any) -> None:
-    """Write means (B, M, 3) in [0, 1] of bytes (B, 3, H, W) in the upright bounding boxes of frames (B, M, 3, 3)."""
+def box_means(pixels: Any, boxes: Any, means: Any) -> None:
+    """Write means (B, M, 3) in [0, 1] of bytes (B, 3, H, W) in boxes (B, M, 4); see `geometry.bounding_boxes`."""
     height, width = pixels.shape[2:]
     columns, rows = np.empty(width, F), np.empty(height, F)
     for b in range(len(pixels)):
-        for m in range(frames.shape[1]):
-            frame = frames[b, m]
-            left, right = _overlap(frame[0, 2], abs(frame[0, 0]) + abs(frame[0, 1]), columns)
-            top, bottom = _overlap(frame[1, 2], abs(frame[1, 0]) + abs(frame[1, 1]), rows)
+        for m in range(boxes.shape[1]):
+            left, right = _overlap(boxes[b, m, 0], boxes[b, m, 1], columns)
+            top, bottom = _overlap(boxes[b, m, 2], boxes[b, m, 3], rows)
             for c in range(3):
                 total = F(0)
                 for y in range(top, bottom):
@@ -99,6 +101,9 @@ def draw(
     words: Any,
     starts: Any,
     sizes: Any,
+    nearest: Any,
+    farthest: Any,
+    needed: Any,
     base: Any,
     path: Any,
     color: Any,
@@ -113,33 +118,149 @@ def draw(
 ) -> None:
     """Draw one output of B images, ``size`` x ``size``, at ``out[offset + b * stride]``, channel by channel.
 
-    words: packed sources, image b from ``starts[b]`` with ``sizes[b]`` = (height, width). base, path: (B, 3, 3);
-    color: (B, 3, 6) with means (B, 3); sigma, threshold: (B,). border: a value of ``BORDER``.
+    words: packed sources, image b at level k from ``starts[b, k]`` with ``sizes[k]`` = (height, width). nearest,
+    farthest: (B,) levels that image b is read from, the same where its map is affine. needed: (B,), the level, not yet
+    whole, at depth 1 (see `Pyramid.level_at`). base, path: (B, 3, 3); color: (B, 3, 6) with means (B, 3); sigma,
+    threshold: (B,). border: a value of ``BORDER``.
     """
     plane = size * size
     at, right, down, inside = np.empty(size, U), np.empty(size, F), np.empty(size, F), np.empty(size, F)
     scratch, line, weights = np.empty(plane, F), np.empty(3 * size + 2, F), np.empty(size + 2, F)
     matrix = np.empty((3, 4), F)
     for b in range(len(starts)):
-        height, width = sizes[b]
         for c in range(3):
             matrix[c, 3] = F(0)
             for k in range(3):
                 matrix[c, k] = color[b, c, k] / F(255)
                 matrix[c, 3] += color[b, c, 3 + k] * means[b, k]
         first = offset + b * stride
-        for y in range(size):
-            _places(base[b], path[b], y, height, width, starts[b], border, at, right, down, inside)
-            _row(words, width + 1, at, right, down, matrix, out, first + y * size, plane)
-            if border == 2:
-                for c in range(3):
-                    _times(out, first + c * plane + y * size, inside)
+        if _is_affine(base[b]) and _is_affine(path[b]):
+            height, width = sizes[nearest[b]]
+            start = starts[b, nearest[b]]
+            for y in range(size):
+                _places(base[b], path[b], y, height, width, start, border, at, right, down, inside)
+                _row(words, width + 1, at, right, down, matrix, out, first + y * size, plane)
+                if border == 2:
+                    for c in range(3):
+                        _times(out, first + c * plane + y * size, inside)
+        else:
+            for y in range(size):
+                begin, end = 0, 0
+                while begin < size:
+                    level, end = _piece(base[b], path[b], y, begin, size, needed[b], nearest[b], farthest[b])
+                    height, width = sizes[level]
+                    read, x, z, seen = at[begin:end], right[begin:end], down[begin:end], inside[begin:end]
+                    spot = first + y * size + begin
+                    _projected(
+                        base[b], path[b], y, begin, size, height, width, starts[b, level], border, read, x, z, seen
+                    )
+                    _row(words, width + 1, read, x, z, matrix, out, spot, plane)
+                    for c in range(3):
+                        _times(out, spot + c * plane, seen)
+                    begin = end
         radius = _gaussian(sigma[b], size, weights)
         if radius > 0:
             for c in range(3):
                 _blur(out, first + c * plane, size, radius, weights, scratch, line)
         if threshold[b] <= 1:
             _solarize(out, first, 3 * plane, threshold[b])
+
+
+@_compiled
+def _is_affine(matrix: Any) -> Any:
+    return matrix[2, 0] == 0 and matrix[2, 1] == 0 and matrix[2, 2] == 1
+
+
+@_compiled
+def _depth(base: Any, path: Any, k: int) -> Any:
+    """Return entry ``k`` of the third row of ``base @ path``."""
+    return base[2, 0] * path[0, k] + base[2, 1] * path[1, k] + base[2, 2] * path[2, k]
+
+
+@_compiled
+def _horizon(g: Any, h: Any, i: Any) -> Any:
+    return F(HORIZON) * (abs(g) + abs(h) + abs(i))
+
+
+@_compiled
+def _piece(
+    base: Any, path: Any, y: int, begin: int, size: int, needed: Any, nearest: Any, farthest: Any
+) -> tuple[Any, int]:
+    """Return the level from which pixel ``begin`` of row ``y`` is read, and where the pixels of that level end."""
+    if nearest == farthest:
+        return nearest, size
+    step, origin = F(2) / F(size), F(1) / F(size) - F(1)
+    g, h, i = _depth(base, path, 0), _depth(base, path, 1), _depth(base, path, 2)
+    i, least = h * (F(y) * step + origin) + i, _horizon(g, h, i)
+    depth = max(g * (F(begin) * step + origin) + i, least)
+    level = min(max(N(np.floor(needed - F(3) * np.log2(depth))), nearest), farthest)
+    low = F(0) if level == farthest else np.exp2((needed - F(level + 1)) / F(3))
+    high = np.inf if level == nearest else np.exp2((needed - F(level)) / F(3))
+    end = begin + 1
+    while end < size:
+        depth = max(g * (F(end) * step + origin) + i, least)
+        if depth <= low or depth > high:
+            break
+        end += 1
+    return level, end
+
+
+@_compiled
+def _projected(
+    base: Any,
+    path: Any,
+    y: int,
+    begin: int,
+    size: int,
+    height: int,
+    width: int,
+    start: int,
+    border: int,
+    at: Any,
+    right: Any,
+    down: Any,
+    inside: Any,
+) -> None:
+    """Do what `_places` does for the pixels of row ``y`` from ``begin`` on, with maps that have a perspective.
+
+    ``inside`` is also 0 behind the horizon, whatever the border; the others mirror what the map shows there.
+    """
+    step, origin = F(2) / F(size), F(1) / F(size) - F(1)
+    below = F(y) * step + origin
+    p00, p10, p20 = path[0, 0], path[1, 0], path[2, 0]
+    p0, p1, p2 = path[0, 1] * below + path[0, 2], path[1, 1] * below + path[1, 2], path[2, 1] * below + path[2, 2]
+    b00, b01, b02 = base[0, 0], base[0, 1], base[0, 2]
+    b10, b11, b12 = base[1, 0], base[1, 1], base[1, 2]
+    b20, b21, b22 = base[2, 0], base[2, 1], base[2, 2]
+    half_w, half_h = F(width) * F(0.5), F(height) * F(0.5)
+    turn_w, turn_h = F(1) / F(2 * width), F(1) / F(2 * height)
+    mirror, black = border == 1, border == 2
+    nearby = _horizon(path[2, 0], path[2, 1], path[2, 2])
+    least = _horizon(b20, b21, b22)
+    if not mirror:
+        least = _horizon(_depth(base, path, 0), _depth(base, path, 1), _depth(base, path, 2))
+    for x in range(len(at)):
+        across = F(begin + x) * step + origin
+        u, v, w = p00 * across + p0, p10 * across + p1, p20 * across + p2
+        seen = F(1)
+        if mirror:
+            seen = F(1) if w > nearby else F(0)
+            w = max(w, nearby)
+            u, v = (u / w + F(1)) * F(0.25), (v / w + F(1)) * F(0.25)
+            u, v = F(1) - abs(F(4) * (u - np.floor(u)) - F(2)), F(1) - abs(F(4) * (v - np.floor(v)) - F(2))
+            w = F(1)
+        if black:
+            seen = F(1) if w > nearby and max(abs(u), abs(v)) <= w else F(0)
+        s, t, q = b00 * u + b01 * v + b02 * w, b10 * u + b11 * v + b12 * w, b20 * u + b21 * v + b22 * w
+        inside[x] = seen if q > least else F(0)
+        q = max(q, least)
+        s, t = (s / q + F(1)) * half_w, (t / q + F(1)) * half_h
+        s, t = s - F(2 * width) * np.floor(s * turn_w), t - F(2 * height) * np.floor(t * turn_h)
+        s, t = F(width) - abs(s - F(width)) - F(0.5), F(height) - abs(t - F(height)) - F(0.5)
+        s, t = min(max(s, F(0)), F(width - 1)), min(max(t, F(0)), F(height - 1))
+        column, row = N(s), N(t)
+        right[x], down[x] = s - F(column), t - F(row)
+        at[x] = U(N(start) + row * N(width + 1) + column)
 
 
 @_compiled

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from equicoherence.paths import geometry
 from equicoherence.paths.state import State
 
 
@@ -29,7 +30,8 @@ class Numbers:
     """The states of N outputs, batch first (see `State`).
 
     whole, base, path: (B, N, 3, 3) with ``whole = base @ path``. color: (B, N, 3, 6). sigma, threshold: (B, N).
-    frames: (B, M, 3, 3), the geometry of the M distinct bases; frame_of: which of them each output has.
+    boxes: (B, M, 4), what the M distinct bases read from (`geometry.bounding_boxes`); frame_of: which of them each
+    output has. affine: all of whole, base and path are known to be affine (see `State`).
     """
 
     whole: Tensor
@@ -39,8 +41,9 @@ class Numbers:
     sigma: Tensor
     threshold: Tensor | None
     sigma_bound: float
-    frames: Tensor
+    boxes: Tensor
     frame_of: tuple[int, ...]
+    affine: bool
 
     @classmethod
     def of(cls, outputs: Sequence[Output]) -> Numbers:
@@ -50,6 +53,7 @@ class Numbers:
         paths = [State.identity(batch, device) if output.path is None else output.path for output in outputs]
         states = [o.base if o.path is None else o.base.then(o.path) for o in outputs]
         distinct = {id(base): base for base in bases}
+        frames = torch.stack([base.geometry for base in distinct.values()], dim=1)
         thresholds = [state.threshold for state in states]
         none = torch.full_like(states[0].sigma, 2.0)
         return cls(
@@ -62,8 +66,9 @@ class Numbers:
             if all(threshold is None for threshold in thresholds)
             else torch.stack([none if threshold is None else threshold for threshold in thresholds], dim=1),
             sigma_bound=max(state.sigma_bound for state in states),
-            frames=torch.stack([base.geometry for base in distinct.values()], dim=1),
+            boxes=geometry.bounding_boxes(frames, all(base.affine for base in bases)),
             frame_of=tuple(list(distinct).index(id(base)) for base in bases),
+            affine=all(state.affine for state in states),
         )
 
     def __len__(self) -> int:

@@ -1,32 +1,14 @@
-"""Transformations by name: the paths of [P2], table 2, and the augmentations of the base methods."""
+"""Transformations by name, and the augmentation of the base methods."""
 
-from equicoherence.paths.transformations import (
-    SE2,
-    Blur,
-    ColorJitter,
-    Compose,
-    Grayscale,
-    ResizedCrop,
-    Rotation,
-    Scale,
-    Solarize,
-    Transformation,
-    Translation,
-)
-
-PATHS = {
-    "rotation": Rotation,
-    "translation": Translation,
-    "se2": SE2,
-    "scale": Scale,
-    "color": ColorJitter,
-    "blur": Blur,
-    "all": lambda: Compose(SE2(), Scale(), ColorJitter(), Blur()),
-}
+from equicoherence.paths.registry import PATHS
+from equicoherence.paths.transformation import Transformation
+from equicoherence.paths.transformations.appearance import Blur, ColorJitter, Grayscale, Solarize
+from equicoherence.paths.transformations.crop import ResizedCrop
+from equicoherence.paths.transformations.sums import Compose
 
 
 def named_path(name: str) -> Transformation:
-    """Return a further transformation g with its published ranges: a name in ``PATHS``, or several with ``+``."""
+    """Return a further transformation g with its default ranges: a name in ``PATHS``, or several with ``+``."""
     parts = name.split("+")
     for part in parts:
         if part not in PATHS:

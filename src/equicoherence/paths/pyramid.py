@@ -21,7 +21,9 @@ class Pyramid:
 
     Each output is read bilinearly from the last level that is not smaller than it needs, which leaves less than a
     factor of 1.4 of minification unfiltered (nearer to torchvision's antialias, at every factor, than the next level,
-    which blurs). It is built once a batch and shared by all its views.
+    which blurs). Under perspective the minification differs from pixel to pixel, and so does the level: one for the
+    whole output would blur its near side or alias on its far side. It is built once a batch and shared by all its
+    views.
     An accelerator, which should not wait to learn which level an image needs, gets all levels side by side in one
     atlas; a CPU makes the levels that are read, while it reads them.
 
@@ -83,39 +85,51 @@ class Pyramid:
             return self.images.float()
         return _shrunk(self.images, self.sizes[level][:2]).float()
 
-    def level_for(self, matrix: Tensor, size: int) -> Tensor:
-        """Return (B,) the level from which outputs of ``size`` pixels with matrices (B, 3, 3) are to be read."""
+    def needed(self, matrix: Tensor, size: int, affine: bool = False) -> Tensor:
+        """Return the levels (...), not yet whole, that outputs of ``size`` pixels with (..., 3, 3) need at depth 1."""
         height, width, _ = self.sizes[0]
-        shrink = math.sqrt(height * width) / size / geometry.magnification(matrix)  # source pixels per output pixel
-        steps = 2 * torch.log2(shrink.clamp_min(1e-6))
-        return (steps + SLACK).floor_().clamp_(0, len(self.sizes) - 1).long()
+        magnification = geometry.magnification_at_depth_1(matrix, affine)
+        shrink = math.sqrt(height * width) / size / magnification  # source pixels per output pixel
+        return 2 * torch.log2(shrink.clamp_min(1e-6)) + SLACK
 
-    def packed(self, levels: Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Pack byte images at the ``levels`` (B, N) that are read, for the CPU kernel.
+    def level_at(self, needed: Tensor, depth: Tensor | None = None) -> Tensor:
+        """Return the levels (...) to read from at ``depth`` (...), above 0, None for 1.
 
-        Returns all words in one array; where the words of each start, (B, N); and (height, width), (B, N, 2).
+        An output pixel covers ``depth ** -3`` times the area that it covers at depth 1 (the map's determinant), and a
+        level halves the area: so the level is that many, three times the binary logarithm, below the one at depth 1.
         """
-        chosen, used = levels.numpy(), levels.unique().tolist()
-        images = {k: torch.from_numpy((chosen == k).any(axis=1).nonzero()[0]) for k in used}
-        spans = [(self.sizes[k][0] + 1) * (self.sizes[k][1] + 1) for k in used]
-        words = np.empty(sum(len(images[k]) * span for k, span in zip(used, spans)), np.uint32)
-        starts, begin = np.empty(chosen.shape, np.int64), 0
-        for k, span in zip(used, spans):
-            which, size = images[k], self.sizes[k][:2]
+        if depth is not None:
+            needed = needed - 3 * torch.log2(depth)
+        return needed.floor().clamp_(0, len(self.sizes) - 1).long()
+
+    def packed(self, nearest: Tensor, farthest: Tensor) -> tuple[np.ndarray, np.ndarray]:
+        """Pack byte images for the CPU kernel, at the levels from ``nearest`` to ``farthest``, (B, N), of each output.
+
+        Returns all words in one array, and where the words of each image and level start, (B, levels), -1 where no
+        output reads that level.
+        """
+        first, last = nearest.numpy(), farthest.numpy()
+        starts, spans = np.full((len(self), len(self.sizes)), -1, np.int64), []
+        for k, (height, width, _) in enumerate(self.sizes):
+            read = np.flatnonzero(((first <= k) & (k <= last)).any(axis=1))
+            if len(read):
+                spans.append((k, torch.from_numpy(read), (height + 1) * (width + 1)))
+        words = np.empty(sum(len(which) * span for _, which, span in spans), np.uint32)
+        begin = 0
+        for k, which, span in spans:
+            size = self.sizes[k][:2]
             pixels = self.images if len(which) == len(self) else self.images[which]
             if k:
                 pixels = _shrunk(pixels, size)
             end = begin + len(which) * span
             kernel.pack(pixels.contiguous().numpy(), words[begin:end].reshape(len(which), size[0] + 1, size[1] + 1))
-            place = np.zeros(len(self), np.int64)
-            place[which.numpy()] = np.arange(begin, end, span)
-            starts = np.where(chosen == k, place[:, None], starts)
+            starts[which.numpy(), k] = np.arange(begin, end, span)
             begin = end
-        return words, starts, np.array([size[:2] for size in self.sizes], np.int64)[chosen]
+        return words, starts
 
     def mean(self, base: Tensor) -> Tensor:
         """Return (B, 3) mean colors in [0, 1] inside the upright bounding boxes of base frames (B, 3, 3)."""
-        return box_means(self.level(0), base[:, None])[:, 0] * self.scale
+        return box_means(self.level(0), geometry.bounding_boxes(base)[:, None])[:, 0] * self.scale
 
 
 def _shrunk(images: Tensor, size: tuple[int, int]) -> Tensor:
@@ -126,11 +140,11 @@ def _shrunk(images: Tensor, size: tuple[int, int]) -> Tensor:
     return F.interpolate(images, size, mode="bilinear", antialias=True)
 
 
-def box_means(pixels: Tensor, frames: Tensor) -> Tensor:
-    """Return (B, N, 3) mean colors of pixels (B, 3, H, W) inside the upright bounding boxes of (B, N, 3, 3) frames."""
-    reach = frames[..., :2, :2].abs().sum(dim=-1)
-    columns = _overlap(frames[..., 0, 2], reach[..., 0], pixels.shape[3])  # (B, N, W)
-    rows = _overlap(frames[..., 1, 2], reach[..., 1], pixels.shape[2])
+def box_means(pixels: Tensor, boxes: Tensor) -> Tensor:
+    """Return (B, N, 3) mean colors of pixels (B, 3, H, W) inside boxes (B, N, 4); see `geometry.bounding_boxes`."""
+    x, half_width, y, half_height = boxes.unbind(-1)
+    columns = _overlap(x, half_width, pixels.shape[3])  # (B, N, W)
+    rows = _overlap(y, half_height, pixels.shape[2])
     lines = rows[:, None] @ pixels  # (B, 3, N, W): all boxes in one pass over the pixels
     return (lines * columns[:, None]).sum(dim=-1).transpose(1, 2)
 

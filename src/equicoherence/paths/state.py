@@ -20,6 +20,8 @@ class State:
     geometry: (B, 3, 3), output to input. color: (B, 3, 6), ``[C | D]``. sigma: (B,) blur in output pixels.
     threshold: (B,) solarize threshold, above 1 for none; None where no sample has one.
     sigma_bound: a number no sigma exceeds, known without reading the device; 0 means no blur at all.
+    affine: whether the third rows of geometry are known, without reading the device, to be (0, 0, 1). False is always
+    right, and costs an accelerator a division for each pixel; so a state with a new geometry has it False unless told.
     """
 
     geometry: Tensor
@@ -27,23 +29,28 @@ class State:
     sigma: Tensor
     threshold: Tensor | None = None
     sigma_bound: float = 0.0
+    affine: bool = False
 
     @classmethod
     def identity(cls, batch: int, device: torch.device | str = "cpu") -> State:
         """Return the state that leaves every image as it is."""
-        return cls(geometry.identity(batch, device), colors.identity(batch, device), torch.zeros(batch, device=device))
+        still, unblurred = geometry.identity(batch, device), torch.zeros(batch, device=device)
+        return cls(still, colors.identity(batch, device), unblurred, affine=True)
 
     def replace(self, **fields: object) -> State:
-        """Return a copy with some fields replaced."""
+        """Return a copy with some fields replaced; where ``geometry`` is, ``affine`` is what is said here, or False."""
+        if "geometry" in fields:
+            fields = {"affine": False, **fields}
         return dataclasses.replace(self, **fields)  # type: ignore[arg-type]
 
     def then(self, other: State) -> State:
         """Compose: this state, then ``other`` on its result.
 
-        Blur is carried through a later magnification, and variances add. Solarize is not linear and always comes
-        last: where both solarize, the lower threshold holds; a color map after a solarize acts before it.
+        Blur is carried through a later magnification (under perspective: the one at the centre), and variances add.
+        Solarize is not linear and always comes last: where both solarize, the lower threshold holds; a color map after
+        a solarize acts before it.
         """
-        zoom = geometry.magnification(other.geometry)
+        zoom = geometry.magnification(other.geometry, other.affine)
         sigma = torch.sqrt((self.sigma * zoom) ** 2 + other.sigma**2)
         thresholds = [t for t in (self.threshold, other.threshold) if t is not None]
         bound = math.hypot(self.sigma_bound * MAGNIFICATION_BOUND, other.sigma_bound) if self.sigma_bound else 0.0
@@ -53,6 +60,7 @@ class State:
             sigma=sigma,
             threshold=torch.stack(thresholds).amin(0) if thresholds else None,
             sigma_bound=bound or other.sigma_bound,
+            affine=self.affine and other.affine,
         )
 
 

@@ -36,6 +36,7 @@ def _pool(process: int, threads: int) -> ThreadPoolExecutor:
     pool, ready = ThreadPoolExecutor(threads, "equicoherence-render"), Barrier(threads + 1)
 
     def start() -> None:
+        torch.get_num_threads()  # else the thread's first parallel operator would set it, to the default
         torch.set_num_threads(1)  # of this thread, but also the default of threads to come: hence the line below
         ready.wait()
 

@@ -9,7 +9,11 @@ import torch
 from torch import Tensor
 
 from equicoherence.paths.constants import constant
+from equicoherence.paths.expected import pixel_deviation
 from equicoherence.paths.state import State
+
+Range = tuple[float, float]
+PIXELS = 0.02  # five levels of 255: bytes are rounded twice, and read bilinearly
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,8 @@ class Transformation(abc.ABC):
     """A family of maps of an image, given by parameters ``theta`` (B, P).
 
     A subclass sets ``parameters`` and writes ``state``; where the family is closed under composition it also writes
-    ``compose`` and ``inverse``; where its path is not the ray ``t * theta`` it writes ``at``.
+    ``compose`` and ``inverse``; where its path is not the ray ``t * theta`` it writes ``at``. In a file of the folder
+    ``transformations`` and with a name (`register_path`), it is a path wherever one is asked for by name.
     """
 
     def __init__(self, *parameters: Parameter, probability: float = 1.0) -> None:
@@ -80,10 +85,12 @@ class Transformation(abc.ABC):
         raise TypeError(f"{type(self).__name__} has no inverse among its own parameters")
 
     def check(self, batch: int = 64, seed: int = 0, tolerance: float = 1e-4) -> dict[str, float]:
-        """Measure how far the algebra is from exact; return the largest deviation by law.
+        """Measure how far algebra and pixels are from exact; return the largest deviation by law.
 
         Laws: zero is the identity, a path ends at ``theta``, ``compose`` agrees with composed states, ``inverse``
-        undoes. Raises ArithmeticError naming the law that is off by more than ``tolerance``.
+        undoes; and the pixels at the end of paths and half-way are those that the states' numbers say, in both
+        renderers, to within ``PIXELS``. Raises ArithmeticError naming the law that is off by more than ``tolerance``,
+        and TypeError where a state has numbers that no renderer reads.
         """
         generator = torch.Generator().manual_seed(seed)
         first, second = self.sample(batch, generator), self.sample(batch, generator)
@@ -102,15 +109,24 @@ class Transformation(abc.ABC):
             found["inverse undoes"] = distance(self.state(undone), identity)
         except TypeError:
             pass  # not a group: no such law to hold
-        for law, deviation in found.items():
-            if not deviation <= tolerance:
-                raise ArithmeticError(f"{type(self).__name__}: '{law}' is off by {deviation:.2e} (> {tolerance:.0e})")
-        return found
+        shown = {
+            "pixels show the end of a path": pixel_deviation(self.state(first)),
+            "pixels show a state half-way": pixel_deviation(self.state(self.at(first, 0.5))),
+        }
+        for laws, limit in ((found, tolerance), (shown, PIXELS)):
+            for law, deviation in laws.items():
+                if not deviation <= limit:
+                    raise ArithmeticError(f"{type(self).__name__}: '{law}' is off by {deviation:.2e} (> {limit:.0e})")
+        return found | shown
 
 
 def distance(a: State, b: State) -> float:
-    """Return the largest absolute difference between the numbers of two states."""
+    """Return the largest absolute difference between the numbers of two states.
+
+    Matrices that are multiples of each other are the same map, so they are taken at a depth of 1 at the centre.
+    """
     none = torch.full_like(a.sigma, 1.0 + 1e-6)
     thresholds = [s.threshold.clamp_max(1.0 + 1e-6) if s.threshold is not None else none for s in (a, b)]
-    pairs = [(a.geometry, b.geometry), (a.color, b.color), (a.sigma, b.sigma), (thresholds[0], thresholds[1])]
+    maps = [s.geometry / s.geometry[:, 2:, 2:] for s in (a, b)]
+    pairs = [(maps[0], maps[1]), (a.color, b.color), (a.sigma, b.sigma), (thresholds[0], thresholds[1])]
     return max(float((x - y).abs().max()) for x, y in pairs)

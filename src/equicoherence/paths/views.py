@@ -13,7 +13,7 @@ from equicoherence.paths.masks import Masking, Masks, block_masks
 from equicoherence.paths.memory import empty_pixels
 from equicoherence.paths.outputs import Output
 from equicoherence.paths.pyramid import Pyramid
-from equicoherence.paths.render import render_all
+from equicoherence.paths.renderer import render_all
 from equicoherence.paths.sampling import Border, check_border
 from equicoherence.paths.state import State
 from equicoherence.paths.transformation import Transformation
@@ -131,4 +131,7 @@ def _parts(state: State, count: int, batch: int) -> list[State]:
         for field in dataclasses.fields(state)
         if isinstance(value := getattr(state, field.name), Tensor)
     }
-    return [state.replace(**{name: values[i] for name, values in numbers.items()}) for i in range(count)]
+    return [
+        state.replace(affine=state.affine, **{name: values[i] for name, values in numbers.items()})
+        for i in range(count)
+    ]

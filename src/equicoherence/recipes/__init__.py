@@ -1,37 +1,55 @@
 """Named configurations, ``METHOD-SIZE``: ``tiny`` runs on a laptop CPU, ``small`` on one GPU, ``paper`` as published.
 
-All have the task on; ``PretrainConfig.plain`` (``--no-coherence``) gives the method alone. Only the rivals, which are
-equivariant in ways of their own, are without it. The docstring of each says hardware, time and expected scores.
+A public function ``METHOD`` in the file of a size is the recipe, and nothing else lists it; its docstring says
+hardware, time and expected scores. All have the task on; ``PretrainConfig.plain`` (``--no-coherence``) gives the method
+alone. Only the rivals, which are equivariant in ways of their own, are without it.
 """
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable
-from typing import Any
+import ast
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from equicoherence.recipes import paper, small, tiny
-from equicoherence.training.config import PretrainConfig
+from equicoherence.errors import unknown
 
-METHOD_NAMES = ("vicreg", "simclr", "byol", "barlow", "simsiam", "mocov3", "lejepa", "dino", "ibot", "dinov2")
-RIVAL_NAMES = ("sie", "equimod", "augself", "essl")
-RECIPES: dict[str, Callable[[], PretrainConfig]] = {
-    f"{method}-{size.__name__.rsplit('.', 1)[-1]}": getattr(size, method)
-    for size in (tiny, small, paper)
-    for method in METHOD_NAMES
-}
-RECIPES |= {f"{rival}-tiny": getattr(tiny, rival) for rival in RIVAL_NAMES} | {"sie-paper": paper.sie}
+if TYPE_CHECKING:
+    from equicoherence.training.config import PretrainConfig
+
+SIZES = ("tiny", "small", "paper")
+
+
+def _declared() -> dict[str, str]:
+    """Return the docstring of each recipe, read from the files: importing them would take seconds."""
+    found = {}
+    for size in SIZES:
+        module = ast.parse((Path(__file__).parent / f"{size}.py").read_text(encoding="utf-8"))
+        for node in module.body:
+            if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
+                found[f"{node.name}-{size}"] = ast.get_docstring(node) or ""
+    return found
+
+
+RECIPES: dict[str, str] = _declared()
+"""Name of each recipe -> its docstring."""
 
 
 def recipe(name: str) -> PretrainConfig:
-    """Return the configuration of a recipe; a misspelt name raises ValueError with the known ones."""
+    """Return the configuration of a recipe; a misspelt name raises ValueError with the nearest of the known ones."""
+    check_recipe(name)
+    method, size = name.rsplit("-", 1)
+    return getattr(import_module(f"equicoherence.recipes.{size}"), method)()
+
+
+def check_recipe(name: str) -> None:
+    """Raise ValueError where there is no recipe of this name, without loading one."""
     if name not in RECIPES:
-        raise ValueError(f"recipe {name!r} is unknown; choose one of {', '.join(RECIPES)}")
-    return RECIPES[name]()
+        raise unknown("recipe", name, RECIPES)
 
 
 def describe(name: str) -> dict[str, Any]:
     """Return what a recipe's docstring says: summary, hardware, time, scores."""
-    lines = inspect.cleandoc(RECIPES[name].__doc__ or "").splitlines()
+    lines = RECIPES[name].splitlines()
     fields = dict(line.split(": ", 1) for line in lines[1:] if ": " in line)
     return {"name": name, "summary": lines[0], **fields}

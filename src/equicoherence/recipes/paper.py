@@ -15,20 +15,18 @@ import dataclasses
 
 from equicoherence.coherence import CoherenceConfig
 from equicoherence.data.poses.latents import change_names
-from equicoherence.methods import (
-    BarlowTwinsConfig,
-    BYOLConfig,
-    DINOConfig,
-    DINOv2Config,
-    IBOTConfig,
-    LeJEPAConfig,
-    MethodConfig,
-    MoCoV3Config,
-    SIEConfig,
-    SimCLRConfig,
-    SimSiamConfig,
-    VICRegConfig,
-)
+from equicoherence.methods import MethodConfig
+from equicoherence.methods.barlow import BarlowTwinsConfig
+from equicoherence.methods.byol import BYOLConfig
+from equicoherence.methods.dino import DINOConfig
+from equicoherence.methods.dinov2 import DINOv2Config
+from equicoherence.methods.ibot import IBOTConfig
+from equicoherence.methods.lejepa import LeJEPAConfig
+from equicoherence.methods.mocov3 import MoCoV3Config
+from equicoherence.methods.sie import SIEConfig
+from equicoherence.methods.simclr import SimCLRConfig
+from equicoherence.methods.simsiam import SimSiamConfig
+from equicoherence.methods.vicreg import VICRegConfig
 from equicoherence.recipes.small import AVERAGED, WITH_CLASS
 from equicoherence.training.config import (
     POSE_LATENTS,
@@ -230,7 +228,7 @@ def dinov2() -> PretrainConfig:
 
 
 def sie() -> PretrainConfig:
-    """SIE: ResNet-18, 2000 epochs, batch 1024, lr 1e-3, decay 1e-6, as published; told 3DIEBench's rotations alone.
+    """SIE: ResNet-18, 2000 epochs, batch 1024, lr 1e-3, decay 1e-6, as published; conditioned on 3DIEBench's rotations.
 
     Give the data set with --data. The renders are of 256 px, normalised by its own mean and deviation. Unlike
     published, z is a linear map of the encoder's features, not these themselves, the predictor has a part that does not

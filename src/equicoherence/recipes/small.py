@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from equicoherence.coherence import CoherenceConfig
-from equicoherence.methods import (
-    BarlowTwinsConfig,
-    BYOLConfig,
-    DINOConfig,
-    DINOv2Config,
-    IBOTConfig,
-    LeJEPAConfig,
-    MethodConfig,
-    MoCoV3Config,
-    SimCLRConfig,
-    SimSiamConfig,
-    VICRegConfig,
-)
+from equicoherence.methods import MethodConfig
+from equicoherence.methods.barlow import BarlowTwinsConfig
+from equicoherence.methods.byol import BYOLConfig
+from equicoherence.methods.dino import DINOConfig
+from equicoherence.methods.dinov2 import DINOv2Config
+from equicoherence.methods.ibot import IBOTConfig
+from equicoherence.methods.lejepa import LeJEPAConfig
+from equicoherence.methods.mocov3 import MoCoV3Config
+from equicoherence.methods.simclr import SimCLRConfig
+from equicoherence.methods.simsiam import SimSiamConfig
+from equicoherence.methods.vicreg import VICRegConfig
 from equicoherence.training.config import AugmentationConfig, EncoderConfig, OptimConfig, PretrainConfig, ViewsConfig
 
 AVERAGED = EncoderConfig("vit_small_patch16_224", {"class_token": False, "global_pool": "avg", "fc_norm": False})

@@ -6,23 +6,21 @@ import dataclasses
 from typing import Any
 
 from equicoherence.coherence import CoherenceConfig
-from equicoherence.methods import (
-    AugSelfConfig,
-    BarlowTwinsConfig,
-    BYOLConfig,
-    DINOConfig,
-    DINOv2Config,
-    EquiModConfig,
-    ESSLConfig,
-    IBOTConfig,
-    LeJEPAConfig,
-    MethodConfig,
-    MoCoV3Config,
-    SIEConfig,
-    SimCLRConfig,
-    SimSiamConfig,
-    VICRegConfig,
-)
+from equicoherence.methods import MethodConfig
+from equicoherence.methods.augself import AugSelfConfig
+from equicoherence.methods.barlow import BarlowTwinsConfig
+from equicoherence.methods.byol import BYOLConfig
+from equicoherence.methods.dino import DINOConfig
+from equicoherence.methods.dinov2 import DINOv2Config
+from equicoherence.methods.equimod import EquiModConfig
+from equicoherence.methods.essl import ESSLConfig
+from equicoherence.methods.ibot import IBOTConfig
+from equicoherence.methods.lejepa import LeJEPAConfig
+from equicoherence.methods.mocov3 import MoCoV3Config
+from equicoherence.methods.sie import SIEConfig
+from equicoherence.methods.simclr import SimCLRConfig
+from equicoherence.methods.simsiam import SimSiamConfig
+from equicoherence.methods.vicreg import VICRegConfig
 from equicoherence.training.config import AugmentationConfig, EncoderConfig, OptimConfig, PretrainConfig, ViewsConfig
 
 # A residual network of four blocks, 0.6 million parameters, with a token for each 8 pixels:
@@ -196,7 +194,7 @@ def dinov2() -> PretrainConfig:
 
 
 def sie() -> PretrainConfig:
-    """SIE, told theta (weights 10, 4.5, 10, 10, 1 over 10, as VICReg's here are over 25), on 32 px views.
+    """SIE, conditioned on theta (weights 10, 4.5, 10, 10, 1 over 10, as VICReg's here are over 25), on 32 px views.
 
     hardware: 2 CPU cores
     time: not measured yet
@@ -206,7 +204,7 @@ def sie() -> PretrainConfig:
 
 
 def equimod() -> PretrainConfig:
-    """EquiMod on SimCLR, told theta, on 32 px views.
+    """EquiMod on SimCLR, conditioned on theta, on 32 px views.
 
     hardware: 2 CPU cores
     time: not measured yet
@@ -216,7 +214,7 @@ def equimod() -> PretrainConfig:
 
 
 def augself() -> PretrainConfig:
-    """AugSelf on SimCLR, told theta, on 32 px views.
+    """AugSelf on SimCLR, which predicts theta, on 32 px views.
 
     hardware: 2 CPU cores
     time: not measured yet
@@ -226,7 +224,7 @@ def augself() -> PretrainConfig:
 
 
 def essl() -> PretrainConfig:
-    """E-SSL on SimCLR, told nothing, on 32 px views, and one 16 px crop in four rotations.
+    """E-SSL on SimCLR, without theta, on 32 px views, and one 16 px crop in four rotations.
 
     hardware: 2 CPU cores
     time: not measured yet

@@ -8,8 +8,9 @@ from pathlib import Path
 from rich.console import Console
 
 from equicoherence.data.loader import usable_cores
+from equicoherence.errors import refusing
 from equicoherence.files import write_aside
-from equicoherence.rendering.manifest import claimed, describe
+from equicoherence.rendering.manifest import BAD_MESHES, claimed, describe
 from equicoherence.rendering.meshes import Entry, find_meshes
 from equicoherence.rendering.plan import Plan
 from equicoherence.rendering.presets import PresetName, find_preset
@@ -84,13 +85,14 @@ def render(
         FileExistsError: ``out`` holds something else, or another process renders into it.
         TooManyBadMeshes: more than the tolerated share cannot be drawn.
     """
-    turn = find_preset(preset).turn if turn is None else turn
-    plan = Plan(views, size, seed, paths, states, turn, preset)
-    if workers is not None and workers < 1:
-        raise ValueError(f"workers must be at least 1, got {workers}")
-    if not 0 <= bad_mesh_tolerance <= 1:
-        raise ValueError(f"bad_mesh_tolerance must be a share from 0 to 1, got {bad_mesh_tolerance}")
-    found, out = find_meshes(meshes, seed=seed, objects=objects), Path(out)
+    with refusing():
+        turn = find_preset(preset).turn if turn is None else turn
+        plan = Plan(views, size, seed, paths, states, turn, preset)
+        if workers is not None and workers < 1:
+            raise ValueError(f"workers must be at least 1, got {workers}")
+        if not 0 <= bad_mesh_tolerance <= 1:
+            raise ValueError(f"bad_mesh_tolerance must be a share from 0 to 1, got {bad_mesh_tolerance}")
+        found, out = find_meshes(meshes, seed=seed, objects=objects), Path(out)
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     with claimed(out, describe(str(meshes), found, plan, objects)):
         return _render(found.entries, out, plan, workers or usable_cores(), bad_mesh_tolerance, console)
@@ -101,9 +103,9 @@ def _render(entries: Sequence[Entry], out: Path, plan: Plan, workers: int, toler
     if kept := len(entries) - len(missing):
         console.print(f"{out}: {kept} objects are there already, {len(missing)} to render", markup=False)
     bad = render_objects(missing, out, plan, workers, len(entries), tolerance, console)
-    _note_bad_meshes(out / "bad_meshes.txt", bad)
+    _note_bad_meshes(out / BAD_MESHES, bad)
     if bad:
-        console.print(f"{len(bad)} meshes are left out: see {out / 'bad_meshes.txt'}", markup=False, style="yellow")
+        console.print(f"{len(bad)} meshes are left out: see {out / BAD_MESHES}", markup=False, style="yellow")
     counts = write_splits(out, entries, bad.keys())
     sheet = contact_sheet(out, [entry.path for entry in entries if entry.path not in bad])
     console.print(f"{out}: {counts['train']} objects for training, {counts['val']} for validation", markup=False)

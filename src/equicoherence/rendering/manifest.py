@@ -11,10 +11,13 @@ from typing import Any
 import yaml
 
 from equicoherence.data.poses.objects import MANIFEST
+from equicoherence.errors import refusing
 from equicoherence.files import alone, write_aside
+from equicoherence.json_file import read_yaml
 from equicoherence.rendering.meshes import Meshes
 from equicoherence.rendering.plan import Plan
 
+BAD_MESHES = "bad_meshes.txt"
 RENDERER = 1  # raised whenever the same numbers give other pixels
 
 
@@ -36,20 +39,25 @@ def describe(source: str, meshes: Meshes, plan: Plan, objects: int | None) -> di
 def claimed(out: Path, contents: dict[str, Any]) -> Iterator[None]:
     """Keep a folder for one process, its manifest written, or found to say the same where there is one.
 
+    A set of which no object was finished holds nothing, and may become another.
+
     Raises:
         FileExistsError: the folder holds other things, or another process has it.
         ValueError: it holds a set made from other numbers or meshes; says which differ.
     """
-    out.mkdir(parents=True, exist_ok=True)
     with alone(out, "renders into"):
-        _check_or_write(out, contents)
+        with refusing():
+            _check_or_write(out, contents)
         yield
 
 
 def _check_or_write(out: Path, contents: dict[str, Any]) -> None:
     path = out / MANIFEST
-    if path.exists():
-        before = _read(path)
+    there = {found.name for found in out.iterdir() if not found.name.startswith(".")}
+    if there and MANIFEST not in there:
+        raise FileExistsError(f"{out} is not empty and holds no {MANIFEST}: give another --out")
+    if there - {MANIFEST, BAD_MESHES}:  # else no object was ever finished
+        before = read_yaml(path, "give another --out, or remove the folder")
         names = [name for name in {**contents, **before} if name != "meshes" and contents.get(name) != before.get(name)]
         if names:
             changes = "; ".join(f"{name} was {before.get(name)!r}, now {contents.get(name)!r}" for name in names)
@@ -57,16 +65,4 @@ def _check_or_write(out: Path, contents: dict[str, Any]) -> None:
                 f"{out} holds a set that was rendered otherwise: {changes}. Give another --out or remove it"
             )
         return
-    if any(not found.name.startswith(".") for found in out.iterdir()):
-        raise FileExistsError(f"{out} is not empty and holds no {MANIFEST}: give another --out")
     write_aside(path, yaml.safe_dump(contents, sort_keys=False))
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        before = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} cannot be read ({error}): remove the folder or give another --out") from error
-    if not isinstance(before, dict):
-        raise ValueError(f"{path} is no manifest of a rendered set: remove the folder or give another --out")
-    return before

@@ -12,6 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from equicoherence.data.source import TOLERANCES
 from equicoherence.drawing import Painter
 from equicoherence.rendering.mesh_file import BadMesh
 from equicoherence.rendering.meshes import Entry
@@ -23,13 +24,16 @@ class TooManyBadMeshes(RuntimeError):
     """List the meshes that cannot be drawn (``bad``: category/name -> reason) when they exceed the tolerated share."""
 
     def __init__(self, bad: dict[str, str], total: int, tolerance: float) -> None:
-        lines = [f"  {name}: {reason}" for name, reason in sorted(bad.items())]
+        lines, share = [f"  {name}: {reason}" for name, reason in sorted(bad.items())], len(bad) / total
+        listed = "\n".join(lines[:20] + [f"  ... and {len(lines) - 20} more"] * (len(lines) > 20))
+        enough = next((step for step in TOLERANCES if step >= 2 * share), 1)
+        allowed = f"more than bad_mesh_tolerance = {tolerance:g} ({tolerance:.3%}) allows"
         super().__init__(
-            f"{len(bad)} of {total} meshes cannot be drawn so far ({len(bad) / total:.3%}), "
-            f"more than bad_mesh_tolerance = {tolerance:g} ({tolerance:.3%}) allows:\n"
-            + "\n".join(lines[:20] + [f"  ... and {len(lines) - 20} more"] * (len(lines) > 20))
-            + "\nRaise bad_mesh_tolerance (a share, 0 to 1) to go on without them; where you repair or remove them, "
-            "render to another folder."
+            f"none of {total} meshes can be drawn:\n{listed}\nGive other --meshes."
+            if len(bad) == total
+            else f"{len(bad)} of {total} meshes cannot be drawn so far ({share:.3%}), {allowed}:\n{listed}\n"
+            f"To go on without them, give --bad-mesh-tolerance {enough:g}; where you repair or remove them, "
+            "another --out."
         )
         self.bad = dict(bad)
 

@@ -12,13 +12,13 @@ from equicoherence.reporting.markup import Markup, details, element, image, note
 from equicoherence.reporting.runs import Run
 from equicoherence.reporting.tables import MISSING
 
-SHOWN = 3  # samples in sight; the others, up to KEPT, open on a click
-KEPT = 12
+STRIPS_SHOWN = 3  # samples in sight; the others, up to STRIPS_KEPT, open on a click
+STRIPS_KEPT = 12
 PIXELS = 128  # larger images are reduced, which keeps the page small
 UNITS = {"angle": "°", "octaves": " octaves", "sigma": " px", "x": " px at 224", "y": " px at 224"}
 
 
-def films(groups: dict[str, list[Run]]) -> Markup:
+def film_section(groups: dict[str, list[Run]]) -> Markup:
     """Return the section with the samples of the first run of each name."""
     parts: list[object] = [
         element(
@@ -39,13 +39,13 @@ def films(groups: dict[str, list[Run]]) -> Markup:
             title.append(
                 note(f"{name} has no decoded states: it was trained without the auxiliary task, or with no decoder.")
             )
-        parts += [*title, *strips[:SHOWN]]
-        if len(strips) > SHOWN:
-            parts.append(details(f"{len(strips) - SHOWN} more samples of {name}", *strips[SHOWN:]))
+        parts += [*title, *strips[:STRIPS_SHOWN]]
+        if len(strips) > STRIPS_SHOWN:
+            parts.append(details(f"{len(strips) - STRIPS_SHOWN} more samples of {name}", *strips[STRIPS_SHOWN:]))
     return section("films", "The path, seen and decoded", *parts)
 
 
-def sample_strips(samples: dict[str, np.ndarray], kept: int = KEPT) -> list[Markup]:
+def sample_strips(samples: dict[str, np.ndarray], kept: int = STRIPS_KEPT) -> list[Markup]:
     """Return one figure per sample, at most ``kept``.
 
     samples: arrays of samples.npz, uint8 pictures v1, base, v2 (n, H, W, 3), targets and decoded (n, K, H, W, 3),

@@ -6,19 +6,10 @@ import base64
 import html
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 
 class Markup(str):
     """Text that is HTML already and is put into the page as it is."""
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One table cell with a class: ``number`` (right aligned) or ``text``."""
-
-    content: object
-    kind: str = "text"
 
 
 def escape(value: object) -> Markup:
@@ -49,36 +40,6 @@ def image(data: bytes, media_type: str, alt: str, class_: str | None = None) -> 
     source = f"data:{media_type};base64,{base64.b64encode(data).decode('ascii')}"
     kind = f' class="{html.escape(class_)}"' if class_ else ""
     return Markup(f'<img src="{source}" alt="{html.escape(alt)}"{kind}>')
-
-
-def table(
-    caption: str, header: Sequence[object], rows: Sequence[Sequence[object]], marked: Sequence[bool] = ()
-) -> Markup:
-    """Return a table that scrolls sideways where it is too wide.
-
-    header: column titles. rows: values or `Cell`; the first of each row is its heading. marked: rows to highlight.
-    """
-    filled = [[cell if isinstance(cell, Cell) else Cell(cell) for cell in row] for row in rows]
-    kinds = [cell.kind for cell in filled[0]] if filled else ["text"] * len(header)
-    head = element(
-        "tr",
-        *(
-            element("th", title, scope="col", class_=kind if kind != "text" else None)
-            for title, kind in zip(header, kinds)
-        ),
-    )
-    body = []
-    for index, cells in enumerate(filled):
-        body.append(
-            element(
-                "tr",
-                element("th", cells[0].content, scope="row"),
-                *(element("td", c.content, class_=c.kind if c.kind != "text" else None) for c in cells[1:]),
-                class_="marked" if index < len(marked) and marked[index] else None,
-            )
-        )
-    parts = element("caption", caption), element("thead", head), element("tbody", *body)
-    return element("div", element("table", *parts), class_="scroll", tabindex="0", role="region", aria_label=caption)
 
 
 def details(summary: object, *children: object, open: bool = False) -> Markup:

@@ -5,33 +5,36 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from equicoherence.files import write_aside
-from equicoherence.reporting.film import films
+from equicoherence.errors import refusing
+from equicoherence.files import alone_at, write_aside
+from equicoherence.reporting.film import film_section
 from equicoherence.reporting.markup import join
-from equicoherence.reporting.provenance import configuration, overview, provenance
+from equicoherence.reporting.origin import dates_of
+from equicoherence.reporting.provenance import configuration_section, overview_section, provenance_section
 from equicoherence.reporting.runs import Run, group_by_name, read_run
-from equicoherence.reporting.scores import scores
+from equicoherence.reporting.scores import score_sections
 from equicoherence.reporting.tables import MISSING
 from equicoherence.reporting.template import fill
-from equicoherence.reporting.training import training
+from equicoherence.reporting.training import training_section
 
 CONTENTS = {
     "runs": "Runs",
     "films": "Pictures",
     "training": "Training",
     "transformation": "Equivariance",
-    "downstream": "Downstream",
+    "others": "Other tasks",
     "numbers": "All numbers",
     "configuration": "Configuration",
     "provenance": "Provenance",
 }
-GUIDE = (
+RUNS_GUIDE = (
     "Each run trained an image encoder without labels. Its embedding has two parts: z_inv, which should forget how an "
     "image was transformed, and z_equi, which should keep it; the backbone is the encoder before that split. An "
     "auxiliary task asks a decoder to draw, from z_equi of two views, the states in between. The pictures show how "
     "well it does that, the curves how training went, the R² charts how much of a transformation a probe can still "
-    "read from the frozen encoder, and the downstream table what the encoder knows about the images themselves. Runs "
-    f"with the same name are seeds of one recipe and count together. A dash ({MISSING}) means: not measured."
+    "read from the frozen encoder, and the table of the other tasks what the encoder knows about the images "
+    "themselves. Runs with the same name are seeds of one recipe and count together. "
+    f"A dash ({MISSING}) means: not measured."
 )
 
 
@@ -45,25 +48,33 @@ def report(runs: Sequence[Path], out: Path | None = None) -> Path:
     Raises ValueError for no run or an ``out`` that is a folder, FileNotFoundError for a path that is no run directory.
     """
     paths = list({Path(path).resolve(): Path(path) for path in runs}.values())  # one run named twice is one seed
-    if not paths:
-        raise ValueError(f"no run to report on (runs={runs!r}); give one or more run directories")
-    read = [read_run(path) for path in paths]
-    out = paths[0] / "report.html" if out is None else Path(out)
-    if out.is_dir():
-        raise ValueError(f"{str(out)!r} is a folder; give the file to write, such as {str(out / 'report.html')!r}")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    # a name read from JSON may hold half of a surrogate pair, which UTF-8 cannot say
-    write_aside(out, render_page(read).encode("utf-8", errors="replace"))
+    with refusing():
+        if not paths:
+            raise ValueError(f"no run to report on (runs={runs!r}); give one or more run directories")
+        read = [read_run(path) for path in paths]
+        out = paths[0] / "report.html" if out is None else Path(out)
+        if out.is_dir():
+            raise ValueError(f"{str(out)!r} is a folder; give the file to write, such as {str(out / 'report.html')!r}")
+    with alone_at(out, "writes"):
+        # a name read from JSON may hold half of a surrogate pair, which UTF-8 cannot say
+        write_aside(out, render_runs(read).encode("utf-8", errors="replace"))
     return out
 
 
-def render_page(runs: Sequence[Run]) -> str:
+def render_runs(runs: Sequence[Run]) -> str:
     """Return the page as HTML."""
     groups = group_by_name(runs)
-    sections = (overview, films, training, scores, configuration, provenance)
-    dates = sorted({str(run.results["date"]) for run in runs if "date" in run.results})
+    sections = (
+        overview_section,
+        film_section,
+        training_section,
+        score_sections,
+        configuration_section,
+        provenance_section,
+    )
+    dates = dates_of(run.scores for run in runs if run.scores)
     seeds = f"{len(runs)} runs of {len(groups)} recipes" if len(groups) > 1 else f"{len(runs)} run"
     seeds += "s" if len(groups) == 1 < len(runs) else ""
-    evaluated = f"evaluated {' to '.join(dict.fromkeys((dates[0], dates[-1])))}" if dates else "not evaluated yet"
+    evaluated = f"evaluated {dates}" if dates else "not evaluated yet"
     title, subtitle = " · ".join(groups), f"{seeds}, {evaluated}"
-    return fill(title, subtitle, CONTENTS, GUIDE, join([part(groups) for part in sections]))
+    return fill(title, subtitle, CONTENTS, RUNS_GUIDE, join([part(groups) for part in sections]))

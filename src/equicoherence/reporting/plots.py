@@ -25,7 +25,7 @@ PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#3
 DASHES = ((), (4, 2), (1, 1.5))
 HATCHES = ("", "////", "....")
 INK = "#333a45"
-CONTROLS = {"random": (INK, ()), "constant": ("#7a828e", (1, 1.2)), "oracle": (INK, (3.5, 1.8))}
+CONTROLS = {"random": (INK, ()), "constant": ("#7a828e", (1, 1.2))}
 STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 9,
@@ -48,7 +48,7 @@ LOWEST = -0.5  # an R2 below this is cut off and its bar marked
 
 
 @dataclass(frozen=True)
-class Line:
+class Curve:
     """One run's curve: steps and values (N,), and the index of its name in the palette."""
 
     steps: np.ndarray
@@ -58,7 +58,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Bar:
-    """One score: mean with smallest and largest, and the control scores {control: value} that go with it."""
+    """One score: mean with smallest and largest, and the floors {control: value} that go with it."""
 
     mean: float
     low: float
@@ -77,7 +77,7 @@ def key(index: int) -> Markup:
 
 
 def control_key(control: str) -> Markup:
-    """Return the mark of a control (floor or ceiling) for the legend, as inline SVG in the color of the text."""
+    """Return the mark of a floor for the legend, as inline SVG in the color of the text."""
     pattern = " ".join(str(2 * d) for d in CONTROLS[control][1])
     return Markup(
         '<svg class="key" width="26" height="10" aria-hidden="true"><line x1="1" y1="5" x2="25" y2="5" '
@@ -85,7 +85,7 @@ def control_key(control: str) -> Markup:
     )
 
 
-def curves(lines: Sequence[Line], logarithmic: bool = False) -> bytes:
+def curves(lines: Sequence[Curve], logarithmic: bool = False) -> bytes:
     """Draw one metric over training steps for several runs; non-finite values are crosses on the lower edge.
 
     logarithmic: use a logarithmic axis where all values are positive and span more than a factor of 50.
@@ -118,7 +118,7 @@ def curves(lines: Sequence[Line], logarithmic: bool = False) -> bytes:
 
 
 def bars(categories: Sequence[str], series: Sequence[Sequence[Bar | None]], lowest: float = 0.0) -> bytes:
-    """Draw R2 as grouped bars with whiskers from smallest to largest, and a mark across each bar for its controls.
+    """Draw R2 as grouped bars with whiskers from smallest to largest, and a mark across each bar for its floors.
 
     categories: groups on the x axis. series: for each name, one `Bar` for each category, None where there is none.
     lowest: lower end of the axis, at least `LOWEST`, so that several charts share one axis.
@@ -170,8 +170,8 @@ def drawable(text: str) -> str:
 
 
 def _draw_bar(axes: Axes, x: float, width: float, index: int, bar: Bar | None, labelled: bool) -> None:
-    if bar is None or not np.isfinite(bar.mean):
-        axes.text(x, 0.01, MISSING if bar is None else "NaN", ha="center", va="bottom", fontsize=8)
+    if bar is None:
+        axes.text(x, 0.01, MISSING, ha="center", va="bottom", fontsize=8)
         return
     color = PALETTE[index % len(PALETTE)]
     axes.bar(x, bar.mean, width, color=color, hatch=_cycle(HATCHES, index), edgecolor="white", linewidth=0)

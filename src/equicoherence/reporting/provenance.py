@@ -6,14 +6,16 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from equicoherence.reporting.markup import Cell, Markup, details, element, note, section, table
-from equicoherence.reporting.runs import Run, curve, is_number, labels
-from equicoherence.reporting.tables import MISSING
+from equicoherence.reporting.markup import Markup, details, element, note, section
+from equicoherence.reporting.origin import ORIGIN, flatten, joined_variants, parts_say, settings_taken
+from equicoherence.reporting.runs import SCORES, Run, curve, is_number, labels
+from equicoherence.reporting.tables import MISSING, Cell, Grid
 
 OF_ONE_SEED = ("seed", "out")  # fields in which the seeds of one recipe may differ
+ABOUT = ("model", "arch", "size", "random_weights", "weights", "seed")
 
 
-def overview(groups: dict[str, list[Run]]) -> Markup:
+def overview_section(groups: dict[str, list[Run]]) -> Markup:
     """Return the section with one line for each run: how far it went, how fast, what its folder holds."""
     runs = [run for of_name in groups.values() for run in of_name]
     rows = [
@@ -24,17 +26,16 @@ def overview(groups: dict[str, list[Run]]) -> Markup:
             Cell(_last(run, "epoch", "{:.1f}"), "number"),
             Cell(_last(run, "loss", "{:.4g}"), "number"),
             Cell(_median_speed(run), "number"),
-            ", ".join(file for file in ("metrics.jsonl", "samples.npz", "results.json") if file not in run.problems)
-            or MISSING,
+            ", ".join(file for file in ("metrics.jsonl", "samples.npz", SCORES) if file not in run.problems) or MISSING,
             element("code", run.path),
         ]
         for run in runs
     ]
     header = ["name", "seed", "steps", "epochs", "last loss", "images/s (median)", "has", "folder"]
-    return section("runs", "Runs", table(f"{len(runs)} runs" if len(runs) > 1 else "One run", header, rows))
+    return section("runs", "Runs", Grid(header, rows).html(f"{len(runs)} runs" if len(runs) > 1 else "One run"))
 
 
-def configuration(groups: dict[str, list[Run]]) -> Markup:
+def configuration_section(groups: dict[str, list[Run]]) -> Markup:
     """Return the section with all configuration fields; those that differ between runs stand first and marked."""
     runs = [run for of_name in groups.values() for run in of_name]
     flat = [flatten(run.config) for run in runs]
@@ -53,44 +54,54 @@ def configuration(groups: dict[str, list[Run]]) -> Markup:
 
     header = ["field", *labels(runs)]
     if differing:
-        parts.append(table("What differs between the runs", header, lines(differing)))
+        parts.append(Grid(header, lines(differing)).html("What differs between the runs"))
     elif len(runs) > 1:
         parts.append(element("p", "The configurations are the same in every field."))
-    everything = table("Configuration", header, lines(fields), [field in differing for field in fields])
+    everything = Grid(header, lines(fields)).html("Configuration", [field in differing for field in fields])
     parts.append(details(f"All {len(fields)} fields, as resolved", everything))
     return section("configuration", "Configuration", *parts)
 
 
-def provenance(groups: dict[str, list[Run]]) -> Markup:
-    """Return the section with model, images, machine, date, versions and times of the evaluation, and its tasks'
-    settings."""
+def provenance_section(groups: dict[str, list[Run]]) -> Markup:
+    """Return the section with model, machine, date and versions of the evaluation, and its tasks' settings."""
     runs = [run for of_name in groups.values() for run in of_name]
-    wanted = ("date", "model", "arch", "size", "random_weights", "weights", "data", "seed", "machine", "versions")
-    wanted += ("seconds", "tasks")
-    flat = [_told_once(flatten({key: run.results[key] for key in wanted if key in run.results})) for run in runs]
-    fields = list(dict.fromkeys(field for results in flat for field in results))
-    if not fields:
-        missing = note("Nothing is known yet: `equicoherence evaluate RUN` writes results.json, which says it.")
+    if not any(run.scores for run in runs):
+        missing = note(f"Nothing is known yet: `equicoherence evaluate RUN` writes {SCORES}, which says it.")
         return section("provenance", "Machine, date, versions", missing)
-    rows = [[field, *(results.get(field, MISSING) for results in flat)] for field in fields]
-    return section("provenance", "Machine, date, versions", table("Of the evaluation", ["", *labels(runs)], rows))
+    header = ["", *labels(runs)]
+    evaluation = _side_by_side([_about(run.scores) if run.scores else {} for run in runs])
+    tasks = _side_by_side([_tasks(run.scores) if run.scores else {} for run in runs])
+    return section(
+        "provenance",
+        "Machine, date, versions",
+        Grid(header, evaluation).html("Of the evaluation"),
+        details("Settings of its tasks", Grid(header, tasks).html("Settings and counts of the tasks")),
+    )
 
 
-def flatten(mapping: Mapping[Any, Any], prefix: str = "") -> dict[str, str]:
-    """Return nested fields under dotted names, in order, with values as text; lists stay on one line."""
-    flat: dict[str, str] = {}
-    for key, value in mapping.items():
-        name = f"{prefix}{key}"
-        if isinstance(value, Mapping) and value:
-            flat |= flatten(value, f"{name}.")
-        else:
-            flat[name] = "none" if value is None else str(value)
-    return flat
+def _about(scores: Mapping[str, Any]) -> dict[str, str]:
+    """Return what the evaluation was of, and all that its parts say of where and when."""
+    seconds = sum(float(part["seconds"]) for part in scores["parts"].values())
+    data = dict.fromkeys(part["data"] for part in scores["parts"].values())
+    about = flatten({key: scores[key] for key in ABOUT if key in scores})
+    said = {field: " / ".join(parts_say(scores, field)) for field in ORIGIN}
+    return {**about, "data": " / ".join(data), **said, "seconds": f"{seconds:.0f}"}
 
 
-def _told_once(flat: dict[str, str]) -> dict[str, str]:
-    """Leave out fields of tasks, such as ``tasks.knn.machine.gpu``, that are those of the whole, ``machine.gpu``."""
-    return {f: v for f, v in flat.items() if not (f.startswith("tasks.") and flat.get(f.split(".", 2)[-1]) == v)}
+def _tasks(scores: Mapping[str, Any]) -> dict[str, str]:
+    """Return the settings of each task on each data set."""
+    joint = joined_variants(settings_taken(scores["parts"].values()))
+    return {
+        f"{taken.task}, {taken.on}: {field}": " / ".join(values)
+        for taken, fields in joint.items()
+        for field, values in fields.items()
+    }
+
+
+def _side_by_side(of_runs: Sequence[Mapping[str, str]]) -> list[list[str]]:
+    """Return a row for each field that a run has."""
+    fields = dict.fromkeys(field for found in of_runs for field in found)
+    return [[field, *(found.get(field, MISSING) for found in of_runs)] for field in fields]
 
 
 def _differences_within(runs: Sequence[Run]) -> list[str]:

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import math
 import zipfile
-from collections.abc import Sequence
+import zlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
+
+from equicoherence.evaluation.store import FILE as SCORES
+from equicoherence.evaluation.store import read_scores
+from equicoherence.files import Damaged
+from equicoherence.json_file import read_json_lines, read_yaml
 
 REMEDY = {
     "metrics.jsonl": "`equicoherence pretrain` writes it while it trains",
     "samples.npz": "`equicoherence pretrain` writes it when the auxiliary task is on",
-    "results.json": "`equicoherence evaluate RUN` writes it",
+    SCORES: "`equicoherence evaluate RUN` writes it",
 }
 
 
@@ -29,19 +33,13 @@ class Run:
     config: dict[str, Any]
     metrics: list[dict[str, Any]] = field(default_factory=list)
     samples: dict[str, np.ndarray] = field(default_factory=dict)
-    results: dict[str, Any] = field(default_factory=dict)
+    scores: dict[str, Any] = field(default_factory=dict)
     problems: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def rows(self) -> list[dict[str, Any]]:
-        """Return the evaluation rows of ``results.json``."""
-        rows = self.results.get("rows")
-        return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
 
     @property
     def seed(self) -> object:
         """Return the seed it was trained with, None where no file says it."""
-        return self.config.get("seed", self.results.get("seed"))
+        return self.config.get("seed", self.scores.get("seed"))
 
 
 def read_run(path: Path) -> Run:
@@ -50,22 +48,22 @@ def read_run(path: Path) -> Run:
     Raises FileNotFoundError where ``path`` holds no config.yaml, ValueError where that file is not a mapping.
     """
     path = Path(path)
-    if not (path / "config.yaml").is_file():
+    if not is_run(path):
         reason = "it holds no config.yaml" if path.is_dir() else "it is not a folder"
         raise FileNotFoundError(
             f"{str(path)!r} is not a run directory: {reason}; give the folder that `equicoherence pretrain` wrote"
         )
-    config = _read_config(path / "config.yaml")
+    config = read_yaml(path / "config.yaml", "put back what was written, or train the run anew")
     problems: dict[str, str] = {}
     parts: dict[str, Any] = {}
-    for file, read in (("metrics.jsonl", _read_metrics), ("samples.npz", _read_samples), ("results.json", _read_json)):
+    for file, read in READERS.items():
         if not (path / file).is_file():
             problems[file] = f"missing; {REMEDY[file]}"
             continue
         try:
-            parts[file] = read(path / file)
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, RecursionError) as error:
-            problems[file] = f"cannot be read ({type(error).__name__}: {error}); {REMEDY[file]}"
+            parts[file] = read(path / file, REMEDY[file])
+        except Damaged as error:
+            problems[file] = f"damaged ({error.reason}); {REMEDY[file]}"
             continue
         if not parts[file]:
             problems[file] = f"empty; {REMEDY[file]}"
@@ -75,9 +73,14 @@ def read_run(path: Path) -> Run:
         config=config,
         metrics=parts.get("metrics.jsonl", []),
         samples=parts.get("samples.npz", {}),
-        results=parts.get("results.json", {}),
+        scores=parts.get(SCORES, {}),
         problems=problems,
     )
+
+
+def is_run(path: Path) -> bool:
+    """Return whether a folder is a run directory."""
+    return (Path(path) / "config.yaml").is_file()
 
 
 def group_by_name(runs: Sequence[Run]) -> dict[str, list[Run]]:
@@ -95,11 +98,11 @@ def labels(runs: Sequence[Run]) -> list[str]:
 
 
 def curve(run: Run, key: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return (steps, values), float64, of one metric; values may be non-finite."""
+    """Return (steps, values), float64, of one metric; NaN where its file has null, for a value that was not finite."""
     pairs = [
-        (float(line["step"]), float(line[key]))
+        (float(line["step"]), float(math.nan if line[key] is None else line[key]))
         for line in run.metrics
-        if is_number(line.get("step")) and math.isfinite(line["step"]) and is_number(line.get(key))
+        if is_number(line.get("step")) and key in line and (line[key] is None or is_number(line[key]))
     ]
     steps, values = zip(*pairs) if pairs else ((), ())
     return np.array(steps, dtype=np.float64), np.array(values, dtype=np.float64)
@@ -110,40 +113,19 @@ def is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _read_config(file: Path) -> dict[str, Any]:
+def _read_samples(file: Path, advice: str) -> dict[str, np.ndarray]:
     try:
-        config = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{str(file)!r} is not YAML ({error}); train the run again or repair the file") from error
-    if not isinstance(config, dict):
-        raise ValueError(f"{str(file)!r} holds {type(config).__name__}, not a mapping of configuration fields")
-    return config
+        with file.open("rb") as handle:  # opened here, because numpy leaves a broken archive open
+            arrays = np.load(handle, allow_pickle=False)
+            if not isinstance(arrays, np.lib.npyio.NpzFile):
+                raise ValueError("it is a single array, not an .npz archive")
+            return {name: arrays[name] for name in arrays.files}
+    except (OSError, ValueError, KeyError, EOFError, NotImplementedError, zlib.error, zipfile.BadZipFile) as error:
+        raise Damaged(file, "it is no whole .npz archive", advice) from error
 
 
-def _read_metrics(file: Path) -> list[dict[str, Any]]:
-    lines = []
-    # A run that is still going, or that was killed, may end in half a line.
-    for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
-        try:
-            value = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(value, dict):
-            lines.append(value)
-    return lines
-
-
-def _read_samples(file: Path) -> dict[str, np.ndarray]:
-    # Opened here, because numpy leaves a broken archive open.
-    with file.open("rb") as handle:
-        arrays = np.load(handle, allow_pickle=False)
-        if not isinstance(arrays, np.lib.npyio.NpzFile):
-            raise ValueError("it is a single array, not an .npz archive")
-        return {name: arrays[name] for name in arrays.files}
-
-
-def _read_json(file: Path) -> dict[str, Any]:
-    value = json.loads(file.read_text(encoding="utf-8"))
-    if not isinstance(value, dict):
-        raise ValueError(f"it holds a {type(value).__name__}, not an object")
-    return value
+READERS: dict[str, Callable[[Path, str], Any]] = {
+    "metrics.jsonl": read_json_lines,
+    "samples.npz": _read_samples,
+    SCORES: lambda path, advice: read_scores(path),
+}

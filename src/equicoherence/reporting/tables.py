@@ -1,85 +1,97 @@
-"""Evaluation rows -> means and spreads -> text. Pure functions, shared by the page and the `compare` command."""
+"""Numbers as text, and the one table: as Markdown, for a terminal, and as HTML. Pure functions."""
 
 from __future__ import annotations
 
-import math
-import statistics
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-FIELDS = ("task", "metric", "representation", "transformation", "border", "probe", "parameter", "control")
+from equicoherence.reporting.markup import Markup, element, join
+from equicoherence.reporting.summary import Score
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
 MISSING = "\N{EN DASH}"
 PERCENT = frozenset({"top1", "top5"})
-ORDER = {
-    "representation": ("backbone", "z_inv", "z_equi", "z"),
-    "border": ("content", "zeros"),
-    "probe": ("mlp", "linear", "attentive"),
-    "parameter": ("mean",),
-    "control": ("", "random", "constant", "oracle"),
-    "task": ("transformation", "knn", "linear"),
-}
+NUMBER, FLOOR = "number", "number quiet"
 
 
-def summarise(rows_by_run: Mapping[str, Sequence[Sequence[dict[str, Any]]]]) -> list[dict[str, Any]]:
-    """Return mean and spread of every score over the runs of one name.
+@dataclass(frozen=True)
+class Cell:
+    """One cell of a table.
 
-    rows_by_run: name -> for each run (seed) its evaluation rows, as in ``results.json``. Repeats are averaged within
-    a run first. The spread is over runs where several have the score, else over the repeats of the one that has it;
-    ``over`` says which ("runs" or "repeats") and ``n`` how many. ``std`` is the sample standard deviation (n - 1), None
-    for n = 1. Keys: name, the `FIELDS` ("" where a row lacks one), mean, std, min, max, n, over. Rows with no number
-    are left out; a number that is not finite makes its mean and spread NaN.
+    kind: ``text``, ``number`` (right aligned) or ``number quiet`` (a floor, set lighter).
+    best: whether it is the best of its row, and bold.
+    remark: what stands small below it on a page, and nowhere else.
     """
-    summary = []
-    for name, runs in rows_by_run.items():
-        scores: dict[tuple[str, ...], list[list[float]]] = {}
-        for rows in runs:
-            of_run: dict[tuple[str, ...], list[float]] = {}
-            for row in rows:
-                value = row.get("value")
-                if isinstance(value, int | float) and not isinstance(value, bool):
-                    of_run.setdefault(tuple(_text(row.get(f)) for f in FIELDS), []).append(float(value))
-            for key, repeats in of_run.items():
-                scores.setdefault(key, []).append(repeats)
-        for key, per_run in scores.items():
-            over = "runs" if len(per_run) > 1 else "repeats"
-            units = [_mean(repeats) for repeats in per_run] if over == "runs" else per_run[0]
-            summary.append({"name": name, **dict(zip(FIELDS, key)), **_spread(units), "over": over})
-    return summary
+
+    content: object
+    kind: str = "text"
+    best: bool = False
+    remark: str = ""
 
 
-def select(summary: Iterable[Mapping[str, Any]], **fields: str | Sequence[str]) -> list[dict[str, Any]]:
-    """Return the entries whose fields have the given value, or one of the given values."""
-    wanted = {field: (value,) if isinstance(value, str) else tuple(value) for field, value in fields.items()}
-    return [dict(entry) for entry in summary if all(entry[f] in values for f, values in wanted.items())]
+FOLDED = 7  # letters of the title of a column of numbers in a terminal that stay on one line
 
 
-def pivot(
-    summary: Iterable[Mapping[str, Any]], index: Sequence[str]
-) -> list[tuple[tuple[str, ...], dict[str, Mapping[str, Any]]]]:
-    """Put names side by side: one (key, {name: entry}) for each combination of ``index`` fields, in reading order."""
-    rows: dict[tuple[str, ...], dict[str, Mapping[str, Any]]] = {}
-    for entry in summary:
-        rows.setdefault(tuple(entry[f] for f in index), {})[entry["name"]] = entry
-    return sorted(rows.items(), key=lambda row: [rank(f, value) for f, value in zip(index, row[0])])
+@dataclass(frozen=True)
+class Grid:
+    """A table. header: column titles. rows: values or `Cell`; the first of each row is its heading."""
 
+    header: Sequence[object]
+    rows: Sequence[Sequence[object]]
 
-def rank(field: str, value: str) -> tuple[int, str]:
-    """Return a sort key: known values of a field in the order they are read, then the others by name."""
-    order = ORDER.get(field, ())
-    return (order.index(value) if value in order else len(order), value)
+    @property
+    def cells(self) -> list[list[Cell]]:
+        """All rows, as cells."""
+        return [[cell if isinstance(cell, Cell) else Cell(cell) for cell in row] for row in self.rows]
 
+    @property
+    def kinds(self) -> list[str]:
+        """Return the kind of each column."""
+        return [cell.kind for cell in self.cells[0]] if self.rows else ["text"] * len(self.header)
 
-def distinct(summary: Iterable[Mapping[str, Any]], field: str) -> list[str]:
-    """Return the values of a field that occur, in reading order."""
-    return sorted({entry[field] for entry in summary}, key=lambda value: rank(field, value))
+    def markdown(self) -> str:
+        """Return the table as Markdown, without an end of line."""
+        rows = [[f"**{plain(c.content)}**" if c.best else plain(c.content) for c in row] for row in self.cells]
+        written = [[plain(title) for title in self.header], ["---"] * len(self.header), *rows]
+        return "\n".join(f"| {' | '.join(row)} |" for row in written)
+
+    def rich(self) -> Table:
+        """Return the table for a terminal; numbers keep to one line, words and titles are folded where they must be."""
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table()
+        for title, kind, *cells in zip(self.header, self.kinds, *self.cells):
+            text = kind == "text"
+            widest = max((len(one_line(cell.content)) for cell in cells), default=0)
+            width = {} if text else {"min_width": widest, "max_width": max(widest, FOLDED)}
+            table.add_column(Text(one_line(title)), justify="left" if text else "right", overflow="fold", **width)
+        for row in self.cells:
+            table.add_row(*(Text(one_line(cell.content), style="bold" if cell.best else "") for cell in row))
+        return table
+
+    def html(self, caption: str, marked: Sequence[bool] = ()) -> Markup:
+        """Return the table for a page, where it scrolls sideways if it is too wide. marked: rows to highlight."""
+        titles = [
+            element("th", title, scope="col", class_=_class(kind)) for title, kind in zip(self.header, self.kinds)
+        ]
+        body = []
+        for index, (heading, *cells) in enumerate(self.cells):
+            content = [element("td", _on_page(cell), class_=_class(cell.kind)) for cell in cells]
+            row = element("th", _on_page(heading), scope="row"), *content
+            body.append(element("tr", *row, class_="marked" if index < len(marked) and marked[index] else None))
+        head = element("thead", element("tr", *titles))
+        table = element("table", element("caption", caption), head, element("tbody", *body))
+        return element("div", table, class_="scroll", tabindex="0", role="region", aria_label=caption)
 
 
 def number(value: float | None, metric: str = "") -> str:
     """Write a score: accuracies as per cent with one decimal, all else with three; a missing one as a dash."""
     if value is None:
         return MISSING
-    if not math.isfinite(value):
-        return "NaN"
     text = f"{100 * value:.1f} %" if metric in PERCENT else f"{value:.3f}"
     return "0.000" if text == "-0.000" else text.replace("-", "\N{MINUS SIGN}")
 
@@ -89,40 +101,38 @@ def deviation(value: float, metric: str = "") -> str:
     return f"{100 * value:.1f}" if metric in PERCENT else f"{value:.3f}".removeprefix("0")
 
 
-def spread(entry: Mapping[str, Any] | None) -> str:
+def with_deviation(mean: float, std: float | None, metric: str) -> str:
+    """Write a mean and, where there is one, its standard deviation: "0.500 ±.071"."""
+    return number(mean, metric) + (f" ±{deviation(std, metric)}" if std is not None else "")
+
+
+def range_text(entry: Score) -> str:
     """Write smallest and largest, and over what: "0.801 to 0.823, 2 runs"; empty where there is only one value."""
-    if entry is None or entry["n"] < 2:
+    if entry.n < 2:
         return ""
-    low, high = (number(entry[key], entry["metric"]) for key in ("min", "max"))
-    return f"{low} to {high}, {entry['n']} {entry['over']}"
+    return f"{number(entry.low, entry.metric)} to {number(entry.high, entry.metric)}, {entry.n} {entry.over}"
 
 
-def _text(value: object) -> str:
-    return "" if value is None else str(value)
+def floor_cell(floors: tuple[float, float] | None, metric: str) -> Cell:
+    """Return what a constant prediction scores: one number, two where it differs between runs, or a dash."""
+    texts = dict.fromkeys(number(value, metric) for value in floors or ())
+    return Cell(" to ".join(texts) or MISSING, FLOOR)
 
 
-def _mean(values: Sequence[float]) -> float:
-    return math.fsum(values) / len(values) if all(map(math.isfinite, values)) else math.nan
-
-
-def _spread(values: Sequence[float]) -> dict[str, Any]:
-    finite = all(map(math.isfinite, values))
-    deviation = statistics.stdev(values) if finite and len(values) > 1 else None
-    return {
-        "mean": _mean(values),
-        "std": deviation if finite or len(values) < 2 else math.nan,
-        "min": min(values) if finite else math.nan,
-        "max": max(values) if finite else math.nan,
-        "n": len(values),
-    }
-
-
-def markdown_table(header: Sequence[object], rows: Iterable[Sequence[object]]) -> str:
-    """Return a Markdown table, without an end of line."""
-    written = [header, ["---"] * len(header), *rows]
-    return "\n".join(f"| {' | '.join(plain(cell) for cell in row)} |" for row in written)
+def one_line(value: object) -> str:
+    """Return text on one line."""
+    return " ".join(str(value).split())
 
 
 def plain(value: object) -> str:
-    """Return text that stays in its cell: one line, no bar."""
-    return " ".join(str(value).split()).replace("|", "\\|")
+    """Return text that stays in its cell of a Markdown table: one line, no bar."""
+    return one_line(value).replace("|", "\\|")
+
+
+def _on_page(cell: Cell) -> Markup:
+    content = element("strong", cell.content) if cell.best else cell.content
+    return join([content, element("small", cell.remark) if cell.remark else ""])
+
+
+def _class(kind: str) -> str | None:
+    return kind if kind != "text" else None

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from equicoherence.metric_fields import HEALTH
 from equicoherence.reporting import plots
 from equicoherence.reporting.markup import Markup, element, image, join, note, section
 from equicoherence.reporting.runs import Run, curve, is_number, labels
-from equicoherence.training.progress import HEALTH
 
 AXES = ("step", "epoch", "seconds")
 PACE = ("lr", "images_per_second")
@@ -28,7 +28,7 @@ TITLES = {
 }
 
 
-def training(groups: dict[str, list[Run]]) -> Markup:
+def training_section(groups: dict[str, list[Run]]) -> Markup:
     """Return the section of curves; runs of one name share a color."""
     runs = [run for of_name in groups.values() for run in of_name]
     remarks = [
@@ -37,12 +37,14 @@ def training(groups: dict[str, list[Run]]) -> Markup:
         if "metrics.jsonl" in run.problems
     ]
     remarks += [
-        note(f"{label}: ", str(line["collapse"]))
+        note(f"{label}: ", str(line[said]))
         for run, label in zip(runs, labels(runs))
         for line in run.metrics
-        if "collapse" in line
+        for said in ("collapse", "stopped")
+        if said in line
     ]
-    present = list(dict.fromkeys(k for run in runs for line in run.metrics for k, v in line.items() if is_number(v)))
+    lines = [line for run in runs for line in run.metrics]
+    present = list(dict.fromkeys(k for line in lines for k, v in line.items() if v is None or is_number(v)))
     health = [k for k in present if k.startswith(HEALTH)]
     losses = sorted((k for k in present if k not in (*AXES, *PACE, *health)), key=lambda k: k != "loss")
     parts: list[object] = [*remarks]
@@ -73,7 +75,7 @@ def panel(key: str, groups: dict[str, list[Run]], logarithmic: bool = False) -> 
         for run in runs:
             steps, values = curve(run, key)
             if len(values):
-                lines.append(plots.Line(steps, values, index))
+                lines.append(plots.Curve(steps, values, index))
                 broken += int((~np.isfinite(values)).sum())
                 last.append(f"{name} {values[-1]:.4g} at step {steps[-1]:.0f}")
     title = TITLES.get(key, key)
@@ -91,7 +93,7 @@ def panel(key: str, groups: dict[str, list[Run]], logarithmic: bool = False) -> 
 
 def legend(names: Sequence[str], controls: Sequence[str] = ()) -> Markup:
     """Return the list of names with their colors, then the control marks."""
-    meaning = {"random": "random encoder (floor)", "constant": "constant guess (floor)", "oracle": "oracle (ceiling)"}
+    meaning = {"random": "random encoder (floor)", "constant": "constant guess (floor)"}
     items = [element("li", plots.key(index), name) for index, name in enumerate(names)]
     items += [element("li", plots.control_key(control), meaning[control]) for control in controls]
     return element("ul", *items, class_="legend", aria_label="Legend")

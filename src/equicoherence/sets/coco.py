@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from equicoherence.data.source import BadImage, printable
+from equicoherence.notice import say
 from equicoherence.sets.coco_masks import decode_mask
 from equicoherence.sets.declaration import Declaration
 from equicoherence.sets.files import inside, read_image, refuse_missing
 from equicoherence.sets.kinds import DetectionSet, Objects
+from equicoherence.sets.odd_rows import OddRows
 from equicoherence.sets.photographs import Photographs
 
 Annotation = tuple[int, tuple[float, ...], bool, Any]  # label, box, crowd, segmentation
@@ -36,14 +40,7 @@ class Coco(DetectionSet):
                 (entry["id"], entry["file_name"], int(entry["height"]), int(entry["width"]))
                 for entry in contents["images"]
             )
-            of_image: dict[int, list[Annotation]] = {number: [] for number, *_ in images}
-            for entry in contents["annotations"]:
-                left, top, width, height = map(float, entry["bbox"])
-                box = (left, top, left + width, top + height)
-                crowd, segmentation = bool(entry.get("iscrowd", 0)), entry["segmentation"]
-                if isinstance(segmentation, list):  # arrays take a tenth of the memory of lists of numbers
-                    segmentation = [np.array(polygon, dtype=np.float64) for polygon in segmentation]
-                of_image[entry["image_id"]].append((labels[entry["category_id"]], box, crowd, segmentation))
+            of_image = _of_image(contents["annotations"], [number for number, *_ in images], labels, str(self._path))
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{self._path} is not in COCO's format: {type(error).__name__}: {error}") from error
         if not images:
@@ -83,6 +80,47 @@ class Coco(DetectionSet):
             np.array([crowd for _, _, crowd, _ in found], dtype=bool),
             masks,
         )
+
+
+def _of_image(
+    entries: list[Any], images: Sequence[int], labels: Mapping[int, int], where: str
+) -> dict[int, list[Annotation]]:
+    """Return the annotations of each image; those that cannot be used are left out, and a line says how many."""
+    found: dict[int, list[Annotation]] = {number: [] for number in images}
+    odd, elsewhere, empty = OddRows(where, "annotations"), 0, 0
+    for place, entry in enumerate(entries):
+        try:
+            annotation = _annotation(entry, labels)
+            if annotation is None:
+                empty += 1
+            elif entry["image_id"] in found:
+                found[entry["image_id"]].append(annotation)
+            else:
+                elsewhere += 1
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            number = entry.get("id", place) if isinstance(entry, dict) else place
+            odd.note(f"annotation {number}", f"{type(error).__name__} {error}")
+    odd.settle(len(entries))
+    if empty:
+        say(f"{where}: {empty} of {len(entries)} annotations have no segmentation, and are left out as Detectron2 does")
+    if elsewhere:
+        say(f"{where}: {elsewhere} annotations are of images that it does not list")
+    return found
+
+
+def _annotation(entry: dict[str, Any], labels: Mapping[int, int]) -> Annotation | None:
+    """Return an annotation, or None for one whose segmentation is empty: no polygon has three points."""
+    left, top, width, height = map(float, entry["bbox"])
+    box = (left, top, left + width, top + height)
+    if not all(map(math.isfinite, box)):
+        raise ValueError(f"its box is {entry['bbox']}")
+    segmentation = entry["segmentation"]
+    if isinstance(segmentation, list):  # arrays take a tenth of the memory of lists of numbers
+        polygons = [np.array(polygon, dtype=np.float64) for polygon in segmentation]
+        segmentation = [polygon for polygon in polygons if polygon.size >= 6]
+        if not segmentation:
+            return None
+    return labels[entry["category_id"]], box, bool(entry.get("iscrowd", 0)), segmentation
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -8,11 +8,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import yaml
 
 from equicoherence.data.source import BadImage, printable
 from equicoherence.sets.declaration import Declaration
-from equicoherence.sets.files import read_bytes, read_image
+from equicoherence.sets.files import in_order, read_bytes, read_image
 from equicoherence.sets.kinds import DetectionSet, Objects
 
 NAMES = "object_detection_config.yaml"
@@ -27,7 +26,7 @@ class Coco128(DetectionSet):
         self.classes = _classes(_names(root))
         folder = root / "images" / f"{split}2017"
         self._boxes = root / _boxes(root) / f"{split}2017"
-        self._files = sorted(folder.glob("*.jpg"))
+        self._files = in_order(folder.glob("*.jpg"))
         self._sizes: dict[int, tuple[int, ...]] = {}  # boxes are in shares of these
         if not self._files:
             raise FileNotFoundError(f"no files *.jpg in {str(folder)!r}")
@@ -78,6 +77,8 @@ def _names(root: Path) -> Path:
 
 
 def _classes(path: Path) -> tuple[str, ...]:
+    import yaml  # here, so that declarations are listed at once
+
     try:
         names = yaml.safe_load(path.read_text(encoding="utf-8"))["names"]
         return tuple(str(names[label]) for label in range(len(names)))

@@ -18,7 +18,8 @@ class Declaration:
 
     source: where to get it, and its licence. is_here: whether a folder has the layout, told from a few files.
     open: its reader, called with the folder and "train" or "val"; raises FileNotFoundError or ValueError, naming what
-    is missing. trains: whether it has a training split; video sets have none.
+    is missing. trains: whether it has a training split; video sets have none. order: where it comes among the others,
+    which go by the names of their modules.
     """
 
     name: str
@@ -28,3 +29,4 @@ class Declaration:
     is_here: Callable[[Path], bool]
     open: Callable[[Path, SetSplit], SampleSet | VideoSet]
     trains: bool = True
+    order: str = ""

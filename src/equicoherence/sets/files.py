@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,13 +60,26 @@ def resized_labels(labels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return np.array(Image.fromarray(labels).resize((size[1], size[0]), Image.Resampling.NEAREST))
 
 
+def in_order(paths: Iterable[Path]) -> list[Path]:
+    """Return paths in the order of their names, in which numbers count as such: frame_2 comes before frame_10.
+
+    Names that start with a dot are left out.
+    """
+
+    def key(path: Path) -> tuple[list[str | int], str]:
+        parts = re.split("([0-9]+)", str(path))
+        return [int(part) if place % 2 else part for place, part in enumerate(parts)], str(path)
+
+    return sorted((path for path in paths if not path.name.startswith(".")), key=key)
+
+
 def matched(folder: Path, pattern: str, other: Path, suffix: str) -> list[tuple[Path, Path]]:
     """Return the files of ``folder`` that match a pattern, in order of their names, each with the file of the same stem
     and another suffix in the folder ``other``.
 
     Raises FileNotFoundError where there is none, and ValueError listing those without a partner.
     """
-    found = sorted(folder.glob(pattern)) if folder.is_dir() else []
+    found = in_order(folder.glob(pattern)) if folder.is_dir() else []
     if not found:
         raise FileNotFoundError(f"no files {pattern} in {str(folder)!r}")
     pairs = [(path, other / f"{path.stem}{suffix}") for path in found]

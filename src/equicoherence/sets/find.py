@@ -16,6 +16,7 @@ from equicoherence.sets.declaration import Declaration, SetSplit
 from equicoherence.sets.kinds import SampleSet, VideoSet
 from equicoherence.sets.known import DECLARATIONS
 from equicoherence.sets.photographs import PHOTOGRAPHS
+from equicoherence.sets.tolerant import TOLERANCE, tolerant
 
 LARGEST_ARCHIVE = 2**30  # bytes; larger ones are for people to unpack where there is room
 PHOTOGRAPHS_ALONE = ("images", "box")  # kinds of data sets whose image files are all photographs
@@ -39,14 +40,14 @@ class Found:
         ending = next((suffix for suffix in ARCHIVE_SUFFIXES if name.lower().endswith(suffix)), "")
         return printable(f"{self.declaration.name} {name[: len(name) - len(ending)]}")
 
-    def open(self, split: SetSplit) -> SampleSet | VideoSet:
-        """Open one split.
+    def open(self, split: SetSplit, *, tolerance: float = TOLERANCE) -> SampleSet | VideoSet:
+        """Open one split, in which a share ``tolerance`` of the samples may be bad: see `tolerant`.
 
         Raises FileNotFoundError, another OSError, ValueError or ImportError, saying which data set is unusable and why:
         files that are missing, that cannot be read or are damaged, and packages that are not installed.
         """
         try:
-            return self.declaration.open(self.folder, split)
+            return tolerant(self.declaration.open(self.folder, split), f"{self.name} ({split})", tolerance)
         except (OSError, ValueError, ImportError, BadImage) as error:
             known = self.declaration
             kinds = (FileNotFoundError, OSError, ImportError)

@@ -10,8 +10,9 @@ import numpy as np
 from equicoherence.data.source import printable
 from equicoherence.sets.declaration import Declaration
 from equicoherence.sets.depth_png import read_depth
-from equicoherence.sets.files import inside, read_image, refuse_missing
+from equicoherence.sets.files import in_order, inside, read_image, refuse_missing
 from equicoherence.sets.kinds import DepthSet
+from equicoherence.sets.odd_rows import OddRows
 
 LISTS = {"train": "*eigen_train_files_with_gt.txt", "val": "*eigen_test_files_with_gt.txt"}
 DEPTHS = "proj_depth/groundtruth/image_02"
@@ -64,17 +65,17 @@ def _lists(root: Path) -> dict[str, Path]:
 
 
 def _of_list(root: Path, path: Path) -> list[tuple[Path, Path]]:
-    pairs = []
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+    pairs, odd = [], OddRows(str(path), "lines")
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    for number, line in enumerate(lines, 1):
         fields = line.split()
-        if len(fields) < 2 and fields:
-            raise ValueError(
-                f"{str(path)!r} holds {printable(line)!r}: an image and a depth map are needed in each line"
-            )
-        if fields and fields[1] != "None":
+        if len(fields) == 1:
+            odd.note(f"line {number}", f"{line!r}, but an image and a depth map are needed")
+        elif fields and fields[1] != "None":
             image, depth = (name.lstrip("/") for name in fields[:2])
             places = [inside(folder, depth) for folder in _depth_folders(root)]
             pairs.append((inside(root, image), next((place for place in places if place.is_file()), places[0])))
+    odd.settle(len(lines))
     if not pairs:
         raise ValueError(f"{str(path)!r} lists no frame with a depth map")
     return pairs
@@ -83,7 +84,7 @@ def _of_list(root: Path, path: Path) -> list[tuple[Path, Path]]:
 def _of_folders(root: Path, split: str) -> list[tuple[Path, Path]]:
     """Pair each depth map with its image: 2011_09_26_drive_0001_sync lies in the folder of its date."""
     folders = [folder for folder in _depth_folders(root) if folder.name == split]
-    depths = sorted(path for folder in folders for path in folder.glob(f"*_sync/{DEPTHS}/*.png"))
+    depths = in_order(path for folder in folders for path in folder.glob(f"*_sync/{DEPTHS}/*.png"))
     if not depths:
         looked = " or ".join(repr(str(folder)) for folder in folders)
         raise FileNotFoundError(f"no files *_sync/{DEPTHS}/*.png in {looked}")

@@ -13,6 +13,7 @@ import numpy as np
 
 from equicoherence.data.source import printable
 from equicoherence.sets.declaration import SetSplit
+from equicoherence.sets.odd_rows import OddRows
 
 POINTS = 16
 HEAD_SHARE = 0.6
@@ -60,7 +61,9 @@ def read_people(annotations: Path, split: SetSplit) -> list[Person]:
     if annotations.is_dir():
         names = JSON_FILES[annotations.name]
         people = read_json(annotations / names[split])
-        return people if split == "train" else with_heads(people, annotations / names["heads"])
+        if split == "val":
+            people = with_heads(people, annotations / names["heads"])
+        return [person for person in people if person is not None]
     return [person for video, person in read_release(annotations) if _is_held_out(video) == (split == "val")]
 
 
@@ -68,8 +71,9 @@ def _is_held_out(video: int) -> bool:
     return zlib.crc32(str(video).encode()) % 7 == 0
 
 
-def read_json(path: Path) -> list[Person]:
-    """Read a list of people with image, joints, joints_vis, center and scale each; heads are nan."""
+def read_json(path: Path) -> list[Person | None]:
+    """Read a list of people with image, joints, joints_vis, center and scale each; heads are nan. None stands for one
+    that cannot be used: a few are left out, and a line says so."""
     if not path.is_file():
         raise FileNotFoundError(f"no file {path}")
     try:
@@ -78,23 +82,30 @@ def read_json(path: Path) -> list[Person]:
         raise ValueError(f"{path} is no json: {printable(str(error))}") from error
     if not isinstance(entries, list) or not entries:
         raise ValueError(f"{path} holds no list of people")
-    people = []
+    people: list[Person | None] = []
+    odd = OddRows(str(path), "people")
     for number, entry in enumerate(entries):
         try:
-            points = np.array(entry["joints"], dtype=np.float32)
-            labelled = np.array(entry["joints_vis"]) > 0
-            centre, scale = np.array(entry["center"], dtype=np.float32), float(entry["scale"])
-            person = Person(str(entry["image"]), points, labelled, centre, scale, float("nan"))
-        except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(
-                f"{path}, person {number}: {type(error).__name__} {printable(str(error))}; each needs image, joints, "
-                "joints_vis, center and scale"
-            ) from error
-        people.append(_checked(person, f"{path}, person {number}"))
+            people.append(_of_json(entry))
+        except ValueError as error:
+            people.append(None)
+            odd.note(f"person {number}", str(error))
+    odd.settle(len(people))
     return people
 
 
-def with_heads(people: Sequence[Person], path: Path) -> list[Person]:
+def _of_json(entry: Any) -> Person:
+    try:
+        points = np.array(entry["joints"], dtype=np.float32)
+        labelled = np.array(entry["joints_vis"]) > 0
+        centre, scale = np.array(entry["center"], dtype=np.float32), float(entry["scale"])
+        return _checked(Person(str(entry["image"]), points, labelled, centre, scale, float("nan")))
+    except (KeyError, TypeError) as error:
+        what = f"{type(error).__name__} {error}"
+        raise ValueError(f"{what}; each needs image, joints, joints_vis, center and scale") from error
+
+
+def with_heads(people: Sequence[Person | None], path: Path) -> list[Person | None]:
     """Give people the head lengths of gt_valid.mat, and its word on which points are labelled."""
     if not path.is_file():
         raise FileNotFoundError(f"no file {path}, which has the boxes of the heads that errors are measured by")
@@ -110,7 +121,7 @@ def with_heads(people: Sequence[Person], path: Path) -> list[Person]:
         )
     heads = HEAD_SHARE * np.linalg.norm((boxes[1] - boxes[0]).astype(np.float64), axis=0)
     return [
-        Person(each.image, each.points, missing[:, i] == 0, each.centre, each.scale, float(heads[i]))
+        each and Person(each.image, each.points, missing[:, i] == 0, each.centre, each.scale, float(heads[i]))
         for i, each in enumerate(people)
     ]
 
@@ -125,6 +136,7 @@ def read_release(path: Path) -> list[tuple[int, Person]]:
     except (KeyError, AttributeError) as error:
         raise ValueError(f"{path} is not the release of MPII: {printable(str(error))}") from error
     people: list[tuple[int, Person]] = []
+    count, odd = 0, OddRows(str(path), "people")
     for annotation in images[labelled == 1]:
         for person in np.atleast_1d(annotation.annorect):
             points = np.atleast_1d(getattr(getattr(person, "annopoints", None), "point", []))
@@ -132,32 +144,40 @@ def read_release(path: Path) -> list[tuple[int, Person]]:
                 getattr(person, "scale", None), int | float
             )
             if len(points) and placed and hasattr(person, "x1"):
-                video = getattr(annotation, "vididx", None)
-                if not isinstance(video, int | np.integer):
-                    raise ValueError(f"{path}, {annotation.image.name}: vididx is {video!r}, not the number of a video")
-                people.append((int(video), _of_release(annotation.image.name, points, person)))
+                count += 1
+                try:
+                    video = getattr(annotation, "vididx", None)
+                    if not isinstance(video, int | np.integer):
+                        raise ValueError(f"vididx is {video!r}, not the number of a video")
+                    people.append((int(video), _of_release(annotation.image.name, points, person)))
+                except ValueError as error:
+                    odd.note(f"one in {annotation.image.name}", str(error))
+    odd.settle(count)
     if not people:
         raise ValueError(f"{path} holds no labelled people")
-    return [(video, _checked(each, f"{path}, {each.image}")) for video, each in people]
+    return people
 
 
 def _of_release(image: str, points: np.ndarray, person: Any) -> Person:
     """Turn a person of the MATLAB file, which lists labelled points only, each with its number."""
     places, labelled = np.zeros((POINTS, 2), np.float32), np.zeros(POINTS, dtype=bool)
-    for point in points:
-        places[int(point.id)], labelled[int(point.id)] = (point.x, point.y), True
-    head = HEAD_SHARE * float(np.hypot(person.x2 - person.x1, person.y2 - person.y1))
-    centre = np.array([person.objpos.x, person.objpos.y], dtype=np.float32)
-    return Person(str(image), places, labelled, centre, float(person.scale), head)
+    try:
+        for point in points:
+            places[int(point.id)], labelled[int(point.id)] = (point.x, point.y), True
+        head = HEAD_SHARE * float(np.hypot(person.x2 - person.x1, person.y2 - person.y1))
+        centre = np.array([person.objpos.x, person.objpos.y], dtype=np.float32)
+        return _checked(Person(str(image), places, labelled, centre, float(person.scale), head))
+    except (AttributeError, TypeError, IndexError) as error:
+        raise ValueError(f"{type(error).__name__} {error}") from error
 
 
-def _checked(person: Person, what: str) -> Person:
+def _checked(person: Person) -> Person:
     if person.points.shape != (POINTS, 2) or person.labelled.shape != (POINTS,) or person.centre.shape != (2,):
         shapes = f"{person.points.shape}, {person.labelled.shape} and {person.centre.shape}"
-        raise ValueError(f"{what}: joints, joints_vis and center have shapes {shapes}, not (16, 2), (16,) and (2,)")
+        raise ValueError(f"joints, joints_vis and center have shapes {shapes}, not (16, 2), (16,) and (2,)")
     numbers = [*person.points[person.labelled].ravel(), *person.centre, person.scale]
     if not np.isfinite(numbers).all() or not 0 < person.scale < 100:
-        raise ValueError(f"{what}: center {person.centre.tolist()} and scale {person.scale} do not say where it is")
+        raise ValueError(f"center {person.centre.tolist()} and scale {person.scale} do not say where it is")
     return person
 
 

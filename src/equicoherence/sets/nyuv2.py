@@ -9,7 +9,7 @@ import numpy as np
 from equicoherence.data.source import printable
 from equicoherence.sets.declaration import Declaration
 from equicoherence.sets.depth_png import read_depth
-from equicoherence.sets.files import read_image, refuse_missing
+from equicoherence.sets.files import in_order, read_image, refuse_missing
 from equicoherence.sets.kinds import DepthSet
 
 LIMITS = (0.001, 10.0)
@@ -28,7 +28,7 @@ class NYUv2(DepthSet):
         if split == "train" and not folder.is_dir():
             folder = root / "official_splits" / "train"
         self.variant = folder.relative_to(root).as_posix()
-        self._images = sorted([*folder.glob("*/rgb_*.jpg"), *folder.glob("*/rgb_*.png")])
+        self._images = in_order([*folder.glob("*/rgb_*.jpg"), *folder.glob("*/rgb_*.png")])
         if not self._images:
             raise FileNotFoundError(f"no files */rgb_*.jpg or */rgb_*.png in {str(folder)!r}")
         self._depths = [path.with_name(f"sync_depth_{path.stem.removeprefix('rgb_')}.png") for path in self._images]

@@ -10,32 +10,38 @@ from pathlib import Path
 import numpy as np
 
 from equicoherence.data.images import SUFFIXES, image_files
+from equicoherence.data.layout import find_layout
+from equicoherence.data.passed_over import PassedOver
 from equicoherence.data.source import printable
+from equicoherence.notice import say
 from equicoherence.sets.declaration import Declaration, SetSplit
-from equicoherence.sets.files import read_image
+from equicoherence.sets.files import in_order, read_image
 from equicoherence.sets.kinds import SampleSet
 
-SPLITS = (("train", "val"), ("train", "validation"), ("train", "test"), ("train2017", "val2017"))  # the first there
 ENOUGH = 20  # images; a folder of fewer is no set of photographs, but has a picture or two beside other things
 
 
 class Photographs(SampleSet):
     """The images below a folder, in order of their names, at their own sizes.
 
-    Folders ``train`` and ``val``, ``validation`` or ``test``, or COCO's, are the splits; without them every fifth
-    image, by a checksum of its name, is for scoring. Names that start with a dot are skipped, links are followed, and
-    EXIF rotation is applied.
+    Folders for training and held out, as `find_layout` knows them, are the splits; without them every fifth image, by a
+    checksum of its name, is for scoring. Names that start with a dot are skipped, links are followed, and EXIF rotation
+    is applied. Lines on standard error say what is passed over.
     """
 
     kind = "images"
 
     def __init__(self, root: Path, split: SetSplit) -> None:
-        folders = split_folders(root)
-        self._root = root if folders is None else folders[split]
-        if not self._root.is_dir():
-            raise FileNotFoundError(f"no folder {str(self._root)!r}")
-        files = sorted(Path(*parts) for parts in image_files(self._root))
-        if folders is None:
+        if not root.is_dir():
+            raise FileNotFoundError(f"no folder {str(root)!r}")
+        layout, passed_over = find_layout(root), PassedOver()
+        self._root = layout.sides[split == "val"] if layout.sides else layout.folder
+        files = in_order(Path(*parts) for parts in image_files(self._root, passed_over))
+        for remark in layout.remarks if split == "val" else ():  # which is always opened
+            say(f"{root}: {remark}")
+        if passed_over:
+            say(f"{self._root}, not read: {passed_over.words()}")
+        if not layout.sides:
             files = [name for name in files if (zlib.crc32(bytes(name)) % 5 == 0) == (split == "val")]
         if not files:
             raise ValueError(f"no images for {split} in {str(self._root)!r}: files end in {' '.join(sorted(SUFFIXES))}")
@@ -51,21 +57,18 @@ class Photographs(SampleSet):
         return read_image(self._root / self._files[index], turn=True)
 
 
-def split_folders(root: Path) -> dict[SetSplit, Path] | None:
-    """Return the folders of both splits, or None where ``root`` is not split by folders."""
-    for train, validation in SPLITS:
-        if (root / train).is_dir() and (root / validation).is_dir():
-            return {"train": root / train, "val": root / validation}
-    return None
-
-
 def is_here(root: Path) -> bool:
-    """Say whether 20 images lie in a folder (or its ``train``) or in the first folders there, one or two levels down.
+    """Say whether 20 images lie in a folder (or that for training) or in the first folders there, one or two levels
+    down.
 
     Few files are looked at.
     """
-    folders = split_folders(root)
-    return len(list(islice(_some_images(root if folders is None else folders["train"], 2), ENOUGH))) == ENOUGH
+    try:
+        layout = find_layout(root)
+        first = layout.sides[0] if layout.sides else layout.folder
+    except ValueError:  # its sides cannot be told; opening it says why
+        first = root
+    return len(list(islice(_some_images(first, 2), ENOUGH))) == ENOUGH
 
 
 def _some_images(folder: Path, depth: int) -> Iterator[Path]:
@@ -84,8 +87,9 @@ def _some_images(folder: Path, depth: int) -> Iterator[Path]:
 PHOTOGRAPHS = Declaration(
     name="photographs",
     kind="images",
-    layout="at least 20 images in a folder, or in folders there; train/ and val/ (or validation/, test/) are followed",
+    layout="at least 20 images in a folder, or in folders there; train/ and val/ (or other usual names) are followed",
     source="wherever you have photographs",
     is_here=is_here,
     open=Photographs,
+    order="~",  # last: what another declares is more than photographs
 )

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import yaml
 
 from equicoherence.data.source import BadImage, printable
 from equicoherence.sets.declaration import Declaration, SetSplit
@@ -118,6 +117,8 @@ def visible(points: np.ndarray, distances: np.ndarray, depth: np.ndarray, focal:
 
 def _find_loaders(manifest: Path) -> dict[str, Callable[[], ColouredMesh]]:
     """Return how to read the mesh of each ``CATEGORY/OBJECT`` that a manifest names."""
+    import yaml
+
     from equicoherence.rendering.meshes import find_meshes
 
     try:
@@ -143,4 +144,5 @@ RENDERED_KEYPOINTS = Declaration(
     source="equicoherence render --meshes PATH --out DIR, of any meshes",
     is_here=lambda root: (root / "render.yaml").is_file() and (root / "train_images.npy").is_file(),
     open=RenderedKeypoints,
+    order="mpii_rendered",  # behind people's
 )

@@ -84,7 +84,7 @@ class RenderedVideo(VideoSet):
         image, numbers = np.zeros((side, width, 3), np.uint8), np.zeros((side, width), np.uint8)
         for position, (pixels, mask) in enumerate(renders):
             if mask.shape != (side, side):
-                raise ValueError(f"the renders of sequence {self.name(sequence)} differ in size: {mask.shape}, {side}")
+                raise BadImage(f"sequence {self.name(sequence)}", f"its renders differ in size: {mask.shape}, {side}")
             left = position * (side - shared)
             drawn = mask.copy()
             drawn[:, shared if position else 0 :] = True

@@ -10,7 +10,7 @@ import numpy as np
 from equicoherence.data.source import printable
 from equicoherence.sets.declaration import Declaration
 from equicoherence.sets.depth_png import read_depth
-from equicoherence.sets.files import read_image, refuse_missing
+from equicoherence.sets.files import in_order, read_image, refuse_missing
 from equicoherence.sets.kinds import DepthSet
 
 SPLIT_FILES = {"train": "TrainSplit.txt", "val": "TestSplit.txt"}
@@ -63,7 +63,7 @@ def _frames(folder: Path) -> list[Path]:
     archive = folder.with_name(f"{folder.name}.zip")
     if not folder.is_dir() and archive.is_file():
         raise FileNotFoundError(f"no folder {str(folder)!r}: unpack {archive.name}, which lies beside it")
-    found = sorted([*folder.glob("frame-*.color.jpg"), *folder.glob("frame-*.color.png")]) if folder.is_dir() else []
+    found = in_order([*folder.glob("frame-*.color.jpg"), *folder.glob("frame-*.color.png")]) if folder.is_dir() else []
     if not found:
         raise FileNotFoundError(f"no files frame-*.color.png or frame-*.color.jpg in {str(folder)!r}")
     return found

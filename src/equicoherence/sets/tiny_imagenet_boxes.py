@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from equicoherence.data.source import printable
 from equicoherence.sets.declaration import Declaration
 from equicoherence.sets.files import inside, read_image, refuse_missing
 from equicoherence.sets.kinds import BoxSet
+from equicoherence.sets.odd_rows import OddRows
 
 TABLE = "boxes.tsv"
 ANNOTATIONS = "val_annotations.txt"
@@ -78,16 +80,20 @@ def _table(path: Path, before: int, *, header: bool = False) -> Iterator[tuple[s
     """Yield the first column and the box of each line; ``before`` columns come before the box."""
     if not path.is_file():
         raise FileNotFoundError(f"no file {str(path)!r}")
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    for number, line in enumerate(lines[header:], 1 + header):
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()[header:]
+    odd = OddRows(str(path), "lines")
+    for number, line in enumerate(lines, 1 + header):
         columns = line.split("\t")
         try:
             left, top, right, bottom = map(float, columns[before:])
         except ValueError:
-            raise ValueError(f"line {number} of {path} has no box of 4 numbers: {line!r:.80}") from None
-        if not (0 <= left <= right and 0 <= top <= bottom):
-            raise ValueError(f"line {number} of {path} has no box that spans any pixels: {line!r:.80}")
-        yield columns[0], [left, top, right, bottom]
+            odd.note(f"line {number}", f"no box of 4 numbers: {line!r:.80}")
+            continue
+        if 0 <= left <= right < math.inf and 0 <= top <= bottom < math.inf:
+            yield columns[0], [left, top, right, bottom]
+        else:
+            odd.note(f"line {number}", f"no box that spans any pixels: {line!r:.80}")
+    odd.settle(len(lines))
 
 
 def _is_here(root: Path) -> bool:

@@ -8,7 +8,7 @@ import numpy as np
 
 from equicoherence.data.source import BadImage, printable
 from equicoherence.sets.declaration import Declaration
-from equicoherence.sets.files import inside, read_bytes, read_image, read_png, refuse_missing
+from equicoherence.sets.files import in_order, inside, read_bytes, read_image, read_png, refuse_missing
 from equicoherence.sets.kinds import VideoSet
 
 CLASSES = (
@@ -31,7 +31,7 @@ class VIP(VideoSet):
         if not names:
             raise ValueError(f"no video in {str(root / LIST)!r}")
         self._masks = root / MASKS
-        self._sequences = [sorted(inside(root / "Images", name).glob("*.jpg")) for name in names]
+        self._sequences = [in_order(inside(root / "Images", name).glob("*.jpg")) for name in names]
         for name, files in zip(names, self._sequences):
             if not files:
                 raise FileNotFoundError(f"no files *.jpg in {str(root / 'Images' / name)!r}")

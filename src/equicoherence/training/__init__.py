@@ -1,9 +1,9 @@
 """Training: the learner, the loop, the run directory."""
 
+from equicoherence.finite import NotFinite
 from equicoherence.training.build import build_learner, build_views
 from equicoherence.training.config import AugmentationConfig, EncoderConfig, OptimConfig, PretrainConfig, ViewsConfig
 from equicoherence.training.config_file import load_config
-from equicoherence.training.health import NotFinite
 from equicoherence.training.interrupt import Interrupted
 from equicoherence.training.learner import Learner, LearnerOutput
 from equicoherence.training.loop import pretrain

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import timm
 import torch
+from timm.models import PretrainedCfg
 from torch import nn
 
 from equicoherence.coherence import CoherenceTask, ThetaRegression
@@ -35,14 +37,19 @@ def build_learner(config: PretrainConfig, *, pretrained: bool | None = None) -> 
         layer=task_config.layer if task_config else None,
         masked=views.mask_probability > 0,
         any_size=views.crops > 0 and views.crop_size != views.size,
+        read="tokens" if method_class.reads == "z" else "all",
     )
+    check_fit(config, encoder)
     if config.encoder.drop_path:
-        drop_samples(encoder.model, config.encoder.drop_path, uniform=config.encoder.drop_path_uniform)
+        try:
+            drop_samples(encoder.model, config.encoder.drop_path, uniform=config.encoder.drop_path_uniform)
+        except TypeError as error:
+            raise ValueError(f"encoder.drop_path is {config.encoder.drop_path}, but {error}; set it to 0") from error
     d_equi = config.d_equi
     in_head = task_config is not None and task_config.split == "head"
     reads_z = method_class.reads == "z"
     head = SplitHead(encoder.width, config.d if reads_z else None, 0 if in_head else d_equi, encoder.layer_width)
-    width = config.d - d_equi if reads_z else encoder.width
+    width = config.d - d_equi if reads_z else encoder.pooled_width
     more, standard = [d_equi] if in_head else [], None
     if method_class.told:
         columns = views.told_columns
@@ -54,6 +61,26 @@ def build_learner(config: PretrainConfig, *, pretrained: bool | None = None) -> 
     method = method_class(width, config.method, *more)  # type: ignore[call-arg]
     weight = task_config.weight if task_config else 1.0
     return Learner(encoder, head, method, _build_task(config, encoder), weight, standard)
+
+
+def check_fit(config: PretrainConfig, encoder: Encoder) -> None:
+    """Raise ValueError for views that the encoder does not take whole, or a method that cannot read what it gives."""
+    views, method = config.views, METHODS[type(config.method)]
+    sides = {"views.size": views.size} | ({"views.crop_size": views.crop_size} if views.crops else {})
+    for name, side in sides.items():
+        try:
+            encoder.check_size(side)
+        except ValueError as error:
+            fixed = (timm.get_pretrained_cfg(encoder.architecture) or PretrainedCfg()).fixed_input_size
+            own = encoder.own_size[0]
+            advice = f"; give --{name.replace('_', '-')} {own}" + f" or --encoder.args.img-size {side}" * fixed
+            raise ValueError(f"{name} is {side}, but {error}" + advice * ("multiple of" not in str(error))) from error
+    in_head = config.coherence is not None and config.coherence.split == "head"
+    if method.reads == "features" and (method.reads_tokens or in_head) and encoder.pooled_width != encoder.width:
+        raise ValueError(
+            f"{method.__name__} reads patch tokens and what stands for an image alike, but those of {encoder.name} have "
+            f"{encoder.width} and {encoder.pooled_width} channels: choose another encoder or method"
+        )
 
 
 def _build_task(config: PretrainConfig, encoder: Encoder) -> CoherenceTask | ThetaRegression | None:

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import Any
 
+import timm
 import torch
 from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import Tensor
 
-from equicoherence.files import replacing, write_aside
+from equicoherence.files import Damaged, replacing
+from equicoherence.json_file import write_json
 from equicoherence.models import Encoder
-from equicoherence.models.encoder import Pool
+from equicoherence.models.features import POOLS, Pool
+from equicoherence.models.names import read_config
+from equicoherence.tensor_files import read_torch, refuse_not_finite
 
 KEPT = 2
+SOURCE = "source_size"  # in config.json, beside what timm reads: pixels that evaluation reads images at
+PARTS = {"step": int, "shape": dict, "learner": dict, "optimizer": dict}
+"""What a checkpoint holds."""
+ADVICE = "remove it to go on from the one before"
 
 
 def save_checkpoint(run: Path, step: int, state: dict[str, Any]) -> Path:
@@ -32,45 +39,94 @@ def save_checkpoint(run: Path, step: int, state: dict[str, Any]) -> Path:
     return path
 
 
-def latest_checkpoint(run: Path) -> Path | None:
-    """Return the newest whole checkpoint of a run, or None."""
-    return max((run / "checkpoints").glob("step-*.pt"), default=None)
+def checkpoints(run: Path) -> list[Path]:
+    """Return the checkpoints of a run, the newest first."""
+    return sorted((run / "checkpoints").glob("step-*.pt"), reverse=True)
 
 
 def load_checkpoint(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
-    """Read a checkpoint; never executes code from it."""
-    try:
-        return torch.load(path, map_location=device, weights_only=True)
-    except Exception as error:
-        raise ValueError(
-            f"{path} cannot be read as a checkpoint ({error}); remove it to resume from the one before"
-        ) from error
+    """Read a checkpoint; never executes code from it. Raises `Damaged` where it is none, or its weights not finite."""
+    state = read_torch(path, ADVICE, device=device)
+    for name, kind in PARTS.items():
+        if not isinstance(state.get(name), kind):
+            raise Damaged(path, f"it has no {name}, which checkpoints have", ADVICE)
+    if not all(isinstance(tensor, Tensor) for tensor in state["learner"].values()):
+        raise Damaged(path, "its learner holds what is no tensor", ADVICE)
+    refuse_not_finite(state["learner"], path, ADVICE)
+    return state
 
 
-def export_encoder(encoder: Encoder, run: Path, size: int, pool: Pool = "mean") -> None:
-    """Write ``model.safetensors`` and ``config.json``, which timm loads as ``local-dir:RUN``, pooling by ``pool``."""
-    save_tensors(encoder.model.state_dict(), run / "model.safetensors")  # type: ignore[arg-type]
+def newest_whole_checkpoint(run: Path) -> tuple[dict[str, Any] | None, str]:
+    """Return the newest checkpoint of a run that can be read, None where it has none, and what is to be said of it.
+
+    A damaged one is passed over for the one before. Raises `Damaged` where all are.
+    """
+    damaged: list[Damaged] = []
+    for path in checkpoints(run):
+        try:
+            state = load_checkpoint(path)
+        except Damaged as error:
+            damaged.append(error)
+            continue
+        text = "; ".join(f"{error.path} is damaged ({error.reason})" for error in damaged)
+        return state, f"{text}: {path.name} is taken instead" if damaged else ""
+    if damaged:
+        advice = f"no checkpoint of the run is whole; remove {run / 'checkpoints'} to begin it again from step 0"
+        raise Damaged(damaged[0].path, damaged[0].reason, advice)
+    return None, ""
+
+
+def export_encoder(
+    encoder: Encoder, folder: Path, size: int, *, pool: Pool | None = None, source: int | None = None
+) -> None:
+    """Write ``model.safetensors`` and ``config.json``, which timm loads as ``local-dir:FOLDER``, pooling by ``pool``.
+
+    size: pixels of its images. pool: the encoder's own where None. source: pixels that images are read at, ``size``
+    where None. Raises ValueError where timm cannot pool so.
+    """
+    if sentence := not_in_timm(encoder, pool or encoder.pool):
+        raise ValueError(sentence)
+    save_tensors(encoder.model.state_dict(), folder / "model.safetensors")  # type: ignore[arg-type]
     args = dict(encoder.args)
-    # where the mean of normed tokens was trained, it is what the model pools, whatever it pooled by default
-    if pool == "mean" and hasattr(encoder.model, "fc_norm"):
-        args |= {"global_pool": "avg", "fc_norm": not isinstance(encoder.model.fc_norm, nn.Identity)}
+    known = timm.get_pretrained_cfg(encoder.architecture)
+    if known is not None and known.fixed_input_size:
+        args.setdefault("img_size", list(encoder.own_size))  # elsewhere than with its name, timm does not know it
     config = {
         "architecture": encoder.architecture,
         "num_classes": 0,
         "num_features": encoder.width,
-        "global_pool": "token" if pool == "cls" else "avg",
         "model_args": args,
+        SOURCE: source or size,
         "pretrained_cfg": {
             "input_size": [3, size, size],
             "mean": encoder.mean.flatten().tolist(),
             "std": encoder.std.flatten().tolist(),
             "interpolation": "bicubic",
+            "crop_pct": 1.0,
             "num_classes": 0,
             "first_conv": None,
             "classifier": None,
         },
     }
-    write_aside(run / "config.json", json.dumps(config, indent=2))
+    write_json(folder / "config.json", config, indent=2)
+
+
+def saved_source(folder: Path) -> int | None:
+    """Return the pixels that a folder of `export_encoder` says its images are read at, None where it says nothing."""
+    source = read_config(folder / "config.json").get(SOURCE)
+    if source is not None and not (isinstance(source, int) and source >= 1):
+        raise ValueError(f"{folder / 'config.json'}: {SOURCE} must be 1 pixel or more, got {source!r}")
+    return source
+
+
+def not_in_timm(encoder: Encoder, pool: Pool) -> str:
+    """Return why timm cannot give what stands for an image as this encoder does, in a sentence; empty where it can."""
+    if pool == encoder.timm_pool:
+        return ""
+    return (
+        f"timm has no way to pool {encoder.name} by {POOLS[pool]} (it gives {POOLS[encoder.timm_pool]}, which was not "
+        "trained), so it is no model of timm; use the run itself, or export it to torch or onnx"
+    )
 
 
 def save_tensors(tensors: dict[str, Tensor], path: Path) -> None:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from equicoherence.coherence import CoherenceConfig
 from equicoherence.data.poses.views import change_parameters
-from equicoherence.methods import METHODS, MethodConfig, VICRegConfig
-from equicoherence.models.encoder import Channels, check_normalisation
+from equicoherence.methods import METHODS, MethodConfig
+from equicoherence.methods.vicreg import VICRegConfig
+from equicoherence.models.normalisation import Channels, check_normalisation
 from equicoherence.paths import named_path
-from equicoherence.paths.render import Border
+from equicoherence.paths.renderer import Border
 from equicoherence.paths.transformation import Parameter
 
 POSES = "poses"  # the path that leads from one render of an object to another
@@ -21,6 +23,18 @@ POSE_LATENTS = 7  # of each render: what 3DIEBench-T adds behind them is not par
 def _check(holds: bool, name: str, wanted: str, value: object) -> None:
     if not holds:
         raise ValueError(f"{name} must be {wanted}, got {value}")
+
+
+def _check_finite(value: object, where: str) -> None:
+    """Refuse a number in nested settings that is NaN or infinite, quoting it with its place."""
+    if isinstance(value, float):
+        _check(math.isfinite(value), where, "a finite number", value)
+    elif dataclasses.is_dataclass(value):
+        for each in dataclasses.fields(value):
+            _check_finite(getattr(value, each.name), f"{where}.{each.name}".lstrip("."))
+    elif isinstance(value, tuple | list):
+        for number, part in enumerate(value):
+            _check_finite(part, f"{where}[{number}]")
 
 
 @dataclass(frozen=True)
@@ -197,6 +211,7 @@ class PretrainConfig:
 
     def __post_init__(self) -> None:
         """Refuse what could only fail later, quoting the value."""
+        _check_finite(self, "")
         for name in ("log_every", "checkpoint_every"):
             _check(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
         if self.seed < 0 or self.max_steps < 0:
@@ -210,44 +225,53 @@ class PretrainConfig:
         if self.views.path == "none" and needs_path:
             raise ValueError(
                 f"views.path is none, so there is nothing for the {self.coherence.decoder} decoder to learn: "
-                "choose a path, or --no-coherence"
+                "choose a path (--views.path se2), or --no-coherence"
             )
 
     def _check_fit(self) -> None:
         """Refuse views and a split that the method does nothing with."""
         method, name = METHODS[type(self.method)], METHODS[type(self.method)].__name__
         if self.views.crops and not method.crops:
-            raise ValueError(f"views.crops is {self.views.crops}, but {name} reads no local crops; set it to 0")
+            raise ValueError(
+                f"views.crops is {self.views.crops}, but {name} reads no local crops; give --views.crops 0"
+            )
         if self.views.path == POSES and method.rotated_crops:
-            raise ValueError(f"{name} classifies rotated crops, and poses have none; choose another path or method")
+            raise ValueError(
+                f"{name} classifies rotated crops, and poses have none; give another path, --views.path se2"
+            )
         if self.views.path == POSES and (self.views.crops or self.views.mask_probability):
             raise ValueError(
                 f"with views.path poses, views are renders as they are, but views.crops is {self.views.crops} and "
-                f"views.mask_probability {self.views.mask_probability}; set both to 0"
+                f"views.mask_probability {self.views.mask_probability}; give --views.crops 0 "
+                "--views.mask-probability 0"
             )
         if self.views.crop_rotations != method.rotated_crops:
             fits = "classifies rotated crops" if method.rotated_crops else "reads no rotated crops"
             raise ValueError(
                 f"views.crop_rotations is {self.views.crop_rotations}, but {name} {fits}; "
-                f"set it to {method.rotated_crops}" + (", and views.crops to 4" if method.rotated_crops else "")
+                "give --views." + ("crop-rotations --views.crops 4" if method.rotated_crops else "no-crop-rotations")
             )
         if self.views.mask_probability and not method.masks:
             raise ValueError(
                 f"views.mask_probability is {self.views.mask_probability}, but {name} predicts no masked tokens; "
-                "set it to 0"
+                "give --views.mask-probability 0"
             )
         if self.views.told and not method.told:
-            raise ValueError(f"views.told is {self.views.told}, but {name} is told nothing of the path; leave it empty")
+            raise ValueError(
+                f"views.told is {self.views.told}, but {name} is told nothing of the path; leave --views.told out"
+            )
         if self.coherence is not None and self.coherence.split == "head" and not method.splits_head:
-            raise ValueError(f"coherence.split is head, but {name} has no head to split; set it to linear")
+            raise ValueError(f"coherence.split is head, but {name} has no head to split; give --coherence.split linear")
 
     def _check_told(self) -> None:
         """Refuse to tell a method nothing, or to give it the task beside what it is told."""
         name = METHODS[type(self.method)].__name__
         if self.coherence is not None:
-            raise ValueError(f"{name} is told the transformation, so coherence must be none, got {self.coherence}")
+            raise ValueError(f"{name} is told the transformation, so coherence must be null, got {self.coherence}")
         if self.views.path == "none":
-            raise ValueError(f"views.path is none, so there is nothing that {name} could be told: choose a path")
+            raise ValueError(
+                f"views.path is none, so there is nothing that {name} could be told: choose a path (--views.path se2)"
+            )
 
     @property
     def d_equi(self) -> int:

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
+import math
+import re
 import types
 import typing
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
 
 from equicoherence.files import write_aside
+from equicoherence.json_file import read_yaml
 from equicoherence.methods import METHODS
 from equicoherence.training.config import PretrainConfig
+
+NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")  # YAML takes 1e-3, which has no point, for a text
+TYPES = {int: "a whole number", float: "a number", str: "a text", bool: "true or false", type(None): "null"}
 
 
 def to_dict(config: Any) -> dict[str, Any]:
@@ -24,14 +32,19 @@ def to_dict(config: Any) -> dict[str, Any]:
 
 
 def from_dict(values: dict[str, Any]) -> PretrainConfig:
-    """Rebuild a configuration from `to_dict`'s values. Unknown fields and wrong types raise ValueError, quoting
-    them."""
+    """Rebuild a configuration from `to_dict`'s values; fields that are missing have their defaults.
+
+    Unknown fields and wrong types raise ValueError, quoting them, with the nearest field or the type expected.
+    """
     values = dict(values)
-    method = dict(values.get("method") or {})
+    method = values.get("method", {})
+    if not isinstance(method, dict):
+        raise ValueError(f"method cannot be {method!r}; a mapping with its kind is expected")
+    method = dict(method)
     kind = method.pop("kind", "VICReg")
     kinds = {cls.__name__: config for config, cls in METHODS.items()}
     if kind not in kinds:
-        raise ValueError(f"method kind {kind!r} is unknown; choose one of {', '.join(kinds)}")
+        raise ValueError(f"method.kind {kind!r} is unknown; {nearest(kind, kinds)}")
     values["method"] = _build(kinds[kind], method, "method")
     return _build(PretrainConfig, values, "")
 
@@ -42,15 +55,16 @@ def save_config(config: PretrainConfig, path: Path) -> None:
 
 
 def load_config(path: Path) -> PretrainConfig:
-    """Read a configuration written by `save_config`."""
-    values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    if not isinstance(values, dict):
-        raise ValueError(f"{path} is not a configuration: a mapping is expected, found {type(values).__name__}")
-    return from_dict(values)
+    """Read a configuration written by `save_config`; ValueError, naming the file and the field, where it is none."""
+    values = read_yaml(path, "put back what was written, or train the run anew")
+    try:
+        return from_dict(values)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
 
 
-def differences(a: PretrainConfig, b: PretrainConfig) -> list[str]:
-    """Return one line for each field in which the two differ, as ``path: value in a -> value in b``."""
+def differences(a: PretrainConfig, b: PretrainConfig) -> dict[str, str]:
+    """Return field -> ``value in a -> value in b`` of each field in which the two differ."""
 
     def flat(value: Any, prefix: str) -> dict[str, Any]:
         if isinstance(value, dict) and value and prefix != "encoder.args":
@@ -58,7 +72,8 @@ def differences(a: PretrainConfig, b: PretrainConfig) -> list[str]:
         return {prefix: value}
 
     left, right = flat(to_dict(a), ""), flat(to_dict(b), "")
-    return [f"{k}: {left.get(k)!r} -> {right.get(k)!r}" for k in {**left, **right} if left.get(k) != right.get(k)]
+    names = [name for name in {**left, **right} if left.get(name) != right.get(name)]
+    return {name: f"{left.get(name)!r} -> {right.get(name)!r}" for name in names}
 
 
 def plain_values(value: Any) -> Any:
@@ -72,11 +87,19 @@ def plain_values(value: Any) -> Any:
     return value
 
 
+def nearest(name: object, known: Iterable[str]) -> str:
+    """Return the words that help who wrote a name that there is not."""
+    names = list(known)
+    near = difflib.get_close_matches(str(name), names, n=1)
+    return f"do you mean {near[0]}?" if near else f"choose one of {', '.join(names)}"
+
+
 def _build(cls: type, values: dict[str, Any], where: str) -> Any:
     hints = typing.get_type_hints(cls)
-    unknown = set(values) - set(hints)
-    if unknown:
-        raise ValueError(f"configuration has unknown field {where + '.' if where else ''}{sorted(unknown)[0]}")
+    for name in values:
+        if name not in hints:
+            known = [f"{where}.{field}".strip(".") for field in hints]
+            raise ValueError(f"field {f'{where}.{name}'.strip('.')} is unknown; {nearest(f'{where}.{name}', known)}")
     built = {name: _value(hints[name], value, f"{where}.{name}".strip(".")) for name, value in values.items()}
     return cls(**built)
 
@@ -84,7 +107,7 @@ def _build(cls: type, values: dict[str, Any], where: str) -> Any:
 def _value(hint: Any, value: Any, where: str) -> Any:
     if dataclasses.is_dataclass(value):
         return value
-    options = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    options = _options(hint)
     if value is None and type(None) in options:
         return None
     for option in options:
@@ -96,12 +119,40 @@ def _value(hint: Any, value: Any, where: str) -> Any:
                 continue
             kinds = kinds[:1] * len(value) if kinds[-1] is ... else kinds
             return tuple(_value(kind, v, f"{where}[{i}]") for i, (kind, v) in enumerate(zip(kinds, value)))
-        if option is float and isinstance(value, int) and not isinstance(value, bool):
-            return float(value)
+        if option is float and (number := _number(value)) is not None:
+            return number
         if typing.get_origin(option) is Literal and value in typing.get_args(option):
             return value
-        if isinstance(typing.get_origin(option) or option, type) and isinstance(
-            value, typing.get_origin(option) or option
-        ):
+        if isinstance(value, bool) and option is not bool:  # which Python takes for a whole number
+            continue
+        kind = typing.get_origin(option) or option
+        if isinstance(kind, type) and kind is not float and isinstance(value, kind):
             return value
-    raise ValueError(f"configuration field {where} cannot be {value!r}; {hint} is expected")
+    raise ValueError(f"{where} cannot be {value!r}; {_wanted(hint)} is expected")
+
+
+def _options(hint: Any) -> tuple[Any, ...]:
+    return typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+
+
+def _number(value: object) -> float | None:
+    """Return the finite number that a value is, None for anything else."""
+    if isinstance(value, str) and NUMBER.fullmatch(value):
+        value = float(value)
+    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+        return float(value)
+    return None
+
+
+def _wanted(hint: Any) -> str:
+    """Return in plain words what a field may be."""
+    words = []
+    for option in _options(hint):
+        kind, inner = typing.get_origin(option), typing.get_args(option)
+        if kind is Literal:
+            words.append(f"one of {', '.join(map(str, inner))}")
+        elif kind is tuple:
+            words.append("a list" if inner[-1] is ... else f"a list of {len(inner)} values, each {_wanted(inner[0])}")
+        else:
+            words.append(TYPES.get(option, "a mapping"))
+    return " or ".join(words)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
 
-
-class NotFinite(RuntimeError):
-    """A loss term became NaN or infinite."""
+REMEDY = (
+    "the run stops, and its last checkpoint, if any, is from before. The usual remedies are other settings, in another "
+    "--out: a lower --optim.lr, --optim.clip 1, or --precision fp32"
+)
 
 
 def feature_std(z: Tensor) -> Tensor:
@@ -57,10 +60,11 @@ class CollapseWatch:
         self.start, self.prototypes = total_steps // 10, prototypes
         self._seen: dict[str, int] = {}
 
-    def note(self, line: dict[str, float]) -> str | None:
+    def note(self, line: Mapping[str, Any]) -> str | None:
         """Return the sentence when a line of metrics completes the sign."""
         if line["step"] <= self.start:
             return None
+        line = {name: value for name, value in line.items() if value is not None}  # null: not finite
         for sign in _SIGNS:
             if not sign(line, self.prototypes):
                 self._seen[sign.__name__] = 0

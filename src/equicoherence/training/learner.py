@@ -13,7 +13,7 @@ from equicoherence.coherence import CoherenceTask, ThetaRegression
 from equicoherence.methods import Encoded, Method
 from equicoherence.methods.teacher import ema_update, frozen_copy, teacher_mode
 from equicoherence.models import Encoder, Features, SplitHead
-from equicoherence.models.encoder import Pool
+from equicoherence.models.features import Pool
 from equicoherence.paths import Views
 from equicoherence.paths.masks import Masks
 
@@ -64,12 +64,17 @@ class Learner(nn.Module):
     @property
     def class_only(self) -> bool:
         """Whether the method reads the class token alone."""
-        return self.pool == "cls" and not self.method.reads_tokens
+        return self.summary == "cls" and not self.method.reads_tokens
+
+    @property
+    def summary(self) -> Pool:
+        """What the method reads as the summary of a view: a map of patch tokens' mean, or what stands for an image."""
+        return self.encoder.pool if self.method.reads == "features" else "mean"
 
     @property
     def pool(self) -> Pool:
-        """What stands for an image at the backbone: the class token where the method reads it, else the mean."""
-        return self.encoder.pool if self.method.reads == "features" else "mean"
+        """What stands for an image at the backbone: what the encoder pools by, unless that is not trained here."""
+        return self.encoder.pool if self.encoder.read == "tokens" else self.summary
 
     def encode(self, views: Views) -> tuple[Tensor | None, Tensor | None]:
         """Return z_inv and z_equi (2B, N, .) of view 1, then view 2, unmasked; None for a part that is not there."""
@@ -129,7 +134,7 @@ class Learner(nn.Module):
     def _local(self, crops: Tensor | None) -> Encoded | None:
         if crops is None:
             return None
-        features = self.encoder(crops.flatten(0, 1), class_only=self.pool == "cls")
+        features = self.encoder(crops.flatten(0, 1), class_only=self.summary == "cls")
         return self._encoded(features, self.head.invariant, len(crops))
 
     def _tell(self, student: Encoded, features: Features, theta: Tensor) -> Encoded:
@@ -143,7 +148,7 @@ class Learner(nn.Module):
         self, features: Features, invariant: nn.Module | None, views: int, masks: Masks | None = None
     ) -> Encoded:
         """Gather what the method reads, of ``views`` views one after another."""
-        summary, tokens = features.pooled(self.pool), None
+        summary, tokens = features.pooled(self.summary), None
         if invariant is not None:
             summary = invariant(summary)  # linear: the mean of z_inv
         if self.method.reads_tokens:

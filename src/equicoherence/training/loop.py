@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +12,15 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from equicoherence.data import Batch
+from equicoherence.errors import refusing
+from equicoherence.training.bad_images import advise_on_bad_images
 from equicoherence.training.config import PretrainConfig
 from equicoherence.training.interrupt import Interrupted, StopFlag
 from equicoherence.training.learner import LearnerOutput
 from equicoherence.training.lost import name_lost_processes
 from equicoherence.training.optim import set_schedules
 from equicoherence.training.progress import TrainingProgress
+from equicoherence.training.resume_command import resume_command
 from equicoherence.training.seeds import seed_step
 from equicoherence.training.setup import Parts, set_up
 
@@ -26,12 +29,14 @@ def pretrain(config: PretrainConfig, out: Path, *, resume: bool = False) -> Path
     """Train a configuration into the run directory ``out`` and return it.
 
     Processes started by torchrun or accelerate train together (DDP or FSDP2). A run that was interrupted is continued
-    with ``resume`` and ends with the same bits on the same machine. Raises `Interrupted` after saving, on Ctrl-C or
-    SIGTERM; `NotFinite` where a loss breaks; `TooManyBadImages` where the data does; `LostProcess` where another
-    process of the job ended.
+    with ``resume`` and ends with the same bits on the same machine; fields that do not change these may be others then
+    (`run.FREE`), and the images may lie elsewhere. Raises FileExistsError where another process has ``out``;
+    `Interrupted` after saving, on Ctrl-C or SIGTERM; `NotFinite` where a loss breaks; `TooManyBadImages` where the data
+    does; `LostProcess` where another process of the job ended.
     """
-    with name_lost_processes(out):
-        parts = set_up(config, out, resume)
+    with name_lost_processes(out), advise_on_bad_images(out), ExitStack() as held:
+        with refusing():
+            parts = set_up(config, out, resume, held)
         _train(parts)
         parts.finish()
     return out
@@ -65,7 +70,7 @@ def _train(run: Parts) -> None:
             if due:  # after the flush, so that a broken loss never reaches a checkpoint
                 run.save(done)
             if asked and done < total:
-                raise Interrupted(f"stopped at step {done} of {total}, saved; continue with --resume --out {run.out}")
+                raise Interrupted(f"stopped at step {done} of {total}, saved; go on with: {resume_command(run.out)}")
 
 
 def _accumulate(run: Parts, batch: Batch) -> tuple[LearnerOutput, dict[str, Tensor]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -9,7 +11,8 @@ from pathlib import Path
 
 import torch.distributed as dist
 
-from equicoherence.training.checkpoint import latest_checkpoint
+from equicoherence.training.checkpoint import checkpoints
+from equicoherence.training.resume_command import resume_command
 
 # for a process whose machine is gone without a word; one that merely dies is noticed at once. (Not 10 minutes: that is
 # Accelerate's default, which it does not hand on to gloo.)
@@ -28,10 +31,13 @@ def name_lost_processes(run: Path) -> Iterator[None]:
     except RuntimeError as error:
         if not isinstance(error, dist.DistError) and "gloo" not in str(error):  # gloo's errors have no class
             raise
-        newest = latest_checkpoint(run)
+        if threading.current_thread() is threading.main_thread():
+            # the launcher signals those that are left, but this one ends by itself, once it has said why
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        newest = next(iter(checkpoints(run)), None)
         saved = f"its newest checkpoint is {newest.name}" if newest else "it has no checkpoint yet"
         first = str(error).splitlines()[0]
         raise LostProcess(
             f"another process of this job has ended or does not answer ({first}); its own last message, or the "
-            f"launcher's summary, says why. The run stops; {saved}; continue with --resume --out {run}"
+            f"launcher's summary, says why. The run stops; {saved}; go on with: {resume_command(run)}"
         ) from error

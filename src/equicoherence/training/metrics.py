@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import json
+import importlib.util
 import math
 import time
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from equicoherence.files import write_aside
+from equicoherence.files import Damaged, write_aside
+from equicoherence.finite import NotFinite, not_finite
+from equicoherence.json_file import read_json_lines, strict_json
 from equicoherence.training.health import (
+    REMEDY,
     CollapseWatch,
-    NotFinite,
     effective_rank,
     feature_std,
     first_not_finite,
@@ -36,15 +39,13 @@ class Metrics:
         self.path, self.names = path, [""]
         self._watch = CollapseWatch(total_steps, prototypes)
         for line in lines_until(path, start) if path is not None and start else ():
-            self._watch.note(json.loads(line))
+            self._watch.note(line)
         self._steps: list[Tensor] = []
         self._images, self._clock = 0, time.perf_counter()
         self._writer = None
         if board is not None:
-            try:
-                from torch.utils.tensorboard import SummaryWriter
-            except ImportError as error:
-                raise ImportError("track=tensorboard needs the extra: pip install 'equicoherence[track]'") from error
+            from torch.utils.tensorboard import SummaryWriter
+
             self._writer = SummaryWriter(str(board), purge_step=start + 1 if start else None)
 
     def add(self, losses: dict[str, Tensor], gradient_norm: Tensor, images: int) -> None:
@@ -55,45 +56,47 @@ class Metrics:
 
     def flush(
         self, step: int, epoch: float, lr: float, output: LearnerOutput, watched: tuple[Tensor, int] | None = None
-    ) -> tuple[dict[str, float], str | None]:
+    ) -> tuple[dict[str, Any], str | None]:
         """Average the terms since the last flush, write a line, return it, and a sentence where the method collapsed.
 
         step: steps done. watched: see `Method.watched`.
 
-        Raises `NotFinite`, naming the first term and step, where one is NaN or infinite.
+        Raises `NotFinite`, naming the first term and step, where one is NaN or infinite, or a feature is; the last line
+        of the file then has null in its place, for JSON has no such number, and the sentence under ``stopped``.
         """
         history = torch.stack(self._steps).cpu()
         sentence = first_not_finite(history, self.names, step - len(history) + 1)
-        if sentence:
-            raise NotFinite(
-                f"{sentence}; the run stops, and its last checkpoint is from before. A lower optim.lr, optim.clip "
-                "above 0 or precision fp32 are the usual remedies."
-            )
-        seconds = time.perf_counter() - self._clock
         means = dict(zip(self.names, history.mean(dim=0).tolist()))
-        line = {
-            "step": step,
-            "epoch": round(epoch, 4),
-            "loss": sum(v for k, v in means.items() if k != "gradient_norm"),
-        }
-        line |= means | {"lr": lr}
+        loss = sum(v for k, v in means.items() if k != "gradient_norm")
+        line = _rounded({"step": step, "epoch": round(epoch, 4), "loss": loss, **means, "lr": lr})
+        name = not_finite(output.pooled)
+        if sentence is None and name is not None:
+            sentence = f"the {name} features are not finite at step {step}"
+        if sentence:
+            self._write({**line, "stopped": sentence})
+            raise NotFinite(f"{sentence}; {REMEDY}")
+        seconds = time.perf_counter() - self._clock
         for part, z in output.pooled.items():
             line |= {f"std_{part}": float(feature_std(z)), f"rank_{part}": float(effective_rank(z))}
             line[f"spread_{part}"] = float(relative_spread(z))
         if watched is not None:
             line |= dict(zip(("teacher_entropy", "prototype_entropy"), watched[0].tolist()))
         line |= {"images_per_second": self._images / seconds, "seconds": seconds}
-        line = {k: float(f"{v:.6g}") if isinstance(v, float) and math.isfinite(v) else v for k, v in line.items()}
+        line = _rounded(line)
         collapse = self._watch.note(line)
         self._steps.clear()
         self._images, self._clock = 0, time.perf_counter()
-        if self.path is not None:
-            with self.path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(line if collapse is None else {**line, "collapse": collapse}) + "\n")
+        self._write(line if collapse is None else {**line, "collapse": collapse})
         if self._writer is not None:
             for name, value in line.items():
-                self._writer.add_scalar(name, value, step)
+                if value is not None:
+                    self._writer.add_scalar(name, value, step)
         return line, collapse
+
+    def _write(self, line: dict[str, Any]) -> None:
+        if self.path is not None:
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(strict_json(line, str(self.path)) + "\n")
 
     def restart_clock(self) -> None:
         """Leave out of the speed what lies between two steps, such as a checkpoint."""
@@ -106,19 +109,42 @@ class Metrics:
 
 
 def drop_after(path: Path, step: int) -> None:
-    """Cut the lines of ``metrics.jsonl`` past ``step``: a resumed run writes them anew. A damaged last line goes
-    too."""
+    """Cut the lines of ``metrics.jsonl`` past ``step``: a resumed run writes them anew. Half a last line goes too."""
     if path.exists():
-        write_aside(path, "".join(line + "\n" for line in lines_until(path, step)))
+        kept = [strict_json(line, str(path)) for line in lines_until(path, step)]
+        write_aside(path, "".join(line + "\n" for line in kept))
 
 
-def lines_until(path: Path, step: int) -> list[str]:
-    """Return the whole lines of ``metrics.jsonl`` up to ``step``; none where there is no such file."""
-    kept = []
-    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
-        try:
-            if json.loads(line)["step"] <= step:
-                kept.append(line)
-        except (json.JSONDecodeError, KeyError, TypeError):
-            continue
-    return kept
+def lines_until(path: Path, step: int) -> list[dict[str, Any]]:
+    """Return the lines of ``metrics.jsonl`` up to ``step``; none where there is no such file.
+
+    Raises `Damaged`, naming file and line, where it is.
+    """
+    found = _read_lines(path) if path.exists() else []
+    return [line for line in found if line["step"] <= step]
+
+
+def _read_lines(path: Path) -> list[dict[str, Any]]:
+    advice = "remove what is damaged, or move the file away"
+    lines = read_json_lines(path, advice)
+    for number, line in enumerate(lines, start=1):
+        if not isinstance(line.get("step"), int):
+            raise Damaged(path, f"line {number}: it has no step", advice)
+    return lines
+
+
+def need_tracker(track: str) -> None:
+    """Raise ImportError, naming the extra, where what a run is tracked with is not installed."""
+    if track == "tensorboard" and importlib.util.find_spec("tensorboard") is None:
+        raise ImportError("--track tensorboard needs the extra: pip install 'equicoherence[track]'")
+
+
+def _rounded(line: dict[str, Any]) -> dict[str, Any]:
+    """Return a line with numbers of six digits, None for those that are not finite."""
+
+    def value_of(value: Any) -> Any:
+        if not isinstance(value, float):
+            return value
+        return float(f"{value:.6g}") if math.isfinite(value) else None
+
+    return {name: value_of(value) for name, value in line.items()}

@@ -37,7 +37,8 @@ def build_optimizer(module: nn.Module, config: OptimConfig) -> torch.optim.AdamW
     scales = rate_scales(list(named), config)
     if config.freeze_last_layer and not any("last_layer" in name.split(".") for name in named):
         raise ValueError(
-            f"optim.freeze_last_layer is {config.freeze_last_layer}, but the method has no last_layer; set it to 0"
+            f"optim.freeze_last_layer is {config.freeze_last_layer}, but the method has no last_layer; give "
+            "--optim.freeze-last-layer 0"
         )
     groups: dict[tuple[bool, bool, float], list[nn.Parameter]] = {}
     for name, parameter in named.items():
@@ -60,11 +61,12 @@ def rate_scales(names: list[str], config: OptimConfig) -> Mapping[str, float]:
     if config.layer_decay != 1 and not blocks:
         raise ValueError(
             f"optim.layer_decay is {config.layer_decay}, but the encoder has no row of blocks as vision transformers "
-            "do; set it to 1"
+            "do; give --optim.layer-decay 1"
         )
     if config.patch_embed_lr != 1 and not any(name.startswith(PATCH_EMBED) for name in names):
         raise ValueError(
-            f"optim.patch_embed_lr is {config.patch_embed_lr}, but the encoder has no patch embedding; set it to 1"
+            f"optim.patch_embed_lr is {config.patch_embed_lr}, but the encoder has no patch embedding; give "
+            "--optim.patch-embed-lr 1"
         )
     depth = max(blocks.values(), default=-1) + 1
 

@@ -7,7 +7,7 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-HEALTH = ("std_", "rank_", "spread_", "teacher_entropy", "prototype_entropy")  # for metrics.jsonl and the page
+from equicoherence.metric_fields import HEALTH
 
 
 class TrainingProgress:

@@ -2,45 +2,105 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import dataclasses
+import hashlib
+import shutil
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from safetensors.torch import load_file
+import torch
+from torch import Tensor
 
+from equicoherence.data import ImageSource, data_identity
+from equicoherence.data.loader import usable_cores
+from equicoherence.files import LOCK
+from equicoherence.json_file import read_yaml
+from equicoherence.notice import say
+from equicoherence.tensor_files import read_safetensors
 from equicoherence.training.build import build_learner
-from equicoherence.training.checkpoint import latest_checkpoint, load_checkpoint
+from equicoherence.training.checkpoint import checkpoints, newest_whole_checkpoint
 from equicoherence.training.config import PretrainConfig
 from equicoherence.training.config_file import differences, load_config, save_config
 from equicoherence.training.learner import Learner
 from equicoherence.training.metrics import drop_after
+from equicoherence.training.resume_command import resume_command
+
+FREE = ("bad_image_tolerance", "threads", "cache", "log_every", "checkpoint_every", "track", "sharding")
+"""Fields that do not change what a run ends with, so that a resumed one may have others."""
+START = ("config.yaml", "metrics.jsonl", "bad_images.txt", "tensorboard", "checkpoints", "report.html")
+"""What a run may have written before its first checkpoint."""
 
 
 def check_run(config: PretrainConfig, out: Path, resume: bool) -> None:
     """Check that ``out`` can become a new run, or is this run, to be continued; nothing is written.
 
+    A run that ended before its first checkpoint has nothing to go on from, and may be begun anew.
+
     Raises FileExistsError for a directory in use, FileNotFoundError for nothing to resume, ValueError for a resumed run
     whose configuration is another.
     """
     if not resume:
-        if out.exists() and (not out.is_dir() or any(path.suffix != ".tmp" for path in out.iterdir())):
-            raise FileExistsError(f"{out} is in use; continue that run with --resume, or give another --out")
+        if out.exists() and not out.is_dir():
+            raise FileExistsError(f"{out} is a file; give another --out")
+        if checkpoints(out) or (out / "model.safetensors").is_file():
+            raise FileExistsError(f"{out} holds a run; go on with it: {resume_command(out)}, or give another --out")
+        others = _others(out)
+        if others:
+            raise FileExistsError(f"{out} holds other things, such as {others[0]}; give another --out")
         return
     if not (out / "config.yaml").is_file():
-        raise FileNotFoundError(f"{out} holds no run to resume (no config.yaml); start it without --resume")
-    before = load_config(out / "config.yaml")
-    changed = differences(before, replace(config, sharding=before.sharding))  # checkpoints are the same of either
+        raise FileNotFoundError(f"{out} holds no run to resume (no config.yaml); to begin one, leave --resume out")
+    changed = other_results(load_config(out / "config.yaml"), config)
     if changed:
-        raise ValueError(f"{out} was started with another configuration, so it cannot be resumed: {'; '.join(changed)}")
+        raise ValueError(
+            f"{out} was started with another configuration, so it cannot be resumed: {'; '.join(changed)}; "
+            f"to go on with its own: {resume_command(out)}"
+        )
 
 
-def begin_run(config: PretrainConfig, out: Path, resume: bool, step: int) -> None:
-    """Make the directory of a new run, or cut what a resumed one wrote after ``step``, its newest checkpoint's."""
-    if resume:
-        drop_after(out / "metrics.jsonl", step)
-    else:
+def _others(out: Path) -> list[str]:
+    """Return the names in a folder that a new run must not touch, nothing where it is empty or holds a start alone."""
+    if not out.exists():
+        return []
+    names = sorted(path.name for path in out.iterdir() if path.suffix != ".tmp" and not path.name.endswith(LOCK))
+    try:
+        fields = read_yaml(out / "config.yaml", "").keys()
+    except (ValueError, FileNotFoundError):
+        return names
+    begun = fields >= {field.name for field in dataclasses.fields(PretrainConfig)}  # not one that a person wrote
+    return [name for name in names if name not in START or (name == "config.yaml" and not begun)]
+
+
+def other_results(before: PretrainConfig, now: PretrainConfig) -> list[str]:
+    """Return one line for each field in which a run's configuration and another give other results.
+
+    Where the data are is none of it: the images are compared themselves (`check_same`).
+    """
+    changed = differences(before, now)
+    return [f"{name}: {change}" for name, change in changed.items() if name not in (*FREE, "data")]
+
+
+def begin_run(config: PretrainConfig, out: Path, step: int) -> None:
+    """Make the directory of a run that begins, or cut what a resumed one wrote after ``step``, its checkpoint's.
+
+    Of a start without a checkpoint nothing stays. A resumed run's file says what it goes on with.
+    """
+    path = out / "config.yaml"
+    if not step:
+        for name in ("metrics.jsonl", "bad_images.txt"):
+            (out / name).unlink(missing_ok=True)
+        shutil.rmtree(out / "tensorboard", ignore_errors=True)
         out.mkdir(parents=True, exist_ok=True)
-        save_config(config, out / "config.yaml")
+        save_config(config, path)
+        return
+    drop_after(out / "metrics.jsonl", step)
+    before = load_config(path)
+    changed = differences(before, config)
+    if data_identity(before.data) == data_identity(config.data):
+        changed.pop("data", None)
+    if changed:
+        say(f"{out} goes on with {'; '.join(f'{name}: {change}' for name, change in changed.items())}")
+        save_config(config, path)
 
 
 def check_shared(steps: list[int], out: Path) -> None:
@@ -53,36 +113,76 @@ def check_shared(steps: list[int], out: Path) -> None:
         )
 
 
-def check_same(before: dict[str, int], now: dict[str, int], out: Path) -> None:
+def shape_of(processes: int, source: ImageSource) -> dict[str, int | str]:
+    """Return what must stay the same for a run to be resumed: processes, number of images, digest of their names."""
+    digest = hashlib.blake2b(digest_size=8)
+    for index in range(len(source)):
+        digest.update(f"{source.name(index)}\n".encode(errors="surrogatepass"))
+    return {"processes": processes, "images": len(source), "names": digest.hexdigest()}
+
+
+def check_same(before: Mapping[str, int | str], now: Mapping[str, int | str], out: Path) -> None:
     """Raise ValueError where a resumed run has other processes or images, and so another order and schedule."""
-    if before != now:
-        changed = ", ".join(
-            f"{name} {before.get(name)} -> {now[name]}" for name in now if before.get(name) != now[name]
+    changed = [
+        f"{name} {before.get(name)} -> {now[name]}" for name in ("processes", "images") if before.get(name) != now[name]
+    ]
+    if not changed and before.get("names") != now["names"]:
+        changed = ["the names of its images, or their order, are others"]
+    if changed:
+        raise ValueError(
+            f"{out} cannot be resumed: {', '.join(changed)}; resume it with the number of processes and the images it "
+            "was started with (--data says where they are now), or begin anew in another --out"
         )
-        raise ValueError(f"{out} cannot be resumed: {changed}; resume with what it was started with, or start anew")
 
 
-def resume_state(out: Path) -> dict[str, Any] | None:
-    """Return the newest checkpoint's content, None where none was written yet."""
-    checkpoint = latest_checkpoint(out)
-    return load_checkpoint(checkpoint) if checkpoint else None
+def keep_threads(before: int) -> None:
+    """Take as many threads as a run had that is resumed, for its bits depend on them; say so where there are too few
+    cores."""
+    if before <= max(usable_cores(), torch.get_num_threads()):
+        torch.set_num_threads(before)
+    else:
+        say(
+            f"the run had {before} threads and goes on with {torch.get_num_threads()}, as this machine has no more "
+            "cores: its weights will differ by rounding from those of a run that was never stopped"
+        )
 
 
 def load_run(run: Path) -> tuple[PretrainConfig, Learner]:
-    """Return the configuration and the trained learner of a finished run (its safetensors), else of its checkpoint."""
+    """Return the configuration and the trained learner of a finished run (its safetensors), else of its checkpoint.
+
+    Raises FileNotFoundError for a folder that is no run or has no weights, ValueError for a damaged one, among them one
+    whose weights are not finite.
+    """
     if not (run / "config.yaml").is_file():
         raise FileNotFoundError(f"{run} is not a run directory: it has no config.yaml")
     config = load_config(run / "config.yaml")
     learner = build_learner(config, pretrained=False)
     if (run / "heads.safetensors").is_file() and (run / "model.safetensors").is_file():
-        weights = load_file(run / "heads.safetensors")
-        weights |= {f"encoder.model.{name}": t for name, t in load_file(run / "model.safetensors").items()}
-        learner.load_state_dict(weights)
-    elif state := resume_state(run):
-        learner.load_state_dict(state["learner"])
-    else:
+        advice = f"written anew by {resume_command(run)}"
+        weights = read_safetensors(run / "heads.safetensors", advice)
+        encoder = read_safetensors(run / "model.safetensors", advice)
+        load_learner(learner, weights | {f"encoder.model.{name}": t for name, t in encoder.items()}, run)
+        return config, learner.eval()
+    state, remark = newest_whole_checkpoint(run)
+    if state is None:
         raise FileNotFoundError(f"{run} has no weights yet: neither model.safetensors nor a checkpoint")
+    if remark:
+        say(remark)
+    load_learner(learner, state["learner"], run)
     return config, learner.eval()
+
+
+def load_learner(learner: Learner, weights: Mapping[str, Tensor], run: Path) -> None:
+    """Load weights by name into a learner. Raises ValueError where they are not those of the run's configuration."""
+    wanted = learner.state_dict()
+    odd = [name for name, tensor in wanted.items() if name not in weights or weights[name].shape != tensor.shape]
+    odd += [name for name in weights if name not in wanted]
+    if odd:
+        raise ValueError(
+            f"the weights in {run} do not fit its config.yaml ({len(odd)} tensors, such as {odd[0]}): one of "
+            "them is of another run"
+        )
+    learner.load_state_dict(dict(weights))
 
 
 def is_finished(run: Path) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from equicoherence.data import Loader
 from equicoherence.files import replacing
+from equicoherence.finite import check_features
 from equicoherence.training.config import PretrainConfig
 from equicoherence.training.feed import Feed
 from equicoherence.training.learner import Learner
@@ -19,8 +21,11 @@ COUNT = 8
 
 
 @torch.no_grad()
-def save_samples(learner: Learner, feed: Feed, loader: Loader, config: PretrainConfig, path: Path) -> None:
-    """Write ``samples.npz``: views, base image, target and decoded states (uint8) of some images of the data."""
+def take_samples(learner: Learner, feed: Feed, loader: Loader, config: PretrainConfig) -> dict[str, np.ndarray]:
+    """Return views, base image, target and decoded states (uint8) of some images of the data, and their theta.
+
+    Raises `NotFinite` where the encoder, as it is used after training, gives features that are not.
+    """
     device = learner.encoder.mean.device
     count = min(COUNT, len(feed))
     if feed.group == 1:
@@ -34,7 +39,10 @@ def save_samples(learner: Learner, feed: Feed, loader: Loader, config: PretrainC
     base = feed.base(batch, generator.manual_seed(seed))
     arrays = {"v1": _bytes(made.v1), "v2": _bytes(made.v2), "targets": _bytes(made.targets), "base": _bytes(base)}
     learner.eval()
-    _, z_equi = learner.encode(made)  # not the method, which would wait for the other processes
+    features = learner.encoder(torch.cat([made.v1, made.v2]))
+    _, z_equi = learner.split(features)  # not the method, which would wait for the other processes
+    found = {"backbone": features.pooled(learner.pool), "z_equi": z_equi}
+    check_features({name: part for name, part in found.items() if part is not None}, "the trained encoder")
     if learner.task is not None and z_equi is not None:
         decoded = learner.task(*z_equi.chunk(2), made).decoded
         if decoded is not None:
@@ -45,6 +53,11 @@ def save_samples(learner: Learner, feed: Feed, loader: Loader, config: PretrainC
         "theta_names": np.array([p.name for p in feed.parameters], dtype=np.str_),
         "theta_units": np.array([p.unit for p in feed.parameters], dtype=np.str_),
     }
+    return arrays
+
+
+def save_samples(arrays: Mapping[str, np.ndarray], path: Path) -> None:
+    """Write ``samples.npz``, whole or not there."""
     with replacing(path) as aside, aside.open("wb") as file:
         np.savez_compressed(file, allow_pickle=False, **arrays)
 

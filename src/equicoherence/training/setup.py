@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,26 +15,47 @@ from timm.layers import convert_sync_batchnorm
 from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
 
-from equicoherence.data import Batch, Loader, steps_per_epoch
+from equicoherence.data import Batch, Loader, describe_images
+from equicoherence.files import alone
+from equicoherence.finite import NotFinite, not_finite
+from equicoherence.models.features import POOLS
+from equicoherence.models.shared_conv import share_weight_gradients
 from equicoherence.notice import say
 from equicoherence.training.bad_images import note_bad_images
+from equicoherence.training.batch import check_batch
 from equicoherence.training.build import build_feed, build_learner, fit_theta
-from equicoherence.training.checkpoint import export_encoder, save_checkpoint, save_tensors
+from equicoherence.training.checkpoint import (
+    export_encoder,
+    newest_whole_checkpoint,
+    not_in_timm,
+    save_checkpoint,
+    save_tensors,
+)
 from equicoherence.training.config import PretrainConfig
 from equicoherence.training.feed import Feed
+from equicoherence.training.health import REMEDY
 from equicoherence.training.learner import Learner
 from equicoherence.training.lost import TIMEOUT
-from equicoherence.training.metrics import Metrics
+from equicoherence.training.metrics import Metrics, need_tracker
 from equicoherence.training.optim import build_optimizer
-from equicoherence.training.run import begin_run, check_run, check_same, check_shared, resume_state
-from equicoherence.training.samples import save_samples
+from equicoherence.training.run import (
+    begin_run,
+    check_run,
+    check_same,
+    check_shared,
+    keep_threads,
+    load_learner,
+    shape_of,
+)
+from equicoherence.training.samples import save_samples, take_samples
 from equicoherence.training.sharding import divide_like_parameters, shard, whole
 
 
 @dataclass(frozen=True)
 class Parts:
     """What the loop works with. model: the learner, wrapped for several processes (DDP), or itself, divided among them
-    (FSDP2). start, total: steps done, and of the whole run. generator: of the views."""
+    (FSDP2). start, total: steps done, and of the whole run. generator: of the views. shape: what must stay the same for
+    the run to be resumed."""
 
     config: PretrainConfig
     out: Path
@@ -48,6 +70,7 @@ class Parts:
     start: int
     total: int
     per_epoch: int
+    shape: dict[str, int | str]
 
     @property
     def rank(self) -> int:
@@ -58,11 +81,6 @@ class Parts:
     def world(self) -> int:
         """Number of processes."""
         return self.accelerator.num_processes
-
-    @property
-    def shape(self) -> dict[str, int]:
-        """What must stay the same for a run to be resumed."""
-        return {"processes": self.world, "images": len(self.loader.source)}
 
     def batches(self) -> Iterator[tuple[int, Batch]]:
         """Yield this process's remaining batches, each with its step, from 0."""
@@ -91,13 +109,19 @@ class Parts:
         return norm.full_tensor() if isinstance(norm, DTensor) else norm
 
     def save(self, step: int) -> None:
-        """Write the checkpoint of ``step`` steps done, and the images that no process could decode so far."""
+        """Write the checkpoint of ``step`` steps done, and the images that no process could decode so far.
+
+        Raises `NotFinite` where the weights are not: such a checkpoint would be of no use.
+        """
         bad = gather_object([dict(self.loader.bad)])
         optimizer = self.optimizer.optimizer.state_dict()
         state = {"step": step, "shape": self.shape, "learner": self.learner.state_dict(), "optimizer": optimizer}
+        state["threads"] = torch.get_num_threads()
         if self.sharded:
             state = whole(state, self.accelerator.is_main_process)
         if self.accelerator.is_main_process:
+            if name := not_finite(state["learner"]):
+                raise NotFinite(f"the weights {name} are not finite after step {step}; {REMEDY}")
             save_checkpoint(self.out, step, state)
             note_bad_images(self.out / "bad_images.txt", bad)
         self.accelerator.wait_for_everyone()
@@ -115,39 +139,54 @@ class Parts:
                 learner = build_learner(self.config, pretrained=False)
                 learner.load_state_dict(weights)
                 learner.to(self.accelerator.device)
-            export_encoder(learner.encoder, self.out, self.config.views.size, learner.pool)
+            samples = take_samples(learner, self.feed, self.loader, self.config)  # which first looks at the features
+            views, encoder = self.config.views, learner.encoder
+            if sentence := not_in_timm(encoder, learner.pool):
+                save_tensors(encoder.model.state_dict(), self.out / "model.safetensors")  # type: ignore[arg-type]
+                say(f"{self.out}: {sentence}")
+            else:
+                export_encoder(encoder, self.out, views.size, pool=learner.pool, source=views.source)
             heads = {name: t for name, t in weights.items() if not name.startswith("encoder.model.")}
             save_tensors(heads, self.out / "heads.safetensors")
-            save_samples(learner, self.feed, self.loader, self.config, self.out / "samples.npz")
+            save_samples(samples, self.out / "samples.npz")
             note_bad_images(self.out / "bad_images.txt", [self.loader.bad])
         self.accelerator.wait_for_everyone()
 
 
-def set_up(config: PretrainConfig, out: Path, resume: bool) -> Parts:
-    """Build a run's parts, from its newest checkpoint on where ``resume`` and there is one."""
+def set_up(config: PretrainConfig, out: Path, resume: bool, held: ExitStack) -> Parts:
+    """Build a run's parts, from its newest whole checkpoint on where ``resume`` and there is one.
+
+    held: keeps the run directory for this job, until it is closed.
+    """
     if config.threads:
         torch.set_num_threads(config.threads)
     accelerator = _accelerator()
     main, world = accelerator.is_main_process, accelerator.num_processes
     if main:
+        held.enter_context(alone(out, "pretrains into"))
         check_run(config, out, resume)
+        need_tracker(config.track)
     accelerator.wait_for_everyone()
-    state = resume_state(out) if resume else None
+    state, remark = newest_whole_checkpoint(out) if resume else (None, "")
     start = state["step"] if state else 0
+    if state and not config.threads:
+        keep_threads(state["threads"])
     check_shared(gather_object([start]), out)
     torch.manual_seed(config.seed)
     learner = build_learner(config, pretrained=False if state else None)
     feed = build_feed(config, learner.encoder)
-    if not state:  # a checkpoint holds what it was fitted to
+    per_epoch = check_batch(config, len(feed), world)
+    shape = shape_of(world, feed.source)
+    if state:  # which holds what theta was fitted to
+        check_same(state["shape"], shape, out)
+        load_learner(learner, state["learner"], out)
+    else:
         fit_theta(learner, feed)
-    per_epoch = steps_per_epoch(len(feed), config.optim.batch_size, world)
-    total = config.optim.epochs * per_epoch
     if world > 1 and accelerator.device.type == "cuda":
         convert_sync_batchnorm(learner)  # in place: the learner itself is no BatchNorm
-    if state:
-        check_same(state["shape"], {"processes": world, "images": len(feed.source)}, out)
-        learner.load_state_dict(state["learner"])
     learner.to(accelerator.device)
+    if accelerator.device.type == "cpu" and not config.compile:
+        share_weight_gradients(learner)
     sharded = world > 1 and config.sharding == "fsdp2"
     if sharded:
         shard(learner)
@@ -165,14 +204,16 @@ def set_up(config: PretrainConfig, out: Path, resume: bool) -> Parts:
         cache_bytes=config.cache * 2**20,
         threads=config.threads or None,
     )
-    board = out / "tensorboard" if config.track == "tensorboard" and main else None
+    total = config.optim.epochs * per_epoch
     total = min(total, config.max_steps) if config.max_steps else total
-    watched = learner.method.watched()
-    metrics = Metrics(out / "metrics.jsonl" if main else None, board, total, watched[1] if watched else 0, start)
     if main:  # after all that can refuse the configuration: a refused start leaves nothing behind
-        begin_run(config, out, resume, start)
-        if feed.remark:
-            say(feed.remark)
+        begin_run(config, out, start)
+        for line in (described(config, learner), describe_images(feed.source), remark, feed.remark):
+            if line:
+                say(line)
+    watched = learner.method.watched()
+    board = out / "tensorboard" if config.track == "tensorboard" and main else None
+    metrics = Metrics(out / "metrics.jsonl" if main else None, board, total, watched[1] if watched else 0, start)
     accelerator.wait_for_everyone()
     return Parts(
         config,
@@ -188,6 +229,17 @@ def set_up(config: PretrainConfig, out: Path, resume: bool) -> Parts:
         start,
         total,
         per_epoch,
+        shape,
+    )
+
+
+def described(config: PretrainConfig, learner: Learner) -> str:
+    """Return a run's first line: which encoder it trains, with how many parameters, and what stands for an image."""
+    encoder = learner.encoder
+    count = sum(parameter.numel() for parameter in encoder.model.parameters()) / 1e6
+    return (
+        f"{config.name}: encoder {encoder.architecture}, {count:,.2f} million parameters, images of "
+        f"{config.views.size} px; {POOLS[learner.pool]} stands for an image"
     )
 
 

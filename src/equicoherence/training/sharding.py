@@ -35,7 +35,7 @@ def shard(learner: Learner) -> None:
 def _blocks(encoder: Encoder) -> list[nn.Module]:
     blocks = getattr(encoder.model, "blocks", None)
     if not isinstance(blocks, nn.Sequential | nn.ModuleList):
-        raise ValueError(f"sharding fsdp2 divides transformer blocks, and {encoder.name} has none; use sharding ddp")
+        raise ValueError(f"sharding fsdp2 divides transformer blocks, and {encoder.name} has none; give --sharding ddp")
     return list(blocks)
 
 

@@ -11,8 +11,7 @@ from equicoherence.data.objects.categories import CATEGORIES
 from equicoherence.data.objects.draw import Plan
 from equicoherence.data.objects.store import load_or_make
 from equicoherence.data.objects.view import VIEW_NAMES
-from equicoherence.data.open import Split
-from equicoherence.data.source import ImageSource, Sample
+from equicoherence.data.source import ImageSource, Origin, Sample, Split
 
 _VALIDATION_EVERY = 5
 
@@ -63,6 +62,7 @@ class ObjectsSource(ImageSource):
         self.labels, self.objects = labels[chosen], objects[chosen]
         self.classes = list(CATEGORIES)
         self.pose_names = VIEW_NAMES
+        self.origin = Origin("" if split == "all" else "every fifth object of a category", split)
         self._views = np.tile(np.arange(views), len(plan.jobs))[chosen]
 
     def __len__(self) -> int:

@@ -19,9 +19,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from equicoherence.data.cache import alone, cache_folder
-from equicoherence.data.open import Split
 from equicoherence.data.poses.objects import PoseObjects
 from equicoherence.data.poses.scan import WIDEST, ScannedObject, scan_object
+from equicoherence.data.source import Split
 
 _FORMAT = "1"  # of the cached index: part of its key
 _THREADS = 16  # the files lie where waiting costs more than computing
@@ -70,12 +70,16 @@ class PoseIndex:
         )
 
     def whole(self) -> bool:
-        """Return whether the arrays fit together."""
+        """Return whether the arrays fit together: what is read from a file may be anything."""
+        kinds = {"objects": "S", "latents": "f", "path_latents": "f"}
         n, paths = len(self.views), len(self.path_objects)
         return (
-            len(self.first) == len(self.objects) + 1
+            all(value.dtype.kind == kinds.get(name, "i") for name, value in vars(self).items())
+            and self.training.shape == ()
+            and len(self.first) == len(self.objects) + 1
             and int(self.first[-1]) == n == len(self.latents)
             and paths == len(self.path_numbers) == len(self.path_ends) == len(self.path_latents)
+            and self.latents.shape[1:] == self.path_latents.shape[2:]
         )
 
 
@@ -200,9 +204,9 @@ def _read(folder: Path) -> PoseIndex | None:
     names = [field.name for field in dataclasses.fields(PoseIndex)]
     try:
         index = PoseIndex(**{name: np.load(folder / f"{name}.npy", "r", allow_pickle=False) for name in names})
-    except (OSError, ValueError, EOFError):
+        return index if index.whole() else None
+    except Exception:  # not there, or damaged, of which arrays make anything
         return None
-    return index if index.whole() else None
 
 
 def _write(index: PoseIndex, folder: Path) -> None:
@@ -215,7 +219,14 @@ def _write(index: PoseIndex, folder: Path) -> None:
             aside.rename(folder)
         except OSError:
             if _read(folder) is None:  # damaged, and not just made by another process that no lock held back
-                shutil.rmtree(folder)
+                _remove(folder)
                 aside.rename(folder)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -118,3 +119,21 @@ def _read_split(file: Path) -> set[str]:
         if len(parts) != 2 or any(part.startswith(".") or not part for part in parts):
             raise ValueError(f"{str(file)!r} holds {printable(name)!r}: entries must be '/SYNSET/OBJECT/'")
     return names
+
+
+def has_poses(root: Path) -> bool:
+    """Return whether a folder has 3DIEBench's layout, told from its split files or from a few of its objects."""
+    if all((root / f"{split}_images.npy").is_file() for split in SPLITS):
+        return True
+    return any(
+        os.path.isfile(os.path.join(entry, "latent_0.npy")) or os.path.isfile(os.path.join(entry, "latent_1.npy"))
+        for group in _some_folders(root)
+        for entry in _some_folders(group)
+    )
+
+
+def _some_folders(folder: Path | str) -> list[str]:
+    """Return up to 8 folders among the first entries: enough to tell, whatever the size of a data set."""
+    with os.scandir(folder) as entries:
+        some = (entry.path for entry in itertools.islice(entries, 200) if entry.is_dir() and entry.name[0] != ".")
+        return list(itertools.islice(some, 8))

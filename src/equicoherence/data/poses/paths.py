@@ -7,9 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from equicoherence.data.open import Split
 from equicoherence.data.poses.threediebench import ThreeDIEBench, load_image, turned
-from equicoherence.data.source import ImageSource, Sample, printable
+from equicoherence.data.source import ImageSource, Sample, Split, printable
 
 
 def kept_states(positions: Sequence[float], states: int) -> list[int]:
@@ -55,6 +54,7 @@ class PosePaths(ImageSource):
 
     def __init__(self, root: str | Path, split: Split = "all", positions: Sequence[float] | None = None) -> None:
         self.benchmark = ThreeDIEBench(root, split)
+        self.origin = self.benchmark.origin
         index, count = self.benchmark.index, len(self.benchmark)
         paths, rendered, width = index.path_latents.shape
         if not paths:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,10 +10,9 @@ from typing import get_args
 import numpy as np
 
 from equicoherence.data.images import decode
-from equicoherence.data.open import Split
 from equicoherence.data.poses.index import load_index
-from equicoherence.data.poses.objects import SPLITS, find_objects
-from equicoherence.data.source import BadImage, ImageSource, Sample, printable
+from equicoherence.data.poses.objects import find_objects
+from equicoherence.data.source import BadImage, ImageSource, Origin, Sample, Split, printable
 
 
 class ThreeDIEBench(ImageSource):
@@ -55,6 +53,8 @@ class ThreeDIEBench(ImageSource):
             raise ValueError(
                 f"split {split!r} of {str(root)!r} holds no object with 2 views: put its objects there, or use 'all'"
             )
+        held_out = "the objects of val_images.npy" if found.published else "every fifth object of a class"
+        self.origin = Origin("" if split == "all" else held_out, split)
         self.classes = found.classes
         self.views, self.latents, self.first = self.index.views, self.index.latents, self.index.first
         label = {name: number for number, name in enumerate(self.classes)}
@@ -99,21 +99,3 @@ def load_image(root: Path, file: str, size: int) -> Sample:
     except OSError as error:
         raise BadImage(printable(file), f"cannot be read: {error.strerror}") from error
     return decode(data, size, printable(file))
-
-
-def has_poses(root: Path) -> bool:
-    """Return whether a folder has 3DIEBench's layout, told from its split files or from a few of its objects."""
-    if all((root / f"{split}_images.npy").is_file() for split in SPLITS):
-        return True
-    return any(
-        os.path.isfile(os.path.join(entry, "latent_0.npy")) or os.path.isfile(os.path.join(entry, "latent_1.npy"))
-        for group in _some_folders(root)
-        for entry in _some_folders(group)
-    )
-
-
-def _some_folders(folder: Path | str) -> list[str]:
-    """Return up to 8 folders among the first entries: enough to tell, whatever the size of a data set."""
-    with os.scandir(folder) as entries:
-        some = (entry.path for entry in itertools.islice(entries, 200) if entry.is_dir() and entry.name[0] != ".")
-        return list(itertools.islice(some, 8))

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from equicoherence.data.source import UnusableData
 from equicoherence.downstream.depth.head import UPSAMPLE, DepthHead
 from equicoherence.downstream.depth.metrics import depth_errors, scored_pixels
 from equicoherence.downstream.depth.training import target, train_head, tune
@@ -79,7 +80,7 @@ def _median(targets: Tensor) -> float:
     """Return the median of the depths that there are."""
     depths = targets[targets > 0]
     if not len(depths):
-        raise ValueError("no pixel of the training images has a depth within the limits, so there is nothing to learn")
+        raise UnusableData("no pixel of the training images has a depth within the limits: there is nothing to learn")
     return float(depths.median())
 
 
@@ -89,7 +90,8 @@ def _errors(
 ) -> tuple[Tensor, dict[str, np.ndarray]]:
     """Return errors (images, 2, metrics) of what a head says of tokens, and of a constant; and pictures.
 
-    Images without a pixel to score are left out. Raises ValueError where all are, and for a depth that is not finite.
+    Images without a pixel to score are left out. Raises `UnusableData` where all are; ValueError for a depth that is
+    not finite.
     """
     shown, errors, pictures = set(spread(len(asked), PICTURES)), [], {}
     low, high = test.limits
@@ -108,7 +110,7 @@ def _errors(
             title, picture = _picture(test.image(index), truth.numpy(), depth.numpy(), test.limits)
             pictures[f"{test.name(index)}{title}"] = picture
     if not errors:
-        raise ValueError(f"no test image has a depth between {low} and {high}")
+        raise UnusableData(f"no test image has a depth between {low} and {high}")
     return torch.stack(errors), pictures
 
 

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torchvision.models.detection.roi_heads import paste_masks_in_image
 
+from equicoherence.data.source import UnusableData
 from equicoherence.sets.kinds import Objects
 
 Size = tuple[int, int]
@@ -62,11 +63,11 @@ class ConstantDetection:
     def mean(cls, objects: Sequence[Objects], shapes: Sequence[Size]) -> ConstantDetection:
         """Return the most common class, and the mean of its boxes, in images of the sizes (H, W) ``shapes``.
 
-        Raises ValueError where there are no objects.
+        Raises `UnusableData` where there are no objects.
         """
         labels = np.concatenate([each.labels[~each.crowd] for each in objects])
         if not len(labels):
-            raise ValueError("the training images hold no objects, so there is nothing to learn")
+            raise UnusableData("the training images hold no objects, so there is nothing to learn")
         common = int(np.bincount(labels).argmax())
         boxes = [
             each.boxes[(each.labels == common) & ~each.crowd] / np.array([width, height] * 2, dtype=np.float32)

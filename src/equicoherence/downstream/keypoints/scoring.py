@@ -12,6 +12,7 @@ import torch
 from PIL import Image, ImageDraw
 from torch import Tensor, nn
 
+from equicoherence.data.source import UnusableData
 from equicoherence.downstream.keypoints.heatmaps import heatmap_head, heatmap_loss, read_places
 from equicoherence.downstream.keypoints.pckh import pckh, relative_errors
 from equicoherence.downstream.keypoints.samples import Samples, mean_places
@@ -182,7 +183,7 @@ def _rows(
     task: KeypointDetection, asked: Samples, predicted: Tensor, constant: Tensor, names: Sequence[str]
 ) -> list[Row]:
     if not asked.scored.any():
-        raise ValueError("no point of the test images is scored, so there is nothing to measure")
+        raise UnusableData("no point of the test images is scored, so there is nothing to measure")
     errors = relative_errors(predicted, asked.places, asked.shapes, asked.lengths)
     floors = relative_errors(constant.expand_as(predicted), asked.places, asked.shapes, asked.lengths)
     rows = []

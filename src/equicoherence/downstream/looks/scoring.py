@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from equicoherence.data.source import UnusableData
 from equicoherence.downstream.palette import GAP, side_by_side
 from equicoherence.downstream.tokens import (
     BATCH,
@@ -21,9 +22,9 @@ from equicoherence.downstream.tokens import (
     stride,
     to_pixels,
 )
-from equicoherence.evaluation.images import check_features
 from equicoherence.evaluation.model import FrozenModel
 from equicoherence.evaluation.task import Row, TaskScore, Track, spread
+from equicoherence.finite import check_features
 from equicoherence.sets.kinds import SampleSet
 
 if TYPE_CHECKING:
@@ -38,10 +39,10 @@ TAIL = 0.01  # share of the tokens at either end that have the darkest and the b
 def score_looks(task: Looks, model: FrozenModel, train: SampleSet | None, test: SampleSet, track: Track) -> TaskScore:
     searched = spread(len(test), task.among)
     if len(searched) <= task.neighbours:
-        raise ValueError(f"{task.neighbours} neighbours need more images than that, but there are {len(searched)}")
+        raise UnusableData(f"{task.neighbours} neighbours need more images than that, but there are {len(searched)}")
     stride(model.encoder, model.size)  # ValueError for an encoder without patch tokens, before anything is read
     features, images = _pooled(model, test, searched, track)
-    check_features(features, model)
+    check_features(features, model.name)
     pictures = _components(task, model, test)
     rows, asked = [], spread(len(searched), task.queries)
     folders = [PurePosixPath(test.name(index)).parent for index in searched]

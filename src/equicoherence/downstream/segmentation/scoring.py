@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from equicoherence.data.source import UnusableData
 from equicoherence.downstream.palette import painted, side_by_side
 from equicoherence.downstream.segmentation.pixel_classes import (
     confusion,
@@ -60,7 +61,7 @@ def score_segmentation(
     labels = torch.from_numpy(np.stack(list(read_ahead(lambda i: resized_labels(train.mask(i), coarse), known))))
     counted = labels[labels != IGNORE]
     if not len(counted):
-        raise ValueError("no pixel of the training images has a class, so there is nothing to learn")
+        raise UnusableData("no pixel of the training images has a class, so there is nothing to learn")
     common = int(counted.bincount().argmax())
     if task.encoder == "frozen":
         encoder, seen = sized(model.encoder, size).eval(), len(known)
@@ -168,7 +169,7 @@ def _rows(counts: Tensor, common: int, classes: Sequence[str]) -> list[Row]:
     """Return mIoU and accuracy, with those of ``common`` everywhere beside them, and the IoU of each class there is."""
     total = counts.sum()
     if not total:
-        raise ValueError("no pixel of the test images has a class, so there is nothing to measure")
+        raise UnusableData("no pixel of the test images has a class, so there is nothing to measure")
     iou, floor = intersection_over_union(counts), intersection_over_union(constant(counts, common))
     right, lucky = counts.diagonal().sum() / total, counts[common].sum() / total
     rows = [

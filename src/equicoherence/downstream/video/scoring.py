@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from equicoherence.data.source import BadImage, UnusableData
 from equicoherence.downstream.palette import palette, side_by_side
 from equicoherence.downstream.segmentation.pixel_classes import confusion, intersection_over_union
 from equicoherence.downstream.tokens import (
@@ -27,12 +28,14 @@ from equicoherence.downstream.video.jf import contour, contour_accuracy, region_
 from equicoherence.downstream.video.propagation import SETTINGS, Propagation, propagate
 from equicoherence.evaluation.model import FrozenModel
 from equicoherence.evaluation.task import Row, TaskScore, Track, no_bar, spread
+from equicoherence.notice import say
 from equicoherence.sets.files import resized_labels
 from equicoherence.sets.kinds import IGNORE, VideoSet
 
 if TYPE_CHECKING:
     from equicoherence.downstream.video.task import VideoPropagation
 
+T = TypeVar("T")
 PARTS_TOP_K = 10  # as part propagation is published
 PICTURES, SHOWN = 6, 5  # sequences, and frames of each
 SHOWN_HEIGHT = 160  # pixels
@@ -48,8 +51,12 @@ def score_video(task: VideoPropagation, model: FrozenModel, train: None, test: V
     shown = {asked[position] for position in spread(len(asked), PICTURES)}
     scores = [_Scores(parts), _Scores(parts)]
     pictures, frames = {}, 0
+    left_out: dict[str, str] = {}
     for sequence in track(asked, f"video: sequences, {task.setting}"):
         count, (first, masks) = test.frames(sequence), _masks(test, sequence)
+        if reason := unscorable(first, masks, parts):
+            left_out[test.name(sequence)] = reason
+            continue
         size = input_size([test.image(sequence, 0).shape[:2]], task.pixels, step)
         if size != built:
             encoder, built = sized(encoder, size), size
@@ -64,11 +71,38 @@ def score_video(task: VideoPropagation, model: FrozenModel, train: None, test: V
         frames += count
         if sequence in shown:
             pictures[test.name(sequence)] = _picture(test, sequence, predicted, masks)
+    _tell(left_out, len(asked))
     rows = [
         dataclasses.replace(row, floor=floor.value)
         for row, floor in zip(*(scored.rows(test.classes) for scored in scores))
     ]
-    return TaskScore(rows, pictures, {"sequences": len(asked), "frames": frames})
+    return TaskScore(rows, pictures, {"sequences": len(asked) - len(left_out), "frames": frames})
+
+
+def unscorable(first: np.ndarray, masks: Sequence[np.ndarray | None], parts: int) -> str:
+    """Return why a sequence has nothing to score, "" where it has.
+
+    first: (H, W), what is handed on. masks: of all frames, None where there is none. parts: as in `_Scores`.
+    """
+    if not first.any():
+        return "nothing is marked in its first frame"
+    if not any(mask is not None for mask in scored_frames(masks, parts)):
+        but = "but the first" if parts else "but the first and the last"
+        return f"of its {len(masks)} frames none has a mask {but}"
+    return ""
+
+
+def scored_frames(frames: Sequence[T], parts: int) -> Sequence[T]:
+    """Return the frames that count: all but the first, and of objects but the last too, as in DAVIS' toolkit."""
+    return frames[1:] if parts else frames[1:-1]
+
+
+def _tell(left_out: Mapping[str, str], count: int) -> None:
+    """Say which sequences are left out. Raises `UnusableData` where none of ``count`` remains."""
+    for name, reason in left_out.items():
+        say(f"sequence {name} is left out: {reason}")
+    if len(left_out) == count:
+        raise UnusableData(f"none of {count} sequences has anything to score")
 
 
 def first_labels(mask: np.ndarray, numbers: np.ndarray, grid: tuple[int, ...], how: Propagation) -> Tensor:
@@ -101,11 +135,8 @@ class _Scores:
 
     def add(self, name: str, predicted: Sequence[np.ndarray], masks: Sequence[np.ndarray | None], numbers: np.ndarray):
         """Score a sequence. predicted, masks: (H, W) uint8 of all frames. numbers: of the objects in the first."""
-        truths = [(guess, mask) for guess, mask in zip(predicted[1:], masks[1:]) if mask is not None]
-        if not self.parts:
-            truths = truths[:-1]
-        if not truths:
-            raise ValueError(f"sequence {name} has no frame to score: {len(predicted)} frames are too few")
+        pairs = scored_frames(list(zip(predicted, masks)), self.parts)
+        truths = [(guess, mask) for guess, mask in pairs if mask is not None]
         if self.parts:
             for guess, mask in truths:
                 self.counts = self.counts + confusion(torch.from_numpy(guess), torch.from_numpy(mask), self.parts + 1)
@@ -140,14 +171,13 @@ def _of_frame(predicted: np.ndarray, mask: np.ndarray, numbers: np.ndarray) -> t
 
 
 def _masks(test: VideoSet, sequence: int) -> tuple[np.ndarray, list[np.ndarray | None]]:
-    """Return what is handed on from the first frame (H, W) uint8, and the masks of all frames."""
+    """Return what is handed on from the first frame (H, W) uint8, nothing where it has no mask; and all masks."""
     masks = list(read_ahead(lambda i: test.mask(sequence, i), range(test.frames(sequence))))
     first = np.where(masks[0] == IGNORE, 0, masks[0]) if masks[0] is not None else np.zeros((1, 1))
-    if not first.any():
-        raise ValueError(f"sequence {test.name(sequence)} has nothing marked in its first frame")
     for frame, mask in enumerate(masks):
-        if mask is not None and mask.shape != first.shape:
-            raise ValueError(f"frame {frame} of {test.name(sequence)} is {mask.shape}, but the first {first.shape}")
+        if masks[0] is not None and mask is not None and mask.shape != first.shape:
+            name = f"{test.name(sequence)}, frame {frame}"
+            raise BadImage(name, f"its mask is {mask.shape}, but the first one {first.shape}")
     return first.astype(np.uint8), masks
 
 

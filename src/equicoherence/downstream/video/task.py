@@ -31,7 +31,7 @@ class VideoPropagation(Task):
     in DAVIS' semi-supervised task: J and F of each in all frames but the first and the last, their mean, recall (share
     above .5) and decay (first quarter less last), averaged over the objects of all sequences. Parts: IoU of each and of
     the background in all frames but the first, over all sequences together. The floor is the first frame's mask, kept
-    for ever.
+    for ever. Sequences without anything to score (a clip of two frames, an empty first mask) are left out, and said.
     """
 
     setting: Literal["dino", "cropmae"] = "dino"

@@ -12,9 +12,10 @@ from torch import Tensor
 from equicoherence.data import Loader
 from equicoherence.evaluation.classification.accuracy import knn_accuracy, linear_accuracy
 from equicoherence.evaluation.fit import reading
-from equicoherence.evaluation.images import BATCH, base_state, check_features, first_of_each
+from equicoherence.evaluation.images import BATCH, base_state, first_of_each
 from equicoherence.evaluation.model import FrozenModel
 from equicoherence.evaluation.task import Row, TaskScore, Track
+from equicoherence.finite import check_features
 from equicoherence.paths import Pyramid, render
 
 if TYPE_CHECKING:
@@ -95,5 +96,5 @@ def labelled_features(model: FrozenModel, loader: Loader, limit: int, track: Tra
     if not len(kept):
         raise ValueError("none of the labelled images can be decoded; repair them, or give --tasks transformation")
     features = {k: torch.cat([p[k] for p in parts])[kept.to(device)] for k in parts[0]}
-    check_features(features, model)
+    check_features(features, model.name)
     return Labelled(features, of_each[kept].to(device))

@@ -9,7 +9,7 @@ takes each target's own mean.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
@@ -65,14 +65,18 @@ def pose_probes(train: Renders, test: Renders, config: PoseProbes) -> Iterator[R
         chance = chances(task, known[task], truth[task], varying.get(task))
         for head, answer in predicted.items():
             if head.task == task:
-                labels: dict[str, Any] = {
-                    "target": task,
-                    "representation": head.source.split("/")[0],
-                    "probe": head.kind,
-                }
-                for (metric, parameter), value in scores(task, answer, truth[task], varying.get(task)).items():
-                    low, lucky = floor[metric, parameter], chance[metric, parameter]
-                    yield Row(metric, value, parameter=parameter, floor=low, chance=lucky, **labels)
+                found = scores(task, answer, truth[task], varying.get(task))
+                for (metric, parameter), value in found.items():
+                    yield Row(
+                        metric,
+                        value,
+                        target=task,
+                        representation=head.source.split("/")[0],
+                        probe=head.kind,
+                        parameter=parameter,
+                        floor=floor[metric, parameter],
+                        chance=chance[metric, parameter],
+                    )
 
 
 def make_heads(train: Renders, config: PoseProbes) -> list[Head]:

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from equicoherence.data import Loader, ThreeDIEBench
 from equicoherence.data.poses.latents import FLOOR_HUE, LIGHT_HUE, quaternion
+from equicoherence.errors import RefusedValue
 from equicoherence.evaluation.fit import reading
 from equicoherence.evaluation.model import FrozenModel
 from equicoherence.evaluation.poses.renders import Renders
@@ -39,7 +40,7 @@ def read_renders(
     views = usual_views(source) if views is None else views
     kept = np.flatnonzero(counts >= views)
     if not len(kept) or views < 2:
-        raise ValueError(f"no object of {source.root} has {views} views (at least 2 are needed); choose fewer")
+        raise RefusedValue(f"no object of {source.root} has {views} views (at least 2 are needed); choose fewer")
     chosen = (source.first[kept][:, None] + np.arange(views)).ravel()
     device = model.encoder.mean.device
     parts: list[dict[str, Tensor]] = []

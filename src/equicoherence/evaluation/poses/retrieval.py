@@ -52,8 +52,8 @@ def retrieval(
     for probe, guess in ((name, predictor), ("identity", identity)):
         found = retrieval_scores(renders, representation, guess, sources=sources)
         for metric in METRICS:
-            low, lucky = floor[metric], chance[metric]
-            yield Row(metric, found[metric], representation=representation, probe=probe, floor=low, chance=lucky)
+            value, least, lucky = (scored[metric] for scored in (found, floor, chance))
+            yield Row(metric, value, representation=representation, probe=probe, floor=least, chance=lucky)
 
 
 @torch.no_grad()

@@ -11,11 +11,12 @@ from torch import Tensor
 
 from equicoherence.data import Loader
 from equicoherence.evaluation.fit import reading
-from equicoherence.evaluation.images import BATCH, base_state, check_features, first_of_each
+from equicoherence.evaluation.images import BATCH, base_state, first_of_each
 from equicoherence.evaluation.model import FrozenModel
 from equicoherence.evaluation.task import Track
+from equicoherence.finite import check_features
 from equicoherence.paths import Pyramid, Transformation, render
-from equicoherence.paths.render import Border
+from equicoherence.paths.renderer import Border
 
 DRAWS = 2  # transformations of each training image: more pairs from the same images keep a probe from overfitting
 GRID = 7  # tokens are kept as a grid of at most 7 x 7, which bounds what the pairs of a ViT take
@@ -97,7 +98,7 @@ class ImagePairs:
             if self.keep_tokens:
                 tokens.append({name: pool_tokens(part).bfloat16() for name, part in parts.items()})
         joined = _join(pooled)
-        check_features(joined, self.model)
+        check_features(joined, self.model.name)
         return joined, _join(tokens)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -9,9 +10,12 @@ import torch
 from torch import Tensor
 
 from equicoherence.data import Loader
+from equicoherence.errors import RefusedValue
+from equicoherence.evaluation.images import base_state
 from equicoherence.evaluation.model import FrozenModel
-from equicoherence.evaluation.probes import attentive_probe, mlp_probe, r2_score, ridge_probe
+from equicoherence.evaluation.probes import r2_score
 from equicoherence.evaluation.task import Row, TaskScore, Track
+from equicoherence.evaluation.transformation.pair_probes import PAIR_PROBES
 from equicoherence.evaluation.transformation.pairs import DRAWS, EncodedImages, ImagePairs
 from equicoherence.paths import Transformation, named_path
 
@@ -20,6 +24,7 @@ if TYPE_CHECKING:
 
 BASE = 0.66  # base crop's share of the shorter side: turned by 45 degrees, it still lies inside the image
 SMALLER = {"se2": 0.64, "all": 0.45}  # turned and shifted; turned, shifted and shrunk to 0.7
+STEP = 0.01  # in which a share is looked for of other paths
 
 
 def score_transformations(
@@ -27,8 +32,8 @@ def score_transformations(
 ) -> TaskScore:
     """Score a model by its task. Images and their upright encodings are kept in ``model.memo`` for the next call."""
     if obstacle := task.obstacle(train.source, test.source):
-        raise ValueError(f"transformation {obstacle}")
-    tokens = "attentive" in task.probes
+        raise RefusedValue(f"transformation {obstacle}")
+    tokens = any(PAIR_PROBES[name].tokens for name in task.probes)
     pairs = model.remember(
         ("image pairs", train, test, task.train, task.test, tokens),
         lambda: ImagePairs(model, (train, task.train), (test, task.test), keep_tokens=tokens),
@@ -39,7 +44,7 @@ def score_transformations(
 
 def _of_one(task: TransformationRegression, pairs: ImagePairs, name: str, track: Track) -> Iterator[Row]:
     """Yield the rows of one transformation, which do not depend on what else is scored."""
-    path, share = named_path(name), SMALLER.get(name, BASE)
+    path, share = named_path(name), base_share(name)
     thetas = pairs.draw(path, task.seed + 17)
     used = [i for i, p in enumerate(path.parameters) if p.high > p.low]
     names = [path.parameters[i].name for i in used]
@@ -64,19 +69,38 @@ def _probe_all(
 ) -> Iterator[tuple[Tensor, dict[str, Any]]]:
     """Yield R2 (P,) of every representation, probe and repeat, with the labels of its rows."""
     for representation in task.representations or tuple(moved[0][0]):
-        for probe in task.probes:
-            kind = 1 if probe == "attentive" else 0
+        for name in task.probes:
+            probe = PAIR_PROBES[name]
+            kind = int(probe.tokens)
             if representation not in moved[0][kind]:
                 continue
             firsts, seconds = ([of_set[kind][representation] for of_set in sets] for sets in (base, moved))
             train = torch.stack([firsts[0].repeat(DRAWS, *[1] * (firsts[0].ndim - 1)), seconds[0]], dim=1)
             test = torch.stack([firsts[1], seconds[1]], dim=1)
-            labels: dict[str, Any] = {"representation": representation, "probe": probe}
-            if probe == "attentive":
+            labels: dict[str, Any] = {"representation": representation, "probe": name}
+            if probe.tokens:
                 labels["tokens"] = train.shape[2]
-            for repeat in range(1 if probe == "linear" else task.repeats):
-                predicted = _predict(probe, train, target, test, task.seed + repeat)
+            for repeat in range(task.repeats if probe.seeded else 1):
+                predicted = probe.predict(train, target, test, task.seed + repeat)
                 yield r2_score(predicted, truth), {**labels, "repeat": repeat}
+
+
+def base_share(name: str) -> float:
+    """Return the share of the shorter side that base images of a path are cropped to: at its ends, and with one or
+    several parameters at 0, nothing beyond the photograph shows."""
+    if name in SMALLER:
+        return SMALLER[name]
+    path, share = named_path(name), BASE
+    ends = [sorted({p.low, min(max(0.0, p.low), p.high), p.high}) for p in path.parameters]
+    state = path.state(torch.tensor(list(itertools.product(*ends))))
+    corners = torch.tensor([[-1.0, -1, 1], [-1, 1, 1], [1, -1, 1], [1, 1, 1]]).T
+    while share > STEP:
+        base = base_state(torch.ones(len(state.geometry)), share)
+        points = base.then(state).geometry @ corners
+        if bool((points[:, 2:] > 0).all()) and float((points[:, :2] / points[:, 2:]).abs().max()) <= 1:
+            return share
+        share -= STEP
+    raise ValueError(f"path {name!r} shows what lies beyond the image however small the crop; choose smaller ranges")
 
 
 def _moves(path: Transformation) -> bool:
@@ -84,20 +108,6 @@ def _moves(path: Transformation) -> bool:
     generator = torch.Generator().manual_seed(0)
     matrix = path.state(path.sample(4, generator)).geometry
     return bool((matrix - torch.eye(3)).abs().max() > 0)
-
-
-def _predict(probe: str, train: Tensor, target: Tensor, test: Tensor, seed: int) -> Tensor:
-    if probe == "attentive":
-        return attentive_probe(train, target, test, draws=DRAWS, seed=seed)
-    if probe == "mlp":
-        return mlp_probe(_sum_and_difference(train), target, _sum_and_difference(test), draws=DRAWS, seed=seed)
-    return ridge_probe(train.flatten(1), target, test.flatten(1), draws=DRAWS)
-
-
-def _sum_and_difference(pairs: Tensor) -> Tensor:
-    """Turn feature pairs (N, 2, C) to (N, 2 C): the same information, from which an MLP learns several times sooner."""
-    first, second = pairs.unbind(dim=1)
-    return torch.cat([first + second, second - first], dim=1)
 
 
 def _rows(scores: Tensor, floors: Tensor, names: Sequence[str], labels: dict[str, Any]) -> Iterator[Row]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal, get_args
 
 from equicoherence.evaluation.task import IMAGES, Task, TaskScore, Track
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from equicoherence.data import ImageSource, Loader
     from equicoherence.evaluation.model import FrozenModel
 
-BORDERS = ("content", "reflection", "zeros")
+Border = Literal["content", "reflection", "zeros"]
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class TransformationRegression(Task):
     """
 
     transformations: tuple[str, ...] = ("rotation", "translation", "scale", "color", "blur", "se2", "all")
-    borders: tuple[str, ...] = ("content", "zeros")
+    borders: tuple[Border, ...] = ("content", "zeros")
     probes: tuple[str, ...] = ("linear", "mlp", "attentive")
     train: int = 3000
     test: int = 1000
@@ -53,7 +53,7 @@ class TransformationRegression(Task):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for given, known in ((self.borders, BORDERS), (self.probes, self.probe_order)):
+        for given, known in ((self.borders, get_args(Border)), (self.probes, self.probe_order)):
             for name in given:
                 if name not in known:
                     raise ValueError(f"{name!r} is unknown; choose among {', '.join(known)}")

@@ -2,32 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
 
 from equicoherence.reporting.comparison.lines import Group, members
-from equicoherence.reporting.provenance import flatten
-from equicoherence.reporting.tables import MISSING
+from equicoherence.reporting.origin import ORIGIN, parts_say
+from equicoherence.reporting.tables import MISSING, Grid
 
 DIGEST = 12  # letters of a hash that are shown
 NAMED = 4  # encoders whose names fit into a line
-SCORED = ("date", "machine", "versions")
 
 
-@dataclass(frozen=True)
-class Encoders:
-    """A table with a row for each encoder. common: what is the same for all, which the table does without."""
-
-    common: str
-    header: list[str]
-    rows: list[list[str]]
-
-
-def encoders(groups: Sequence[Group]) -> Encoders:
-    """Return what each encoder is and where it was scored."""
+def encoder_grid(groups: Sequence[Group]) -> tuple[str, Grid]:
+    """Return what is the same for all encoders, and a table with a row for each, which does without that."""
     evaluated = members(groups)
-    scored = {field: [" / ".join(told(each.about, field)) or MISSING for each in evaluated] for field in SCORED}
+    scored = {field: [" / ".join(parts_say(each.about, field)) or MISSING for each in evaluated] for field in ORIGIN}
     alike = {field: texts[0] for field, texts in scored.items() if len(set(texts)) == 1}
     common = "; ".join(f"{field} {text}" for field, text in alike.items() if text != MISSING)
     header = ["name", "seed", "architecture", "pretrained at", "weights"]
@@ -36,25 +24,19 @@ def encoders(groups: Sequence[Group]) -> Encoders:
         for of in groups
         for each in of.members
     ]
-    apart = [field for field in SCORED if field not in alike]
+    apart = [field for field in ORIGIN if field not in alike]
     rows = [[*row, *(scored[field][index] for field in apart)] for index, row in enumerate(rows)]
-    return Encoders(f"The same for all: {common}." if common else "", header + apart, rows)
-
-
-def told(about: Mapping[str, Any], field: str) -> list[str]:
-    """Return what the parts of an encoder tell of where and when they were scored; what the whole does without."""
-    every = [part[field] for part in about["parts"].values() if field in part] or [about[field]] * (field in about)
-    texts = (", ".join(f"{k} {v}" for k, v in flatten(x).items()) if isinstance(x, Mapping) else str(x) for x in every)
-    return list(dict.fromkeys(texts))
-
-
-def dates(groups: Sequence[Group]) -> str:
-    """Return the first and the last day on which encoders were scored, "" where none is told."""
-    days = sorted({day for each in members(groups) for day in told(each.about, "date")})
-    return " to ".join(dict.fromkeys((days[0], days[-1]))) if days else ""
+    return f"The same for all: {common}." if common else "", Grid(header + apart, rows)
 
 
 def named(groups: Sequence[Group]) -> str:
     """Return the names of the encoders, the first of many."""
     labels = [each.label for each in groups]
     return " · ".join(labels if len(labels) <= NAMED else [*labels[: NAMED - 1], f"{len(labels) - NAMED + 1} more"])
+
+
+def counted(groups: Sequence[Group]) -> str:
+    """Return how many encoders there are, and of how many recipes."""
+    count = sum(each.seeds for each in groups)
+    many = f"{count} encoder{'s' if count > 1 else ''}"
+    return f"{many}, {len(groups)} recipes" if 1 < len(groups) < count else many

@@ -1,17 +1,18 @@
-"""Downstream scores of encoders side by side: seeds of one recipe, random weights, a constant. Pure functions."""
+"""Scores of encoders side by side: seeds of one recipe, random weights, a constant. Pure functions."""
 
 from __future__ import annotations
 
-import math
-import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from equicoherence.reporting.comparison.scores import Evaluated, Key
+from equicoherence.reporting.comparison.evaluated import Evaluated
+from equicoherence.reporting.summary import FIELDS, Score, joint_floors, pivot, summarise
 from equicoherence.reporting.tables import number
 
 RANDOM = "random weights"
+KEY = tuple(field for field in FIELDS if field != "control")  # which is a column of its own
 
 
 @dataclass(frozen=True)
@@ -31,24 +32,25 @@ class Group:
 
 
 @dataclass(frozen=True)
-class Entry:
-    """mean: over n encoders. std: the sample standard deviation (n - 1), None for one."""
-
-    mean: float
-    std: float | None
-    n: int
-
-
-@dataclass(frozen=True)
 class Line:
-    """One row of a table: column -> what it holds; a column that was not measured is absent.
+    """One row of a table. entries: column -> its score; a column that was not measured is absent."""
 
-    floors: smallest and largest score of a constant prediction, which may be fitted at each encoder's resolution.
-    """
+    entries: Mapping[str, Score]
 
-    key: Key
-    entries: dict[str, Entry]
-    floors: tuple[float, float] | None
+    @property
+    def about(self) -> Score:
+        """One of the entries, which all are of the same."""
+        return next(iter(self.entries.values()))
+
+    @property
+    def main(self) -> bool:
+        """Whether it is a main figure of its task for any column."""
+        return any(entry.main for entry in self.entries.values())
+
+    @property
+    def floors(self) -> tuple[float, float] | None:
+        """Smallest and largest score of a constant prediction, which may be fitted at each encoder's resolution."""
+        return joint_floors(self.entries.values())
 
     def best(self) -> set[str]:
         """Return the columns whose mean is the best as it is printed, random weights among them.
@@ -56,14 +58,13 @@ class Line:
         None where fewer than two columns are there, where all are printed alike, and where the best does not beat all
         constant predictions.
         """
-        printed = {column: number(entry.mean, self.key.measure) for column, entry in self.entries.items()}
-        finite = {column: e.mean for column, e in self.entries.items() if math.isfinite(e.mean)}
-        if len(set(printed.values())) < 2 or not finite:
+        metric, sign = self.about.metric, 1 if self.about.higher else -1
+        printed = {column: number(entry.mean, metric) for column, entry in self.entries.items()}
+        if len(set(printed.values())) < 2:
             return set()
-        top = (max if self.key.higher else min)(finite, key=lambda column: finite[column])
+        top = max(self.entries, key=lambda column: sign * self.entries[column].mean)
         for floor in self.floors or ():
-            beaten = finite[top] > floor if self.key.higher else finite[top] < floor
-            if not beaten or number(floor, self.key.measure) == printed[top]:
+            if sign * self.entries[top].mean <= sign * floor or number(floor, metric) == printed[top]:
                 return set()
         return {column for column, text in printed.items() if text == printed[top]}
 
@@ -91,13 +92,13 @@ def group(evaluated: Sequence[Evaluated]) -> list[Group]:
 
 
 def _refuse_twins(members: Sequence[Evaluated]) -> None:
-    seen: dict[tuple[str, Key, str], Path] = {}
+    seen: dict[tuple[str, ...], Path] = {}
     for each in members:
-        for key, control in {(score.key, score.control) for score in each.scores}:
-            other = seen.setdefault((each.about["weights"], key, control), each.folder)
+        for place in {(row["task"], *(str(row[field]) for field in FIELDS)) for row in each.rows}:
+            other = seen.setdefault((each.about["weights"], *place), each.folder)
             if other != each.folder:
                 raise ValueError(
-                    f"{str(other)!r} and {str(each.folder)!r} both hold {key.task} of the same weights; give one"
+                    f"{str(other)!r} and {str(each.folder)!r} both hold {place[0]} of the same weights; give one"
                 )
 
 
@@ -135,44 +136,17 @@ def columns(groups: Sequence[Group]) -> list[str]:
     return [each.label for each in groups] + list(dict.fromkeys(control_column(groups, each) for each in groups))
 
 
-def lines(groups: Sequence[Group]) -> list[Line]:
-    """Return all scores side by side, those of a task together, in the order they first appear.
+def score_lines(groups: Sequence[Group]) -> list[Line]:
+    """Return all scores side by side, in reading order.
 
     Scores of one encoder are averaged first: over repeats, and random weights over those of one seed.
     """
-    values: dict[Key, dict[str, dict[object, list[float]]]] = {}
-    floors: dict[Key, list[float]] = {}
+    rows: dict[str, dict[object, list[dict[str, Any]]]] = {}
     for of in groups:
         for each in of.members:
-            for score in each.scores:
-                column = control_column(groups, of) if score.control else of.label
-                unit = each.about["seed"] if score.control else each.about["weights"]
-                cells = values.setdefault(score.key, {}).setdefault(column, {})
-                cells.setdefault(unit, []).append(score.value)
-                if score.floor is not None:
-                    floors.setdefault(score.key, []).append(score.floor)
-    tasks, sets = (list(dict.fromkeys(getattr(key, field) for key in values)) for field in ("task", "data"))
-    return [
-        Line(key, {column: _entry(units.values()) for column, units in values[key].items()}, _ends(floors.get(key)))
-        for key in sorted(values, key=lambda key: (tasks.index(key.task), sets.index(key.data)))
-    ]
-
-
-def first_metrics(lines: Iterable[Line]) -> list[Line]:
-    """Return the main figure of each task, protocol and data set: its first that is of no parameter."""
-    found: dict[tuple[str, str, str], Line] = {}
-    for line in lines:
-        if not line.key.parameter:
-            found.setdefault((line.key.task, line.key.protocol, line.key.data), line)
-    return list(found.values())
-
-
-def _entry(units: Iterable[Sequence[float]]) -> Entry:
-    means = [math.fsum(values) / len(values) for values in units]
-    finite = all(map(math.isfinite, means))
-    std = statistics.stdev(means) if finite and len(means) > 1 else None
-    return Entry(math.fsum(means) / len(means) if finite else math.nan, std, len(means))
-
-
-def _ends(values: Sequence[float] | None) -> tuple[float, float] | None:
-    return (min(values), max(values)) if values else None
+            for row in each.rows:
+                column = control_column(groups, of) if row["control"] else of.label
+                unit = each.about["seed"] if row["control"] else each.about["weights"]
+                rows.setdefault(column, {}).setdefault(unit, []).append(row)
+    entries = summarise({column: list(units.values()) for column, units in rows.items()})
+    return [Line(of_columns) for _, of_columns in pivot(entries, KEY)]

@@ -2,44 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from equicoherence.reporting.comparison.encoders import encoders
-from equicoherence.reporting.comparison.lines import Group, columns, lines, members
-from equicoherence.reporting.comparison.names import data_name, task_name
-from equicoherence.reporting.comparison.scores import INPUT, SAMPLES, Taken, settings
-from equicoherence.reporting.comparison.texts import GUIDE, TITLE, arrowed, remarks, texts, titles
-from equicoherence.reporting.tables import markdown_table, plain
+from equicoherence.reporting.comparison.encoders import encoder_grid
+from equicoherence.reporting.comparison.evaluated import unlike
+from equicoherence.reporting.comparison.lines import Group, columns, members, score_lines
+from equicoherence.reporting.comparison.texts import COMPARISON_GUIDE, TITLE, arrowed, lines_grid
+from equicoherence.reporting.names import data_name, task_name
+from equicoherence.reporting.origin import INPUT, SAMPLES, Taken, joined_variants, settings_taken
+from equicoherence.reporting.tables import plain
 
 SIZES = ("pixels", "steps")  # settings that tell a short run from a long one
 
 
 def render_markdown(groups: Sequence[Group]) -> str:
-    """Return the main figures as one table, and below it what they are of."""
-    evaluated, shown, about = members(groups), columns(groups), encoders(groups)
-    rows = [
-        [
-            *(task_name(line.key.task), line.key.protocol, data_name(line.key.data), arrowed(line.key)),
-            *texts(line, groups, shown, "**{}**".format),
-        ]
-        for line in lines(groups)
-        if not line.key.parameter
-    ]
-    scores = markdown_table(["task", "protocol", "data", "metric", *titles(groups, shown)], rows)
-    lists = {
-        "Sizes of what was scored:": [
-            sizes for taken, fields in settings(evaluated).items() if (sizes := _sizes(taken, fields))
-        ],
-        "To note:": remarks(evaluated),
+    """Return all figures that are of no parameter as one table, and below it what they are of."""
+    evaluated, (common, encoders) = members(groups), encoder_grid(groups)
+    place = {
+        "task": lambda entry: task_name(entry.task),
+        "protocol": lambda entry: entry.protocol,
+        "data": lambda entry: data_name(entry.data),
+        "metric": arrowed,
     }
-    parts = [f"# {TITLE}", GUIDE, scores]
+    shown = [line for line in score_lines(groups) if not line.about.parameter]
+    scores = lines_grid(shown, groups, columns(groups), place).markdown()
+    used = joined_variants(settings_taken(part for each in evaluated for part in each.parts))
+    lists = {
+        "Sizes of what was scored:": [sizes for taken, fields in used.items() if (sizes := _sizes(taken, fields))],
+        "To note:": unlike(evaluated),
+    }
+    parts = [f"# {TITLE}", COMPARISON_GUIDE, scores]
     for title, entries in lists.items():
         parts += [title, "\n".join(f"- {plain(entry)}" for entry in entries)] if entries else []
-    parts += ["## Encoders", plain(about.common), markdown_table(about.header, about.rows)]
+    parts += ["## Encoders", plain(common), encoders.markdown()]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _sizes(taken: Taken, fields: dict[str, list[str]]) -> str:
+def _sizes(taken: Taken, fields: Mapping[str, list[str]]) -> str:
     """Return the sizes of a task on a data set, "" where none is known."""
     said = {field: " / ".join(values) for field, values in fields.items()}
     own = [f"input {said[INPUT]} px"] if INPUT in said else []

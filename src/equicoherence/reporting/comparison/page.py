@@ -1,107 +1,103 @@
-"""What encoders are worth downstream, side by side: one table for people who write, one page for people who look."""
+"""What encoders are worth, side by side: one table for people who write, one page for people who look."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 
+from equicoherence.errors import refusing
+from equicoherence.evaluation.store import FILE
 from equicoherence.files import write_aside
-from equicoherence.reporting.comparison.encoders import dates, encoders, named
-from equicoherence.reporting.comparison.lines import Group, Line, columns, first_metrics, group, lines, members
+from equicoherence.reporting.comparison.encoders import counted, encoder_grid, named
+from equicoherence.reporting.comparison.evaluated import Evaluated, read_evaluated, unlike
+from equicoherence.reporting.comparison.lines import Group, Line, columns, group, members, score_lines
 from equicoherence.reporting.comparison.markdown import render_markdown
-from equicoherence.reporting.comparison.names import data_name, heading, task_name
-from equicoherence.reporting.comparison.pictures import pictures
-from equicoherence.reporting.comparison.scores import Evaluated, Key, is_identity, read_evaluated, settings
-from equicoherence.reporting.comparison.texts import GUIDE, TITLE, arrowed, counted, remarks, texts, titles
-from equicoherence.reporting.markup import Cell, Markup, details, element, join, note, section, table
-from equicoherence.reporting.tables import MISSING
+from equicoherence.reporting.comparison.pictures import picture_panels
+from equicoherence.reporting.comparison.texts import COMPARISON_GUIDE, TITLE, arrowed, lines_grid
+from equicoherence.reporting.markup import Markup, details, element, join, note, section
+from equicoherence.reporting.names import data_name, heading, task_name
+from equicoherence.reporting.origin import dates_of, joined_variants, settings_taken
+from equicoherence.reporting.summary import Score
+from equicoherence.reporting.tables import MISSING, Grid
 from equicoherence.reporting.template import fill
 
 
 def comparison(folders: Sequence[Path], out: Path) -> Path:
-    """Write ``out/comparison.md`` and ``out/comparison.html`` on encoders' downstream scores; return the page.
+    """Write ``out/comparison.md`` and ``out/comparison.html`` on encoders' scores; return the page.
 
-    folders: each with a ``downstream.json``, and where there is one a ``results.json``, as `equicoherence evaluate`
-    writes them; those of one ``name`` and ``config`` are taken as seeds of one recipe.
+    folders: each with a ``scores.json``, as `equicoherence evaluate` writes it; those of one ``name`` and ``config``
+        are taken as seeds of one recipe.
 
-    Raises ValueError for no folder, for an ``out`` that is a file, where ``downstream.json`` is missing or damaged, and
-    where two folders hold the same score of the same weights.
+    Raises ValueError for no folder, for an ``out`` that is a file, where ``scores.json`` is damaged, and where two
+    folders hold the same score of the same weights; FileNotFoundError where there is none.
     """
     paths = list({Path(path).resolve(): Path(path) for path in folders}.values())
-    if not paths:
-        raise ValueError(f"no scores to compare (folders={folders!r}); give one or more folders with a downstream.json")
-    if out.is_file():
-        raise ValueError(f"{str(out)!r} is a file; give the folder to write comparison.md and comparison.html to")
-    groups = group([read_evaluated(path) for path in paths])
+    with refusing():
+        if not paths:
+            raise ValueError(f"no scores to compare (folders={folders!r}); give one or more folders with a {FILE}")
+        if out.is_file():
+            raise ValueError(f"{str(out)!r} is a file; give the folder to write comparison.md and comparison.html to")
+        groups = group([read_evaluated(path) for path in paths])
     out.mkdir(parents=True, exist_ok=True)
     # a name read from JSON may hold half of a surrogate pair, which UTF-8 cannot say
     write_aside(out / "comparison.md", render_markdown(groups).encode("utf-8", errors="replace"))
     page = out / "comparison.html"
-    write_aside(page, render_page(groups).encode("utf-8", errors="replace"))
+    write_aside(page, render_comparison(groups).encode("utf-8", errors="replace"))
     return page
 
 
-def render_page(groups: Sequence[Group]) -> str:
+def render_comparison(groups: Sequence[Group]) -> str:
     """Return the page as HTML: the main figures, each task, and what the encoders are."""
-    evaluated, every = members(groups), lines(groups)
-    tasks = dict.fromkeys([*(line.key.task for line in every), *(taken.task for taken in settings(evaluated))])
+    evaluated, lines = members(groups), score_lines(groups)
+    scored = dict.fromkeys(part["task"] for each in evaluated for part in each.parts)  # some have pictures alone
+    tasks = dict.fromkeys([*(line.about.task for line in lines), *scored])
     anchors = {task: f"task-{number}" for number, task in enumerate(tasks)}
-    sections = [_summary(groups, evaluated, every)]
+    sections = [_summary(groups, evaluated, lines)]
     for task, anchor in anchors.items():
-        of_task = [line for line in every if line.key.task == task]
+        of_task = [line for line in lines if line.about.task == task]
         sections.append(section(anchor, heading(task), *_task(groups, evaluated, task, of_task)))
-    about = encoders(groups)
-    common = element("p", about.common) if about.common else ""
-    sections.append(section("encoders", "Encoders", common, table(counted(groups), about.header, about.rows)))
+    common, encoders = encoder_grid(groups)
+    about = [element("p", common) if common else "", encoders.html(counted(groups))]
+    sections.append(section("encoders", "Encoders", *about))
     contents = {"summary": "Summary", **{anchor: heading(task) for task, anchor in anchors.items()}}
-    when = f", evaluated {dates(groups)}" if dates(groups) else ""
-    subtitle = f"{named(groups)} ({counted(groups)}{when})"
-    return fill(TITLE, subtitle, {**contents, "encoders": "Encoders"}, GUIDE, join(sections))
+    dates = dates_of(each.about for each in evaluated)
+    subtitle = f"{named(groups)} ({counted(groups)}{f', evaluated {dates}' if dates else ''})"
+    return fill(TITLE, subtitle, {**contents, "encoders": "Encoders"}, COMPARISON_GUIDE, join(sections))
 
 
-def _summary(groups: Sequence[Group], evaluated: Sequence[Evaluated], every: Sequence[Line]) -> Markup:
-    """Return the section with the main figure of each task on each data set, and what is to be noted."""
-    shown = columns(groups)
-    rows = [
-        [heading(line.key.task), _on(line.key), arrowed(line.key), *_cells(line, groups, shown)]
-        for line in first_metrics(every)
-    ]
-    main = table("The main metric of each task", ["task", "data", "metric", *titles(groups, shown)], rows)
-    return section("summary", "Summary", main, *(note(remark) for remark in remarks(evaluated)))
+def _summary(groups: Sequence[Group], evaluated: Sequence[Evaluated], lines: Sequence[Line]) -> Markup:
+    """Return the section with the main figures of each task on each data set, and what is to be noted."""
+    place = {"task": lambda entry: heading(entry.task), "data": _on, "metric": arrowed}
+    main = lines_grid([line for line in lines if line.main], groups, columns(groups), place)
+    remarks = [note(remark) for remark in unlike(evaluated)]
+    return section("summary", "Summary", main.html("The main figures of each task"), *remarks)
 
 
-def _task(groups: Sequence[Group], evaluated: Sequence[Evaluated], task: str, of_task: Sequence[Line]) -> list[Markup]:
+def _task(groups: Sequence[Group], evaluated: Sequence[Evaluated], task: str, lines: Sequence[Line]) -> list[Markup]:
     """Return the tables of a task, its settings, and its pictures."""
-    shown = columns(groups)
-    parts = []
-    main = [line for line in of_task if not line.key.parameter]
-    finer = [line for line in of_task if line.key.parameter]
-    header = ["data", "protocol", "metric", *titles(groups, shown)]
-
-    def row(line: Line) -> list[object]:
-        return [data_name(line.key.data), line.key.protocol, arrowed(line.key), *_cells(line, groups, shown)]
-
-    if main:
-        parts.append(table(f"Scores, {task_name(task)}", header, [row(line) for line in main]))
+    shown, parts = columns(groups), []
+    place = {"data": lambda entry: data_name(entry.data), "protocol": lambda entry: entry.protocol, "metric": arrowed}
+    whole = [line for line in lines if not line.about.parameter]
+    finer = [line for line in lines if line.about.parameter]
+    if whole:
+        parts.append(lines_grid(whole, groups, shown, place).html(f"Scores, {task_name(task)}"))
     if finer:
-        rows = [[line.key.parameter, *row(line)] for line in finer]
-        one_by_one = table(f"Scores one by one, {task_name(task)}", ["of", *header], rows)
+        one_by_one = lines_grid(finer, groups, shown, {"of": lambda entry: entry.parameter, **place})
         count = f"{len(finer)} score{'s' if len(finer) > 1 else ''}"
-        parts.append(details(f"One by one: {count} of classes, sequences or parameters", one_by_one))
-    used = {taken.on: fields for taken, fields in settings(evaluated).items() if taken.task == task}
-    if used:
-        fields = dict.fromkeys(field for values in used.values() for field in values if not is_identity(field))
-        rows = [[field, *(" / ".join(values.get(field, [MISSING])) for values in used.values())] for field in fields]
-        parts.append(
-            details("Settings and counts", table(f"Settings and counts, {task_name(task)}", ["", *used], rows))
-        )
-    return [*parts, *pictures(groups, shown, task)]
+        title = f"One by one: {count} of classes, sequences or parameters"
+        parts.append(details(title, one_by_one.html(f"Scores one by one, {task_name(task)}")))
+    settings = _settings_grid(evaluated, task).html(f"Settings and counts, {task_name(task)}")
+    return [*parts, details("Settings and counts", settings), *picture_panels(groups, shown, task)]
 
 
-def _on(key: Key) -> Markup:
-    return join([data_name(key.data), element("small", key.protocol)])
+def _settings_grid(evaluated: Sequence[Evaluated], task: str) -> Grid:
+    """Return a row for each setting and count of a task, a column for each protocol and data set."""
+    parts = [part for each in evaluated for part in each.parts if part["task"] == task]
+    used = {taken.on: fields for taken, fields in joined_variants(settings_taken(parts)).items()}
+    fields = dict.fromkeys(field for values in used.values() for field in values)
+    rows = [[field, *(" / ".join(values.get(field, [MISSING])) for values in used.values())] for field in fields]
+    return Grid(["", *used], rows)
 
 
-def _cells(line: Line, groups: Sequence[Group], shown: Sequence[str]) -> list[Cell]:
-    *own, floor = texts(line, groups, shown, lambda text: element("strong", text))
-    return [*(Cell(text, "number") for text in own), Cell(floor, "number quiet")]
+def _on(entry: Score) -> Markup:
+    return join([data_name(entry.data), element("small", entry.protocol)])

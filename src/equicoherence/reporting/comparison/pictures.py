@@ -10,11 +10,11 @@ from pathlib import Path
 from PIL import Image, UnidentifiedImageError
 
 from equicoherence.reporting.comparison.lines import Group, control_column, members
-from equicoherence.reporting.comparison.names import data_name
 from equicoherence.reporting.markup import Markup, details, element, image
+from equicoherence.reporting.names import data_name
 from equicoherence.reporting.tables import MISSING
 
-SHOWN = 2  # titles of a task on a data set in sight, where they are strips one; the others open on a click
+TITLES_SHOWN = 2  # titles of a task on a data set in sight, where they are strips one; the others open on a click
 WIDEST = 900  # pixels; larger pictures are reduced, and all are written as JPEG, which keeps the page small
 STRIP = 3  # a picture wider than so many times its height takes the whole width of the page
 CARD = 300  # pixels, the least width of those that stand beside each other: what fits into it stays there
@@ -23,7 +23,7 @@ QUALITY = 85
 
 
 @dataclass(frozen=True)
-class Row:
+class PictureRow:
     """Pictures of one title. files: column -> the first picture that an encoder of it has."""
 
     protocol: str
@@ -32,37 +32,37 @@ class Row:
     files: dict[str, Path]
 
 
-def picture_rows(groups: Sequence[Group], task: str) -> list[Row]:
+def picture_rows(groups: Sequence[Group], task: str) -> list[PictureRow]:
     """Return the pictures of a task, those of a data set and a protocol together, in the order they first appear."""
     found: dict[tuple[str, str], dict[str, dict[str, Path]]] = {}
     for of in groups:
         for each in of.members:
-            for part in each.about["parts"].values():
+            for part in each.parts:
                 if part["task"] != task:
                     continue
                 column = control_column(groups, of) if part["control"] else of.label
                 rows = found.setdefault((part["protocol"], part["data"]), {})
                 for title, file in part["pictures"].items():
                     rows.setdefault(title, {}).setdefault(column, each.folder / file)
-    return [Row(*place, title, files) for place, rows in found.items() for title, files in rows.items()]
+    return [PictureRow(*place, title, files) for place, rows in found.items() for title, files in rows.items()]
 
 
 def captions(groups: Sequence[Group], task: str) -> list[str]:
     """Return what the pictures of a task show, as its parts say it: once, where all say the same."""
-    parts = [part for each in members(groups) for part in each.about["parts"].values()]
+    parts = [part for each in members(groups) for part in each.parts]
     told = (part.get("caption", "") for part in parts if part["task"] == task and part["pictures"])
     return list(dict.fromkeys(caption for caption in told if caption))
 
 
-def pictures(groups: Sequence[Group], columns: Sequence[str], task: str) -> list[Markup]:
+def picture_panels(groups: Sequence[Group], columns: Sequence[str], task: str) -> list[Markup]:
     """Return what pictures show, and for each protocol on a data set its titles, each with a picture, or a dash, for
     every column."""
     parts = [element("p", caption) for caption in captions(groups, task)]
     rows = picture_rows(groups, task)
     for protocol, data in dict.fromkeys((row.protocol, row.data) for row in rows):
-        of_data = [_side_by_side(row, columns) for row in rows if (row.protocol, row.data) == (protocol, data)]
+        of_data = [_panel(row, columns) for row in rows if (row.protocol, row.data) == (protocol, data)]
         shown = [row for row, _ in of_data]
-        count = 1 if any(strips for _, strips in of_data) else SHOWN
+        count = 1 if any(strips for _, strips in of_data) else TITLES_SHOWN
         parts += [element("h3", f"Pictures: {protocol} on {data_name(data)}"), *shown[:count]]
         if len(shown) > count:
             parts.append(details(f"{len(shown) - count} more", *shown[count:]))
@@ -93,7 +93,7 @@ def jpeg(picture: Image.Image) -> bytes:
     return buffer.getvalue()
 
 
-def _side_by_side(row: Row, columns: Sequence[str]) -> tuple[Markup, bool]:
+def _panel(row: PictureRow, columns: Sequence[str]) -> tuple[Markup, bool]:
     """Return a row's pictures beside each other, strips one below the other, and whether there are strips."""
     shots, strips = [], False
     for column in columns:

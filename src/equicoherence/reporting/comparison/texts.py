@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from equicoherence.reporting.comparison.lines import Group, Line
-from equicoherence.reporting.comparison.names import metric_name
-from equicoherence.reporting.comparison.scores import Evaluated, Key, unlike
-from equicoherence.reporting.tables import MISSING, deviation, number
+from equicoherence.reporting.names import metric_name, source_name
+from equicoherence.reporting.summary import Score
+from equicoherence.reporting.tables import MISSING, NUMBER, Cell, Grid, floor_cell, with_deviation
 
-Bold = Callable[[str], object]
 CONSTANT = "constant"
-TITLE = "Downstream comparison"
-GUIDE = (
+TITLE = "Comparison"
+COMPARISON_GUIDE = (
     "Each encoder is scored on each task by the same protocol. An arrow says whether a metric is better when "
     "higher (↑) or lower (↓). Encoders of one name and configuration are seeds of one recipe: their mean, ± the sample "
     "standard deviation between them. “Random weights” is the same architecture before any training, “constant” a "
@@ -22,42 +21,42 @@ GUIDE = (
 )
 
 
-def texts(line: Line, groups: Sequence[Group], shown: Sequence[str], bold: Bold) -> list[object]:
+def lines_grid(
+    lines: Sequence[Line], groups: Sequence[Group], shown: Sequence[str], place: dict[str, Callable[[Score], object]]
+) -> Grid:
+    """Return scores as a table: what they are of, what is read where that is said, each column, and the constant.
+
+    place: title -> what stands in that column of a score.
+    """
+    if any(line.about.representation or line.about.probe for line in lines):
+        place = {**place, "reads": lambda entry: source_name(entry.representation, entry.probe)}
+    rows = [[*(say(line.about) for say in place.values()), *_cells(line, groups, shown)] for line in lines]
+    return Grid([*place, *_titles(groups, shown), CONSTANT], rows)
+
+
+def arrowed(entry: Score) -> str:
+    """Return a metric's name, of which target, and whether it is better when higher or lower, on one line."""
+    words = metric_name(entry.metric), entry.target, entry.border, "↑" if entry.higher else "↓"
+    return " ".join(word for word in words if word).replace(" ", "\N{NO-BREAK SPACE}")
+
+
+def _cells(line: Line, groups: Sequence[Group], shown: Sequence[str]) -> list[Cell]:
     """Return what stands in each column of a line, and in that of the constant prediction."""
     best, seeds = line.best(), {each.label: each.seeds for each in groups}
-    found: list[object] = []
+    cells: list[Cell] = []
     for column in shown:
         entry = line.entries.get(column)
         if entry is None:
-            found.append(MISSING)
+            cells.append(Cell(MISSING, NUMBER))
             continue
-        text = number(entry.mean, line.key.measure)
-        text += f" ±{deviation(entry.std, line.key.measure)}" if entry.std is not None else ""
-        text += f" ({entry.n} of {seeds[column]})" if entry.n < seeds.get(column, 0) else ""
-        found.append(bold(text) if column in best else text)
-    floors = dict.fromkeys(number(value, line.key.measure) for value in line.floors or ())
-    return [*found, " to ".join(floors) or MISSING]
+        text = with_deviation(entry.mean, entry.spread_of_runs, entry.metric)
+        text += f" ({entry.runs} of {seeds[column]})" if entry.runs < seeds.get(column, 0) else ""
+        cells.append(Cell(text, NUMBER, best=column in best))
+    return [*cells, floor_cell(line.floors, line.about.metric)]
 
 
-def arrowed(key: Key) -> str:
-    """Return a metric's name and whether it is better when higher or lower, on one line."""
-    return f"{metric_name(key.metric)} {'↑' if key.higher else '↓'}".replace(" ", "\N{NO-BREAK SPACE}")
-
-
-def titles(groups: Sequence[Group], shown: Sequence[str]) -> list[str]:
-    """Return the titles of columns, with their seeds, and of the constant prediction."""
+def _titles(groups: Sequence[Group], shown: Sequence[str]) -> list[str]:
+    """Return the titles of columns, with their seeds."""
     seeds = {each.label: each.seeds for each in groups}
     many = {column: f" ({seeds[column]}\N{NO-BREAK SPACE}seeds)" for column in shown if seeds.get(column, 1) > 1}
-    return [*(column + many.get(column, "") for column in shown), CONSTANT]
-
-
-def remarks(evaluated: Sequence[Evaluated]) -> list[str]:
-    """Return what was not taken alike, and what was left out."""
-    return [*unlike(evaluated), *(remark for each in evaluated for remark in each.remarks)]
-
-
-def counted(groups: Sequence[Group]) -> str:
-    """Return how many encoders there are, and of how many recipes."""
-    count = sum(each.seeds for each in groups)
-    many = f"{count} encoder{'s' if count > 1 else ''}"
-    return f"{many}, {len(groups)} recipes" if 1 < len(groups) < count else many
+    return [column + many.get(column, "") for column in shown]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-METRICS = {
+METRIC_NAMES = {
     "miou": "mIoU",
     "iou": "IoU",
     "corloc": "CorLoc",
@@ -29,9 +29,14 @@ METRICS = {
     "f_decay": "F decay",
     "same_folder": "same folder",
     "top1": "top-1",
-    "r2": "R²",
+    "r2": "R2",
+    "r2_scalar_mean": "R2, one scalar mean",
+    "mrr": "MRR",
+    "hit_at_1": "H@1",
+    "hit_at_5": "H@5",
+    "pre": "PRE",
 }
-DATA = {
+DATA_NAMES = {
     "ade20k": "ADE20K",
     "camvid": "CamVid",
     "coco": "COCO",
@@ -53,25 +58,30 @@ DATA = {
     "vip": "VIP",
     "voc2012": "VOC 2012",
 }
-TASKS = {"knn": "kNN"}
+TASK_NAMES = {"knn": "kNN"}
 
 
 def metric_name(metric: str) -> str:
-    """Return a metric as tables call it; what follows its first word says what it is of, and stays as it is."""
-    first, *of = metric.split(" ")
-    return " ".join([METRICS.get(first, first), *of])
+    """Return a metric as tables call it, one that is unknown by its id."""
+    return METRIC_NAMES.get(metric, metric)
+
+
+def source_name(representation: str, probe: str) -> str:
+    """Return what is read and how, as in "z_equi (mlp)"; tasks that name no representation read patch tokens."""
+    source = representation or "patch tokens"
+    return f"{source} ({probe.replace('_', ' ')})" if probe else source
 
 
 def data_name(data: str) -> str:
     """Return a data set as tables call it, one that is unknown by its id."""
-    return DATA.get(data, data)
+    return DATA_NAMES.get(data, data)
 
 
 def task_name(task: str) -> str:
     """Return a task as tables call it."""
-    return TASKS.get(task, task)
+    return TASK_NAMES.get(task, task)
 
 
 def heading(task: str) -> str:
     """Return a task as the title of a section."""
-    return TASKS.get(task, task[:1].upper() + task[1:])
+    return TASK_NAMES.get(task, task[:1].upper() + task[1:])

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from equicoherence.paths import kernel
+from equicoherence.paths import geometry, kernel
 from equicoherence.paths.blur import gaussian_blur
 from equicoherence.paths.constants import constant
 from equicoherence.paths.memory import empty_pixels
 from equicoherence.paths.outputs import Numbers, Output
 from equicoherence.paths.pyramid import Pyramid, box_means
-from equicoherence.paths.sampling import Border, check_border, grid, outside, read_atlas
+from equicoherence.paths.sampling import Border, check_border, places, read_atlas
 from equicoherence.paths.state import State
 from equicoherence.paths.threads import for_each
 
@@ -34,7 +35,9 @@ def render(
     ``base`` cuts the base image out of the source; ``path`` acts on that base image. They are multiplied first, so
     each pixel is read once. ``border`` says what lies beyond the base image: ``content`` shows what the source has
     there (mirrored beyond the source), ``reflection`` mirrors the base image, ``zeros`` is black (and so shows the
-    angle in its corners). ``mean`` replaces ``pyramid.mean(base.geometry)``, the mean color that contrast keeps.
+    angle in its corners). Under perspective each pixel is read from the pyramid's level that fits the minification at
+    its place, and what lies behind the horizon is black, whatever the border. ``mean`` replaces
+    ``pyramid.mean(base.geometry)``, the mean color that contrast keeps.
     No gradient passes through.
     """
     pixels = empty_pixels(len(pyramid), 3, size, size, device=pyramid.images.device)
@@ -65,20 +68,19 @@ def render_all(
     if pyramid.atlas is None:
         pyramid = pyramid.with_atlas()
     size = targets[0].shape[-1]
-    points = grid(numbers.whole, numbers.base, numbers.path, size, border)
-    found = read_atlas(pyramid, points, pyramid.level_for(numbers.whole, size))
+    points, level, black = places(pyramid, numbers, size, border)
+    found = read_atlas(pyramid, points, level)
     if mean is None:
         frame_of = constant(numbers.frame_of, points.device, torch.long)
-        means = (box_means(pyramid.level(0), numbers.frames) * pyramid.scale).index_select(1, frame_of).transpose(0, 1)
+        means = (box_means(pyramid.level(0), numbers.boxes) * pyramid.scale).index_select(1, frame_of).transpose(0, 1)
     else:
         means = mean[None]
     color = numbers.color.transpose(0, 1)  # (N, B, 3, 6)
     color, shift = color[..., :3] * pyramid.scale, color[..., 3:] @ means[..., None]
     made = torch.baddbmm(shift.flatten(0, 1), color.flatten(0, 1), found.permute(2, 0, 1, 3).flatten(0, 1))
     made = made.clamp_(0, 1).view(-1, 3, size, size)
-    if border == "zeros":
-        beyond = outside(numbers.path, size).transpose(0, 1).flatten(0, 1)
-        made.masked_fill_(beyond[:, None], 0)
+    if black is not None:
+        made.masked_fill_(black.transpose(0, 1).flatten(0, 1)[:, None], 0)
     if numbers.sigma_bound > 0:
         made = gaussian_blur(made, numbers.sigma.T.flatten(), numbers.sigma_bound)
     if numbers.threshold is not None:
@@ -92,12 +94,15 @@ def _render_bytes(
 ) -> None:
     """Render with the compiled kernel, on as many threads as torch has."""
     size = targets[0].shape[-1]
-    levels = pyramid.level_for(numbers.whole, size)
+    needed = pyramid.needed(numbers.whole, size, numbers.affine)
+    largest, smallest = (None, None) if numbers.affine else geometry.depths(numbers.whole)
+    nearest, farthest = pyramid.level_at(needed, largest), pyramid.level_at(needed, smallest)
+    shapes = np.array([level[:2] for level in pyramid.sizes], np.int64)
     height, width, _ = pyramid.sizes[0]
     together = max(1, PIXELS // max(height * width, len(targets) * size**2))
-    state = [value.contiguous().numpy() for value in (numbers.base, numbers.path, numbers.color, numbers.sigma)]
     threshold = torch.full_like(numbers.sigma, 2.0) if numbers.threshold is None else numbers.threshold
-    state.append(threshold.contiguous().numpy())
+    given = (nearest, farthest, needed, numbers.base, numbers.path, numbers.color, numbers.sigma, threshold)
+    state = [value.contiguous().numpy() for value in given]
     for target in targets:
         if not target[0].is_contiguous() or target.dtype != torch.float32:
             raise ValueError(f"pixels must be contiguous float32 images, got {target.dtype} {target.stride()}")
@@ -105,12 +110,12 @@ def _render_bytes(
 
     def work(start: int) -> None:
         rows = slice(start, min(start + together, len(pyramid)))
-        words, starts, shapes = pyramid[rows].packed(levels[rows])
-        base, path, color, sigma, limit = (value[rows] for value in state)
+        words, starts = pyramid[rows].packed(nearest[rows], farthest[rows])
+        first, last, at_depth_1, base, path, color, sigma, limit = (value[rows] for value in state)
         if mean is None:
-            frames = torch.empty(len(starts), numbers.frames.shape[1], 3)
+            frames = torch.empty(len(starts), numbers.boxes.shape[1], 3)
             kernel.box_means(
-                pyramid.images[rows].contiguous().numpy(), numbers.frames[rows].contiguous().numpy(), frames.numpy()
+                pyramid.images[rows].contiguous().numpy(), numbers.boxes[rows].contiguous().numpy(), frames.numpy()
             )
             means = frames[:, numbers.frame_of]
         else:
@@ -118,8 +123,11 @@ def _render_bytes(
         for n, target in enumerate(targets):
             kernel.draw(
                 words,
-                starts[:, n],
-                shapes[:, n],
+                starts,
+                shapes,
+                first[:, n],
+                last[:, n],
+                at_depth_1[:, n],
                 base[:, n],
                 path[:, n],
                 color[:, n],

@@ -1,0 +1,38 @@
+"""What a person is told of the images that a command reads."""
+
+from __future__ import annotations
+
+from equicoherence.data.source import ImageSource
+
+SHOWN = 3  # classes that are named
+
+
+def describe_images(source: ImageSource, held_out: ImageSource | None = None) -> str:
+    """Say how many images are read, of which classes, and what is held out: one line for the screen.
+
+    A second line says what was passed over and how an unusual layout was read, where there is anything of that kind.
+
+    Args:
+        source: From `open_images`.
+        held_out: The other side, where it is open too: its images are counted.
+    """
+    origin, sides = source.origin, [source, *([held_out] if held_out else [])]
+    count = origin.count if held_out is None else len(held_out)
+    where = origin.held_out or "none"
+    if origin.side == "val":
+        where = f"these ({where})"
+    elif count is not None:
+        where = f"{count} images ({where})"
+    remarks = [remark for each in sides for remark in each.origin.remarks]
+    remarks += [f"not read: {each.passed_over.words()}" for each in sides if each.passed_over]
+    line = f"{len(source)} images, {_classes(source)}, held out: {where}"
+    return "\n".join([line, "; ".join(dict.fromkeys(remarks))] if remarks else [line])
+
+
+def _classes(source: ImageSource) -> str:
+    count = len(source.classes)
+    if not count:
+        return "no classes"
+    names = ", ".join([*source.classes[:SHOWN], *(["..."] if count > SHOWN else [])])
+    unlabelled = int((source.labels < 0).sum())
+    return f"{count} classes ({names})" + (f", {unlabelled} without a label" if unlabelled else "")

@@ -1,0 +1,4 @@
+"""Names of fields in ``metrics.jsonl``, for those who write them and for those who show them."""
+
+HEALTH = ("std_", "rank_", "spread_", "teacher_entropy", "prototype_entropy")
+"""What the names of fields on the health of the representation begin with."""

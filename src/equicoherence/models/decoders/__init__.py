@@ -1,0 +1,15 @@
+"""Decoders of the auxiliary task: from the equivariant tokens of two views to T states of the path.
+
+All take ``z1``, ``z2`` (B, N, d_equi), the token grid (h, w), and view 2 (B, 3, S, S), already normalised, and return
+(B, T, 3, S, S). A new one is a file here, which says its name with `named`; nothing else is edited.
+"""
+
+from importlib import import_module
+from pkgutil import iter_modules
+
+from equicoherence.models.decoders.decoder import DECODERS, Decoder, Decoding
+
+for _module in iter_modules(__path__):  # each notes its decoders in DECODERS
+    import_module(f"{__name__}.{_module.name}")
+
+__all__ = ["DECODERS", "Decoder", "Decoding"]

@@ -1,0 +1,52 @@
+"""The decoder of [P2]: weak convolutions, one stack for each state."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from equicoherence.models.decoders.decoder import Decoder, Decoding, named
+from equicoherence.models.upsampled_conv import UpsampledConv
+
+
+class ConvDecoder(Decoder):
+    """T independent decoders of one linear and four convolution layers, deliberately weak [P2, section 3].
+
+    Tokens of both views are concatenated patch by patch. Three stages of [conv 3x3, GELU, nearest upsampling] and a
+    last conv to RGB; the upsampling factors multiply to the patch size. The T decoders run as groups of one
+    convolution.
+    """
+
+    def __init__(self, d_equi: int, targets: int, size: int, grid: tuple[int, int], channels: int = 96) -> None:
+        super().__init__()
+        self.targets = targets
+        self.factors = stage_factors(size, grid[0])
+        widths = [channels, max(16, channels * 2 // 3), max(16, channels // 3), max(16, channels // 3)]
+        self.linear = nn.Linear(2 * d_equi, channels * targets)
+        enlarged = zip(itertools.pairwise(widths), [1, *self.factors])  # each stage enlarges for the next
+        self.stages = nn.ModuleList(UpsampledConv(a * targets, b * targets, f, targets) for (a, b), f in enlarged)
+        self.last = UpsampledConv(widths[-1] * targets, 3 * targets, self.factors[-1], targets)
+
+    def forward(self, z1: Tensor, z2: Tensor, grid: tuple[int, int], view2: Tensor) -> Tensor:
+        x = self.linear(torch.cat([z1, z2], dim=-1)).transpose(1, 2).unflatten(2, grid)
+        for stage in self.stages:
+            x = F.gelu(stage(x))
+        return self.last(x).unflatten(1, (self.targets, 3))
+
+
+@named("conv")
+def _build(wanted: Decoding) -> ConvDecoder:
+    return ConvDecoder(wanted.d_equi, wanted.targets, wanted.size, wanted.grid)
+
+
+def stage_factors(size: int, grid: int) -> list[int]:
+    """Return the upsampling factor after each of three stages: powers of two whose product is ``size / grid``."""
+    ratio = size / grid
+    steps = round(math.log2(ratio)) if ratio >= 1 else -1
+    if steps < 0 or grid * 2**steps != size:
+        raise ValueError(f"conv decoder: {size} px over a grid of {grid} is no power of two; choose another patch size")
+    return [2 ** (steps // 3 + (stage < steps % 3)) for stage in range(3)]

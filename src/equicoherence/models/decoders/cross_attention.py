@@ -1,0 +1,62 @@
+"""The decoder of [P1]: learned queries that attend to the tokens of the views."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from equicoherence.models.decoders.decoder import Decoder, Decoding, named
+
+
+class CrossAttentionDecoder(Decoder):
+    """One cross-attention block with learned positional queries [P1; the sizes are our defaults].
+
+    Keys and values are the tokens of both views with a learned view embedding, or of view 1 alone (``other_only``),
+    since a view that attends to its own tokens can degenerate to an autoencoder. Each query becomes one patch of
+    pixels.
+    """
+
+    def __init__(
+        self,
+        d_equi: int,
+        targets: int,
+        size: int,
+        grid: tuple[int, int],
+        *,
+        width: int = 256,
+        heads: int = 4,
+        other_only: bool = False,
+    ) -> None:
+        super().__init__()
+        self.targets, self.patch, self.other_only = targets, size // grid[0], other_only
+        tokens = grid[0] * grid[1]
+        self.queries = nn.Parameter(torch.randn(targets * tokens, width) * 0.02)
+        self.positions = nn.Parameter(torch.randn(tokens, width) * 0.02)
+        self.views = nn.Parameter(torch.randn(2, width) * 0.02)
+        self.embed = nn.Linear(d_equi, width)
+        self.normalise = nn.LayerNorm(width)
+        self.attention = nn.MultiheadAttention(width, heads, batch_first=True)
+        self.feed_forward = nn.Sequential(
+            nn.LayerNorm(width), nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width)
+        )
+        self.pixels = nn.Linear(width, 3 * self.patch**2)
+
+    def forward(self, z1: Tensor, z2: Tensor, grid: tuple[int, int], view2: Tensor) -> Tensor:
+        tokens = [self.embed(z) + self.positions + view for z, view in zip((z1, z2), self.views)]
+        memory = self.normalise(tokens[0] if self.other_only else torch.cat(tokens, dim=1))
+        queries = self.queries.to(memory.dtype).expand(len(z1), -1, -1)
+        x = queries + self.attention(queries, memory, memory, need_weights=False)[0]
+        x = self.pixels(x + self.feed_forward(x))
+        h, w = grid
+        x = x.view(len(z1), self.targets, h, w, 3, self.patch, self.patch)
+        return x.permute(0, 1, 4, 2, 5, 3, 6).reshape(len(z1), self.targets, 3, h * self.patch, w * self.patch)
+
+
+@named("cross-attention")
+def _of_both(wanted: Decoding) -> CrossAttentionDecoder:
+    return CrossAttentionDecoder(wanted.d_equi, wanted.targets, wanted.size, wanted.grid)
+
+
+@named("cross-attention-other")
+def _of_view1(wanted: Decoding) -> CrossAttentionDecoder:
+    return CrossAttentionDecoder(wanted.d_equi, wanted.targets, wanted.size, wanted.grid, other_only=True)

@@ -1,0 +1,96 @@
+"""Our decoder: view 2 rendered once more, with numbers instead of pixels predicted."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from equicoherence.models.decoders.decoder import Decoder, Decoding, named
+
+
+class RenderDecoder(Decoder):
+    """Decode each state as view 2 rendered once more, with numbers predicted from the pooled tokens of both views.
+
+    A small MLP gives, for each state, an affine matrix, a color matrix and a sharpening amount, all starting at the
+    identity; with ``flow`` a linear map of the tokens adds a dense displacement. There is nothing to draw with, so the
+    only way to lower the loss is to know the transformation. ``parts`` chooses among affine, color, blur and flow.
+    """
+
+    PARTS = ("affine", "color", "blur", "flow")
+
+    def __init__(
+        self,
+        d_equi: int,
+        targets: int,
+        *,
+        parts: tuple[str, ...] = ("affine", "color", "blur"),
+        width: int = 256,
+    ) -> None:
+        super().__init__()
+        unknown = set(parts) - set(self.PARTS)
+        if unknown or not parts:
+            raise ValueError(f"render parts {tuple(parts)} must be a choice of {', '.join(self.PARTS)}")
+        self.targets, self.parts = targets, parts
+        self.mlp = nn.Sequential(nn.Linear(2 * d_equi, width), nn.ReLU(), nn.Linear(width, targets * 19))
+        self.flow = nn.Linear(2 * d_equi, targets * 2) if "flow" in parts else None
+        for last in (self.mlp[2], self.flow):
+            if isinstance(last, nn.Linear):  # the identity to begin with
+                nn.init.zeros_(last.weight)
+                nn.init.zeros_(last.bias)
+
+    def forward(self, z1: Tensor, z2: Tensor, grid: tuple[int, int], view2: Tensor) -> Tensor:
+        numbers = self.mlp(torch.cat([z1.mean(dim=1), z2.mean(dim=1)], dim=-1)).float()
+        field = None if self.flow is None else self.flow(torch.cat([z1, z2], dim=-1)).float()
+        with torch.autocast(view2.device.type, enabled=False):  # pixels keep the digits of view 2
+            pictures = view2.float().repeat_interleave(self.targets, dim=0)
+            pictures = self._rendered(pictures, numbers.view(-1, 19), field, grid)
+        return pictures.unflatten(0, (len(view2), self.targets))
+
+    def _rendered(self, pictures: Tensor, numbers: Tensor, field: Tensor | None, grid: tuple[int, int]) -> Tensor:
+        """Render pictures (B * T, 3, S, S) by their numbers (B * T, 19) and the field (B, N, T * 2), if any."""
+        affine, colors, sharpen = numbers.split([6, 12, 1], dim=1)
+        if "affine" in self.parts or field is not None:
+            eye = torch.eye(2, 3, device=numbers.device).flatten()
+            matrix = (eye + affine * ("affine" in self.parts)).view(-1, 2, 3)
+            points = affine_points(matrix, pictures.shape[-1])
+            if field is not None:
+                points = points + self._displacement(field, grid, pictures.shape[-1])
+            # a diverging run must end with a NaN loss: grid_sample reads wild memory where coordinates are NaN or vast
+            pictures = F.grid_sample(
+                pictures, points.nan_to_num(0).clamp(-8, 8), align_corners=False, padding_mode="reflection"
+            )
+            pictures = pictures + 0 * numbers.sum(dim=1)[:, None, None, None]
+        if "color" in self.parts:
+            matrix = colors[:, :9].view(-1, 3, 3) + torch.eye(3, device=numbers.device)
+            pictures = torch.baddbmm(colors[:, 9:, None], matrix, pictures.flatten(2)).view_as(pictures)
+        if "blur" in self.parts:
+            pictures = pictures + sharpen[:, :, None, None] * (pictures - soften(pictures))
+        return pictures
+
+    def _displacement(self, field: Tensor, grid: tuple[int, int], size: int) -> Tensor:
+        field = field.transpose(1, 2).unflatten(2, grid).unflatten(1, (self.targets, 2)).flatten(0, 1)
+        return F.interpolate(field, (size, size), mode="bilinear").permute(0, 2, 3, 1)
+
+
+@named("render", from_view2=True)
+def _build(wanted: Decoding) -> RenderDecoder:
+    return RenderDecoder(wanted.d_equi, wanted.targets, parts=wanted.parts)
+
+
+def affine_points(matrix: Tensor, size: int) -> Tensor:
+    """Return the sampling grid (B, S, S, 2) of matrices (B, 2, 3), differentiable, without a batched matrix product."""
+    centres = (torch.arange(size, device=matrix.device, dtype=matrix.dtype) * 2 + 1) / size - 1
+    along = matrix[:, None, None, :, 0] * centres[None, None, :, None]
+    down = matrix[:, None, None, :, 1] * centres[None, :, None, None] + matrix[:, None, None, :, 2]
+    return along + down
+
+
+def soften(pictures: Tensor) -> Tensor:
+    """Blur by the binomial kernel (1, 2, 1) / 4 in both directions: about .7 pixels."""
+    # as sums of neighbours: the taps are no tensor to be sent to the device, and on a CPU a convolution is slower
+    sums = F.pad(pictures, [1] * 4, mode="reflect")
+    for _ in range(2):
+        sums = sums[..., 1:, :] + sums[..., :-1, :]
+        sums = sums[..., 1:] + sums[..., :-1]
+    return sums / 16

@@ -1,0 +1,44 @@
+"""What an encoder says of a batch of images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import Tensor
+
+Pool = Literal["mean", "cls", "head"]
+POOLS: dict[Pool, str] = {
+    "mean": "the mean of the patch tokens",
+    "cls": "the class token",
+    "head": "what timm's own head makes of the tokens",
+}
+
+
+@dataclass(frozen=True)
+class Features:
+    """What an encoder says of a batch.
+
+    cls: (B, C), or None for encoders without a class token. patches: (B, N, C), row by row. grid: (h, w), h * w = N.
+    tapped: (B, M, C') patch tokens of the layer the encoder was asked to tap, with their grid; None without one.
+    head: (B, C''), what timm's own head makes of the tokens; None where that is no more than a mean or a class token.
+    """
+
+    cls: Tensor | None
+    patches: Tensor
+    grid: tuple[int, int]
+    tapped: Tensor | None = None
+    tapped_grid: tuple[int, int] | None = None
+    head: Tensor | None = None
+
+    def pooled(self, pool: Pool = "mean") -> Tensor:
+        """Return (B, C): the mean of the patch tokens, the class token, or what timm's own head makes of them."""
+        if pool == "mean":
+            return self.patches.mean(dim=1)
+        if pool == "head":
+            if self.head is None:
+                raise ValueError("pool 'head' needs an encoder that timm pools by more than a mean; use its own pool")
+            return self.head
+        if self.cls is None:
+            raise ValueError("pool 'cls' needs an encoder with a class token; use pool 'mean'")
+        return self.cls

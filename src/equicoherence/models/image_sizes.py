@@ -1,0 +1,92 @@
+"""Which sizes of images a timm model takes whole: others are refused, none is cut unsaid."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from equicoherence.models.on_meta import evaluating, forget_biases, output_shape, with_kept_biases
+from equicoherence.models.tokens import NoTokensError, grid_of
+
+
+def check_size(model: nn.Module, size: tuple[int, int], name: str) -> tuple[int, ...]:
+    """Raise ValueError where images of ``size`` (h, w) do not fit the model; return the shape of its output.
+
+    They do not where the model itself refuses them, where its output is no grid of tokens, and where pixels at the
+    border are left over by patches that do not tile the image: the model would see a crop.
+    """
+    cut: set[int] = set()
+    with _patches_that_cut(model, cut):
+        try:
+            shape = output_shape(model, size, name)
+        except (torch.OutOfMemoryError, NoTokensError):
+            raise
+        except (AssertionError, RuntimeError, ValueError, IndexError, TypeError, ZeroDivisionError) as error:
+            raise ValueError(
+                f"{name} does not take images of {written(size)} pixels{_own(model)}: {_first_line(error)}"
+            ) from error
+    grid_of(model, name, shape, size)
+    if cut and _border_is_lost(model, size):
+        step = max(cut)
+        raise ValueError(
+            f"{name} does not take images of {written(size)} pixels: its patches of {step} x {step} would leave pixels "
+            f"at the border unseen; give a multiple of {step}, such as {_near(size, step)}"
+        )
+    return shape
+
+
+def written(size: tuple[int, int]) -> str:
+    """Return (h, w) as text."""
+    return f"{size[0]} x {size[1]}"
+
+
+def _near(size: tuple[int, int], step: int) -> str:
+    low = min(size) // step * step
+    return f"{low} or {low + step}" if low else str(step)
+
+
+def _own(model: nn.Module) -> str:
+    embed = getattr(model, "patch_embed", None)
+    own = getattr(embed, "img_size", None)
+    return f", as it is built for {written(tuple(own))}" if isinstance(own, tuple) and len(own) == 2 else ""
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+
+
+@contextmanager
+def _patches_that_cut(model: nn.Module, cut: set[int]) -> Iterator[None]:
+    """Note the pixels of an image, or of the map before, that a patch takes, where patches leave some over."""
+
+    def note(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        step = module.stride[0]  # type: ignore[index]
+        if any(side % step for side in inputs[0].shape[-2:]):
+            cut.add(step)
+
+    tiling = [each for each in model.modules() if isinstance(each, nn.Conv2d) and _tiles(each)]
+    handles = [each.register_forward_pre_hook(note) for each in tiling]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _tiles(conv: nn.Conv2d) -> bool:
+    return conv.kernel_size == conv.stride and conv.stride[0] > 1 and conv.padding in ((0, 0), "valid")
+
+
+@torch.no_grad()
+def _border_is_lost(model: nn.Module, size: tuple[int, int]) -> bool:
+    """Return whether the last row or column of an image reaches nothing of the output, told by what NaN spoils."""
+    like = next(model.parameters())
+    images = torch.zeros(2, 3, *size, device=like.device, dtype=like.dtype)
+    images[0, :, -1], images[1, :, :, -1] = torch.nan, torch.nan
+    with evaluating(model):
+        output: Tensor = model.forward_features(images)  # type: ignore[operator]
+        forget_biases(with_kept_biases(model))
+    return not bool(output.isnan().flatten(1).any(dim=1).all())

@@ -1,0 +1,52 @@
+"""Several transformations, one after the other."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from equicoherence.paths.registry import register_path
+from equicoherence.paths.state import State
+from equicoherence.paths.transformation import Parameter, Transformation
+from equicoherence.paths.transformations.affine import SE2, Scale
+from equicoherence.paths.transformations.appearance import Blur, ColorJitter
+
+
+class Compose(Transformation):
+    """Do several transformations one after the other; ``theta`` holds their parameters side by side."""
+
+    def __init__(self, *parts: Transformation) -> None:
+        if not parts:
+            raise ValueError("Compose needs at least one transformation")
+        names = [name for part in parts for name in part.names]
+        prefixed = [
+            Parameter(
+                f"{type(part).__name__.lower()}_{p.name}" if names.count(p.name) > 1 else p.name, p.low, p.high, p.unit
+            )
+            for part in parts
+            for p in part.parameters
+        ]
+        super().__init__(*prefixed)
+        self.parts = parts
+
+    def sample(self, batch: int, generator: torch.Generator, aspect: Tensor | None = None) -> Tensor:
+        return torch.cat([part.sample(batch, generator, aspect) for part in self.parts], dim=1)
+
+    def state(self, theta: Tensor) -> State:
+        states = [part.state(t) for part, t in zip(self.parts, self._split(theta))]
+        result = states[0]
+        for state in states[1:]:
+            result = result.then(state)
+        return result
+
+    def at(self, theta: Tensor, t: float) -> Tensor:
+        return torch.cat([part.at(p, t) for part, p in zip(self.parts, self._split(theta))], dim=1)
+
+    def _split(self, theta: Tensor) -> tuple[Tensor, ...]:
+        return theta.split([len(part.parameters) for part in self.parts], dim=1)
+
+
+@register_path("all")
+def everything() -> Compose:
+    """Turn, shift, scale, change the colors and blur: all that [P2], table 2 does to an image."""
+    return Compose(SE2(), Scale(), ColorJitter(), Blur())

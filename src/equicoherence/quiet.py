@@ -1,0 +1,17 @@
+"""Threads that wait without spinning, for machines that others use, too; imports nothing, so it may come first."""
+
+from __future__ import annotations
+
+import os
+
+CHOICES = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")  # by which a user says how OpenMP's threads wait
+
+
+def quiet_threads() -> None:
+    """Let torch's OpenMP threads sleep while they wait for one another; what the environment says already stands.
+
+    OpenMP reads this when torch is imported, so it must be called before; later it has no effect. Threads that spin,
+    the default, take the cores from every other program, and from the very threads they wait for.
+    """
+    if not any(name in os.environ for name in CHOICES):
+        os.environ["OMP_WAIT_POLICY"] = "passive"

@@ -1,0 +1,99 @@
+"""The main figures of all tasks in one table, which `evaluate`, `compare` and `quickstart` print."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from equicoherence.evaluation.store import FILE, read_scores
+from equicoherence.reporting.names import metric_name, source_name
+from equicoherence.reporting.origin import origin_line
+from equicoherence.reporting.summary import Score, distinct, joint_floors, pivot, select, summarise_scores
+from equicoherence.reporting.tables import MISSING, NUMBER, Cell, Grid, floor_cell, with_deviation
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+PLACE = ("task", "data", "protocol", "target", "border", "metric", "representation", "probe")
+
+
+def score_grid(entries: Sequence[Score], names: Sequence[str]) -> Grid:
+    """Return the main figures: a row for each, a column for each name, for random weights and for a constant.
+
+    Tasks and data sets are called by their ids, as commands take them. What is the same for all, the data set, or for
+    all of a task, its protocol and its probe, is not named. A score is shown for all names where it is a main figure
+    of one. ± is the standard deviation over runs, or over repeats where there is one run.
+    """
+    scores = {entry.key(PLACE) for entry in entries if entry.main}
+    entries = [entry for entry in select(entries, parameter="") if entry.key(PLACE) in scores]
+    controlled = list(dict.fromkeys(entry.name for entry in select(entries, control="random")))
+    randoms = {name: "random" if len(controlled) == 1 else f"{name}, random" for name in controlled}
+    has_floors = any(entry.floors for entry in entries)
+    data = distinct(entries, "data")
+    several = {task: _several(select(entries, task=task)) for task in distinct(entries, "task")}
+    controls = dict(pivot(select(entries, control="random"), PLACE))
+    owns = dict(pivot(select(entries, control=""), PLACE))
+    rows = []
+    for key, _ in pivot(entries, PLACE):
+        own, control = owns.get(key, {}), controls.get(key, {})
+        one = next(iter((own or control).values()))
+        shown = [*(own.get(name) for name in names), *(control.get(name) for name in controlled)]
+        floors = [floor_cell(joint_floors([*own.values(), *control.values()]), one.metric)] if has_floors else []
+        probe = one.probe if "probe" in several[one.task] else ""
+        source = source_name(one.representation, probe)
+        rows.append([_title(one, several[one.task], len(data) > 1), source, *map(_mean_cell, shown), *floors])
+    constant = ["constant"] if has_floors else []
+    return Grid(["score", "reads", *names, *randoms.values(), *constant], rows)
+
+
+def score_table(scores: Mapping[str, Sequence[Mapping[str, Any]]]) -> Table:
+    """Return `score_grid` for the terminal. scores: name -> the content of the ``scores.json`` of each of its runs."""
+    return score_grid(summarise_scores(scores), list(scores)).rich()
+
+
+def print_scores(runs: Mapping[str, Sequence[Path]], console: Console | None = None) -> None:
+    """Print `score_table` of the folders by name."""
+    if console is None:
+        from rich.console import Console
+
+        console = Console()
+    console.print(score_table(_read(runs)))
+
+
+def score_markdown(runs: Mapping[str, Sequence[Path]]) -> str:
+    """Return `score_grid` of folders as Markdown, under a line that says all machines, dates and versions.
+
+    Raises FileNotFoundError where a folder holds no scores.
+    """
+    scores = _read(runs)
+    line = origin_line([each for of_name in scores.values() for each in of_name])
+    return f"{line}.\n\n{score_grid(summarise_scores(scores), list(runs)).markdown()}\n"
+
+
+def _read(runs: Mapping[str, Sequence[Path]]) -> dict[str, list[dict[str, Any]]]:
+    found = {name: [read_scores(run / FILE) for run in paths] for name, paths in runs.items()}
+    for name, paths in runs.items():
+        for run, scores in zip(paths, found[name]):
+            if not scores:
+                raise FileNotFoundError(f"{run} has no {FILE}; score it: equicoherence evaluate {run}")
+    return found
+
+
+def _several(entries: Sequence[Score]) -> set[str]:
+    """Return which of probe and protocol differ between the scores of a task."""
+    return {field for field in ("probe", "protocol") if len(distinct(entries, field)) > 1}
+
+
+def _title(entry: Score, several: set[str], with_data: bool) -> str:
+    border = f"({entry.border})" if entry.border else ""
+    title = " ".join(part for part in (entry.task, entry.target, metric_name(entry.metric), border) if part)
+    title += f" on {entry.data}" if with_data else ""
+    return f"{title}, {entry.protocol}" if "protocol" in several else title
+
+
+def _mean_cell(entry: Score | None) -> Cell:
+    if entry is None:
+        return Cell(MISSING, NUMBER)
+    return Cell(with_deviation(entry.mean, None if entry.control else entry.std, entry.metric), NUMBER)

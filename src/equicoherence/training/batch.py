@@ -1,0 +1,37 @@
+"""How many images a step needs: refused before anything is begun."""
+
+from __future__ import annotations
+
+from equicoherence.data import steps_per_epoch
+from equicoherence.methods import METHODS
+from equicoherence.training.config import PretrainConfig
+
+
+def check_batch(config: PretrainConfig, items: int, world: int) -> int:
+    """Return the steps of an epoch of ``items`` images, or pairs of them, on ``world`` processes.
+
+    Raises ValueError where they do not fill a batch, or where a part of a batch is one image alone and the method
+    compares images with each other.
+    """
+    optim, method = config.optim, METHODS[type(config.method)]
+    least = 2 if method.compares_images else 1
+    part = optim.batch_size // optim.accumulation  # the smallest, where they are not all alike
+    if items < world * least:
+        raise ValueError(
+            f"{config.data!r} gives {items} images to train on, but {method.__name__} on {world} processes needs at "
+            f"least {world * least}; give more images with --data"
+        )
+    if part < least:
+        raise ValueError(
+            f"optim.batch_size {optim.batch_size} in {optim.accumulation} parts (optim.accumulation) is {part} image "
+            f"in a part, but {method.__name__} compares images with each other; give --optim.batch-size "
+            f"{least * optim.accumulation}"
+        )
+    if items < optim.batch_size * world:
+        most = items // world
+        accumulation = "" if optim.accumulation * least <= most else " --optim.accumulation 1"
+        raise ValueError(
+            f"{items} images do not fill one batch of {optim.batch_size * world} (optim.batch_size {optim.batch_size} "
+            f"x {world} processes); give --optim.batch-size {most}{accumulation}, or more images with --data"
+        )
+    return steps_per_epoch(items, optim.batch_size, world)
