@@ -19,6 +19,7 @@ from equicoherence.downstream.keypoints.pckh import pckh, relative_errors
 from equicoherence.downstream.keypoints.samples import Samples, mean_places
 from equicoherence.downstream.keypoints.scoring import draw_points
 from equicoherence.downstream.keypoints.task import KeypointDetection
+from equicoherence.evaluation.fit import cosine_after_rise
 from equicoherence.evaluation.model import FrozenModel
 from equicoherence.evaluation.task import no_bar
 from equicoherence.models import Encoder

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from equicoherence.data.poses.objects import MANIFEST
 from equicoherence.downstream.depth.task import Depth
 from equicoherence.downstream.segmentation.task import Segmentation
 from equicoherence.evaluation import evaluate
@@ -188,6 +189,6 @@ def test_renders_of_another_manifest_are_other_renders(renders: Path, tmp_path: 
     copy = Path(shutil.copytree(renders, tmp_path / renders.name))
     before, same = (plan_jobs([PoseProbes()], place, None)[0].about for place in (renders, copy))
     assert {**same, "folder": before["folder"]} == before
-    (manifest,) = copy.glob("*.json")
+    manifest = copy / MANIFEST
     manifest.write_text(manifest.read_text() + " ")
     assert plan_jobs([PoseProbes()], copy, None)[0].about["files"] != before["files"]

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from equicoherence.downstream.depth.task import Depth
+from equicoherence.downstream.detection.task import Detection
 from equicoherence.downstream.homography.task import HomographyEstimation
 from equicoherence.downstream.keypoints.task import KeypointDetection
 from equicoherence.downstream.localisation.task import Localisation
@@ -25,7 +26,10 @@ from equicoherence.evaluation.model import FrozenModel, random_control
 from equicoherence.evaluation.module import as_frozen
 from equicoherence.evaluation.task import Task, no_bar
 from equicoherence.models import Encoder
+from tests.downstream.bright_squares import SquareBoxes
 from tests.downstream.colour_regions import ColourRegions
+from tests.downstream.test_homography import Blobs
+from tests.downstream.test_keypoints import Dots
 from tests.evaluation.rows import QUICK, rows_of, values_of
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -254,6 +258,7 @@ DENSE = [
     Segmentation(pixels=32, steps=1),
     Segmentation(encoder="fine-tuned", pixels=32, tuned_steps=1, tuned_batch=2),
     Depth(pixels=32, steps=1),
+    Detection(pixels=32, steps=1),
     KeypointDetection(pixels=32, steps=1),
     HomographyEstimation(pixels=32, steps=1, pairs=4, test_pairs=4),
     Localisation(pixels=32, steps=1),
@@ -265,10 +270,11 @@ DENSE = [
 @pytest.mark.parametrize("task", DENSE, ids=lambda task: f"{task.name} {task.protocol}".split(",")[0])
 def test_a_module_that_gives_one_vector_an_image_is_refused_by_every_task_on_patch_tokens(task: Task) -> None:
     model = as_frozen(Network("vectors"), size=32)
+    data = {"keypoints": Dots(4, 0), "detection": SquareBoxes(4, 0)}.get(task.name, ColourRegions(6, 0))
     with pytest.raises(
         ValueError, match=r"^Network gives one vector an image, but this task reads patch tokens"
     ) as told:
-        task.score(model, ColourRegions(6, 0), ColourRegions(6, 1), no_bar)
+        task.score(model, data, data, no_bar)
     assert "\n" not in str(told.value)
 
 
@@ -303,22 +309,21 @@ def test_the_stride_of_a_module_is_told_from_its_grid(resnet: tuple[nn.Module, P
 
 
 def test_tokens_of_images_that_are_no_squares_lie_on_a_grid_of_their_aspect() -> None:
-    features = [frozen(Network(gives)).encoder(torch.rand(2, 3, 24, 64)) for gives in ("maps", "tokens")]
+    images = torch.rand(2, 3, 24, 64)
+    features = [frozen(Network(gives)).encoder(images) for gives in ("maps", "tokens")]
     assert [each.grid for each in features] == [(3, 8), (3, 8)]
     assert torch.equal(features[0].patches, features[1].patches)
 
 
 def test_fine_tuning_trains_a_frozen_module_too_and_leaves_it_as_it_was() -> None:
-    """Half of the score of an encoder that stays as it is would be that of the frozen protocol, unsaid."""
-    from tests.downstream.test_homography import Blobs
-
+    """Else the score called fine-tuned would be one of a frozen encoder."""
     model = frozen(Network().requires_grad_(False))
     before = fingerprint(model)
-    few = {"pixels": 32, "steps": 8, "batch": 8, "test_pairs": 8, "pairs": 8}
+    few: dict[str, Any] = {"pixels": 32, "steps": 8, "batch": 8, "test_pairs": 8, "pairs": 8}
     still, moved = (
         HomographyEstimation(encoder="fine-tuned", encoder_lr=rate, **few).score(
             model, Blobs(4, 0), Blobs(4, 1), no_bar
-        )  # type: ignore[arg-type]
+        )
         for rate in (1e-12, 1e-1)
     )
     assert still.rows[0].value != moved.rows[0].value, "its rate makes a difference"

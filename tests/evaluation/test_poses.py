@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from equicoherence.data import ThreeDIEBench, TooManyBadImages
+from equicoherence.data.poses.objects import MANIFEST
 from equicoherence.evaluation import evaluate
 from equicoherence.evaluation.poses import scoring
 from equicoherence.evaluation.task import main_rows, no_bar
@@ -91,7 +92,7 @@ def test_scores_of_the_same_renders_are_kept_and_of_other_settings_or_renders_ta
     )
     assert rows_of(second, task="pose") == rows_of(first, task="pose")
     assert values_of(second, task="retrieval") != values_of(first, task="retrieval")
-    (manifest,) = moved.glob("*.json")
+    manifest = moved / MANIFEST
     manifest.write_text(manifest.read_text() + " ")
     score(moved, out, tasks=["retrieval"], settings={"retrieval": {"sources": 2}}, track=again)
     assert again.lines.count(FEATURES) == 2, "rendered anew"
