@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -44,9 +45,9 @@ def run(arguments: list[str]) -> None:
     pretrain(given.config, out, resume=given.resume)
     if os.environ.get("RANK", "0") != "0":
         return  # one of many processes: the first says it
-    Console().print(
-        f"{out} done; score it: equicoherence evaluate {out}   see it: equicoherence report {out}", highlight=False
-    )
+    shown = shlex.quote(str(out))
+    text = f"{out} done; score it: equicoherence evaluate {shown}   see it: equicoherence report {shown}"
+    Console().print(text, highlight=False, markup=False, soft_wrap=True)
 
 
 def resumed_run(arguments: list[str]) -> Path | None:
