@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import re
 import shutil
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from PIL import Image
 
 from equicoherence.data import ThreeDIEBench
 from equicoherence.drawing import ColouredMesh
+from equicoherence.files import alone
 from equicoherence.rendering import TooManyBadMeshes, render
 from equicoherence.rendering import meshes as listing
 from equicoherence.rendering import write as writing
@@ -146,14 +147,39 @@ def test_a_folder_of_other_things_is_refused(meshes: Path, tmp_path: Path) -> No
 
 
 def test_a_folder_that_another_process_renders_into_is_refused(meshes: Path, tmp_path: Path) -> None:
-    fcntl = pytest.importorskip("fcntl")
-    handle = os.open(tmp_path, os.O_RDONLY)
-    fcntl.flock(handle, fcntl.LOCK_EX)
-    try:
-        with pytest.raises(FileExistsError, match="another process"):
-            render(meshes, tmp_path, **SMALL)
-    finally:
-        os.close(handle)
+    out = tmp_path / "set"
+    with alone(out, "renders into"), pytest.raises(FileExistsError, match=r"another process renders into .*set: wait"):
+        render(meshes, out, **SMALL)
+    assert not out.exists()  # neither left anything in it
+
+
+def test_a_set_of_which_nothing_was_finished_may_become_another(tmp_path: Path) -> None:
+    meshes = write_folder(tmp_path / "meshes", objects=1)
+    for path in (meshes / "flat" / "box_0.ply", meshes / "tall" / "box_0.glb"):
+        path.write_bytes(b"no mesh")
+    with pytest.raises(TooManyBadMeshes, match=r"none of 2 meshes can be drawn(.|\n)*Give other --meshes"):
+        render(meshes, tmp_path / "set", **SMALL, bad_mesh_tolerance=1)
+    shutil.rmtree(meshes)
+    repaired = write_folder(meshes, objects=1)
+    assert render(repaired, tmp_path / "set", **SMALL | {"views": 4}).is_file()
+
+
+def test_the_share_that_is_advised_for_bad_meshes_is_enough(tmp_path: Path) -> None:
+    meshes = write_folder(tmp_path / "meshes", objects=2)
+    (meshes / "flat" / "box_1.ply").write_bytes(b"no mesh")
+    with pytest.raises(TooManyBadMeshes) as refused:
+        render(meshes, tmp_path / "set", **SMALL)
+    share = re.search(r"--bad-mesh-tolerance (\S+);", str(refused.value))
+    assert share is not None
+    render(meshes, tmp_path / "set", **SMALL, bad_mesh_tolerance=float(share[1]))
+
+
+@pytest.mark.parametrize("damage", [b"", b"\x00\xff binary", b"- a list\n", b"{views: [1", b"3"])
+def test_a_damaged_manifest_is_named(meshes: Path, tmp_path: Path, rendered: Path, damage: bytes) -> None:
+    out = shutil.copytree(rendered, tmp_path / "set")
+    (out / "render.yaml").write_bytes(damage)
+    with pytest.raises(ValueError, match=r"render\.yaml is damaged \(.*\): give another --out, or remove the folder$"):
+        render(meshes, out, **SMALL)
 
 
 @pytest.mark.parametrize(

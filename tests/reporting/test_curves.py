@@ -27,8 +27,8 @@ def test_half_a_last_line_is_left_out(write_run: WriteRun) -> None:
 def test_values_that_are_not_finite_are_counted_in_words(write_run: WriteRun) -> None:
     run = write_run(lines=10)
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    for i, value in ((3, float("nan")), (4, float("inf")), (9, float("nan"))):
-        lines[i]["loss"] = value
+    for i in (3, 4, 9):
+        lines[i]["loss"] = None  # as training writes what is not finite
     (run / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     page = training_section({"a": [read_run(run)]})
     assert page.count("not finite at") == 1

@@ -176,7 +176,7 @@ def test_broken_parts_are_named_with_the_way_to_get_them_anew(write_run: WriteRu
         (run / file).write_bytes(b"PK\x03\x04 not what it should be")
     text = Page(report([run])).text
     for file, remedy in REMEDIES.items():
-        assert re.search(rf"{file} is (empty|unreadable)[^.]*; equicoherence {remedy}", text)
+        assert re.search(rf"{file} is damaged \(.*?\); equicoherence {remedy}", text)
 
 
 def test_a_run_that_has_only_begun_gives_a_page_without_numbers(write_run: WriteRun) -> None:
@@ -200,7 +200,7 @@ def test_a_path_that_is_no_run_is_refused_with_its_name(write_run: WriteRun, tmp
 def test_a_configuration_that_is_no_mapping_is_refused(write_run: WriteRun) -> None:
     run = write_run()
     (run / "config.yaml").write_text("- only\n- a list\n")
-    with pytest.raises(ValueError, match=r"config.yaml' holds list, not a mapping"):
+    with pytest.raises(ValueError, match=r"config.yaml is damaged \(it holds a list where a mapping is expected\)"):
         report([run])
 
 

@@ -96,7 +96,7 @@ def test_a_process_that_dies_ends_the_job_with_a_message_and_a_checkpoint_to_go_
     _, said = job.communicate(timeout=20)
     assert job.returncode != 0
     assert "another process of this job has ended" in said, said
-    assert f"continue with --resume --out {run}" in said
+    assert f"go on with: torchrun --nproc-per-node 2 -m equicoherence pretrain --resume --out {run}" in said
     step = _goes_on(run)
 
     lines = (tmp_path / "run.yaml").read_text().replace("max_steps: 0", f"max_steps: {step + 2}")

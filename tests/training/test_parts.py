@@ -9,9 +9,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from equicoherence.coherence import CoherenceConfig
 from equicoherence.methods import METHODS
 from equicoherence.recipes import RECIPES, describe, recipe
-from equicoherence.training import PretrainConfig, build_learner
+from equicoherence.training import AugmentationConfig, PretrainConfig, ViewsConfig, build_learner
 from equicoherence.training.config_file import differences, from_dict, to_dict
 from equicoherence.training.health import effective_rank, feature_std, first_not_finite
 from equicoherence.training.learner import LearnerOutput
@@ -100,6 +101,8 @@ def test_misspelt_recipes_and_fields_are_quoted():
         from_dict({"optim": {"lrr": 1}})
     with pytest.raises(ValueError, match=r"optim\.lr cannot be 'fast'"):
         from_dict({"optim": {"lr": "fast"}})
+    with pytest.raises(ValueError, match=r"views\.corps is unknown; do you mean views\.crops\?"):
+        from_dict({"views": {"corps": 1}})
     with pytest.raises(ValueError, match="kind 'DINOv9'"):
         from_dict({"method": {"kind": "DINOv9"}})
 
@@ -115,7 +118,11 @@ def test_misspelt_recipes_and_fields_are_quoted():
         ({"optim": {"warmup": -1}}, r"optim.warmup must be a share of all steps, in \[0, 1\], got -1"),
         ({"optim": {"warmup": 10}}, "got 10"),
         ({"optim": {"lr": -1}}, r"optim.lr must be above 0, got -1"),
-        ({"optim": {"lr": float("nan")}}, "got nan"),
+        ({"optim": {"lr": float("nan")}}, "optim.lr cannot be nan"),
+        ({"optim": {"lr": True}}, "optim.lr cannot be True; a number is expected"),
+        ({"seed": True}, "seed cannot be True; a whole number is expected"),
+        ({"method": ["VICReg"]}, r"method cannot be \['VICReg'\]; a mapping with its kind is expected"),
+        ({3: 1}, "field 3 is unknown"),
         ({"optim": {"clip": -3}}, "optim.clip must be 0 or more, got -3"),
         ({"optim": {"weight_decay_end": -0.1}}, r"weight_decay_end must be 0 or more, or none, got -0\.1"),
         ({"views": {"mask_ratio": [0.5]}}, r"views.mask_ratio cannot be \[0\.5\]"),
@@ -127,22 +134,30 @@ def test_misspelt_recipes_and_fields_are_quoted():
         ({"views": {"first": {"jitter": [0.1, 0.2, 0.3]}}}, r"first.jitter cannot be \[0\.1, 0\.2, 0\.3\]"),
         ({"views": {"mask_probability": 2}}, "mask_probability must be in .*, got 2"),
         ({"encoder": {"mean": [0.5, 0.5]}}, r"encoder.mean cannot be \[0\.5, 0\.5\]"),
-        ({"encoder": {"mean": [0.5, 0.5, float("nan")]}}, "mean must hold a number for each of the 3 channels, got"),
+        ({"encoder": {"mean": [0.5, 0.5, float("nan")]}}, r"encoder.mean\[2\] cannot be nan; a number is expected"),
         ({"encoder": {"std": [0.1, 0.0, 0.1]}}, r"std must be above 0 in all channels, got \(0\.1, 0\.0, 0\.1\)"),
         ({"views": {"crops": -2}}, "views.crops must be 0 or more, got -2"),
         ({"views": {"crops": 3, "crop_rotations": True}}, "with views.crop_rotations, views.crops must be 4, got 3"),
-        ({"method": {"kind": "SIE"}}, "SIE is told the transformation, so coherence must be none, got CoherenceConfig"),
+        ({"method": {"kind": "SIE"}}, "SIE is told the transformation, so coherence must be null, got CoherenceConfig"),
         ({"method": {"kind": "SIE"}, "coherence": None, "views": {"path": "none"}}, "nothing that SIE could be told"),
         ({"method": {"kind": "ESSL"}, "views": {"crops": 4}}, "crop_rotations is False, but ESSL classifies rotated"),
         (
             {"method": {"kind": "DINO"}, "views": {"crops": 4, "crop_rotations": True}},
-            "crop_rotations is True, but DINO reads no rotated crops; set it to False",
+            "crop_rotations is True, but DINO reads no rotated crops; give --views.no-crop-rotations",
         ),
     ],
 )
 def test_configurations_that_could_only_fail_later_are_refused(values, quoted):
     with pytest.raises(ValueError, match=quoted):
         from_dict({"coherence": {}, **values})
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_number_that_is_not_finite_is_refused_wherever_it_stands(value):
+    with pytest.raises(ValueError, match=r"coherence\.weight must be a finite number, got (nan|inf)"):
+        PretrainConfig(coherence=CoherenceConfig(weight=value))
+    with pytest.raises(ValueError, match=r"views\.first\.jitter\[1\] must be a finite number"):
+        PretrainConfig(views=ViewsConfig(first=AugmentationConfig(jitter=(0.1, value, 0.1, 0.1))))
 
 
 def test_differences_name_fields_with_both_values():

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -52,7 +53,8 @@ def run(arguments: list[str]) -> None:
     pretrain(given.config, out, resume=given.resume)
     if os.environ.get("RANK", "0") != "0":
         return  # one of many processes: the first says it
-    print(f"{out} done; score it: equicoherence evaluate {out}   see it: equicoherence report {out}")
+    shown = shlex.quote(str(out))
+    print(f"{out} done; score it: equicoherence evaluate {shown}   see it: equicoherence report {shown}")
 
 
 def resumed_run(arguments: list[str]) -> Path | None:

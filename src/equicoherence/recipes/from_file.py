@@ -33,6 +33,8 @@ def config_of_file(path: Path, *, plain: bool = False) -> PretrainConfig:
 
     Raises FileNotFoundError for no file, and ValueError, naming file and field, for what is no configuration.
     """
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no file {path}: {ADVICE}")
     values = read_yaml(path, ADVICE)
     try:
         name = values.pop("recipe", None)

@@ -1,0 +1,128 @@
+"""What one process writes to is its own: the next is told whose it is, and a dead one blocks nobody."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from equicoherence.cli import main
+from equicoherence.files import alone, alone_at
+from tests.small import picture_folder
+
+pytest.importorskip("fcntl")
+HOLD = """
+import sys, time
+from pathlib import Path
+from equicoherence.files import alone
+with alone(Path(sys.argv[1]), "pretrains into"):
+    print("held", flush=True)
+    time.sleep(600)
+"""
+
+
+def hold(folder: Path) -> subprocess.Popen[str]:
+    """Start a process that keeps a folder."""
+    process = subprocess.Popen([sys.executable, "-c", HOLD, str(folder)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "held\n"
+    return process
+
+
+def test_the_second_is_told_who_has_it_and_a_killed_owner_blocks_nobody(tmp_path: Path) -> None:
+    folder = tmp_path / "runs" / "run"
+    owner = hold(folder)
+    year = time.strftime("%Y")
+    with pytest.raises(FileExistsError) as refused, alone(folder, "evaluates into"):
+        pass
+    said = f"another process pretrains into {folder}: wait for it, or give another --out (it is process {owner.pid} on "
+    assert str(refused.value).startswith(f"{said}{socket.gethostname()}, since {year}-")
+    owner.send_signal(signal.SIGKILL)
+    owner.wait()
+    assert owner.stdout is not None
+    owner.stdout.close()
+    assert (folder / ".lock").is_file()  # what the killed one left
+    with alone(folder, "evaluates into"):
+        (folder / "scores.json").touch()
+    assert [path.name for path in folder.iterdir()] == ["scores.json"]
+
+
+def test_a_folder_to_which_nothing_was_written_is_as_before(tmp_path: Path) -> None:
+    with alone(tmp_path / "a" / "b", "renders into"):
+        assert (tmp_path / "a" / "b").is_dir()
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "a").mkdir()
+    with pytest.raises(KeyboardInterrupt), alone(tmp_path / "a" / "b", "renders into"):
+        raise KeyboardInterrupt
+    assert [path.name for path in tmp_path.rglob("*")] == ["a"]
+
+
+def test_a_name_that_is_being_written_is_kept_too(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "features.npz"
+    taken = pytest.raises(FileExistsError, match=r"embeds into .*features\.npz: wait")
+    with alone_at(path, "embeds into"), taken, alone_at(path, "embeds into"):
+        pass
+    assert not list(path.parent.iterdir())
+
+
+def test_one_of_many_that_ask_at_once_has_it_and_all_have_it_in_turn(tmp_path: Path) -> None:
+    script = (
+        "import sys, time\nfrom pathlib import Path\nfrom equicoherence.files import alone\n"
+        "folder, tally = Path(sys.argv[1]), Path(sys.argv[2])\n"
+        "while True:\n"
+        "    try:\n"
+        "        with alone(folder, 'counts in'):\n"
+        "            seen = int(tally.read_text())\n"
+        "            time.sleep(0.01)\n"
+        "            tally.write_text(str(seen + 1))\n"
+        "            break\n"
+        "    except FileExistsError:\n"
+        "        time.sleep(0.002)\n"
+    )
+    (tmp_path / "tally").write_text("0")
+    command = [sys.executable, "-c", script, str(tmp_path / "folder"), str(tmp_path / "tally")]
+    assert [process.wait() for process in [subprocess.Popen(command) for _ in range(6)]] == [0] * 6
+    assert (tmp_path / "tally").read_text() == "6"
+    assert not (tmp_path / "folder").exists()
+
+
+@pytest.mark.parametrize("command", ["pretrain", "compare", "quickstart", "report", "embed", "export", "render"])
+def test_no_command_writes_where_another_process_does(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], run: Path
+) -> None:
+    out = tmp_path / "out"
+    few = ["--views", "2", "--size", "16", "--objects", "1"]
+    data = run.parent / "data"
+    arguments = {
+        "pretrain": ["simclr-tiny", "--data", str(data), "--optim.batch-size", "8", "--out", str(out)],
+        "compare": ["simclr-tiny", "--data", str(data), "--max-steps", "1", "--out", str(out)],
+        "quickstart": ["--out", str(out)],
+        "report": [str(run), "--out", str(out)],
+        "embed": [str(run), "--data", str(data), "--out", str(out := tmp_path / "out.npz")],
+        "export": [str(run), "--to", "timm", "--out", str(tmp_path / "out")],
+        "render": ["--meshes", "procedural", *few, "--out", str(tmp_path / "out")],
+    }
+    place = out if command == "embed" else tmp_path / "out"
+    keep = alone_at if command in ("report", "embed", "export") else alone
+    with keep(place, "works in"):
+        assert main([command, *arguments[command]]) in (1, 2)
+    said = capsys.readouterr().err
+    assert f"another process works in {place}: wait for it, or give another --out (it is process {os.getpid()}" in said
+    assert "Traceback" not in said
+    assert not place.exists()
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from equicoherence.training import OptimConfig, pretrain
+    from tests.small import small_config
+
+    folder = tmp_path_factory.mktemp("runs")
+    data = picture_folder(folder / "data", 8)
+    return pretrain(small_config(data, max_steps=1, optim=OptimConfig(batch_size=8)), folder / "run")
