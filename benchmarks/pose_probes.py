@@ -25,7 +25,6 @@ from torch import Tensor, nn
 
 from equicoherence.evaluation.poses.head_batch import Head, HeadBatch
 from equicoherence.evaluation.poses.probes import (
-    PoseProbeConfig,
     Scales,
     head_inputs,
     inputs_of,
@@ -37,10 +36,11 @@ from equicoherence.evaluation.poses.probes import (
     target_scales,
     train_heads,
 )
-from equicoherence.evaluation.poses.renders import Pairs, Renders
+from equicoherence.evaluation.poses.renders import Renders, ViewPairs
+from equicoherence.evaluation.poses.task import PoseProbes
 
 Encoder = Callable[[Tensor], Tensor]  # uint8 images (N, 3, S, S) -> features (N, C)
-Reader = Callable[[Pairs, str], dict[str, Tensor]]  # what heads read of pairs in a representation
+Reader = Callable[[ViewPairs, str], dict[str, Tensor]]  # what heads read of pairs in a representation
 Scores = dict[tuple[str, str, str], dict[tuple[str, str], float]]
 
 
@@ -56,7 +56,7 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
     torch.manual_seed(0)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    config = PoseProbeConfig(arguments.epochs, arguments.batch, hidden=arguments.hidden, test_pairs=1)
+    config = PoseProbes(arguments.epochs, arguments.batch, hidden=arguments.hidden, test_pairs=1)
     net = small() if arguments.encoder == "small" else timm.create_model(arguments.encoder, num_classes=0)
     counts = (arguments.objects, max(2, arguments.objects // 2))
     sets = [picture(count, arguments.views, arguments.size, seed, device) for seed, count in enumerate(counts)]
@@ -67,7 +67,7 @@ def main() -> None:
 
 
 def measure(
-    encode: Encoder, train: tuple[Tensor, Renders], test: tuple[Tensor, Renders], config: PoseProbeConfig
+    encode: Encoder, train: tuple[Tensor, Renders], test: tuple[Tensor, Renders], config: PoseProbes
 ) -> list[dict[str, Any]]:
     """Return seconds, ratio to ours, and the largest difference of a mean R2 from ours, of the three ways.
 
@@ -119,8 +119,8 @@ def measure(
         found = way()
         seconds = time.perf_counter() - start
         reference = reference or found
-        means = {k: v["r2", "mean"] for k, v in found.items() if ("r2", "mean") in v}
-        gap = max(abs(value - reference[k]["r2", "mean"]) for k, value in means.items())
+        means = {k: v["r2", ""] for k, v in found.items() if ("r2", "") in v}
+        gap = max(abs(value - reference[k]["r2", ""]) for k, value in means.items())
         ratio = seconds / rows[0]["seconds"] if rows else 1.0
         about = {"heads": len(found), "lowest R2": min(means.values()), "highest R2": max(means.values())}
         rows.append({"way": name, "seconds": seconds, "ratio": ratio, **about, "largest gap": gap})
@@ -133,8 +133,8 @@ def alone(
     train: Renders,
     readers: Sequence[Reader],
     scales: Scales,
-    pairs: Pairs,
-    config: PoseProbeConfig,
+    pairs: ViewPairs,
+    config: PoseProbes,
     generator: torch.Generator,
 ) -> Tensor:
     """Train one head by itself, with the draws that it has in `train_heads`; return its answers for test pairs."""
@@ -160,7 +160,7 @@ def alone(
 
 
 def inputs_from_images(
-    encode: Encoder, images: Tensor, name: str, standards: Scales, pairs: Pairs
+    encode: Encoder, images: Tensor, name: str, standards: Scales, pairs: ViewPairs
 ) -> dict[str, Tensor]:
     """Encode the pairs' images (of O, V, 3, S, S), and return what `inputs_of` reads from a cache."""
     both = images[pairs.objects[:, None], torch.stack([pairs.first, pairs.second], dim=1)]
