@@ -26,8 +26,16 @@ def machine(packages: Sequence[str]) -> dict[str, Any]:
     }
     if torch.cuda.is_available():
         about["gpu"] = torch.cuda.get_device_name()
-    versions = {name: importlib.metadata.version(name) for name in packages}
+    versions = {name: version(name) for name in packages}
     return {**about, "python": platform.python_version(), "torch": torch.__version__, **versions}
+
+
+def version(package: str) -> str:
+    """Return the version of a package, or that it is not installed."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
 
 
 def write_results(folder: Path, name: str, title: str, about: dict[str, Any], rows: list[Any], tables: str) -> None:

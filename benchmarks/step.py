@@ -6,8 +6,8 @@
 
 A step is everything between two batches: loading and decoding, views, forward, losses, backward, optimiser, teacher.
 All read the same JPEGs (``--data``: a folder with ``train`` and ``val``; default: rendered objects written to a
-temporary folder) and train the same timm model on views of the same sizes with fused AdamW. The peers are lightly and,
-where it is installed, stable-pretraining, each at the best of its numbers of workers; what is theirs and how it is
+temporary folder) and train the same timm model on views of the same sizes with fused AdamW. The peers are lightly and
+stable-pretraining, where they are installed, each at the best of its numbers of workers; what is theirs and how it is
 called stands in `step_peers.py` and `step_stable.py`, what is ours in `step_ours.py`. Ours is measured twice: keeping
 decoded images in memory, its default where they fit, and decoding every image every time, as the peers do.
 
@@ -34,6 +34,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -44,10 +45,6 @@ from step_setting import GLOBAL_AREA, Arm, Setting, measured, write_objects
 from step_stable import StablePretraining, installed
 
 from equicoherence.coherence import CoherenceConfig, DecoderName
-
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")
-    from step_peers import Lightly
 
 PEAK = {"H200": {"bf16": 989e12, "fp32": 67e12}, "H100": {"bf16": 989e12, "fp32": 67e12}}  # FLOP/s, dense, no TF32
 KEPT, DECODING = "ours, images kept", "ours, decoding every time"
@@ -64,7 +61,7 @@ def main() -> None:
     elif not torch.cuda.is_available():
         raise SystemExit("--device cuda, but torch finds no GPU; use --device cpu")
     torch.set_num_threads(arguments.threads)
-    stable_pretraining = installed() or "not measured: it is not installed"
+    stable_pretraining = (arguments.peers and installed()) or "not measured"
     print(f"stable-pretraining: {stable_pretraining}")
     with tempfile.TemporaryDirectory() as temporary:
         data = arguments.data or write_objects(
@@ -85,16 +82,23 @@ def main() -> None:
             arguments.compile,
             data,
         )
+        about = machine(["timm", "lightly", "torchvision", "pillow", "equicoherence"])
+        about["bfloat16 in the processor"] = units()
+        choices = {k: v for k, v in vars(arguments).items() if k not in ("out", "data")}
+        images = "photographs or other images given by --data" if arguments.data else "rendered objects"
+        about |= {"images": images, "stable-pretraining": stable_pretraining, **choices, "seed": 0}
+        name = f"step-{arguments.device}-{arguments.model}-{arguments.dtype}"
         rows = []
         for method in arguments.methods:
             rows.append(measure(method, setting, arguments, Path(temporary, method)))
-            print(markdown([rows[-1]]), flush=True)
-    about = machine(["timm", "lightly", "torchvision", "pillow", "equicoherence"])
-    choices = {k: v for k, v in vars(arguments).items() if k not in ("out", "data")}
-    images = "photographs or other images given by --data" if arguments.data else "rendered objects"
-    about |= {"images": images, "stable-pretraining": stable_pretraining, **choices, "seed": 0}
-    name = f"step-{arguments.device}-{arguments.model}-{arguments.dtype}"
-    write_results(arguments.out, name, "A whole training step", about, rows, markdown(rows))
+            print(markdown([rows[-1]]), flush=True)  # and on disk: the next may run out of time
+            write_results(arguments.out, name, "A whole training step", about, rows, markdown(rows))
+
+
+def units() -> str:
+    """Return what the processor has for bfloat16, as the system names it: matrix tiles, dot products, or nothing."""
+    flags = Path("/proc/cpuinfo").read_text().split() if Path("/proc/cpuinfo").is_file() else []
+    return ", ".join(flag for flag in ("amx_bf16", "avx512_bf16") if flag in flags) or "nothing: it is emulated"
 
 
 def parse() -> argparse.Namespace:
@@ -114,6 +118,8 @@ def parse() -> argparse.Namespace:
     add("--head", nargs=3, type=int, default=[512, 64, 2048], help="hidden width, bottleneck, prototypes")
     add("--projector", type=int, default=2048, help="VICReg's width")
     add("--workers", nargs="+", type=int, default=[0, 1, 2], help="of the peers' loaders; each is at its best")
+    add("--peers", action=argparse.BooleanOptionalAction, default=True, help="measure those that are installed")
+    add("--task", action=argparse.BooleanOptionalAction, default=True, help="measure ours also with the task")
     add("--compile", action="store_true", help="compile the models of all")
     add("--steps", type=int, default=10, help="timed in each repeat")
     add("--warm", type=int, default=3, help="steps before those")
@@ -132,23 +138,25 @@ def argument(text: str) -> tuple[str, Any]:
 
 def measure(method: str, setting: Setting, arguments: argparse.Namespace, out: Path) -> Row:
     """Time all arms of one method by turns."""
-    ours, stages = build_ours(method, setting, out)
-    lightly = build_lightly(method, setting, arguments.workers)
-    stable = build_stable(method, setting, arguments.workers) if installed() else []
+    ours, stages = build_ours(method, setting, out, arguments.task)
+    lightly = build_lightly(method, setting, arguments.workers) if arguments.peers and find_spec("lightly") else []
+    stable = build_stable(method, setting, arguments.workers) if arguments.peers and installed() else []
     arms = [*ours, *lightly, *stable]
     times: dict[str, list[float]] = {arm.name: [] for arm in arms}
     for _ in range(arguments.repeats):
         for arm in arms:
             times[arm.name].append(seconds_per_step(arm.steps, arguments.warm, arguments.steps))
-    best = fastest(lightly, times)
+    best = fastest(lightly, times) if lightly else None
     peak = peak_flops(setting.dtype)
-    row: Row = {"method": method, "lightly at its best": best, "seconds per step": times, "arms": {}, "task": {}}
+    row: Row = {"method": method, "seconds per step": times, "arms": {}, "task": {}}
+    if best:
+        row["lightly at its best"] = best
     for arm in arms:
         seconds = statistics.median(times[arm.name])
         row["arms"][arm.name] = {
             "milliseconds per step": seconds * 1e3,
             "images per second": setting.batch / seconds,
-            "speed relative to lightly": ratio(times[best], times[arm.name]),
+            "speed relative to lightly": ratio(times[best], times[arm.name]) if best else None,
             "GFLOP per step": arm.flop / 1e9,
             "peak memory, GiB": None if arm.memory is None else arm.memory / 2**30,
             "MFU": None if peak is None else arm.flop / seconds / peak,
@@ -169,14 +177,14 @@ def measure(method: str, setting: Setting, arguments: argparse.Namespace, out: P
 
 
 def build_ours(
-    method: str, setting: Setting, out: Path
+    method: str, setting: Setting, out: Path, with_task: bool
 ) -> tuple[list[Arm], dict[str, Callable[[int], dict[str, float]]]]:
-    """Build our arms: the plain method with both loaders, then with the task; and the clocks of two of them."""
+    """Build our arms: the plain method with both loaders, then with the task; and the clocks of them."""
     tasks: dict[str, CoherenceConfig | None] = {KEPT: None}
-    if method != "dino":
+    if with_task and method != "dino":
         tasks[STATES_0] = CoherenceConfig(states=0)
         tasks |= {f"ours, task, {decoder} decoder": CoherenceConfig(decoder=decoder) for decoder in DECODERS}
-    if method in ("ibot", "dinov2"):  # as published, a quarter of the head's outputs are equivariant
+    if with_task and method in ("ibot", "dinov2"):  # as published, a quarter of the head's outputs are equivariant
         split = CoherenceConfig(d_equi=setting.head[2] // 4, split="head")
         tasks["ours, task, conv decoder, head split"] = split
     arms, stages = [], {}
@@ -196,6 +204,9 @@ def build_ours(
 
 def build_lightly(method: str, setting: Setting, workers: list[int]) -> list[Arm]:
     """Build lightly's arms: one model, and a loader for each number of workers."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from step_peers import Lightly
     made: list[Lightly] = []
 
     def build() -> Callable[[], Iterator[None]]:
@@ -263,7 +274,9 @@ def markdown(rows: list[Row]) -> str:
     """Return the results as tables."""
     lines = []
     for row in rows:
-        lines += [f"## {row['method']}", "", f"lightly at its best: {row['lightly at its best']}.", ""]
+        lines += [f"## {row['method']}", ""]
+        if "lightly at its best" in row:
+            lines += [f"lightly at its best: {row['lightly at its best']}.", ""]
         if "stable-pretraining at its best" in row:
             speeds = ", ".join(
                 f"{value:.2f} ({name.removeprefix('ours, ')})"
