@@ -13,6 +13,8 @@ from equicoherence.commands.arguments import parse
 from equicoherence.json_file import read_json
 from equicoherence.loading import preparing
 
+FEATURES = {"mean": "the mean of its patch tokens", "cls": "its class token", "head": "what it returns"}
+
 
 def run(arguments: list[str]) -> None:
     """Run the command with its arguments."""
@@ -57,9 +59,7 @@ def how_to_use_torch(path: Path) -> str:
         'model = timm.create_model(held["architecture"], num_classes=0, **held["args"]).eval()\n'
         'model.load_state_dict(held["state_dict"])'
     )
-    features = {"mean": "the mean of its patch tokens", "cls": "its class token", "head": "what it returns"}[
-        about["pool"]
-    ]
+    features = FEATURES[about["pool"]]
     images = _normalised(about["size"], about["mean"], about["std"])
     return f"{lines}\n{images}; what stands for an image in evaluation: {features}"
 

@@ -33,7 +33,7 @@ def check_size(model: nn.Module, size: tuple[int, int], name: str) -> tuple[int,
         step = max(cut)
         raise ValueError(
             f"{name} does not take images of {written(size)} pixels: its patches of {step} x {step} would leave pixels "
-            f"at the border unseen; give a multiple of {step}, such as {_near(size, step)}"
+            f"at the border unseen (multiples of {step} fit, such as {_near(size, step)})"
         )
     return shape
 
@@ -50,7 +50,7 @@ def _near(size: tuple[int, int], step: int) -> str:
 
 def _own(model: nn.Module) -> str:
     embed = getattr(model, "patch_embed", None)
-    own = getattr(embed, "img_size", None)
+    own = None if getattr(model, "dynamic_img_size", False) else getattr(embed, "img_size", None)
     return f", as it is built for {written(tuple(own))}" if isinstance(own, tuple) and len(own) == 2 else ""
 
 
