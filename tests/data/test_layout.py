@@ -101,6 +101,12 @@ def test_a_folder_in_a_folder_is_no_class(tmp_path):
     assert (names(train), val.labels.tolist()) == (["ant/1.png", "bee/1.png"], [1])
 
 
+def test_a_side_that_came_without_the_other_is_no_class(tmp_path):
+    write_images(tmp_path, *(f"train/{number}.png" for number in range(20)))
+    assert names(open_images(tmp_path))[0] == "0.png"
+    assert told(open_images(tmp_path))[1].startswith("'train' is all that")
+
+
 def test_links_in_a_circle_of_lone_folders_end(tmp_path):
     (tmp_path / "again").symlink_to(tmp_path, target_is_directory=True)
     with pytest.raises(ValueError, match="no images in"):

@@ -100,7 +100,7 @@ def find_layout(folder: Path) -> Layout:
     Split by folders is one that holds train (or training) and one of val, valid, validation, dev, eval, evaluation,
     test or testing, in any case, also as in train2017 or test_set; of several that are held out the first in this order
     is taken. A folder that holds one other and no image is passed through, unless the other one holds images alone, as
-    a class does.
+    a class does, and is not called train or the like.
 
     Raises ValueError for folders that are held out without one for training, and for two that are for training.
     """
@@ -163,7 +163,9 @@ def _pass_through(train: Path, held_out: Path) -> tuple[tuple[Path, Path], list[
 
 def _passable(folder: Path, listing: Listing, passed: set[str]) -> str | None:
     """Return the lone folder that stands for a folder, and add it to those that were ``passed``, where links lead."""
-    if listing.lone is None or list_folder(folder / listing.lone).holds_images_alone:
+    if listing.lone is None:
+        return None
+    if not split_name(listing.lone) and list_folder(folder / listing.lone).holds_images_alone:
         return None
     real = os.path.realpath(folder / listing.lone)
     if real in passed:
