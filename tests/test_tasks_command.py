@@ -57,4 +57,4 @@ def test_choices_types_and_needs_are_shown(capsys: pytest.CaptureFixture[str]) -
 
 def test_an_unknown_task_is_wrong_use(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["tasks", "segmentatoin"]) == 2
-    assert "'segmentatoin' is unknown; is it 'segmentation'? Choose one of segmentation, depth" in capsys.readouterr().err
+    assert "'segmentatoin' is unknown; is it 'segmentation'? Choose one of" in capsys.readouterr().err
