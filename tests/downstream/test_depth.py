@@ -159,7 +159,7 @@ def test_images_without_depth_are_left_out_and_a_set_without_any_is_refused() ->
 
 
 def test_depths_that_are_not_finite_are_an_error() -> None:
-    with pytest.raises(ValueError, match="depths told of slope 0 are not finite: the training diverged"):
+    with pytest.raises(ValueError, match="weights of the head are not finite: the training diverged"):
         score(dataclasses.replace(QUICK, steps=4, lr=1e37), model())
 
 

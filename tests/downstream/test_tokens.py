@@ -56,7 +56,7 @@ def test_a_resizable_encoder_says_the_same_at_its_own_size() -> None:
 @pytest.mark.parametrize("name", ["vit_tiny_patch16_224", "deit_tiny_distilled_patch16_224"])
 def test_position_embeddings_are_interpolated_for_other_sizes(name: str, size: tuple[int, int]) -> None:
     encoder = transformer(name)
-    prefix, width = encoder.prefix, encoder.width
+    prefix, width = encoder.model.num_prefix_tokens, encoder.width
     positions = encoder.model.get_parameter("pos_embed").detach()
     grid = positions[:, prefix:].reshape(1, 4, 4, width).permute(0, 3, 1, 2)
     other = F.interpolate(grid, (size[0] // 8, size[1] // 8), mode="bicubic", antialias=True)

@@ -37,7 +37,7 @@ def test_a_plain_transformer_gives_the_maps_of_each_quarter_of_its_blocks() -> N
         maps = levels(images(32, 48))
     assert len(blocks) == 4
     for found, block in zip(maps, blocks):
-        expected = encoder.model.get_submodule("norm")(block)[:, encoder.prefix :]
+        expected = encoder.model.get_submodule("norm")(block)[:, encoder.model.num_prefix_tokens :]
         assert torch.allclose(found, expected.transpose(1, 2).reshape(2, 48, 4, 6), atol=1e-6)
     assert torch.allclose(maps[-1].flatten(2).transpose(1, 2), encoder(images(32, 48)).patches, atol=1e-5)
     assert [tuple(each.shape) for each in Rescale(levels.widths)(maps)] == [

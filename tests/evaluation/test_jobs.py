@@ -41,12 +41,15 @@ def planned(names: list[str], data: Path, *, every: bool = True, **settings: dic
     return [job.task.name for job in plan_jobs(make_tasks(names, settings=settings), data, None, every)]
 
 
-def test_with_labels_all_is_planned_and_nothing_said(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_with_labels_all_is_planned_and_the_images_are_described(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     one = {"transformations": ("rotation",)}
     names = ["transformation", "knn", "linear"]
     assert planned(names, folder, transformation=one) == names
     assert planned(["linear"], folder) == ["linear"]
-    assert capsys.readouterr().err == ""
+    line = r"38 images, 2 classes \(disc, square\), held out: 10 images \(a fifth by a hash of their names\)\n"
+    assert re.fullmatch(f"({line}){{2}}", capsys.readouterr().err)
 
 
 def test_what_the_images_do_not_allow_is_left_out_with_a_line_or_refused_with_the_way_out(
@@ -55,9 +58,10 @@ def test_what_the_images_do_not_allow_is_left_out_with_a_line_or_refused_with_th
     names = ["transformation", "knn", "linear", "pose"]
     assert planned(names, flat, every=False, transformation={"transformations": ("blur",)}) == ["transformation"]
     said = capsys.readouterr().err
-    assert said.count("\n") == 1
-    for reason in ("knn needs labelled images", "linear needs labelled images", "pose needs objects in poses"):
+    assert said.count("\n") == 2  # and the images
+    for reason in ("knn needs labelled images", "linear needs labelled images"):
         assert reason in said
+    assert "pose" not in said  # nobody asked for poses
     with pytest.raises(ValueError, match=r"knn needs labelled images.*give --tasks transformation, which needs no"):
         planned(["transformation", "knn"], flat)
     with pytest.raises(ValueError, match=r"linear needs at least 2 labelled training images.*limit takes 1"):

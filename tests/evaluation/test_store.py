@@ -22,6 +22,7 @@ from equicoherence.evaluation.run import results_folder
 from equicoherence.evaluation.store import Store, read_scores
 from equicoherence.evaluation.task import no_bar
 from equicoherence.files import alone
+from equicoherence.finite import NotFinite
 from equicoherence.training import PretrainConfig
 from tests.evaluation.rows import QUICK, Noted, rows_of, values_of, without_time
 from tests.small import picture_folder
@@ -298,9 +299,7 @@ def test_a_file_that_is_whole_is_read(tmp_path: Path) -> None:
 def test_a_damaged_file_is_refused_by_name_in_one_sentence(tmp_path: Path, damaged: bytes) -> None:
     path = tmp_path / "scores.json"
     path.write_bytes(damaged)
-    with pytest.raises(
-        ValueError, match=r"scores\.json cannot be read \(.+\); remove it, or give another --out"
-    ) as told:
+    with pytest.raises(ValueError, match=r"scores\.json is damaged \(.+\): remove it, or give another --out") as told:
         Store(tmp_path, ABOUT)
     assert "\n" not in str(told.value)
     assert path.read_bytes() == damaged, "whoever wrote it may want it"
@@ -308,7 +307,7 @@ def test_a_damaged_file_is_refused_by_name_in_one_sentence(tmp_path: Path, damag
 
 def test_a_number_that_is_not_finite_never_reaches_a_file(tmp_path: Path) -> None:
     store = Store(tmp_path, ABOUT)
-    with pytest.raises(ValueError, match="not JSON compliant"):
+    with pytest.raises(NotFinite, match=r"its rows\[0\]\.value is nan"):
         store.put("knn on d", {**PART, "rows": [{**ROW, "value": float("nan")}]}, {})
     assert store.parts == {}
     assert not (tmp_path / "scores.json").exists()

@@ -252,7 +252,7 @@ DAMAGE: dict[str, Callable[[dict[str, Any]], object]] = {
 def test_a_score_too_large_for_a_number_is_damage(write: Write, tmp_path: Path) -> None:
     path = write("a", 0.4375) / "scores.json"
     path.write_text(path.read_text().replace("0.4375", "1e999"))  # which reads as infinity
-    with pytest.raises(ValueError, match=r"cannot be read .*has the value inf"):
+    with pytest.raises(ValueError, match=r"is damaged .*has the value inf"):
         comparison([path.parent], tmp_path / "out")
 
 
@@ -260,7 +260,7 @@ def test_a_score_too_large_for_a_number_is_damage(write: Write, tmp_path: Path) 
 def test_a_damaged_file_is_named(write: Write, tmp_path: Path, damage: str) -> None:
     path = write("a") / "scores.json"
     change_file(path.parent, DAMAGE[damage])
-    with pytest.raises(ValueError, match=re.escape(f"{path} cannot be read")):
+    with pytest.raises(ValueError, match=re.escape(f"{path} is damaged")):
         comparison([path.parent], tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
@@ -277,7 +277,7 @@ def test_what_cannot_be_compared_is_refused(write: Write, tmp_path: Path) -> Non
     with pytest.raises(ValueError, match="both hold segmentation of the same weights; give one"):
         comparison([run, twin], tmp_path / "out")
     (run / "scores.json").write_text("{")
-    with pytest.raises(ValueError, match=re.escape(f"{run / 'scores.json'} cannot be read")):
+    with pytest.raises(ValueError, match=re.escape(f"{run / 'scores.json'} is damaged")):
         comparison([run], tmp_path / "out")
 
 

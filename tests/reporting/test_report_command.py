@@ -37,7 +37,7 @@ def test_runs_that_are_scored_on_data_sets_have_a_page_of_scores_too(write_run: 
     (folders[2] / "scores.json").write_text("{")  # the page of runs says so
     run([*map(str, folders), "--out", str(tmp_path / "all.html")])
     assert pages(tmp_path) == ["all.html", "two/comparison/comparison.html"]
-    assert "scores.json is unreadable (" in (tmp_path / "all.html").read_text()
+    assert "scores.json is damaged (" in (tmp_path / "all.html").read_text()
 
 
 def test_folders_of_scores_that_are_no_runs_have_a_page_of_scores_alone(
@@ -56,5 +56,5 @@ def test_a_folder_that_holds_nothing_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"nowhere.scores.json is missing: give folders"):
         run([str(tmp_path / "nowhere")])
     assert pages(tmp_path) == []
-    with pytest.raises(ValueError, match="give one or more run directories"):
+    with pytest.raises(ValueError, match="report needs a run directory, or several"):
         run([])

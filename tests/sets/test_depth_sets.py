@@ -140,7 +140,7 @@ def test_nyuv2_without_sync_trains_on_the_official_images(nyuv2: Path) -> None:
     (nyuv2 / "sync").rename(nyuv2 / "official_splits" / "train")
     assert len(opened(nyuv2, "nyuv2", "train")) == 3
     (nyuv2 / "official_splits" / "train").rename(nyuv2 / "elsewhere")
-    with pytest.raises(FileNotFoundError, match=r"rgb_\*\.png in .*train.*Looked for: sync/SCENE"):
+    with pytest.raises(FileNotFoundError, match=r"rgb_\*\.png in .*train"):
         opened(nyuv2, "nyuv2", "train")
 
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import tyro
 
 from equicoherence.commands.arguments import CommaOrNone, parse, split
+from equicoherence.errors import refusing
 from equicoherence.loading import preparing
 
 
@@ -85,7 +86,8 @@ def run(arguments: list[str]) -> None:
             prove_writable(each.folder)
     found, page = [], None
     for number, each in enumerate(planned, start=1):
-        frozen = each.load()
+        with refusing():
+            frozen = each.load()
         scoring = Scoring(given.controls and each.has_floor, given.bad_image_tolerance)
         found.append(score_jobs(frozen, each.jobs, each.folder, scoring, random_weights=each.subject.random_weights))
         if several or given.sets is not None:  # written after each: the next may fail
