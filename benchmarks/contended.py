@@ -10,7 +10,8 @@ seconds, so that other load on the machine strikes all variants alike. The media
 - as it is: `quiet_threads`, and `SharedConv`, whose threads do not wait for each other;
 - as it is, one thread: what `compare` gives each of two arms on two cores.
 
-CPU time over steps tells spinning from work: what is more than with one thread was spent waiting.
+CPU time over steps tells spinning from work: what is more than with one thread was spent waiting. What all other
+programs took meanwhile is reported, in cores; with ``--others 0.2`` a measurement beside more than that is taken again.
 """
 
 from __future__ import annotations
@@ -52,6 +53,7 @@ def main() -> None:
     add("--threads", type=int, default=2)
     add("--seconds", type=float, default=8.0, help="of each training in each repeat")
     add("--repeats", type=int, default=5)
+    add("--others", type=float, default=float("inf"), help="cores that other programs may take meanwhile")
     add("--out", type=Path, default=Path(__file__).parent / "results")
     add("--worker", nargs=2, metavar=("VARIANT", "FOLDER"), help=argparse.SUPPRESS)
     given = parser.parse_args()
@@ -80,26 +82,55 @@ def measure(given: argparse.Namespace) -> dict[tuple[str, str], list[list[Taken]
         for repeat in range(given.repeats):
             for state in STATES:
                 for variant, pair in pairs.items():
-                    found = together(pair if state == "two at once" else pair[:1], state, given.seconds)
+                    trainings = pair if state == "two at once" else pair[:1]
+                    found = together(trainings, state, given.seconds, given.others)
+                    while found[0]["cores of others"] > given.others:
+                        found = together(trainings, state, given.seconds, given.others)
                     taken[state, variant].append(found)
                     rates = ", ".join(f"{one['images per second']:.0f}" for one in found)
                     print(f"repeat {repeat + 1}, {state}, {variant}: {rates} images/s", flush=True)
     return taken
 
 
-def together(trainings: list[Training], state: str, seconds: float) -> list[Taken]:
-    """Let trainings run at once."""
+def together(trainings: list[Training], state: str, seconds: float, others: float) -> list[Taken]:
+    """Let trainings run at once when other programs take no more than ``others`` cores; return what each did, and the
+    cores that other programs took meanwhile."""
+    while cores_in_use() > others:
+        time.sleep(2)
+    start, busy, loops = time.perf_counter(), busy_seconds(), ended_children()
     loop = None
     if state == "beside a busy loop":
         loop = subprocess.Popen([sys.executable, "-c", "while True: pass"])
     try:
         for training in trainings:
             training.start(seconds)
-        return [training.taken() for training in trainings]
+        found = [training.taken() for training in trainings]
     finally:
         if loop:
             loop.kill()
             loop.wait()
+    own = sum(one.pop("CPU seconds") for one in found) + ended_children() - loops
+    others = max(0.0, busy_seconds() - busy - own) / (time.perf_counter() - start)
+    return [{**one, "cores of others": others} for one in found]
+
+
+def cores_in_use() -> float:
+    """Return the cores that are in use, over a second."""
+    start, busy = time.perf_counter(), busy_seconds()
+    time.sleep(1)
+    return (busy_seconds() - busy) / (time.perf_counter() - start)
+
+
+def busy_seconds() -> float:
+    """Return the CPU seconds of all programs since the machine started."""
+    user, nice, system, _, _, interrupts, soft, *_ = Path("/proc/stat").read_text().splitlines()[0].split()[1:]
+    return sum(map(int, (user, nice, system, interrupts, soft))) / os.sysconf("SC_CLK_TCK")
+
+
+def ended_children() -> float:
+    """Return the CPU seconds of this process's children that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 class Training:
@@ -166,6 +197,7 @@ def train_when_told(given: argparse.Namespace, variant: str, folder: str) -> Non
         spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
         taken = {
             "images per second": steps * config.optim.batch_size / seconds,
+            "CPU seconds": spent,
             "CPU milliseconds per step": spent / steps * 1e3,
             "context switches per step, voluntary": (after.ru_nvcsw - before.ru_nvcsw) / steps,
             "context switches per step, forced": (after.ru_nivcsw - before.ru_nivcsw) / steps,
@@ -192,14 +224,15 @@ def markdown(rows: list[dict[str, Any]]) -> str:
     lines = [
         "Images per second are each training's; shares are of the speed alone as torch has it, in the same repeat.",
         "",
-        "| state | variant | images per second | share | CPU ms per step | context switches per step |",
-        "|---|---|---|---|---|---|",
+        "| state | variant | images per second | share | CPU ms a step | context switches a step | cores of others |",
+        "|---|---|---|---|---|---|---|",
     ]
     for row in rows:
         switches = [row[f"context switches per step, {kind}"] for kind in ("voluntary", "forced")]
         lines.append(
             f"| {row['state']} | {row['variant']} | {row['images per second']:.0f} | {row['share']:.0%} | "
-            f"{row['CPU milliseconds per step']:.0f} | {switches[0]:.0f} + {switches[1]:.0f} forced |"
+            f"{row['CPU milliseconds per step']:.0f} | {switches[0]:.0f} + {switches[1]:.0f} forced | "
+            f"{row['cores of others']:.2f} |"
         )
     return "\n".join(lines) + "\n"
 
