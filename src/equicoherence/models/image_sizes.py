@@ -63,7 +63,7 @@ def _patches_that_cut(model: nn.Module, cut: set[int]) -> Iterator[None]:
     """Note the pixels of an image, or of the map before, that a patch takes, where patches leave some over."""
 
     def note(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        step = module.stride[0]  # type: ignore[index]
+        step = int(module.stride[0])  # type: ignore[arg-type, index]
         if any(side % step for side in inputs[0].shape[-2:]):
             cut.add(step)
 
