@@ -1,4 +1,4 @@
-"""``--encoder.name`` and ``--encoder.args`` of a command line: the encoder that is named, with no one else's arguments."""
+"""``--encoder.name`` and ``--encoder.args`` of a command line: the encoder that is named, with arguments of its own."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def take_encoder(arguments: list[str], start: EncoderConfig) -> tuple[list[str],
     """Take ``--encoder.args`` off a command line; return the rest, and the encoder that it starts from.
 
     arguments: ``--encoder.args.img-size 64`` sets one argument of timm's, ``--encoder.args '{"img_size": 64}'`` all of
-    them. start: a recipe's encoder, whose own arguments are of its model, and dropped where ``--encoder.name`` is given.
+    them. start: a recipe's encoder, whose arguments are of its model, and dropped where ``--encoder.name`` is given.
     Raises ValueError for an argument without a value, and for what is no mapping.
     """
     rest: list[str] = []

@@ -14,6 +14,13 @@ from rich.console import Console
 
 from equicoherence.commands.arguments import parse
 from equicoherence.exporting import Target, export
+from equicoherence.models.features import Pool
+
+FEATURES: dict[Pool, str] = {
+    "mean": "the mean of its patch tokens",
+    "cls": "its class token",
+    "head": "what it returns",
+}
 
 
 def run(arguments: list[str]) -> None:
@@ -54,9 +61,7 @@ def how_to_use_torch(path: Path) -> str:
         'model = timm.create_model(held["architecture"], num_classes=0, **held["args"]).eval()\n'
         'model.load_state_dict(held["state_dict"])'
     )
-    features = {"mean": "the mean of its patch tokens", "cls": "its class token", "head": "what it returns"}[
-        about["pool"]
-    ]
+    features = FEATURES[about["pool"]]
     images = _normalised(about["size"], about["mean"], about["std"])
     return f"{lines}\n{images}; what stands for an image in evaluation: {features}"
 

@@ -181,21 +181,18 @@ def _exported(path: str, size: int | None) -> FrozenModel:
     if about is None:
         raise ValueError(f"{path} is a weights file: say with --arch which timm model it is for")
     arch, pool = about["architecture"], about["pool"]
+    advice = "say with --arch which model it is for"
     if not (isinstance(arch, str) and timm.is_model(arch)):  # no source either: timm would open or fetch something
-        raise ValueError(
-            f"{path} is for {str(arch)!r}, which timm does not have; say with --arch which model it is for"
-        )
+        raise ValueError(f"{path} is for {str(arch)!r}, which timm does not have; {advice}")
     try:
         args = dict(about["args"]) | _sized(arch, size)
         encoder = Encoder(arch, args, mean=tuple(about["mean"]), std=tuple(about["std"]))
         side = size or int(about["size"])
         source = reading_size(side) if size else int(about["source"])
     except TypeError as error:
-        raise ValueError(
-            f"{path} does not say what its encoder is: {error}; say with --arch which model it is for"
-        ) from error
+        raise ValueError(f"{path} does not say what its encoder is: {error}; {advice}") from error
     if pool not in POOLS or (pool == "head" and encoder.pool != "head") or (pool == "cls" and not encoder.has_cls):
-        raise ValueError(f"{path} pools by {pool!r}, which {arch} does not; say with --arch which model it is for")
+        raise ValueError(f"{path} pools by {pool!r}, which {arch} does not; {advice}")
     load_weights(encoder.model, Path(path))
     _check_size(encoder, side)
     return FrozenModel(path, path, encoder.eval(), side, source, pool=pool)

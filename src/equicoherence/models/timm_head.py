@@ -1,4 +1,4 @@
-"""What timm's own head makes of the tokens: their mean, the class token, or more; and how to leave an untrained one out.
+"""What timm's own head makes of the tokens: their mean, the class token, or more; and how to leave it out.
 
 A head is tried on random tokens, so that no list of architectures is needed.
 """

@@ -43,7 +43,8 @@ def check_output(name: str, output: Any) -> None:
     shapes = ", ".join(str(tuple(part.shape)) if isinstance(part, Tensor) else type(part).__name__ for part in parts)
     what = f"{len(parts)} outputs of shapes {shapes}" if isinstance(output, list | tuple) else f"features of {shapes}"
     raise NoTokensError(
-        f"{name} gives {what}, but one set of tokens (B, N, C) or one map (B, C, h, w) is needed: choose another encoder"
+        f"{name} gives {what}, but one set of tokens (B, N, C) or one map (B, C, h, w) is needed: choose "
+        "another encoder"
     )
 
 
@@ -55,7 +56,7 @@ def raw_tokens(model: nn.Module, output: Tensor) -> tuple[Tensor | None, Tensor]
 
 
 def read_tokens(model: nn.Module, name: str, output: Any, size: tuple[int, int]) -> Features:
-    """Return the features of an output for images of ``size`` (h, w). Raises `NoTokensError` for one that is no grid."""
+    """Return the features of an output for images of ``size`` (h, w). Raises `NoTokensError` for what is no grid."""
     check_output(name, output)
     grid = grid_of(model, name, tuple(output.shape), size)
     cls, patches = raw_tokens(model, output)

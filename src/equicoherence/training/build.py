@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import timm
 import torch
-from timm.models import PretrainedCfg
 from torch import nn
 
 from equicoherence.coherence import CoherenceTask, ThetaRegression
@@ -66,19 +65,20 @@ def build_learner(config: PretrainConfig, *, pretrained: bool | None = None) -> 
 def check_fit(config: PretrainConfig, encoder: Encoder) -> None:
     """Raise ValueError for views that the encoder does not take whole, or a method that cannot read what it gives."""
     views, method = config.views, METHODS[type(config.method)]
-    sides = {"views.size": views.size} | ({"views.crop_size": views.crop_size} if views.crops else {})
-    for name, side in sides.items():
+    known = timm.get_pretrained_cfg(encoder.architecture)
+    resized = f" or --encoder.args.img-size {views.size}" if known is not None and known.fixed_input_size else ""
+    asked = [("views.size", views.size, f"give --views.size {encoder.own_size[0]}{resized}")]
+    if views.crops:
+        asked.append(("views.crop_size", views.crop_size, "give another --views.crop-size, or --views.crops 0"))
+    for name, side, advice in asked:
         try:
             encoder.check_size(side)
         except ValueError as error:
-            fixed = (timm.get_pretrained_cfg(encoder.architecture) or PretrainedCfg()).fixed_input_size
-            own = encoder.own_size[0]
-            advice = f"; give --{name.replace('_', '-')} {own}" + f" or --encoder.args.img-size {side}" * fixed
-            raise ValueError(f"{name} is {side}, but {error}" + advice * ("multiple of" not in str(error))) from error
+            raise ValueError(f"{name} is {side}, but {error}; {advice}") from error
     in_head = config.coherence is not None and config.coherence.split == "head"
     if method.reads == "features" and (method.reads_tokens or in_head) and encoder.pooled_width != encoder.width:
         raise ValueError(
-            f"{method.__name__} reads patch tokens and what stands for an image alike, but those of {encoder.name} have "
+            f"{method.__name__} reads patch tokens and what stands for an image, but of {encoder.name} they have "
             f"{encoder.width} and {encoder.pooled_width} channels: choose another encoder or method"
         )
 
