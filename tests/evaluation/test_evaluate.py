@@ -191,7 +191,7 @@ def test_what_stands_in_for_a_bad_image_is_scored_with_a_label_only_and_once(run
     rows = damaged.features["backbone"], whole.features["backbone"][[0, 2, 4, 5]]
     assert torch.allclose(*rows, atol=0.02)  # bfloat16 in batches of other sizes
     undecodable = Loader(Pictures([0, 1], (0, 1)), 32, tolerance=1.0)
-    with pytest.raises((ValueError, RuntimeError), match="can(not)? be decoded"):
+    with pytest.raises((ValueError, RuntimeError), match=r"can(not)? be decoded"):
         labelled_features(model, undecodable, 2, no_bar)
 
 

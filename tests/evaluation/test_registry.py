@@ -107,7 +107,7 @@ def test_heads_are_trained_by_one_loop() -> None:
 def test_names_and_settings_that_there_are_not_are_quoted(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(
         ValueError,
-        match="task 'segmentaton' is unknown; is it 'segmentation'. Choose one of transformation, knn, linear",
+        match=r"task 'segmentaton' is unknown; is it 'segmentation'. Choose one of transformation, knn, linear",
     ):
         make_tasks(["segmentaton"])
     with pytest.raises(ValueError, match="segmentation has no setting stps; it has batch, "):
