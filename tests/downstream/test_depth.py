@@ -19,6 +19,7 @@ from equicoherence.downstream.depth.training import target
 from equicoherence.downstream.tokens import Tokens
 from equicoherence.evaluation.model import FrozenModel
 from equicoherence.evaluation.task import TaskScore, no_bar
+from equicoherence.finite import NotFinite
 from equicoherence.models import Encoder
 from equicoherence.sets import DECLARATIONS, DepthSet, find_sets
 
@@ -159,7 +160,7 @@ def test_images_without_depth_are_left_out_and_a_set_without_any_is_refused() ->
 
 
 def test_depths_that_are_not_finite_are_an_error() -> None:
-    with pytest.raises(ValueError, match="weights of the head are not finite: the training diverged"):
+    with pytest.raises(NotFinite, match="weights of the head are not finite: the training diverged"):
         score(dataclasses.replace(QUICK, steps=4, lr=1e37), model())
 
 

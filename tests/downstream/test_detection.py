@@ -126,7 +126,7 @@ def test_training_images_without_objects_are_refused() -> None:
 
 def test_test_images_without_objects_leave_nothing_to_measure() -> None:
     task = dataclasses.replace(TASK, steps=1)
-    with pytest.raises(ValueError, match="no test image has an object, so there is nothing to measure"):
+    with pytest.raises(UnusableData, match="no test image has an object, so there is nothing to measure"):
         task.score(small_model(), SquareBoxes(3, 0), SquareBoxes(2, 1, empty=(0, 1)), no_bar)
 
 

@@ -17,6 +17,7 @@ from equicoherence.downstream.segmentation.task import Segmentation
 from equicoherence.downstream.video.task import VideoPropagation
 from equicoherence.evaluation.fit import check_trained
 from equicoherence.evaluation.task import Row, Task
+from equicoherence.finite import NotFinite
 
 
 @pytest.mark.parametrize(
@@ -48,7 +49,7 @@ def test_whole_numbers_are_rates_too_and_0_means_all() -> None:
 @pytest.mark.parametrize("number", [float("nan"), float("inf"), -float("inf")])
 def test_a_score_that_is_not_finite_is_refused(field: str, number: float) -> None:
     row = Row("miou", 0.5, target="", representation="backbone", floor=0.1, chance=None)
-    with pytest.raises(ValueError, match=f"the {field} of backbone miou is .*, which is no score"):
+    with pytest.raises(NotFinite, match=f"the {field} of backbone miou is .*, which is no score"):
         dataclasses.replace(row, **{field: number})
 
 
@@ -56,5 +57,5 @@ def test_a_head_that_diverged_is_refused() -> None:
     head = torch.nn.Sequential(torch.nn.Conv2d(1, 1, 1), torch.nn.BatchNorm2d(1))
     check_trained(head)
     head[1].running_var[0] = float("nan")  # type: ignore[index]
-    with pytest.raises(ValueError, match="not finite: the training diverged; lower its rate"):
+    with pytest.raises(NotFinite, match="not finite: the training diverged; lower its rate"):
         check_trained(head)

@@ -23,6 +23,7 @@ from equicoherence.downstream.tokens import (
     stride,
 )
 from equicoherence.evaluation.task import no_bar, spread
+from equicoherence.finite import NotFinite
 from equicoherence.models import Encoder
 
 SMALL = {"img_size": 32, "patch_size": 8, "depth": 2, "embed_dim": 48, "num_heads": 3}
@@ -118,7 +119,7 @@ def test_tokens_that_half_precision_cannot_keep_are_an_error() -> None:
     encoder = transformer()
     with torch.no_grad():
         encoder.model.get_parameter("norm.weight").mul_(1e6)
-    with pytest.raises(ValueError, match="vit_tiny_patch16_224 gives tokens that are not finite, or above 65,504"):
+    with pytest.raises(NotFinite, match="vit_tiny_patch16_224 gives tokens that are not finite, or above 65,504"):
         extract_tokens(sized(encoder, (24, 32)), pictures, range(3), (24, 32), no_bar, "")
 
 

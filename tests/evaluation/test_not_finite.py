@@ -10,6 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from equicoherence.cli import main
 from equicoherence.downstream.depth.task import Depth
 from equicoherence.downstream.detection.task import Detection
 from equicoherence.downstream.homography.task import HomographyEstimation
@@ -18,10 +19,11 @@ from equicoherence.downstream.localisation.task import Localisation
 from equicoherence.downstream.looks.task import Looks
 from equicoherence.downstream.segmentation.task import Segmentation
 from equicoherence.downstream.video.task import VideoPropagation
-from equicoherence.evaluation import evaluate
+from equicoherence.evaluation import evaluate, load_model
+from equicoherence.evaluation.model import FrozenModel
 from equicoherence.evaluation.registry import all_tasks
-from equicoherence.evaluation.store import read_scores
 from equicoherence.evaluation.task import Task, no_bar
+from equicoherence.finite import NotFinite
 from tests.downstream.bright_squares import OneSquare, SquareBoxes
 from tests.downstream.colour_regions import ColourRegions, small_model
 from tests.downstream.test_depth import Slopes
@@ -34,29 +36,27 @@ REFUSED = r"not finite"
 
 
 @pytest.fixture
-def damaged(copied: Callable[[], Path]) -> Path:
-    """Return a run with a weight that is no number."""
-    run = copied()
-    weights = load_file(run / "model.safetensors")
-    name = next(name for name, value in weights.items() if value.ndim == 4)  # a convolution of the encoder
-    weights[name].view(-1)[0] = torch.nan
-    save_file(weights, run / "model.safetensors")
-    return run
+def damaged(run: Path) -> FrozenModel:
+    """Return a run's encoder with a weight that is no number."""
+    model = load_model(run)
+    with torch.no_grad():
+        next(model.encoder.model.parameters()).view(-1)[0] = torch.nan
+    return model
 
 
 @pytest.mark.parametrize("task", ["transformation", "knn", "linear"])
-def test_tasks_on_images_refuse_it(damaged: Path, task: str) -> None:
+def test_tasks_on_images_refuse_it(damaged: FrozenModel, folder: Path, tmp_path: Path, task: str) -> None:
     settings = {task: QUICK[task]} if task in QUICK else None
-    with pytest.raises((ValueError, RuntimeError), match=REFUSED):
-        evaluate(damaged, tasks=[task], settings=settings, controls=False)
-    assert read_scores(damaged / "scores.json") == {}
+    with pytest.raises(NotFinite, match=REFUSED):
+        evaluate(damaged, tasks=[task], data=folder, settings=settings, controls=False, out=tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("task", ["pose", "retrieval"])
-def test_tasks_on_poses_refuse_it(damaged: Path, renders: Path, task: str) -> None:
-    with pytest.raises((ValueError, RuntimeError), match=REFUSED):
-        evaluate(damaged, tasks=[task], data=renders, controls=False, track=no_bar)
-    assert read_scores(damaged / "scores.json") == {}
+def test_tasks_on_poses_refuse_it(damaged: FrozenModel, renders: Path, tmp_path: Path, task: str) -> None:
+    with pytest.raises(NotFinite, match=REFUSED):
+        evaluate(damaged, tasks=[task], data=renders, controls=False, track=no_bar, out=tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 SMALL = {"pixels": 32, "steps": 2, "batch": 2}
@@ -92,13 +92,30 @@ def test_every_task_is_among_these() -> None:
     )
 
 
-def test_the_command_says_so_fails_and_leaves_the_scores_there_were(
-    damaged: Path, capsys: pytest.CaptureFixture[str]
+def test_the_command_refuses_a_file_that_holds_such_a_weight(
+    copied: Callable[[], Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from equicoherence.cli import main
-
-    assert main(["evaluate", str(damaged), "--tasks", "knn", "--no-controls"]) == 2
+    run = copied()
+    weights = load_file(run / "model.safetensors")
+    next(value for value in weights.values() if value.is_floating_point()).view(-1)[0] = torch.nan
+    save_file(weights, run / "model.safetensors")
+    assert main(["evaluate", str(run), "--tasks", "knn", "--no-controls"]) == 2
     said = capsys.readouterr().err
+    assert "model.safetensors is damaged" in said
     assert "not finite" in said
     assert "Traceback" not in said
-    assert not (damaged / "scores.json").exists()
+    assert not (run / "scores.json").exists()
+
+
+def test_the_command_fails_in_one_sentence_where_features_overflow(
+    copied: Callable[[], Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Weights may be finite, and what they make of an image not."""
+    run = copied()
+    weights = load_file(run / "model.safetensors")
+    save_file({name: 1e30 * v if v.ndim == 4 else v for name, v in weights.items()}, run / "model.safetensors")
+    assert main(["evaluate", str(run), "--tasks", "knn", "--no-controls"]) == 1
+    said = capsys.readouterr().err
+    assert "failed: the features 'backbone' of" in said
+    assert "Traceback" not in said
+    assert not (run / "scores.json").exists()

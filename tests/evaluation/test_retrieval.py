@@ -11,6 +11,7 @@ from equicoherence.evaluation.poses.linear_map import fit_linear_map
 from equicoherence.evaluation.poses.quaternions import pose_errors, upright
 from equicoherence.evaluation.poses.renders import Renders, view_changes
 from equicoherence.evaluation.poses.retrieval import METRICS, retrieval, retrieval_chance, retrieval_scores
+from equicoherence.finite import NotFinite
 from tests.evaluation.poses import euler_quaternions, imagine, matrices
 
 OF_50 = {"mrr": 0.09, "hit_at_1": 0.02, "hit_at_5": 0.10}
@@ -135,7 +136,7 @@ def test_bad_input_is_named():
         retrieval_scores(renders, "pose", _noise, sources=5)
     with pytest.raises(ValueError, match="returned"):
         retrieval_scores(renders, "pose", lambda first, theta: first)
-    with pytest.raises(ValueError, match="not finite"):
+    with pytest.raises(NotFinite, match="not finite"):
         retrieval_scores(renders, "pose", lambda first, theta: _noise(first, theta) / 0)
     with pytest.raises(ValueError, match="choose among pose, noise"):
         fit_linear_map(renders, "color")
@@ -145,5 +146,5 @@ def test_bad_input_is_named():
         Renders({"z": z}, q, renders.hues, renders.labels * 0 - 1)
     with pytest.raises(ValueError, match="must be"):
         Renders({"z": z[:2]}, q, renders.hues, renders.labels)
-    with pytest.raises(ValueError, match="not all finite"):
+    with pytest.raises(NotFinite, match="not all finite"):
         Renders({"z": z / 0}, q, renders.hues, renders.labels)

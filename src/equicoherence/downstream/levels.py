@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from equicoherence.errors import RefusedValue
 from equicoherence.models import Encoder
 
 LEVELS = 4
@@ -25,7 +26,9 @@ class Levels(nn.Module):
     def __init__(self, encoder: Encoder, size: int) -> None:
         super().__init__()
         if not hasattr(encoder.model, "forward_intermediates"):
-            raise ValueError(f"{encoder.name} gives its last features alone: timm has no forward_intermediates for it")
+            raise RefusedValue(
+                f"{encoder.name} gives its last features alone: timm has no forward_intermediates for it"
+            )
         self.encoder = encoder
         self._indices: list[int] | None = None
         was_training = encoder.training

@@ -17,9 +17,11 @@ from PIL import Image
 from torch import Tensor
 
 from equicoherence.data.loader import usable_cores
+from equicoherence.errors import RefusedValue
 from equicoherence.evaluation.fit import reading
 from equicoherence.evaluation.model import generators_kept
 from equicoherence.evaluation.task import Track, spread
+from equicoherence.finite import NotFinite
 from equicoherence.models import Encoder
 from equicoherence.models.encoder import VISION_TRANSFORMERS
 
@@ -88,7 +90,7 @@ def sized(encoder: Encoder, size: tuple[int, int]) -> Encoder:
     except (AssertionError, RuntimeError, ValueError) as error:
         config = getattr(encoder.model, "pretrained_cfg", None) or {"input_size": (3, *size)}
         own = encoder.args.get("img_size", config["input_size"][1:])  # type: ignore[call-overload, index]
-        raise ValueError(
+        raise RefusedValue(
             f"{encoder.name} takes images of {_written(own)} pixels, but not of {_written(size)} as asked ({error}): "
             "give the task another size, or leave this encoder out"
         ) from error
@@ -118,7 +120,7 @@ def stride(encoder: Encoder, size: int) -> int:
             return int(patch if isinstance(patch, int) else patch[0])
     own = _grid(encoder, size)
     if getattr(encoder, "gives_vectors", False):
-        raise ValueError(_no_tokens(encoder))
+        raise RefusedValue(_no_tokens(encoder))
     try:
         double = _grid(encoder, 2 * size)
     except (AssertionError, RuntimeError, ValueError):  # it takes images of its own size alone
@@ -127,7 +129,7 @@ def stride(encoder: Encoder, size: int) -> int:
         return size // own
     small, large = _grid(encoder, 4 * size), _grid(encoder, 8 * size)  # a grid of few tokens is rounded a lot
     if large == small:
-        raise ValueError(_no_tokens(encoder))
+        raise RefusedValue(_no_tokens(encoder))
     return max(1, round(4 * size / (large - small)))
 
 
@@ -155,7 +157,7 @@ def input_size(shapes: Sequence[tuple[int, int]], short: int, step: int) -> tupl
     Raises ValueError for less than half a ``step``.
     """
     if 2 * short < step:
-        raise ValueError(
+        raise RefusedValue(
             f"pixels is {short}, but this encoder's tokens ask for multiples of {step}: give at least that"
         )
     aspect = float(np.median([width / height for height, width in shapes]))
@@ -235,9 +237,9 @@ def extract_tokens(
 
 
 def check_finite(finite: Tensor, encoder: Encoder) -> None:
-    """Raise ValueError where ``finite`` () bool, of an encoder's tokens in half precision, is False."""
+    """Raise `NotFinite` where ``finite`` () bool, of an encoder's tokens in half precision, is False."""
     if not finite:
-        raise ValueError(
+        raise NotFinite(
             f"{encoder.name} gives tokens that are not finite, or above 65,504, which half precision cannot keep: its "
             "weights are damaged or their scale is wrong"
         )

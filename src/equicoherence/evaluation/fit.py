@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from equicoherence.evaluation.task import Track, no_bar
+from equicoherence.finite import NotFinite
 
 
 def fit(
@@ -33,7 +34,7 @@ def fit(
     rise: share of the steps in which the rates rise from 0 first.
     clip: largest norm of the gradient of all parameters, 0 for none.
 
-    Raises ValueError where the training diverged.
+    Raises `NotFinite` where the training diverged.
     """
     optimizer = torch.optim.AdamW(list(groups), fused=True)
     if rise:
@@ -60,10 +61,10 @@ def cosine_after_rise(step: int, steps: int, share: float = 0.05) -> float:
 
 
 def check_trained(head: nn.Module) -> None:
-    """Raise ValueError where a head's weights are not finite."""
+    """Raise `NotFinite` where a head's weights are not finite."""
     numbers = [value for value in head.state_dict().values() if value.is_floating_point()]
     if not torch.stack([value.isfinite().all() for value in numbers]).all():
-        raise ValueError("weights of the head are not finite: the training diverged; lower its rate")
+        raise NotFinite("weights of the head are not finite: the training diverged; lower its rate")
 
 
 def reading(device: torch.device) -> torch.autocast:

@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, get_args, get_origin, get_type_hints
 
+from equicoherence.finite import NotFinite
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -42,6 +44,8 @@ class Row:
     floor: what a constant prediction scores, None where that has no meaning.
     chance: what a random guess scores, where that is another number; else None.
     tokens: patch tokens that were read of each image, 0 where that is not said.
+
+    Raises `NotFinite` for a number that is not.
     """
 
     metric: str
@@ -64,7 +68,7 @@ class Row:
                 what = " ".join(
                     part for part in (self.representation, self.target, self.parameter, self.metric) if part
                 )
-                raise ValueError(
+                raise NotFinite(
                     f"the {name} of {what} is {number}, which is no score: the features or the head are not finite"
                 )
 

@@ -28,6 +28,7 @@ from equicoherence.downstream.tokens import (
 )
 from equicoherence.evaluation.model import FrozenModel
 from equicoherence.evaluation.task import Row, TaskScore, Track, spread
+from equicoherence.finite import NotFinite
 from equicoherence.sets.kinds import DepthSet
 
 if TYPE_CHECKING:
@@ -101,7 +102,9 @@ def _errors(
         depth = head(one.patches, one.cls)
         depth = F.interpolate(depth[None], tuple(truth.shape), mode="bilinear")[0, 0].clamp(low, high).cpu()
         if not depth.isfinite().all():
-            raise ValueError(f"depths told of {test.name(index)} are not finite: the training diverged; lower its rate")
+            raise NotFinite(
+                f"depths predicted of {test.name(index)} are not finite: the training diverged; lower its rate"
+            )
         scored = scored_pixels(truth, test.limits, test.crop)
         if scored.any():
             guesses = (depth, torch.full_like(truth, min(max(constant, low), high)))

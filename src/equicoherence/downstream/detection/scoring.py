@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torchvision.models.detection import FasterRCNN
 
+from equicoherence.data.source import UnusableData
 from equicoherence.downstream.box_pictures import draw_boxes
 from equicoherence.downstream.detection.agnostic import AgnosticSet
 from equicoherence.downstream.detection.average_precision import AveragePrecision
@@ -26,6 +27,7 @@ from equicoherence.downstream.tokens import (
     some_shapes,
     stride,
 )
+from equicoherence.errors import RefusedValue
 from equicoherence.evaluation.model import FrozenModel, generators_kept
 from equicoherence.evaluation.task import Row, TaskScore, Track, spread
 from equicoherence.models import Encoder
@@ -87,7 +89,7 @@ def score_detection(
             pictures[title] = _picture(image, found, truth.boxes, test.classes)
     lowest, scores = floor.scores(), measured.scores()
     if any(math.isnan(value) for value in scores.values()):
-        raise ValueError("no test image has an object, so there is nothing to measure")
+        raise UnusableData("no test image has an object, so there is nothing to measure")
     rows = [Row(name, value, floor=lowest[name]) for name, value in scores.items()]
     return TaskScore(rows, pictures, {"train": len(seen), "val": len(asked)}, size)
 
@@ -101,7 +103,7 @@ def _check_grid(tokens: Tokens, frame: Size, encoder: Encoder) -> None:
     """Raise ValueError where the grid of tokens is not that which a frame (H, W) of an image was made for."""
     height, width = tokens.patches.shape[1:3]
     if (UNIT * height, UNIT * width) != frame:
-        raise ValueError(
+        raise RefusedValue(
             f"{encoder.name} gives {height} x {width} tokens where its stride says {frame[0] // UNIT} x "
             f"{frame[1] // UNIT}: detection needs an encoder whose tokens lie on a whole stride"
         )

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from equicoherence.downstream.homography.pairs import REACH, draw_pair, draw_patch_pairs, in_order, turns
 from equicoherence.downstream.homography.plane_maps import corner_error, corners_of_map, map_of_corners
 from equicoherence.downstream.tokens import check_finite, input_size, sized, some_shapes, stride
+from equicoherence.errors import RefusedValue
 from equicoherence.evaluation.fit import fit, reading, tuning
 from equicoherence.evaluation.model import FrozenModel, generators_kept
 from equicoherence.evaluation.task import Row, TaskScore, Track
@@ -36,7 +37,7 @@ def score_homography(
     step = stride(model.encoder, model.size)
     patch = max(1, round(task.pixels / step)) * step
     if patch < 2 * step:
-        raise ValueError(
+        raise RefusedValue(
             f"homography.pixels is {task.pixels}, which is one token of {model.encoder.name}, {step} pixels wide: "
             "four corners need two tokens on a side at least"
         )

@@ -37,6 +37,7 @@ from equicoherence.downstream.tokens import (
 from equicoherence.evaluation.fit import fit, reading
 from equicoherence.evaluation.model import FrozenModel
 from equicoherence.evaluation.task import Row, TaskScore, Track, spread
+from equicoherence.finite import NotFinite
 from equicoherence.models import Encoder
 from equicoherence.sets.files import resized_labels
 from equicoherence.sets.kinds import IGNORE, SegmentationSet
@@ -131,7 +132,7 @@ def segment(
         pixels = to_pixels(resized, device)
         logits = predict(pixels)
         if not logits.isfinite().all():
-            raise ValueError("logits of test images are not finite: the training diverged; lower its rate")
+            raise NotFinite("logits of test images are not finite: the training diverged; lower its rate")
         for places in _groups([mask.shape for mask in masks], classes):
             truth = torch.from_numpy(np.stack([masks[place] for place in places])).to(device)
             enlarged = F.interpolate(logits[places], truth.shape[1:], mode="bilinear")

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from equicoherence.data import Loader
+from equicoherence.data.source import UnusableData
 from equicoherence.evaluation.classification.accuracy import knn_accuracy, linear_accuracy
 from equicoherence.evaluation.fit import reading
 from equicoherence.evaluation.images import BATCH, base_state, first_of_each
@@ -74,7 +75,7 @@ def _score(accuracy: Accuracy, model: FrozenModel, train: Loader, test: Loader, 
 def labelled_features(model: FrozenModel, loader: Loader, limit: int, track: Track) -> Labelled:
     """Return pooled representations and labels of up to ``limit`` labelled images, central square crops.
 
-    Raises ValueError where none of them can be decoded, and for features that are not finite.
+    Raises ValueError where none of them can be decoded, `NotFinite` for features that are not.
     """
     device = model.encoder.mean.device
     labelled = torch.from_numpy(loader.source.labels >= 0).nonzero().flatten()
@@ -94,7 +95,7 @@ def labelled_features(model: FrozenModel, loader: Loader, limit: int, track: Tra
     kept = first_of_each(torch.cat(index))  # what stands in for a bad image may be another of the chosen ones
     kept = kept[of_each[kept] >= 0]  # or one without a label
     if not len(kept):
-        raise ValueError("none of the labelled images can be decoded; repair them, or give --tasks transformation")
+        raise UnusableData("none of the labelled images can be decoded; repair them, or give --tasks transformation")
     features = {k: torch.cat([p[k] for p in parts])[kept.to(device)] for k in parts[0]}
     check_features(features, model.name)
     return Labelled(features, of_each[kept].to(device))

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from equicoherence.data.poses.latents import relative_rotation
 from equicoherence.evaluation.poses.quaternions import upright
+from equicoherence.finite import NotFinite
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,7 @@ class Renders:
 
     rotations: (O, V, 4), unit quaternions (x, y, z, w) of either sign. hues: (O, V, 2), of floor and light, in [0, 1].
     labels: (O,), classes from 0. All on one device. Raises ValueError for shapes that do not agree, fewer than two
-    views, negative labels, quaternions not of unit length, and features that are not finite.
+    views, negative labels and quaternions not of unit length, `NotFinite` for features that are not.
     """
 
     features: Mapping[str, Tensor]
@@ -39,7 +40,7 @@ class Renders:
             if z.ndim != 3 or z.shape[:2] != (objects, views):
                 raise ValueError(f"features {name!r} are {tuple(z.shape)}, but must be ({objects}, {views}, channels)")
             if not torch.isfinite(z.sum(dtype=torch.float64)):
-                raise ValueError(f"features {name!r} are not all finite; check the encoder they are of")
+                raise NotFinite(f"features {name!r} are not all finite; check the encoder they are of")
         if self.labels.is_floating_point() or bool((self.labels < 0).any()):
             raise ValueError(f"labels are {self.labels.dtype} from {self.labels.min().item()}, but must count from 0")
         length = self.rotations.norm(dim=-1)

@@ -20,6 +20,7 @@ from torch import Tensor
 from equicoherence.evaluation.poses.quaternions import pose_errors
 from equicoherence.evaluation.poses.renders import Renders, view_changes
 from equicoherence.evaluation.task import Row
+from equicoherence.finite import NotFinite
 
 Predictor = Callable[[Tensor, Tensor], Tensor]  # features (N, C), theta (N, T, 6) of `view_changes` -> (N, T, C)
 METRICS = ("mrr", "hit_at_1", "hit_at_5", "pre")
@@ -64,7 +65,7 @@ def retrieval_scores(
 
     The predictor gets the features (N, C) of sources, as they are, and theta (N, V, 6), what changes from each to all
     views of its object, as `view_changes` gives it, and returns the features (N, V, C) it expects.
-    Raises ValueError for ``sources`` outside 1 to V, and for predictions that are not finite or of another shape.
+    Raises ValueError for ``sources`` outside 1 to V and predictions of another shape, `NotFinite` where one is not.
     """
     features = renders.features[representation]
     objects, views, width = features.shape
@@ -85,7 +86,7 @@ def retrieval_scores(
         found = rank_scores(cosines.unflatten(1, (sources, views)), pose_errors(q, q))
         totals.append((found * others).double().sum(dim=(1, 2, 3)))
     if not bool(torch.stack(finite).all()):
-        raise ValueError("the predictor returned features that are not finite")
+        raise NotFinite("the predictor returned features that are not finite")
     means = torch.stack(totals).sum(dim=0) / (objects * sources * (views - 1))
     return dict(zip(METRICS, means.tolist()))
 

@@ -6,6 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from equicoherence.data import Loader
+from equicoherence.errors import RefusedValue
 from equicoherence.evaluation.model import FrozenModel
 from equicoherence.evaluation.poses.linear_map import LinearMap, fit_linear_map
 from equicoherence.evaluation.poses.probes import pose_probes
@@ -44,7 +45,7 @@ def score_retrieval(task: ViewRetrieval, model: FrozenModel, train: Loader, test
     if wide := [f"{name} ({width} channels)" for name, width in widths.items() if width > WIDEST]:
         say(f"no retrieval for {', '.join(wide)}: a map is fitted up to {WIDEST} channels")
     if not rows:
-        raise ValueError(f"retrieval needs features of up to {WIDEST} channels; leave the task out for this encoder")
+        raise RefusedValue(f"retrieval needs features of up to {WIDEST} channels; leave the task out for this encoder")
     return TaskScore(rows, counts=counts)
 
 

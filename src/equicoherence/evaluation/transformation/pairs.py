@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from equicoherence.data import Loader
+from equicoherence.errors import RefusedValue
 from equicoherence.evaluation.fit import reading
 from equicoherence.evaluation.images import BATCH, base_state, first_of_each
 from equicoherence.evaluation.model import FrozenModel
@@ -111,7 +112,7 @@ def pool_tokens(tokens: Tensor) -> Tensor:
     """Average the patch tokens (B, N, C) of a square grid to at most ``GRID`` x ``GRID``: (B, T, C), T <= GRID^2."""
     side = math.isqrt(tokens.shape[1])
     if side * side != tokens.shape[1]:
-        raise ValueError(f"{tokens.shape[1]} patch tokens are no square grid; leave out the attentive probe")
+        raise RefusedValue(f"{tokens.shape[1]} patch tokens are no square grid; leave out the attentive probe")
     if side <= GRID:
         return tokens
     grid = tokens.float().transpose(1, 2).unflatten(2, (side, side))

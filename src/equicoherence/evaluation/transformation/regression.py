@@ -100,7 +100,7 @@ def base_share(name: str) -> float:
         if bool((points[:, 2:] > 0).all()) and float((points[:, :2] / points[:, 2:]).abs().max()) <= 1:
             return share
         share -= STEP
-    raise ValueError(f"path {name!r} shows what lies beyond the image however small the crop; choose smaller ranges")
+    raise RefusedValue(f"path {name!r} shows what lies beyond the image however small the crop; choose smaller ranges")
 
 
 def _moves(path: Transformation) -> bool:
