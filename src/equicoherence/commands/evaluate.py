@@ -37,7 +37,7 @@ class Arguments:
     arch: of weights files that do not say it; or of one, FILE@ARCH.
     random_weights: evaluate timm models' initialisation.
     size: input pixels of models that are no runs.
-    bad_image_tolerance: share of the images of --data that may be bad; a run's own where not given.
+    bad_image_tolerance: share of the images that may be bad; of --data a run's own where not given.
     """
 
     models: Annotated[tuple[str, ...], tyro.conf.Positional]

@@ -110,7 +110,7 @@ def plan(given: Arguments, tasks: Sequence[Task], every: bool) -> list[Planned]:
     on_data = any(reads_data(task) for task in tasks)
     reading, data = images_of(models, given.data, leave_out=given.tasks == "all") if on_data else ([], given.data)
     chosen = [task for task in tasks if reading or not reads_data(task)]
-    jobs = plan_jobs(chosen, data, given.sets, every)
+    jobs = plan_jobs(chosen, data, given.sets, every, given.bad_image_tolerance)
     several = len(subjects) > 1
     out = given.out or (Path("results") / "comparison" if given.sets is not None and several else None)
     folders = folders_of(subjects, out, given.data)

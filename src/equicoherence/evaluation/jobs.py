@@ -18,6 +18,7 @@ from equicoherence.evaluation.task import POSES, Task
 from equicoherence.notice import say
 from equicoherence.sets import DECLARATIONS, Declaration, Found, SampleSet, VideoSet, find_sets, no_set
 from equicoherence.sets.files import survey
+from equicoherence.sets.tolerant import TOLERANCE
 
 Splits = ImageSource | SampleSet | VideoSet
 OBJECTS = "objects"
@@ -52,12 +53,19 @@ class Job:
         return as_read({"revision": self.task.revision, **self.about, **own})
 
 
-def plan_jobs(tasks: Sequence[Task], data: str | Path | None, sets: str | Path | None, every: bool = True) -> list[Job]:
+def plan_jobs(
+    tasks: Sequence[Task],
+    data: str | Path | None,
+    sets: str | Path | None,
+    every: bool = True,
+    tolerance: float | None = None,
+) -> list[Job]:
     """Return each part of each task with each data set that it fits.
 
     data: the images, or objects in poses, of the tasks that read those.
     sets: a folder that holds data sets, found by their layout (see `find_sets`), of the others.
     every: a task without data raises ValueError; where False it is left out and a line says so.
+    tolerance: share of the samples of a data set in ``sets`` that may be bad; that of pretraining where None.
 
     Raises ValueError or FileNotFoundError also for data that cannot be opened, and where no task is left.
     """
@@ -69,7 +77,7 @@ def plan_jobs(tasks: Sequence[Task], data: str | Path | None, sets: str | Path |
         names = ", ".join(task.name for task in others)
         raise ValueError(f"{names}: give with --sets the folder that holds the data sets")
     jobs = _on_data(given, str(data), every) if given else []
-    jobs += _on_sets(others, str(sets), every) if others else []
+    jobs += _on_sets(others, str(sets), every, TOLERANCE if tolerance is None else tolerance) if others else []
     if not jobs:
         raise ValueError("no task can be scored on these data; `equicoherence tasks` says what each needs")
     if twice := [name for name, count in Counter(job.name for job in jobs).items() if count > 1]:
@@ -119,12 +127,16 @@ def _obstacle(task: Task, train: ImageSource, test: ImageSource) -> str:
     return task.obstacle(train, test)
 
 
-def _on_sets(tasks: Sequence[Task], sets: str, every: bool) -> list[Job]:
+def _on_sets(tasks: Sequence[Task], sets: str, every: bool, tolerance: float) -> list[Job]:
     wanted = {task.kind for task in tasks}
     known: tuple[Declaration, ...] = tuple(each for each in DECLARATIONS if each.kind in wanted)
     found = find_sets(sets, known)
     opened = {
-        each: (each.open("train") if each.declaration.trains else None, each.open("val")) for each in found
+        each: tuple(
+            each.open(split, tolerance=tolerance) if split == "val" or each.declaration.trains else None
+            for split in ("train", "val")
+        )
+        for each in found
     }  # all before any is scored: what is damaged is said at once
     surveyed = {folder: survey(folder) for folder in {each.folder for each in found}}
     jobs: list[Job] = []
@@ -135,8 +147,10 @@ def _on_sets(tasks: Sequence[Task], sets: str, every: bool) -> list[Job]:
         if not fitting:
             say(f"{task.name} is left out: no data set for it in {sets!r}")
         for each in fitting:
-            about = _about(each, surveyed[each.folder], *opened[each])
-            jobs += [Job(part, each.name, *opened[each], about, each.folder) for part in task.parts()]
+            train, test = opened[each]
+            assert test is not None
+            about = _about(each, surveyed[each.folder], train, test)
+            jobs += [Job(part, each.name, train, test, about, each.folder) for part in task.parts()]
     if not jobs:
         raise ValueError(f"no task can be scored: {sets!r} holds none of {', '.join(d.name for d in known)}")
     return jobs

@@ -90,7 +90,8 @@ def evaluate(
         scoring = Scoring(controls, bad_image_tolerance, track)
         if data is None and not isinstance(model, (nn.Module, FrozenModel)) and Path(model).is_dir():
             data = own_data(model)
-        jobs = plan_jobs(chosen_tasks(tasks, sets is not None, settings), data, sets, every=tasks is not None)
+        chosen = chosen_tasks(tasks, sets is not None, settings)
+        jobs = plan_jobs(chosen, data, sets, every=tasks is not None, tolerance=bad_image_tolerance)
         if isinstance(model, FrozenModel):
             frozen = model
         elif isinstance(model, nn.Module):
