@@ -183,7 +183,7 @@ def train_when_told(given: argparse.Namespace, variant: str, folder: str) -> Non
     config = recipe(given.recipe) if given.coherence else recipe(given.recipe).plain()
     optim = dataclasses.replace(config.optim, epochs=10_000)
     config = dataclasses.replace(config, threads=threads or given.threads, optim=optim)
-    run = setting_up.set_up(config, Path(folder), resume=False)
+    run = setting_up.set_up(config, Path(folder), resume=False, held=ExitStack())
     batches = iter(run.batches())
     for _ in range(2):
         take_step(run, *next(batches))

@@ -25,7 +25,7 @@ from torch import Tensor
 
 from equicoherence.downstream.video.jf import contour_accuracy, region_similarity
 from equicoherence.downstream.video.propagation import SETTINGS, Propagation, propagate
-from equicoherence.downstream.video.task import enlarged
+from equicoherence.downstream.video.scoring import enlarged
 
 
 def main() -> None:

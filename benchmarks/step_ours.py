@@ -84,7 +84,8 @@ class Ours:
     """A run of this package, and its steps."""
 
     def __init__(self, config: PretrainConfig, out: Path) -> None:
-        self.run, self.step = set_up(config, out, resume=False), 0
+        self.held = ExitStack()  # keeps the folder while the run is there
+        self.run, self.step = set_up(config, out, resume=False, held=self.held), 0
 
     def steps(self, keep: bool) -> Iterator[None]:
         """Take a step at each `next`; with ``keep``, all images are decoded before the first."""

@@ -36,7 +36,10 @@ from equicoherence.evaluation.classification.accuracy import knn_accuracy
 from equicoherence.evaluation.model import load_model
 from equicoherence.exporting import export
 from equicoherence.files import write_aside
-from equicoherence.methods import DINOConfig, IBOTConfig, MethodConfig, VICRegConfig
+from equicoherence.methods import MethodConfig
+from equicoherence.methods.dino import DINOConfig
+from equicoherence.methods.ibot import IBOTConfig
+from equicoherence.methods.vicreg import VICRegConfig
 from equicoherence.models.features import POOLS
 from equicoherence.training import EncoderConfig, OptimConfig, PretrainConfig, ViewsConfig, load_run, pretrain
 

@@ -83,10 +83,6 @@ def test_a_transformer_gets_the_size_of_its_images_by_an_argument(data, tmp_path
         (["--encoder.name", "crossvit_tiny_240"], "2 outputs of shapes"),
         (["--encoder.args.img-size", "32"], "timm cannot build resnet18 with the arguments"),
         (["--encoder.name", "resnet18", "--encoder.drop-path", "0.1"], "encoder.drop_path is 0.1, but"),
-        (
-            ["--encoder.name", "convnext_atto", "--views.size", "36"],
-            "views.size is 36, but convnext_atto does not take",
-        ),
     ],
 )
 def test_what_cannot_be_trained_is_refused_in_one_sentence_before_it_starts(options, sentence, data, tmp_path, capsys):

@@ -10,7 +10,6 @@ from typing import Annotated
 import tyro
 
 from equicoherence.commands.arguments import parse, positional, values_of
-from equicoherence.commands.encoder_arguments import take_encoder
 from equicoherence.loading import preparing
 from equicoherence.recipes import RECIPES, check_recipe
 
@@ -24,6 +23,7 @@ def run(arguments: list[str]) -> None:
         name, rest = (None, rest) if resumed else positional(rest, "pretrain RECIPE", RECIPES)
         if name and not name.endswith((".yaml", ".yml")):
             check_recipe(name)
+        from equicoherence.commands.encoder_arguments import take_encoder
         from equicoherence.recipes.from_file import named_config
         from equicoherence.training import PretrainConfig, pretrain  # which takes seconds
 

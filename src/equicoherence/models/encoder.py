@@ -73,6 +73,7 @@ class Encoder(nn.Module):
         self._biased = with_kept_biases(self.model)
         shape = check_size(self.model, self.own_size, name)
         self._sizes = {self.own_size}
+        self.timm_pool: Pool
         self.timm_pool, timm_width = own_pool(self.model, shape)
         self.pool: Pool = self.timm_pool if read == "all" or headless else "mean"
         self.pooled_width = timm_width if self.pool == "head" else self.width

@@ -18,8 +18,8 @@ def check_size(model: nn.Module, size: tuple[int, int], name: str) -> tuple[int,
     They do not where the model itself refuses them, where its output is no grid of tokens, and where pixels at the
     border are left over by patches that do not tile the image: the model would see a crop.
     """
-    cut: set[int] = set()
-    with _patches_that_cut(model, cut):
+    steps: list[tuple[int, bool]] = []
+    with _noting_patches(model, size, steps):
         try:
             shape = output_shape(model, size, name)
         except (torch.OutOfMemoryError, NoTokensError):
@@ -29,8 +29,8 @@ def check_size(model: nn.Module, size: tuple[int, int], name: str) -> tuple[int,
                 f"{name} does not take images of {written(size)} pixels{_own(model)}: {_first_line(error)}"
             ) from error
     grid_of(model, name, shape, size)
-    if cut and _border_is_lost(model, size):
-        step = max(cut)
+    if any(left_over for _, left_over in steps) and _border_is_lost(model, size):
+        step = max(step for step, _ in steps)
         raise ValueError(
             f"{name} does not take images of {written(size)} pixels: its patches of {step} x {step} would leave pixels "
             f"at the border unseen (multiples of {step} fit, such as {_near(size, step)})"
@@ -59,13 +59,14 @@ def _first_line(error: BaseException) -> str:
 
 
 @contextmanager
-def _patches_that_cut(model: nn.Module, cut: set[int]) -> Iterator[None]:
-    """Note the pixels of an image, or of the map before, that a patch takes, where patches leave some over."""
+def _noting_patches(model: nn.Module, size: tuple[int, int], steps: list[tuple[int, bool]]) -> Iterator[None]:
+    """Note of each convolution that cuts its input into patches how many pixels of the image one takes, and whether
+    some are left over."""
 
     def note(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        step = module.stride[0]  # type: ignore[index]
-        if any(side % step for side in inputs[0].shape[-2:]):
-            cut.add(step)
+        stride: int = module.stride[0]  # type: ignore[index,assignment]
+        sides = inputs[0].shape[-2:]
+        steps.append((stride * max(1, size[0] // sides[0]), any(side % stride for side in sides)))
 
     tiling = [each for each in model.modules() if isinstance(each, nn.Conv2d) and _tiles(each)]
     handles = [each.register_forward_pre_hook(note) for each in tiling]

@@ -67,8 +67,13 @@ class Grid:
         for title, kind, *cells in zip(self.header, self.kinds, *self.cells):
             text = kind == "text"
             widest = max((len(one_line(cell.content)) for cell in cells), default=0)
-            width = {} if text else {"min_width": widest, "max_width": max(widest, FOLDED)}
-            table.add_column(Text(one_line(title)), justify="left" if text else "right", overflow="fold", **width)
+            table.add_column(
+                Text(one_line(title)),
+                justify="left" if text else "right",
+                overflow="fold",
+                min_width=None if text else widest,
+                max_width=None if text else max(widest, FOLDED),
+            )
         for row in self.cells:
             table.add_row(*(Text(one_line(cell.content), style="bold" if cell.best else "") for cell in row))
         return table
