@@ -40,7 +40,7 @@ def damaged(run: Path) -> FrozenModel:
     """Return a run's encoder with a weight that is no number."""
     model = load_model(run)
     with torch.no_grad():
-        next(model.encoder.model.parameters()).view(-1)[0] = torch.nan
+        next(model.encoder.model.parameters())[0] = torch.nan
     return model
 
 

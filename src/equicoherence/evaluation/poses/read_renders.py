@@ -13,6 +13,7 @@ from equicoherence.evaluation.fit import reading
 from equicoherence.evaluation.model import FrozenModel
 from equicoherence.evaluation.poses.renders import Renders
 from equicoherence.evaluation.task import Track, no_bar
+from equicoherence.finite import check_features
 from equicoherence.notice import say
 
 BATCH = 256
@@ -59,6 +60,7 @@ def read_renders(
     # a damaged image's place is taken by another: its latents are those of what is seen there
     latents = torch.from_numpy(np.array(source.latents[torch.cat(index).numpy()])).unflatten(0, (-1, views))
     features = {name: torch.cat([part[name] for part in parts]).unflatten(0, (-1, views)) for name in parts[0]}
+    check_features(features, model.name)
     renders = Renders(
         features,
         quaternion(latents[..., :3]).to(device),
