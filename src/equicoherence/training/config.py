@@ -231,6 +231,12 @@ class PretrainConfig:
     def _check_fit(self) -> None:
         """Refuse views and a split that the method does nothing with."""
         method, name = METHODS[type(self.method)], METHODS[type(self.method)].__name__
+        if self.views.crop_rotations != method.rotated_crops:
+            fits = "classifies rotated crops" if method.rotated_crops else "reads no rotated crops"
+            raise ValueError(
+                f"views.crop_rotations is {self.views.crop_rotations}, but {name} {fits}; "
+                "give --views." + ("crop-rotations --views.crops 4" if method.rotated_crops else "no-crop-rotations")
+            )
         if self.views.crops and not method.crops:
             raise ValueError(
                 f"views.crops is {self.views.crops}, but {name} reads no local crops; give --views.crops 0"
@@ -244,12 +250,6 @@ class PretrainConfig:
                 f"with views.path poses, views are renders as they are, but views.crops is {self.views.crops} and "
                 f"views.mask_probability {self.views.mask_probability}; give --views.crops 0 "
                 "--views.mask-probability 0"
-            )
-        if self.views.crop_rotations != method.rotated_crops:
-            fits = "classifies rotated crops" if method.rotated_crops else "reads no rotated crops"
-            raise ValueError(
-                f"views.crop_rotations is {self.views.crop_rotations}, but {name} {fits}; "
-                "give --views." + ("crop-rotations --views.crops 4" if method.rotated_crops else "no-crop-rotations")
             )
         if self.views.mask_probability and not method.masks:
             raise ValueError(
