@@ -32,6 +32,8 @@ def subjects_of(models: Sequence[str], arch: str | None, random_weights: bool, s
     ``random_weights`` is for timm's models, ``size`` for all that are no runs. Raises ValueError for an option that
     applies to none of the models.
     """
+    if size is not None and size < 1:
+        raise ValueError(f"--size is {size}, but an input has at least 1 pixel")
     subjects = []
     for model in models:
         file, at, own = model.rpartition("@")
