@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from equicoherence.coherence import CoherenceConfig
 from equicoherence.methods import METHODS
 from equicoherence.recipes import RECIPES, describe, recipe
-from equicoherence.training import AugmentationConfig, PretrainConfig, ViewsConfig, build_learner
+from equicoherence.training import AugmentationConfig, NotFinite, PretrainConfig, ViewsConfig, build_learner
 from equicoherence.training.config_file import differences, from_dict, to_dict
 from equicoherence.training.health import effective_rank, feature_std, first_not_finite
 from equicoherence.training.learner import LearnerOutput
@@ -171,6 +171,21 @@ def test_steps_are_written_exactly(step, tmp_path):
     line, _ = metrics.flush(step, 1.0, 1e-3, LearnerOutput({}, {}, None))
     assert json.loads((tmp_path / "metrics.jsonl").read_text())["step"] == step
     assert line["loss"] == 0.333333
+
+
+def test_features_that_are_not_finite_stop_the_run_and_the_last_line_says_why_in_strict_json(tmp_path):
+    metrics = Metrics(tmp_path / "metrics.jsonl")
+    pooled = {"invariant": torch.ones(4, 2), "equivariant": torch.tensor([[1.0, math.nan]] * 4)}
+    metrics.add({"a": torch.tensor(2.0)}, torch.tensor(1.0), 4)
+    sentence = "the equivariant features are not finite at step 3"
+    with pytest.raises(NotFinite, match=f"{sentence}; the run stops"):
+        metrics.flush(3, 0.5, 0.1, LearnerOutput({}, pooled, None))
+    line = json.loads((tmp_path / "metrics.jsonl").read_text())
+    assert (line["step"], line["a"], line["stopped"]) == (3, 2.0, sentence)
+    metrics.add({"a": torch.tensor(math.inf)}, torch.tensor(1.0), 4)
+    with pytest.raises(NotFinite, match="a is inf at step 4"):
+        metrics.flush(4, 0.5, 0.1, LearnerOutput({}, {}, None))
+    assert '"a": null' in (tmp_path / "metrics.jsonl").read_text()
 
 
 def test_metrics_past_a_checkpoint_and_a_damaged_last_line_are_dropped(tmp_path):

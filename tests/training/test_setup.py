@@ -7,11 +7,21 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from equicoherence.methods import METHODS
+from equicoherence.methods.byol import BYOLConfig
+from equicoherence.methods.dino import DINOConfig
+from equicoherence.methods.dinov2 import DINOv2Config
+from equicoherence.methods.simclr import SimCLRConfig
+from equicoherence.methods.vicreg import VICRegConfig
 from equicoherence.models import Encoder
-from equicoherence.training import EncoderConfig, OptimConfig, load_run, pretrain
+from equicoherence.training import EncoderConfig, OptimConfig, load_run, pretrain, setup
 from equicoherence.training.run import check_shared
 from equicoherence.training.setup import convert_sync_batchnorm
-from tests.small import picture_folder, small_config
+from tests.small import METHOD_CONFIGS, picture_folder, small_config
+
+VIT = EncoderConfig(
+    "vit_tiny_patch16_224", {"img_size": 32, "patch_size": 8, "depth": 2, "embed_dim": 24, "num_heads": 3}
+)
 
 
 @pytest.fixture(scope="module")
@@ -87,3 +97,57 @@ def test_a_resumed_run_shows_each_step_once_in_tensorboard(data, tmp_path):
         assert len(list((run / "tensorboard").iterdir())) == files
         events = EventAccumulator(str(run / "tensorboard")).Reload()
         assert [event.step for event in events.Scalars("loss")] == [1, 2, 3]
+
+
+DISTILLING = {"prototypes": 20, "hidden": 12, "bottleneck": 6}
+
+
+@pytest.mark.parametrize(
+    ("method", "trains"),
+    [
+        (VICRegConfig(width=12), False),
+        (SimCLRConfig(width=12, output=6), False),
+        (BYOLConfig(width=12, output=6), False),
+        (DINOConfig(**DISTILLING), True),
+        (DINOv2Config(**DISTILLING), False),
+    ],
+)
+def test_one_image_at_a_time_is_for_methods_that_compare_none(method, trains, data, tmp_path):
+    config = small_config(data, method=method, encoder=VIT, max_steps=2, optim=OptimConfig(batch_size=1), d=16)
+    if trains:
+        assert (pretrain(config, tmp_path / "run") / "samples.npz").is_file()
+        return
+    with pytest.raises(ValueError, match=r"compares images with each other; give --optim\.batch-size 2"):
+        pretrain(config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    assert pretrain(dataclasses.replace(config, optim=OptimConfig(batch_size=2)), tmp_path / "run").is_dir()
+
+
+def test_every_method_says_truly_whether_it_compares_images():
+    alone = {METHODS[type(config)].__name__ for config in METHOD_CONFIGS if not METHODS[type(config)].compares_images}
+    assert alone == {"DINO", "IBOT"}
+
+
+@pytest.mark.parametrize("place", ["build_learner", "build_feed", "build_optimizer", "check_batch"])
+def test_ctrl_c_while_a_run_is_set_up_leaves_nothing(place, data, tmp_path, monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(setup, place, interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            pretrain(small_config(data, max_steps=1), tmp_path / "new" / "run")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_start_that_was_killed_before_its_first_checkpoint_blocks_no_other(data, tmp_path):
+    config = small_config(data, max_steps=2, checkpoint_every=2, track="tensorboard")
+    run = pretrain(config, tmp_path / "run")
+    for name in ("model.safetensors", "config.json", "heads.safetensors", "samples.npz"):
+        (run / name).unlink()
+    shutil.rmtree(run / "checkpoints")
+    (run / ".lock").write_text("of a process that is gone")
+    other = dataclasses.replace(config, seed=7, max_steps=1)
+    assert load_run(pretrain(other, run))[0].seed == 7
+    assert len((run / "metrics.jsonl").read_text().splitlines()) == 1
+    assert len(list((run / "tensorboard").iterdir())) == 1

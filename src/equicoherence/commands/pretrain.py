@@ -11,7 +11,7 @@ import tyro
 
 from equicoherence.commands.arguments import parse, positional, values_of
 from equicoherence.loading import preparing
-from equicoherence.recipes import RECIPES, check_recipe
+from equicoherence.recipes import RECIPES, check_recipe, is_file_name
 
 
 def run(arguments: list[str]) -> None:
@@ -21,7 +21,7 @@ def run(arguments: list[str]) -> None:
         rest = [a for a in arguments if a != "--no-coherence"]
         resumed = resumed_run(rest)
         name, rest = (None, rest) if resumed else positional(rest, "pretrain RECIPE", RECIPES)
-        if name and not name.endswith((".yaml", ".yml")):
+        if name and not is_file_name(name):
             check_recipe(name)
         from equicoherence.commands.encoder_arguments import take_encoder
         from equicoherence.recipes.from_file import named_config

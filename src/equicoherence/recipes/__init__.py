@@ -48,6 +48,11 @@ def check_recipe(name: str) -> None:
         raise unknown("recipe", name, RECIPES)
 
 
+def is_file_name(text: str) -> bool:
+    """Return whether what stands for RECIPE is a YAML file, and no name."""
+    return text.endswith((".yaml", ".yml"))
+
+
 def describe(name: str) -> dict[str, Any]:
     """Return what a recipe's docstring says: summary, hardware, time, scores."""
     lines = RECIPES[name].splitlines()

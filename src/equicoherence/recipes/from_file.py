@@ -6,16 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from equicoherence.json_file import read_yaml
-from equicoherence.recipes import recipe
+from equicoherence.recipes import is_file_name, recipe
 from equicoherence.training.config import PretrainConfig
 from equicoherence.training.config_file import from_dict, to_dict
 
 ADVICE = "give a run's config.yaml, or a file that names a recipe and what differs, such as `recipe: vicreg-tiny`"
-
-
-def is_file_name(text: str) -> bool:
-    """Return whether what stands for RECIPE is a file, and no name."""
-    return text.endswith((".yaml", ".yml")) or "/" in text or Path(text).is_file()
 
 
 def named_config(text: str, *, plain: bool = False) -> PretrainConfig:

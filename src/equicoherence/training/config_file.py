@@ -87,19 +87,19 @@ def plain_values(value: Any) -> Any:
     return value
 
 
-def nearest(name: object, known: Iterable[str]) -> str:
-    """Return the words that help who wrote a name that there is not."""
+def nearest(name: object, known: Iterable[str], place: str = "") -> str:
+    """Return the words that help who wrote a name that there is not. place: what stands before all names."""
     names = list(known)
     near = difflib.get_close_matches(str(name), names, n=1)
-    return f"do you mean {near[0]}?" if near else f"choose one of {', '.join(names)}"
+    return f"do you mean {place}{near[0]}?" if near else f"choose one of {', '.join(place + each for each in names)}"
 
 
 def _build(cls: type, values: dict[str, Any], where: str) -> Any:
     hints = typing.get_type_hints(cls)
     for name in values:
         if name not in hints:
-            known = [f"{where}.{field}".strip(".") for field in hints]
-            raise ValueError(f"field {f'{where}.{name}'.strip('.')} is unknown; {nearest(f'{where}.{name}', known)}")
+            place = f"{where}.".lstrip(".")
+            raise ValueError(f"field {place}{name} is unknown; {nearest(name, hints, place)}")
     built = {name: _value(hints[name], value, f"{where}.{name}".strip(".")) for name, value in values.items()}
     return cls(**built)
 

@@ -1,0 +1,124 @@
+"""A configuration goes in as it came out: a run's config.yaml, a short file, or a run that goes on by itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from equicoherence.cli import main
+from equicoherence.methods import METHODS
+from equicoherence.recipes import RECIPES, recipe
+from equicoherence.recipes.from_file import config_of_file, named_config
+from equicoherence.training.config_file import load_config, save_config, to_dict
+from tests.small import picture_folder, small_config
+
+
+def write(path: Path, text: str) -> Path:
+    path.write_text(text)
+    return path
+
+
+def test_what_a_run_wrote_trains_the_same_run(tmp_path: Path) -> None:
+    config = small_config(picture_folder(tmp_path / "data", 12), max_steps=1)
+    save_config(config, tmp_path / "c.yaml")
+    assert main(["pretrain", str(tmp_path / "c.yaml"), "--out", str(tmp_path / "a")]) == 0
+    assert main(["pretrain", str(tmp_path / "a" / "config.yaml"), "--out", str(tmp_path / "b")]) == 0
+    assert load_config(tmp_path / "a" / "config.yaml") == load_config(tmp_path / "b" / "config.yaml") == config
+    assert (tmp_path / "a" / "model.safetensors").read_bytes() == (tmp_path / "b" / "model.safetensors").read_bytes()
+    options = ["--seed", "3", "--name", "other", "--out", str(tmp_path / "c")]  # changes, as beside a recipe
+    assert main(["pretrain", str(tmp_path / "a" / "config.yaml"), *options]) == 0
+    changed = load_config(tmp_path / "c" / "config.yaml")
+    assert (changed.seed, changed.name, changed.d) == (3, "other", 16)
+
+
+def test_a_short_file_is_its_recipe_but_for_what_it_names(tmp_path: Path) -> None:
+    text = "recipe: vicreg-tiny\nseed: 4\noptim:\n  lr: 1e-3\nmethod:\n  variance: 2\nviews:\n  first: {flip: 0}\n"
+    found, wanted = to_dict(config_of_file(write(tmp_path / "s.yaml", text))), to_dict(recipe("vicreg-tiny"))
+    wanted["seed"], wanted["optim"]["lr"] = 4, 1e-3
+    wanted["method"]["variance"], wanted["views"]["first"]["flip"] = 2.0, 0.0
+    assert found == wanted
+
+
+def test_parts_of_a_recipe_are_replaced_as_a_whole_where_they_are_others(tmp_path: Path) -> None:
+    file = write(tmp_path / "s.yaml", "recipe: vicreg-tiny\nmethod: {kind: BYOL, output: 9}\nencoder: {args: {}}\n")
+    found = config_of_file(file)
+    assert METHODS[type(found.method)].__name__ == "BYOL"
+    assert to_dict(found)["method"]["output"] == 9
+    assert (found.encoder.name, found.encoder.args) == (recipe("vicreg-tiny").encoder.name, {})
+    assert config_of_file(write(file, "recipe: simclr-tiny\ncoherence: null\n")).coherence is None
+    assert config_of_file(write(file, "recipe: simclr-tiny\n"), plain=True) == recipe("simclr-tiny").plain()
+
+
+@pytest.mark.parametrize("name", list(RECIPES))
+def test_every_recipe_comes_back_out_of_its_file(name: str, tmp_path: Path) -> None:
+    save_config(recipe(name), tmp_path / "c.yaml")
+    assert config_of_file(tmp_path / "c.yaml") == named_config(name)
+    assert config_of_file(write(tmp_path / "s.yaml", f"recipe: {name}\n")) == recipe(name)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("recipe: vicreg-tinny\n", "recipe 'vicreg-tinny' is unknown; is it 'vicreg-tiny'?"),
+        ("recipe: [vicreg-tiny]\n", "recipe cannot be ['vicreg-tiny']; the name of one is expected"),
+        ("optim:\n  batchsize: 3\n", "field optim.batchsize is unknown; do you mean optim.batch_size?"),
+        ("views: {first: {blurr: 1}}\n", "field views.first.blurr is unknown; do you mean views.first.blur?"),
+        ("coherance: null\n", "field coherance is unknown; do you mean coherence?"),
+        ("recipe: vicreg-tiny\nmethod: {kind: VICreg}\n", "method.kind 'VICreg' is unknown; do you mean VICReg?"),
+        ("method: {temperature: 1}\n", "field method.temperature is unknown; choose one of method.invariance"),
+        ("optim: {epochs: 2.5}\n", "optim.epochs cannot be 2.5; a whole number is expected"),
+        ("optim: {lr: fast}\n", "optim.lr cannot be 'fast'; a number is expected"),
+        ("compile: 1\n", "compile cannot be 1; true or false is expected"),
+        ("precision: fp16\n", "precision cannot be 'fp16'; one of fp32, bf16 is expected"),
+        ("coherence: none\n", "coherence cannot be 'none'; a mapping or null is expected"),
+        ("views: {first: {sigma: [1]}}\n", "sigma cannot be [1]; a list of 2 values, each a number is expected"),
+        ("data: 3\n", "data cannot be 3; a text is expected"),
+        ("views: [1]\n", "views cannot be [1]; a mapping is expected"),
+        ("optim: {batch_size: 0}\n", "optim.batch_size must be at least 1, got 0"),
+        ("a: b: c\n", "is damaged (it is no YAML: mapping values are not allowed here, line 1, column 5)"),
+        ("vicreg-tiny\n", "is damaged (it holds a text where a mapping is expected): give a run's config.yaml"),
+    ],
+)
+def test_a_file_that_is_none_is_named_with_the_key_in_one_line(
+    text: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = write(tmp_path / "s.yaml", text)
+    assert main(["pretrain", str(file), "--out", str(tmp_path / "run")]) == 2
+    errors = capsys.readouterr().err
+    assert str(file) in errors
+    assert said in errors
+    assert len(errors.splitlines()) == 1
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["none.yaml"], "there is no file none.yaml: give a run's config.yaml, or a file"),
+        (["--resume"], "say with --out which run is to go on"),
+        (["--resume", "--out", "nowhere"], "nowhere holds no run to resume (no config.yaml)"),
+        (["--out", "nowhere"], "give a name first"),
+    ],
+)
+def test_what_is_missing_is_said(
+    arguments: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["pretrain", *arguments]) == 2
+    assert said in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_of_a_persons_own_is_not_written_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    file = write(run / "config.yaml", "recipe: simclr-tiny\n# mine\n")
+    data = str(picture_folder(tmp_path / "data", 12))
+    few = ["--data", data, "--max-steps", "1", "--optim.batch-size", "8", "--views.source", "32"]
+    assert main(["pretrain", str(file), "--out", str(run), *few]) == 2
+    assert "holds other things, such as config.yaml; give another --out" in capsys.readouterr().err
+    assert file.read_text() == "recipe: simclr-tiny\n# mine\n"
+    assert main(["pretrain", str(file), "--out", str(tmp_path / "new"), *few]) == 0
+    assert yaml.safe_load((tmp_path / "new" / "config.yaml").read_text())["name"] == "simclr-tiny"
