@@ -15,12 +15,17 @@ from tests.small import picture_folder, small_config
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _two_threads_and_own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    torch.set_num_threads(2)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         if not os.environ.get("EQUICOHERENCE_CACHE"):
             patch.setenv("EQUICOHERENCE_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+@pytest.fixture(autouse=True)
+def _two_threads() -> None:
+    """Begin each test with two threads: a run sets torch's number to its own."""
+    torch.set_num_threads(2)
 
 
 @pytest.fixture(scope="session")

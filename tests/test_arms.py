@@ -49,11 +49,6 @@ def data(tmp_path_factory):
     return picture_folder(tmp_path_factory.mktemp("pictures") / "data")
 
 
-@pytest.fixture(autouse=True)
-def _two_threads():
-    torch.set_num_threads(2)
-
-
 def _rows(run):
     return [part["rows"] for part in read_scores(run / FILE)["parts"].values()]
 

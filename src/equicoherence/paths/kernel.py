@@ -28,8 +28,13 @@ CPUTargetOptions.noalias = TargetOptions.Mapping("noalias")  # type: ignore[attr
 
 
 def _compiled(function: Callable[..., Any]) -> Any:
-    """Compile without the interpreter lock; kept on disk where numba finds a folder that can be written."""
+    """Compile without the interpreter lock; kept on disk where numba finds a folder that can be written.
+
+    Helpers become part of each function that calls them. Called, they would be compiled twice, with other last bits:
+    alone, which the process runs that compiles, and within their caller, which all later processes read from disk.
+    """
     options: dict[str, Any] = {"nogil": True, "noalias": True, "error_model": "numpy"}
+    options["forceinline"] = function.__name__.startswith("_")
     options["fastmath"] = {"contract", "reassoc", "nsz", "arcp", "afn"}  # a NaN stays a NaN
     try:
         return numba.njit(cache=True, **options)(function)
