@@ -31,7 +31,7 @@ from equicoherence.paths import (
 from equicoherence.paths import color as colors
 from equicoherence.paths.expected import expected_pixels, pixel_deviation
 from equicoherence.paths.geometry import is_affine
-from equicoherence.paths.transformation import Parameter, distance
+from equicoherence.paths.transformation import Mirror, Parameter, distance, in_mirror
 
 from .pictures import inner, shown, smooth
 
@@ -75,6 +75,36 @@ def test_check_names_the_law_that_is_broken() -> None:
 
     with pytest.raises(ArithmeticError, match="Wrong: 'inverse undoes' is off by"):
         Wrong().check()
+
+
+@pytest.mark.parametrize("mirror", ["left-right", "up-down"])
+@pytest.mark.parametrize("transformation", ALL, ids=lambda t: type(t).__name__)
+def test_what_is_declared_odd_changes_its_sign_in_a_mirror_and_all_else_stays(
+    transformation: Transformation, mirror: Mirror
+) -> None:
+    theta = transformation.sample(64, torch.Generator().manual_seed(0))
+    seen = transformation.state(transformation.mirrored(theta, mirror))
+    assert distance(seen, in_mirror(transformation.state(theta), mirror)) < 1e-4
+
+
+def test_the_mirror_image_of_a_state_is_what_its_mirrored_numbers_show() -> None:
+    images, path = smooth(3, 64), Compose(SE2(), Perspective(), Blur())
+    theta = path.sample(3, torch.Generator().manual_seed(0))
+    for mirror, axis in (("left-right", -1), ("up-down", -2)):
+        whole, still = Pyramid.build(images.flip(axis), 64), State.identity(3)
+        seen = render(whole, still, path.state(path.mirrored(theta, mirror)), size=64)  # type: ignore[arg-type]
+        expected = render(Pyramid.build(images, 64), still, path.state(theta), size=64).flip(axis)
+        assert torch.allclose(inner(seen), inner(expected), atol=1e-4)
+
+
+def test_check_finds_a_sign_that_no_mirror_turns() -> None:
+    class Grown(Scale):
+        def __init__(self) -> None:
+            super().__init__()
+            self.parameters = (Parameter("octaves", -0.5, 0.5, odd=("up-down",)),)
+
+    with pytest.raises(ArithmeticError, match=r"Grown: 'in a mirror \(up-down\) odd parameters change their sign'"):
+        Grown().check()
 
 
 def test_check_compares_pixels_so_a_tilt_that_no_pixel_shows_fails() -> None:

@@ -23,14 +23,16 @@ def r2_score(predicted: Tensor, target: Tensor) -> Tensor:
 def ridge_probe(train: Tensor, target: Tensor, test: Tensor, *, draws: int = 1, held_out: float = 0.2) -> Tensor:
     """Predict (M, P) for ``test`` (M, C) by ridge regression from ``train`` (N, C) to ``target`` (N, P).
 
-    The strength is chosen on a random ``held_out`` share of the images (the same ones each time), then all are used.
+    The strength is chosen, of each target apart, on a random ``held_out`` share of the images (the same ones each
+    time), then all are used.
     draws: rows of each image, as `split_images` takes them.
     """
     train, test = _standardise(train, test)
     kept, held = split_images(len(train), draws, held_out)
-    scores = [r2_score(p, target[held]).mean() for p in _ridge(train[kept], target[kept], train[held], STRENGTHS)]
-    best = STRENGTHS[int(torch.stack(scores).argmax())]
-    return _ridge(train, target, test, (best,))[0]
+    strengths = torch.tensor(STRENGTHS, dtype=torch.float64, device=train.device)
+    tried = _ridge(train[kept], target[kept], train[held], strengths[:, None].expand(-1, target.shape[1]))
+    best = torch.stack([r2_score(each, target[held]) for each in tried]).argmax(dim=0)
+    return _ridge(train, target, test, strengths[best][None])[0]
 
 
 def mlp_probe(
@@ -156,12 +158,13 @@ def _floored(std: Tensor) -> Tensor:
     return std + 0.01 * std.mean() + 1e-6
 
 
-def _ridge(train: Tensor, target: Tensor, test: Tensor, strengths: tuple[float, ...]) -> list[Tensor]:
-    """Solve for every strength from one eigendecomposition, in float64."""
+def _ridge(train: Tensor, target: Tensor, test: Tensor, strengths: Tensor) -> list[Tensor]:
+    """Solve for every row of strengths (S, P), one of each target, from one eigendecomposition, in float64."""
     x, y = train.double(), target.double()
     x_mean, y_mean = x.mean(dim=0), y.mean(dim=0)
     x = x - x_mean
     values, vectors = torch.linalg.eigh(x.T @ x)
     projected = vectors.T @ (x.T @ (y - y_mean))
     moved = (test.double() - x_mean) @ vectors
-    return [(moved @ (projected / (values.clamp_min(0) + s * len(x))[:, None]) + y_mean).float() for s in strengths]
+    spread = values.clamp_min(0)[:, None]
+    return [(moved @ (projected / (spread + each * len(x))) + y_mean).float() for each in strengths]

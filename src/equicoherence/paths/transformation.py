@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -13,17 +14,26 @@ from equicoherence.paths.expected import pixel_deviation
 from equicoherence.paths.state import State
 
 Range = tuple[float, float]
+Mirror = Literal["left-right", "up-down"]
+"""What an image is mirrored in: left-right swaps its left and its right side."""
 PIXELS = 0.02  # five levels of 255: bytes are rounded twice, and read bilinearly
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """One continuous number of a transformation: zero is the identity, samples are uniform in [low, high]."""
+    """One continuous number of a transformation: zero is the identity, samples are uniform in [low, high].
+
+    odd: mirrors under which it changes its sign and nothing else: the mirror image of what it does to an image is what
+        its negative does to the mirror image. The other parameters of the transformation are odd or stay as they are.
+    side: size above which the sign of an odd parameter is asked of an encoder; what is smaller is on neither side.
+    """
 
     name: str
     low: float
     high: float
     unit: str = ""
+    odd: tuple[Mirror, ...] = ()
+    side: float = 0.0
 
     def __post_init__(self) -> None:
         if not self.low <= self.high:
@@ -54,6 +64,15 @@ class Transformation(abc.ABC):
     @abc.abstractmethod
     def state(self, theta: Tensor) -> State:
         """Return the numbers of the transformed images for ``theta`` (B, P)."""
+
+    @property
+    def flips(self) -> tuple[tuple[int, float], ...]:
+        """Columns of ``theta`` that mirror the image left and right where they are 1, each with its probability."""
+        return ()
+
+    def mirrored(self, theta: Tensor, mirror: Mirror) -> Tensor:
+        """Return the parameters (B, P) that do to the mirror image what ``theta`` does to the image, mirrored."""
+        return theta * constant(tuple(-1.0 if mirror in p.odd else 1.0 for p in self.parameters), theta.device)
 
     def sample(self, batch: int, generator: torch.Generator, aspect: Tensor | None = None) -> Tensor:
         """Draw ``theta`` (B, P), uniform in each range; with ``1 - probability`` a whole row is zero (the identity).
@@ -88,9 +107,10 @@ class Transformation(abc.ABC):
         """Measure how far algebra and pixels are from exact; return the largest deviation by law.
 
         Laws: zero is the identity, a path ends at ``theta``, ``compose`` agrees with composed states, ``inverse``
-        undoes; and the pixels at the end of paths and half-way are those that the states' numbers say, in both
-        renderers, to within ``PIXELS``. Raises ArithmeticError naming the law that is off by more than ``tolerance``,
-        and TypeError where a state has numbers that no renderer reads.
+        undoes, parameters declared odd change their sign in that mirror; and the pixels at the end of paths and
+        half-way are those that the states' numbers say, in both renderers, to within ``PIXELS``. Raises ArithmeticError
+        naming the law that is off by more than ``tolerance``, and TypeError where a state has numbers that no renderer
+        reads.
         """
         generator = torch.Generator().manual_seed(seed)
         first, second = self.sample(batch, generator), self.sample(batch, generator)
@@ -109,6 +129,10 @@ class Transformation(abc.ABC):
             found["inverse undoes"] = distance(self.state(undone), identity)
         except TypeError:
             pass  # not a group: no such law to hold
+        for mirror in dict.fromkeys(mirror for p in self.parameters for mirror in p.odd):
+            seen = self.state(self.mirrored(first, mirror))
+            law = f"in a mirror ({mirror}) odd parameters change their sign"
+            found[law] = distance(seen, in_mirror(self.state(first), mirror))
         shown = {
             "pixels show the end of a path": pixel_deviation(self.state(first)),
             "pixels show a state half-way": pixel_deviation(self.state(self.at(first, 0.5))),
@@ -118,6 +142,12 @@ class Transformation(abc.ABC):
                 if not deviation <= limit:
                     raise ArithmeticError(f"{type(self).__name__}: '{law}' is off by {deviation:.2e} (> {limit:.0e})")
         return found | shown
+
+
+def in_mirror(state: State, mirror: Mirror) -> State:
+    """Return the state that shows of mirror images the mirror image of what ``state`` shows of the images."""
+    swap = constant((-1.0, 1.0, 1.0) if mirror == "left-right" else (1.0, -1.0, 1.0), state.geometry.device)
+    return state.replace(geometry=swap[:, None] * state.geometry * swap, affine=state.affine)
 
 
 def distance(a: State, b: State) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -13,8 +13,8 @@ from equicoherence.data import Loader
 from equicoherence.errors import RefusedValue
 from equicoherence.evaluation.images import base_state
 from equicoherence.evaluation.model import FrozenModel
-from equicoherence.evaluation.probes import r2_score
 from equicoherence.evaluation.task import Row, TaskScore, Track
+from equicoherence.evaluation.transformation.mirror import Figures
 from equicoherence.evaluation.transformation.pair_probes import PAIR_PROBES
 from equicoherence.evaluation.transformation.pairs import DRAWS, EncodedImages, ImagePairs
 from equicoherence.paths import Transformation, named_path
@@ -47,17 +47,17 @@ def _of_one(task: TransformationRegression, pairs: ImagePairs, name: str, track:
     path, share = named_path(name), base_share(name)
     thetas = pairs.draw(path, task.seed + 17)
     used = [i for i, p in enumerate(path.parameters) if p.high > p.low]
-    names = [path.parameters[i].name for i in used]
-    target, truth = (theta[:, used].to(pairs.model.encoder.mean.device) for theta in thetas)
-    floor = r2_score(target.mean(dim=0).expand_as(truth), truth)
+    figures = Figures([path.parameters[i] for i in used])
+    target, truth = (figures.targets(theta[:, used].to(pairs.model.encoder.mean.device)) for theta in thetas)
+    floors = figures.scores(target.mean(dim=0).expand_as(truth), truth)
     base = pairs.base(share, track)
-    found: list[tuple[Tensor, dict[str, Any]]] = []
+    found: list[tuple[Tensor, dict[str, Any]]] = []  # what is predicted (M, P + 2 O), and the labels of its rows
     for border in task.borders:
         if not found or _moves(path):  # else nothing beyond the border ever shows: the scores are those of the first
             moved = pairs.moved(path, thetas, border, share, track)  # type: ignore[arg-type]
-            found = list(_probe_all(task, base, moved, target, truth))
-        for scores, labels in found:
-            yield from _rows(scores, floor, names, {"target": name, "border": border, **labels})
+            found = list(_probe_all(task, base, moved, target))
+        for predicted, labels in found:
+            yield from figures.rows(figures.scores(predicted, truth), floors, name, {"border": border, **labels})
 
 
 def _probe_all(
@@ -65,9 +65,8 @@ def _probe_all(
     base: tuple[EncodedImages, EncodedImages],
     moved: tuple[EncodedImages, EncodedImages],
     target: Tensor,
-    truth: Tensor,
 ) -> Iterator[tuple[Tensor, dict[str, Any]]]:
-    """Yield R2 (P,) of every representation, probe and repeat, with the labels of its rows."""
+    """Yield the predictions of every representation, probe and repeat, with the labels of its rows."""
     for representation in task.representations or tuple(moved[0][0]):
         for name in task.probes:
             probe = PAIR_PROBES[name]
@@ -81,8 +80,7 @@ def _probe_all(
             if probe.tokens:
                 labels["tokens"] = train.shape[2]
             for repeat in range(task.repeats if probe.seeded else 1):
-                predicted = probe.predict(train, target, test, task.seed + repeat)
-                yield r2_score(predicted, truth), {**labels, "repeat": repeat}
+                yield probe.predict(train, target, test, task.seed + repeat), {**labels, "repeat": repeat}
 
 
 def base_share(name: str) -> float:
@@ -108,11 +106,3 @@ def _moves(path: Transformation) -> bool:
     generator = torch.Generator().manual_seed(0)
     matrix = path.state(path.sample(4, generator)).geometry
     return bool((matrix - torch.eye(3)).abs().max() > 0)
-
-
-def _rows(scores: Tensor, floors: Tensor, names: Sequence[str], labels: dict[str, Any]) -> Iterator[Row]:
-    """Yield the main row, the mean over the parameters, then one for each where there are several."""
-    yield Row("r2", float(scores.mean()), floor=float(floors.mean()), **labels)
-    if len(names) > 1:
-        for name, score, floor in zip(names, scores.tolist(), floors.tolist()):
-            yield Row("r2", score, parameter=name, floor=floor, **labels)

@@ -22,8 +22,11 @@ class TransformationRegression(Task):
 
     Base images are upright central crops so small that a path with border ``content`` shows nothing but the photograph
     itself, so no corner betrays the angle; ``zeros`` has black corners and does. One R2 for each parameter, and their
-    mean, the main figure. Every training image is seen under two draws of g. The attentive probe reads tokens averaged
-    to at most 7 x 7. Random weights are scored with one repeat, at the backbone.
+    mean, the main figure. A parameter whose sign a mirror turns (an angle, a shift, a tilt) has two figures more: the
+    R2 of its absolute value, and its side, the accuracy of left against right (chance .5) where it is large: an encoder
+    that is blind to the mirror keeps the first of these alone (docs/transformation.md). Every training image is seen
+    under two draws of g. The attentive probe reads tokens averaged to at most 7 x 7. Random weights are scored with one
+    repeat, at the backbone.
 
     transformations: what to score, each apart from the others: names of paths, sums with ``+`` in a file or in Python.
     borders: what lies beyond the image.
@@ -45,9 +48,9 @@ class TransformationRegression(Task):
 
     name: ClassVar[str] = "transformation"
     order: ClassVar[int] = 0
-    revision: ClassVar[int] = 5
+    revision: ClassVar[int] = 6
     kind: ClassVar[str] = IMAGES
-    metrics: ClassVar[dict[str, bool]] = {"r2": True}
+    metrics: ClassVar[dict[str, bool]] = {"r2": True, "accuracy": True}
     probe_order: ClassVar[tuple[str, ...]] = ("mlp", "linear", "attentive")
     least: ClassVar[dict[str, int]] = {"train": 2, "test": 2}
 

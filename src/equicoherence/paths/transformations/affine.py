@@ -11,6 +11,8 @@ from equicoherence.paths.state import State
 from equicoherence.paths.transformation import Parameter, Range, Transformation
 
 PIXEL = 2 / 224  # one pixel of a 224-pixel image in normalised units: translations scale with the image
+TURNED = 10.0  # degrees, from which on an angle counts as a turn to one side
+SHIFTED = 2.0  # px at 224, from which on a shift counts as one to a side: about the same share of the default range
 
 
 @register_path("rotation")
@@ -18,7 +20,7 @@ class Rotation(Transformation):
     """Turn about the centre; ``angle`` in degrees, counter-clockwise as seen [P2, table 2]."""
 
     def __init__(self, angle: Range = (-45.0, 45.0), probability: float = 1.0) -> None:
-        super().__init__(Parameter("angle", *angle, "degrees"), probability=probability)
+        super().__init__(_angle(angle), probability=probability)
 
     def state(self, theta: Tensor) -> State:
         return State.identity(len(theta), theta.device).replace(geometry=geometry.rotation(theta[:, 0]), affine=True)
@@ -35,7 +37,7 @@ class Translation(Transformation):
     """Shift by (``x``, ``y``), right and down, in pixels of a 224-pixel image [P2, table 2]."""
 
     def __init__(self, x: Range = (-10.0, 10.0), y: Range = (-10.0, 10.0), probability: float = 1.0) -> None:
-        super().__init__(Parameter("x", *x, "px at 224"), Parameter("y", *y, "px at 224"), probability=probability)
+        super().__init__(*_shifts(x, y), probability=probability)
 
     def state(self, theta: Tensor) -> State:
         shift = geometry.translation(theta[:, 0] * PIXEL, theta[:, 1] * PIXEL)
@@ -62,12 +64,7 @@ class SE2(Transformation):
         y: Range = (-10.0, 10.0),
         probability: float = 1.0,
     ) -> None:
-        super().__init__(
-            Parameter("angle", *angle, "degrees"),
-            Parameter("x", *x, "px at 224"),
-            Parameter("y", *y, "px at 224"),
-            probability=probability,
-        )
+        super().__init__(_angle(angle), *_shifts(x, y), probability=probability)
 
     def state(self, theta: Tensor) -> State:
         turn = geometry.rotation(theta[:, 0])
@@ -99,6 +96,19 @@ class Scale(Transformation):
 
     def inverse(self, theta: Tensor) -> Tensor:
         return -theta
+
+
+def _angle(degrees: Range) -> Parameter:
+    """Return an angle: either mirror turns it to the other side."""
+    return Parameter("angle", *degrees, "degrees", odd=("left-right", "up-down"), side=TURNED)
+
+
+def _shifts(x: Range, y: Range) -> tuple[Parameter, Parameter]:
+    """Return the shifts right and down, each with the mirror that turns it round."""
+    return (
+        Parameter("x", *x, "px at 224", odd=("left-right",), side=SHIFTED),
+        Parameter("y", *y, "px at 224", odd=("up-down",), side=SHIFTED),
+    )
 
 
 def _turned(degrees: Tensor, points: Tensor) -> Tensor:

@@ -28,14 +28,18 @@ class ResizedCrop(Transformation):
             raise ValueError(f"crop area must lie in (0, 1] with low <= high, got {area}")
         lowest = math.log(area[0]) / 2 - math.log(max(ratio[1], 1 / ratio[0])) / 2
         super().__init__(
-            Parameter("x", -1.0, 1.0),
-            Parameter("y", -1.0, 1.0),
+            Parameter("x", -1.0, 1.0, odd=("left-right",)),
+            Parameter("y", -1.0, 1.0, odd=("up-down",)),
             Parameter("log_width", lowest, 0.0),
             Parameter("log_height", lowest, 0.0),
             Parameter("flip", 0.0, 1.0),
             probability=probability,
         )
         self.area, self.ratio, self.flip = area, ratio, flip
+
+    @property
+    def flips(self) -> tuple[tuple[int, float], ...]:
+        return ((4, self.flip * self.probability),)
 
     def sample(self, batch: int, generator: torch.Generator, aspect: Tensor | None = None) -> Tensor:
         u = torch.rand(batch, 6, generator=generator, device=generator.device)

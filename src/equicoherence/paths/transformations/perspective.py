@@ -9,6 +9,8 @@ from equicoherence.paths.registry import register_path
 from equicoherence.paths.state import State
 from equicoherence.paths.transformation import Parameter, Range, Transformation
 
+TILTED = 0.03  # from which on a tilt counts as one to a side: a fifth of the default range
+
 
 @register_path("perspective")
 class Perspective(Transformation):
@@ -25,7 +27,11 @@ class Perspective(Transformation):
     """
 
     def __init__(self, x: Range = (-0.15, 0.15), y: Range = (-0.15, 0.15), probability: float = 1.0) -> None:
-        super().__init__(Parameter("tilt_x", *x), Parameter("tilt_y", *y), probability=probability)
+        super().__init__(
+            Parameter("tilt_x", *x, odd=("left-right",), side=TILTED),
+            Parameter("tilt_y", *y, odd=("up-down",), side=TILTED),
+            probability=probability,
+        )
         steepest = sum(max(abs(low), abs(high)) for low, high in (x, y))
         if not steepest < 1:
             raise ValueError(

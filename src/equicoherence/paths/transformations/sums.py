@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import torch
 from torch import Tensor
 
 from equicoherence.paths.registry import register_path
 from equicoherence.paths.state import State
-from equicoherence.paths.transformation import Parameter, Transformation
+from equicoherence.paths.transformation import Transformation
 from equicoherence.paths.transformations.affine import SE2, Scale
 from equicoherence.paths.transformations.appearance import Blur, ColorJitter
 
@@ -20,14 +22,22 @@ class Compose(Transformation):
             raise ValueError("Compose needs at least one transformation")
         names = [name for part in parts for name in part.names]
         prefixed = [
-            Parameter(
-                f"{type(part).__name__.lower()}_{p.name}" if names.count(p.name) > 1 else p.name, p.low, p.high, p.unit
+            dataclasses.replace(
+                p, name=f"{type(part).__name__.lower()}_{p.name}" if names.count(p.name) > 1 else p.name
             )
             for part in parts
             for p in part.parameters
         ]
         super().__init__(*prefixed)
         self.parts = parts
+
+    @property
+    def flips(self) -> tuple[tuple[int, float], ...]:
+        found, start = [], 0
+        for part in self.parts:
+            found += [(start + column, probability) for column, probability in part.flips]
+            start += len(part.parameters)
+        return tuple(found)
 
     def sample(self, batch: int, generator: torch.Generator, aspect: Tensor | None = None) -> Tensor:
         return torch.cat([part.sample(batch, generator, aspect) for part in self.parts], dim=1)
