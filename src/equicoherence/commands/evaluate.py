@@ -24,7 +24,8 @@ class Arguments:
         have no weights.
     data: images, or objects in poses, for transformation, knn, linear, pose and retrieval; a run's own where not given.
     sets: a folder that holds data sets in their published layouts, for all other tasks.
-    tasks: names, or all; where not given, those on data sets where --sets is given, else those that the data allow.
+    tasks: names, or all; where not given, the usual ones on data sets where --sets is given, else those that the data
+        allow.
     out: folder for scores.json; with several models a folder for each in it, and a page that compares them.
     settings: TASK.SETTING=VALUE, and more with commas between; a list has + between its values.
     transformations: of the transformation task.
@@ -38,6 +39,7 @@ class Arguments:
     arch: of weights files that do not say it; or of one, FILE@ARCH.
     random_weights: evaluate timm models' initialisation.
     size: input pixels of models that are no runs.
+    layer: score what this layer says in place of the output: block or stage from 0; -1 is the last, -2 the one before.
     bad_image_tolerance: share of the images that may be bad; of --data a run's own where not given.
     """
 
@@ -58,6 +60,7 @@ class Arguments:
     arch: str | None = None
     random_weights: bool = False
     size: int | None = None
+    layer: int | None = None
     bad_image_tolerance: float | None = None
 
 
@@ -91,7 +94,9 @@ def run(arguments: list[str]) -> None:
             frozen = each.load()
         scoring = Scoring(given.controls and each.has_floor, given.bad_image_tolerance)
         found.append(score_jobs(frozen, each.jobs, each.folder, scoring, random_weights=each.subject.random_weights))
-        if several or given.sets is not None:  # written after each: the next may fail
+        if (
+            several or given.sets is not None or any(task.axis for task in tasks)
+        ):  # written after each: the next may fail
             folders = [other.folder for other in planned[:number]]
             page = comparison(folders, given.out or Path("results") / "comparison" if several else each.folder)
     console = Console()

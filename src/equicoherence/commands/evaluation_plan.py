@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from equicoherence.commands.arguments import split
-from equicoherence.evaluation.registry import all_tasks, reads_data, task_class
+from equicoherence.evaluation.registry import all_tasks, default_tasks, reads_data, task_class
 from equicoherence.evaluation.task import Task
 from equicoherence.notice import say
 
@@ -43,12 +43,12 @@ class Planned:
 def chosen_names(names: Sequence[str] | None, sets: bool) -> list[str]:
     """Return the names of the tasks to score, in the order of all tasks.
 
-    names: None for all of one kind, those on data sets where ``sets`` are given; ["all"] for all of both.
+    names: None for those scored by default, on data sets where ``sets`` are given; ["all"] for all of both.
 
     Raises ValueError for a name that there is not, and for tasks on data sets without ``sets``.
     """
     if names is None:
-        return [name for name, task in all_tasks().items() if reads_data(task) != sets]
+        return default_tasks(sets)
     chosen = list(all_tasks()) if list(names) == ["all"] else [name for name in names if task_class(name)]
     if not sets and (lacking := [name for name in chosen if not reads_data(all_tasks()[name])]):
         raise ValueError(f"{', '.join(lacking)}: give with --sets the folder that holds the data sets")
@@ -104,7 +104,7 @@ def plan(given: Arguments, tasks: Sequence[Task], every: bool) -> list[Planned]:
     from equicoherence.evaluation.model import load_model
     from equicoherence.evaluation.subject import subjects_of
 
-    subjects = subjects_of(given.models, given.arch, given.random_weights, given.size)
+    subjects = subjects_of(given.models, given.arch, given.random_weights, given.size, given.layer)
     models = [each.model for each in subjects]
     check_models(models)
     on_data = any(reads_data(task) for task in tasks)
@@ -176,18 +176,22 @@ def images_of(models: Sequence[str], data: str | None, leave_out: bool) -> tuple
 
 def folders_of(subjects: Sequence[Subject], out: Path | None, data: str | None) -> list[Path]:
     """Return where the scores of each model go: ``out``, or for several folders in it, named by as many last parts of
-    their paths as tell them apart; see `results_folder` for None.
+    their paths as tell them apart, and by the layer; see `results_folder` for None.
 
     Raises ValueError where two models would share a folder.
     """
-    from equicoherence.evaluation.run import results_folder
+    from equicoherence.evaluation.run import layer_folder, results_folder
 
     if out is None:
-        folders = [results_folder(each.model, data, each.size, each.random_weights) for each in subjects]
+        folders = [results_folder(each.model, data, each.size, each.random_weights, each.layer) for each in subjects]
     elif len(subjects) == 1:
         folders = [out]
     else:
         folders = [out / name for name in _names([_parts(each.model) for each in subjects])]
+        folders = [
+            folder if each.layer is None else folder.with_name(f"{folder.name}-{layer_folder(each.layer)}")
+            for folder, each in zip(folders, subjects)
+        ]
     owners: dict[Path, str] = {}
     for each, folder in zip(subjects, folders):
         if folder.resolve() in owners:

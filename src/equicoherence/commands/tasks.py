@@ -62,6 +62,7 @@ def task_page(task: type[Task]) -> str:
         [
             f"{task.name}: {inspect.getdoc(task)}",
             "",
+            *([task.advice, ""] if task.advice else []),
             f"measures: {measures(task)}",
             f"data sets: {', '.join(data_sets(task))}",
             *needs,

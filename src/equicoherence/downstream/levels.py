@@ -16,7 +16,7 @@ class Levels(nn.Module):
 
     A convolutional or other hierarchical network gives the last map of each of its last four resolutions. A plain
     vision transformer, all of whose maps have one resolution, gives those after each quarter of its blocks, with its
-    last norm applied; `Rescale` makes a hierarchy of them.
+    last norm applied; `Rescale` makes a hierarchy of them. Of an encoder that ends at a layer, none lies behind that.
 
     encoder: as `resizable` gives it; its weights are this module's too. size: pixels on a side of an image it takes.
     widths, strides: channels of each map, and pixels of the image between its columns. plain: whether all maps have one
@@ -30,7 +30,7 @@ class Levels(nn.Module):
                 f"{encoder.name} gives its last features alone: timm has no forward_intermediates for it"
             )
         self.encoder = encoder
-        self._indices: list[int] | None = None
+        self._indices = None if encoder.ends_at is None else list(range(encoder.ends_at + 1))
         was_training = encoder.training
         with torch.no_grad():
             maps = self.eval()(torch.zeros(1, 3, size, size, device=encoder.mean.device))

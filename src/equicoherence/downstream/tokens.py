@@ -65,6 +65,8 @@ def resizable(encoder: Encoder) -> Encoder:
         other = Encoder(encoder.name, encoder.args, layer=encoder.layer, masked=masked, any_size=True)
     other.load_state_dict(encoder.state_dict())
     other.mean, other.std = encoder.mean.clone(), encoder.std.clone()  # a run may have its own
+    if encoder.ends_at is not None:
+        other.end_at(encoder.ends_at)
     return other.to(encoder.mean.device).train(encoder.training)
 
 
@@ -114,7 +116,7 @@ def stride(encoder: Encoder, size: int) -> int:
     if isinstance(encoder, Encoder):
         info = getattr(encoder.model, "feature_info", None)
         if info:
-            return int(info[-1]["reduction"])
+            return int(info[-1 if encoder.ends_at is None else encoder.ends_at]["reduction"])
         patch = getattr(getattr(encoder.model, "patch_embed", None), "patch_size", None)
         if patch is not None:
             return int(patch if isinstance(patch, int) else patch[0])

@@ -120,16 +120,50 @@ class MethodHead(nn.Module):
 
 
 def load_model(
-    model: str | Path, *, arch: str | None = None, random_weights: bool = False, size: int | None = None
+    model: str | Path,
+    *,
+    arch: str | None = None,
+    random_weights: bool = False,
+    size: int | None = None,
+    layer: int | None = None,
 ) -> FrozenModel:
     """Load MODEL: a run directory, ``timm:NAME``, ``baseline:NAME``, or a weights file together with ``arch``.
 
     A file that `equicoherence export --to torch` wrote needs no ``arch``: it says that itself, and its size.
 
     random_weights: keep a timm model's initialisation instead of its published weights. size: input pixels of a foreign
-    model, where its own default is not wanted. Torch's global generators are left as they were. Raises ValueError or
-    FileNotFoundError, saying what was looked for, and ValueError for an option that does not apply to the model.
+    model, where its own default is not wanted. layer: as `at_layer` takes it; the model's own output where None.
+    Torch's global generators are left as they were. Raises ValueError or FileNotFoundError, saying what was looked for,
+    and ValueError for an option that does not apply to the model.
     """
+    loaded = _load(model, arch, random_weights, size)
+    return loaded if layer is None else at_layer(loaded, layer)
+
+
+def at_layer(model: FrozenModel, layer: int) -> FrozenModel:
+    """Return a model that gives what a layer of the encoder says, in place of its output; its name says so.
+
+    layer: a block of a vision transformer or a stage of a convolutional network, from 0; a negative one counts from the
+        last. Its class token stands for an image where the model's own does, else the mean of its patch tokens.
+
+    The encoder is changed in place, and heads behind it are left out. Raises ValueError where there is no such layer,
+    or timm does not give it.
+    """
+    if not isinstance(model.encoder, Encoder):
+        raise ValueError(
+            f"layer is {layer}, but {model.name} is a module whose layers nobody has named: give a module that returns "
+            "what that layer says"
+        )
+    model.encoder.end_at(layer)
+    with torch.no_grad():
+        model.encoder(torch.zeros(1, 3, model.size, model.size, device=model.encoder.mean.device))
+    said = f", layer {model.encoder.ends_at}"
+    pool: Pool = "cls" if model.pool == "cls" and model.encoder.has_cls else "mean"
+    names = {"name": f"{model.name}{said}", "group": f"{model.group}{said}"}
+    return dataclasses.replace(model, **names, head=None, predictor=None, pool=pool)  # type: ignore[arg-type]
+
+
+def _load(model: str | Path, arch: str | None, random_weights: bool, size: int | None) -> FrozenModel:
     text, path = str(model), Path(model)
     given = {"--arch": arch is not None, "--random-weights": random_weights, "--size": size is not None}
     if size is not None and size < 1:
@@ -168,6 +202,8 @@ def random_control(model: FrozenModel, seed: int = 0) -> FrozenModel:
         else:
             mean, std = (tuple(part.flatten().tolist()) for part in (model.encoder.mean, model.encoder.std))
             encoder = Encoder(model.encoder.name, model.encoder.args, mean=mean, std=std)
+    if model.encoder.ends_at is not None:
+        encoder.end_at(model.encoder.ends_at)
     return dataclasses.replace(model, encoder=encoder.eval(), head=None, predictor=None)
 
 

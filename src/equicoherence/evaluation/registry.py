@@ -36,6 +36,11 @@ def all_tasks() -> Mapping[str, type[Task]]:
     return {task.name: task for task in sorted(found, key=lambda task: task.order)}
 
 
+def default_tasks(sets: bool) -> list[str]:
+    """Return the names of the tasks that are scored where none is named, on data sets or on given images."""
+    return [name for name, task in all_tasks().items() if task.by_default and reads_data(task) != sets]
+
+
 def reads_data(task: type[Task] | Task) -> bool:
     """Return whether a task reads what ``--data`` names, rather than data sets in ``--sets``."""
     return task.kind in (IMAGES, POSES)

@@ -17,10 +17,10 @@ from equicoherence.data import ImageSource, Loader
 from equicoherence.errors import refusing
 from equicoherence.evaluation.fingerprint import build_digest, config_digest, fingerprint, short_digest
 from equicoherence.evaluation.jobs import Job, plan_jobs, refuse_inside
-from equicoherence.evaluation.model import FrozenModel, generators_kept, load_model, random_control
+from equicoherence.evaluation.model import FrozenModel, at_layer, generators_kept, load_model, random_control
 from equicoherence.evaluation.module import as_frozen
 from equicoherence.evaluation.provenance import provenance
-from equicoherence.evaluation.registry import all_tasks, make_tasks, reads_data
+from equicoherence.evaluation.registry import all_tasks, default_tasks, make_tasks, reads_data
 from equicoherence.evaluation.store import PICTURES, Store
 from equicoherence.evaluation.task import POSES, Task, Track, main_rows, show_bar
 from equicoherence.files import alone, replacing
@@ -60,6 +60,7 @@ def evaluate(
     arch: str | None = None,
     random_weights: bool = False,
     size: int | None = None,
+    layer: int | None = None,
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
     bad_image_tolerance: float | None = None,
@@ -69,7 +70,8 @@ def evaluate(
 
     model: a run directory, timm:NAME, baseline:NAME, a weights file, or a module in memory: any that gives (B, C),
         (B, N, C) or (B, C, h, w) for images of ``size`` pixels, normalised by ``mean`` and ``std``.
-    tasks: names, or tasks with settings of their own; all that ``data``, or where given ``sets``, allow where None.
+    tasks: names, or tasks with settings of their own; where None those scored by default that ``data``, or where given
+        ``sets``, allow.
     data: the images, or objects in poses, of the tasks that read those; a run's own where None.
     sets: a folder that holds data sets in their published layouts, for downstream tasks.
     settings: task -> setting -> value, of tasks given by name.
@@ -77,6 +79,7 @@ def evaluate(
         of which nothing is written.
     controls: also score the same architecture with random weights, the floor.
     arch, random_weights, size: as `load_model` takes them.
+    layer: score what a layer says in place of the output, as `at_layer` takes it.
     mean, std: of a module in memory; not at all where None.
     bad_image_tolerance: share of the images of ``data`` that may be bad.
 
@@ -85,7 +88,8 @@ def evaluate(
     be scored, and FileExistsError where another process evaluates into the same folder.
     """
     with refusing(), generators_kept():
-        given = {"arch": arch, "random_weights": random_weights or None, "size": size, "mean": mean, "std": std}
+        given = {"arch": arch, "random_weights": random_weights or None, "size": size, "layer": layer}
+        given |= {"mean": mean, "std": std}
         _refuse_idle(model, {option for option, value in given.items() if value is not None})
         scoring = Scoring(controls, bad_image_tolerance, track)
         if data is None and not isinstance(model, (nn.Module, FrozenModel)) and Path(model).is_dir():
@@ -96,11 +100,12 @@ def evaluate(
             frozen = model
         elif isinstance(model, nn.Module):
             frozen = as_frozen(model, size=size, mean=mean, std=std)
+            frozen = frozen if layer is None else at_layer(frozen, layer)
         else:
             if out is None:
-                out = results_folder(model, data, size, random_weights)
+                out = results_folder(model, data, size, random_weights, layer)
             refuse_inside(out, jobs)
-            frozen = load_model(model, arch=arch, random_weights=random_weights, size=size)
+            frozen = load_model(model, arch=arch, random_weights=random_weights, size=size, layer=layer)
     return score_jobs(frozen, jobs, out, scoring, random_weights=random_weights)
 
 
@@ -120,6 +125,7 @@ def score_jobs(
         "config": config_digest(frozen.config),
         "weights": fingerprint(frozen),
         "size": frozen.size,
+        "layer": frozen.encoder.ends_at,
         "arch": arch,
         "build": build,
         "random_weights": random_weights,
@@ -215,10 +221,9 @@ def score_job(
 def chosen_tasks(
     tasks: Sequence[str | Task] | None, sets: bool, settings: Mapping[str, Mapping[str, Any]] | None = None
 ) -> list[Task]:
-    """Return the tasks to score; for None all on data sets where ``sets``, else all on given images."""
+    """Return the tasks to score; for None those by default, on data sets where ``sets``, else on given images."""
     if tasks is None:
-        names = [name for name, task in all_tasks().items() if reads_data(task) != sets]
-        return make_tasks(names, settings=settings, every=False)
+        return make_tasks(default_tasks(sets), settings=settings, every=False)
     named = [task for task in tasks if isinstance(task, str)]
     made = {task.name: task for task in make_tasks(named, settings=settings)} if named or settings else {}
     if not tasks:
@@ -230,22 +235,31 @@ def _refuse_idle(model: str | Path | nn.Module | FrozenModel, given: set[str]) -
     """Raise ValueError for an option of `evaluate` that does nothing for a model of this kind."""
     idle = {"arch", "random_weights"} if isinstance(model, nn.Module) else {"mean", "std"}
     if isinstance(model, FrozenModel):
-        idle = {"arch", "random_weights", "size", "mean", "std"}
+        idle = {"arch", "random_weights", "size", "layer", "mean", "std"}
     what = type(model).__name__ if isinstance(model, (nn.Module, FrozenModel)) else repr(str(model))
     if odd := sorted(idle & given):
         raise ValueError(f"{', '.join(odd)}: given, but of no effect for {what}; leave it out")
 
 
-def results_folder(model: str | Path, data: str | Path | None, size: int | None, random_weights: bool) -> Path:
+def results_folder(
+    model: str | Path, data: str | Path | None, size: int | None, random_weights: bool, layer: int | None = None
+) -> Path:
     """Return where the scores of a model go by default, on images and on data sets alike.
 
-    A run's go into itself, others into results/, apart for each data set, size and kind of weights that was asked for.
+    A run's go into itself, those of a layer of it into a folder there; others into results/, apart for each data set,
+    size, kind of weights and layer that was asked for.
     """
+    at = "" if layer is None else layer_folder(layer)
     if Path(model).is_dir():
-        return Path(model)
-    asked = (Path(data).resolve().name if data else "", str(size or ""), "random" if random_weights else "")
+        return Path(model) / at
+    asked = (Path(data).resolve().name if data else "", str(size or ""), "random" if random_weights else "", at)
     text = str(model).replace(":", "-").replace("/", "-").lstrip("-")
     return Path("results") / "-".join([text, *(part for part in asked if part)])
+
+
+def layer_folder(layer: int) -> str:
+    """Return what folders of the scores of a layer are called by, as it was asked for."""
+    return f"layer{layer}"
 
 
 def own_data(run: str | Path) -> str:

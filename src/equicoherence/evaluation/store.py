@@ -19,14 +19,14 @@ from equicoherence.notice import say
 
 FILE = "scores.json"
 PICTURES = "pictures"
-SCHEMA = 1
+SCHEMA = 2
 ADVICE = "remove it, or give another --out"
-SAME = ("size", "arch", "random_weights")  # what all scores of a file share, besides the weights
-PLAIN = ("name", "seed", "weights", "size", "arch", "build")  # of a file: there, and numbers or text
+SAME = ("size", "layer", "arch", "random_weights")  # what all scores of a file share, besides the weights
+PLAIN = ("name", "seed", "weights", "size", "layer", "arch", "build")  # of a file: there, and numbers or text
 TEXTS_OF_PART = ("task", "variant", "protocol", "data", "control")
 OF_PART = (*TEXTS_OF_PART, "settings", "counts", "metrics", "probe_order", "rows", "pictures", "seconds")
 TEXTS_OF_ROW = ("metric", "target", "border", "representation", "probe", "parameter")
-OF_ROW = (*TEXTS_OF_ROW, "value", "floor")
+OF_ROW = (*TEXTS_OF_ROW, "value", "floor", "at")
 
 
 class Store:
@@ -35,8 +35,8 @@ class Store:
     folder: None to keep them in memory alone.
     about: what the file says of the encoder: model, name, seed, config, weights, build and `SAME`.
 
-    Raises ValueError where the file is damaged, or holds scores of another model, input size or architecture, or the
-    one of random weights and the other not, for then the two belong into two folders. Scores of the same model with
+    Raises ValueError where the file is damaged, or holds scores of another model, input size, layer or architecture, or
+    the one of random weights and the other not, for then the two belong into two folders. Scores of the same model with
     other weights are dropped, and a line says so.
     """
 
@@ -154,8 +154,9 @@ def _check_part(name: str, part: Mapping[str, Any]) -> None:
         if missing or row["metric"] not in part["metrics"]:
             raise ValueError(f"a row of part {name!r} has no {', '.join(missing) or 'metric that the part knows'}")
         "".join(row[field] for field in TEXTS_OF_ROW)
-        if not (math.isfinite(row["value"]) and math.isfinite(row["floor"] or 0)):  # 1e999 reads as infinity
-            raise ValueError(f"a row of part {name!r} has the value {row['value']} and the floor {row['floor']}")
+        if not all(math.isfinite(row[field] or 0) for field in ("value", "floor", "at")):  # 1e999 reads as infinity
+            numbers = f"the value {row['value']}, the floor {row['floor']} and the place {row['at']}"
+            raise ValueError(f"a row of part {name!r} has {numbers}")
 
 
 def _why(error: Exception) -> str:

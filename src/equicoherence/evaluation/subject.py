@@ -19,18 +19,21 @@ class Subject:
     arch: str | None = None
     random_weights: bool = False
     size: int | None = None
+    layer: int | None = None
 
     @property
     def options(self) -> dict[str, Any]:
         """The options by name."""
-        return {"arch": self.arch, "random_weights": self.random_weights, "size": self.size}
+        return {"arch": self.arch, "random_weights": self.random_weights, "size": self.size, "layer": self.layer}
 
 
-def subjects_of(models: Sequence[str], arch: str | None, random_weights: bool, size: int | None) -> list[Subject]:
+def subjects_of(
+    models: Sequence[str], arch: str | None, random_weights: bool, size: int | None, layer: int | None = None
+) -> list[Subject]:
     """Return the models, each with the options that apply to it.
 
     FILE@ARCH is a weights file and its architecture; ``arch`` that of weights files that do not say so.
-    ``random_weights`` is for timm's models, ``size`` for all that are no runs. Raises ValueError for an option that
+    ``random_weights`` is for timm's models, ``size`` for all that are no runs, ``layer`` for all. Raises ValueError for an option that
     applies to none of the models.
     """
     if size is not None and size < 1:
@@ -39,16 +42,16 @@ def subjects_of(models: Sequence[str], arch: str | None, random_weights: bool, s
     for model in models:
         file, at, own = model.rpartition("@")
         if at and not Path(model).exists() and Path(file).is_file():
-            subjects.append(Subject(file, own, size=size))
+            subjects.append(Subject(file, own, size=size, layer=layer))
         elif model.startswith("timm:"):
-            subjects.append(Subject(model, random_weights=random_weights, size=size))
+            subjects.append(Subject(model, random_weights=random_weights, size=size, layer=layer))
         elif Path(model).is_dir():
-            subjects.append(Subject(model))
+            subjects.append(Subject(model, layer=layer))
         elif model.startswith(PREFIX):
-            subjects.append(Subject(model, size=size))
+            subjects.append(Subject(model, size=size, layer=layer))
         else:  # what `export` wrote says itself what it is
             says = Path(model).is_file() and arch is not None and read_export(Path(model)) is not None
-            subjects.append(Subject(model, None if says else arch, size=size))
+            subjects.append(Subject(model, None if says else arch, size=size, layer=layer))
     given = {"--arch": arch, "--random-weights": random_weights or None, "--size": size}
     used = {
         "--arch": any(arch is not None and each.arch == arch and each.model in models for each in subjects),

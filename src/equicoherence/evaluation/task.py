@@ -44,6 +44,7 @@ class Row:
     floor: what a constant prediction scores, None where that has no meaning.
     chance: what a random guess scores, where that is another number; else None.
     tokens: patch tokens that were read of each image, 0 where that is not said.
+    at: where it lies on the task's axis, for a point of a curve, which ``parameter`` names; else None.
 
     Raises `NotFinite` for a number that is not.
     """
@@ -60,9 +61,10 @@ class Row:
     floor: float | None = None
     chance: float | None = None
     tokens: int = 0
+    at: float | None = None
 
     def __post_init__(self) -> None:
-        for name in ("value", "floor", "chance"):
+        for name in ("value", "floor", "chance", "at"):
             number = getattr(self, name)
             if number is not None and not math.isfinite(number):
                 what = " ".join(
@@ -101,6 +103,9 @@ class Task(abc.ABC):
     least: setting -> the least whole number it may be, where that is not 1.
     needs: extra of the package -> modules that it brings and the task cannot do without.
     caption: what its pictures show, a sentence for people.
+    by_default: whether it is scored where no task is named; by its name, or with ``all``, it always is.
+    axis: what `Row.at` of its scores is, as the axis of a plot says it; "" where they are no curves.
+    advice: how to read its scores, for people who have never seen them.
     protocol: what is trained, in a few words ("frozen, linear"), as tables call it.
 
     Raises ValueError, quoting setting and value, for a setting that is none of its choices, for a whole number below
@@ -116,6 +121,9 @@ class Task(abc.ABC):
     least: ClassVar[dict[str, int]] = {}
     needs: ClassVar[dict[str, tuple[str, ...]]] = {}
     caption: ClassVar[str] = ""
+    by_default: ClassVar[bool] = True
+    axis: ClassVar[str] = ""
+    advice: ClassVar[str] = ""
 
     def __post_init__(self) -> None:
         hints = get_type_hints(type(self))

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from equicoherence.models.create import checked_args, create
 from equicoherence.models.features import Features, Pool
 from equicoherence.models.image_sizes import check_size
+from equicoherence.models.layers import gives_class_tokens, layer_number, layer_widths, read_layers
 from equicoherence.models.lean_block import lean_last
 from equicoherence.models.names import resolve
 from equicoherence.models.normalisation import Channels, check_normalisation
@@ -36,7 +37,8 @@ class Encoder(nn.Module):
     read: what will be trained. "all": also what timm's own head makes of the tokens, which then stands for an image;
     "tokens": the tokens alone, so that the head is left out, and their mean, or a norm of it, stands for an image.
 
-    pool: what stands for an image. Raises ValueError for a model whose output is no grid of tokens, with its shape.
+    pool: what stands for an image. ends_at: the layer whose tokens are given in place of the output, see `end_at`.
+    Raises ValueError for a model whose output is no grid of tokens, with its shape.
     """
 
     mean: Tensor
@@ -89,6 +91,28 @@ class Encoder(nn.Module):
         self.layer = layer
         if layer is not None and not 0 <= layer < len(self.model.feature_info):  # type: ignore[arg-type]
             raise ValueError(f"layer {layer} does not exist in {name}: it has {len(self.model.feature_info)} (from 0)")  # type: ignore[arg-type]
+        self.ends_at: int | None = None
+
+    def end_at(self, layer: int) -> None:
+        """Give the tokens of a layer from now on, in place of the model's own output: the rest is left out.
+
+        layer: 0-based, as ``layer``; a negative one counts from the last. The class token stands for an image where it
+        did and the layer has one, else the mean of the patch tokens. Raises ValueError where there is no such layer.
+        """
+        self.ends_at = layer_number(self.model, self.name, layer)
+        self.width = self.pooled_width = layer_widths(self.model, self.name)[self.ends_at]
+        self.has_cls = gives_class_tokens(self.model)
+        self.pool = "cls" if self.pool == "cls" and self.has_cls else "mean"
+
+    def every_layer(self, images: Tensor) -> tuple[Features, list[Features]]:
+        """Return what the encoder says of images (B, 3, H, W) in [0, 1], and what each of its layers does, in order.
+
+        One pass gives all. Layers behind the one that the encoder ends at are none of its own.
+        """
+        count = len(layer_widths(self.model, self.name)) if self.ends_at is None else self.ends_at + 1
+        x, size = self._normalised(images)
+        output, layers = read_layers(self.model, self.name, x, range(count), output=self.ends_at is None)
+        return (layers[-1] if output is None else self._features(output, size)), layers
 
     @property
     def layer_width(self) -> int:
@@ -110,13 +134,11 @@ class Encoder(nn.Module):
         """
         if masks is not None and self.mask_token is None:
             raise ValueError("masks need an encoder built with masked=True")
-        size = (images.shape[2], images.shape[3])
-        if not torch.compiler.is_compiling():
-            self.check_size(*size)
-            forget_biases(self._biased)
-        x = ((images - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
+        x, size = self._normalised(images)
         self._masks = masks
         try:
+            if self.ends_at is not None:
+                return read_layers(self.model, self.name, x, [self.ends_at], output=False)[1][0]
             if class_only:
                 return self._class_features(x)
             if self.layer is None:
@@ -129,6 +151,14 @@ class Encoder(nn.Module):
             )
         finally:  # the next images must not be masked by these
             self._masks = None
+
+    def _normalised(self, images: Tensor) -> tuple[Tensor, tuple[int, int]]:
+        """Return images as the model takes them, and their size (h, w), which is checked."""
+        size = (images.shape[2], images.shape[3])
+        if not torch.compiler.is_compiling():
+            self.check_size(*size)
+            forget_biases(self._biased)
+        return ((images - self.mean) / self.std).contiguous(memory_format=torch.channels_last), size
 
     def _class_features(self, x: Tensor) -> Features:
         if not self.has_cls:

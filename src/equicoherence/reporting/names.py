@@ -35,6 +35,11 @@ METRIC_NAMES = {
     "hit_at_1": "H@1",
     "hit_at_5": "H@5",
     "pre": "PRE",
+    "retrieved": "retrieved among all",
+    "cosine": "cosine to itself",
+    "others": "cosine to others",
+    "confused": "90° and 270° confused",
+    "share": "share",
 }
 DATA_NAMES = {
     "ade20k": "ADE20K",

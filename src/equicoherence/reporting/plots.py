@@ -14,6 +14,7 @@ from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
+from matplotlib.ticker import MultipleLocator
 
 from equicoherence.reporting.markup import Markup
 from equicoherence.reporting.tables import MISSING, number
@@ -23,6 +24,7 @@ T = TypeVar("T")
 # Okabe and Ito's palette without its yellow, which a white ground swallows.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#333333")
 DASHES = ((), (4, 2), (1, 1.5))
+QUIET_DASHES = ((4, 2), (1, 1.5), (6, 1.5, 1, 1.5))
 HATCHES = ("", "////", "....")
 INK = "#333a45"
 CONTROLS = {"random": (INK, ()), "constant": ("#7a828e", (1, 1.2))}
@@ -42,6 +44,7 @@ STYLE: dict[Any, Any] = {
     "svg.hashsalt": "equicoherence",  # same numbers, same bytes
     "svg.fonttype": "path",
 }
+DEGREES = "degrees"  # an axis whose ticks are right angles
 POINTS = 1200  # drawn for one line; a screen shows no more
 HALO = (withStroke(linewidth=3, foreground="white"),)  # keeps marks and numbers legible on bars and lines
 LOWEST = -0.5  # an R2 below this is cut off and its bar marked
@@ -54,6 +57,21 @@ class Curve:
     steps: np.ndarray
     values: np.ndarray
     index: int
+
+
+@dataclass(frozen=True)
+class ScoreCurve:
+    """Scores of one encoder along an axis, in its order: places, means, smallest and largest (N,).
+
+    index: of its name in the palette; where ``control``, among those of random weights, which share one color.
+    """
+
+    at: Sequence[float]
+    means: Sequence[float]
+    lows: Sequence[float]
+    highs: Sequence[float]
+    index: int
+    control: bool = False
 
 
 @dataclass(frozen=True)
@@ -78,7 +96,16 @@ def key(index: int) -> Markup:
 
 def control_key(control: str) -> Markup:
     """Return the mark of a floor for the legend, as inline SVG in the color of the text."""
-    pattern = " ".join(str(2 * d) for d in CONTROLS[control][1])
+    return _quiet_key(CONTROLS[control][1])
+
+
+def random_key(index: int) -> Markup:
+    """Return the mark of random weights in `score_curves` for the legend, as inline SVG in the color of the text."""
+    return _quiet_key(_cycle(QUIET_DASHES, index, 1))
+
+
+def _quiet_key(dash: Sequence[float]) -> Markup:
+    pattern = " ".join(str(2 * d) for d in dash)
     return Markup(
         '<svg class="key" width="26" height="10" aria-hidden="true"><line x1="1" y1="5" x2="25" y2="5" '
         f'stroke="currentColor" stroke-width="2.5" stroke-dasharray="{pattern}"/></svg>'
@@ -114,6 +141,40 @@ def curves(lines: Sequence[Curve], logarithmic: bool = False) -> bytes:
         axes.set_xlabel("step")
         axes.locator_params(axis="x", nbins=5)
         axes.grid(axis="y", color="#e6e9ee", linewidth=0.8)
+        return _svg(figure)
+
+
+def score_curves(lines: Sequence[ScoreCurve], axis: str, floor: float | None = None) -> bytes:
+    """Draw one score of several encoders along an axis, with bands from smallest to largest.
+
+    axis: what the places are. floor: the score of a constant, drawn where it is in sight.
+    """
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(4.2, 2.7), layout="constrained")
+        axes = figure.add_subplot()
+        for line in lines:
+            color = INK if line.control else PALETTE[line.index % len(PALETTE)]
+            dash = _cycle(QUIET_DASHES, line.index, 1) if line.control else _dash(line.index)
+            width, marker = (1.1, None) if line.control else (1.5, "o")
+            (drawn,) = axes.plot(line.at, line.means, color=color, linewidth=width, marker=marker, markersize=3)
+            if dash:
+                drawn.set_dashes(dash)
+            if list(line.lows) != list(line.highs):
+                axes.fill_between(line.at, line.lows, line.highs, color=color, alpha=0.15, linewidth=0)
+        if floor is not None:
+            shown = axes.get_ylim()
+            tone, dash = CONTROLS["constant"]
+            axes.axhline(floor, color=tone, linewidth=1.2, dashes=dash, zorder=1)
+            margin = 0.5 * (shown[1] - shown[0])  # a floor far off must not flatten the curves
+            axes.set_ylim(
+                min(shown[0], floor) if floor > shown[0] - margin else shown[0],
+                max(shown[1], floor) if floor < shown[1] + margin else shown[1],
+            )
+        axes.set_xlabel(axis)
+        if axis == DEGREES:
+            axes.xaxis.set_major_locator(MultipleLocator(90))
+        axes.grid(color="#e6e9ee", linewidth=0.8)
+        axes.set_axisbelow(True)
         return _svg(figure)
 
 
@@ -201,8 +262,8 @@ def _dash(index: int) -> tuple[float, ...]:
     return _cycle(DASHES, index)
 
 
-def _cycle(options: Sequence[T], index: int) -> T:
-    return options[index // len(PALETTE) % len(options)]
+def _cycle(options: Sequence[T], index: int, stride: int = len(PALETTE)) -> T:
+    return options[index // stride % len(options)]
 
 
 def _svg(figure: Figure) -> bytes:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from equicoherence.reporting import plots
+from equicoherence.reporting.curve_panels import advice, curve_panels
 from equicoherence.reporting.main_figures import score_grid
 from equicoherence.reporting.markup import Markup, details, element, image, join, note, section
+from equicoherence.reporting.names import heading
 from equicoherence.reporting.runs import SCORES, Run, labels
 from equicoherence.reporting.summary import (
     FIELDS,
@@ -150,7 +152,15 @@ def _others_section(entries: Sequence[Score], names: Sequence[str]) -> Markup:
     if not entries:
         missing = note("There are no other scores yet: `equicoherence evaluate RUN --tasks knn,linear` measures them.")
         return section("others", title, missing)
-    return section("others", title, score_grid(entries, names).html("Main figures of frozen encoders"))
+    by_name: dict[str, list[Score]] = {}
+    for entry in entries:
+        by_name.setdefault(f"{entry.name}, random" if entry.control else entry.name, []).append(entry)
+    randoms = [name for name in by_name if name not in names]
+    curves: list[Markup] = []
+    for task in distinct(entries, "task"):
+        if panels := curve_panels(by_name, randoms, task):
+            curves += [element("h3", heading(task)), *advice(task), *panels]
+    return section("others", title, score_grid(entries, names).html("Main figures of frozen encoders"), *curves)
 
 
 def _every_score(entries: Sequence[Score]) -> Markup:

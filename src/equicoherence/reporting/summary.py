@@ -45,6 +45,7 @@ class Score:
     floors: smallest and largest score of a constant prediction, None where that has no meaning.
     main: whether it is a main figure of its task; see `main_rows`.
     higher: whether higher is better.
+    at: where it lies on the task's axis, None where it is no point of a curve.
     """
 
     name: str
@@ -67,6 +68,7 @@ class Score:
     floors: tuple[float, float] | None
     main: bool
     higher: bool
+    at: float | None = None
 
     def key(self, fields: Sequence[str] = FIELDS) -> tuple[str, ...]:
         """Return the values of fields."""
@@ -164,6 +166,7 @@ def _score(name: str, key: tuple[str, ...], runs: Sequence[Sequence[Mapping[str,
         floors=(min(floors), max(floors)) if floors else None,
         main=any(row["main"] for row in rows),
         higher=rows[0]["higher"],
+        at=rows[0]["at"],
     )
 
 

@@ -33,10 +33,19 @@ def knn_accuracy(
 def linear_accuracy(
     train: Tensor, labels: Tensor, test: Tensor, truth: Tensor, *, epochs: int = 30, seed: int = 0
 ) -> float:
-    """Return top-1 of a linear classifier, SGD with momentum .9 and a cosine, on standardised features.
+    """Return top-1 of `linear_logits`. truth: (M,), -1 for a class that is none of ``labels``."""
+    logits = linear_logits(train, labels, test, epochs=epochs, seed=seed)
+    return float((logits.argmax(dim=-1) == truth).float().mean())
 
-    All learning rates train in one pass; the best on a held-out tenth of the training rows is scored (DINOv2's
+
+def linear_logits(train: Tensor, labels: Tensor, test: Tensor, *, epochs: int = 30, seed: int = 0) -> Tensor:
+    """Return what a linear classifier gives, SGD with momentum .9 and a cosine, on standardised features: (M, classes).
+
+    All learning rates train in one pass; the best on a held-out tenth of the training rows is taken (DINOv2's
     protocol).
+    train, test: features (N, C) and (M, C).
+    labels: (N,), from 0 without gaps.
+
     Raises ValueError for fewer than two training rows.
     """
     if len(train) < 2:
@@ -69,4 +78,4 @@ def linear_accuracy(
         decay = 0.5 * (1 + torch.cos(torch.tensor(torch.pi * step / steps)))
         weight -= (rates * decay.to(rates))[:, None, None] * velocity
     best = (logits(train[held]).argmax(dim=-1) == labels[held]).float().mean(dim=1).argmax()
-    return float((logits(test)[best].argmax(dim=-1) == truth).float().mean())
+    return logits(test)[best]

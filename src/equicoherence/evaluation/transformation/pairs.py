@@ -74,6 +74,12 @@ class ImagePairs:
         train: EncodedImages = (_join([pooled for pooled, _ in draws]), _join([tokens for _, tokens in draws]))
         return train, self._encode(*test, path, thetas[1], border, share, track)
 
+    def seen(
+        self, split: int, path: Transformation, theta: Tensor, border: Border, share: float, track: Track
+    ) -> dict[str, Tensor]:
+        """Encode, pooled, the crops of probe training (split 0) or test (1) transformed by ``theta`` (N, P)."""
+        return self._encode(*self.images[split], path, theta, border, share, track)[0]
+
     @torch.no_grad()
     def _encode(
         self,

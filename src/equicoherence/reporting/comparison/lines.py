@@ -133,7 +133,12 @@ def control_column(groups: Sequence[Group], of: Group) -> str:
 
 def columns(groups: Sequence[Group]) -> list[str]:
     """Return the columns of a table: encoders, then random weights of each architecture."""
-    return [each.label for each in groups] + list(dict.fromkeys(control_column(groups, each) for each in groups))
+    return [each.label for each in groups] + random_columns(groups)
+
+
+def random_columns(groups: Sequence[Group]) -> list[str]:
+    """Return the columns of random weights, one for each architecture."""
+    return list(dict.fromkeys(control_column(groups, each) for each in groups))
 
 
 def score_lines(groups: Sequence[Group]) -> list[Line]:

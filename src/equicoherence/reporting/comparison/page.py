@@ -10,10 +10,11 @@ from equicoherence.evaluation.store import FILE
 from equicoherence.files import write_aside
 from equicoherence.reporting.comparison.encoders import counted, encoder_grid, named
 from equicoherence.reporting.comparison.evaluated import Evaluated, read_evaluated, unlike
-from equicoherence.reporting.comparison.lines import Group, Line, columns, group, members, score_lines
+from equicoherence.reporting.comparison.lines import Group, Line, columns, group, members, random_columns, score_lines
 from equicoherence.reporting.comparison.markdown import render_markdown
 from equicoherence.reporting.comparison.pictures import picture_panels
 from equicoherence.reporting.comparison.texts import COMPARISON_GUIDE, TITLE, arrowed, lines_grid
+from equicoherence.reporting.curve_panels import advice, curve_panels
 from equicoherence.reporting.markup import Markup, details, element, join, note, section
 from equicoherence.reporting.names import data_name, heading, task_name
 from equicoherence.reporting.origin import dates_of, joined_variants, settings_taken
@@ -74,7 +75,7 @@ def _summary(groups: Sequence[Group], evaluated: Sequence[Evaluated], lines: Seq
 
 
 def _task(groups: Sequence[Group], evaluated: Sequence[Evaluated], task: str, lines: Sequence[Line]) -> list[Markup]:
-    """Return the tables of a task, its settings, and its pictures."""
+    """Return how a task is read, its curves, its tables, its settings, and its pictures."""
     shown, parts = columns(groups), []
     place = {"data": lambda entry: data_name(entry.data), "protocol": lambda entry: entry.protocol, "metric": arrowed}
     whole = [line for line in lines if not line.about.parameter]
@@ -86,6 +87,8 @@ def _task(groups: Sequence[Group], evaluated: Sequence[Evaluated], task: str, li
         count = f"{len(finer)} score{'s' if len(finer) > 1 else ''}"
         title = f"One by one: {count} of classes, sequences or parameters"
         parts.append(details(title, one_by_one.html(f"Scores one by one, {task_name(task)}")))
+    by_column = {column: [line.entries[column] for line in lines if column in line.entries] for column in shown}
+    parts = [*advice(task), *curve_panels(by_column, random_columns(groups), task), *parts]
     settings = _settings_grid(evaluated, task).html(f"Settings and counts, {task_name(task)}")
     return [*parts, details("Settings and counts", settings), *picture_panels(groups, shown, task)]
 

@@ -1,0 +1,122 @@
+"""Curves of similarity: how alike an encoder finds an image and its transformed self [2412.11938]."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from equicoherence.evaluation.task import IMAGES, Task, TaskScore, Track
+from equicoherence.evaluation.transformation.task import TransformationRegression
+
+if TYPE_CHECKING:
+    from equicoherence.data import ImageSource, Loader
+    from equicoherence.evaluation.model import FrozenModel
+
+
+@dataclass(frozen=True)
+class SimilarityCurve(Task):
+    """Abstract base. ``cosine``: the mean cosine of the features of an image as it is and of its transformed self;
+    ``others``: of the transformed image and the other images as they are, which tells what that cosine is worth;
+    ``retrieved``: how often the image as it is is, by cosine, the nearest of all images to its transformed self.
+
+    Nothing is trained; images are seen as the transformation task sees them, border ``content``. Main figures are means
+    over the steps but for those that change nothing. A constant feature has a cosine of 1 and finds one image in all.
+
+    images: of the test split, evenly spread; among them an image is looked for.
+    """
+
+    images: int = 500
+
+    revision: ClassVar[int] = 1 + TransformationRegression.revision
+    kind: ClassVar[str] = IMAGES
+    metrics: ClassVar[dict[str, bool]] = {"retrieved": True, "cosine": True, "others": False}
+    least: ClassVar[dict[str, int]] = {"images": 2}
+    by_default: ClassVar[bool] = False
+    advice: ClassVar[str] = (
+        "Who wants invariance (satellite, microscopy, inspection) looks for a high, level curve of `retrieved`, with a "
+        "cosine far above that of other images: the feature stays the same and still knows its image. Who wants to "
+        "read the transformation looks for a cosine that falls steadily."
+    )
+
+    path: ClassVar[str]
+    share: ClassVar[float]
+
+    @property
+    @abc.abstractmethod
+    def steps(self) -> Sequence[float]:
+        """Values of the path's first parameter, in the unit of its axis; the others stay 0."""
+
+    @property
+    def protocol(self) -> str:
+        return "frozen, nothing trained"
+
+    def changes(self, step: float) -> bool:
+        """Return whether a step changes the image."""
+        return step != 0
+
+    def obstacle(self, train: ImageSource, test: ImageSource) -> str:
+        return "" if len(test) > 1 else f"needs at least 2 images in split val, which has {len(test)}"
+
+    def score(self, model: FrozenModel, train: Loader, test: Loader, track: Track) -> TaskScore:
+        from equicoherence.evaluation.curves.scoring import score_curve
+
+        return score_curve(self, model, test, track)
+
+
+@dataclass(frozen=True)
+class RotationCurve(SimilarityCurve):
+    """Similarity of an image and its turned self, every 15 degrees to 360, counter-clockwise.
+
+    images: of the test split, evenly spread; among them an image is looked for.
+    """
+
+    name: ClassVar[str] = "rotation-curve"
+    order: ClassVar[int] = 6
+    axis: ClassVar[str] = "degrees"
+    path: ClassVar[str] = "rotation"
+    share: ClassVar[float] = 0.66
+
+    @property
+    def steps(self) -> Sequence[float]:
+        return range(0, 361, 15)
+
+    def changes(self, step: float) -> bool:
+        return step % 360 != 0
+
+
+@dataclass(frozen=True)
+class ScaleCurve(SimilarityCurve):
+    """Similarity of an image and its self made smaller or larger, from half to twice the size by quarters of an octave.
+
+    images: of the test split, evenly spread; among them an image is looked for.
+    """
+
+    name: ClassVar[str] = "scale-curve"
+    order: ClassVar[int] = 7
+    axis: ClassVar[str] = "octaves (−1: half as large, 1: twice)"
+    path: ClassVar[str] = "scale"
+    share: ClassVar[float] = 0.5
+
+    @property
+    def steps(self) -> Sequence[float]:
+        return [number / 4 for number in range(-4, 5)]
+
+
+@dataclass(frozen=True)
+class ShiftCurve(SimilarityCurve):
+    """Similarity of an image and its self shifted to the right, by up to a quarter of its width to either side.
+
+    images: of the test split, evenly spread; among them an image is looked for.
+    """
+
+    name: ClassVar[str] = "shift-curve"
+    order: ClassVar[int] = 8
+    axis: ClassVar[str] = "pixels to the right, of an image 224 wide"
+    path: ClassVar[str] = "translation"
+    share: ClassVar[float] = 0.66
+
+    @property
+    def steps(self) -> Sequence[float]:
+        return range(-56, 57, 7)

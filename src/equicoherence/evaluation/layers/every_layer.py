@@ -1,0 +1,79 @@
+"""A frozen encoder whose representations are its layers, pooled, all from one pass over an image."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from equicoherence.errors import RefusedValue
+from equicoherence.evaluation.model import FrozenModel
+from equicoherence.models import Encoder
+from equicoherence.models.layers import layer_widths
+
+CHUNK = 64  # images whose tokens of all layers are held at once
+OUTPUT = "output"
+MEAN, CLS = "mean of patch tokens", "class token"
+
+
+@dataclass(frozen=True)
+class Place:
+    """One representation. layer: its number, or `OUTPUT`. reads: `MEAN` or `CLS`. depth: in %, of the output 100."""
+
+    layer: int | str
+    reads: str
+    depth: float
+
+    @property
+    def name(self) -> str:
+        """What representations are called by."""
+        return f"{self.title}, {self.reads}"
+
+    @property
+    def title(self) -> str:
+        """The layer as tables call it."""
+        return OUTPUT if self.layer == OUTPUT else f"layer {self.layer}"
+
+
+@dataclass(frozen=True, eq=False)
+class EveryLayer(FrozenModel):
+    """A model that gives, in place of its own representations, each of its layers pooled, and no tokens."""
+
+    def places(self) -> list[Place]:
+        """Return all representations, by depth; the mean of patch tokens before the class token."""
+        encoder = self.encoder
+        count = len(layer_widths(encoder.model, encoder.name)) if encoder.ends_at is None else encoder.ends_at + 1
+        with torch.no_grad():
+            blank = torch.zeros(1, 3, self.size, self.size, device=encoder.mean.device)
+            _, layers = encoder.every_layer(blank)
+        found = []
+        for number, layer in enumerate(layers):
+            depth = 100 * (number + 1) / (count + 1)
+            found += [Place(number, reads, depth) for reads in ((MEAN, CLS) if layer.cls is not None else (MEAN,))]
+        return [*found, Place(OUTPUT, CLS if self.pool == "cls" else MEAN, 100.0)]
+
+    def represent(self, images: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Return each layer of images (B, 3, S, S), pooled (B, C), by the names of `places`; no tokens."""
+        parts = [self._pooled(part) for part in images.split(CHUNK)]
+        return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}, {}
+
+    def _pooled(self, images: Tensor) -> dict[str, Tensor]:
+        output, layers = self.encoder.every_layer(images)
+        pooled = {}
+        for number, layer in enumerate(layers):
+            for reads, vectors in ((MEAN, layer.patches.float().mean(dim=1)), (CLS, layer.cls)):
+                if vectors is not None:
+                    pooled[Place(number, reads, 0).name] = vectors
+        own = self.represent_features(output)[0]["backbone"]
+        return pooled | {Place(OUTPUT, CLS if self.pool == "cls" else MEAN, 0).name: own}
+
+
+def every_layer(model: FrozenModel) -> EveryLayer:
+    """Return a model of the same encoder that gives its layers. Raises ValueError for one whose layers are unknown."""
+    if not isinstance(model.encoder, Encoder):
+        raise RefusedValue(f"{model.name} is a module whose layers nobody has named; leave the task layers out for it")
+    layer_widths(model.encoder.model, model.encoder.name)
+    fields = {field.name: getattr(model, field.name) for field in dataclasses.fields(model) if field.init}
+    return EveryLayer(**fields | {"head": None, "predictor": None})

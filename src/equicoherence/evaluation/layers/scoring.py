@@ -1,0 +1,64 @@
+"""Scores of layers: those of the transformation task and of k-NN, laid out over the depth of the encoder."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from equicoherence.data import Loader
+from equicoherence.evaluation.classification.task import unlabelled
+from equicoherence.evaluation.layers.every_layer import OUTPUT, Place, every_layer
+from equicoherence.evaluation.model import FrozenModel
+from equicoherence.evaluation.task import Row, TaskScore, Track
+from equicoherence.notice import say
+
+if TYPE_CHECKING:
+    from equicoherence.evaluation.layers.task import Layers
+
+BEST = "best layer"
+
+
+def score_layers(task: Layers, model: FrozenModel, train: Loader, test: Loader, track: Track) -> TaskScore:
+    """Score every layer by the tasks that score an output."""
+    layered = every_layer(model)
+    places = {place.name: place for place in layered.places()}
+    found = task.regression().score(layered, train, test, track)
+    rows, counts = list(found.rows), dict(found.counts)
+    layered.memo.clear()
+    if missing := unlabelled(train.source, test.source):
+        say(f"layers: k-NN is left out, for it {missing}")
+    else:
+        found = task.neighbours().score(layered, train, test, track)
+        rows += found.rows
+        counts |= {f"labelled {split}": count for split, count in found.counts.items()}
+    whole = [row for row in rows if not row.parameter]  # of a transformation's parameters their mean
+    return TaskScore([*_main_rows(whole, places, task.metrics), *_curves(whole, places)], counts=counts)
+
+
+def _curves(rows: Sequence[Row], places: dict[str, Place]) -> Iterator[Row]:
+    """Yield each row as a point over the depth, a curve for each kind of token that is read."""
+    for row in rows:
+        place = places[row.representation]
+        yield dataclasses.replace(row, representation=place.reads, parameter=place.title, at=place.depth)
+
+
+def _main_rows(rows: Sequence[Row], places: dict[str, Place], metrics: dict[str, bool]) -> Iterator[Row]:
+    """Yield the rows of the output and of the best layer for each figure; a line says which layer that is."""
+    figures: dict[tuple[str, ...], dict[str, list[Row]]] = {}
+    for row in rows:
+        of_figure = figures.setdefault((row.target, row.border, row.probe, row.metric), {})
+        of_figure.setdefault(row.representation, []).append(row)
+    for (target, _, _, metric), by_place in figures.items():
+        sign = 1 if metrics[metric] else -1
+        layers = [name for name in by_place if places[name].layer != OUTPUT]
+        best = max(layers, key=lambda name: sign * _mean(by_place[name]))
+        (output,) = (name for name in by_place if places[name].layer == OUTPUT)
+        for name, title in ((output, OUTPUT), (best, BEST)):
+            yield from (dataclasses.replace(row, representation=title) for row in by_place[name])
+        what = f"{target} {metric}".strip()
+        say(f"{what}: best at {best}, {_mean(by_place[best]):.3f}; at the output {_mean(by_place[output]):.3f}")
+
+
+def _mean(rows: Sequence[Row]) -> float:
+    return sum(row.value for row in rows) / len(rows)

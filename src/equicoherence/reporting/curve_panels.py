@@ -1,0 +1,78 @@
+"""Plots of the scores that are points of curves: one for each figure, all encoders in it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+from equicoherence.evaluation.registry import all_tasks
+from equicoherence.reporting import plots
+from equicoherence.reporting.markup import Markup, element, image
+from equicoherence.reporting.names import data_name, metric_name
+from equicoherence.reporting.summary import Score, distinct, joint_floors
+from equicoherence.reporting.tables import number
+
+FIGURE = ("data", "protocol", "metric", "target", "border", "representation", "probe")
+"""What tells one plot from another."""
+
+
+def curve_panels(scores: Mapping[str, Sequence[Score]], controls: Collection[str], task: str) -> list[Markup]:
+    """Return how a task is read, a legend, and a plot of each of its figures; nothing where it has no curves.
+
+    scores: name -> its scores, of any task. controls: names that stand for random weights.
+    """
+    points = {name: [each for each in of_name if each.task == task and each.at is not None]
+              for name, of_name in scores.items()}  # fmt: skip
+    points = {name: of_name for name, of_name in points.items() if of_name}
+    if not points:
+        return []
+    declared = all_tasks().get(task)
+    axis = declared.axis if declared else ""
+    names = [name for name in points if name not in controls]
+    quiet = [name for name in points if name in controls]
+    every = [each for of_name in points.values() for each in of_name]
+    varying = [field for field in FIGURE if len(distinct(every, field)) > 1]
+    figures = dict.fromkeys(each.key(FIGURE) for each in every)
+    panels = []
+    for figure in figures:
+        of_figure = {name: [each for each in points[name] if each.key(FIGURE) == figure] for name in points}
+        panels.append(_panel(of_figure, names, quiet, axis, varying))
+    return [_legend(names, quiet), element("div", *panels, class_="grid")]
+
+
+def advice(task: str) -> list[Markup]:
+    """Return how to read the scores of a task, as it says itself; nothing where it says nothing."""
+    declared = all_tasks().get(task)
+    return [element("p", declared.advice)] if declared and declared.advice else []
+
+
+def _panel(
+    points: Mapping[str, Sequence[Score]], names: Sequence[str], quiet: Sequence[str], axis: str, varying: Sequence[str]
+) -> Markup:
+    lines, described = [], []
+    for group, is_control in ((names, False), (quiet, True)):
+        for index, name in enumerate(group):
+            ordered = sorted(points[name], key=lambda each: each.at or 0.0)
+            if ordered:
+                of_each = zip(*((each.at or 0.0, each.mean, each.low, each.high) for each in ordered))
+                lines.append(plots.ScoreCurve(*map(list, of_each), index=index, control=is_control))  # type: ignore[arg-type]
+                values = ", ".join(f"{each.parameter} {number(each.mean, each.metric)}" for each in ordered)
+                described.append(f"{name}: {values}")
+    every = [each for of_name in points.values() for each in of_name]
+    one, floors = every[0], joint_floors(every)
+    title, about = metric_name(one.metric), [each for each in (one.target, one.representation) if each]
+    about += [f"{one.probe} probe"] if one.probe and "probe" in varying else []
+    about += [f"border {one.border}"] if "border" in varying else []
+    about += [one.protocol] if "protocol" in varying else []
+    about += [data_name(one.data)] if "data" in varying else []
+    text = " · ".join(about)
+    picture = plots.score_curves(lines, axis, sum(floors) / 2 if floors else None)
+    alt = f"Curve of {title}, {text}, over {axis}. {'; '.join(described)}."
+    caption = element("figcaption", element("strong", title), f" {text}")
+    return element("figure", caption, image(picture, "image/svg+xml", alt), class_="card")
+
+
+def _legend(names: Sequence[str], quiet: Sequence[str]) -> Markup:
+    items = [element("li", plots.key(index), name) for index, name in enumerate(names)]
+    items += [element("li", plots.random_key(index), name) for index, name in enumerate(quiet)]
+    items.append(element("li", plots.control_key("constant"), "constant guess (floor)"))
+    return element("ul", *items, class_="legend", aria_label="Legend")
