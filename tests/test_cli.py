@@ -140,7 +140,7 @@ def test_a_bug_in_the_work_is_no_wrong_use(data, tmp_path, capsys, monkeypatch):
     assert "in broken" in errors  # where it was raised
     assert main([*train, "--out", run]) == 0
     with monkeypatch.context() as patch:
-        patch.setattr("equicoherence.evaluation.classification.scoring.knn_accuracy", broken)
+        patch.setattr("equicoherence.evaluation.classification.scoring.knn_classes", broken)
         assert main(["evaluate", run, "--tasks", "knn"]) == 1
     assert main(["evaluate", run, "--tasks", "knnn"]) == 2
     assert main([*train, "--out", run]) == 2  # in use

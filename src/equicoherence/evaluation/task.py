@@ -43,6 +43,7 @@ class Row:
     repeat: number of the probe's seed, from 0.
     floor: what a constant prediction scores, None where that has no meaning.
     chance: what a random guess scores, where that is another number; else None.
+    interval: the middle 95 % of what it would be on test images drawn anew (bootstrap), None where that is not said.
     tokens: patch tokens that were read of each image, 0 where that is not said.
     at: where it lies on the task's axis, for a point of a curve, which ``parameter`` names; else None.
 
@@ -60,12 +61,13 @@ class Row:
     repeat: int = 0
     floor: float | None = None
     chance: float | None = None
+    interval: tuple[float, float] | None = None
     tokens: int = 0
     at: float | None = None
 
     def __post_init__(self) -> None:
-        for name in ("value", "floor", "chance", "at"):
-            number = getattr(self, name)
+        numbers = {name: getattr(self, name) for name in ("value", "floor", "chance", "at")}
+        for name, number in [*numbers.items(), *(("interval", end) for end in self.interval or ())]:
             if number is not None and not math.isfinite(number):
                 what = " ".join(
                     part for part in (self.representation, self.target, self.parameter, self.metric) if part

@@ -10,24 +10,28 @@ from torch import Tensor
 LEARNING_RATES = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
 
 
-def knn_accuracy(
-    train: Tensor, labels: Tensor, test: Tensor, truth: Tensor, *, k: int = 20, temperature: float = 0.07
-) -> float:
-    """Return top-1 of weighted k-NN by cosine similarity, votes weighted by exp(similarity / temperature) (DINO's).
+def knn_classes(train: Tensor, labels: Tensor, test: Tensor, *, k: int = 20, temperature: float = 0.07) -> Tensor:
+    """Predict classes (M,) by weighted k-NN by cosine similarity, votes weighted by exp(similarity / temperature).
 
+    The protocol is DINO's.
     train, test: features (N, C) and (M, C).
     labels: (N,), from 0 without gaps: memory is of N and of the largest label.
-    truth: (M,), -1 for a class that is none of these.
     """
     train, test = F.normalize(train, dim=1), F.normalize(test, dim=1)
-    classes = int(labels.max()) + 1
-    correct = 0
-    for part, answer in zip(test.split(1024), truth.split(1024)):
+    classes, found = int(labels.max()) + 1, []
+    for part in test.split(1024):
         similarity, nearest = (part @ train.T).topk(min(k, len(train)), dim=1)
         votes = torch.zeros(len(part), classes, device=part.device)
         votes.scatter_add_(1, labels[nearest], (similarity / temperature).exp())
-        correct += int((votes.argmax(dim=1) == answer).sum())
-    return correct / len(test)
+        found.append(votes.argmax(dim=1))
+    return torch.cat(found)
+
+
+def knn_accuracy(
+    train: Tensor, labels: Tensor, test: Tensor, truth: Tensor, *, k: int = 20, temperature: float = 0.07
+) -> float:
+    """Return top-1 of `knn_classes`. truth: (M,), -1 for a class that is none of ``labels``."""
+    return float((knn_classes(train, labels, test, k=k, temperature=temperature) == truth).float().mean())
 
 
 def linear_accuracy(

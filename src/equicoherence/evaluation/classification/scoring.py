@@ -11,7 +11,8 @@ from torch import Tensor
 
 from equicoherence.data import Loader
 from equicoherence.data.source import UnusableData
-from equicoherence.evaluation.classification.accuracy import knn_accuracy, linear_accuracy
+from equicoherence.evaluation.bootstrap import share_interval
+from equicoherence.evaluation.classification.accuracy import knn_classes, linear_logits
 from equicoherence.evaluation.fit import reading
 from equicoherence.evaluation.images import BATCH, base_state, first_of_each
 from equicoherence.evaluation.model import FrozenModel
@@ -22,7 +23,8 @@ from equicoherence.paths import Pyramid, render
 if TYPE_CHECKING:
     from equicoherence.evaluation.classification.task import LinearProbe, NearestNeighbours
 
-Accuracy = Callable[[Tensor, Tensor, Tensor, Tensor], float]
+Classifier = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""Features and labels to train on, features to test: classes (M,)."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ def score_neighbours(
 ) -> TaskScore:
     """Score each representation by its nearest neighbours."""
     return _score(
-        lambda *splits: knn_accuracy(*splits, k=task.k, temperature=task.temperature),
+        lambda *splits: knn_classes(*splits, k=task.k, temperature=task.temperature),
         *(model, train, test, task.limit, track),
     )
 
@@ -46,12 +48,14 @@ def score_neighbours(
 def score_linear(task: LinearProbe, model: FrozenModel, train: Loader, test: Loader, track: Track) -> TaskScore:
     """Score each representation by a linear classifier."""
     return _score(
-        lambda *splits: linear_accuracy(*splits, epochs=task.epochs, seed=task.seed),
+        lambda *splits: linear_logits(*splits, epochs=task.epochs, seed=task.seed).argmax(dim=-1),
         *(model, train, test, task.limit, track),
     )
 
 
-def _score(accuracy: Accuracy, model: FrozenModel, train: Loader, test: Loader, limit: int, track: Track) -> TaskScore:
+def _score(
+    classify: Classifier, model: FrozenModel, train: Loader, test: Loader, limit: int, track: Track
+) -> TaskScore:
     known, asked = (
         model.remember(
             (f"labelled {split}", loader, limit),
@@ -63,11 +67,11 @@ def _score(accuracy: Accuracy, model: FrozenModel, train: Loader, test: Loader, 
     place = torch.searchsorted(present, asked.labels).clamp(max=len(present) - 1)
     truth = torch.where(present[place] == asked.labels, place, -1)  # a class that training lacks cannot be predicted
     floor = float((truth == known_labels.bincount().argmax()).float().mean())
-    rows = [
-        Row("top1", accuracy(known.features[name], known_labels, asked.features[name], truth), floor=floor,
-            representation=name)
-        for name in known.features
-    ]  # fmt: skip
+    rows = []
+    for name, features in known.features.items():
+        right = classify(features, known_labels, asked.features[name]) == truth
+        score = float(right.float().mean())
+        rows.append(Row("top1", score, floor=floor, interval=share_interval(right), representation=name))
     return TaskScore(rows, counts={"train": len(known.labels), "val": len(truth)})
 
 

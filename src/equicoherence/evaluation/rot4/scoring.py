@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from equicoherence.data import Loader
+from equicoherence.evaluation.bootstrap import interval, resampled
 from equicoherence.evaluation.classification.accuracy import linear_logits
 from equicoherence.evaluation.model import FrozenModel
 from equicoherence.evaluation.task import Row, TaskScore, Track
@@ -44,7 +45,11 @@ def score_four_turns(task: FourTurns, model: FrozenModel, train: Loader, test: L
 def four_turn_rows(logits: Tensor, truth: Tensor, representation: str) -> Iterator[Row]:
     """Yield the scores of logits (M, 4) for the numbers of turns (M,), of each of which there are some."""
     told = logits.argmax(dim=1)
-    yield Row("top1", float((told == truth).float().mean()), representation=representation, floor=1 / len(TURNS))
+    right = told == truth
+    images = right.view(len(TURNS), -1).float()  # an image is drawn again with all its turns
+    ends = interval(resampled(lambda rows: images[:, rows].mean(), images.shape[1]))
+    score = float(right.float().mean())
+    yield Row("top1", score, representation=representation, floor=1 / len(TURNS), interval=ends)
     first, second = (TURNS.index(turn) for turn in (90, 270))
     margin = (logits[:, second] - logits[:, first]) * torch.where(truth == first, 1.0, -1.0)
     pair = margin[(truth == first) | (truth == second)]

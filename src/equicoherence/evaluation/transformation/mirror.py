@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from equicoherence.evaluation.bootstrap import interval, resampled
 from equicoherence.evaluation.probes import r2_score
 from equicoherence.evaluation.task import Row
 from equicoherence.paths.transformation import Parameter
@@ -52,8 +53,16 @@ class Figures:
         sides = side_accuracy(predicted[:, values:], truth[:, values:])
         return torch.cat([r2_score(predicted[:, :values], truth[:, :values]), sides])
 
-    def rows(self, scores: Tensor, floors: Tensor, target: str, labels: dict[str, Any]) -> Iterator[Row]:
+    def anew(self, predicted: Tensor, truth: Tensor) -> Tensor:
+        """Return the scores (R, P + 2 O) of test images drawn anew; see `resampled`."""
+        return resampled(lambda rows: self.scores(predicted[rows], truth[rows]), len(truth))
+
+    def rows(
+        self, scores: Tensor, floors: Tensor, target: str, labels: dict[str, Any], anew: Tensor | None = None
+    ) -> Iterator[Row]:
         """Yield the rows of `scores`: of each figure the mean over its parameters, then each where there are several.
+
+        anew: those of test images drawn anew (R, P + 2 O), for the intervals.
 
         No row says the side of a parameter that no test image is turned or shifted by to the one side or the other.
         """
@@ -61,14 +70,23 @@ class Figures:
         odd = [names[i] for i in self.odd]
         sizes = [len(names), len(odd), len(odd)]
         figures = (target, "r2", names), (f"{target}, {ABSOLUTE}", "r2", odd), (f"{target}, {SIDE}", "accuracy", odd)
-        for (what, metric, of), values, constants in zip(figures, scores.split(sizes), floors.split(sizes)):
+        others = [None] * 3 if anew is None else anew.split(sizes, dim=1)
+        for (what, metric, of), values, constants, again in zip(
+            figures, scores.split(sizes), floors.split(sizes), others
+        ):
             known = ~constants.isnan()
             if not known.any():
                 continue
-            yield Row(metric, float(values[known].mean()), target=what, floor=float(constants[known].mean()), **labels)
-            for i in known.nonzero()[:, 0].tolist() if len(of) > 1 else ():
-                floor = float(constants[i])
-                yield Row(metric, float(values[i]), target=what, parameter=of[i], floor=floor, **labels)
+            for name, which in [("", known), *((of[i], [i]) for i in known.nonzero()[:, 0].tolist() if len(of) > 1)]:
+                yield Row(
+                    metric,
+                    float(values[which].mean()),
+                    target=what,
+                    parameter=name,
+                    floor=float(constants[which].mean()),
+                    interval=None if again is None else interval(again[:, which].mean(dim=1)),
+                    **labels,
+                )
 
 
 def side_accuracy(predicted: Tensor, side: Tensor) -> Tensor:

@@ -57,7 +57,8 @@ def _of_one(task: TransformationRegression, pairs: ImagePairs, name: str, track:
             moved = pairs.moved(path, thetas, border, share, track)  # type: ignore[arg-type]
             found = list(_probe_all(task, base, moved, target))
         for predicted, labels in found:
-            yield from figures.rows(figures.scores(predicted, truth), floors, name, {"border": border, **labels})
+            scores, anew = figures.scores(predicted, truth), figures.anew(predicted, truth)
+            yield from figures.rows(scores, floors, name, {"border": border, **labels}, anew)
 
 
 def _probe_all(

@@ -1,0 +1,37 @@
+"""How sure a score is of which test images it was taken on: bootstrap intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+RESAMPLES = 300
+COVERED = 0.95
+SEED = 0
+
+
+def resampled(score: Callable[[Tensor], Tensor], count: int) -> Tensor:
+    """Return scores (`RESAMPLES`, ...) of test images drawn anew, with replacement, the same ones each time.
+
+    score: what the images of these indices (``count``,) score.
+    count: of test images.
+    """
+    generator = torch.Generator().manual_seed(SEED)
+    return torch.stack([score(torch.randint(count, (count,), generator=generator)) for _ in range(RESAMPLES)])
+
+
+def interval(scores: Tensor) -> tuple[float, float] | None:
+    """Return the ends of the middle 95 % of resampled scores (`RESAMPLES`,), None where one of them is no number."""
+    if not bool(scores.isfinite().all()):
+        return None
+    ends = torch.tensor([(1 - COVERED) / 2, (1 + COVERED) / 2], dtype=torch.float64)
+    low, high = torch.quantile(scores.double().cpu(), ends).tolist()
+    return low, high
+
+
+def share_interval(right: Tensor) -> tuple[float, float] | None:
+    """Return the interval of an accuracy; right: (M,), of each test image whether it is right."""
+    right = right.float().cpu()
+    return interval(resampled(lambda rows: right[rows].mean(), len(right)))
