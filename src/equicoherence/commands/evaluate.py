@@ -26,6 +26,7 @@ class Arguments:
     sets: a folder that holds data sets in their published layouts, for all other tasks.
     tasks: names, or all; where not given, the usual ones on data sets where --sets is given, else those that the data
         allow.
+    suite: tasks with fixed settings, and a table of them for people who compare: equivariance.
     out: folder for scores.json; with several models a folder for each in it, and a page that compares them.
     settings: TASK.SETTING=VALUE, and more with commas between; a list has + between its values.
     transformations: of the transformation task.
@@ -47,6 +48,7 @@ class Arguments:
     data: str | None = None
     sets: str | None = None
     tasks: CommaOrNone = None
+    suite: str | None = None
     out: Path | None = None
     settings: CommaOrNone = None
     transformations: CommaOrNone = None
@@ -70,12 +72,21 @@ def run(arguments: list[str]) -> None:
         given = parse(Arguments, arguments, "evaluate")
         if not given.models:
             raise ValueError("evaluate needs a model: a run, timm:NAME, baseline:NAME, or a weights file, FILE@ARCH")
-        from equicoherence.commands.evaluation_plan import chosen_names, merged_settings, plan, prove_writable
+        from equicoherence.commands.evaluation_plan import (
+            chosen_names,
+            chosen_suite,
+            merged_settings,
+            plan,
+            prove_writable,
+        )
         from equicoherence.evaluation.registry import make_tasks
 
-        names = chosen_names(None if given.tasks is None else split(given.tasks), given.sets is not None)
+        suite = None if given.suite is None else chosen_suite(given)
+        asked = None if given.tasks is None else split(given.tasks)
+        names = chosen_names(asked if suite is None else list(suite.settings), given.sets is not None)
         every = given.tasks not in (None, "all")
-        tasks = make_tasks(names, fine_tuned=given.fine_tune, settings=merged_settings(given, names), every=every)
+        settings = merged_settings(given, names) if suite is None else suite.settings
+        tasks = make_tasks(names, fine_tuned=given.fine_tune, settings=settings, every=every)
 
         from rich.console import Console
 
@@ -100,6 +111,12 @@ def run(arguments: list[str]) -> None:
             folders = [other.folder for other in planned[:number]]
             page = comparison(folders, given.out or Path("results") / "comparison" if several else each.folder)
     console = Console()
+    if suite is not None:
+        from equicoherence.reporting.suite_table import write_suite
+
+        folders = [each.folder for each in planned]
+        table = write_suite(suite, folders, (given.out or Path("results") / suite.name) if several else folders[0])
+        console.print(f"suite: {table}", highlight=False, soft_wrap=True)
     console.print(score_table(by_name(found, [each.folder for each in planned])))
     if page:
         console.print(f"page: {page}", highlight=False, soft_wrap=True)

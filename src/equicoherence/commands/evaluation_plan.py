@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from equicoherence.commands.arguments import split
 from equicoherence.evaluation.registry import all_tasks, default_tasks, reads_data, task_class
+from equicoherence.evaluation.suites import Suite, named_suite
 from equicoherence.evaluation.task import Task
 from equicoherence.notice import say
 
@@ -53,6 +54,16 @@ def chosen_names(names: Sequence[str] | None, sets: bool) -> list[str]:
     if not sets and (lacking := [name for name in chosen if not reads_data(all_tasks()[name])]):
         raise ValueError(f"{', '.join(lacking)}: give with --sets the folder that holds the data sets")
     return [name for name in all_tasks() if name in chosen]
+
+
+def chosen_suite(given: Arguments) -> Suite:
+    """Return the suite that is asked for; ValueError for one that there is not, and beside what it fixes itself."""
+    suite = named_suite(str(given.suite))
+    own = ("tasks", "settings", "transformations", "borders", "probes", "images", "limit", "repeats", "sets")
+    if fixed := [name for name in own if getattr(given, name) is not None] + ["fine_tune"] * given.fine_tune:
+        options = ", ".join(f"--{name.replace('_', '-')}" for name in fixed)
+        raise ValueError(f"{options}: suite {suite.name} says itself what is scored and how; leave it out")
+    return suite
 
 
 def merged_settings(given: Arguments, names: Sequence[str]) -> dict[str, dict[str, Any]]:

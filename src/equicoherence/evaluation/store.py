@@ -26,7 +26,7 @@ PLAIN = ("name", "seed", "weights", "size", "layer", "arch", "build")  # of a fi
 TEXTS_OF_PART = ("task", "variant", "protocol", "data", "control")
 OF_PART = (*TEXTS_OF_PART, "settings", "counts", "metrics", "probe_order", "rows", "pictures", "seconds")
 TEXTS_OF_ROW = ("metric", "target", "border", "representation", "probe", "parameter")
-OF_ROW = (*TEXTS_OF_ROW, "value", "floor", "at")
+OF_ROW = (*TEXTS_OF_ROW, "value", "floor", "at", "interval")
 
 
 class Store:

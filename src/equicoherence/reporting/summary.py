@@ -46,6 +46,7 @@ class Score:
     main: whether it is a main figure of its task; see `main_rows`.
     higher: whether higher is better.
     at: where it lies on the task's axis, None where it is no point of a curve.
+    interval: means of the ends of the intervals over test images, None where one is not known.
     """
 
     name: str
@@ -69,6 +70,7 @@ class Score:
     main: bool
     higher: bool
     at: float | None = None
+    interval: tuple[float, float] | None = None
 
     def key(self, fields: Sequence[str] = FIELDS) -> tuple[str, ...]:
         """Return the values of fields."""
@@ -167,7 +169,15 @@ def _score(name: str, key: tuple[str, ...], runs: Sequence[Sequence[Mapping[str,
         main=any(row["main"] for row in rows),
         higher=rows[0]["higher"],
         at=rows[0]["at"],
+        interval=_interval(rows),
     )
+
+
+def _interval(rows: Sequence[Mapping[str, Any]]) -> tuple[float, float] | None:
+    known = [row["interval"] for row in rows if row["interval"] is not None]
+    if len(known) < len(rows):
+        return None
+    return _mean([low for low, _ in known]), _mean([high for _, high in known])
 
 
 def _mean(values: Sequence[float]) -> float:

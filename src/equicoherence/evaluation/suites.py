@@ -1,0 +1,85 @@
+"""Suites: tasks with settings that are fixed, so that tables of encoders that different people scored can be joined."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from equicoherence.errors import unknown
+from equicoherence.evaluation.task import Task
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A column of a suite's table.
+
+    title: of the column.
+    task, target, metric: which score it shows, a main one, of no parameter.
+    """
+
+    title: str
+    task: str
+    target: str
+    metric: str
+
+
+@dataclass(frozen=True)
+class Suite:
+    """Tasks on given images with fixed settings.
+
+    name: as commands call it.
+    settings: task -> setting -> value; other settings have their defaults.
+    figures: what its table shows.
+    representation: which is shown, of tasks that read several.
+    """
+
+    name: str
+    settings: Mapping[str, Mapping[str, Any]]
+    figures: Sequence[Figure]
+    representation: str = "backbone"
+
+    def tasks(self) -> list[Task]:
+        """Return the tasks."""
+        from equicoherence.evaluation.registry import make_tasks
+
+        return make_tasks(list(self.settings), settings=self.settings)
+
+
+REPEATS = 3
+EQUIVARIANCE = Suite(
+    "equivariance",
+    {
+        "transformation": {
+            "transformations": ("rotation", "translation", "scale", "color", "blur"),
+            "borders": ("content",),
+            "probes": ("mlp",),
+            "repeats": REPEATS,
+            "representations": ("backbone",),
+        },
+        "knn": {},
+        "layers": {"repeats": REPEATS},
+        "rot4": {},
+    },
+    (
+        Figure("rotation", "transformation", "rotation", "r2"),
+        Figure("|rotation|", "transformation", "rotation, absolute value", "r2"),
+        Figure("its side", "transformation", "rotation, side", "accuracy"),
+        Figure("shift", "transformation", "translation", "r2"),
+        Figure("|shift|", "transformation", "translation, absolute value", "r2"),
+        Figure("its side", "transformation", "translation, side", "accuracy"),
+        Figure("scale", "transformation", "scale", "r2"),
+        Figure("color", "transformation", "color", "r2"),
+        Figure("blur", "transformation", "blur", "r2"),
+        Figure("rot4", "rot4", "", "top1"),
+        Figure("k-NN", "knn", "", "top1"),
+    ),
+)
+SUITES = {suite.name: suite for suite in (EQUIVARIANCE,)}
+
+
+def named_suite(name: str) -> Suite:
+    """Return a suite by its name; ValueError for one that there is not."""
+    if name not in SUITES:
+        raise unknown("suite", name, SUITES)
+    return SUITES[name]

@@ -1,0 +1,171 @@
+"""The table of a suite: encoders by figures, with what random weights, a constant and an earlier layer reach."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from equicoherence.errors import refusing
+from equicoherence.evaluation.store import as_read
+from equicoherence.evaluation.suites import Figure, Suite
+from equicoherence.files import write_aside
+from equicoherence.reporting.comparison.evaluated import Evaluated, read_evaluated
+from equicoherence.reporting.comparison.lines import RANDOM, Group, group, members
+from equicoherence.reporting.origin import origin_line
+from equicoherence.reporting.summary import Score, select, summarise
+from equicoherence.reporting.tables import MISSING, NUMBER, Cell, Grid, floor_cell, number, plain, with_deviation
+
+BEST, CONSTANT = "best layer", "constant"
+FREE = ("folder", "newest", "seed")  # settings that may differ from encoder to encoder
+
+
+@dataclass(frozen=True)
+class SuiteRow:
+    """A row of the table. kind: "" for an encoder itself, else what stands beside it. scores: one for each figure."""
+
+    name: str
+    kind: str
+    scores: Sequence[Score | None]
+
+
+def write_suite(suite: Suite, folders: Sequence[Path], out: Path) -> Path:
+    """Write ``out/SUITE.md`` and ``out/SUITE.csv`` on encoders' scores; return the page.
+
+    folders: each with a ``scores.json`` that `equicoherence evaluate --suite` wrote, here or elsewhere.
+
+    Raises ValueError where a file is damaged, was scored with other settings than the suite's or on other images than
+    the first; FileNotFoundError where there is none.
+    """
+    with refusing():
+        if not folders:
+            raise ValueError("a suite's table needs folders with scores; `equicoherence evaluate --suite` makes them")
+        evaluated = [read_evaluated(folder) for folder in dict.fromkeys(map(Path.resolve, folders))]
+        check_suite(suite, evaluated)
+        groups = group(evaluated)
+    rows = list(suite_rows(suite, groups))
+    out.mkdir(parents=True, exist_ok=True)
+    write_aside(out / f"{suite.name}.csv", suite_csv(suite, rows))
+    page = out / f"{suite.name}.md"
+    write_aside(page, suite_markdown(suite, rows, groups).encode("utf-8", errors="replace"))
+    return page
+
+
+def check_suite(suite: Suite, evaluated: Sequence[Evaluated]) -> None:
+    """Raise ValueError for scores of other settings than the suite's, or of other images than the first encoder's."""
+    wanted = {part.name + part.variant: part for task in suite.tasks() for part in task.parts()}
+    seen: dict[str, tuple[Evaluated, Any]] = {}
+    for each in evaluated:
+        found = {part["task"] + part["variant"]: part for part in each.parts if not part["control"]}
+        for key, task in wanted.items():
+            title = f"{task.name} {task.variant}".strip()
+            if key not in found:
+                if task.name in ("knn", "layers"):  # without labels there is no k-NN; modules have no layers
+                    continue
+                raise ValueError(f"{each.folder} has no scores of {title}, which suite {suite.name} has")
+            part = found[key]
+            settings = as_read({"revision": task.revision, **vars(task)})
+            odd = [name for name, value in settings.items() if part["settings"].get(name) != value]
+            if odd := [name for name in odd if name not in FREE]:
+                given = ", ".join(f"{name} {part['settings'].get(name)!r}, not {settings[name]!r}" for name in odd)
+                raise ValueError(f"{each.folder}: {title} was scored with {given}, as suite {suite.name} has it")
+            other, splits = seen.setdefault(key, (each, part["settings"].get("splits")))
+            if splits != part["settings"].get("splits"):
+                raise ValueError(
+                    f"{each.folder} and {other.folder} were scored on other images ({part['settings'].get('splits')} "
+                    f"and {splits}), so they stand in no common table"
+                )
+
+
+def suite_rows(suite: Suite, groups: Sequence[Group]) -> Iterator[SuiteRow]:
+    """Yield the rows: each encoder, its best layer, random weights of its architecture; last, a constant's are told in
+    the grid."""
+    entries = summarise({each.label: [member.rows for member in each.members] for each in groups})
+    controlled: set[tuple[Any, ...]] = set()
+    for each in groups:
+        own = [entry for entry in entries if entry.name == each.label]
+        yield SuiteRow(each.label, "", [_of_figure(own, figure, suite.representation) for figure in suite.figures])
+        best = [_of_figure(select(own, task="layers"), figure, BEST) for figure in suite.figures]
+        if any(best):
+            yield SuiteRow(each.label, BEST, best)
+        random = [_of_figure(own, figure, suite.representation, control="random") for figure in suite.figures]
+        kind = (each.arch, each.build, each.size)
+        if any(random) and kind not in controlled:
+            controlled.add(kind)
+            yield SuiteRow(each.label, RANDOM, random)
+
+
+def suite_grid(suite: Suite, rows: Sequence[SuiteRow]) -> Grid:
+    """Return the table: a mean over probe seeds with its deviation, and below it the interval over test images."""
+    body: list[list[object]] = []
+    for row in rows:
+        name = f"{row.name}, {row.kind}" if row.kind else row.name
+        body.append([name, *(_cell(score) for score in row.scores)])
+    floors = []
+    for column, figure in enumerate(suite.figures):
+        of_figure = [row.scores[column] for row in rows]
+        ends = [end for score in of_figure if score is not None for end in score.floors or ()]
+        floors.append(floor_cell((min(ends), max(ends)) if ends else None, figure.metric))
+    return Grid(["encoder", *(figure.title for figure in suite.figures)], [*body, [CONSTANT, *floors]])
+
+
+def suite_csv(suite: Suite, rows: Sequence[SuiteRow]) -> str:
+    """Return one line for each encoder, what stands beside it, and figure, with spread and interval."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(
+        ["encoder", "kind", "task", "target", "metric", "mean", "std", "n", "over", "low", "high", "constant"]
+    )
+    for row in rows:
+        for figure, score in zip(suite.figures, row.scores):
+            if score is not None:
+                low, high = score.interval or (None, None)
+                floor = None if score.floors is None else score.floors[0]
+                place = [row.name, row.kind, score.task, figure.target, figure.metric]
+                writer.writerow([*place, score.mean, score.std, score.n, score.over, low, high, floor])
+    return text.getvalue()
+
+
+def suite_markdown(suite: Suite, rows: Sequence[SuiteRow], groups: Sequence[Group]) -> str:
+    """Return the page: what was measured, the table, and who measured it when."""
+    evaluated = members(groups)
+    part = next(iter(evaluated[0].parts))
+    splits = " and ".join(f"{split} {text.split(',')[0]}" for split, text in part["settings"].get("splits", {}).items())
+    origin = origin_line([each.about for each in evaluated])
+    sizes = ", ".join(dict.fromkeys(f"{each.label}: {each.size} px" for each in groups))
+    return (
+        f"# Suite {suite.name} on {plain(part['data'])}\n\n"
+        f"{plain(origin)}. Images: {plain(splits)}. Input: {plain(sizes)}.\n\n"
+        "R2 of what a probe reads of a transformation from the frozen features of an image and of its transformed copy: "
+        "of its signed value, of its absolute value, and how often it tells the side (chance 50 %); shift is the mean "
+        "over x and y. rot4: which of four turns. Means over probe seeds ± their deviation; in brackets the middle 95 % "
+        f"over test images drawn anew. A row `{BEST}` is the same encoder read where that figure is best, chosen by "
+        "these very images. How each figure is taken: `equicoherence tasks NAME`; this table: "
+        f"`equicoherence evaluate MODEL... --suite {suite.name} --data DIR`, or of folders of scores "
+        f"`equicoherence suite {suite.name} FOLDER...`.\n\n"
+        f"{suite_grid(suite, rows).markdown()}\n"
+    )
+
+
+def _of_figure(entries: Sequence[Score], figure: Figure, representation: str, control: str = "") -> Score | None:
+    """Return the score of a figure, None where there is none."""
+    asked: Mapping[str, str] = {"target": figure.target, "metric": figure.metric, "parameter": "", "control": control}
+    found = select(entries, representation=representation, **asked)
+    if representation != BEST:
+        found = select(found, task=figure.task)
+    elif figure.task not in ("transformation", "knn"):
+        return None
+    return found[0] if found else None
+
+
+def _cell(score: Score | None) -> Cell:
+    if score is None:
+        return Cell(MISSING, NUMBER)
+    text = with_deviation(score.mean, score.std, score.metric)
+    if score.interval is not None:
+        low, high = (number(end, score.metric) for end in score.interval)
+        text += f" [{low}, {high}]"
+    return Cell(text, NUMBER)
