@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,6 +14,9 @@ from equicoherence.evaluation.model import FrozenModel
 from equicoherence.models import Encoder
 from equicoherence.models.layers import gives_class_tokens, layer_widths
 
+NAMES = [
+    field.name for field in dataclasses.fields(FrozenModel) if field.init and field.name not in ("head", "predictor")
+]
 CHUNK = 64  # images whose tokens of all layers are held at once
 OUTPUT = "output"
 MEAN, CLS = "mean of patch tokens", "class token"
@@ -69,5 +73,5 @@ def every_layer(model: FrozenModel) -> EveryLayer:
     if not isinstance(model.encoder, Encoder):
         raise RefusedValue(f"{model.name} is a module whose layers nobody has named; leave the task layers out for it")
     layer_widths(model.encoder.model, model.encoder.name)
-    fields = {field.name: getattr(model, field.name) for field in dataclasses.fields(model) if field.init}
-    return EveryLayer(**fields | {"head": None, "predictor": None})
+    fields: dict[str, Any] = {name: getattr(model, name) for name in NAMES}
+    return EveryLayer(**fields)
