@@ -70,13 +70,15 @@ def main(arguments: list[str]) -> int:
 
 def test_names_and_settings_that_there_are_not_are_quoted() -> None:
     check_models(["timm:resnet18", "timm:vit_tiny_patch16_224.augreg_in21k", "timm:hf-hub:someone/something"])
-    on_data = [name for name, task in all_tasks().items() if reads_data(task)]
-    on_sets = [name for name in all_tasks() if name not in on_data]
+    by_default = [name for name, task in all_tasks().items() if task.by_default]
+    on_data = [name for name in by_default if reads_data(all_tasks()[name])]
+    on_sets = [name for name in by_default if name not in on_data]
     assert on_data == ["transformation", "knn", "linear", "pose", "retrieval"]
     assert chosen_names(None, sets=False) == on_data
     assert chosen_names(None, sets=True) == on_sets
     assert chosen_names(["depth", "knn"], sets=True) == ["knn", "depth"], "in the order of all tasks"
     assert chosen_names(["all"], sets=True) == list(all_tasks())
+    assert chosen_names(["rot4", "layers"], sets=False) == ["layers", "rot4"], "those that are not scored by default"
     with pytest.raises(ValueError, match="task 'segmentaton' is unknown"):
         chosen_names(["segmentaton"], sets=True)
     with pytest.raises(ValueError, match="segmentation: give with --sets"):
@@ -148,6 +150,28 @@ def test_two_models_never_share_a_folder(encoder: Path, tmp_path: Path) -> None:
     for out in (None, tmp_path / "out"):
         with pytest.raises(ValueError, match="would share the folder"):
             folders_of([Subject(str(encoder)), Subject(str(encoder))], out, None)
+
+
+def test_a_layer_is_of_all_models_and_its_scores_have_folders_of_their_own(
+    encoder: Path, camvid: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    subjects = subjects_of([str(encoder), "timm:resnet18"], None, random_weights=False, size=None, layer=-2)
+    assert [each.options["layer"] for each in subjects] == [-2, -2]
+    assert folders_of(subjects, Path("out"), None) == [Path("out/run-layer-2"), Path("out/timm-resnet18-layer-2")]
+    assert folders_of(subjects[:1], None, None) == [encoder / "layer-2"]
+    assert folders_of(subjects[1:], None, None) == [Path("results/timm-resnet18-layer-2")]
+    other, out = another(encoder, tmp_path / "other", 1), tmp_path / "out"
+    given = ["evaluate", str(encoder), str(other), "--sets", str(camvid), "--out", str(out), *ONLY]
+    assert main(given) == 0
+    assert main([*given, "--layer", "1"]) == 0
+    folders = [str(folder) for folder in sorted(out.glob("*/"))]
+    assert [Path(folder).name for folder in folders] == ["other", "other-layer1", "run", "run-layer1"]
+    assert main(["report", *folders, "--out", str(out)]) == 0
+    header = (out / "comparison.md").read_text().split("\n| --- ")[0].split("\n")[-1]
+    assert re.search(r"\| \S+ \(2\Wseeds\) \| \S+, layer 1 \(2\Wseeds\) \|", header)
+    capsys.readouterr()
+    assert main([*given, "--layer", "5"]) == 2
+    assert "layer 5 does not exist in resnet18, which has 5: give 0 to 4, or -1 to -5" in capsys.readouterr().err
 
 
 def test_random_weights_are_planned_once_for_models_alike_and_all_models_loaded_first(

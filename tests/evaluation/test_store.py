@@ -19,7 +19,7 @@ from equicoherence.downstream.segmentation.task import Segmentation
 from equicoherence.evaluation import evaluate
 from equicoherence.evaluation.fingerprint import config_digest
 from equicoherence.evaluation.run import results_folder
-from equicoherence.evaluation.store import Store, read_scores
+from equicoherence.evaluation.store import SCHEMA, Store, read_scores
 from equicoherence.evaluation.task import no_bar
 from equicoherence.files import alone
 from equicoherence.finite import NotFinite
@@ -31,7 +31,7 @@ TASK = Segmentation(pixels=32, steps=4, batch=4)
 OWN, RANDOM = "segmentation (frozen, linear) on camvid", "random segmentation (frozen, linear) on camvid"
 HEAD = "segmentation: head"
 ABOUT = {"model": "a", "name": "a", "seed": 0, "config": None, "weights": "w", "build": "b"}
-ABOUT |= {"size": 32, "arch": "resnet18", "random_weights": False}
+ABOUT |= {"size": 32, "layer": None, "arch": "resnet18", "random_weights": False}
 
 
 def train_on(run: Path) -> None:
@@ -212,7 +212,7 @@ def test_another_size_or_architecture_is_refused_before_any_work_and_other_data_
     assert list(both["parts"]) == ["knn (frozen, 20 neighbours) on data", "knn (frozen, 20 neighbours) on other"]
 
 
-@pytest.mark.parametrize(("field", "value"), [("size", 48), ("arch", "other"), ("random_weights", True)])
+@pytest.mark.parametrize(("field", "value"), [("size", 48), ("layer", 3), ("arch", "other"), ("random_weights", True)])
 def test_a_file_of_another_encoder_is_not_written_over(tmp_path: Path, field: str, value: object) -> None:
     Store(tmp_path, {**ABOUT, field: value}).write({})
     with pytest.raises(ValueError, match=rf"holds scores for {field} {value!r}, these are for .*; give another --out"):
@@ -240,7 +240,7 @@ ROW = {"metric": "top1", "value": 0.5, "target": "", "border": "", "representati
 ROW |= {"parameter": "", "floor": None}
 PART: dict[str, Any] = {"task": "knn", "variant": "", "protocol": "frozen", "data": "d", "control": "", "settings": {}}
 PART |= {"counts": {}, "metrics": {"top1": True}, "probe_order": [], "rows": [ROW], "pictures": {}, "seconds": 1.0}
-FILE: dict[str, Any] = {"schema": 1, **ABOUT, "parts": {"knn on d": PART}}
+FILE: dict[str, Any] = {"schema": SCHEMA, **ABOUT, "parts": {"knn on d": PART}}
 
 
 def changed(part: dict[str, Any] | None = None, row: dict[str, Any] | None = None, **of_file: Any) -> str:

@@ -35,7 +35,7 @@ def part(rows: Sequence[Row], **about: Any) -> dict[str, Any]:
 def scores(parts: Sequence[dict[str, Any]], name: str = "a", **about: Any) -> dict[str, Any]:
     """Return the content of a ``scores.json``."""
     plain = {"schema": SCHEMA, "model": name, "name": name, "seed": 0, "config": None, "build": "0", "arch": "vit"}
-    plain |= {"weights": f"digest of {name}", "size": 64, "random_weights": False, **PROVENANCE}
+    plain |= {"weights": f"digest of {name}", "size": 64, "layer": None, "random_weights": False, **PROVENANCE}
     names = [f"{p['control']} {p['task']} {p['variant']} ({p['protocol']}) on {p['data']}".strip() for p in parts]
     return plain | {"parts": dict(zip(names, parts))} | about
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +11,11 @@ import pytest
 from PIL import Image
 
 from equicoherence.evaluation.registry import all_tasks
+from equicoherence.evaluation.task import Row
 from equicoherence.reporting.comparison.page import comparison
 from equicoherence.reporting.names import DATA_NAMES, METRIC_NAMES, data_name, heading, metric_name
 from equicoherence.sets import DECLARATIONS
-from tests.reporting.scored import Write, change_parts, table_of
+from tests.reporting.scored import Write, change_parts, part, scores, table_of, write_file
 
 
 def sections(page: Path) -> dict[str, str]:
@@ -115,3 +117,28 @@ def test_every_data_set_and_metric_has_a_name() -> None:
     plain = {"photographs", "accuracy", "log10", "delta1", "delta2", "delta3"}  # read well as they are
     assert {declaration.name for declaration in DECLARATIONS} - DATA_NAMES.keys() <= plain
     assert {metric for task in all_tasks().values() for metric in task.metrics} - METRIC_NAMES.keys() <= plain
+
+
+def test_points_of_curves_are_drawn_with_all_encoders_in_one_picture(tmp_path: Path) -> None:
+    runs = []
+    for name, level in (("a", 0.9), ("b", 0.5)):
+        rows = [Row("retrieved", level, representation="backbone", floor=0.1)]
+        rows += [
+            Row(metric, level - at / 1000, representation="backbone", floor=0.1, parameter=f"{at}", at=at)
+            for metric in ("retrieved", "cosine")
+            for at in (0, 90)
+        ]
+        about = {"task": "rotation-curve", "protocol": "frozen, nothing trained"}
+        parts = [part(rows, **about), part([replace(row, value=0.2) for row in rows], **about, control="random")]
+        runs.append(write_file(tmp_path / name, scores(parts, name)))
+    text = sections(comparison(runs, tmp_path / "out"))["Rotation-curve"]
+    assert "Who wants invariance (satellite, microscopy, inspection) looks for" in text
+    legend = re.findall(r"</svg>([^<]*)</li>", text)
+    assert legend == ["a", "b", "random weights", "constant guess (floor)"]
+    alts = re.findall('alt="(Curve of .*?)"', text)
+    assert len(alts) == 2
+    assert alts[0] == (
+        "Curve of retrieved among all, backbone, over degrees. a: 0 0.900, 90 0.810; b: 0 0.500, 90 0.410; "
+        "random weights: 0 0.200, 90 0.200."
+    )
+    assert text.index(alts[1]) < text.index("Scores, rotation-curve") < text.index("One by one")

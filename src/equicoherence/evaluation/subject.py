@@ -33,8 +33,8 @@ def subjects_of(
     """Return the models, each with the options that apply to it.
 
     FILE@ARCH is a weights file and its architecture; ``arch`` that of weights files that do not say so.
-    ``random_weights`` is for timm's models, ``size`` for all that are no runs, ``layer`` for all. Raises ValueError for an option that
-    applies to none of the models.
+    ``random_weights`` is for timm's models, ``size`` for all that are no runs, ``layer`` for all. Raises ValueError
+    for an option that applies to none of the models.
     """
     if size is not None and size < 1:
         raise ValueError(f"--size is {size}, but an input has at least 1 pixel")

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from equicoherence.evaluation.registry import all_tasks
 from equicoherence.reporting import plots
-from equicoherence.reporting.markup import Markup, element, image
+from equicoherence.reporting.markup import Markup, element, image, note
 from equicoherence.reporting.names import data_name, metric_name
 from equicoherence.reporting.summary import Score, distinct, joint_floors
 from equicoherence.reporting.tables import number
@@ -30,7 +30,7 @@ def curve_panels(scores: Mapping[str, Sequence[Score]], controls: Collection[str
     names = [name for name in points if name not in controls]
     quiet = [name for name in points if name in controls]
     every = [each for of_name in points.values() for each in of_name]
-    varying = [field for field in FIGURE if len(distinct(every, field)) > 1]
+    varying = [field for field in FIGURE if sum(map(bool, distinct(every, field))) > 1]
     figures = dict.fromkeys(each.key(FIGURE) for each in every)
     panels = []
     for figure in figures:
@@ -42,7 +42,7 @@ def curve_panels(scores: Mapping[str, Sequence[Score]], controls: Collection[str
 def advice(task: str) -> list[Markup]:
     """Return how to read the scores of a task, as it says itself; nothing where it says nothing."""
     declared = all_tasks().get(task)
-    return [element("p", declared.advice)] if declared and declared.advice else []
+    return [note(declared.advice)] if declared and declared.advice else []
 
 
 def _panel(
@@ -61,7 +61,7 @@ def _panel(
     one, floors = every[0], joint_floors(every)
     title, about = metric_name(one.metric), [each for each in (one.target, one.representation) if each]
     about += [f"{one.probe} probe"] if one.probe and "probe" in varying else []
-    about += [f"border {one.border}"] if "border" in varying else []
+    about += [f"border {one.border}"] if one.border and "border" in varying else []
     about += [one.protocol] if "protocol" in varying else []
     about += [data_name(one.data)] if "data" in varying else []
     text = " · ".join(about)

@@ -95,7 +95,7 @@ class ScaleCurve(SimilarityCurve):
 
     name: ClassVar[str] = "scale-curve"
     order: ClassVar[int] = 7
-    axis: ClassVar[str] = "octaves (−1: half as large, 1: twice)"
+    axis: ClassVar[str] = "octaves: 1 is twice as large"
     path: ClassVar[str] = "scale"
     share: ClassVar[float] = 0.5
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,8 +12,11 @@ from torch import Tensor
 from equicoherence.errors import RefusedValue
 from equicoherence.evaluation.model import FrozenModel
 from equicoherence.models import Encoder
-from equicoherence.models.layers import layer_widths
+from equicoherence.models.layers import gives_class_tokens, layer_widths
 
+NAMES = [
+    field.name for field in dataclasses.fields(FrozenModel) if field.init and field.name not in ("head", "predictor")
+]
 CHUNK = 64  # images whose tokens of all layers are held at once
 OUTPUT = "output"
 MEAN, CLS = "mean of patch tokens", "class token"
@@ -42,32 +46,26 @@ class EveryLayer(FrozenModel):
     """A model that gives, in place of its own representations, each of its layers pooled, and no tokens."""
 
     def places(self) -> list[Place]:
-        """Return all representations, by depth; the mean of patch tokens before the class token."""
+        """Return all representations by depth, the mean of the patch tokens before the class token.
+
+        The output is that of the class token where that stands for an image, else, a head of timm's too, of the mean.
+        """
         encoder = self.encoder
         count = len(layer_widths(encoder.model, encoder.name)) if encoder.ends_at is None else encoder.ends_at + 1
-        with torch.no_grad():
-            blank = torch.zeros(1, 3, self.size, self.size, device=encoder.mean.device)
-            _, layers = encoder.every_layer(blank)
-        found = []
-        for number, layer in enumerate(layers):
-            depth = 100 * (number + 1) / (count + 1)
-            found += [Place(number, reads, depth) for reads in ((MEAN, CLS) if layer.cls is not None else (MEAN,))]
-        return [*found, Place(OUTPUT, CLS if self.pool == "cls" else MEAN, 100.0)]
+        kinds = (MEAN, CLS) if gives_class_tokens(encoder.model) else (MEAN,)
+        depths = [100 * (number + 1) / (count + 1) for number in range(count)]
+        layers = [Place(number, reads, depth) for number, depth in enumerate(depths) for reads in kinds]
+        return [*layers, Place(OUTPUT, CLS if self.pool == "cls" else MEAN, 100.0)]
 
     def represent(self, images: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Return each layer of images (B, 3, S, S), pooled (B, C), by the names of `places`; no tokens."""
         parts = [self._pooled(part) for part in images.split(CHUNK)]
-        return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}, {}
+        return {place.name: torch.cat(of_place) for place, of_place in zip(self.places(), zip(*parts))}, {}
 
-    def _pooled(self, images: Tensor) -> dict[str, Tensor]:
+    def _pooled(self, images: Tensor) -> list[Tensor]:
         output, layers = self.encoder.every_layer(images)
-        pooled = {}
-        for number, layer in enumerate(layers):
-            for reads, vectors in ((MEAN, layer.patches.float().mean(dim=1)), (CLS, layer.cls)):
-                if vectors is not None:
-                    pooled[Place(number, reads, 0).name] = vectors
-        own = self.represent_features(output)[0]["backbone"]
-        return pooled | {Place(OUTPUT, CLS if self.pool == "cls" else MEAN, 0).name: own}
+        pooled = [part for layer in layers for part in (layer.patches.mean(dim=1), layer.cls) if part is not None]
+        return [*pooled, self.represent_features(output)[0]["backbone"]]
 
 
 def every_layer(model: FrozenModel) -> EveryLayer:
@@ -75,5 +73,5 @@ def every_layer(model: FrozenModel) -> EveryLayer:
     if not isinstance(model.encoder, Encoder):
         raise RefusedValue(f"{model.name} is a module whose layers nobody has named; leave the task layers out for it")
     layer_widths(model.encoder.model, model.encoder.name)
-    fields = {field.name: getattr(model, field.name) for field in dataclasses.fields(model) if field.init}
-    return EveryLayer(**fields | {"head": None, "predictor": None})
+    fields: dict[str, Any] = {name: getattr(model, name) for name in NAMES}
+    return EveryLayer(**fields)

@@ -41,9 +41,9 @@ class FourTurns(Task):
     least: ClassVar[dict[str, int]] = {"train": 2, "test": 1}
     by_default: ClassVar[bool] = False
     advice: ClassVar[str] = (
-        "Who wants invariance (satellite, microscopy, inspection) looks for a top-1 near 25 %: the feature does not say "
-        "which way up an image is. A `confused` near .5 beside a high top-1 says that the encoder is blind to mirror "
-        "images, not to turns."
+        "Who wants invariance (satellite, microscopy, inspection) looks for a top-1 near 25 %: the feature does not "
+        "say which way up an image is. A `confused` near .5 beside a top-1 far above 25 % says that the encoder is "
+        "blind to mirror images, not to turns."
     )
 
     @property

@@ -1,0 +1,140 @@
+"""The layers task and ``--layer``: what an output scores by the other tasks, a layer scores by the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from equicoherence.evaluation import evaluate, load_model
+from equicoherence.evaluation.layers import every_layer as module
+from equicoherence.evaluation.layers.every_layer import CLS, MEAN, OUTPUT, every_layer
+from equicoherence.evaluation.layers.task import Layers
+from equicoherence.evaluation.model import at_layer, random_control
+from equicoherence.evaluation.task import no_bar
+from tests.evaluation.rows import QUICK, rows_of, values_of
+from tests.small import picture_folder
+
+SETTINGS: dict[str, dict[str, Any]] = {
+    "layers": {"probes": ("linear",), "train": 30, "test": 9, "limit": 30},
+    "transformation": QUICK["transformation"],
+    "knn": {"limit": 30},
+}
+
+
+def scored(model: Any, folder: Path, *tasks: str, **more: Any) -> dict[str, Any]:
+    settings = {task: SETTINGS[task] for task in tasks}
+    given: dict[str, Any] = {"controls": False, "track": no_bar, "settings": settings}
+    return evaluate(model, data=folder, tasks=tasks, **given | more)
+
+
+def score_of(scores: dict[str, Any], metric: str, **fields: object) -> float:
+    (value,) = values_of(scores, metric=metric, **fields)
+    return value
+
+
+@torch.no_grad()
+def test_representations_are_the_layers_pooled_a_few_images_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = load_model("timm:vit_tiny_patch16_224", random_weights=True, size=32)
+    images, blocks = torch.rand(5, 3, 32, 32), model.encoder.model.blocks
+    seen: list[Tensor] = []
+    hooks = [block.register_forward_hook(lambda block, given, output: seen.append(output)) for block in blocks]  # type: ignore[union-attr]
+    output = model.represent(images)[0]["backbone"]
+    for hook in hooks:
+        hook.remove()
+    monkeypatch.setattr(module, "CHUNK", 2)
+    layered = every_layer(model)
+    pooled, tokens = layered.represent(images)
+    assert tokens == {}
+    assert list(pooled) == [place.name for place in layered.places()]
+    norm: Any = model.encoder.model.norm
+    for number, block in enumerate(seen):
+        torch.testing.assert_close(pooled[f"layer {number}, {MEAN}"], norm(block)[:, 1:].mean(dim=1))
+        torch.testing.assert_close(pooled[f"layer {number}, {CLS}"], norm(block)[:, 0])
+    torch.testing.assert_close(pooled[f"{OUTPUT}, {CLS}"], output)
+    depths = [place.depth for place in layered.places()]
+    assert depths == sorted(depths)
+    assert (depths[0], depths[-2], depths[-1]) == (100 / 13, 1200 / 13, 100)
+
+
+def test_each_layer_scores_what_it_scores_by_the_other_tasks(
+    run: Path, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    layers = scored(run, folder, "layers", out=tmp_path / "layers")
+    assert "rotation r2: best at layer" in capsys.readouterr().err
+    output = scored(run, folder, "transformation", "knn", out=tmp_path / "output")
+    for metric in ("r2", "top1"):
+        own = score_of(layers, metric, representation=OUTPUT)
+        assert own == score_of(output, metric, representation="backbone")
+        assert own == score_of(layers, metric, representation=MEAN, parameter=OUTPUT)
+        points = rows_of(layers, metric=metric, representation=MEAN)
+        assert [row["parameter"] for row in points] == [*(f"layer {n}" for n in range(5)), OUTPUT]
+        assert [row["at"] for row in points] == pytest.approx([100 * n / 6 for n in range(1, 7)])
+        best = max(row["value"] for row in points if row["parameter"] != OUTPUT)
+        assert score_of(layers, metric, representation="best layer") == best
+    for asked, number in ((1, 1), (-2, 3)):
+        at = scored(run, folder, "transformation", "knn", layer=asked, out=tmp_path / str(asked))
+        assert (at["layer"], at["name"]) == (number, f"small, layer {number}")
+        for metric in ("r2", "top1"):
+            point = score_of(layers, metric, representation=MEAN, parameter=f"layer {number}")
+            assert score_of(at, metric, representation="backbone") == point
+            assert {row["representation"] for row in rows_of(at)} == {"backbone"}, "heads behind it are left out"
+
+
+def test_each_image_passes_through_the_encoder_once(run: Path, folder: Path, tmp_path: Path) -> None:
+    model, seen = load_model(run), []
+    model.encoder.model.conv1.register_forward_hook(lambda conv, given, output: seen.append(len(output)))  # type: ignore[union-attr]
+    scored(model, folder, "layers")
+    assert sum(seen) == 30 * 3 + 9 * 2 + 30 + 10, "probe training upright and under two draws, test under one; k-NN"
+
+
+def test_a_constant_and_labels_that_are_missing(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = load_model(run)
+    for weight in model.encoder.parameters():
+        nn.init.zeros_(weight)
+    plain = picture_folder(tmp_path / "labelled") / "disc"
+    scores = scored(model, plain, "layers")
+    assert "layers: k-NN is left out, for it needs labelled images" in capsys.readouterr().err
+    assert {row["metric"] for row in rows_of(scores)} == {"r2"}
+    for row in rows_of(scores):
+        assert row["value"] == pytest.approx(row["floor"], abs=1e-4)
+
+
+def test_what_has_no_layers_and_what_needs_tokens_is_refused(folder: Path) -> None:
+    with pytest.raises(ValueError, match="'attentive' reads patch tokens"):
+        Layers(probes=("linear", "attentive"))
+    with pytest.raises(ValueError, match="path 'rotaton' is unknown"):
+        Layers(transformations=("rotaton",))
+    flat: Callable[[], nn.Module] = lambda: nn.Sequential(nn.AdaptiveAvgPool2d(2), nn.Flatten())  # noqa: E731
+    with pytest.raises(ValueError, match="Sequential is a module whose layers nobody has named"):
+        scored(flat(), folder, "layers", size=32)
+    with pytest.raises(ValueError, match="layer is 1, but Sequential is a module whose layers nobody has named"):
+        scored(flat(), folder, "knn", size=32, layer=1)
+
+
+def test_an_encoder_at_a_layer_keeps_its_class_token_and_its_random_weights_end_there_too() -> None:
+    model = at_layer(load_model("timm:vit_tiny_patch16_224", random_weights=True, size=32), 4)
+    assert (model.name, model.pool) == ("timm:vit_tiny_patch16_224, layer 4", "cls")
+    images = torch.rand(2, 3, 32, 32)
+    with torch.no_grad():
+        assert torch.equal(model.represent(images)[0]["backbone"], model.encoder(images).cls)  # type: ignore[arg-type]
+    control = random_control(model)
+    assert (control.encoder.ends_at, control.pool) == (4, "cls")
+    assert len(every_layer(model).places()) == 2 * 5 + 1
+    with pytest.raises(ValueError, match="layer 12 does not exist in vit_tiny_patch16_224, which has 12"):
+        load_model("timm:vit_tiny_patch16_224", random_weights=True, size=32, layer=12)
+
+
+@pytest.mark.parametrize("arch", ["resnet10t", "vit_tiny_patch16_224"])
+def test_tasks_on_data_sets_are_scored_at_a_layer(arch: str, camvid: Path, tmp_path: Path) -> None:
+    settings = {"segmentation": {"pixels": 32, "steps": 2, "batch": 4, "lr": 1e-3}}
+    given: dict[str, Any] = {"controls": False, "track": no_bar, "settings": settings, "random_weights": True}
+    scores = evaluate(f"timm:{arch}", sets=camvid, tasks=["segmentation"], size=32, layer=1, out=tmp_path, **given)
+    assert scores["layer"] == 1
+    assert values_of(scores, metric="miou", parameter="")
+    with pytest.raises(ValueError, match="holds scores for layer 1, these are for 2; give another --out"):
+        evaluate(f"timm:{arch}", sets=camvid, tasks=["segmentation"], size=32, layer=2, out=tmp_path, **given)
