@@ -172,8 +172,9 @@ def page(folders: dict[tuple[str, str, int], Path], planned: int) -> str:
         "(each under two transformations) and 1,000 test images; "
         "± is the standard deviation over seeds where two were run. Evaluation border: `content` cannot leak "
         "the angle, "
-        "`zeros` shows it in black corners. Absolute: R2 of the size of the angle; side: accuracy of left against right "
-        "(chance .5), with `content`; see docs/transformation.md. Headroom closed: (R2 - plain) / (oracle - plain), rotation, backbone, "
+        "`zeros` shows it in black corners. Absolute: R2 of the size of the angle; side: accuracy of left against "
+        "right (chance .5); see docs/transformation.md. Headroom closed: (R2 - plain) / (oracle - plain), rotation, "
+        "backbone, "
         "evaluated with `content`, oracle of the same training border; left out where "
         "that oracle is no better than the plain method.",
         "",
