@@ -84,8 +84,7 @@ class ViewsConfig:
     told: names of the parameters of the path that a method gets which is told theta; all where empty.
     flip: whether the views of an image (both, and local crops) are mirrored alike (shared), each by itself
     (independent, as most methods are published), or not at all (none). Flips of their own press features to be the
-    same for an image and its mirror image, and such cannot tell left from right: signed rotation R2 .374, shared .610,
-    none .640, at the same k-NN (VICReg, Tiny-ImageNet-100, 300 steps); see docs/transformation.md.
+    same for an image and its mirror image, and such features cannot tell left from right: docs/transformation.md.
     crops: local crops per image of crop_size pixels, for methods that read them. crop_rotations: whether the crops are
     one crop rotated by 0, 90, 180 and 270 degrees. mask_probability: share of the global views in which patch tokens
     are masked, for methods that predict them; mask_ratio: lowest and highest share of the tokens masked in those.
