@@ -172,7 +172,9 @@ def page(folders: dict[tuple[str, str, int], Path], planned: int) -> str:
         "(each under two transformations) and 1,000 test images; "
         "± is the standard deviation over seeds where two were run. Evaluation border: `content` cannot leak "
         "the angle, "
-        "`zeros` shows it in black corners. Headroom closed: (R2 - plain) / (oracle - plain), rotation, backbone, "
+        "`zeros` shows it in black corners. Absolute: R2 of the size of the angle; side: accuracy of left against "
+        "right (chance .5); see docs/transformation.md. Headroom closed: (R2 - plain) / (oracle - plain), rotation, "
+        "backbone, "
         "evaluated with `content`, oracle of the same training border; left out where "
         "that oracle is no better than the plain method.",
         "",
@@ -193,9 +195,9 @@ def _provenance(result: dict) -> str:
 def _table(rows: dict[tuple[str, str, int], list[dict]], names: list[str], border: str) -> list[str]:
     lines = [f"## Trained with border `{border}`", ""]
     lines += [
-        "| | seeds | rotation, backbone | z or z_inv | z_equi | backbone, `zeros` | translation, backbone | z_equi "
-        "| blur, backbone | k-NN | linear | headroom closed |",
-        "|---|---|---|---|---|---|---|---|---|---|---|---|",
+        "| | seeds | rotation, backbone | z or z_inv | z_equi | backbone, `zeros` | absolute, backbone "
+        "| side, backbone | translation, backbone | z_equi | blur, backbone | k-NN | linear | headroom closed |",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
 
     def scores(
@@ -214,6 +216,8 @@ def _table(rows: dict[tuple[str, str, int], list[dict]], names: list[str], borde
             scores(name, "transformation", z, "rotation", "content", control),
             scores(name, "transformation", "z_equi", "rotation", "content", control),
             scores(name, "transformation", "backbone", "rotation", "zeros", control),
+            scores(name, "transformation", "backbone", "rotation, absolute", "content", control),
+            scores(name, "transformation", "backbone", "rotation, side", "content", control),
             scores(name, "transformation", "backbone", "translation", "content", control),
             scores(name, "transformation", "z_equi", "translation", "content", control),
             scores(name, "transformation", "backbone", "blur", "content", control),

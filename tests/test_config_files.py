@@ -11,7 +11,10 @@ from equicoherence.cli import main
 from equicoherence.methods import METHODS
 from equicoherence.recipes import RECIPES, recipe
 from equicoherence.recipes.from_file import config_of_file, named_config
+from equicoherence.training import AugmentationConfig, ViewsConfig
+from equicoherence.training.config import POSES
 from equicoherence.training.config_file import load_config, save_config, to_dict
+from equicoherence.training.run import check_run
 from tests.small import picture_folder, small_config
 
 
@@ -34,10 +37,10 @@ def test_what_a_run_wrote_trains_the_same_run(tmp_path: Path) -> None:
 
 
 def test_a_short_file_is_its_recipe_but_for_what_it_names(tmp_path: Path) -> None:
-    text = "recipe: vicreg-tiny\nseed: 4\noptim:\n  lr: 1e-3\nmethod:\n  variance: 2\nviews:\n  first: {flip: 0}\n"
+    text = "recipe: vicreg-tiny\nseed: 4\noptim:\n  lr: 1e-3\nmethod:\n  variance: 2\nviews:\n  first: {blur: 0.5}\n"
     found, wanted = to_dict(config_of_file(write(tmp_path / "s.yaml", text))), to_dict(recipe("vicreg-tiny"))
     wanted["seed"], wanted["optim"]["lr"] = 4, 1e-3
-    wanted["method"]["variance"], wanted["views"]["first"]["flip"] = 2.0, 0.0
+    wanted["method"]["variance"], wanted["views"]["first"]["blur"] = 2.0, 0.5
     assert found == wanted
 
 
@@ -76,6 +79,9 @@ def test_every_recipe_comes_back_out_of_its_file(name: str, tmp_path: Path) -> N
         ("views: {first: {sigma: [1]}}\n", "sigma cannot be [1]; a list of 2 values, each a number is expected"),
         ("data: 3\n", "data cannot be 3; a text is expected"),
         ("views: [1]\n", "views cannot be [1]; a mapping is expected"),
+        ("views: {flip: both}\n", "views.flip cannot be 'both'; one of shared, independent, none is expected"),
+        ("views: {first: {flip: 0}}\n", "views.first.flip is 0.0, views.second.flip is 0.5; give all of them one"),
+        ("views: {crops: 2, crop: {flip: 1}}\n", "views.crop.flip is 1.0; give all of them one probability, or --vi"),
         ("optim: {batch_size: 0}\n", "optim.batch_size must be at least 1, got 0"),
         ("a: b: c\n", "is damaged (it is no YAML: mapping values are not allowed here, line 1, column 5)"),
         ("vicreg-tiny\n", "is damaged (it holds a text where a mapping is expected): give a run's config.yaml"),
@@ -109,6 +115,35 @@ def test_what_is_missing_is_said(
     assert main(["pretrain", *arguments]) == 2
     assert said in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+def test_views_of_one_image_share_their_flip_but_for_what_is_as_published() -> None:
+    for name in RECIPES:
+        views = recipe(name).views
+        assert views.flip == ("independent" if name.endswith("-paper") and views.path != POSES else "shared"), name
+    apart = AugmentationConfig(flip=0.25)
+    assert ViewsConfig(first=apart, flip="independent").first != ViewsConfig(crop=apart).first
+
+
+def test_a_run_of_before_is_not_resumed_with_what_is_the_default_now(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = small_config(tmp_path / "data")
+    run = tmp_path / "run"
+    run.mkdir()
+    save_config(config, run / "config.yaml")
+    check_run(config, run, resume=True)
+    values = yaml.safe_load((run / "config.yaml").read_text())
+    del values["views"]["flip"]
+    write(run / "config.yaml", yaml.safe_dump(values))
+    assert main(["pretrain", "--resume", "--out", str(run)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "config.yaml: it does not say views.flip: another version of equicoherence wrote it; add what" in line
+    write(run / "config.yaml", yaml.safe_dump({**values, "views": {**values["views"], "flip": "independent"}}))
+    check_run(config_of_file(run / "config.yaml"), run, resume=True)
+    with pytest.raises(ValueError, match=r"another configuration.*views.flip: 'independent' -> 'shared'"):
+        check_run(config, run, resume=True)
+    assert load_config(run / "config.yaml").views.flip == "independent"
 
 
 def test_a_file_of_a_persons_own_is_not_written_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -85,7 +85,7 @@ def train_once(config: PretrainConfig, run: Path) -> None:
 
 def refuse_other(config: PretrainConfig, run: Path) -> None:
     """Raise ValueError where the directory holds a run of another configuration."""
-    before = load_config(run / "config.yaml")
+    before = load_config(run / "config.yaml", whole=True)
     changed = other_results(before, config)
     if data_identity(before.data) != data_identity(config.data):
         changed.append(f"data: {before.data!r} -> {config.data!r}")

@@ -65,7 +65,7 @@ def turned(pictures: Path) -> dict[type[nn.Module], dict[str, Any]]:
 def figures(scores: dict[str, Any], target: str, probe: str, parameter: str = "") -> list[float]:
     """Return the R2 of the value and of its absolute value, and the side; see that each has what a constant scores."""
     found = []
-    for name, floor in ((target, 0.0), (f"{target}, absolute value", 0.0), (f"{target}, side", 0.5)):
+    for name, floor in ((target, 0.0), (f"{target}, absolute", 0.0), (f"{target}, side", 0.5)):
         (row,) = rows_of(scores, target=name, probe=probe, parameter=parameter)
         assert row["floor"] == pytest.approx(floor, abs=0.05)
         found.append(row["value"])
@@ -113,7 +113,7 @@ def test_the_probes_are_trained_on_the_value_its_size_and_its_side():
         ("both", "r2", "", 0.5, 0.0),
         ("both", "r2", "hue", 0.25, 0.0),
         ("both", "r2", "angle", 0.75, 0.0),
-        ("both, absolute value", "r2", "", 0.5, 0.0),
+        ("both, absolute", "r2", "", 0.5, 0.0),
         ("both, side", "accuracy", "", pytest.approx(0.9), 0.5),
     ]
 
@@ -136,4 +136,4 @@ def test_the_side_counts_either_side_alike_and_is_not_known_where_one_is_missing
     asked = Figures([Parameter("angle", -45.0, 45.0, odd=("left-right",), side=10.0)])
     truth = asked.targets(torch.tensor([[20.0], [30.0], [-5.0]]))
     scores = asked.scores(truth, truth)
-    assert [row.target for row in asked.rows(scores, scores, "t", {})] == ["t", "t, absolute value"]
+    assert [row.target for row in asked.rows(scores, scores, "t", {})] == ["t", "t, absolute"]

@@ -32,7 +32,7 @@ def seeded(seed: int = 0) -> torch.Generator:
 
 def multicrop(path: Transformation | None = None, **settings) -> Any:
     """Return views with five local crops; their optional fields are there, so that they need no check of type."""
-    settings = {"size": 32, "crops": 5, "crop_size": 16, "crop": LOCAL, **settings}
+    settings = {"size": 32, "crops": 5, "crop_size": 16, "crop": LOCAL, "flip": "independent", **settings}
     return PathViews(augmentation(), augmentation(), path, **settings)
 
 
@@ -53,7 +53,7 @@ def test_without_crops_and_masking_there_are_none():
 
 def test_crops_and_masks_change_nothing_else():
     images, path = textured(6, 96), Compose(SE2(), Rotation())
-    plain = PathViews(augmentation(), augmentation(), path, size=32)(images, seeded())
+    plain = PathViews(augmentation(), augmentation(), path, size=32, flip="independent")(images, seeded())
     views = multicrop(path, masking=Masking((4, 4)))(images, seeded())
     for name in ("v1", "v2", "targets", "theta"):
         assert torch.equal(getattr(views, name), getattr(plain, name)), name

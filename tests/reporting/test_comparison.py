@@ -6,6 +6,7 @@ import base64
 import io
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -197,11 +198,25 @@ def test_tasks_on_images_say_what_is_read_and_how(tmp_path: Path) -> None:
     page = Page(comparison([write_file(tmp_path / "a", on_images())], tmp_path / "out"))
     header, turn, knn = table_of(tmp_path / "out")
     assert header[4:] == ["reads", "a", "random weights", "constant"]
-    about = ["transformation", "frozen, probes of pairs", "shapes", "R2 rotation content ↑", "z_equi (mlp)"]
+    about = ["transformation", "frozen, probes of pairs", "shapes", "R2 rotation (content) ↑", "z_equi (mlp)"]
     assert turn == [*about, "0.750", MISSING, "\N{MINUS SIGN}0.250"]
     place = ["kNN", "frozen, 20 neighbours", "shapes", "top-1 ↑", "backbone"]
     assert knn == [*place, "**62.5 %**", "12.5 %", "10.0 %"]
     assert "20000" in page.text
+
+
+def test_the_three_figures_of_an_angle_are_main_figures_one_below_the_other(tmp_path: Path) -> None:
+    sides = [replace(row, metric="accuracy", floor=0.5) for row in turned(0.625, target="rotation, side")]
+    rows = [*turned(0.25), *turned(0.75, target="rotation, absolute"), *sides]
+    out = comparison([write_file(tmp_path / "a", scores([part(rows, task="transformation")]))], tmp_path / "out")
+    found = [[row[3], row[5], row[-1]] for row in table_of(tmp_path / "out")[1:]]
+    assert found == [
+        ["R2 rotation (content) ↑", "0.250", "\N{MINUS SIGN}0.250"],
+        ["R2 rotation, absolute (content) ↑", "0.750", "\N{MINUS SIGN}0.250"],
+        ["accuracy rotation, side (content) ↑", "0.625", "0.500"],
+    ]
+    (summary,) = re.findall(r'<section id="summary".*?</section>', out.read_text(encoding="utf-8"), flags=re.DOTALL)
+    assert all(value in summary for value in ("0.250", "0.750", "0.625"))
 
 
 def test_each_main_figure_is_in_the_summary_and_each_parameter_below(tmp_path: Path) -> None:

@@ -45,6 +45,21 @@ def test_a_transformation_of_one_parameter_is_a_row_whatever_its_name(target: st
     assert [row[0] for row in rows] == [f"transformation {target} R2 (content)"]
 
 
+def test_the_value_its_size_and_its_side_are_three_rows() -> None:
+    place = {"border": "content", "representation": "backbone", "probe": "mlp"}
+    rows = [
+        Row("r2", 0.0, target="rotation", floor=0.0, **place),
+        Row("r2", 0.75, target="rotation, absolute", floor=0.0, **place),
+        Row("accuracy", 0.5, target="rotation, side", floor=0.5, **place),
+    ]
+    _, found = table({"a": [scores([turned(*rows)])]})
+    assert [[row[0], *row[2:]] for row in found] == [
+        ["transformation rotation R2 (content)", "0.000", "0.000"],
+        ["transformation rotation, absolute R2 (content)", "0.750", "0.000"],
+        ["transformation rotation, side accuracy (content)", "0.500", "0.500"],
+    ]
+
+
 def test_tasks_of_all_kinds_stand_in_one_table_in_their_order() -> None:
     parts = [
         part([Row("miou", 0.3), Row("accuracy", 0.8), Row("iou", 0.1, parameter="road")], task="segmentation",

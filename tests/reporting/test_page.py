@@ -111,6 +111,24 @@ def _rows(run: Path, target: str, representation: str, border: str, probe: str) 
     return [row["value"] for row in rows if wanted.items() <= row.items()]
 
 
+def test_a_side_is_a_row_and_no_bar_for_it_is_no_r2(write_run: WriteRun) -> None:
+    run = write_run(parts=())
+    place = {"border": "content", "representation": "backbone", "probe": "mlp"}
+    rows = [
+        Row("r2", 0.125, target="rotation", floor=0.0, **place),
+        Row("r2", 0.625, target="rotation, absolute", floor=0.0, **place),
+        Row("accuracy", 0.875, target="rotation, side", floor=0.5, **place),
+    ]
+    write_file(run, scores([part(rows, task="transformation")]))
+    out = report([run])
+    page = Page(out)
+    (chart,) = [alt for alt in page.alternatives() if alt.startswith("Bar chart")]
+    assert "rotation 0.125, rotation, absolute 0.625." in chart
+    assert "R² (of a side: accuracy) of an MLP probe" in page.text
+    assert ">rotation, side</td><td" in out.read_text(encoding="utf-8")
+    assert "0.875" in page.text
+
+
 def test_a_transformation_that_is_in_no_list_is_a_bar_and_a_row(write_run: WriteRun) -> None:
     run = write_run(parts=())
     place = {"target": "a path of my own", "border": "content", "representation": "backbone", "floor": -0.25}

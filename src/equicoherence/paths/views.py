@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from equicoherence.paths.flips import Flip, check_flip, joint_flips
 from equicoherence.paths.masks import Masking, Masks, block_masks
 from equicoherence.paths.memory import empty_pixels
 from equicoherence.paths.outputs import Output
@@ -45,7 +46,9 @@ class PathViews:
     without targets. ``positions`` are the path positions of the targets: (1/3, 2/3) for the paper's K = 2.
     Multi-crop adds ``crops`` local crops ``crop(I)`` of ``crop_size`` pixels, or with ``crop_rotations`` one crop
     rotated by 0, 90, 180 and 270 degrees, and ``masking`` masks of v1 and v2; what is drawn for the rest does not
-    depend on either.
+    depend on either. ``flip`` says whether all views of an image (v1, u, crops) are mirrored alike (``shared``), each
+    by itself (``independent``), or not at all (``none``): of views that are mirrored each by itself an encoder learns
+    not to tell an image from its mirror image, nor left from right.
     """
 
     def __init__(
@@ -62,6 +65,7 @@ class PathViews:
         crop: Transformation | None = None,
         crop_rotations: bool = False,
         masking: Masking | None = None,
+        flip: Flip = "shared",
     ) -> None:
         check_border(border)
         if size < 1:
@@ -74,12 +78,14 @@ class PathViews:
             raise ValueError(f"{crops} local crops need crop, and crop_size of at least 1; got {crop}, {crop_size}")
         if crop_rotations and crops != 4:
             raise ValueError(f"one crop in four rotations is 4 crops, got {crops}")
+        check_flip(flip, [first, second, *([crop] if crops and crop is not None else [])])
         self.first, self.second, self.path = first, second, path
         self.size = size
         self.border: Border = border
         self.positions: tuple[float, ...] = tuple(positions) if path is not None else ()
         self.crops, self.crop_size, self.crop, self.crop_rotations = crops, crop_size, crop, crop_rotations
         self.masking = masking
+        self.flip: Flip = flip
 
     def __call__(self, images: Tensor, generator: torch.Generator, aspect: Tensor | None = None) -> Views:
         """Make the views of ``images`` (B, 3, H, W), uint8 or float in [0, 1].
@@ -89,8 +95,9 @@ class PathViews:
         batch, device, size = len(images), images.device, self.size
         share = self.crop_size / size if self.crops else 1.0
         pyramid = Pyramid.build(images, size, min(0.5, share))  # down to the whole image in a local crop
-        first = self.first.state(self.first.sample(batch, generator, aspect).to(device, non_blocking=True))
-        base = self.second.state(self.second.sample(batch, generator, aspect).to(device, non_blocking=True))
+        drawn = [(view, view.sample(batch, generator, aspect)) for view in (self.first, self.second)]
+        joint_flips(self.flip, drawn)
+        first, base = (view.state(theta.to(device, non_blocking=True)) for view, theta in drawn)
         v1, v2 = (empty_pixels(batch, 3, size, size, device=device) for _ in range(2))
         targets = empty_pixels(batch, len(self.positions), 3, size, size, device=device)
         outputs = [Output(first, None, v1)]
@@ -102,20 +109,28 @@ class PathViews:
             slots = [(1.0, v2), *zip(self.positions, targets.unbind(dim=1))]
             outputs += [Output(base, self.path.state(self.path.at(theta, t)), pixels) for t, pixels in slots]
         render_all(pyramid, outputs, border=self.border)
-        crops = self._local(pyramid, generator, aspect) if self.crops else None
+        crops = self._local(pyramid, generator, aspect, drawn[0]) if self.crops else None
         masks = None
         if self.masking is not None:
             tokens = block_masks(self.masking, 2 * batch, generator)
             masks = Masks.of(tokens.unflatten(0, (2, batch)), device)
         return Views(v1, v2, targets, self.positions, theta, crops, masks)
 
-    def _local(self, pyramid: Pyramid, generator: torch.Generator, aspect: Tensor | None) -> Tensor:
-        """Render the local crops (n, B, 3, s, s); their parameters are drawn in one go."""
+    def _local(
+        self,
+        pyramid: Pyramid,
+        generator: torch.Generator,
+        aspect: Tensor | None,
+        first: tuple[Transformation, Tensor],
+    ) -> Tensor:
+        """Render the local crops (n, B, 3, s, s); their parameters are drawn in one go. first: view 1, as drawn."""
         assert self.crop is not None
         batch, size, device = len(pyramid), self.crop_size, pyramid.images.device
         count = 1 if self.crop_rotations else self.crops
         aspect = None if aspect is None else aspect.repeat(count)
-        state = self.crop.state(self.crop.sample(count * batch, generator, aspect).to(device, non_blocking=True))
+        theta = self.crop.sample(count * batch, generator, aspect)
+        joint_flips(self.flip, [first, (self.crop, theta)])
+        state = self.crop.state(theta.to(device, non_blocking=True))
         crops = empty_pixels(count, batch, 3, size, size, device=device)
         outputs = [Output(part, None, pixels) for part, pixels in zip(_parts(state, count, batch), crops)]
         render_all(pyramid, outputs, border=self.border)

@@ -3,7 +3,8 @@
 [P2] trains VICReg, SimCLR, iBOT and DINOv2 with the task; for the other methods the task's settings are those of its
 VICReg, which is our choice. The optimiser is AdamW throughout; where a method was published with LARS or SGD, rate and
 decay are those its authors, or MoCo v3's, use for vision transformers. The batch is per process: divide the global one
-by your number of processes.
+by your number of processes. Each view is flipped by itself, as published (``views.flip independent``), which costs the
+side of a turn; the other recipes share the flip.
 
 Clipping is of the norm of all gradients together, where published DINO and iBOT clip each parameter's on its own, and
 DINOv2 each of its submodules', at the same 3; so ours clips more.
@@ -49,7 +50,7 @@ def _two_views(name: str, method: MethodConfig, **optim: float) -> PretrainConfi
         encoder=AVERAGED,
         d=512,
         coherence=CoherenceConfig(d_equi=256, states=2, decoder="conv"),
-        views=ViewsConfig(path="se2", border="zeros", first=FIRST, second=SECOND),
+        views=ViewsConfig(path="se2", border="zeros", flip="independent", first=FIRST, second=SECOND),
         optim=dataclasses.replace(
             OptimConfig(epochs=800, batch_size=128, lr=1e-4, warmup=0.0125, clip=3.0),
             **optim,  # type: ignore[arg-type]
@@ -71,6 +72,7 @@ def _multi_crop(
         views=ViewsConfig(
             path="se2",
             border="zeros",
+            flip="independent",
             first=first,
             second=dataclasses.replace(SECOND, area=(area, 1.0)),
             crops=crops,
@@ -99,7 +101,7 @@ def simclr() -> PretrainConfig:
     scores: rotation .705, color .723, as published; not reproduced yet
     """
     strong = AugmentationConfig(area=(0.08, 1.0), jitter=(0.8, 0.8, 0.8, 0.2))
-    views = ViewsConfig(path="se2", border="zeros", first=strong, second=strong)
+    views = ViewsConfig(path="se2", border="zeros", flip="independent", first=strong, second=strong)
     return dataclasses.replace(_two_views("simclr-paper", SimCLRConfig(), clip=0.0), views=views)
 
 

@@ -1,4 +1,7 @@
-"""Recipes for one GPU: ViT-S/16, two views of 224 px, 100 epochs of a folder of images, render decoder."""
+"""Recipes for one GPU: ViT-S/16, two views of 224 px, 100 epochs of a folder of images, render decoder.
+
+All views of an image share its flip (``views.flip``), so that left can be told from right.
+"""
 
 from __future__ import annotations
 

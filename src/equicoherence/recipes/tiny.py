@@ -1,4 +1,8 @@
-"""Recipes for a laptop CPU: images of 64 px, a few minutes on the embedded objects."""
+"""Recipes for a laptop CPU: images of 64 px, a few minutes on the embedded objects.
+
+All views of an image share its flip (``views.flip``), so that left can be told from right. Figures in docs/results of
+2026-11-21 were measured with flips of each view's own.
+"""
 
 from __future__ import annotations
 

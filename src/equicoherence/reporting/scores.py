@@ -27,7 +27,10 @@ OF_CONTROL = ("name", "data", "target", "border", "representation", "probe", "pa
 PROBES = {"": "a", "mlp": "an MLP", "linear": "a linear", "attentive": "an attentive"}
 R2_GUIDE = (
     "that reads the parameters of the transformation from the frozen embeddings of both images: 1 is perfect, 0 is no "
-    "better than a constant guess. Bars are means; whiskers run from the smallest to the largest over the runs of one "
+    "better than a constant guess. An angle or a shift is asked three times: with its sign, “absolute” without it, and "
+    "in the tables its “side”, the accuracy of left against right where it is large (chance 0.5). Embeddings that are "
+    "the same for an image and its mirror image score 0 with the sign, 0.5 at the side, and may still be high without. "
+    "Bars are means; whiskers run from the smallest to the largest over the runs of one "
     "name, or over probe repeats where there is one run. Marks across a bar are its floors. Read “content” first: with "
     "“zeros” the empty corners alone give the answer away."
 )
@@ -58,7 +61,7 @@ def _transformation_section(entries: Sequence[Score], names: Sequence[str], rema
     if not own:
         missing = note("There is no R² yet: `equicoherence evaluate RUN --tasks transformation` measures it.")
         return section("transformation", title, *remarks, missing)
-    main, controls = [entry for entry in own if entry.main], _controls(entries)
+    main, controls = [entry for entry in own if entry.main and entry.metric == "r2"], _controls(entries)
     lowest = min([0.0, *(entry.mean for entry in main), *(floor for entry in main for floor in entry.floors or ())])
     data = distinct(main, "data")
     panels = [
@@ -86,7 +89,8 @@ def _comparisons(entries: Sequence[Score], names: Sequence[str]) -> list[Markup]
         for border in distinct(entries, "border"):
             chosen = select(entries, probe=probe, border=border)
             if select(chosen, control=""):
-                caption = f"R² of {PROBES.get(probe, f'a {probe}')} probe, {_border_title(border)}"
+                sides = " (of a side: accuracy)" if select(chosen, metric="accuracy") else ""
+                caption = f"R²{sides} of {PROBES.get(probe, f'a {probe}')} probe, {_border_title(border)}"
                 compared = _comparison(chosen, names).html(caption)
                 tables.append(details(caption, compared) if tables else compared)
     return tables
@@ -136,7 +140,7 @@ def _comparison(entries: Sequence[Score], names: Sequence[str]) -> Grid:
         random = [controls[e.key(OF_CONTROL)] for e in by_name.values() if e.key(OF_CONTROL) in controls]
         texts = dict.fromkeys(number(value) for value in random)
         floors = Cell(" / ".join(texts) or MISSING, "number quiet"), floor_cell(joint_floors(by_name.values()), "r2")
-        title = ", ".join(part for part in place if part) + (f" on {data}" if several else "")
+        title = ": ".join(part for part in place if part) + (f" on {data}" if several else "")
         rows.append([representation, title, *(_with_range(by_name.get(name)) for name in names), *floors])
     return Grid(["representation", "transformation", *names, "random encoder", "constant guess"], rows)
 

@@ -130,6 +130,7 @@ def build_views(config: PretrainConfig, encoder: Encoder) -> PathViews:
         size=views.size,
         positions=config.coherence.positions() if config.coherence else (),
         border=views.border,
+        flip=views.flip,
         crops=views.crops,
         crop_size=views.crop_size,
         crop=augmentation(**plain_values(views.crop)),

@@ -13,6 +13,7 @@ from equicoherence.methods import METHODS, MethodConfig
 from equicoherence.methods.vicreg import VICRegConfig
 from equicoherence.models.normalisation import Channels, check_normalisation
 from equicoherence.paths import named_path
+from equicoherence.paths.flips import Flip
 from equicoherence.paths.renderer import Border
 from equicoherence.paths.transformation import Parameter
 
@@ -81,6 +82,9 @@ class ViewsConfig:
     a path are paired, those of the same one; training says how many of the views these are.
 
     told: names of the parameters of the path that a method gets which is told theta; all where empty.
+    flip: whether the views of an image (both, and local crops) are mirrored alike (shared), each by itself
+    (independent, as most methods are published), or not at all (none). Flips of their own press features to be the
+    same for an image and its mirror image, and such features cannot tell left from right: docs/transformation.md.
     crops: local crops per image of crop_size pixels, for methods that read them. crop_rotations: whether the crops are
     one crop rotated by 0, 90, 180 and 270 degrees. mask_probability: share of the global views in which patch tokens
     are masked, for methods that predict them; mask_ratio: lowest and highest share of the tokens masked in those.
@@ -91,6 +95,7 @@ class ViewsConfig:
     path: str = "se2"
     told: tuple[str, ...] = ()
     border: Border = "content"
+    flip: Flip = "shared"
     first: AugmentationConfig = AugmentationConfig()
     second: AugmentationConfig = AugmentationConfig()
     crops: int = 0
@@ -111,6 +116,12 @@ class ViewsConfig:
         ratio = self.mask_ratio
         ordered = len(ratio) == 2 and 0 <= ratio[0] <= ratio[1] <= 1
         _check(ordered, "views.mask_ratio", "(lowest, highest) in [0, 1]", ratio)
+        flips = {name: getattr(self, name).flip for name in ("first", "second", *(("crop",) if self.crops else ()))}
+        if self.flip == "shared" and len(set(flips.values())) > 1:
+            raise ValueError(
+                f"views.flip is shared, but {', '.join(f'views.{name}.flip is {p}' for name, p in flips.items())}; "
+                "give all of them one probability, or --views.flip independent"
+            )
         if self.told:
             self._check_told()
 

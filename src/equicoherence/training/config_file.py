@@ -8,7 +8,7 @@ import math
 import re
 import types
 import typing
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -54,13 +54,23 @@ def save_config(config: PretrainConfig, path: Path) -> None:
     write_aside(path, yaml.safe_dump(to_dict(config), sort_keys=False, allow_unicode=True))
 
 
-def load_config(path: Path) -> PretrainConfig:
-    """Read a configuration written by `save_config`; ValueError, naming the file and the field, where it is none."""
+def load_config(path: Path, whole: bool = False) -> PretrainConfig:
+    """Read a configuration written by `save_config`; ValueError, naming the file and the field, where it is none.
+
+    whole: refuse one that lacks a field, as another version of the package wrote it: its default need not be what the
+        run was trained with.
+    """
     values = read_yaml(path, "put back what was written, or train the run anew")
     try:
-        return from_dict(values)
+        config = from_dict(values)
+        if whole and (lacking := list(_lacking(values, to_dict(config)))):
+            raise ValueError(
+                f"it does not say {', '.join(lacking)}: another version of equicoherence wrote it; add what the run "
+                "was trained with, or train it anew in another --out"
+            )
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
+    return config
 
 
 def differences(a: PretrainConfig, b: PretrainConfig) -> dict[str, str]:
@@ -92,6 +102,16 @@ def nearest(name: object, known: Iterable[str], place: str = "") -> str:
     names = list(known)
     near = difflib.get_close_matches(str(name), names, n=1)
     return f"do you mean {place}{near[0]}?" if near else f"choose one of {', '.join(place + each for each in names)}"
+
+
+def _lacking(values: Mapping[str, Any], whole: Mapping[str, Any], where: str = "") -> Iterator[str]:
+    """Yield the fields that nested values lack of ``whole``."""
+    for name, value in whole.items():
+        place = f"{where}.{name}".lstrip(".")
+        if name not in values:
+            yield place
+        elif isinstance(value, dict) and isinstance(values[name], dict) and place != "encoder.args":
+            yield from _lacking(values[name], value, place)
 
 
 def _build(cls: type, values: dict[str, Any], where: str) -> Any:

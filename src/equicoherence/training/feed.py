@@ -64,7 +64,15 @@ class ImageFeed(Feed):
         make = self.make
         if make.path is None:
             return self.views(batch, generator).v2
-        first = PathViews(make.first, make.second, make.path, size=make.size, positions=(0.0,), border=make.border)
+        first = PathViews(
+            make.first,
+            make.second,
+            make.path,
+            size=make.size,
+            positions=(0.0,),
+            border=make.border,
+            flip=make.flip,
+        )
         return first(batch.images, generator, batch.aspect).targets[:, 0]
 
 

@@ -50,7 +50,7 @@ def check_run(config: PretrainConfig, out: Path, resume: bool) -> None:
         return
     if not (out / "config.yaml").is_file():
         raise FileNotFoundError(f"{out} holds no run to resume (no config.yaml); to begin one, leave --resume out")
-    changed = other_results(load_config(out / "config.yaml"), config)
+    changed = other_results(load_config(out / "config.yaml", whole=True), config)
     if changed:
         raise ValueError(
             f"{out} was started with another configuration, so it cannot be resumed: {'; '.join(changed)}; "

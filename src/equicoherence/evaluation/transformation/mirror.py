@@ -19,7 +19,7 @@ from equicoherence.evaluation.probes import r2_score
 from equicoherence.evaluation.task import Row
 from equicoherence.paths.transformation import Parameter
 
-ABSOLUTE, SIDE = "absolute value", "side"
+ABSOLUTE, SIDE = "absolute", "side"  # as targets are called, behind the transformation and a comma
 
 
 @dataclass(frozen=True)

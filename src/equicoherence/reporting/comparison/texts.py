@@ -36,7 +36,8 @@ def lines_grid(
 
 def arrowed(entry: Score) -> str:
     """Return a metric's name, of which target, and whether it is better when higher or lower, on one line."""
-    words = metric_name(entry.metric), entry.target, entry.border, "↑" if entry.higher else "↓"
+    border = f"({entry.border})" if entry.border else ""
+    words = metric_name(entry.metric), entry.target, border, "↑" if entry.higher else "↓"
     return " ".join(word for word in words if word).replace(" ", "\N{NO-BREAK SPACE}")
 
 
