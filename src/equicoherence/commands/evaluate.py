@@ -75,6 +75,7 @@ def run(arguments: list[str]) -> None:
         from equicoherence.commands.evaluation_plan import (
             chosen_names,
             chosen_suite,
+            fitting,
             merged_settings,
             plan,
             prove_writable,
@@ -104,7 +105,8 @@ def run(arguments: list[str]) -> None:
         with refusing():
             frozen = each.load()
         scoring = Scoring(given.controls and each.has_floor, given.bad_image_tolerance)
-        found.append(score_jobs(frozen, each.jobs, each.folder, scoring, random_weights=each.subject.random_weights))
+        jobs = each.jobs if suite is None else fitting(frozen, each.jobs)
+        found.append(score_jobs(frozen, jobs, each.folder, scoring, random_weights=each.subject.random_weights))
         if (
             several or given.sets is not None or any(task.axis for task in tasks)
         ):  # written after each: the next may fail

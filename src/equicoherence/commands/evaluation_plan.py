@@ -137,6 +137,14 @@ def plan(given: Arguments, tasks: Sequence[Task], every: bool) -> list[Planned]:
     ]
 
 
+def fitting(model: FrozenModel, jobs: Sequence[Job]) -> list[Job]:
+    """Return the jobs of tasks that an encoder can be scored by; a line names those that are left out."""
+    reasons = {job.task.name: reason for job in jobs if (reason := job.task.unfit(model))}
+    for name, reason in reasons.items():
+        say(f"{name} is left out: {reason}")
+    return [job for job in jobs if job.task.name not in reasons]
+
+
 def check_models(models: Sequence[str]) -> None:
     """Raise ValueError or FileNotFoundError for the first model that there is not."""
     import timm

@@ -163,6 +163,10 @@ class Task(abc.ABC):
         """
         return ""
 
+    def unfit(self, model: FrozenModel) -> str:
+        """Return why an encoder cannot be scored by the task, "" where it can: a suite then leaves the task out."""
+        return ""
+
     def of_control(self) -> Task:
         """Return the task that random weights are scored with beside an encoder, itself by default."""
         return self

@@ -85,6 +85,15 @@ class Layers(Task):
     def obstacle(self, train: ImageSource, test: ImageSource) -> str:
         return self.regression().obstacle(train, test)
 
+    def unfit(self, model: FrozenModel) -> str:
+        from equicoherence.evaluation.layers.every_layer import every_layer
+
+        try:
+            every_layer(model)
+        except ValueError as error:
+            return str(error)
+        return ""
+
     def score(self, model: FrozenModel, train: Loader, test: Loader, track: Track) -> TaskScore:
         from equicoherence.evaluation.layers.scoring import score_layers
 
