@@ -11,6 +11,7 @@ import time
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file
 
 from equicoherence.coherence import CoherenceConfig
@@ -207,6 +208,19 @@ def test_other_images_cannot_be_resumed(tmp_path):
     for path in sorted(folder.glob("*/*.png"))[:6]:
         path.unlink()
     with pytest.raises(ValueError, match="images 3"):
+        pretrain(config, run, resume=True)
+
+
+def test_other_images_of_the_same_names_cannot_be_resumed_but_one_may_be_repaired(tmp_path):
+    folder = picture_folder(tmp_path / "data")
+    config = small_config(folder, max_steps=2)
+    run = pretrain(config, tmp_path / "run")
+    files = sorted(folder.glob("*/*.png"))
+    Image.new("RGB", (64, 64)).save(files[0])
+    pretrain(config, run, resume=True)
+    for path in files:
+        Image.new("RGB", (64, 64)).save(path)
+    with pytest.raises(ValueError, match="its images have the same names, but their files are others: most have other"):
         pretrain(config, run, resume=True)
 
 

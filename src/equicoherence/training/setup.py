@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from accelerate import Accelerator
@@ -70,7 +71,7 @@ class Parts:
     start: int
     total: int
     per_epoch: int
-    shape: dict[str, int | str]
+    shape: dict[str, Any]
 
     @property
     def rank(self) -> int:
