@@ -22,6 +22,7 @@ from equicoherence.feature_files import Part, Table, writer
 from equicoherence.files import alone_at, replacing
 from equicoherence.finite import check_features
 from equicoherence.models import Features
+from equicoherence.models.features import POOLS
 from equicoherence.notice import say
 from equicoherence.paths import Pyramid, render
 from equicoherence.training.config import PretrainConfig
@@ -47,11 +48,12 @@ def embed(
 ) -> Path:
     """Write the features of every image of a data set to ``out``, a ``.parquet`` or ``.npz`` file, and return it.
 
-    features: names, separated by commas: ``backbone`` (what stands for an image: the class token or the mean of the
-    patch tokens, as the model pools), ``cls`` (the class token), of a run ``z_inv``, ``z_equi``, ``z`` as far as it has
-    them, each (N, C); ``patches``, the patch tokens (N, tokens, C), row by row over the ``grid`` that ``about`` states.
-    Beside them ``name`` and ``label`` (-1 where unknown; ``about`` lists the classes) in the data set's own order, and
-    ``bad``. `feature_files` says how each of the files is laid out.
+    features: names, separated by commas: ``backbone`` (what stands for an image as the model pools: the class token,
+    the mean of the patch tokens, or what timm's own head makes of them; ``pool`` in ``about``), ``cls`` (the class
+    token), of a run ``z_inv``, ``z_equi``, ``z`` as far as it has them, each (N, C); ``patches``, the patch tokens
+    (N, tokens, C), row by row over the ``grid`` that ``about`` states. Beside them ``name`` and ``label`` (-1 where
+    unknown; ``about`` lists the classes) in the data set's own order, and ``bad``. `feature_files` says how each of the
+    files is laid out.
 
     Images are seen as `evaluate` sees them, the largest central square at the model's own size, but computed in full
     precision; ``dtype`` is of the file. data: as `open_images`. split: "train", "val", or "all" of data that come in
@@ -93,7 +95,8 @@ def embed(
         loader = Loader(source, frozen.source, threads=config.threads or None, tolerance=tolerance, cache_bytes=0)
         chosen = np.array(spread(len(source), limit), dtype=np.int64)
     about: dict[str, Any] = {"model": str(model), "arch": frozen.encoder.name, "random_weights": random_weights}
-    about |= {"weights": fingerprint(frozen), "size": frozen.size, "data": str(data), "split": split}
+    about |= {"weights": fingerprint(frozen), "pool": POOLS[frozen.pool], "size": frozen.size}
+    about |= {"data": str(data), "split": split}
     about |= {"classes": source.classes, "grid": grid, **provenance()}
     rows = [source.name(int(index)) for index in chosen]
     table = Table(rows, np.asarray(source.labels)[chosen], shapes, np.dtype(dtype), about, loader.bad)

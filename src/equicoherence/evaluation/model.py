@@ -245,8 +245,8 @@ def _foreign(name: str, arch: str, *, pretrained: bool, size: int | None) -> Fro
     try:
         encoder = Encoder(arch, _sized(arch, size), pretrained=pretrained)
     except (OSError, RuntimeError, SafetensorError) as error:
-        if isinstance(error, FileNotFoundError) and folder is not None and not pretrained:
-            raise
+        if folder is not None and not (Path(folder) / "config.json").is_file():
+            raise  # which says what folder it is
         if folder is not None:
             raise ValueError(
                 f"the weights in {folder} cannot be read, or do not fit its config.json: {_first_line(error)}"
