@@ -120,4 +120,8 @@ def test_the_command_refuses_what_cannot_be_before_it_trains(data, tmp_path, cap
     assert "'knnn' is unknown" in capsys.readouterr().err
     assert main([*arguments, "--seeds", "0"]) == 2
     assert "--seeds is 0" in capsys.readouterr().err
+    assert main([*arguments, "--tasks", "knn,depth"]) == 2
+    assert "error: depth: of data sets, which runs are not compared on here" in capsys.readouterr().err
+    assert main([*arguments, "--jobs", "0"]) == 2
+    assert capsys.readouterr().err == "error: --jobs is 0, but must be at least 1\n"  # no image was opened
     assert not (tmp_path / "runs").exists()
