@@ -68,7 +68,7 @@ class TooManyBadImages(RuntimeError):
 
     def advised(self, advice: str) -> TooManyBadImages:
         """Return the same with other advice."""
-        self.args = (f"{self._found}\nRepair them, or: {advice}",)
+        self.args = (f"{self._found}\nRepair them, or {advice}",)
         return self
 
 
