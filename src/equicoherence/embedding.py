@@ -72,12 +72,7 @@ def embed(
     with refusing():
         out = Path(out)
         write = writer(out)
-        if out.exists() and (not overwrite or out.is_dir()):
-            raise FileExistsError(f"{out} exists; give another --out" + ("" if out.is_dir() else ", or --overwrite"))
-        if batch < 1 or limit < 0:
-            raise ValueError(f"batch must be at least 1 and limit at least 0 (all), got batch={batch}, limit={limit}")
-        if dtype not in get_args(DType):
-            raise ValueError(f"dtype must be float32 or float16, got {dtype!r}")
+        _check(out, overwrite, batch, limit, dtype)
         with generators_kept():
             frozen = load_model(model, arch=arch, random_weights=random_weights, size=size)
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -107,6 +102,16 @@ def embed(
         text = f"{out}: {bad} of {len(rows)} images cannot be decoded; their rows are NaN and say bad"
         say(text)
     return out
+
+
+def _check(out: Path, overwrite: bool, batch: int, limit: int, dtype: str) -> None:
+    """Raise FileExistsError for a file that is there, ValueError for a number or a type that cannot be."""
+    if out.exists() and (not overwrite or out.is_dir()):
+        raise FileExistsError(f"{out} exists; give another --out" + ("" if out.is_dir() else ", or --overwrite"))
+    if batch < 1 or limit < 0:
+        raise ValueError(f"batch must be at least 1 and limit at least 0 (all), got batch={batch}, limit={limit}")
+    if dtype not in get_args(DType):
+        raise ValueError(f"dtype must be float32 or float16, got {dtype!r}")
 
 
 def _named(model: FrozenModel, features: Features, names: Sequence[str]) -> dict[str, Tensor]:
