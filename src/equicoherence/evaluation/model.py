@@ -142,7 +142,10 @@ def load_model(
             _refuse(text, "a baseline, which has no weights", given, "--arch", "--random-weights")
             side = SIZE if size is None else size
             encoder = baseline(text.removeprefix(PREFIX), side)
-            return FrozenModel(text, text, encoder, side, reading_size(side), has_random_control=False)
+            return FrozenModel(
+                *(text, text, encoder, side, reading_size(side)),  # type: ignore[arg-type]
+                has_random_control=False,
+            )
         if path.is_dir():
             refuse_exported(path)
             _refuse(text, "a run directory, which says itself what it is", given, *given)
