@@ -133,5 +133,5 @@ stage recipe $(((budget - SECONDS) * 3 / 4)) "$python" -m equicoherence pretrain
 tail -n 5 "$work/run/metrics.jsonl" >> "$page" 2>/dev/null
 stage scores $((budget - SECONDS)) "$python" -m equicoherence evaluate "$work/run" --tasks transformation,knn "${scoring[@]}"
 cp "$work/run/metrics.jsonl" "$out/$name-metrics.jsonl" 2>/dev/null
-cp "$work/run/results.json" "$out/$name-results.json" 2>/dev/null
+cp "$work/run/scores.json" "$out/$name-scores.json" 2>/dev/null
 echo "$page after $SECONDS s"

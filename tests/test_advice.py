@@ -249,7 +249,5 @@ def test_a_data_set_of_one_image_is_refused_before_a_folder_is_made(file: Path, 
     shutil.copytree(one, out.parent / "split" / "train")
     shutil.copytree(one, out.parent / "split" / "val", dirs_exist_ok=True)
     text = said("pretrain", file, "--out", out, "--data", out.parent / "split", status=2)
-    assert (
-        "gives 1 images to train on, but SimCLR on 1 processes needs at least 2; give more images with --data" in text
-    )
+    assert "gives 1 image to train on, but SimCLR on 1 process needs at least 2; give more images with --data" in text
     assert not out.exists()

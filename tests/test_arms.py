@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from equicoherence.arms import Arm, at_once, shared_out
+from equicoherence.arms import Arm, at_once, check_jobs, shared_out
 from equicoherence.comparing import compare
 from equicoherence.evaluation.store import FILE, read_scores
 from equicoherence.methods import METHODS
@@ -108,8 +108,8 @@ def test_as_many_arms_are_worked_on_at_once_as_the_cpu_and_its_memory_are_enough
     assert at_once(arms(method=DistilConfig(prototypes=24)), None) == 1
     assert at_once(arms(), 8) == 3
     with pytest.raises(ValueError, match="--jobs is 0"):
-        at_once(arms(), 0)
+        check_jobs(0)
     monkeypatch.setenv("WORLD_SIZE", "2")
     assert at_once(arms(), None) == 1
     with pytest.raises(ValueError, match="--jobs is 2"):
-        at_once(arms(), 2)
+        check_jobs(2)

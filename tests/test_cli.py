@@ -149,7 +149,8 @@ def test_a_bug_in_the_work_is_no_wrong_use(data, tmp_path, capsys, monkeypatch):
 def test_compare_keeps_what_is_done_and_refuses_another_configuration(data, tmp_path):
     few = {"transformations": ("rotation",), "borders": ("content",), "probes": ("linear",), "train": 30, "test": 9}
     config = small_config(data, max_steps=2)
-    arguments = {"seeds": (0, 1), "tasks": ("transformation",), "settings": {"transformation": few}, "controls": False}
+    arguments = {"seeds": (0, 1), "tasks": ("transformation",), "settings": {"transformation": few}}
+    arguments |= {"controls": False, "jobs": 1}
     runs = compare({"ours": config, "plain": config.plain()}, tmp_path, **arguments)
     assert [run.name for run in runs["ours"]] == ["ours-seed0", "ours-seed1"]
     before = (runs["ours"][0] / "model.safetensors").stat().st_mtime_ns

@@ -59,7 +59,7 @@ def test_each_seed_and_each_data_set_has_a_floor_of_its_own_and_one_run_of_them_
     config = small_config(data, max_steps=1)
     other = dataclasses.replace(config, data=str(picture_folder(tmp_path / "other", per_class=22)))
     configs = {"ours": config, "plain": config.plain(), "elsewhere": other}
-    runs = compare(configs, tmp_path / "runs", seeds=(0, 1), **SCORED)
+    runs = compare(configs, tmp_path / "runs", seeds=(0, 1), jobs=1, **SCORED)
     (one, two), (three, four), (five, six) = ([_floors(run) for run in runs[name]] for name in configs)
     assert [len(each) for each in (one, two, three, four, five, six)] == [1, 1, 0, 0, 1, 1]
     assert len({*one, *two, *five, *six}) == 4
@@ -120,4 +120,8 @@ def test_the_command_refuses_what_cannot_be_before_it_trains(data, tmp_path, cap
     assert "'knnn' is unknown" in capsys.readouterr().err
     assert main([*arguments, "--seeds", "0"]) == 2
     assert "--seeds is 0" in capsys.readouterr().err
+    assert main([*arguments, "--tasks", "knn,depth"]) == 2
+    assert "error: depth: of data sets, which runs are not compared on here" in capsys.readouterr().err
+    assert main([*arguments, "--jobs", "0"]) == 2
+    assert capsys.readouterr().err == "error: --jobs is 0, but must be at least 1\n"  # no image was opened
     assert not (tmp_path / "runs").exists()

@@ -180,9 +180,7 @@ def test_damaged_metrics_are_named_and_the_report_shows_the_rest(kind: str, run:
 def test_damaged_samples_are_named_on_the_page(kind: str, run: Path) -> None:
     (run / "samples.npz").write_bytes(DAMAGE[kind]((run / "samples.npz").read_bytes(), run))
     assert main(["report", str(run)]) == 0
-    # a list that torch saved is a whole zip file, but has none of the arrays
-    words = "holds no picture that can be shown" if kind == "a list" else "is damaged (it is no whole .npz archive)"
-    assert f"samples.npz {words}" in (run / "report.html").read_text()
+    assert "samples.npz is damaged (it is no whole .npz archive)" in (run / "report.html").read_text()
     np.save(run / "one.npy", np.zeros(3))
     (run / "one.npy").rename(run / "samples.npz")
     assert main(["report", str(run)]) == 0
@@ -248,5 +246,5 @@ def test_every_line_of_metrics_is_strict_json(run: Path) -> None:
     def refuse(name: str) -> None:
         raise AssertionError(name)
 
-    for line in (run / "metrics.jsonl").read_text().splitlines():
-        json.loads(line, parse_constant=refuse)
+    lines = [json.loads(line, parse_constant=refuse) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [2, 4, 6]

@@ -16,7 +16,7 @@ from equicoherence.evaluation import load_model
 from equicoherence.evaluation.model import random_control
 from equicoherence.exporting import export
 from equicoherence.methods.dino import DINOConfig
-from equicoherence.training import EncoderConfig, pretrain
+from equicoherence.training import EncoderConfig, OptimConfig, pretrain
 from equicoherence.training.run import load_run
 from tests.small import picture_folder, small_config
 
@@ -87,6 +87,39 @@ def test_every_target_gives_the_features_of_student_or_teacher(of, teacher, imag
         for value, truth in zip(given, (pooled, wanted.patches)):
             assert np.allclose(value, truth[:count], atol=1e-4)
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["e.onnx", "e.pt", "new"]  # nothing of its making
+
+
+@pytest.mark.parametrize(
+    ("encoder", "pool"),
+    [
+        (EncoderConfig("vit_tiny_patch16_224", {**VIT.args, "global_pool": "token"}), "mean"),
+        (EncoderConfig("test_convnext"), "head"),
+        (EncoderConfig("lcnet_035"), "mean"),
+    ],
+    ids=lambda value: value.name if isinstance(value, EncoderConfig) else None,
+)
+def test_a_run_its_folder_and_its_exports_read_and_pool_alike(encoder, pool, tmp_path, capsys):
+    folder = picture_folder(tmp_path / "data", per_class=10)
+    config = small_config(folder, max_steps=1, encoder=encoder, optim=OptimConfig(epochs=1, batch_size=4))
+    config = dataclasses.replace(config, views=dataclasses.replace(config.views, source=48))
+    run = pretrain(config, tmp_path / "run")
+    wanted = load_model(run)
+    assert (wanted.pool, wanted.size, wanted.source) == (pool, 32, 48)
+    others = [load_model(export(run, "torch"))]
+    if encoder.name == "lcnet_035":
+        assert "timm has no way to pool lcnet_035" in capsys.readouterr().err
+        with pytest.raises(ValueError, match=r"by the mean of the patch tokens .* export it to torch or onnx"):
+            export(run, "timm")
+        with pytest.raises(FileNotFoundError, match=f"it is a run that timm cannot load; write {run}"):
+            load_model(f"timm:local-dir:{run}")
+    else:
+        others += [load_model(f"timm:local-dir:{run}"), load_model(f"timm:local-dir:{export(run, 'timm')}")]
+    images = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        for other in others:
+            assert (other.size, other.source) == (32, 48)
+            found = other.represent(images)[0]["backbone"]
+            assert torch.allclose(found, wanted.represent(images)[0]["backbone"], atol=1e-5)
 
 
 def test_student_and_teacher_are_not_the_same(distilled, images):

@@ -94,7 +94,7 @@ def extended(tmp_path_factory):
     """Return a function that runs the command of a copy of the package with four additions; it returns the output."""
     folder = tmp_path_factory.mktemp("extended")
     package = folder / "src" / "equicoherence"
-    shutil.copytree(Path(equicoherence.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(Path(equicoherence.__file__).parent, package)  # with what is compiled
     (package / "methods" / "cosine.py").write_text(METHOD.lstrip())
     (package / "models" / "decoders" / "flat.py").write_text(DECODER.lstrip())
     (package / "commands" / "greet.py").write_text(COMMAND.lstrip())

@@ -15,6 +15,7 @@ import pytest
 
 from equicoherence import files
 from equicoherence.cli import main
+from equicoherence.errors import RefusedExisting, RefusedValue
 from equicoherence.files import alone, alone_at
 from tests.small import picture_folder
 
@@ -64,6 +65,26 @@ def test_a_folder_to_which_nothing_was_written_is_as_before(tmp_path: Path) -> N
     with pytest.raises(KeyboardInterrupt), alone(tmp_path / "a" / "b", "renders into"):
         raise KeyboardInterrupt
     assert [path.name for path in tmp_path.rglob("*")] == ["a"]
+
+
+@pytest.mark.parametrize("name", ["file", "file/run", "file/a/run"])
+def test_a_file_in_the_way_is_named(name: str, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    said = f"^{tmp_path / 'file'} is a file; give another --out$"
+    with pytest.raises(RefusedExisting, match=said), alone(tmp_path / name, "pretrains into"):
+        pass
+    with pytest.raises(RefusedExisting, match=said), alone_at(tmp_path / "file" / "f.npz", "embeds into"):
+        pass
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["mine"]
+
+
+def test_a_folder_that_cannot_be_written_to_is_wrong_use() -> None:
+    folder = Path("/sys/kernel/here")  # not even by who may write everywhere
+    if not folder.parent.is_dir():
+        pytest.skip("needs Linux")
+    said = rf"^{folder} cannot be written \([^)]+\); give another --out$"
+    with pytest.raises(RefusedValue, match=said), alone(folder, "pretrains into"):
+        pass
 
 
 def test_a_name_that_is_being_written_is_kept_too(tmp_path: Path) -> None:

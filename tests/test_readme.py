@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from equicoherence.cli import main
+
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 RESULTS = ROOT / "docs" / "results" / "vicreg-tiny-imagenet.md"
 
 
@@ -32,7 +36,35 @@ def test_the_figures_of_the_readme_are_those_of_the_results_page() -> None:
         assert (backbone, equivariant, knn) == (source[1], source[3], source[-3]), name
 
 
-@pytest.mark.parametrize("page", sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]), ids=lambda p: p.name)
+def commands(text: str) -> Iterator[tuple[str, list[str]]]:
+    """Yield the commands in a page's blocks and between its words, each with the options that it is given."""
+    for block in re.findall(r"```\n(.*?)```|`((?:equicoherence|torchrun|python) [^`]+)`", text, flags=re.DOTALL):
+        for line in "".join(block).replace("\\\n", " ").splitlines():
+            if found := re.search(r"equicoherence ([a-z]+)(.*)", line.partition("#")[0]):
+                yield found[1], re.findall(r"--[a-z][\w.-]*", found[2])
+
+
+def test_every_command_on_a_page_is_there_and_has_the_options_it_is_given(capsys: pytest.CaptureFixture[str]) -> None:
+    asked: dict[str, set[str]] = {}
+    for page in PAGES:
+        for command, options in commands(page.read_text(encoding="utf-8")):
+            asked.setdefault(command, set()).update(options)
+    assert asked.keys() >= {"pretrain", "evaluate", "compare", "report", "embed", "export", "render", "quickstart"}
+    for command, options in asked.items():
+        name = ["vicreg-tiny"] if command == "pretrain" else []
+        assert main([command, *name, "--help"]) == 0
+        shown = set(re.findall(r"--[a-z][\w.-]*", capsys.readouterr().out))
+        assert options <= shown, command
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_file_of_the_project_that_a_page_names_is_there(page: Path) -> None:
+    named = re.findall(r"`([\w.-]+/[\w./-]*?(?:\.py|\.sh|\w/))`", page.read_text(encoding="utf-8"))
+    places = (ROOT, ROOT / "src" / "equicoherence", page.parent)
+    assert [name for name in named if not any((place / name).exists() for place in places)] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_relative_link_leads_to_a_file(page: Path) -> None:
     links = re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text(encoding="utf-8"))
     missing = [link for link in links if not link.startswith("http") and not (page.parent / link).exists()]

@@ -106,21 +106,28 @@ def shared_out(config: PretrainConfig, run: Path, arms: int) -> PretrainConfig:
     return dataclasses.replace(config, threads=max(1, torch.get_num_threads() // arms))
 
 
+def check_jobs(jobs: int | None) -> None:
+    """Raise ValueError for ``jobs`` below 1, and above where several processes train together."""
+    if jobs is not None and (jobs < 1 or (jobs > 1 and _together())):
+        why = "with processes that train together, 1" if _together() else "at least 1"
+        raise ValueError(f"--jobs is {jobs}, but must be {why}")
+
+
+def _together() -> bool:
+    """Return whether several processes, this one among them, train together."""
+    return int(os.environ.get("WORLD_SIZE", "1")) > 1
+
+
 def at_once(arms: Sequence[Arm], jobs: int | None) -> int:
     """Return how many arms to work on at once: ``jobs``; for None as many as the CPU and its memory are enough for.
 
     One where a GPU trains, where several processes train together, and where a method is none of this package's,
-    which another process would not know. Raises ValueError for ``jobs`` below 1, and above where processes train
-    together.
+    which another process would not know.
     """
-    together = int(os.environ.get("WORLD_SIZE", "1")) > 1
-    if jobs is not None and (jobs < 1 or (jobs > 1 and together)):
-        why = "with processes that train together, 1" if together else "at least 1"
-        raise ValueError(f"--jobs is {jobs}, but must be {why}")
     if jobs is not None:
         return min(jobs, len(arms))
     own = all(type(arm.config.method).__module__.startswith("equicoherence.") for arm in arms)
-    if together or torch.cuda.is_available() or not own:
+    if _together() or torch.cuda.is_available() or not own:
         return 1
     threads = max(arm.config.threads or torch.get_num_threads() for arm in arms)
     memory = _free_memory() // max(MEMORY + arm.config.cache * 2**20 for arm in arms)

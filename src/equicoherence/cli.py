@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from equicoherence.loading import INTERRUPTED, loading
 
-EXPECTED = (RuntimeError, OSError, ImportError)  # broken losses, full disks, what is not installed; and BadImage
+EXPECTED = (RuntimeError, OSError, ImportError)  # broken losses, full disks, what is not installed; and what data hold
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -64,8 +64,9 @@ def _failed(problem: Exception) -> int:
         _say(f"error: {problem}")
         return 2
     from equicoherence.data.source import BadImage
+    from equicoherence.files import Damaged
 
-    if not isinstance(problem, (*EXPECTED, BadImage)):
+    if not isinstance(problem, (*EXPECTED, BadImage, Damaged)):
         import traceback
 
         traceback.print_exception(problem)

@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from equicoherence.arms import Arm, at_once, shared_out, work_on
+from equicoherence.arms import Arm, at_once, check_jobs, shared_out, work_on
 from equicoherence.errors import refusing
 from equicoherence.evaluation.jobs import plan_jobs
+from equicoherence.evaluation.registry import reads_data
 from equicoherence.evaluation.run import chosen_tasks
 from equicoherence.files import alone
 from equicoherence.methods import METHODS
@@ -48,7 +49,13 @@ def compare(
         with refusing():
             if not seeds:
                 raise ValueError("there is no seed to compare with; give at least 1")
+            check_jobs(jobs)
             chosen = chosen_tasks(tasks, False, settings)
+            if others := [task.name for task in chosen if not reads_data(task)]:
+                raise ValueError(
+                    f"{', '.join(others)}: of data sets, which runs are not compared on here; leave them out, and "
+                    "score the runs with `equicoherence evaluate RUN... --sets DIR`"
+                )
             for data in dict.fromkeys(config.data for config in configs.values()):
                 plan_jobs(chosen, data, None, every=tasks is not None)
             for seed in seeds:

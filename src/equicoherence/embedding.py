@@ -22,6 +22,7 @@ from equicoherence.feature_files import Part, Table, writer
 from equicoherence.files import alone_at, replacing
 from equicoherence.finite import check_features
 from equicoherence.models import Features
+from equicoherence.models.features import POOLS
 from equicoherence.notice import say
 from equicoherence.paths import Pyramid, render
 from equicoherence.training.config import PretrainConfig
@@ -47,11 +48,12 @@ def embed(
 ) -> Path:
     """Write the features of every image of a data set to ``out``, a ``.parquet`` or ``.npz`` file, and return it.
 
-    features: names, separated by commas: ``backbone`` (what stands for an image: the class token or the mean of the
-    patch tokens, as the model pools), ``cls`` (the class token), of a run ``z_inv``, ``z_equi``, ``z`` as far as it has
-    them, each (N, C); ``patches``, the patch tokens (N, tokens, C), row by row over the ``grid`` that ``about`` states.
-    Beside them ``name`` and ``label`` (-1 where unknown; ``about`` lists the classes) in the data set's own order, and
-    ``bad``. `feature_files` says how each of the files is laid out.
+    features: names, separated by commas: ``backbone`` (what stands for an image as the model pools: the class token,
+    the mean of the patch tokens, or what timm's own head makes of them; ``pool`` in ``about``), ``cls`` (the class
+    token), of a run ``z_inv``, ``z_equi``, ``z`` as far as it has them, each (N, C); ``patches``, the patch tokens
+    (N, tokens, C), row by row over the ``grid`` that ``about`` states. Beside them ``name`` and ``label`` (-1 where
+    unknown; ``about`` lists the classes) in the data set's own order, and ``bad``. `feature_files` says how each of the
+    files is laid out.
 
     Images are seen as `evaluate` sees them, the largest central square at the model's own size, but computed in full
     precision; ``dtype`` is of the file. data: as `open_images`. split: "train", "val", or "all" of data that come in
@@ -70,12 +72,7 @@ def embed(
     with refusing():
         out = Path(out)
         write = writer(out)
-        if out.exists() and (not overwrite or out.is_dir()):
-            raise FileExistsError(f"{out} exists; give another --out" + ("" if out.is_dir() else ", or --overwrite"))
-        if batch < 1 or limit < 0:
-            raise ValueError(f"batch must be at least 1 and limit at least 0 (all), got batch={batch}, limit={limit}")
-        if dtype not in get_args(DType):
-            raise ValueError(f"dtype must be float32 or float16, got {dtype!r}")
+        _check(out, overwrite, batch, limit, dtype)
         with generators_kept():
             frozen = load_model(model, arch=arch, random_weights=random_weights, size=size)
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -93,7 +90,8 @@ def embed(
         loader = Loader(source, frozen.source, threads=config.threads or None, tolerance=tolerance, cache_bytes=0)
         chosen = np.array(spread(len(source), limit), dtype=np.int64)
     about: dict[str, Any] = {"model": str(model), "arch": frozen.encoder.name, "random_weights": random_weights}
-    about |= {"weights": fingerprint(frozen), "size": frozen.size, "data": str(data), "split": split}
+    about |= {"weights": fingerprint(frozen), "pool": POOLS[frozen.pool], "size": frozen.size}
+    about |= {"data": str(data), "split": split}
     about |= {"classes": source.classes, "grid": grid, **provenance()}
     rows = [source.name(int(index)) for index in chosen]
     table = Table(rows, np.asarray(source.labels)[chosen], shapes, np.dtype(dtype), about, loader.bad)
@@ -104,6 +102,16 @@ def embed(
         text = f"{out}: {bad} of {len(rows)} images cannot be decoded; their rows are NaN and say bad"
         say(text)
     return out
+
+
+def _check(out: Path, overwrite: bool, batch: int, limit: int, dtype: str) -> None:
+    """Raise FileExistsError for a file that is there, ValueError for a number or a type that cannot be."""
+    if out.exists() and (not overwrite or out.is_dir()):
+        raise FileExistsError(f"{out} exists; give another --out" + ("" if out.is_dir() else ", or --overwrite"))
+    if batch < 1 or limit < 0:
+        raise ValueError(f"batch must be at least 1 and limit at least 0 (all), got batch={batch}, limit={limit}")
+    if dtype not in get_args(DType):
+        raise ValueError(f"dtype must be float32 or float16, got {dtype!r}")
 
 
 def _named(model: FrozenModel, features: Features, names: Sequence[str]) -> dict[str, Tensor]:

@@ -51,14 +51,16 @@ def _reason(error: OSError) -> tuple[object, ...]:
     return error.args if error.errno is None else (error.errno, error.strerror, error.filename)
 
 
-def unknown(what: str, given: object, known: Iterable[object]) -> ValueError:
+def unknown(what: str, given: object, known: Iterable[object], place: str = "") -> ValueError:
     """Return the error that quotes a name that there is not, with the nearest of those there are.
 
-    what: what the name is of, such as "recipe". given: the name. known: all names there are.
+    what: what the name is of, such as "recipe". given: the name. known: all names there are. place: what stands before
+    each of them, such as "optim.".
     """
     import difflib  # a misspelt name is rare, and this costs as much as all else that a command starts with
 
     names = [str(name) for name in known]
     near = difflib.get_close_matches(str(given), names, n=1)
-    hint = f"; is it {near[0]!r}? Choose" if near else "; choose"
-    return ValueError(f"{what} {given!r} is unknown{hint} one of {', '.join(names)}")
+    hint = f"; is it {place + near[0]!r}? Choose" if near else "; choose"
+    quoted = f"{place}{given}" if place else given
+    return ValueError(f"{what} {quoted!r} is unknown{hint} one of {', '.join(place + name for name in names)}")

@@ -15,7 +15,7 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-from equicoherence.errors import RefusedExisting
+from equicoherence.errors import RefusedExisting, RefusedValue
 
 try:
     import fcntl
@@ -79,7 +79,7 @@ def alone(folder: Path, doing: str) -> Iterator[None]:
     The folder is made where it is not there, and removed again where nothing was put into it.
 
     doing: what a process that has it does, as in "renders into". Raises FileExistsError, which says who has it, where
-    another process does.
+    another process does, or that a file is there; ValueError where the folder cannot be written to.
     """
     made = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
@@ -115,13 +115,22 @@ def _locked(lock: Path, what: Path, doing: str) -> Iterator[None]:
 
 
 def _open_lock(lock: Path, what: Path, doing: str) -> int:
-    """Return the handle of a lock file that is ours. Raises FileExistsError where it is another's."""
+    """Return the handle of a lock file that is ours.
+
+    Raises FileExistsError where it is another's, or a file is where a folder should be; ValueError where none can be
+    written.
+    """
     while True:
-        lock.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise _unwritable(what, error) from error
         try:
             handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
         except FileNotFoundError:  # the process before removed the folder that it had made
             continue
+        except OSError as error:
+            raise _unwritable(what, error) from error
         try:
             if fcntl is not None:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -136,6 +145,14 @@ def _open_lock(lock: Path, what: Path, doing: str) -> int:
         except OSError:
             return handle  # a file system without locks
         os.close(handle)
+
+
+def _unwritable(what: Path, error: OSError) -> RefusedExisting | RefusedValue:
+    """Return the error that says why nothing can be written to a folder, or to a name in one."""
+    file = next((path for path in (what, *what.parents) if path.exists() and not path.is_dir()), None)
+    if file is not None:
+        return RefusedExisting(f"{file} is a file; give another --out")
+    return RefusedValue(f"{what} cannot be written ({error.strerror}); give another --out")
 
 
 def _owner(handle: int, what: Path, doing: str) -> str:

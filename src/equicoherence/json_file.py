@@ -95,6 +95,8 @@ def read_yaml(path: Path, advice: str) -> dict[str, Any]:
 
 
 def _text(path: Path) -> str:
+    if path.is_dir():
+        raise ValueError("it is a folder")
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {path}")
     return path.read_bytes().decode("utf-8")

@@ -78,6 +78,9 @@ def test_sides_that_cannot_be_told_are_refused(tmp_path):
     write_images(tmp_path / "two", "train/1.png", "Training/1.png", "val/1.png")
     with pytest.raises(ValueError, match=r"'Training' and 'train', which both say that they are for training"):
         open_images(tmp_path / "two")
+    write_images(tmp_path / "alone", "train/1.png", "training/1.png")
+    with pytest.raises(ValueError, match=r"'train' and 'training', which both say that they are for training"):
+        open_images(tmp_path / "alone")
     write_images(tmp_path / "none", "val/1.png", "test/1.png")
     with pytest.raises(ValueError, match=r"holds 'test', 'val' and no folder for training: give one of them"):
         open_images(tmp_path / "none")

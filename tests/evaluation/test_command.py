@@ -265,7 +265,7 @@ def test_what_cannot_be_is_said_before_the_first_model_is_scored(
     run, out = str(encoder), tmp_path / "out"
     for wrong, quoted in (
         ([run, "no/such/model", "--sets", str(camvid)], "'no/such/model' is neither a run directory"),
-        ([run, "timm:resnet1888", "--sets", str(camvid)], "timm has no model 'resnet1888'"),
+        ([run, "timm:resnet1888", "--sets", str(camvid)], "timm has no model 'resnet1888'; near it: resnet18"),
         ([run, str(camvid), "--sets", str(camvid)], "it has no config.yaml"),
         ([run, run, "--sets", str(camvid)], "would share the folder"),
         ([run, "--tasks", "segmentation"], "give with --sets"),

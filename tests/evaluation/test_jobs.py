@@ -70,6 +70,18 @@ def test_what_the_images_do_not_allow_is_left_out_with_a_line_or_refused_with_th
         planned(["pose", "retrieval"], folder, every=False)
 
 
+def test_scores_are_not_of_other_images_of_the_same_names(flat: Path) -> None:
+    def settings() -> dict[str, Any]:
+        tasks = make_tasks(["transformation"], settings={"transformation": {"transformations": ("blur",)}})
+        return plan_jobs(tasks, flat, None)[0].settings()
+
+    before = settings()
+    assert settings() == before
+    for path in flat.iterdir():
+        Image.new("RGB", (64, 64)).save(path)
+    assert settings() != before
+
+
 def test_tasks_say_what_is_to_be_given_where_it_is_not() -> None:
     with pytest.raises(ValueError, match="knn: give the images with --data"):
         plan_jobs(make_tasks(["knn"]), None, None)

@@ -255,6 +255,13 @@ def changed(part: dict[str, Any] | None = None, row: dict[str, Any] | None = Non
     )
 
 
+def test_a_folder_in_the_place_of_the_file_is_said_before_anything_is_scored(tmp_path: Path) -> None:
+    path = tmp_path / "scores.json"
+    path.mkdir()
+    with pytest.raises(ValueError, match=rf"{path} is damaged \(it is a folder\): remove it, or give another --out"):
+        read_scores(path)
+
+
 def test_a_file_that_is_whole_is_read(tmp_path: Path) -> None:
     (tmp_path / "scores.json").write_text(changed())
     assert read_scores(tmp_path / "scores.json") == FILE

@@ -83,6 +83,54 @@ def test_damaged_files_and_what_is_no_tensor_are_wrong_use(tmp_path, copied):
         load_model(run)
 
 
+def _whole(path, form):
+    if form == "safetensors":
+        save_tensors(_vit(2).state_dict(), path)
+    else:
+        torch.save(_vit(2).state_dict(), path, _use_new_zipfile_serialization=form == "zip")
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize("form", ["safetensors", "zip", "pickle"])
+@pytest.mark.parametrize("kept", [12, 2000, -100])
+def test_a_file_that_is_cut_short_is_named_and_no_one_is_told_to_execute_it(tmp_path, form, kept):
+    path = tmp_path / "w.pth"
+    path.write_bytes(_whole(path, form)[:kept])
+    for arch in (ARCH, None):
+        with pytest.raises(ValueError, match=r"w\.pth cannot be read as weights: it begins as a .* damaged") as refusal:
+            load_model(path, arch=arch)
+        assert "weights_only" not in str(refusal.value)
+        assert "\n" not in str(refusal.value)
+
+
+def test_a_list_is_no_state_dict(tmp_path):
+    torch.save([torch.zeros(2)], tmp_path / "w.pth")
+    with pytest.raises(ValueError, match=r"w\.pth holds a list, not a state dict: save a dictionary"):
+        load_model(tmp_path / "w.pth", arch=ARCH)
+
+
+@pytest.mark.parametrize(
+    ("config", "sentence"),
+    [
+        ("{", r"config\.json is damaged \(it is no JSON"),
+        ("[1]", r"config\.json is damaged \(it holds a list where a mapping is expected\): export the run again"),
+        ('{"architecture": "nothing"}', r"config\.json is for 'nothing', which is no model"),
+        ('{"architecture": "resnet18", "model_args": [1]}', "its model_args is no mapping"),
+    ],
+)
+def test_a_damaged_folder_of_timm_is_named(tmp_path, config, sentence):
+    (tmp_path / "config.json").write_text(config)
+    with pytest.raises(ValueError, match=sentence):
+        load_model(f"timm:local-dir:{tmp_path}")
+
+
+def test_damaged_weights_in_a_folder_of_timm_are_wrong_use(copied):
+    run = copied()
+    (run / "model.safetensors").write_bytes((run / "model.safetensors").read_bytes()[:-100])
+    with pytest.raises(ValueError, match=f"the weights in {run} cannot be read, or do not fit its config.json"):
+        load_model(f"timm:local-dir:{run}")
+
+
 @pytest.mark.parametrize("name", ["junk.pth", "junk.safetensors"])
 @pytest.mark.parametrize("content", [b"every good boy", b"", b"\x1f\x8b archive"])
 def test_a_file_of_another_format_is_said_to_be_none_of_ours(tmp_path, name, content):

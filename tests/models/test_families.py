@@ -21,8 +21,8 @@ FAMILIES = [
     ("xcit_nano_12_p16_224", {"img_size": 64, "embed_dim": 24, "depth": 1, "num_heads": 2}, "cls", "mean"),
     ("cait_xxs24_224", {"img_size": 64, "depth_token_only": 1, **SMALL}, "cls", "mean"),
     ("test_convnext", {}, "head", "head"),
-    ("mobilenetv3_small_050", {}, "head", None),  # a layer between the mean and the classes
-    ("efficientnet_b0", {}, "mean", "mean"),
+    ("lcnet_035", {}, "head", None),  # a layer between the mean and the classes
+    ("test_efficientnet", {}, "mean", "mean"),
 ]
 NAMES = [family[0] for family in FAMILIES]
 
@@ -127,6 +127,10 @@ def test_a_size_that_does_not_fit_is_refused_and_never_cut(name, args, size, sen
 @pytest.mark.parametrize("name", ["resnet18", "test_efficientnet"])
 def test_convolutions_that_pad_take_any_size(name):
     assert Encoder(name).eval()(torch.rand(1, 3, 101, 75)).grid == (4, 3)
+
+
+def test_a_map_may_be_cut_where_what_is_left_has_seen_all_of_it():
+    assert Encoder("convnext_atto").eval()(torch.rand(1, 3, 100, 100)).grid == (3, 3)
 
 
 def test_spatial_reduction_within_attention_cuts_nothing():

@@ -11,6 +11,7 @@ import pytest
 import yaml
 from PIL import Image
 
+from equicoherence.cli import main
 from equicoherence.data import ThreeDIEBench
 from equicoherence.drawing import ColouredMesh
 from equicoherence.files import alone
@@ -113,6 +114,26 @@ def test_an_interrupted_set_ends_as_an_uninterrupted_one(
     render(meshes, tmp_path / "set", **SMALL)
     assert contents(tmp_path / "set") == contents(rendered)
     assert all(file.stat().st_mtime_ns == time for file, time in before.items()), "finished objects are kept"
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"), [("dense.npz", "File is not a zip file"), ("image_1.jpg", "no whole image")]
+)
+def test_a_damaged_file_among_finished_objects_is_named_and_rendered_anew_as_the_message_says(
+    name: str, reason: str, rendered: Path, meshes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = shutil.copytree(rendered, tmp_path / "set")
+    folder = out / "flat" / "box_2"
+    (folder / name).write_bytes((folder / name).read_bytes()[:500])
+    options = [f"--{option}={value}" for option, value in SMALL.items()]
+    again = ["render", f"--meshes={meshes}", f"--out={out}", *options]
+    assert main(again) == 1
+    *_, line = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"failed: {folder / name} is damaged (")
+    assert line.endswith(f"{reason}): remove {folder} and give the same command again, which renders it anew")
+    shutil.rmtree(folder)
+    assert main(again) == 0
+    assert contents(out) == contents(rendered)
 
 
 def test_fewer_views_are_the_first_of_more(meshes: Path, rendered: Path, tmp_path: Path) -> None:

@@ -101,7 +101,9 @@ def test_misspelt_recipes_and_fields_are_quoted():
         from_dict({"optim": {"lrr": 1}})
     with pytest.raises(ValueError, match=r"optim\.lr cannot be 'fast'"):
         from_dict({"optim": {"lr": "fast"}})
-    with pytest.raises(ValueError, match=r"views\.corps is unknown; do you mean views\.crops\?"):
+    with pytest.raises(
+        ValueError, match=r"'views\.corps' is unknown; is it 'views\.crops'\? Choose one of views\.size"
+    ):
         from_dict({"views": {"corps": 1}})
     with pytest.raises(ValueError, match="kind 'DINOv9'"):
         from_dict({"method": {"kind": "DINOv9"}})

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 
 from equicoherence.coherence import CoherenceConfig
-from equicoherence.data import PosePaths
+from equicoherence.data import PosePaths, describe_images
 from equicoherence.data.poses.latents import pose_change
 from equicoherence.methods.augself import AugSelfConfig
 from equicoherence.methods.sie import SIEConfig
@@ -20,6 +20,7 @@ from equicoherence.training import EncoderConfig, OptimConfig, PretrainConfig, V
 from equicoherence.training.feed import PoseFeed
 from tests.data.poses.posed import write_tree
 from tests.rendered import rendered_set
+from tests.small import picture_folder
 
 
 @pytest.fixture(scope="module")
@@ -127,6 +128,25 @@ def test_a_set_with_paths_says_how_many_of_its_views_are_paired(data, tmp_path, 
     line = f"{ends} of {len(source.benchmark)} views lie on paths; only those are paired\n"
     assert capfd.readouterr().err.count(line) == 1
     assert PoseFeed(str(rendered_set(tmp_path / "views", paths=0)), 32, ()).remark == ""
+
+
+def test_a_folder_that_holds_the_set_alone_is_passed_through_and_a_line_says_so(data, tmp_path):
+    (tmp_path / "below").mkdir()
+    (tmp_path / "below" / "set").symlink_to(data)
+    feed, plain = PoseFeed(str(tmp_path / "below"), 32, ()), PoseFeed(str(data), 32, ())
+    assert [feed.source.name(index) for index in (0, len(feed.source) - 1)] == [
+        plain.source.name(index) for index in (0, len(plain.source) - 1)
+    ]
+    assert "'set' is all that" in describe_images(feed.source)
+
+
+@pytest.mark.parametrize("images", ["objects", "pictures"])
+def test_images_without_poses_are_refused(images, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    picture_folder(tmp_path / "pictures", 8)
+    with pytest.raises(ValueError, match=f"views.path is poses, but '{images}' holds no objects in poses: give with"):
+        pretrain(config(images), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(("decoder", "states"), [("oracle", 0), ("conv", 2)])

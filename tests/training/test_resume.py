@@ -1,5 +1,6 @@
 """A run that is killed and resumed ends with the same bits as one that never was."""
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -11,6 +12,7 @@ import time
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file
 
 from equicoherence.coherence import CoherenceConfig
@@ -22,11 +24,19 @@ from equicoherence.training.config_file import save_config
 from tests.distil import Distil, DistilConfig
 from tests.small import picture_folder, small_config
 
+# modules are loaded once; each line on standard input is a run, in a process of its own that finds them there
 SCRIPT = """
-import sys
+import os, sys
 from pathlib import Path
 from equicoherence.training import load_config, pretrain
-pretrain(load_config(Path(sys.argv[1])), Path(sys.argv[2]), resume=len(sys.argv) > 3)
+for line in sys.stdin:
+    process = os.fork()
+    if not process:
+        config, run, *resume = line.rstrip().split("|")
+        pretrain(load_config(Path(config)), Path(run), resume=bool(resume))
+        os._exit(0)
+    print(process, flush=True)
+    print(os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]), flush=True)
 """
 
 
@@ -44,32 +54,44 @@ def _same_bits(a, b):
         assert all(np.array_equal(x[k], y[k]) for k in x.files)
 
 
-def _start(config, run, *more):
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen([sys.executable, "-c", SCRIPT, str(config), str(run), *more], env=environment)
+@pytest.fixture
+def start(tmp_path):
+    """Return a function that starts a run of ``tmp_path / "config.yaml"``, and one that waits for its exit status."""
+    command, environment = [sys.executable, "-c", SCRIPT], {**os.environ, "OMP_NUM_THREADS": "1"}
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+    ) as starting:
+
+        def begin(run, *more):
+            print(tmp_path / "config.yaml", run, *more, sep="|", file=starting.stdin, flush=True)
+            return int(starting.stdout.readline())
+
+        yield begin, lambda: int(starting.stdout.readline())
+        starting.stdin.close()
 
 
-def test_killed_three_times_and_resumed_it_ends_with_the_same_bits(tmp_path):
+def test_killed_three_times_and_resumed_it_ends_with_the_same_bits(start, tmp_path):
     config = small_config(picture_folder(tmp_path / "data", 60), checkpoint_every=3, log_every=3)
     save_config(config, tmp_path / "config.yaml")
-    assert _start(tmp_path / "config.yaml", tmp_path / "whole").wait() == 0
+    begin, wait = start
+    begin(tmp_path / "whole")
+    assert wait() == 0
     killed, more = tmp_path / "killed", ()
     kills = 0
     for wanted in (3, 6, 12):  # kill as soon as that step's checkpoint is there
-        process = _start(tmp_path / "config.yaml", killed, *more)
+        process = begin(killed, *more)
         deadline = time.monotonic() + 120
         while not list((killed / "checkpoints").glob(f"step-{wanted:08d}.pt")):
             assert time.monotonic() < deadline
-            if process.poll() is not None:
-                break
             time.sleep(0.002)
-        if process.poll() is None:
-            process.send_signal(signal.SIGKILL)
-            kills += 1
-        process.wait()
+        if not (killed / "samples.npz").is_file():
+            with contextlib.suppress(ProcessLookupError):  # it was faster
+                os.kill(process, signal.SIGKILL)
+        kills += wait() == -signal.SIGKILL
         more = ("resume",)
     assert kills >= 2
-    assert _start(tmp_path / "config.yaml", killed, "resume").wait() == 0
+    begin(killed, "resume")
+    assert wait() == 0
     _same_bits(tmp_path / "whole", killed)
 
 
@@ -207,6 +229,19 @@ def test_other_images_cannot_be_resumed(tmp_path):
     for path in sorted(folder.glob("*/*.png"))[:6]:
         path.unlink()
     with pytest.raises(ValueError, match="images 3"):
+        pretrain(config, run, resume=True)
+
+
+def test_other_images_of_the_same_names_cannot_be_resumed_but_one_may_be_repaired(tmp_path):
+    folder = picture_folder(tmp_path / "data")
+    config = small_config(folder, max_steps=2)
+    run = pretrain(config, tmp_path / "run")
+    files = sorted(folder.glob("*/*.png"))
+    Image.new("RGB", (64, 64)).save(files[0])
+    pretrain(config, run, resume=True)
+    for path in files:
+        Image.new("RGB", (64, 64)).save(path)
+    with pytest.raises(ValueError, match="its images have the same names, but their files are others: most have other"):
         pretrain(config, run, resume=True)
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import shutil
+from pathlib import Path
 
 import pytest
 import torch
@@ -15,6 +16,7 @@ from equicoherence.methods.simclr import SimCLRConfig
 from equicoherence.methods.vicreg import VICRegConfig
 from equicoherence.models import Encoder
 from equicoherence.training import EncoderConfig, OptimConfig, load_run, pretrain, setup
+from equicoherence.training.resume_command import resume_command
 from equicoherence.training.run import check_shared
 from equicoherence.training.setup import convert_sync_batchnorm
 from tests.small import METHOD_CONFIGS, picture_folder, small_config
@@ -87,6 +89,25 @@ def test_processes_that_see_different_checkpoints_are_told_to_share_the_folder(t
     check_shared([4, 4], tmp_path)
     with pytest.raises(ValueError, match=r"process 0 step 4, process 1 step 0.*a folder that all nodes share"):
         check_shared([4, 0], tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("environment", "start"),
+    [
+        ({}, "equicoherence"),
+        ({"WORLD_SIZE": "8", "LOCAL_WORLD_SIZE": "8"}, "torchrun --nproc-per-node 8 -m equicoherence"),
+        (
+            {"WORLD_SIZE": "16", "LOCAL_WORLD_SIZE": "8", "MASTER_ADDR": "node1"},
+            "torchrun --nnodes 2 --rdzv-backend c10d --rdzv-endpoint node1:29500 --nproc-per-node 8 -m equicoherence",
+        ),
+    ],
+)
+def test_a_run_is_gone_on_with_by_as_many_processes_and_machines(environment, start, monkeypatch):
+    for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert resume_command(Path("a run")) == f"{start} pretrain --resume --out 'a run'"
 
 
 def test_a_resumed_run_shows_each_step_once_in_tensorboard(data, tmp_path):

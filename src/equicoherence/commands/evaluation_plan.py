@@ -151,12 +151,13 @@ def check_models(models: Sequence[str]) -> None:
 
     from equicoherence.evaluation.baselines import PREFIX, check_baseline
     from equicoherence.evaluation.model import NO_MODEL, refuse_exported
+    from equicoherence.models.names import unknown_model
 
     for model in models:
         kind, _, name = model.partition(":")
         if kind == "timm":
             if ":" not in name and not timm.is_model(name):  # hf-hub:NAME lies with others
-                raise ValueError(f"timm has no model {name!r} ({model}); timm.list_models() names those there are")
+                raise unknown_model(name)
         elif model.startswith(PREFIX):
             check_baseline(model.removeprefix(PREFIX))
         elif not Path(model).exists():

@@ -23,7 +23,15 @@ if TYPE_CHECKING:
     from equicoherence.data.poses.views import PoseViews, pose_views
     from equicoherence.data.sampler import batch_indices, epoch_order, steps_per_epoch
     from equicoherence.data.shards import ShardSource
-    from equicoherence.data.source import BadImage, ImageSource, Sample, Split, Subset, TooManyBadImages
+    from equicoherence.data.source import (
+        BadImage,
+        ImageSource,
+        Sample,
+        Split,
+        Subset,
+        TooManyBadImages,
+        some_sizes,
+    )
 
 _MODULES = {
     "archive": ("unpack_archive",),
@@ -39,7 +47,7 @@ _MODULES = {
     "poses.views": ("PoseViews", "pose_views"),
     "sampler": ("batch_indices", "epoch_order", "steps_per_epoch"),
     "shards": ("ShardSource",),
-    "source": ("BadImage", "ImageSource", "Sample", "Split", "Subset", "TooManyBadImages"),
+    "source": ("BadImage", "ImageSource", "Sample", "Split", "Subset", "TooManyBadImages", "some_sizes"),
 }
 _PLACES = {name: f"{__name__}.{module}" for module, names in _MODULES.items() for name in names}
 
@@ -67,6 +75,7 @@ __all__ = [
     "epoch_order",
     "open_images",
     "pose_views",
+    "some_sizes",
     "steps_per_epoch",
     "unpack_archive",
 ]

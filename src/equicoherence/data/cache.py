@@ -37,7 +37,7 @@ def cache_folder() -> Path:
 
 
 @contextmanager
-def alone(path: Path, waiting: Callable[[], None]) -> Iterator[None]:
+def taking_turns(path: Path, waiting: Callable[[], None]) -> Iterator[None]:
     """Hold the lock file ``path``, which the system gives back when the process ends, however it ends.
 
     waiting: called once where another process holds it, before waiting for that.

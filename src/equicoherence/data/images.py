@@ -20,7 +20,7 @@ from PIL.WebPImagePlugin import WebPImageFile
 
 from equicoherence.data.archive import ARCHIVE_SUFFIXES
 from equicoherence.data.passed_over import PassedOver
-from equicoherence.data.source import BadImage, ImageSource, Sample, printable
+from equicoherence.data.source import BadImage, ImageSource, Sample, printable, size_of_file
 
 T = TypeVar("T")
 SUFFIXES = frozenset(
@@ -196,6 +196,9 @@ class ImageFolder(ImageSource):
         except OSError as error:
             raise BadImage(name, f"cannot be read: {error.strerror}") from error
         return decode(data, size, name)
+
+    def file_size(self, index: int) -> int | None:
+        return size_of_file(self.path.joinpath(*self.files[index]))
 
 
 def _no_images(folder: Path, passed_over: PassedOver) -> str:

@@ -89,9 +89,13 @@ def choose_sides(names: Sequence[str], where: str) -> tuple[str, str, list[str]]
     if not training or not held_out:
         return None
     if len(training) > 1:
-        found = " and ".join(repr(printable(name)) for name in training)
-        raise ValueError(f"{where} holds {found}, which both say that they are for training: keep one of them there")
+        raise _two_for_training(training, where)
     return training[0], held_out[0], held_out[1:]
+
+
+def _two_for_training(names: Sequence[str], where: str) -> ValueError:
+    found = " and ".join(repr(printable(name)) for name in names)
+    return ValueError(f"{where} holds {found}, which both say that they are for training: keep one of them there")
 
 
 def find_layout(folder: Path) -> Layout:
@@ -121,6 +125,8 @@ def find_layout(folder: Path) -> Layout:
         folder = folder / lone
     sided = [name for name in listing.folders if split_name(name)]
     if len(sided) > 1 and len(sided) == len(listing.folders):
+        if split_name(sided[0]) in TRAINING:  # else there would be sides
+            raise _two_for_training(sided, repr(str(folder)))
         found = ", ".join(repr(name) for name in sided)
         raise ValueError(
             f"{str(folder)!r} holds {found} and no folder for training: give one of them, or add one called 'train'"

@@ -225,6 +225,9 @@ class ShardSource(ImageSource):
             raise BadImage(name, "the shard became shorter while it was in use")
         return decode(data, size, name)
 
+    def file_size(self, index: int) -> int | None:
+        return int(self._index.size[index])
+
 
 def refuse_beside_shards(folder: Path) -> None:
     """Raise ValueError where images lie in a folder of shards, or below it: it cannot be told which ones are meant."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import abc
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -14,6 +15,7 @@ from equicoherence.data.passed_over import PassedOver
 Split = Literal["train", "val", "all"]
 
 
+SIZES = 256  # of files that are looked up, about
 TOLERANCES = (0.001, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)  # shares that are advised where more is bad than allowed
 
 
@@ -66,7 +68,7 @@ class TooManyBadImages(RuntimeError):
 
     def advised(self, advice: str) -> TooManyBadImages:
         """Return the same with other advice."""
-        self.args = (f"{self._found}\nRepair them, or: {advice}",)
+        self.args = (f"{self._found}\nRepair them, or {advice}",)
         return self
 
 
@@ -113,6 +115,10 @@ class ImageSource(abc.ABC):
             BadImage: the image cannot be read or decoded.
         """
 
+    def file_size(self, index: int) -> int | None:
+        """Return the bytes of the file of one image, None where it has none, or it is gone."""
+        return None
+
     def substitutes(self, index: int) -> Iterator[int]:
         """Yield an image itself, then those that may stand in for it where it is bad, best first: the ones after it."""
         for shift in range(len(self)):
@@ -149,6 +155,9 @@ class Subset(ImageSource):
     def load(self, index: int, size: int) -> Sample:
         return self._source.load(int(self._indices[index]), size)
 
+    def file_size(self, index: int) -> int | None:
+        return self._source.file_size(int(self._indices[index]))
+
 
 def translate_labels(labels: np.ndarray, own: Sequence[str], target: Sequence[str]) -> np.ndarray:
     """Express labels (N,) that index ``own`` as indices into ``target``, by class name; -1 stays -1.
@@ -163,6 +172,19 @@ def translate_labels(labels: np.ndarray, own: Sequence[str], target: Sequence[st
         raise ValueError(f"{len(missing)} classes are not among the {len(target)} known ones: {shown}")
     table = np.array([position.get(name, -1) for name in own] + [-1], dtype=np.int64)  # label -1 reads the last entry
     return table[labels]
+
+
+def size_of_file(path: Path) -> int | None:
+    """Return the bytes of a file, None where it cannot be found."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return None
+
+
+def some_sizes(source: ImageSource) -> list[int | None]:
+    """Return the sizes of the files of some images, evenly spread, which tell them from others of the same names."""
+    return [source.file_size(index) for index in range(0, len(source), max(1, len(source) // SIZES))]
 
 
 def printable(text: str) -> str:

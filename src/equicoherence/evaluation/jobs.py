@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from equicoherence.data import ImageSource, ThreeDIEBench, data_identity, describe_images, open_images
+from equicoherence.data import ImageSource, ThreeDIEBench, data_identity, describe_images, open_images, some_sizes
 from equicoherence.data.poses.objects import MANIFEST
 from equicoherence.evaluation.fingerprint import short_digest
 from equicoherence.evaluation.registry import reads_data
@@ -170,10 +171,11 @@ def _samples(split: SampleSet | VideoSet) -> str:
 
 
 def _images(source: ImageSource) -> str:
-    """Return which images a source has, and of which classes."""
+    """Return which images a source has, and of which classes; other files of the same names are others."""
     digest = hashlib.sha256()
     for index in range(len(source)):
         digest.update(source.name(index).encode() + b"\n")
     digest.update("\n".join(source.classes).encode())
     digest.update(source.labels.tobytes())
+    digest.update(json.dumps(some_sizes(source)).encode())
     return f"{len(source)}, {digest.hexdigest()[:8]}"

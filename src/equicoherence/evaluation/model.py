@@ -176,7 +176,10 @@ def _load(model: str | Path, arch: str | None, random_weights: bool, size: int |
             _refuse(text, "a baseline, which has no weights", given, "--arch", "--random-weights")
             side = SIZE if size is None else size
             encoder = baseline(text.removeprefix(PREFIX), side)
-            return FrozenModel(text, text, encoder, side, reading_size(side), has_random_control=False)
+            return FrozenModel(
+                *(text, text, encoder, side, reading_size(side)),  # type: ignore[arg-type]
+                has_random_control=False,
+            )
         if path.is_dir():
             refuse_exported(path)
             _refuse(text, "a run directory, which says itself what it is", given, *given)
@@ -286,8 +289,8 @@ def _foreign(name: str, arch: str, *, pretrained: bool, size: int | None) -> Fro
     try:
         encoder = Encoder(arch, _sized(arch, size), pretrained=pretrained)
     except (OSError, RuntimeError, SafetensorError) as error:
-        if isinstance(error, FileNotFoundError) and folder is not None and not pretrained:
-            raise
+        if folder is not None and not (Path(folder) / "config.json").is_file():
+            raise  # which says what folder it is
         if folder is not None:
             raise ValueError(
                 f"the weights in {folder} cannot be read, or do not fit its config.json: {_first_line(error)}"

@@ -111,7 +111,7 @@ class Store:
 
 def read_scores(path: Path) -> dict[str, Any]:
     """Return the content of a ``scores.json``, {} where there is none; `Damaged`, naming it, for another."""
-    if not path.is_file():
+    if not path.exists():
         return {}
     found = read_json(path, ADVICE)
     try:

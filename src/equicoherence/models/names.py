@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ import timm
 
 from equicoherence.files import Damaged
 from equicoherence.json_file import read_json
+
+MODELS = "timm.list_models() names those there are"
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -46,6 +49,13 @@ def resolve(name: str) -> tuple[str, dict[str, Any]]:
         _, architecture, args = timm.models.load_model_config_from_hf(place)
         return architecture, dict(args or {})
     if not timm.is_model(place):
-        near = ", ".join(timm.list_models(f"*{name.split('_')[0]}*")[:8])
-        raise ValueError(f"timm has no model {name!r}" + (f"; near it: {near}" if near else ""))
+        raise unknown_model(name)
     return name, {}
+
+
+def unknown_model(name: str) -> ValueError:
+    """Return the error that quotes the name of a model that timm does not have, with those that are near it."""
+    known = timm.list_models()
+    begun = [each for each in known if each.startswith(name)]
+    near = list(dict.fromkeys([*begun[:4], *difflib.get_close_matches(name, known, n=4)]))
+    return ValueError(f"timm has no model {name!r}; " + (f"near it: {', '.join(near)}" if near else MODELS))

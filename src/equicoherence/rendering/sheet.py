@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from equicoherence.files import write_aside
+from equicoherence.data.npy import read_npz
+from equicoherence.files import Damaged, write_aside
 
 ROWS, VIEWS, TILE, GAP, MARGIN = 12, 6, 128, 4, 18
 
@@ -18,7 +19,8 @@ def contact_sheet(out: Path, objects: Sequence[str], *, name: str = "contact_she
     """Draw ``contact_sheet.png`` of a rendered set: a row for each of at most twelve objects (category/name).
 
     A row holds the first six views; depth (near is bright), mask with its box, and normals of the first; and, where the
-    set has paths, the first path: a view, the states between, the other view.
+    set has paths, the first path: a view, the states between, the other view. Raises `Damaged`, naming the file, for
+    one that cannot be read.
     """
     chosen = [objects[i] for i in sorted({int(i) for i in np.linspace(0, len(objects) - 1, ROWS).round()})]
     rows = [_row(out / path) for path in chosen]
@@ -40,17 +42,29 @@ def contact_sheet(out: Path, objects: Sequence[str], *, name: str = "contact_she
 
 
 def _row(folder: Path) -> list[tuple[str, Image.Image]]:
+    advice = f"remove {folder} and give the same command again, which renders it anew"
+
     def image(name: str) -> Image.Image:
-        with Image.open(folder / name) as file:
-            return file.convert("RGB")
+        try:
+            with Image.open(folder / name) as file:
+                return file.convert("RGB")
+        except OSError as error:
+            raise Damaged(folder / name, "it is no whole image", advice) from error
+
+    def dense(*names: str) -> list[np.ndarray]:
+        try:
+            return list(read_npz(folder / "dense.npz", *names).values())
+        except (OSError, ValueError) as error:
+            raise Damaged(folder / "dense.npz", str(error), advice) from error
 
     views = len(list(folder.glob("latent_*.npy")))
     row = [(f"view {i}", image(f"image_{i}.jpg")) for i in range(min(views, VIEWS))]
-    with np.load(folder / "dense.npz") as dense:
-        depth, mask, normals = dense["depth_0"].astype(float), dense["mask_0"], dense["normals_0"].astype(float)
-        box = dense["boxes"][0].tolist()
-        pair = dense["path_views"][0].tolist() if "path_views" in dense else None
-        states = dense["path_boxes"].shape[1] if pair else 0
+    depth, mask, normals, boxes = dense("depth_0", "mask_0", "normals_0", "boxes")
+    depth, normals, box = depth.astype(float), normals.astype(float), boxes[0].tolist()
+    pair, states = None, 0
+    if (folder / "path_0_image_0.jpg").is_file():
+        ends, path_boxes = dense("path_views", "path_boxes")
+        pair, states = ends[0].tolist(), path_boxes.shape[1]
     near, far = 1 / depth.max(), 1 / depth.min()
     row.append(
         ("depth 0", Image.fromarray(((1 / depth - near) / max(far - near, 1e-9) * 255).astype(np.uint8)).convert("RGB"))

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import zipfile
-import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from equicoherence.data.npy import read_npz
 from equicoherence.evaluation.store import FILE as SCORES
 from equicoherence.evaluation.store import read_scores
 from equicoherence.files import Damaged
@@ -115,12 +114,8 @@ def is_number(value: object) -> bool:
 
 def _read_samples(file: Path, advice: str) -> dict[str, np.ndarray]:
     try:
-        with file.open("rb") as handle:  # opened here, because numpy leaves a broken archive open
-            arrays = np.load(handle, allow_pickle=False)
-            if not isinstance(arrays, np.lib.npyio.NpzFile):
-                raise ValueError("it is a single array, not an .npz archive")
-            return {name: arrays[name] for name in arrays.files}
-    except (OSError, ValueError, KeyError, EOFError, NotImplementedError, zlib.error, zipfile.BadZipFile) as error:
+        return read_npz(file)
+    except (OSError, ValueError) as error:
         raise Damaged(file, "it is no whole .npz archive", advice) from error
 
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-import zipfile
 from pathlib import Path
 
 import numpy as np
 
-from equicoherence.data.npy import read_npy
+from equicoherence.data.npy import read_npz
 from equicoherence.data.poses.objects import find_objects
 from equicoherence.data.source import BadImage, printable
 from equicoherence.sets.files import read_image, refuse_missing
@@ -56,9 +55,8 @@ def read_dense(folder: Path, member: str) -> np.ndarray:
     """Return an array of an object's dense.npz; `BadImage` where it cannot be read."""
     path = folder / "dense.npz"
     try:
-        with zipfile.ZipFile(path) as archive:
-            return read_npy(archive.read(f"{member}.npy"))
-    except Exception as error:  # damaged zip files raise anything
+        return read_npz(path, member)[member]
+    except (OSError, ValueError) as error:
         reason = printable(str(error)) or type(error).__name__
         raise BadImage(printable(str(path)), f"{member} cannot be read: {reason}") from error
 

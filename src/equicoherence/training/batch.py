@@ -18,8 +18,8 @@ def check_batch(config: PretrainConfig, items: int, world: int) -> int:
     part = optim.batch_size // optim.accumulation  # the smallest, where they are not all alike
     if items < world * least:
         raise ValueError(
-            f"{config.data!r} gives {items} images to train on, but {method.__name__} on {world} processes needs at "
-            f"least {world * least}; give more images with --data"
+            f"{config.data!r} gives {items} image{'s' * (items != 1)} to train on, but {method.__name__} on {world} "
+            f"process{'es' * (world != 1)} needs at least {world * least}; give more images with --data"
         )
     if part < least:
         raise ValueError(

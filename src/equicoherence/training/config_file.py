@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import math
 import re
 import types
 import typing
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
 
+from equicoherence.errors import unknown
 from equicoherence.files import write_aside
 from equicoherence.json_file import read_yaml
 from equicoherence.methods import METHODS
@@ -44,7 +44,7 @@ def from_dict(values: dict[str, Any]) -> PretrainConfig:
     kind = method.pop("kind", "VICReg")
     kinds = {cls.__name__: config for config, cls in METHODS.items()}
     if kind not in kinds:
-        raise ValueError(f"method.kind {kind!r} is unknown; {nearest(kind, kinds)}")
+        raise unknown("method.kind", kind, kinds)
     values["method"] = _build(kinds[kind], method, "method")
     return _build(PretrainConfig, values, "")
 
@@ -97,13 +97,6 @@ def plain_values(value: Any) -> Any:
     return value
 
 
-def nearest(name: object, known: Iterable[str], place: str = "") -> str:
-    """Return the words that help who wrote a name that there is not. place: what stands before all names."""
-    names = list(known)
-    near = difflib.get_close_matches(str(name), names, n=1)
-    return f"do you mean {place}{near[0]}?" if near else f"choose one of {', '.join(place + each for each in names)}"
-
-
 def _lacking(values: Mapping[str, Any], whole: Mapping[str, Any], where: str = "") -> Iterator[str]:
     """Yield the fields that nested values lack of ``whole``."""
     for name, value in whole.items():
@@ -118,8 +111,7 @@ def _build(cls: type, values: dict[str, Any], where: str) -> Any:
     hints = typing.get_type_hints(cls)
     for name in values:
         if name not in hints:
-            place = f"{where}.".lstrip(".")
-            raise ValueError(f"field {place}{name} is unknown; {nearest(name, hints, place)}")
+            raise unknown("field", name, hints, f"{where}.".lstrip("."))
     built = {name: _value(hints[name], value, f"{where}.{name}".strip(".")) for name, value in values.items()}
     return cls(**built)
 

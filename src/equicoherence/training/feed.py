@@ -8,7 +8,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from equicoherence.data import Batch, ImageSource, PosePaths, PoseSampler, PoseViews, ThreeDIEBench, batch_indices
+from equicoherence.data import (
+    Batch,
+    ImageSource,
+    PosePaths,
+    PoseSampler,
+    PoseViews,
+    ThreeDIEBench,
+    batch_indices,
+    open_images,
+)
 from equicoherence.data.poses.latents import pose_change
 from equicoherence.paths import PathViews, Views
 from equicoherence.paths.transformation import Parameter
@@ -80,12 +89,21 @@ class PoseFeed(Feed):
     """Renders of objects: of each object two views, and the states between them where they have been rendered.
 
     Of a set with pose paths only the paths' ends are paired, whether a method reads the states or not.
+
+    data: as `open_images` takes it. Raises ValueError where that has no poses.
     """
 
     def __init__(self, data: str, size: int, positions: tuple[float, ...]) -> None:
-        source: PosePaths | ThreeDIEBench = ThreeDIEBench(data, "train")
-        if len(source.index.path_latents) or any(0 < position < 1 for position in positions):
-            source = PosePaths(data, "train", positions)  # for all methods alike, so that they see the same pairs
+        opened = None if data == "objects" else open_images(data, "train")
+        if not isinstance(opened, ThreeDIEBench):
+            raise ValueError(
+                f"views.path is poses, but {data!r} holds no objects in poses: give with --data a folder in "
+                "3DIEBench's layout, which `equicoherence render` writes, or another --views.path"
+            )
+        source: PosePaths | ThreeDIEBench = opened
+        if len(opened.index.path_latents) or any(0 < position < 1 for position in positions):
+            source = PosePaths(opened.root, "train", positions)  # for all methods alike, which see the same pairs
+            source.origin = opened.origin
         self.source, self.positions = source, positions
         self._sampler = PoseSampler(source)
         self._latents = source.latents[:, :POSE_LATENTS]

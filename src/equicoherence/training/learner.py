@@ -76,10 +76,6 @@ class Learner(nn.Module):
         """What stands for an image at the backbone: what the encoder pools by, unless that is not trained here."""
         return self.encoder.pool if self.encoder.read == "tokens" else self.summary
 
-    def encode(self, views: Views) -> tuple[Tensor | None, Tensor | None]:
-        """Return z_inv and z_equi (2B, N, .) of view 1, then view 2, unmasked; None for a part that is not there."""
-        return self.split(self.encoder(torch.cat([views.v1, views.v2])))
-
     def split(self, features: Features) -> tuple[Tensor | None, Tensor | None]:
         """Return z_inv and z_equi (B, N, .) of features; None for a part that is not there."""
         z_inv, z_equi = self.head(features)

@@ -10,8 +10,15 @@ from pathlib import Path
 def resume_command(out: Path, *options: str) -> str:
     """Return what goes on with the run ``out``: its configuration is its own. options: changes, as in a command.
 
-    For a job of several processes, as torchrun starts them on one machine; on several, its launcher is theirs.
+    For a job of several processes, as torchrun starts them; of several machines the line for each, as in
+    docs/many-nodes.md.
     """
+    start = "equicoherence"
     processes = int(os.environ.get("WORLD_SIZE", "1"))
-    start = "equicoherence" if processes == 1 else f"torchrun --nproc-per-node {processes} -m equicoherence"
+    if processes > 1:
+        of_node = int(os.environ.get("LOCAL_WORLD_SIZE", processes))
+        place = f"{os.environ.get('MASTER_ADDR', 'HOST')}:29500"  # torchrun's own port
+        meeting = f"--nnodes {processes // of_node} --rdzv-backend c10d --rdzv-endpoint {place} "
+        several = meeting if of_node < processes else ""
+        start = f"torchrun {several}--nproc-per-node {of_node} -m equicoherence"
     return f"{start} pretrain --resume --out {shlex.quote(str(out))}{''.join(f' {option}' for option in options)}"

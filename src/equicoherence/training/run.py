@@ -7,11 +7,12 @@ import hashlib
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from equicoherence.data import ImageSource, data_identity
+from equicoherence.data import ImageSource, data_identity, some_sizes
 from equicoherence.data.loader import usable_cores
 from equicoherence.files import LOCK
 from equicoherence.json_file import read_yaml
@@ -40,8 +41,6 @@ def check_run(config: PretrainConfig, out: Path, resume: bool) -> None:
     whose configuration is another.
     """
     if not resume:
-        if out.exists() and not out.is_dir():
-            raise FileExistsError(f"{out} is a file; give another --out")
         if checkpoints(out) or (out / "model.safetensors").is_file():
             raise FileExistsError(f"{out} holds a run; go on with it: {resume_command(out)}, or give another --out")
         others = _others(out)
@@ -113,21 +112,28 @@ def check_shared(steps: list[int], out: Path) -> None:
         )
 
 
-def shape_of(processes: int, source: ImageSource) -> dict[str, int | str]:
-    """Return what must stay the same for a run to be resumed: processes, number of images, digest of their names."""
+def shape_of(processes: int, source: ImageSource) -> dict[str, Any]:
+    """Return what must stay the same for a run to be resumed: processes, number of images, digest of their names, and
+    sizes of some of their files."""
     digest = hashlib.blake2b(digest_size=8)
     for index in range(len(source)):
         digest.update(f"{source.name(index)}\n".encode(errors="surrogatepass"))
-    return {"processes": processes, "images": len(source), "names": digest.hexdigest()}
+    return {"processes": processes, "images": len(source), "names": digest.hexdigest(), "sizes": some_sizes(source)}
 
 
-def check_same(before: Mapping[str, int | str], now: Mapping[str, int | str], out: Path) -> None:
-    """Raise ValueError where a resumed run has other processes or images, and so another order and schedule."""
+def check_same(before: Mapping[str, Any], now: Mapping[str, Any], out: Path) -> None:
+    """Raise ValueError where a resumed run has other processes or images, and so another order and schedule.
+
+    Images of the same names are others where most files have other sizes: some may have been repaired.
+    """
     changed = [
         f"{name} {before.get(name)} -> {now[name]}" for name in ("processes", "images") if before.get(name) != now[name]
     ]
     if not changed and before.get("names") != now["names"]:
         changed = ["the names of its images, or their order, are others"]
+    resized = sum(size != then for size, then in zip(now["sizes"], before.get("sizes", now["sizes"])))
+    if not changed and 2 * resized > len(now["sizes"]):
+        changed = ["its images have the same names, but their files are others: most have other sizes"]
     if changed:
         raise ValueError(
             f"{out} cannot be resumed: {', '.join(changed)}; resume it with the number of processes and the images it "

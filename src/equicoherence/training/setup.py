@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from accelerate import Accelerator
@@ -70,7 +71,7 @@ class Parts:
     start: int
     total: int
     per_epoch: int
-    shape: dict[str, int | str]
+    shape: dict[str, Any]
 
     @property
     def rank(self) -> int:
@@ -197,13 +198,6 @@ def set_up(config: PretrainConfig, out: Path, resume: bool, held: ExitStack) -> 
         learner.compile()
     prepared = accelerator.prepare(optimizer)
     model = learner if sharded else accelerator.prepare(learner)
-    loader = Loader(
-        feed.source,
-        config.views.source,
-        tolerance=config.bad_image_tolerance,
-        cache_bytes=config.cache * 2**20,
-        threads=config.threads or None,
-    )
     total = config.optim.epochs * per_epoch
     total = min(total, config.max_steps) if config.max_steps else total
     if main:  # after all that can refuse the configuration: a refused start leaves nothing behind
@@ -211,9 +205,7 @@ def set_up(config: PretrainConfig, out: Path, resume: bool, held: ExitStack) -> 
         for line in (described(config, learner), describe_images(feed.source), remark, feed.remark):
             if line:
                 say(line)
-    watched = learner.method.watched()
-    board = out / "tensorboard" if config.track == "tensorboard" and main else None
-    metrics = Metrics(out / "metrics.jsonl" if main else None, board, total, watched[1] if watched else 0, start)
+    metrics = _metrics(config, learner, out if main else None, start, total)
     accelerator.wait_for_everyone()
     return Parts(
         config,
@@ -223,13 +215,33 @@ def set_up(config: PretrainConfig, out: Path, resume: bool, held: ExitStack) -> 
         model,
         prepared,
         feed,
-        loader,
+        _loader(config, feed),
         metrics,
         torch.Generator(accelerator.device),
         start,
         total,
         per_epoch,
         shape,
+    )
+
+
+def _loader(config: PretrainConfig, feed: Feed) -> Loader:
+    """Return what decodes the images of a feed."""
+    return Loader(
+        feed.source,
+        config.views.source,
+        tolerance=config.bad_image_tolerance,
+        cache_bytes=config.cache * 2**20,
+        threads=config.threads or None,
+    )
+
+
+def _metrics(config: PretrainConfig, learner: Learner, out: Path | None, start: int, total: int) -> Metrics:
+    """Return what notes the metrics of a run from its step ``start`` on; ``out`` is None but for the first process."""
+    watched = learner.method.watched()
+    board = out / "tensorboard" if out is not None and config.track == "tensorboard" else None
+    return Metrics(
+        out / "metrics.jsonl" if out is not None else None, board, total, watched[1] if watched else 0, start
     )
 
 

@@ -16,7 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from equicoherence import drawing
-from equicoherence.data.cache import alone, cache_folder
+from equicoherence.data.cache import cache_folder, taking_turns
 from equicoherence.data.objects.draw import Plan, draw_all
 from equicoherence.data.objects.view import VIEW_NAMES
 from equicoherence.files import write_aside
@@ -42,7 +42,9 @@ def load_or_make(plan: Plan) -> tuple[np.ndarray, np.ndarray]:
     with contextlib.suppress(FileNotFoundError, _Damaged):
         return _read(path, plan)
     console = Console(stderr=True, highlight=False, soft_wrap=True)
-    with alone(path.with_suffix(".lock"), lambda: console.print("another process renders the objects: waiting for it")):
+    with taking_turns(
+        path.with_suffix(".lock"), lambda: console.print("another process renders the objects: waiting for it")
+    ):
         try:
             return _read(path, plan)  # another process made it while this one waited
         except FileNotFoundError:

@@ -18,7 +18,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from equicoherence.data.cache import alone, cache_folder
+from equicoherence.data.cache import cache_folder, taking_turns
 from equicoherence.data.poses.objects import PoseObjects
 from equicoherence.data.poses.scan import WIDEST, ScannedObject, scan_object
 from equicoherence.data.source import Split
@@ -99,7 +99,9 @@ def load_index(found: PoseObjects) -> PoseIndex:
     if index := _read(kept):
         return index
     console = Console(stderr=True, highlight=False, soft_wrap=True)
-    with alone(kept.with_suffix(".lock"), lambda: console.print("another process reads the poses: waiting for it")):
+    with taking_turns(
+        kept.with_suffix(".lock"), lambda: console.print("another process reads the poses: waiting for it")
+    ):
         if index := _read(kept):
             return index
         index, left_out, example = _make(found, console)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from equicoherence.data.poses.threediebench import ThreeDIEBench, load_image, turned
-from equicoherence.data.source import ImageSource, Sample, Split, printable
+from equicoherence.data.source import ImageSource, Sample, Split, printable, size_of_file
 
 
 def kept_states(positions: Sequence[float], states: int) -> list[int]:
@@ -81,6 +81,11 @@ class PosePaths(ImageSource):
         if index < len(self.benchmark):
             return self.benchmark.load(index, size)
         return load_image(self.benchmark.root, self._file(index), size)
+
+    def file_size(self, index: int) -> int | None:
+        if index < len(self.benchmark):
+            return self.benchmark.file_size(index)
+        return size_of_file(self.benchmark.root / self._file(index))
 
     def substitutes(self, index: int) -> Iterator[int]:
         """Yield the other views of the same object first; for a state, the others of its path."""

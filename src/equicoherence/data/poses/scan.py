@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-import zipfile
-import zlib
 from collections import Counter
 from collections.abc import Container
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from equicoherence.data.npy import read_npy
+from equicoherence.data.npy import read_npy, read_npz
 from equicoherence.data.poses.latents import LATENT_WIDTHS
 
 WIDEST = max(LATENT_WIDTHS)
@@ -104,11 +102,10 @@ def _scan_paths(found: _Finder, views: Container[int]) -> list[PosePath]:
     if not states:
         return []
     try:
-        with zipfile.ZipFile(os.path.join(found.folder, "dense.npz")) as archive:
-            ends = read_npy(archive.read("path_views.npy"))
+        ends = read_npz(os.path.join(found.folder, "dense.npz"), "path_views")["path_views"]
         if ends.ndim != 2 or ends.shape[1] != 2 or ends.dtype.kind not in "iu":
             raise ValueError(f"path_views is {ends.dtype} of shape {ends.shape} instead of integers (paths, 2)")
-    except (OSError, ValueError, KeyError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
+    except (OSError, ValueError) as error:
         found.leave_out("incomplete paths", "dense.npz", f"the ends of its paths cannot be read: {error}", len(states))
         return []
     paths = []

@@ -12,7 +12,7 @@ import numpy as np
 from equicoherence.data.images import decode
 from equicoherence.data.poses.index import load_index
 from equicoherence.data.poses.objects import find_objects
-from equicoherence.data.source import BadImage, ImageSource, Origin, Sample, Split, printable
+from equicoherence.data.source import BadImage, ImageSource, Origin, Sample, Split, printable, size_of_file
 
 
 class ThreeDIEBench(ImageSource):
@@ -75,6 +75,9 @@ class ThreeDIEBench(ImageSource):
 
     def load(self, index: int, size: int) -> Sample:
         return load_image(self.root, self._file(index), size)
+
+    def file_size(self, index: int) -> int | None:
+        return size_of_file(self.root / self._file(index))
 
     def substitutes(self, index: int) -> Iterator[int]:
         """Yield the other views of the same object first."""
