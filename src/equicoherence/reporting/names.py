@@ -34,7 +34,8 @@ METRIC_NAMES = {
     "mrr": "MRR",
     "hit_at_1": "H@1",
     "hit_at_5": "H@5",
-    "pre": "PRE",
+    "pre": "PRE, own views",
+    "pre_split": "PRE, whole split",
 }
 DATA_NAMES = {
     "ade20k": "ADE20K",
