@@ -12,9 +12,7 @@ from torchvision.transforms.v2 import RandomResizedCrop
 from equicoherence.paths import ResizedCrop
 
 COUNT = 8000
-BOUND = 1.628 * math.sqrt(
-    2 / COUNT
-)  # of the Kolmogorov-Smirnov distance of two samples, which one in a hundred exceeds
+BOUND = 1.628 * math.sqrt(2 / COUNT)  # Kolmogorov-Smirnov: one in a hundred pairs of samples is further apart
 RATIO = (3 / 4, 4 / 3)
 SHAPES = [  # width, height, area
     (512, 512, (0.2, 1.0)),
