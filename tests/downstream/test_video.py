@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from torch import Tensor
 
 from equicoherence.data.source import UnusableData
 from equicoherence.downstream.video.propagation import SETTINGS, Propagation, propagate, top
+from equicoherence.downstream.video.resizing import resize_bilinear
 from equicoherence.downstream.video.scoring import enlarged, first_labels
 from equicoherence.downstream.video.task import VideoPropagation
 from equicoherence.evaluation.model import FrozenModel, load_model
@@ -188,6 +190,31 @@ def test_the_first_mask_comes_to_tokens_by_the_nearest_pixel_or_bilinearly() -> 
     assert nearest.dtype == torch.bool
     bilinear = first_labels(mask, numbers, (1, 2), SETTINGS["cropmae"])
     torch.testing.assert_close(bilinear, torch.tensor([[[0.75, 0.0]], [[0.25, 1.0]]]))
+
+
+@pytest.mark.parametrize("size", [(3, 4), (5, 13), (16, 9), (23, 31)])
+def test_frames_are_read_between_the_four_nearest_pixels(size: tuple[int, int]) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (16, 21, 3), np.uint8)
+    expected = np.empty((*size, 3))
+    for y in range(size[0]):
+        for x in range(size[1]):
+            at = [(place + 0.5) * whole / n - 0.5 for place, whole, n in zip((y, x), pixels.shape, size)]
+            low = [math.floor(place) for place in at]
+            expected[y, x] = sum(
+                (1 - abs(at[0] - low[0] - up))
+                * (1 - abs(at[1] - low[1] - across))
+                * pixels[np.clip(low[0] + up, 0, 15), np.clip(low[1] + across, 0, 20)].astype(float)
+                for up in (0, 1)
+                for across in (0, 1)
+            )
+    assert np.abs(resize_bilinear(pixels, size) - expected).max() <= 0.5 + 1e-4
+    assert resize_bilinear(pixels, (16, 21)) is pixels
+
+
+def test_shrunk_frames_are_not_averaged() -> None:
+    stripes = np.zeros((12, 12, 3), np.uint8)
+    stripes[:, 1::3] = 240  # the middle one of three, at which a third of the size is read
+    assert (resize_bilinear(stripes, (4, 4)) == 240).all()
 
 
 def test_a_protocol_is_named_alone_only_at_its_own_size() -> None:

@@ -26,6 +26,7 @@ from equicoherence.downstream.tokens import (
 )
 from equicoherence.downstream.video.jf import contour, contour_accuracy, region_similarity, statistics
 from equicoherence.downstream.video.propagation import SETTINGS, Propagation, propagate
+from equicoherence.downstream.video.resizing import resize_bilinear
 from equicoherence.evaluation.model import FrozenModel
 from equicoherence.evaluation.task import Row, TaskScore, Track, no_bar, spread
 from equicoherence.notice import say
@@ -61,7 +62,12 @@ def score_video(task: VideoPropagation, model: FrozenModel, train: None, test: V
         if size != built:
             encoder, built = sized(encoder, size), size
         tokens = extract_tokens(
-            encoder, lambda i, s=sequence: test.image(s, i), range(count), size, no_bar, "video: frames"
+            encoder,
+            lambda i, s=sequence, to=size: resize_bilinear(test.image(s, i), to),
+            range(count),
+            size,
+            no_bar,
+            "video: frames",
         )
         numbers = np.union1d(first, [0])
         soft = propagate(tokens.patches, first_labels(first, numbers, tokens.patches.shape[1:3], how), how)

@@ -40,6 +40,7 @@ class VideoPropagation(Task):
 
     name: ClassVar[str] = "video"
     order: ClassVar[int] = 70
+    revision: ClassVar[int] = 2
     caption: ClassVar[str] = "Frames of a sequence: propagated masks in color, outlines of the true ones in white."
     kind: ClassVar[str] = "video"
     metrics: ClassVar[dict[str, bool]] = {
