@@ -23,7 +23,7 @@ from equicoherence.evaluation.task import TaskScore, no_bar
 from equicoherence.models import Encoder, Features
 from equicoherence.sets import find_sets
 from equicoherence.sets.davis import DAVIS_2016, Davis
-from equicoherence.sets.kinds import VideoSet
+from equicoherence.sets.kinds import IGNORE, VideoSet
 
 PARTS = ("head", "body")
 
@@ -241,6 +241,42 @@ def test_first_and_last_frames_are_not_scored(pixels: FrozenModel) -> None:
     score = VideoPropagation(pixels=32, sequences=1).score(pixels, None, videos, no_bar)
     overlap = 8 / 12  # columns that a square shares with itself one frame before, over those of both
     assert value(score, "j_mean")[1] == pytest.approx(overlap)
+
+
+class Renumbered(Squares):
+    """The second object has the number 3, there is none of number 2, and in frame 3 the first one's square is marked
+    `IGNORE`."""
+
+    def mask(self, sequence: int, frame: int) -> np.ndarray | None:
+        mask = np.array([0, 1, 3], np.uint8)[self._numbers(sequence, frame)]
+        return np.where(mask == 1, IGNORE, mask).astype(np.uint8) if frame == 3 else mask
+
+
+def test_as_in_davis_toolkit_missing_numbers_count_and_what_is_ignored_is_background(pixels: FrozenModel) -> None:
+    score = VideoPropagation(pixels=32).score(pixels, None, Renumbered(), no_bar)
+    each = {row.parameter: row.value for row in score.rows if row.metric == "j_and_f" and row.parameter}
+    assert list(each) == [f"squares-{sequence}_{number}" for sequence in (0, 1) for number in (1, 2, 3)]
+    assert (each["squares-0_2"], each["squares-1_2"]) == (1, 1)
+    whole = VideoPropagation(pixels=32).score(pixels, None, Squares(), no_bar)
+    for sequence in (0, 1):
+        # of frames 1 to 4 the third scores nothing
+        before, _ = value(whole, "j_and_f", f"squares-{sequence}_1")
+        assert each[f"squares-{sequence}_1"] == pytest.approx(3 / 4 * before, abs=0.01)
+        assert each[f"squares-{sequence}_3"] == pytest.approx(value(whole, "j_and_f", f"squares-{sequence}_2")[0])
+
+
+class Returning(Squares):
+    """An object of number 1 that the first frame lacks, beside number 2, is there in frame 2 of frames 1 to 4."""
+
+    def mask(self, sequence: int, frame: int) -> np.ndarray | None:
+        mask = 2 * (self._numbers(sequence, frame) > 0).astype(np.uint8)
+        mask[0, 0] = frame == 2
+        return mask
+
+
+def test_an_object_that_comes_after_the_first_frame_is_missed_where_it_is(pixels: FrozenModel) -> None:
+    score = VideoPropagation(pixels=32).score(pixels, None, Returning(objects=1), no_bar)
+    assert value(score, "j_and_f", "squares-0_1") == pytest.approx((3 / 4, 3 / 4))
 
 
 class WithOddOnes(Squares):

@@ -73,7 +73,7 @@ def score_video(task: VideoPropagation, model: FrozenModel, train: None, test: V
         soft = propagate(tokens.patches, first_labels(first, numbers, tokens.patches.shape[1:3], how), how)
         predicted = [_numbered(labels, numbers, first.shape, how) for labels in soft]
         for scored, guess in zip(scores, (predicted, [first] * count)):
-            scored.add(test.name(sequence), guess, masks, numbers[1:])
+            scored.add(test.name(sequence), guess, masks, np.arange(1, first.max() + 1))
         frames += count
         if sequence in shown:
             pictures[test.name(sequence)] = _picture(test, sequence, predicted, masks)
@@ -140,7 +140,11 @@ class _Scores:
     counts: Tensor | int = 0
 
     def add(self, name: str, predicted: Sequence[np.ndarray], masks: Sequence[np.ndarray | None], numbers: np.ndarray):
-        """Score a sequence. predicted, masks: (H, W) uint8 of all frames. numbers: of the objects in the first."""
+        """Score a sequence.
+
+        predicted, masks: (H, W) uint8 of all frames. numbers: of the objects, all up to the largest in the first
+        frame, as in DAVIS' toolkit: one that is missing there scores 1 where it stays away, and 0 where it comes.
+        """
         pairs = scored_frames(list(zip(predicted, masks)), self.parts)
         truths = [(guess, mask) for guess, mask in pairs if mask is not None]
         if self.parts:
@@ -170,15 +174,19 @@ class _Scores:
 
 
 def _of_frame(predicted: np.ndarray, mask: np.ndarray, numbers: np.ndarray) -> tuple[Tensor, Tensor]:
-    """Return J and F (L,) of the objects ``numbers`` in a frame; what is not scored is in neither mask."""
-    scored = torch.from_numpy(mask != IGNORE)
-    ours, theirs = (torch.from_numpy(each == numbers[:, None, None]) & scored for each in (predicted, mask))
+    """Return J and F (L,) of the objects ``numbers`` in a frame."""
+    ours, theirs = (torch.from_numpy(each == numbers[:, None, None]) for each in (predicted, mask))
     return region_similarity(ours, theirs), contour_accuracy(ours, theirs)
 
 
 def _masks(test: VideoSet, sequence: int) -> tuple[np.ndarray, list[np.ndarray | None]]:
-    """Return what is handed on from the first frame (H, W) uint8, nothing where it has no mask; and all masks."""
+    """Return what is handed on from the first frame (H, W) uint8, nothing where it has no mask; and all masks.
+
+    Of objects `IGNORE` is 0, as in DAVIS' toolkit: what is predicted there is wrong.
+    """
     masks = list(read_ahead(lambda i: test.mask(sequence, i), range(test.frames(sequence))))
+    if not test.classes:
+        masks = [mask if mask is None else np.where(mask == IGNORE, 0, mask) for mask in masks]
     first = np.where(masks[0] == IGNORE, 0, masks[0]) if masks[0] is not None else np.zeros((1, 1))
     for frame, mask in enumerate(masks):
         if masks[0] is not None and mask is not None and mask.shape != first.shape:
