@@ -50,7 +50,7 @@ def score_video(task: VideoPropagation, model: FrozenModel, train: None, test: V
         how = dataclasses.replace(how, top_k=PARTS_TOP_K)
     asked = spread(len(test), task.sequences)
     shown = {asked[position] for position in spread(len(asked), PICTURES)}
-    scores = [_Scores(parts), _Scores(parts)]
+    scores = [_Scores(parts, how.first_scored), _Scores(parts, how.first_scored)]
     pictures, frames = {}, 0
     left_out: dict[str, str] = {}
     for sequence in track(asked, f"video: sequences, {task.setting}"):
@@ -99,7 +99,8 @@ def unscorable(first: np.ndarray, masks: Sequence[np.ndarray | None], parts: int
 
 
 def scored_frames(frames: Sequence[T], parts: int) -> Sequence[T]:
-    """Return the frames that count: all but the first, and of objects but the last too, as in DAVIS' toolkit."""
+    """Return the frames that are predicted and count: all but the first, and of objects but the last too, as in DAVIS'
+    toolkit."""
     return frames[1:] if parts else frames[1:-1]
 
 
@@ -133,9 +134,11 @@ def enlarged(labels: Tensor, size: tuple[int, ...], *, stretch: bool = True) -> 
 
 @dataclass
 class _Scores:
-    """What sequences have scored so far. parts: how many a set has, 0 for objects."""
+    """What sequences have scored so far. parts: how many a set has, 0 for objects. first: whether parts are scored in
+    the first frame too."""
 
     parts: int
+    first: bool
     objects: dict[str, tuple[tuple[float, float, float], tuple[float, float, float]]] = field(default_factory=dict)
     counts: Tensor | int = 0
 
@@ -145,7 +148,8 @@ class _Scores:
         predicted, masks: (H, W) uint8 of all frames. numbers: of the objects, all up to the largest in the first
         frame, as in DAVIS' toolkit: one that is missing there scores 1 where it stays away, and 0 where it comes.
         """
-        pairs = scored_frames(list(zip(predicted, masks)), self.parts)
+        pairs = list(zip(predicted, masks))
+        pairs = pairs if self.parts and self.first else scored_frames(pairs, self.parts)
         truths = [(guess, mask) for guess, mask in pairs if mask is not None]
         if self.parts:
             for guess, mask in truths:
