@@ -1,4 +1,4 @@
-"""The comparison with official code says what it would compare, compares what it is given, and fails on a difference."""
+"""The comparison with official code says what it would compare, compares what it is given, fails on a difference."""
 
 from __future__ import annotations
 
