@@ -28,6 +28,7 @@ from equicoherence.evaluation.store import FILE, read_scores
 from equicoherence.methods import METHODS
 from equicoherence.recipes import recipe
 from equicoherence.rendering import render
+from equicoherence.reporting.names import metric_name
 from equicoherence.reporting.summary import Score, distinct, flat_rows, joint_floors, pivot, select, summarise_scores
 from equicoherence.reporting.tables import MISSING, Grid, floor_cell, with_deviation
 from equicoherence.training import EncoderConfig, OptimConfig, PretrainConfig, ViewsConfig
@@ -42,7 +43,8 @@ ENCODERS = {
         recipe("ibot-tiny").encoder, args={**recipe("ibot-tiny").encoder.args, "img_size": SIZE}
     ),
 }
-RETRIEVAL = {"MRR": "mrr", "H@1": "hit_at_1", "H@5": "hit_at_5", "PRE": "pre"}  # lower is better for PRE alone
+# lower is better for PRE alone
+RETRIEVAL = {name: metric_name(name) for name in ("mrr", "hit_at_1", "hit_at_5", "pre", "pre_split")}
 # (heading, target, metric, probe)
 PROBED = (
     ("rotation R2", "relative_rotation", "r2", "mlp"),
@@ -157,7 +159,7 @@ def page(given: argparse.Namespace, data: Path) -> str:
         for encoder, title in (("resnet", "ResNet of four blocks"), ("vit", "ViT of six blocks"))
         if scores[encoder]
     ]
-    chances = ", ".join(f"{name} {chance(last, key):.2f}" for name, key in RETRIEVAL.items())
+    chances = ", ".join(f"{name} {chance(last, metric):.2f}" for metric, name in RETRIEVAL.items())
     return (
         "# 3DIEBench on open meshes\n\n"
         f"Written by `python experiments/threediebench_open.py`. {made_with(last)}.\n\n"
@@ -193,7 +195,7 @@ def pose_grid(entries: Sequence[Score], names: Sequence[str]) -> Grid:
     """Return rows of all scores of names as mean and spread; what a constant and the identity score come last."""
     whole = select(entries, task=("pose", "retrieval"), parameter="")
     rows = [row for name in names for row in _rows_of([entry for entry in whole if entry.name == name])]
-    return Grid(["model", "features", *(column[0] for column in PROBED), "predictor", *RETRIEVAL], rows)
+    return Grid(["model", "features", *(column[0] for column in PROBED), "predictor", *RETRIEVAL.values()], rows)
 
 
 def _rows_of(entries: Sequence[Score]) -> list[list[str]]:
@@ -221,7 +223,7 @@ def _probed(entries: Sequence[Score], cell: Callable[[Sequence[Score]], str]) ->
 
 
 def _retrieved(entries: Sequence[Score], cell: Callable[[Sequence[Score]], str]) -> list[str]:
-    return [cell(select(entries, metric=metric)) for metric in RETRIEVAL.values()]
+    return [cell(select(entries, metric=metric)) for metric in RETRIEVAL]
 
 
 def _mean(entries: Sequence[Score]) -> str:

@@ -122,26 +122,30 @@ def test_the_scale_invariant_loss_is_that_of_bts() -> None:
     assert float(scaled) == pytest.approx(10 * math.sqrt(0.15) * math.log(2), rel=1e-4)
 
 
-def test_the_gradient_loss_is_that_of_li_and_snavely() -> None:
-    predicted, truth = depths(0, 2, 11, 13), depths(1, 2, 11, 13)
-    valid = torch.rand(2, 11, 13, generator=torch.Generator().manual_seed(2)) < 0.7
+def test_the_gradient_loss_is_dinov2s_of_pixels_two_apart_at_four_scales() -> None:
+    predicted, truth = depths(0, 2, 19, 23), depths(1, 2, 19, 23)
+    valid = torch.rand(2, 19, 23, generator=torch.Generator().manual_seed(2)) < 0.7
+
+    def error(image: int, y: int, x: int) -> float:
+        return math.log((predicted[image, y, x] + 0.001) / (truth[image, y, x] + 0.001))
+
     expected = 0.0
-    for step in (1, 2, 4, 8):
+    for step in (1, 2, 4, 6):
         total, count = 0.0, 0
         for image in range(2):
-            for y in range(0, 11, step):
-                for x in range(0, 13, step):
+            for y in range(0, 19, step):
+                for x in range(0, 23, step):
                     if not valid[image, y, x]:
                         continue
                     count += 1
-                    here = math.log(predicted[image, y, x] / truth[image, y, x])
-                    for ny, nx in ((y + step, x), (y, x + step)):
-                        if ny < 11 and nx < 13 and valid[image, ny, nx]:
-                            total += abs(math.log(predicted[image, ny, nx] / truth[image, ny, nx]) - here)
+                    for ny, nx in ((y + 2 * step, x), (y, x + 2 * step)):
+                        if ny < 19 and nx < 23 and valid[image, ny, nx]:
+                            total += abs(error(image, ny, nx) - error(image, y, x))
         expected += total / count
     truth[~valid] = 0
     assert float(gradient_loss(predicted, truth, valid)) == pytest.approx(expected, rel=1e-5)
-    assert float(gradient_loss(3 * truth.where(valid, predicted), truth, valid)) == pytest.approx(0, abs=1e-4)
+    tripled = 3 * (truth.where(valid, predicted) + 0.001) - 0.001
+    assert float(gradient_loss(tripled, truth, valid)) == pytest.approx(0, abs=1e-4)
 
 
 @pytest.mark.parametrize("loss", [silog_loss, gradient_loss])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from torch import Tensor
 
 from equicoherence.data.source import UnusableData
 from equicoherence.downstream.video.propagation import SETTINGS, Propagation, propagate, top
+from equicoherence.downstream.video.resizing import resize_bilinear
 from equicoherence.downstream.video.scoring import enlarged, first_labels
 from equicoherence.downstream.video.task import VideoPropagation
 from equicoherence.evaluation.model import FrozenModel, load_model
@@ -21,7 +23,7 @@ from equicoherence.evaluation.task import TaskScore, no_bar
 from equicoherence.models import Encoder, Features
 from equicoherence.sets import find_sets
 from equicoherence.sets.davis import DAVIS_2016, Davis
-from equicoherence.sets.kinds import VideoSet
+from equicoherence.sets.kinds import IGNORE, VideoSet
 
 PARTS = ("head", "body")
 
@@ -190,6 +192,31 @@ def test_the_first_mask_comes_to_tokens_by_the_nearest_pixel_or_bilinearly() -> 
     torch.testing.assert_close(bilinear, torch.tensor([[[0.75, 0.0]], [[0.25, 1.0]]]))
 
 
+@pytest.mark.parametrize("size", [(3, 4), (5, 13), (16, 9), (23, 31)])
+def test_frames_are_read_between_the_four_nearest_pixels(size: tuple[int, int]) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (16, 21, 3), np.uint8)
+    expected = np.empty((*size, 3))
+    for y in range(size[0]):
+        for x in range(size[1]):
+            at = [(place + 0.5) * whole / n - 0.5 for place, whole, n in zip((y, x), pixels.shape, size)]
+            low = [math.floor(place) for place in at]
+            expected[y, x] = sum(
+                (1 - abs(at[0] - low[0] - up))
+                * (1 - abs(at[1] - low[1] - across))
+                * pixels[np.clip(low[0] + up, 0, 15), np.clip(low[1] + across, 0, 20)].astype(float)
+                for up in (0, 1)
+                for across in (0, 1)
+            )
+    assert np.abs(resize_bilinear(pixels, size) - expected).max() <= 0.5 + 1e-4
+    assert resize_bilinear(pixels, (16, 21)) is pixels
+
+
+def test_shrunk_frames_are_not_averaged() -> None:
+    stripes = np.zeros((12, 12, 3), np.uint8)
+    stripes[:, 1::3] = 240  # the middle one of three, at which a third of the size is read
+    assert (resize_bilinear(stripes, (4, 4)) == 240).all()
+
+
 def test_a_protocol_is_named_alone_only_at_its_own_size() -> None:
     assert VideoPropagation(pixels=480).protocol == "frozen, propagation as DINO"
     assert VideoPropagation("cropmae", pixels=320).protocol == "frozen, propagation as CropMAE at 320 px"
@@ -214,6 +241,42 @@ def test_first_and_last_frames_are_not_scored(pixels: FrozenModel) -> None:
     score = VideoPropagation(pixels=32, sequences=1).score(pixels, None, videos, no_bar)
     overlap = 8 / 12  # columns that a square shares with itself one frame before, over those of both
     assert value(score, "j_mean")[1] == pytest.approx(overlap)
+
+
+class Renumbered(Squares):
+    """The second object has the number 3, there is none of number 2, and in frame 3 the first one's square is marked
+    `IGNORE`."""
+
+    def mask(self, sequence: int, frame: int) -> np.ndarray | None:
+        mask = np.array([0, 1, 3], np.uint8)[self._numbers(sequence, frame)]
+        return np.where(mask == 1, IGNORE, mask).astype(np.uint8) if frame == 3 else mask
+
+
+def test_as_in_davis_toolkit_missing_numbers_count_and_what_is_ignored_is_background(pixels: FrozenModel) -> None:
+    score = VideoPropagation(pixels=32).score(pixels, None, Renumbered(), no_bar)
+    each = {row.parameter: row.value for row in score.rows if row.metric == "j_and_f" and row.parameter}
+    assert list(each) == [f"squares-{sequence}_{number}" for sequence in (0, 1) for number in (1, 2, 3)]
+    assert (each["squares-0_2"], each["squares-1_2"]) == (1, 1)
+    whole = VideoPropagation(pixels=32).score(pixels, None, Squares(), no_bar)
+    for sequence in (0, 1):
+        # of frames 1 to 4 the third scores nothing
+        before, _ = value(whole, "j_and_f", f"squares-{sequence}_1")
+        assert each[f"squares-{sequence}_1"] == pytest.approx(3 / 4 * before, abs=0.01)
+        assert each[f"squares-{sequence}_3"] == pytest.approx(value(whole, "j_and_f", f"squares-{sequence}_2")[0])
+
+
+class Returning(Squares):
+    """An object of number 1 that the first frame lacks, beside number 2, is there in frame 2 of frames 1 to 4."""
+
+    def mask(self, sequence: int, frame: int) -> np.ndarray | None:
+        mask = 2 * (self._numbers(sequence, frame) > 0).astype(np.uint8)
+        mask[0, 0] = frame == 2
+        return mask
+
+
+def test_an_object_that_comes_after_the_first_frame_is_missed_where_it_is(pixels: FrozenModel) -> None:
+    score = VideoPropagation(pixels=32).score(pixels, None, Returning(objects=1), no_bar)
+    assert value(score, "j_and_f", "squares-0_1") == pytest.approx((3 / 4, 3 / 4))
 
 
 class WithOddOnes(Squares):
@@ -264,8 +327,10 @@ def test_parts_are_scored_over_all_sequences_together(pixels: FrozenModel, setti
     miou, floor = value(score, "miou")
     parts = [value(score, "iou", name) for name in ("background", *PARTS)]
     assert (miou, floor) == pytest.approx(tuple(np.mean(parts, axis=0)))
-    # frames 2 and 4: a square has moved by 4 and 8 pixels, so that 6 and 2 of 10 columns are still right
-    assert parts[1][1] == pytest.approx((6 + 2) / (14 + 18))
+    # frames 2 and 4: a square has moved by 4 and 8 pixels, so that 6 and 2 of 10 columns are still right; CropMAE's
+    # script scores frame 0 too, in which all are
+    first = 10 if setting == "cropmae" else 0
+    assert parts[1][1] == pytest.approx((first + 6 + 2) / (first + 14 + 18))
     assert miou > 0.9 > floor
 
 

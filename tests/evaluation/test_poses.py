@@ -13,6 +13,7 @@ from equicoherence.data import ThreeDIEBench, TooManyBadImages
 from equicoherence.data.poses.objects import MANIFEST
 from equicoherence.evaluation import evaluate
 from equicoherence.evaluation.poses import scoring
+from equicoherence.evaluation.poses.read_renders import usual_views
 from equicoherence.evaluation.task import main_rows, no_bar
 from tests.evaluation.rows import Noted, rows_of, values_of
 
@@ -98,6 +99,14 @@ def test_scores_of_the_same_renders_are_kept_and_of_other_settings_or_renders_ta
     assert again.lines.count(FEATURES) == 2, "rendered anew"
     with pytest.raises(ValueError, match="holds scores for size 32, these are for 64; give another --out"):
         score(moved, out, size=64)
+
+
+def test_as_sie_retrieval_starts_from_the_first_view_which_is_a_target_too(renders: Path, tmp_path: Path) -> None:
+    found = score(renders, tmp_path, tasks=["retrieval"], settings={"retrieval": {"setting": "sie"}})
+    (part,), views = found["parts"].values(), usual_views(ThreeDIEBench(renders, "val"))
+    assert part["protocol"] == "frozen, predicted views as SIE"
+    itself = rows_of(found, probe="identity", metric="hit_at_1", control="")
+    assert [row["value"] for row in itself] == [pytest.approx(1 / views)] * len(itself), "the first view finds itself"
 
 
 def test_damaged_renders_are_counted_and_said_and_too_many_refused(

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from equicoherence.data.poses.latents import FLOOR_HUE, LIGHT_HUE, pose_change, quaternion, relative_rotation
+from equicoherence.evaluation.poses import nearest_view
 from equicoherence.evaluation.poses import retrieval as module
 from equicoherence.evaluation.poses.linear_map import fit_linear_map
 from equicoherence.evaluation.poses.quaternions import pose_errors, upright
@@ -15,6 +16,7 @@ from equicoherence.finite import NotFinite
 from tests.evaluation.poses import euler_quaternions, imagine, matrices
 
 OF_50 = {"mrr": 0.09, "hit_at_1": 0.02, "hit_at_5": 0.10}
+PERFECT = {"mrr": 1, "hit_at_1": 1, "hit_at_5": 1, "pre": 0, "pre_split": 0}
 
 
 def _of_pose(bare, generator):
@@ -51,6 +53,7 @@ def test_chance_is_that_of_fifty_views():
     chance = retrieval_chance(imagine(300, 50, _of_pose).rotations)
     assert {k: chance[k] for k in OF_50} == pytest.approx(OF_50, abs=0.0003)
     assert chance["pre"] == pytest.approx(0.63 * 49 / 50, abs=0.01)  # one of the 50 candidates is the true one
+    assert chance["pre_split"] == pytest.approx(0.63, abs=0.01)
 
 
 def test_a_random_predictor_scores_at_chance():
@@ -62,7 +65,7 @@ def test_a_random_predictor_scores_at_chance():
 def test_a_perfect_predictor_scores_ones_and_no_error():
     renders = imagine(30, 50, lambda bare, _: {"q": bare.rotations})
     scores = retrieval_scores(renders, "q", _turned)
-    assert scores == pytest.approx({"mrr": 1, "hit_at_1": 1, "hit_at_5": 1, "pre": 0}, abs=1e-5)
+    assert scores == pytest.approx(PERFECT, abs=1e-5)
 
 
 @pytest.mark.parametrize("name", ["silent", "constant", "collapsed"])
@@ -77,21 +80,44 @@ def test_a_predictor_or_encoder_that_says_nothing_scores_exactly_at_chance(name)
     assert scores["pre"] == pytest.approx(0.63, abs=0.04)
 
 
-def test_scores_agree_with_a_slow_loop_and_do_not_depend_on_the_chunks(monkeypatch):
-    renders = imagine(5, 7, _of_pose)
+@pytest.mark.parametrize(("sources", "source_counts"), [(3, False), (1, True), (2, True)])
+def test_scores_agree_with_a_slow_loop_and_do_not_depend_on_the_chunks(monkeypatch, sources, source_counts):
+    renders, how = imagine(5, 7, _of_pose), {"sources": sources, "source_counts": source_counts}
     z, q = renders.features["pose"], renders.rotations
-    fast = retrieval_scores(renders, "pose", _shifted, sources=3)
+    fast = retrieval_scores(renders, "pose", _shifted, **how)
     monkeypatch.setattr(module, "ELEMENTS", 1)
-    assert retrieval_scores(renders, "pose", _shifted, sources=3) == pytest.approx(fast)
+    monkeypatch.setattr(nearest_view, "COSINES", 1)
+    assert retrieval_scores(renders, "pose", _shifted, **how) == pytest.approx(fast, abs=1e-6)
     slow = []
     for o in range(5):
-        for s in range(3):
-            for t in set(range(7)) - {s}:
+        for s in range(sources):
+            for t in range(7) if source_counts else set(range(7)) - {s}:
                 predicted = _shifted(z[o, s : s + 1], relative_rotation(q[o, s], q[o, t])[None, None])[0, 0]
                 order = torch.cosine_similarity(predicted[None], z[o]).argsort(descending=True)
                 rank = 1 + order.tolist().index(t)
-                slow.append([1 / rank, rank <= 1, rank <= 5, 1 - float(q[o, t] @ q[o, order[0]]) ** 2])
+                nearest = q.flatten(0, 1)[torch.cosine_similarity(predicted[None], z.flatten(0, 1)).argmax()]
+                errors = [1 - float(q[o, t] @ found) ** 2 for found in (q[o, order[0]], nearest)]
+                slow.append([1 / rank, rank <= 1, rank <= 5, *errors])
     assert list(fast.values()) == pytest.approx(torch.tensor(slow).mean(dim=0).tolist(), abs=1e-5)
+
+
+def test_equally_near_views_of_a_split_count_as_their_mean():
+    renders = imagine(4, 5, lambda bare, _: {"same": torch.ones(4, 5, 2)})
+    scores = retrieval_scores(renders, "same", lambda z, theta: torch.ones(len(z), 5, 2), source_counts=True)
+    assert scores == pytest.approx(retrieval_chance(renders.rotations), abs=1e-6)
+
+
+def test_a_prediction_that_is_the_same_for_all_targets_is_sought_once(monkeypatch):
+    renders = imagine(6, 4, _of_pose)
+    rows = []
+    search = nearest_view.WholeSplit._sums_of_nearest
+    monkeypatch.setattr(
+        nearest_view.WholeSplit, "_sums_of_nearest", lambda self, part: rows.append(len(part)) or search(self, part)
+    )
+    one = retrieval_scores(renders, "pose", lambda z, theta: z[:, None].expand(-1, 4, -1))
+    each = retrieval_scores(renders, "pose", lambda z, theta: z[:, None].repeat(1, 4, 1))
+    assert one == pytest.approx(each)
+    assert rows == [6 * 4, 6 * 4 * 4]
 
 
 def _shifted(first, theta):

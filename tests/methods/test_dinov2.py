@@ -6,8 +6,11 @@ import warnings
 import pytest
 import torch
 
+from equicoherence.methods.dino import DINO, DINOConfig
 from equicoherence.methods.dinov2 import DINOv2, DINOv2Config, koleo_loss
 from equicoherence.methods.ibot import IBOT
+from equicoherence.training.config import OptimConfig
+from equicoherence.training.optim import build_optimizer
 from tests.encoded import NoWaiting, assert_trains, encoded, mixed, with_masks
 from tests.parity import assert_agree, leaves
 
@@ -41,6 +44,17 @@ def test_a_collapsed_batch_has_a_large_but_finite_loss():
 def _method(**changes: float) -> DINOv2:
     torch.manual_seed(0)
     return DINOv2(8, dataclasses.replace(SMALL, **changes))
+
+
+def test_lengths_of_prototypes_are_trained_and_decay_as_part_of_the_last_layer_and_dinos_are_fixed():
+    groups = {}
+    for method in (DINOv2(8, SMALL), DINO(8, DINOConfig(prototypes=20, hidden=12, bottleneck=6))):
+        named = {id(parameter): name for name, parameter in method.named_parameters()}
+        optimizer = build_optimizer(method, OptimConfig(freeze_last_layer=1))
+        groups[type(method)] = {named[id(p)]: group for group in optimizer.param_groups for p in group["params"]}
+    of_lengths = groups[DINOv2]["head.patch.last_layer.length"]
+    assert (of_lengths["last_layer"], of_lengths["decays"]) == (True, True)
+    assert not any(name.endswith("length") for name in groups[DINO])
 
 
 def test_koleo_of_the_students_global_summaries_is_added_to_ibots_losses():

@@ -29,7 +29,7 @@ def _reference(inv_a, inv_b, equi_a, equi_b, predicted):
         "invariance": torch.stack([(x - y).pow(2).mean() for x, y in zip(inv_a, inv_b)]).mean(),
         "equivariance": torch.stack([(x - y).pow(2).mean() for x, y in zip(predicted, equi_b)]).mean(),
         "variance": (_spread(a) + _spread(b)) / 2,
-        "predictor": _spread(predicted),
+        "predictor": _spread(predicted) / 2,
         "covariance": _redundancy(a) + _redundancy(b),
     }
 
@@ -46,6 +46,20 @@ def test_agrees_with_the_formulas_entry_by_entry(width):
     assert ours.keys() == expected.keys()
     assert all(abs(ours[name] - expected[name]) < 1e-10 for name in ours)
     assert_agree(torch.stack([*ours.values()]).sum(), torch.stack([*expected.values()]).sum(), inputs)
+
+
+def test_a_collapsed_prediction_costs_half_of_collapsed_embeddings():
+    constant = torch.ones(9, 4)
+    losses = sie_losses((constant, constant), (constant, constant), constant)
+    assert losses["variance"] == pytest.approx(0.99)  # 1 less the root of epsilon, as published
+    assert losses["predictor"] == pytest.approx(0.495)
+
+
+def test_both_expanders_together_are_as_wide_as_published():
+    method = SIE(256, SIEConfig(), 4)
+    for expander in (method.invariant_expander, method.equivariant_expander):
+        assert [layer.out_features for layer in expander if isinstance(layer, nn.Linear)] == [1024, 1024, 1024]
+    assert method.predictor.matrices.out_features == 1024
 
 
 def _method(width=12, d_equi=6):

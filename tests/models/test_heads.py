@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch.nn.utils.parametrizations import weight_norm
 from torch.utils.flop_counter import FlopCounterMode
 
 from equicoherence.models import ClassPatchHead, PrototypeHead
@@ -27,6 +28,33 @@ def test_logits_are_cosines_to_prototypes_whatever_their_length():
     with torch.no_grad():
         head.last_layer.weight *= torch.rand(10, 1) + 0.5
     assert torch.allclose(head(x), expected, atol=1e-6)
+
+
+def test_trained_lengths_make_the_head_that_of_a_weight_norm():
+    unit, free = _head(), PrototypeHead(8, 12, 6, 10, unit=False)
+    free.load_state_dict({**unit.state_dict(), "last_layer.length": free.last_layer.length.detach()})
+    x = torch.randn(5, 8)
+    assert torch.equal(free(x), unit(x)), "all lengths begin at 1"
+    with torch.no_grad():
+        free.last_layer.length.copy_(torch.rand(10, 1) + 0.5)
+    reference = torch.nn.Linear(6, 10, bias=False)
+    reference.weight.data = unit.last_layer.weight.detach().clone()
+    weight_norm(reference).parametrizations.weight.original0.data = free.last_layer.length.detach().clone()
+    directions = torch.nn.functional.normalize(free.mlp(x), dim=-1)
+    assert torch.allclose(free(x), reference(directions), atol=1e-6)
+    free(x).square().sum().backward()
+    assert free.last_layer.length.grad.abs().min() > 0
+    assert unit.last_layer.length is None
+
+
+def test_a_split_head_has_a_length_of_each_extra_output_too():
+    torch.manual_seed(0)
+    head, x = PrototypeHead(8, 12, 6, 7, 3, unit=False), torch.randn(5, 8)
+    logits, extra = head(x), head.equivariant(x)
+    with torch.no_grad():
+        head.last_layer.length[7:] = 2.0
+    assert torch.equal(head(x), logits)
+    assert torch.allclose(head.equivariant(x), 2 * extra)
 
 
 def test_the_split_parts_are_the_first_and_the_last_outputs_of_the_whole_head():

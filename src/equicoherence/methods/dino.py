@@ -21,8 +21,9 @@ class DINOConfig(MethodConfig):
 
     prototypes: outputs of the head, the equivariant ones of a split head [P2] among them; 65,536 as published, 8192
     our default. centring: of the teacher's outputs, see `Targets`. teacher_temperature: goes linearly from the first
-    to the second over ``temperature_warmup``, a share of all steps: as published over 30 epochs, a tenth of 300. All
-    else is as published.
+    to the second over ``temperature_warmup``, a share of all steps: as published over 30 epochs, a tenth of 300.
+    norm_last_layer: whether prototypes keep length 1 (see `PrototypeHead`), as by default in DINO and iBOT, whose
+    published ViT-S train the lengths; DINOv2 trains them always. All else is as published.
     """
 
     prototypes: int = 8192
@@ -34,6 +35,7 @@ class DINOConfig(MethodConfig):
     teacher_temperature: tuple[float, float] = (0.04, 0.07)
     temperature_warmup: float = 0.1
     momentum: float = 0.996
+    norm_last_layer: bool = True
 
 
 class DINO(Method, config=DINOConfig):
@@ -100,7 +102,7 @@ def prototype_head(width: int, config: DINOConfig, d_equi: int) -> PrototypeHead
     prototypes = config.prototypes - d_equi
     if prototypes < 1:
         raise ValueError(f"d_equi {d_equi} leaves none of the head's {config.prototypes} outputs to the softmax")
-    return PrototypeHead(width, config.hidden, config.bottleneck, prototypes, d_equi)
+    return PrototypeHead(width, config.hidden, config.bottleneck, prototypes, d_equi, unit=config.norm_last_layer)
 
 
 def cross_entropy(student_logits: Tensor, teacher_probabilities: Tensor, temperature: float = 0.1) -> Tensor:

@@ -24,6 +24,7 @@ class DINOv2Config(IBOTConfig):
     prototypes: int = 2048
     temperature_warmup: float = 0.3
     momentum: float = 0.992
+    norm_last_layer: bool = False
     koleo: float = 0.1
 
 

@@ -16,9 +16,10 @@ from equicoherence.models.heads import projector
 
 @dataclass(frozen=True)
 class SIEConfig(MethodConfig):
-    """Equivariant features of z, weights of the five terms, and width of both expanders; all as published.
+    """Equivariant features of z, weights of the five terms, and width of each expander; all as published.
 
     predictor: weight of the variance of what is predicted; the other names are those of `sie_losses`.
+    width: of the three layers of each expander; the published 2048-2048-2048 is that of both side by side.
     """
 
     d_equi: int = 256
@@ -27,7 +28,7 @@ class SIEConfig(MethodConfig):
     variance: float = 10.0
     predictor: float = 10.0
     covariance: float = 1.0
-    width: int = 2048
+    width: int = 1024
 
 
 class SIE(Method, config=SIEConfig):
@@ -92,13 +93,14 @@ def sie_losses(
 
     invariance: mean squared difference of the invariant embeddings; equivariance: of the predicted and the equivariant
     one of view 2; variance and covariance: VICReg's, over the batches of all processes, of both embeddings side by
-    side, (B, 2 D), each view's; predictor: the variance term of what is predicted, against its collapse.
+    side, (B, 2 D), each view's; predictor: half the variance term of what is predicted, against its collapse. The half
+    is the official code's, which weighs this term, as each view's variance, by a half.
     """
     a, b = (gather(torch.cat(parts, dim=1)) for parts in zip(invariant, equivariant))
     return {
         "invariance": F.mse_loss(*invariant),
         "equivariance": F.mse_loss(predicted, equivariant[1]),
         "variance": (variance_loss(a) + variance_loss(b)) / 2,
-        "predictor": variance_loss(gather(predicted)),
+        "predictor": variance_loss(gather(predicted)) / 2,
         "covariance": covariance_loss(a) + covariance_loss(b),
     }

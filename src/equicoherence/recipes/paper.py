@@ -176,7 +176,13 @@ def dino() -> PretrainConfig:
         freeze_last_layer=1,
     )
     config = _multi_crop(
-        "dino-paper", DINOConfig(prototypes=65536, temperature_warmup=0.0375), 0.25, 256, 0.25, 10, optim
+        "dino-paper",
+        DINOConfig(prototypes=65536, temperature_warmup=0.0375, norm_last_layer=False),
+        0.25,
+        256,
+        0.25,
+        10,
+        optim,
     )
     encoder = dataclasses.replace(config.encoder, drop_path=0.1, drop_path_uniform=False)
     task = dataclasses.replace(config.coherence, split="linear")  # type: ignore[type-var]
@@ -196,7 +202,7 @@ def ibot() -> PretrainConfig:
     return dataclasses.replace(
         config,
         name="ibot-paper",
-        method=IBOTConfig(temperature_warmup=0.0375),
+        method=IBOTConfig(temperature_warmup=0.0375, norm_last_layer=False),
         views=views,
         coherence=task,
         optim=dataclasses.replace(config.optim, batch_size=16),

@@ -147,5 +147,5 @@ class VideoSet(abc.ABC):
 
     @abc.abstractmethod
     def mask(self, sequence: int, frame: int) -> np.ndarray | None:
-        """Return the numbers (H, W) uint8 of a frame's objects, from 1, 0 elsewhere, `IGNORE` where not scored; None
-        where the frame has no mask."""
+        """Return the numbers (H, W) uint8 of a frame's objects, from 1, 0 elsewhere, `IGNORE` where there is no telling
+        (parts are not scored there; of objects it counts as 0); None where the frame has no mask."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
-SCALES = 4
+STEPS, APART = (1, 2, 4, 6), 2
+EPSILON = 1e-3  # added to depths under the logarithm
 
 
 def silog_loss(predicted: Tensor, truth: Tensor, valid: Tensor, *, focus: float = 0.85, scale: float = 10.0) -> Tensor:
@@ -21,18 +22,20 @@ def silog_loss(predicted: Tensor, truth: Tensor, valid: Tensor, *, focus: float 
 
 
 def gradient_loss(predicted: Tensor, truth: Tensor, valid: Tensor) -> Tensor:
-    """Return the mean absolute difference of e from one pixel to the next, right and below, summed over 4 scales.
+    """Return the mean absolute difference of e between pixels two apart, right and below, summed over 4 scales.
 
-    Arguments as of `silog_loss`. Scale k takes each 2^k-th row and column; only pairs of valid pixels count, divided
-    by the number of valid pixels. Li and Snavely (MegaDepth, CVPR 2018), equation 5.
+    Arguments as of `silog_loss`. e = ln(predicted + .001) - ln(truth + .001). The scales take each row and column, and
+    each second, fourth and sixth; only pairs of valid pixels count, divided by the number of valid pixels. Li and
+    Snavely (MegaDepth, CVPR 2018), equation 5, in numbers as DINOv2's code has it for a map (H, W). Its head hands that
+    code tensors (B, 1, H, W), whose first axes it takes for rows and columns, so that images of a batch are compared
+    instead of pixels; that is not followed here.
     """
-    error = _log_error(predicted, truth, valid)
+    error = ((predicted + EPSILON).log() - (truth.where(valid, predicted.detach()) + EPSILON).log()) * valid
     total = error.new_zeros(())
-    for scale in range(SCALES):
-        step = 2**scale
+    for step in STEPS:
         e, v = error[:, ::step, ::step], valid[:, ::step, ::step]
-        right = (e[:, :, 1:] - e[:, :, :-1]).abs() * (v[:, :, 1:] & v[:, :, :-1])
-        below = (e[:, 1:] - e[:, :-1]).abs() * (v[:, 1:] & v[:, :-1])
+        right = (e[:, :, APART:] - e[:, :, :-APART]).abs() * (v[:, :, APART:] & v[:, :, :-APART])
+        below = (e[:, APART:] - e[:, :-APART]).abs() * (v[:, APART:] & v[:, :-APART])
         total = total + (right.sum() + below.sum()) / v.sum().clamp(min=1)
     return total
 

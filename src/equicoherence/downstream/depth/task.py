@@ -49,6 +49,7 @@ class Depth(Task):
 
     name: ClassVar[str] = "depth"
     order: ClassVar[int] = 20
+    revision: ClassVar[int] = 2
     caption: ClassVar[str] = (
         "Image, true depth, predicted depth, in the colors of the true one: dark is near, black was not measured."
     )

@@ -28,6 +28,7 @@ class Propagation:
 
     Beside `propagate`. stretch: whether the values of each label are stretched over 0 to 1 before the largest is taken.
     first_mask: how the first mask is brought to the tokens: by the nearest pixel, or each label bilinearly.
+    first_scored: whether parts are scored in the first frame too, as its tokens' labels, enlarged, have them.
     """
 
     temperature: float
@@ -39,12 +40,22 @@ class Propagation:
     padded: bool = False
     stretch: bool = True
     first_mask: Literal["nearest", "bilinear"] = "nearest"
+    first_scored: bool = False
 
 
 SETTINGS = {
     "dino": Propagation(0.1, 5, 12, 7),
     "cropmae": Propagation(
-        0.7, 7, 20, 20, shape="disk", first_everywhere=True, padded=True, stretch=False, first_mask="bilinear"
+        0.7,
+        7,
+        20,
+        20,
+        shape="disk",
+        first_everywhere=True,
+        padded=True,
+        stretch=False,
+        first_mask="bilinear",
+        first_scored=True,
     ),
 }
 """As DINO (Caron et al. 2021) and CropMAE (Eymael et al. 2024) evaluate; their numbers are not comparable."""

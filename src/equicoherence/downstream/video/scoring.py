@@ -26,6 +26,7 @@ from equicoherence.downstream.tokens import (
 )
 from equicoherence.downstream.video.jf import contour, contour_accuracy, region_similarity, statistics
 from equicoherence.downstream.video.propagation import SETTINGS, Propagation, propagate
+from equicoherence.downstream.video.resizing import resize_bilinear
 from equicoherence.evaluation.model import FrozenModel
 from equicoherence.evaluation.task import Row, TaskScore, Track, no_bar, spread
 from equicoherence.notice import say
@@ -49,7 +50,7 @@ def score_video(task: VideoPropagation, model: FrozenModel, train: None, test: V
         how = dataclasses.replace(how, top_k=PARTS_TOP_K)
     asked = spread(len(test), task.sequences)
     shown = {asked[position] for position in spread(len(asked), PICTURES)}
-    scores = [_Scores(parts), _Scores(parts)]
+    scores = [_Scores(parts, how.first_scored), _Scores(parts, how.first_scored)]
     pictures, frames = {}, 0
     left_out: dict[str, str] = {}
     for sequence in track(asked, f"video: sequences, {task.setting}"):
@@ -61,13 +62,18 @@ def score_video(task: VideoPropagation, model: FrozenModel, train: None, test: V
         if size != built:
             encoder, built = sized(encoder, size), size
         tokens = extract_tokens(
-            encoder, lambda i, s=sequence: test.image(s, i), range(count), size, no_bar, "video: frames"
+            encoder,
+            lambda i, s=sequence, to=size: resize_bilinear(test.image(s, i), to),
+            range(count),
+            size,
+            no_bar,
+            "video: frames",
         )
         numbers = np.union1d(first, [0])
         soft = propagate(tokens.patches, first_labels(first, numbers, tokens.patches.shape[1:3], how), how)
         predicted = [_numbered(labels, numbers, first.shape, how) for labels in soft]
         for scored, guess in zip(scores, (predicted, [first] * count)):
-            scored.add(test.name(sequence), guess, masks, numbers[1:])
+            scored.add(test.name(sequence), guess, masks, np.arange(1, first.max() + 1))
         frames += count
         if sequence in shown:
             pictures[test.name(sequence)] = _picture(test, sequence, predicted, masks)
@@ -93,7 +99,8 @@ def unscorable(first: np.ndarray, masks: Sequence[np.ndarray | None], parts: int
 
 
 def scored_frames(frames: Sequence[T], parts: int) -> Sequence[T]:
-    """Return the frames that count: all but the first, and of objects but the last too, as in DAVIS' toolkit."""
+    """Return the frames that are predicted and count: all but the first, and of objects but the last too, as in DAVIS'
+    toolkit."""
     return frames[1:] if parts else frames[1:-1]
 
 
@@ -127,15 +134,22 @@ def enlarged(labels: Tensor, size: tuple[int, ...], *, stretch: bool = True) -> 
 
 @dataclass
 class _Scores:
-    """What sequences have scored so far. parts: how many a set has, 0 for objects."""
+    """What sequences have scored so far. parts: how many a set has, 0 for objects. first: whether parts are scored in
+    the first frame too."""
 
     parts: int
+    first: bool
     objects: dict[str, tuple[tuple[float, float, float], tuple[float, float, float]]] = field(default_factory=dict)
     counts: Tensor | int = 0
 
     def add(self, name: str, predicted: Sequence[np.ndarray], masks: Sequence[np.ndarray | None], numbers: np.ndarray):
-        """Score a sequence. predicted, masks: (H, W) uint8 of all frames. numbers: of the objects in the first."""
-        pairs = scored_frames(list(zip(predicted, masks)), self.parts)
+        """Score a sequence.
+
+        predicted, masks: (H, W) uint8 of all frames. numbers: of the objects, all up to the largest in the first
+        frame, as in DAVIS' toolkit: one that is missing there scores 1 where it stays away, and 0 where it comes.
+        """
+        pairs = list(zip(predicted, masks))
+        pairs = pairs if self.parts and self.first else scored_frames(pairs, self.parts)
         truths = [(guess, mask) for guess, mask in pairs if mask is not None]
         if self.parts:
             for guess, mask in truths:
@@ -164,15 +178,19 @@ class _Scores:
 
 
 def _of_frame(predicted: np.ndarray, mask: np.ndarray, numbers: np.ndarray) -> tuple[Tensor, Tensor]:
-    """Return J and F (L,) of the objects ``numbers`` in a frame; what is not scored is in neither mask."""
-    scored = torch.from_numpy(mask != IGNORE)
-    ours, theirs = (torch.from_numpy(each == numbers[:, None, None]) & scored for each in (predicted, mask))
+    """Return J and F (L,) of the objects ``numbers`` in a frame."""
+    ours, theirs = (torch.from_numpy(each == numbers[:, None, None]) for each in (predicted, mask))
     return region_similarity(ours, theirs), contour_accuracy(ours, theirs)
 
 
 def _masks(test: VideoSet, sequence: int) -> tuple[np.ndarray, list[np.ndarray | None]]:
-    """Return what is handed on from the first frame (H, W) uint8, nothing where it has no mask; and all masks."""
+    """Return what is handed on from the first frame (H, W) uint8, nothing where it has no mask; and all masks.
+
+    Of objects `IGNORE` is 0, as in DAVIS' toolkit: what is predicted there is wrong.
+    """
     masks = list(read_ahead(lambda i: test.mask(sequence, i), range(test.frames(sequence))))
+    if not test.classes:
+        masks = [mask if mask is None else np.where(mask == IGNORE, 0, mask) for mask in masks]
     first = np.where(masks[0] == IGNORE, 0, masks[0]) if masks[0] is not None else np.zeros((1, 1))
     for frame, mask in enumerate(masks):
         if masks[0] is not None and mask is not None and mask.shape != first.shape:

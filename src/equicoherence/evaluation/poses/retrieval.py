@@ -5,8 +5,9 @@ of the same object, source included, are ranked by their cosine to it. Equal cos
 rounding) count as what a random order among them scores on average: a collapsed encoder or a predictor that says
 nothing scores at chance. Their average rank would not (MRR .04 of 50 views instead of .09).
 
-PRE is to be read beside its floor: where extreme poses lie nearest to most of feature space, a random predictor of good
-features is worse than chance.
+PRE is the error of the pose of the nearest view: ``pre`` of the object's own views, ``pre_split``, SIE's figure, of
+all views of the split. Both are to be read beside their floors: where extreme poses lie nearest to most of feature
+space, a random predictor of good features is worse than chance.
 """
 
 from __future__ import annotations
@@ -17,27 +18,34 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from equicoherence.evaluation.poses.nearest_view import TIE, WholeSplit
 from equicoherence.evaluation.poses.quaternions import pose_errors
 from equicoherence.evaluation.poses.renders import Renders, view_changes
 from equicoherence.evaluation.task import Row
 from equicoherence.finite import NotFinite
 
 Predictor = Callable[[Tensor, Tensor], Tensor]  # features (N, C), theta (N, T, 6) of `view_changes` -> (N, T, C)
-METRICS = ("mrr", "hit_at_1", "hit_at_5", "pre")
-TIE = 1e-6
+METRICS = ("mrr", "hit_at_1", "hit_at_5", "pre", "pre_split")
 ELEMENTS = 2**25  # of the largest tensors held at a time
 
 
 def retrieval(
-    renders: Renders, representation: str, predictor: Predictor, name: str, *, sources: int | None = None
+    renders: Renders,
+    representation: str,
+    predictor: Predictor,
+    name: str,
+    *,
+    sources: int | None = None,
+    source_counts: bool = False,
 ) -> Iterator[Row]:
     """Yield rows of MRR, H@1, H@5 (higher is better) and PRE (lower is) of a predictor, and of the identity.
 
     name: what the predictor is, `OwnPredictor.name` or `LinearMap.name`; the rows' ``probe``.
     sources: the first so many views of each object are sources, all where None; every other view is a target.
+    source_counts: whether the source is a target too, from which nothing changes.
 
     Every row has a ``floor``, the score of the mean feature as the prediction, and a ``chance``, of a random order. The
-    probe ``identity`` has the source itself as the prediction, which can never have H@1.
+    probe ``identity`` has the source itself as the prediction, which has H@1 of no other target.
     """
     features = renders.features[representation]
     mean = torch.stack([part.float().sum(dim=(0, 1)) for part in features.split(1024)]).sum(dim=0)
@@ -48,10 +56,10 @@ def retrieval(
     def identity(first: Tensor, theta: Tensor) -> Tensor:
         return first[:, None].expand(-1, theta.shape[1], -1)
 
-    floor = retrieval_scores(renders, representation, constant, sources=sources)
+    floor = retrieval_scores(renders, representation, constant, sources=sources, source_counts=source_counts)
     chance = retrieval_chance(renders.rotations)
     for probe, guess in ((name, predictor), ("identity", identity)):
-        found = retrieval_scores(renders, representation, guess, sources=sources)
+        found = retrieval_scores(renders, representation, guess, sources=sources, source_counts=source_counts)
         for metric in METRICS:
             value, least, lucky = (scored[metric] for scored in (found, floor, chance))
             yield Row(metric, value, representation=representation, probe=probe, floor=least, chance=lucky)
@@ -59,9 +67,14 @@ def retrieval(
 
 @torch.no_grad()
 def retrieval_scores(
-    renders: Renders, representation: str, predictor: Predictor, *, sources: int | None = None
+    renders: Renders,
+    representation: str,
+    predictor: Predictor,
+    *,
+    sources: int | None = None,
+    source_counts: bool = False,
 ) -> dict[str, float]:
-    """Return the mean of each of `METRICS` over objects, sources and targets other than the source.
+    """Return the mean of each of `METRICS` over objects, sources and targets; arguments as of `retrieval`.
 
     The predictor gets the features (N, C) of sources, as they are, and theta (N, V, 6), what changes from each to all
     views of its object, as `view_changes` gives it, and returns the features (N, V, C) it expects.
@@ -74,25 +87,32 @@ def retrieval_scores(
         raise ValueError(f"sources is {sources}, but must be 1 to {views}, the views of an object")
     size = max(1, ELEMENTS // (sources * views * max(width, views)))
     totals, finite = [], []
-    others = ~torch.eye(sources, views, dtype=torch.bool, device=features.device)
+    split = WholeSplit(features, renders.rotations)
+    targets = torch.ones(sources, views, dtype=torch.bool, device=features.device)
+    if not source_counts:
+        targets.fill_diagonal_(False)
     for z, q, hues in zip(*(part.split(size) for part in (features, renders.rotations, renders.hues))):
         theta = view_changes(q, hues, sources)
         predicted = predictor(z[:, :sources].flatten(0, 1).float(), theta.flatten(0, 1))
         if predicted.shape != (len(z) * sources, views, width):
             raise ValueError(f"the predictor returned {tuple(predicted.shape)}, not {(len(z) * sources, views, width)}")
-        predicted = F.normalize(predicted.float(), dim=-1).unflatten(0, (len(z), sources)).flatten(1, 2)
-        cosines = predicted @ F.normalize(z.float(), dim=-1).transpose(1, 2)
+        if predicted.stride(1) == 0:  # one and the same for all targets: sought once
+            predicted = predicted[:, :1]
+        predicted = F.normalize(predicted.float(), dim=-1)
         finite.append(predicted.isfinite().all())
+        of_split = split.errors(predicted, q.repeat_interleave(sources, dim=0)).unflatten(0, (len(z), sources))
+        predicted = predicted.expand(-1, views, -1).unflatten(0, (len(z), sources)).flatten(1, 2)
+        cosines = predicted @ F.normalize(z.float(), dim=-1).transpose(1, 2)
         found = rank_scores(cosines.unflatten(1, (sources, views)), pose_errors(q, q))
-        totals.append((found * others).double().sum(dim=(1, 2, 3)))
+        totals.append((torch.cat([found, of_split[None]]) * targets).double().sum(dim=(1, 2, 3)))
     if not bool(torch.stack(finite).all()):
         raise NotFinite("the predictor returned features that are not finite")
-    means = torch.stack(totals).sum(dim=0) / (objects * sources * (views - 1))
+    means = torch.stack(totals).sum(dim=0) / (objects * targets.sum())
     return dict(zip(METRICS, means.tolist()))
 
 
 def rank_scores(cosines: Tensor, errors: Tensor) -> Tensor:
-    """Return the `METRICS` (4, O, S, V) of each prediction, ties as the mean over their orders.
+    """Return the `METRICS` (4, O, S, V) of each prediction, all but the last, ties as the mean over their orders.
 
     cosines: (O, S, V, V), of the prediction for source s and target t with each view. errors: (O, V, V) between poses.
     """
@@ -117,4 +137,6 @@ def retrieval_chance(rotations: Tensor) -> dict[str, float]:
     mrr = sum(1 / rank for rank in range(1, views + 1)) / views
     errors = torch.stack([pose_errors(q, q).double().mean(dim=(1, 2)).sum() for q in rotations.split(1024)])
     pre = float(errors.sum()) / len(rotations)
-    return dict(zip(METRICS, (mrr, min(1, views) / views, min(5, views) / views, pre)))
+    q = rotations.flatten(0, 1).double()
+    pre_split = 1 - float((q.T @ q / len(q)).square().sum())  # the mean over all pairs of 1 - (q . q')^2
+    return dict(zip(METRICS, (mrr, min(1, views) / views, min(5, views) / views, pre, pre_split)))

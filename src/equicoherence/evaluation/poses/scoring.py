@@ -32,16 +32,17 @@ def score_pose(task: PoseProbes, model: FrozenModel, train: Loader, test: Loader
 def score_retrieval(task: ViewRetrieval, model: FrozenModel, train: Loader, test: Loader, track: Track) -> TaskScore:
     """Score every predictor that the model and its representations allow."""
     known, asked, counts = _renders(task, model, train, test, track)
-    sources = min(task.sources, asked.views) or asked.views
+    as_sie = task.setting == "sie"
+    how = {"sources": 1 if as_sie else min(task.sources, asked.views) or asked.views, "source_counts": as_sie}
     rows: list[Row] = []
     widths = {name: asked.features[name].shape[2] for name in asked.features if name in RETRIEVED}
     for name, width in widths.items():
         if width <= WIDEST:
             found = fit_linear_map(known, name, seed=task.seed)
-            rows += retrieval(asked, name, found, LinearMap.name, sources=sources)
+            rows += retrieval(asked, name, found, LinearMap.name, **how)
     if model.predictor is not None:
         embedded = dataclasses.replace(asked, features={"embedding": model.predictor.embed(asked.features["z_equi"])})
-        rows += retrieval(embedded, "embedding", model.predictor, model.predictor.name, sources=sources)
+        rows += retrieval(embedded, "embedding", model.predictor, model.predictor.name, **how)
     if wide := [f"{name} ({width} channels)" for name, width in widths.items() if width > WIDEST]:
         say(f"no retrieval for {', '.join(wide)}: a map is fitted up to {WIDEST} channels")
     if not rows:

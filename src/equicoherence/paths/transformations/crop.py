@@ -11,12 +11,17 @@ from equicoherence.paths import geometry
 from equicoherence.paths.state import State
 from equicoherence.paths.transformation import Parameter, Range, Transformation
 
+TRIES = 10
+"""Boxes that are drawn of one crop, as in torchvision."""
+
 
 class ResizedCrop(Transformation):
     """Cut out a box of random area, aspect ratio and place, show it at full size, mirror it half of the time.
 
-    area: range of the box's share of the image; ratio: range of its width / height in true pixels, log-uniform, both
-    as in torchvision's RandomResizedCrop (a box too wide or too high is cut to the image instead of drawn again).
+    area: range of the box's share of the image; ratio: range of its width / height in true pixels, log-uniform. As in
+    torchvision's RandomResizedCrop, a box too wide or too high for the image is drawn again, up to ``TRIES`` times in
+    all; after that it is the largest central one whose ratio is in the range. Unlike there, it need not be of whole
+    pixels.
     theta: centre ``x``, ``y`` (normalised), ``log_width``, ``log_height`` (natural logarithms of the box's share of
     each side), ``flip``. A mirror image has no path to the image: the flip happens half-way.
     """
@@ -42,17 +47,32 @@ class ResizedCrop(Transformation):
         return ((4, self.flip * self.probability),)
 
     def sample(self, batch: int, generator: torch.Generator, aspect: Tensor | None = None) -> Tensor:
-        u = torch.rand(batch, 6, generator=generator, device=generator.device)
-        area = self.area[0] + (self.area[1] - self.area[0]) * u[:, 0]
+        u = torch.rand(batch, 4 + 2 * TRIES, generator=generator, device=generator.device)
+        log_width, log_height, central = self._sides(u[:, 4 : 4 + TRIES], u[:, 4 + TRIES :], aspect)
+        place = (2 * u[:, :2] - 1) * ~central
+        x, y = (1 - log_width.exp()) * place[:, 0], (1 - log_height.exp()) * place[:, 1]
+        flip = (u[:, 2] < self.flip).float()
+        theta = torch.stack([x, y, log_width, log_height, flip], dim=1)
+        return theta * (u[:, 3:4] < self.probability)
+
+    def _sides(self, areas: Tensor, ratios: Tensor, aspect: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the logarithms (B,) of width and height, and which boxes are central (B, 1) as no try fits.
+
+        areas, ratios: (B, TRIES), in [0, 1) of their ranges. All tries are made at once, and nothing waits for the
+        device.
+        """
         low, high = math.log(self.ratio[0]), math.log(self.ratio[1])
-        ratio = torch.exp(low + (high - low) * u[:, 1])
-        if aspect is not None:
-            ratio = ratio / aspect.to(ratio)  # of the shares of the two sides, instead of the pixels
-        width, height = (area * ratio).sqrt().clamp_max(1), (area / ratio).sqrt().clamp_max(1)
-        x, y = (1 - width) * (2 * u[:, 2] - 1), (1 - height) * (2 * u[:, 3] - 1)
-        flip = (u[:, 4] < self.flip).float()
-        theta = torch.stack([x, y, width.log(), height.log(), flip], dim=1)
-        return theta * (u[:, 5:] < self.probability)
+        area = torch.log(self.area[0] + (self.area[1] - self.area[0]) * areas)
+        ratio = low + (high - low) * ratios
+        image = ratio.new_zeros(1) if aspect is None else aspect.to(ratio).log()
+        ratio = ratio - image[:, None]  # of the shares of the two sides, instead of the pixels
+        fits = area + ratio.abs() <= 0
+        first = fits.byte().argmax(dim=1, keepdim=True)
+        central = ~fits.gather(1, first)
+        area, ratio, none = area.gather(1, first)[:, 0], ratio.gather(1, first)[:, 0], central[:, 0]
+        log_width = torch.where(none, (high - image).clamp_max(0), (area + ratio) / 2)
+        log_height = torch.where(none, (image - low).clamp_max(0), (area - ratio) / 2)
+        return log_width, log_height, central
 
     def state(self, theta: Tensor) -> State:
         x, y, log_width, log_height, flip = theta.unbind(dim=1)
