@@ -65,6 +65,7 @@ def run_quickstart(out: Path, *, seed: int = 0, jobs: int | None = None) -> Path
     write_aside(out / "results.md", text)
     console.print(
         "R2 of a probe that reads the transformation from frozen features; no corner gives it away (border content).\n"
+        "'absolute' leaves out its sign; 'side' is the accuracy of left against right, 0.5 by chance.\n"
         "± is over two probe seeds of one training run. 'random' is the untrained encoder, 'constant' a fixed guess.\n"
         f"{(time.perf_counter() - start) / 60:.1f} minutes; page: {page}",
         highlight=False,

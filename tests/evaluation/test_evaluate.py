@@ -36,8 +36,9 @@ def test_a_run_is_scored_in_all_its_parts_with_floors(copied):
                 assert color[0]["value"] == pytest.approx(np.mean([row["value"] for row in color[1:]]))
         assert len(rows_of(scores, task="knn", representation=representation, control="")) == 1
     assert {row["tokens"] for row in rows_of(scores, probe="attentive")} == {16}
-    floors = [row["floor"] for row in rows_of(scores, task="transformation")]
+    floors = [row["floor"] for row in rows_of(scores, task="transformation", metric="r2")]
     assert all(-1 < floor <= 1e-6 for floor in floors)  # the mean of the training parameters, on nine test images
+    assert {row["floor"] for row in rows_of(scores, task="transformation", metric="accuracy")} == {0.5}
     assert {row["floor"] for row in rows_of(scores, task="linear")} == {
         row["floor"] for row in rows_of(scores, task="knn")
     }
@@ -82,7 +83,7 @@ def test_the_random_control_of_a_bare_timm_model_is_that_model_with_other_weight
             values_of(found, task=task, control=control, representation="backbone")
             for found, control in ((scores, "random"), (own, ""), (scores, ""))
         )
-        assert len(random) == 1
+        assert len(random) == (3 if task == "transformation" else 1)  # the angle, its size and its side
         assert random == alone
         assert task == "knn" or random != bare
     assert (scores["arch"], scores["size"], scores["random_weights"]) == (arch, 32, True)
@@ -93,7 +94,7 @@ def test_the_random_control_of_a_bare_timm_model_is_that_model_with_other_weight
 def test_the_random_control_has_the_probes_that_were_asked_for(run, tmp_path):
     settings = {"transformation": {**QUICK["transformation"], "probes": ("linear", "attentive"), "repeats": 2}}
     scores = evaluate(run, tasks=("transformation",), out=tmp_path, settings=settings)
-    assert [(row["representation"], row["probe"]) for row in rows_of(scores, control="random")] == [
+    assert [(row["representation"], row["probe"]) for row in rows_of(scores, control="random", target="rotation")] == [
         ("backbone", "linear"),
         ("backbone", "attentive"),
     ]
