@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from equicoherence.evaluation.baselines import PREFIX
 from equicoherence.evaluation.weights import read_export
 
 
@@ -46,6 +47,8 @@ def subjects_of(
             subjects.append(Subject(model, random_weights=random_weights, size=size, layer=layer))
         elif Path(model).is_dir():
             subjects.append(Subject(model, layer=layer))
+        elif model.startswith(PREFIX):
+            subjects.append(Subject(model, size=size, layer=layer))
         else:  # what `export` wrote says itself what it is
             says = Path(model).is_file() and arch is not None and read_export(Path(model)) is not None
             subjects.append(Subject(model, None if says else arch, size=size, layer=layer))
