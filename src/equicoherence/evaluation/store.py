@@ -154,7 +154,8 @@ def _check_part(name: str, part: Mapping[str, Any]) -> None:
         if missing or row["metric"] not in part["metrics"]:
             raise ValueError(f"a row of part {name!r} has no {', '.join(missing) or 'metric that the part knows'}")
         "".join(row[field] for field in TEXTS_OF_ROW)
-        if not all(math.isfinite(row[field] or 0) for field in ("value", "floor", "at")):  # 1e999 reads as infinity
+        own = row["value"], row["floor"] or 0, row["at"] or 0
+        if not all(map(math.isfinite, own)):  # 1e999 reads as infinity
             numbers = f"the value {row['value']}, the floor {row['floor']} and the place {row['at']}"
             raise ValueError(f"a row of part {name!r} has {numbers}")
 

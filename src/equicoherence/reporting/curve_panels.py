@@ -6,12 +6,12 @@ from collections.abc import Collection, Mapping, Sequence
 
 from equicoherence.evaluation.registry import all_tasks
 from equicoherence.reporting import plots
-from equicoherence.reporting.markup import Markup, element, image, note
+from equicoherence.reporting.markup import Markup, element, image
 from equicoherence.reporting.names import data_name, metric_name
-from equicoherence.reporting.summary import Score, distinct, joint_floors
+from equicoherence.reporting.summary import Score, distinct, joint_floors, pivot
 from equicoherence.reporting.tables import number
 
-FIGURE = ("data", "protocol", "metric", "target", "border", "representation", "probe")
+FIGURE = ("data", "protocol", "target", "metric", "border", "representation", "probe")
 """What tells one plot from another."""
 
 
@@ -31,9 +31,8 @@ def curve_panels(scores: Mapping[str, Sequence[Score]], controls: Collection[str
     quiet = [name for name in points if name in controls]
     every = [each for of_name in points.values() for each in of_name]
     varying = [field for field in FIGURE if sum(map(bool, distinct(every, field))) > 1]
-    figures = dict.fromkeys(each.key(FIGURE) for each in every)
     panels = []
-    for figure in figures:
+    for figure, _ in pivot(every, FIGURE):
         of_figure = {name: [each for each in points[name] if each.key(FIGURE) == figure] for name in points}
         panels.append(_panel(of_figure, names, quiet, axis, varying))
     return [_legend(names, quiet), element("div", *panels, class_="grid")]
@@ -42,7 +41,7 @@ def curve_panels(scores: Mapping[str, Sequence[Score]], controls: Collection[str
 def advice(task: str) -> list[Markup]:
     """Return how to read the scores of a task, as it says itself; nothing where it says nothing."""
     declared = all_tasks().get(task)
-    return [note(declared.advice)] if declared and declared.advice else []
+    return [element("p", declared.advice)] if declared and declared.advice else []
 
 
 def _panel(

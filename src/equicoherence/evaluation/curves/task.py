@@ -35,7 +35,7 @@ class SimilarityCurve(Task):
     least: ClassVar[dict[str, int]] = {"images": 2}
     by_default: ClassVar[bool] = False
     advice: ClassVar[str] = (
-        "Who wants invariance (satellite, microscopy, inspection) looks for a high, level curve of `retrieved`, with a "
+        "Who wants invariance (satellite, microscopy, inspection) looks for a high, level curve of “retrieved”, with a "
         "cosine far above that of other images: the feature stays the same and still knows its image. Who wants to "
         "read the transformation looks for a cosine that falls steadily."
     )

@@ -51,7 +51,7 @@ class Layers(Task):
     axis: ClassVar[str] = "depth, % of the layers (100: the output)"
     advice: ClassVar[str] = (
         "An earlier layer is a rival that costs nothing: where it tells more of the transformation than the output, at "
-        "a k-NN you can live with, use it before you train anything. `--layer N` scores any task there."
+        "a k-NN you can live with, use it before you train anything. “--layer N” scores any task there."
     )
 
     def __post_init__(self) -> None:

@@ -42,7 +42,7 @@ class FourTurns(Task):
     by_default: ClassVar[bool] = False
     advice: ClassVar[str] = (
         "Who wants invariance (satellite, microscopy, inspection) looks for a top-1 near 25 %: the feature does not "
-        "say which way up an image is. A `confused` near .5 beside a top-1 far above 25 % says that the encoder is "
+        "say which way up an image is. A “confused” near .5 beside a top-1 far above 25 % says that the encoder is "
         "blind to mirror images, not to turns."
     )
 
