@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
@@ -13,6 +14,8 @@ from equicoherence.data.source import UnusableData
 from equicoherence.evaluation.task import Row
 
 LARGEST = 2**25  # cosines at once
+Counts = dict[str, float]
+"""What is counted, by the names of `COUNTS`."""
 
 
 @dataclass(frozen=True)
@@ -120,41 +123,45 @@ def _share(part: Tensor, whole: Tensor) -> Tensor:
 
 
 def match_rows(counts: Tensor, bins: Tensor, names: Sequence[str], *, mirrors: bool, tokens: int) -> list[Row]:
-    """Return the figures of pairs together, the mean over bins, and those of each bin.
+    """Return the figures of all pairs, and of those of each bin.
 
-    counts: (P, `COUNTS`) of pairs. bins: (P,) the bin of each. names: of the bins; one without a token that has a true
-    place has no row. mirrors: whether left and right can be confused. tokens: of an image.
+    counts: (P, `COUNTS`) of pairs. bins: (P,) the bin of each. names: of the bins; one in which a figure's
+    denominator is 0 has no row of it. mirrors: whether left and right can be confused. tokens: of an image.
+
+    ``matched`` and ``precision`` of all are the means over the bins, ``mirrored`` is that of all pairs together. Raises
+    `UnusableData` where no token has a true place.
     """
     sums = torch.zeros(len(names), len(COUNTS), dtype=counts.dtype).index_add_(0, bins, counts)
-    of_bins = {name: dict(zip(COUNTS, row)) for name, row in zip(names, sums.tolist()) if row[0]}
-    if not of_bins:
+    of_bins = {name: dict(zip(COUNTS, row)) for name, row in zip(names, sums.tolist())}
+    every = dict(zip(COUNTS, sums.sum(dim=0).tolist()))
+    if not every["true"]:
         raise UnusableData("no token of a first image is seen in the second, so there is nothing to match")
-    rows: list[Row] = []
-    for metric, part, whole, floor, chance in (
-        ("matched", "right", "true", "still", None),
-        ("precision", "right", "match", "still", "chance"),
-        ("mirrored", "at_mirror", "could_mirror", None, "mirror_chance"),
-    ):
-        if metric == "mirrored" and not mirrors:
-            continue
-        each = []
-        for name, of in of_bins.items():
-            if of[whole]:
-                lowest = None if floor is None else of[floor] / of["true"]
-                lucky = None if chance is None else of[chance] / of["could_mirror" if metric == "mirrored" else "true"]
-                value = of[part] / of[whole]
-                each.append(Row(metric, value, parameter=name, floor=lowest, chance=lucky, tokens=tokens))
-        rows += ([_mean(each)] if each else []) + each
+
+    def matched(of: Counts, name: str = "") -> Row:
+        return Row("matched", of["right"] / of["true"], parameter=name, floor=of["still"] / of["true"], tokens=tokens)
+
+    def precision(of: Counts, name: str = "") -> Row:
+        floor, chance = of["still"] / of["true"], of["chance"] / of["true"]
+        return Row("precision", of["right"] / of["match"], parameter=name, floor=floor, chance=chance, tokens=tokens)
+
+    def mirrored(of: Counts, name: str = "") -> Row:
+        value, chance = (of[part] / of["could_mirror"] for part in ("at_mirror", "mirror_chance"))
+        return Row("mirrored", value, parameter=name, chance=chance, tokens=tokens)
+
+    rows = []
+    for figure, needed in ((matched, "true"), (precision, "match")):
+        each = [figure(of, name) for name, of in of_bins.items() if of[needed]]
+        rows += [_mean(each), *each] if each else []
+    if mirrors and every["could_mirror"]:
+        rows += [mirrored(every), *(mirrored(of, name) for name, of in of_bins.items() if of["could_mirror"])]
     return rows
 
 
 def _mean(rows: Sequence[Row]) -> Row:
-    """Return the mean of rows of one metric."""
+    """Return the mean of the rows of bins, of one metric."""
 
-    def of(values: Sequence[float | None]) -> float | None:
-        known = [value for value in values if value is not None]
-        return sum(known) / len(known) if known else None
+    def of(name: str) -> float | None:
+        values = [getattr(row, name) for row in rows]
+        return None if None in values else sum(values) / len(values)
 
-    floor, chance = of([row.floor for row in rows]), of([row.chance for row in rows])
-    value = sum(row.value for row in rows) / len(rows)
-    return Row(rows[0].metric, value, floor=floor, chance=chance, tokens=rows[0].tokens)
+    return dataclasses.replace(rows[0], value=of("value"), floor=of("floor"), chance=of("chance"), parameter="")

@@ -34,8 +34,7 @@ TENTHS = 4  # corners move by a quarter along x and y, so by .354 at most
 def score_homography_correspondence(
     task: HomographyCorrespondence, model: FrozenModel, test: SampleSet, track: Track
 ) -> TaskScore:
-    step = stride(model.encoder, model.size)
-    patch = max(1, round(task.pixels / step)) * step
+    patch = task.tokens * stride(model.encoder, model.size)
     size = input_size(some_shapes(test.image, range(len(test))), round(SHORT * patch), 1)
     encoder = sized(model.encoder, (patch, patch)).eval()
     device, order = encoder.mean.device, turns(test, task.pairs)

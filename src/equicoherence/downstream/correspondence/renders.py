@@ -13,7 +13,7 @@ from equicoherence.data.source import UnusableData
 from equicoherence.downstream.correspondence.matches import Matches, TruePlaces, count_matches, match_rows
 from equicoherence.downstream.correspondence.pictures import draw_curve, draw_matches
 from equicoherence.downstream.correspondence.poses import SeenPlaces, seen_places, turn_between
-from equicoherence.downstream.tokens import Tokens, extract_tokens, input_size, read_ahead, sized, stride
+from equicoherence.downstream.tokens import Tokens, extract_tokens, read_ahead, sized, stride
 from equicoherence.evaluation.model import FrozenModel
 from equicoherence.evaluation.task import TaskScore, Track, spread
 from equicoherence.sets.kinds import PosedViewSet
@@ -31,8 +31,8 @@ def score_correspondence(task: Correspondence, model: FrozenModel, test: PosedVi
     if not drawn:
         raise UnusableData("no object of the test split has two views, so there is nothing to match")
     views = sorted({view for pair in drawn for view in pair[:2]})
-    step = stride(model.encoder, model.size)
-    size = input_size([(1, 1)], task.pixels, step)
+    side = task.tokens * stride(model.encoder, model.size)
+    size = (side, side)
     encoder = sized(model.encoder, size).eval()
     tokens = extract_tokens(encoder, test.image, views, size, track, "correspondence: views")
     places = {view: place for place, view in enumerate(views)}

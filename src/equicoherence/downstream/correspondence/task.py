@@ -32,13 +32,15 @@ class Correspondence(Task):
     place. chance: the same of a token of the object drawn at random among those that are wrong. An object whose two
     sides differ has few mirror places, or none.
 
-    Each figure is given for the pairs of each ``step`` degrees, and as the mean over these. The angle is that of the
+    Each figure is given for the pairs of each ``step`` degrees; matched and precision also as the mean over these,
+    mirrored over all pairs together, as single steps have few such matches. The angle is that of the
     rotation that takes the object from one pose to the other, about whichever axis. pairs: of each step, at most,
     spread over the objects of the set. Small angles come from the states of paths (``render --paths 2 --states 5``).
-    pixels: side of the input. Tokens of different encoders differ in width: compare those of one grid.
+    tokens: on a side of the input, which is so many strides of the encoder wide: all encoders are matched on one grid,
+    and ``within`` is the same distance for all.
     """
 
-    pixels: int = 224
+    tokens: int = 16
     step: int = 15
     pairs: int = 50
     within: float = 1.0
@@ -54,7 +56,7 @@ class Correspondence(Task):
 
     @property
     def protocol(self) -> str:
-        return f"frozen, mutual nearest neighbours at {self.pixels} px"
+        return f"frozen, mutual nearest of {self.tokens} x {self.tokens} tokens"
 
     def score(self, model: FrozenModel, train: None, test: PosedViewSet, track: Track) -> TaskScore:
         from equicoherence.downstream.correspondence.renders import score_correspondence
@@ -72,11 +74,10 @@ class HomographyCorrespondence(Task):
     and a true place is one inside the second square. Each figure is given for pairs by how far the corners moved, in
     tenths of the side, on average over the four, and as the mean over these.
 
-    pixels: side of the square, brought to a multiple of the encoder's stride. pairs: of the images of the test split
-    in turn.
+    tokens: on a side of the square, as in ``correspondence``. pairs: of the images of the test split in turn.
     """
 
-    pixels: int = 224
+    tokens: int = 16
     pairs: int = 300
     within: float = 1.0
     seed: int = 0
@@ -89,7 +90,7 @@ class HomographyCorrespondence(Task):
 
     @property
     def protocol(self) -> str:
-        return f"frozen, mutual nearest neighbours at {self.pixels} px"
+        return f"frozen, mutual nearest of {self.tokens} x {self.tokens} tokens"
 
     def score(self, model: FrozenModel, train: SampleSet, test: SampleSet, track: Track) -> TaskScore:
         from equicoherence.downstream.correspondence.photographs import score_homography_correspondence
