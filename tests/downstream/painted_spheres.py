@@ -20,11 +20,11 @@ class PaintedSpheres(PosedViewSet):
 
     def __init__(self, angles: np.ndarray, *, spheres: int = 1, size: int = 32, alike: bool = False) -> None:
         self.size, self.alike = size, alike
-        self.objects = np.repeat(np.arange(spheres), len(angles))
+        self.numbers = np.repeat(np.arange(spheres), len(angles))
         self.rotations = np.stack([rotation_matrix(each) for each in angles] * spheres)
 
     def __len__(self) -> int:
-        return len(self.objects)
+        return len(self.numbers)
 
     def name(self, index: int) -> str:
         return f"view {index}"
@@ -47,7 +47,7 @@ class PaintedSpheres(PosedViewSet):
         points = points * (3, 4, 5)
         if self.alike:
             points = np.abs(points * (1, 0, 0)) + points * (0, 1, 1)
-        colors = 127 + 120 * np.sin(points + self.objects[index])
+        colors = 127 + 120 * np.sin(points + self.numbers[index])
         return np.where(mask[..., None], colors, 20).astype(np.uint8)
 
     def surface(self, index: int) -> Surface:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -25,11 +24,9 @@ from equicoherence.evaluation.model import FrozenModel
 from equicoherence.evaluation.task import TaskScore, no_bar
 from equicoherence.models import Encoder
 from equicoherence.rendering.latent import rotation_matrix
-from equicoherence.sets.rendered_poses import RenderedPoses
-from tests.rendered import rendered_set
 
 from .colour_regions import small_model
-from .painted_spheres import PaintedSpheres
+from .painted_spheres import RADIUS, PaintedSpheres
 from .test_homography import Blobs
 
 TURNS = np.radians([[0, 0, 0], [0, 20, 0], [5, 40, -5], [0, 80, 10]])
@@ -85,39 +82,16 @@ def test_points_are_seen_where_the_sphere_puts_them() -> None:
                 world = turn @ (points[0, token].numpy() * (mirror, 1, 1))
                 surface = data.surface(second)
                 camera = surface.extrinsics[:3, :3] @ world + surface.extrinsics[:3, 3]
-                facing = world @ (surface.extrinsics[:3, :3].T @ camera) < 0  # the near side of a sphere about 0
+                away = world @ (surface.extrinsics[:3, :3].T @ camera) / np.linalg.norm(camera) / RADIUS
                 x, y, depth = surface.intrinsics @ camera
                 np.testing.assert_allclose(place * 2, [x / depth, y / depth], atol=1e-3)
                 if seen:
-                    assert facing
+                    assert away < 0.1  # the near side, or just behind its edge, within two pixels' width
                     checked += 1
                     near = own[int(y / depth), int(x / depth)]
                     assert mask[int(y / depth), int(x / depth)]
                     assert np.linalg.norm(near - points[0, token].numpy() * (mirror, 1, 1)) < 0.35
         assert checked > 40
-
-
-def test_what_is_rendered_at_a_true_place_has_the_same_normal(tmp_path: Path) -> None:
-    data = RenderedPoses(rendered_set(tmp_path / "set"), "val")
-    checked, apart = 0, []
-    for first in range(0, len(data) - 1, 4):
-        second = first + 1
-        if data.objects[first] != data.objects[second]:
-            continue
-        views = data.surface(first), data.surface(second)
-        seen = seen_places(views[0], data.rotations[first], views[1], data.rotations[second], (32, 32))
-        normals = [
-            data.dense(index, "normals") / 127 @ view.extrinsics[:3, :3] @ data.rotations[index]
-            for index, view in zip((first, second), views)
-        ]
-        for token in np.flatnonzero(seen.true)[::7]:
-            x, y = (seen.places[token] * 32).astype(int)
-            one, other = normals[0][token // 32, token % 32], normals[1][y, x]
-            apart.append(1 - abs(one @ other))
-            checked += 1
-    assert checked > 150
-    assert np.median(apart) < 0.02
-    assert np.mean(np.array(apart) < 0.1) > 0.8  # others lie at edges
 
 
 def test_counts_are_those_of_a_loop_over_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,8 +102,8 @@ def test_counts_are_those_of_a_loop_over_tokens(monkeypatch: pytest.MonkeyPatch)
     for first, second in pairs:
         truth, *points = _truth(data, first, second)
         truths.append(truth)
-        firsts.append(_waves(points[0] * torch.tensor([0.3, 1, 1])) + torch.randn(1, 256, 512, generator=generator))
-        seconds.append(_waves(points[1] * torch.tensor([0.3, 1, 1])) + torch.randn(1, 256, 512, generator=generator))
+        firsts.append(_waves(points[0] * torch.tensor([0.1, 1, 1])) + torch.randn(1, 256, 512, generator=generator))
+        seconds.append(_waves(points[1] * torch.tensor([0.1, 1, 1])) + torch.randn(1, 256, 512, generator=generator))
     joint = TruePlaces(
         *(torch.cat([getattr(truth, field.name) for truth in truths]) for field in dataclasses.fields(TruePlaces))
     )
@@ -201,12 +175,12 @@ def test_pairs_are_of_one_object_and_at_most_so_many_of_each_step() -> None:
     pairs = draw_view_pairs(data, 15, 100)
     assert len(pairs) == 5 * 6
     for first, second, place in pairs:
-        assert data.objects[first] == data.objects[second]
+        assert data.numbers[first] == data.numbers[second]
         assert place == int(turn_between(data.rotations[first], data.rotations[second]) // 15)
     few = draw_view_pairs(data, 15, 2)
     counts = np.bincount([place for *_, place in pairs]), np.bincount([place for *_, place in few])
     assert np.array_equal(counts[1], np.minimum(counts[0], 2))
-    assert {int(data.objects[few[0][0]]), int(data.objects[few[1][0]])} == {0, 4}, "spread over the objects"
+    assert {int(data.numbers[few[0][0]]), int(data.numbers[few[1][0]])} == {0, 4}, "spread over the objects"
 
 
 def test_rows_are_shares_by_bin_their_mean_and_the_mirrors_of_all() -> None:
@@ -241,8 +215,6 @@ def test_scores_of_renders_follow_the_angle() -> None:
     curve, picture = list(score.pictures.values())[:2]
     assert curve.shape == (320, 600, 3)
     assert picture.shape == (320, 648, 3)
-    again = Correspondence(tokens=4, pairs=3).score(small_model(), None, PaintedSpheres(TURNS, spheres=4), no_bar)
-    assert again.rows == score.rows
 
 
 def _angles(data: PaintedSpheres) -> list[int]:

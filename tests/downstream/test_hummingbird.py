@@ -18,11 +18,21 @@ from equicoherence.downstream.hummingbird.search import nearest
 from equicoherence.downstream.hummingbird.task import Hummingbird
 from equicoherence.downstream.tokens import resize_image
 from equicoherence.errors import RefusedValue
+from equicoherence.evaluation.fit import reading
 from equicoherence.evaluation.task import TaskScore, no_bar
 from equicoherence.sets import IGNORE
 from equicoherence.sets.files import resized_labels
 
 from .colour_regions import ColourRegions, small_model
+
+
+class Faint(ColourRegions):
+    """Regions whose colors are hard to tell in the noise."""
+
+    def image(self, index: int) -> np.ndarray:
+        noise = np.random.default_rng(self._noise[index]).integers(0, 200, (*self._sizes[index], 3))
+        return (noise + super().image(index) // 5).astype(np.uint8)
+
 
 TASK = Hummingbird(pixels=32, neighbours=5)
 CELL = 8  # pixels of a patch of `small_model`
@@ -36,7 +46,7 @@ def value(score: TaskScore, metric: str, parameter: str = "") -> float:
 def _tokens(image: np.ndarray) -> Tensor:
     """Return the unit tokens (N, C) of an image of the small model's size."""
     pixels = torch.from_numpy(image).permute(2, 0, 1)[None].float() / 255
-    with torch.no_grad():
+    with torch.no_grad(), reading(torch.device("cpu")):
         return F.normalize(small_model().encoder(pixels).patches[0].float(), dim=-1)
 
 
@@ -53,7 +63,7 @@ def _slow_shares(mask: np.ndarray, classes: int) -> list[list[float] | None]:
 
 def test_scores_are_those_of_a_direct_implementation() -> None:
     sizes = ((32, 32), (40, 24), (32, 32))
-    train, test = ColourRegions(7, 0, sizes=sizes), ColourRegions(5, 1, sizes=sizes)
+    train, test = Faint(7, 0, sizes=sizes), Faint(5, 1, sizes=sizes)
     score = TASK.score(small_model(), train, test, no_bar)
     known: list[tuple[Tensor, list[float]]] = []
     for index in range(len(train)):
@@ -77,9 +87,9 @@ def test_scores_are_those_of_a_direct_implementation() -> None:
             said[label] += ((predicted == label) & counted).sum()
     union = true + said - both
     slow = both[union > 0] / union[union > 0]
-    assert 0.5 < slow.mean() < 1
-    assert value(score, "miou") == pytest.approx(slow.mean(), abs=2e-3)  # tokens are kept in half precision
-    assert value(score, "accuracy") == pytest.approx(both.sum() / true.sum(), abs=2e-3)
+    assert 0.3 < slow.mean() < 0.95
+    assert value(score, "miou") == pytest.approx(slow.mean(), abs=5e-3)  # tokens are kept in half precision
+    assert value(score, "accuracy") == pytest.approx(both.sum() / true.sum(), abs=5e-3)
     assert score.counts == {"train": 7, "val": 5}
     assert score.input == (32, 32)
     assert list(score.pictures) == [f"edge {index}" for index in range(5)]
@@ -164,7 +174,7 @@ def test_the_memory_is_bounded_and_holds_no_patch_without_a_class() -> None:
 
 
 def test_passes_add_crops_and_one_seed_gives_one_score() -> None:
-    train, test = ColourRegions(8, 0), ColourRegions(6, 1)
+    train, test = Faint(8, 0), Faint(6, 1)
     task = dataclasses.replace(TASK, passes=2, memory=8 * 2 * 9)
     first = task.score(small_model(), train, test, no_bar)
     torch.manual_seed(99)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from equicoherence.data.source import TooManyBadImages
+from equicoherence.downstream.correspondence.poses import seen_places
 from equicoherence.downstream.correspondence.task import Correspondence
 from equicoherence.evaluation.task import no_bar
 from equicoherence.rendering.latent import rotation_matrix
@@ -40,7 +41,7 @@ def test_views_and_states_of_an_object_stand_together_with_their_poses(rendered:
     names = [data.name(index) for index in range(5)]
     first = names[0].rsplit("/", 1)[0]
     assert names == [f"{first}/{view}" for view in ("0", "1", "2", "path_0_0", "path_0_1")]
-    assert np.array_equal(data.objects, np.repeat(np.arange(len(data) // 5), 5))
+    assert np.array_equal(data.numbers, np.repeat(np.arange(len(data) // 5), 5))
     latent = np.load(rendered / first / "path_0_latent_1.npy")
     np.testing.assert_array_equal(data.rotations[4], rotation_matrix(latent[:3]))
     with np.load(rendered / first / "dense.npz") as dense:
@@ -52,6 +53,29 @@ def test_views_and_states_of_an_object_stand_together_with_their_poses(rendered:
     depth = RenderedDepth(rendered, "val")
     assert [depth.name(index) for index in range(3)] == names[:3], "other sets are of views alone"
     assert len(depth) == len(data) * 3 // 5
+
+
+def test_what_is_rendered_at_a_true_place_has_the_same_normal(rendered: Path) -> None:
+    data = RenderedPoses(rendered, "val")
+    checked, apart = 0, []
+    for first in range(0, len(data) - 1, 4):
+        second = first + 1
+        if data.numbers[first] != data.numbers[second]:
+            continue
+        views = data.surface(first), data.surface(second)
+        seen = seen_places(views[0], data.rotations[first], views[1], data.rotations[second], (32, 32))
+        normals = [
+            data.dense(index, "normals") / 127 @ view.extrinsics[:3, :3] @ data.rotations[index]
+            for index, view in zip((first, second), views)
+        ]
+        for token in np.flatnonzero(seen.true)[::7]:
+            x, y = (seen.places[token] * 32).astype(int)
+            one, other = normals[0][token // 32, token % 32], normals[1][y, x]
+            apart.append(1 - abs(one @ other))
+            checked += 1
+    assert checked > 150
+    assert np.median(apart) < 0.02
+    assert np.mean(np.array(apart) < 0.1) > 0.8  # others lie at edges
 
 
 def test_it_is_scored_and_pairs_of_a_bad_view_are_left_out(copied: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -98,7 +98,7 @@ def test_it_is_scored_and_pairs_of_a_bad_image_are_left_out(tmp_path: Path, caps
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"src_kps": None}, "no 'src_kps'; category, src_imname"),
+        ({"src_kps": None}, "KeyError 'src_kps'; category, src_imname"),
         ({"src_kps": [[1, 2]]}, r"shapes \(1, 2\) and \(2, 2\), not \(K, 2\) both"),
         ({"trg_kps": [["a", 2], [3, 4]]}, "trg_kps holds no numbers"),
         ({"trg_bndbox": [9, 9, 9, 9]}, r"trg_bndbox is \[9, 9, 9, 9\], not left, top, right and bottom"),
@@ -118,7 +118,7 @@ def test_a_damaged_annotation_is_named(tmp_path: Path, change: dict[str, Any], s
 def test_missing_files_are_named(tmp_path: Path) -> None:
     first, second, _ = write_spair(tmp_path)
     first.write_text("{")
-    with pytest.raises(ValueError, match=r"such as 000000-.*cat.json: .*cat.json is damaged"):
+    with pytest.raises(ValueError, match=r"such as 000000-.*cat.json: it is no json"):
         _only(tmp_path).open("val")
     second.unlink()
     with pytest.raises(ValueError, match=r"1 files are missing: .*000001-2008_000003-2008_000002:cat\.json"):

@@ -138,7 +138,7 @@ class PosedViewSet(SampleSet):
     """Several views of each of some objects, with depth and pose; the left and right of an object lie along its x."""
 
     kind = "views"
-    objects: np.ndarray
+    numbers: np.ndarray
     """Number (N,) of the object that each view is of."""
     rotations: np.ndarray
     """Rotation (N, 3, 3) of each view, from the object's coordinates to the world's."""

@@ -27,8 +27,8 @@ class RenderedPoses(RenderedViews, PosedViewSet):
 
     def __init__(self, root: Path, split: str) -> None:
         super().__init__(root, split)
-        numbers = {name: number for number, name in enumerate(dict.fromkeys(name for name, _ in self._views))}
-        self.objects = np.array([numbers[name] for name, _ in self._views])
+        numbered = {name: number for number, name in enumerate(dict.fromkeys(name for name, _ in self._views))}
+        self.numbers = np.array([numbered[name] for name, _ in self._views])
         self.rotations = np.stack([self._rotation(index) for index in range(len(self._views))])
 
     def surface(self, index: int) -> Surface:

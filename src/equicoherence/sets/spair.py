@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from equicoherence.data.source import printable
-from equicoherence.json_file import read_json
 from equicoherence.sets.declaration import Declaration, SetSplit
 from equicoherence.sets.files import inside, read_bytes, read_image, refuse_missing
 from equicoherence.sets.kinds import PointPair, PointPairSet
@@ -57,14 +57,18 @@ class SPair(PointPairSet):
 
 def _read_pair(file: Path, images: Path, numbers: dict[Path, int]) -> PointPair:
     """Return the pair of an annotation. numbers: of the images so far, to which new ones are added."""
-    found = read_json(file, "fetch it again")
+    try:
+        found = json.loads(read_bytes(file))
+    except ValueError as error:
+        raise ValueError(f"it is no json: {error}") from error
     try:
         category, names = str(found["category"]), (str(found["src_imname"]), str(found["trg_imname"]))
         points, others = _numbers(found, "src_kps"), _numbers(found, "trg_kps")
         box = _numbers(found, "trg_bndbox")
-    except KeyError as error:
+    except (KeyError, TypeError) as error:
         raise ValueError(
-            f"no {error}; category, src_imname, trg_imname, src_kps, trg_kps, trg_bndbox are needed"
+            f"{type(error).__name__} {error}; category, src_imname, trg_imname, src_kps, trg_kps and trg_bndbox are "
+            "needed"
         ) from error
     if points.ndim != 2 or points.shape[1:] != (2,) or points.shape != others.shape or not len(points):
         raise ValueError(f"src_kps and trg_kps have shapes {points.shape} and {others.shape}, not (K, 2) both")

@@ -28,7 +28,7 @@ TOLERANCE = 0.01
 """Share of the samples that may be bad."""
 SAID = 5  # bad samples that are named on the screen; all are in ``bad``
 _COPIED = (
-    "variant", "classes", "limits", "crop", "has_masks", "names", "mirrored", "objects", "rotations", "pairs",
+    "variant", "classes", "limits", "crop", "has_masks", "names", "mirrored", "numbers", "rotations", "pairs",
 )  # fmt: skip
 
 

@@ -111,7 +111,8 @@ def _count(first: Tensor, second: Tensor, truth: TruePlaces, width: int, within:
 
 def _near(places: Tensor, centres: Tensor, within: float) -> Tensor:
     """Return which centres (M, 2) are near places (B, N, 2): (B, N, M) bool."""
-    return torch.cdist(places, centres.expand(len(places), -1, -1)) <= within
+    every = centres.expand(len(places), -1, -1)
+    return torch.cdist(places, every, compute_mode="donot_use_mm_for_euclid_dist") <= within
 
 
 def _picked(table: Tensor, column: Tensor) -> Tensor:

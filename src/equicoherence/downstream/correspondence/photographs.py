@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -40,7 +41,10 @@ def score_homography_correspondence(
     device, order = encoder.mean.device, turns(test, task.pairs)
     generator = torch.Generator().manual_seed(task.seed)
     pairs = draw_patch_pairs(in_order(test, size, order), size, patch, generator, BATCH, device)
-    counts, bins, grid, pictures = [], [], (1, 1), {}
+    grid = (task.tokens, task.tokens)
+    counts: list[Tensor] = []
+    bins: list[Tensor] = []
+    pictures: dict[str, np.ndarray] = {}
     for number in track(range(-(-task.pairs // BATCH)), f"{task.name}: pairs"):
         pair = next(pairs)
         with torch.no_grad(), reading(device):

@@ -58,7 +58,8 @@ def draw_curve(rows: Sequence[Row], middles: Mapping[str, float]) -> np.ndarray:
         if metric != "precision":
             axes.plot(*zip(*low) if low else ([], []), ":", color=color)
     axes.plot([], [], ":", color="gray", label="matched where it stands; chance")
-    axes.set(xlabel="angle between the two renders in degrees", xlim=(0, None), ylim=(0, 1))
+    ticks = range(0, 181, 30)
+    axes.set(xlabel="angle between the two renders in degrees", xlim=(0, 180), ylim=(0, 1), xticks=ticks)
     axes.legend(fontsize=8, frameon=False)
     canvas = FigureCanvasAgg(figure)
     canvas.draw()

@@ -13,7 +13,7 @@ from equicoherence.data.source import UnusableData
 from equicoherence.downstream.correspondence.matches import Matches, TruePlaces, count_matches, match_rows
 from equicoherence.downstream.correspondence.pictures import draw_curve, draw_matches
 from equicoherence.downstream.correspondence.poses import SeenPlaces, seen_places, turn_between
-from equicoherence.downstream.tokens import Tokens, extract_tokens, read_ahead, sized, stride
+from equicoherence.downstream.tokens import extract_tokens, read_ahead, sized, stride
 from equicoherence.evaluation.model import FrozenModel
 from equicoherence.evaluation.task import TaskScore, Track, spread
 from equicoherence.sets.kinds import PosedViewSet
@@ -40,12 +40,16 @@ def score_correspondence(task: Correspondence, model: FrozenModel, test: PosedVi
     kept = [pair for pair in drawn if test.readable(pair[0]) and test.readable(pair[1])]
     seen = read_ahead(lambda number: _seen(test, kept[number], grid), range(len(kept)))
     shown = set(spread(len(kept), PICTURES))
-    counts, pictures = [], {}
+    counts: list[Tensor] = []
+    pictures: dict[str, np.ndarray] = {}
+    device = encoder.mean.device
     starts = [list(range(start, min(start + BATCH, len(kept)))) for start in range(0, len(kept), BATCH)]
     for batch in track(starts, "correspondence: pairs"):
         truth = _stacked([next(seen) for _ in batch], grid)
-        first, second = (_tokens(tokens, [places[kept[number][end]] for number in batch], encoder) for end in (0, 1))
-        found, matches = count_matches(first, second, truth.to(first.device), grid[1], task.within)
+        first, second = (
+            tokens.take([places[kept[number][end]] for number in batch], device).patches.flatten(1, 2) for end in (0, 1)
+        )
+        found, matches = count_matches(first, second, truth.to(device), grid[1], task.within)
         counts.append(found.cpu())
         for row, number in enumerate(batch):
             if number in shown:
@@ -64,8 +68,8 @@ def draw_view_pairs(test: PosedViewSet, step: int, most: int) -> list[tuple[int,
     Of each bin there are at most ``most``, evenly spread over all there are, object after object.
     """
     pairs: list[list[tuple[int, int, int]]] = [[] for _ in range(-(-LARGEST_ANGLE // step))]
-    for number in np.unique(test.objects):
-        views = np.flatnonzero(test.objects == number)
+    for number in np.unique(test.numbers):
+        views = np.flatnonzero(test.numbers == number)
         first, second = np.triu_indices(len(views), 1)
         angles = turn_between(test.rotations[views[first]], test.rotations[views[second]])
         bins = np.minimum((angles // step).astype(int), len(pairs) - 1)
@@ -88,11 +92,6 @@ def _stacked(seen: Sequence[SeenPlaces], grid: tuple[int, int]) -> TruePlaces:
 
     places, mirrors = ((stack(name) * sides).float() for name in ("places", "mirrors"))
     return TruePlaces(stack("first"), stack("second"), places, stack("true"), mirrors, stack("mirrored"))
-
-
-def _tokens(tokens: Tokens, chosen: Sequence[int], encoder: torch.nn.Module) -> Tensor:
-    device = encoder.mean.device  # type: ignore[union-attr]
-    return tokens.take(chosen, device).patches.flatten(1, 2)  # type: ignore[arg-type]
 
 
 def _picture(

@@ -31,11 +31,12 @@ def score_spair(task: SemanticCorrespondence, model: FrozenModel, test: PointPai
     images = sorted({image for pair in asked for image in (pair.source, pair.target)})
     size = input_size([(1, 1)], task.pixels, stride(model.encoder, model.size))
     encoder = sized(model.encoder, size).eval()
-    device, shapes = encoder.mean.device, {}
+    device = encoder.mean.device
+    shapes: dict[int, tuple[int, int]] = {}
 
     def load(image: int) -> np.ndarray:
         pixels = test.image(image)
-        shapes[image] = pixels.shape[:2]
+        shapes[image] = (pixels.shape[0], pixels.shape[1])
         return pixels
 
     tokens = extract_tokens(encoder, load, images, size, track, "spair: images")
