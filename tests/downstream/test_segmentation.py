@@ -91,7 +91,7 @@ def test_images_of_many_sizes_are_scored_at_their_masks_own_size(monkeypatch: py
 
 
 def test_a_class_that_is_neither_true_nor_predicted_has_no_row_and_no_part_in_the_mean() -> None:
-    rows = scoring._rows(torch.tensor([[5, 1, 0], [0, 4, 0], [0, 0, 0]]), 0, ColourRegions.classes)
+    rows = scoring.segmentation_rows(torch.tensor([[5, 1, 0], [0, 4, 0], [0, 0, 0]]), 0, ColourRegions.classes)
     assert {row.parameter: row.value for row in rows if row.metric == "iou"} == {
         "left": pytest.approx(5 / 6),
         "right": pytest.approx(4 / 5),

@@ -211,4 +211,4 @@ def test_a_limit_spreads_over_all_samples() -> None:
 
 def test_tokens_that_no_temporary_file_has_room_for_are_refused() -> None:
     with pytest.raises(OSError, match=r"need 1048576\.0 GiB .*free: set TMPDIR .* smaller train limit"):
-        tokens._room((2**40, 8, 8, 8), torch.device("cpu"))
+        tokens.room((2**40, 8, 8, 8), torch.device("cpu"))

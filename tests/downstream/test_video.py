@@ -14,7 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from equicoherence.data.source import UnusableData
-from equicoherence.downstream.video.propagation import SETTINGS, Propagation, propagate, top
+from equicoherence.downstream.largest import top
+from equicoherence.downstream.video.propagation import SETTINGS, Propagation, propagate
 from equicoherence.downstream.video.resizing import resize_bilinear
 from equicoherence.downstream.video.scoring import enlarged, first_labels
 from equicoherence.downstream.video.task import VideoPropagation

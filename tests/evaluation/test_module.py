@@ -5,19 +5,23 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import timm
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from equicoherence.downstream.correspondence.task import Correspondence, HomographyCorrespondence
 from equicoherence.downstream.depth.task import Depth
 from equicoherence.downstream.detection.task import Detection
 from equicoherence.downstream.homography.task import HomographyEstimation
+from equicoherence.downstream.hummingbird.task import Hummingbird
 from equicoherence.downstream.keypoints.task import KeypointDetection
 from equicoherence.downstream.localisation.task import Localisation
 from equicoherence.downstream.looks.task import Looks
 from equicoherence.downstream.segmentation.task import Segmentation
+from equicoherence.downstream.spair.task import SemanticCorrespondence
 from equicoherence.downstream.tokens import sized, stride
 from equicoherence.downstream.video.task import VideoPropagation
 from equicoherence.evaluation import evaluate, load_model
@@ -28,6 +32,7 @@ from equicoherence.evaluation.task import Task, no_bar
 from equicoherence.models import Encoder
 from tests.downstream.bright_squares import SquareBoxes
 from tests.downstream.colour_regions import ColourRegions
+from tests.downstream.painted_spheres import MarkedNoise, PaintedSpheres
 from tests.downstream.test_homography import Blobs
 from tests.downstream.test_keypoints import Dots
 from tests.evaluation.rows import QUICK, rows_of, values_of
@@ -263,6 +268,10 @@ DENSE = [
     Detection(pixels=32, steps=1),
     KeypointDetection(pixels=32, steps=1),
     HomographyEstimation(pixels=32, steps=1, pairs=4, test_pairs=4),
+    Hummingbird(pixels=32),
+    HomographyCorrespondence(tokens=2, pairs=4),
+    Correspondence(tokens=2),
+    SemanticCorrespondence(pixels=32),
     Localisation(pixels=32, steps=1),
     Looks(pixels=32, among=6, neighbours=2),
     VideoPropagation(pixels=32),
@@ -272,7 +281,8 @@ DENSE = [
 @pytest.mark.parametrize("task", DENSE, ids=lambda task: f"{task.name} {task.protocol}".split(",")[0])
 def test_a_module_that_gives_one_vector_an_image_is_refused_by_every_task_on_patch_tokens(task: Task) -> None:
     model = as_frozen(Network("vectors"), size=32)
-    data = {"keypoints": Dots(4, 0), "detection": SquareBoxes(4, 0)}.get(task.name, ColourRegions(6, 0))
+    sets = {"keypoints": Dots(4, 0), "detection": SquareBoxes(4, 0), "spair": MarkedNoise(2)}
+    data = {**sets, "correspondence": PaintedSpheres(np.eye(3))}.get(task.name, ColourRegions(6, 0))
     with pytest.raises(
         ValueError, match=r"^Network gives one vector an image, but this task reads patch tokens"
     ) as told:

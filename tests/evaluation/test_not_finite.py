@@ -6,18 +6,22 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
 from equicoherence.cli import main
+from equicoherence.downstream.correspondence.task import Correspondence, HomographyCorrespondence
 from equicoherence.downstream.depth.task import Depth
 from equicoherence.downstream.detection.task import Detection
 from equicoherence.downstream.homography.task import HomographyEstimation
+from equicoherence.downstream.hummingbird.task import Hummingbird
 from equicoherence.downstream.keypoints.task import KeypointDetection
 from equicoherence.downstream.localisation.task import Localisation
 from equicoherence.downstream.looks.task import Looks
 from equicoherence.downstream.segmentation.task import Segmentation
+from equicoherence.downstream.spair.task import SemanticCorrespondence
 from equicoherence.downstream.video.task import VideoPropagation
 from equicoherence.evaluation import evaluate, load_model
 from equicoherence.evaluation.model import FrozenModel
@@ -26,6 +30,7 @@ from equicoherence.evaluation.task import Task, no_bar
 from equicoherence.finite import NotFinite
 from tests.downstream.bright_squares import OneSquare, SquareBoxes
 from tests.downstream.colour_regions import ColourRegions, small_model
+from tests.downstream.painted_spheres import MarkedNoise, PaintedSpheres
 from tests.downstream.test_depth import Slopes
 from tests.downstream.test_homography import Blobs
 from tests.downstream.test_keypoints import Dots
@@ -72,6 +77,10 @@ DENSE = [
     (HomographyEstimation(**SMALL, pairs=4, test_pairs=4), Blobs(4, 0), Blobs(2, 1)),
     (HomographyEstimation("fine-tuned", **SMALL, pairs=4, test_pairs=4), Blobs(4, 0), Blobs(2, 1)),
     (VideoPropagation(pixels=32), None, Squares()),
+    (Hummingbird(pixels=32), ColourRegions(4, 0), ColourRegions(2, 1)),
+    (Correspondence(tokens=4), None, PaintedSpheres(np.eye(3))),
+    (HomographyCorrespondence(tokens=4, pairs=4), Blobs(4, 0), Blobs(2, 1)),
+    (SemanticCorrespondence(pixels=32), None, MarkedNoise(2)),
     (Looks(pixels=32, shown=2, queries=1, neighbours=2, among=4), None, Blobs(4, 0)),
 ]
 

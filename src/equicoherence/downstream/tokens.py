@@ -226,7 +226,7 @@ def extract_tokens(
             features = encoder(pixels)
         part = features.patches.unflatten(1, features.grid).half()
         if patches is None:
-            patches = _room((len(indices), *part.shape[1:]), device)
+            patches = room((len(indices), *part.shape[1:]), device)
         patches[batch[0] : batch[-1] + 1] = part.to(patches.device)
         finite &= part.isfinite().all()
         if cls and features.cls is not None:
@@ -247,7 +247,7 @@ def check_finite(finite: Tensor, encoder: Encoder) -> None:
         )
 
 
-def _room(shape: tuple[int, ...], device: torch.device) -> Tensor:
+def room(shape: tuple[int, ...], device: torch.device) -> Tensor:
     """Return an uninitialised half tensor: on the device, or mapped from a file that goes when the tensor does.
 
     Raises OSError where that file has no room.

@@ -120,6 +120,66 @@ class KeypointSet(SampleSet):
         """Return the points of an image."""
 
 
+@dataclass(frozen=True)
+class Surface:
+    """What a view of an object shows of its shape.
+
+    depth: (H, W) float32, distance along the camera's axis, exact at each pixel's centre. mask: (H, W) bool, on the
+    object. intrinsics (3, 3), extrinsics (4, 4): world to camera to pixels, the first pixel's centre being (.5, .5).
+    """
+
+    depth: np.ndarray
+    mask: np.ndarray
+    intrinsics: np.ndarray
+    extrinsics: np.ndarray
+
+
+class PosedViewSet(SampleSet):
+    """Several views of each of some objects, with depth and pose; the left and right of an object lie along its x."""
+
+    kind = "views"
+    numbers: np.ndarray
+    """Number (N,) of the object that each view is of."""
+    rotations: np.ndarray
+    """Rotation (N, 3, 3) of each view, from the object's coordinates to the world's."""
+
+    @abc.abstractmethod
+    def surface(self, index: int) -> Surface:
+        """Return what a view shows of its object's shape."""
+
+    def readable(self, index: int) -> bool:
+        """Say whether a view can be used, as far as it has been read."""
+        return True
+
+
+@dataclass(frozen=True)
+class PointPair:
+    """Two images of a category with the same points on both.
+
+    category: name of it. source, target: numbers of the images. source_points, target_points: (K, 2) float32, x and y
+    as indices of pixels, the first pixel's centre being (0, 0). length: longer side of the target's bounding box in
+    pixels, by which errors are measured.
+    """
+
+    category: str
+    source: int
+    target: int
+    source_points: np.ndarray
+    target_points: np.ndarray
+    length: float
+
+
+class PointPairSet(SampleSet):
+    """Images, and pairs of them on which the same points are marked."""
+
+    kind = "point pairs"
+    pairs: tuple[PointPair, ...]
+
+    def readable(self, index: int) -> bool:
+        """Say whether an image can be used, as far as it has been read."""
+        return True
+
+
 class VideoSet(abc.ABC):
     """Sequences of frames, with masks of the objects, or parts, in some or all of them."""
 

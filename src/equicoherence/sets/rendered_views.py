@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
@@ -13,20 +14,24 @@ from equicoherence.data.source import BadImage, printable
 from equicoherence.sets.files import read_image, refuse_missing
 from equicoherence.sets.kinds import SampleSet
 
-_VIEW = re.compile(r"image_(0|[1-9]\d{0,8})\.jpg")
+_VIEW = re.compile(r"(path_(0|[1-9]\d{0,8})_)?image_(0|[1-9]\d{0,8})\.jpg")
 
 
 class RenderedViews(SampleSet):
-    """Abstract base: all views of the objects of a split, object after object; states of paths are left out.
+    """Abstract base: all views of the objects of a split, object after object.
+
+    with_states: whether the states of paths between views are among them, behind the views of their object.
 
     Raises FileNotFoundError where there are none, and ValueError where dense.npz is missing beside them.
     """
+
+    with_states: ClassVar[bool] = False
 
     def __init__(self, root: Path, split: str) -> None:
         found = find_objects(root)
         names = found.names[: found.training] if split == "train" else found.names[found.training :]
         self._root = root
-        self._views = [(name, view) for name in names for view in _views(root / name)]
+        self._views = [(name, view) for name in names for view in _views(root / name, self.with_states)]
         if not self._views:
             raise FileNotFoundError(f"no files CATEGORY/OBJECT/image_0.jpg of {split} in {str(root)!r}")
         refuse_missing([root / name / "dense.npz" for name in dict.fromkeys(name for name, _ in self._views)])
@@ -39,12 +44,17 @@ class RenderedViews(SampleSet):
         return printable(f"{name}/{view}")
 
     def image(self, index: int) -> np.ndarray:
-        name, view = self._views[index]
-        return read_image(self._root / name / f"image_{view}.jpg")
+        return read_image(self._file(index, "image", ".jpg"))
 
     def dense(self, index: int, what: str) -> np.ndarray:
         """Return a view's array of a kind, ``depth``, ``normals`` or ``mask``; `BadImage` where it cannot be read."""
         return self.of_object(index, f"{what}_{self._views[index][1]}")
+
+    def _file(self, index: int, what: str, suffix: str) -> Path:
+        """Return a view's file of a kind, ``image`` or ``latent``."""
+        name, view = self._views[index]
+        path, _, number = view.rpartition("_")
+        return self._root / name / f"{path}{'_' if path else ''}{what}_{number}{suffix}"
 
     def of_object(self, index: int, member: str) -> np.ndarray:
         """Return an array that a view's object has, such as ``depth_step``; `BadImage` where it cannot be read."""
@@ -66,5 +76,8 @@ def is_rendered(root: Path) -> bool:
     return all((root / name).is_file() for name in ("render.yaml", "train_images.npy", "val_images.npy"))
 
 
-def _views(folder: Path) -> list[int]:
-    return sorted(int(match[1]) for path in folder.iterdir() if (match := _VIEW.fullmatch(path.name)))
+def _views(folder: Path, with_states: bool) -> list[str]:
+    """Return the views of an object by number, "3", and behind them the states of its paths, "path_0_3"."""
+    matches = [match for path in folder.iterdir() if (match := _VIEW.fullmatch(path.name))]
+    keys = sorted((int(match[2] or -1), int(match[3])) for match in matches if with_states or not match[1])
+    return [f"{number}" if path < 0 else f"path_{path}_{number}" for path, number in keys]

@@ -16,15 +16,20 @@ from equicoherence.sets.kinds import (
     Keypoints,
     KeypointSet,
     Objects,
+    PointPairSet,
+    PosedViewSet,
     SampleSet,
     SegmentationSet,
+    Surface,
     VideoSet,
 )
 
 TOLERANCE = 0.01
 """Share of the samples that may be bad."""
 SAID = 5  # bad samples that are named on the screen; all are in ``bad``
-_COPIED = ("variant", "classes", "limits", "crop", "has_masks", "names", "mirrored")
+_COPIED = (
+    "variant", "classes", "limits", "crop", "has_masks", "names", "mirrored", "numbers", "rotations", "pairs",
+)  # fmt: skip
 
 
 class Bad:
@@ -51,7 +56,9 @@ class Bad:
 def tolerant(split: SampleSet | VideoSet, name: str, tolerance: float = TOLERANCE) -> SampleSet | VideoSet:
     """Return a split of the same samples in which those that are bad do not end what is done with it.
 
-    A sample whose image or ground truth cannot be read is replaced by the next one that can, as `Loader` does. A frame
+    A sample whose image or ground truth cannot be read is replaced by the next one that can, as `Loader` does; one of
+    those that are scored in pairs is so replaced too, but is not ``readable``, and its pairs are for a task to leave
+    out. A frame
     of a video whose mask cannot be read, or has another size than the first, is not scored; one whose image cannot be
     read shows the frame before it. More bad ones than the share ``tolerance``, of samples or of frames, raise
     `TooManyBadImages`.
@@ -67,6 +74,7 @@ class _Tolerant(SampleSet):
     """Images without ground truth; subclasses add it."""
 
     truth: ClassVar[str] = ""
+    instead: ClassVar[str] = "the next one that can be read stands for it"
 
     def __init__(self, split: SampleSet, name: str, tolerance: float) -> None:
         self._split = split
@@ -95,7 +103,7 @@ class _Tolerant(SampleSet):
             try:
                 found = {each: getattr(self._split, each)(candidate) for each in ("image", self.truth) if each}
             except BadImage as error:
-                self.bad.note(self.name(candidate), error, "the next one that can be read stands for it")
+                self.bad.note(self.name(candidate), error, self.instead)
                 continue
             self._shown[candidate] = self._shown[index] = candidate
             return found[what]
@@ -137,7 +145,27 @@ class _Keypoints(_Tolerant, KeypointSet):
         return self._read("keypoints", index)
 
 
-_KINDS = {each.kind: each for each in (_Segmentation, _Depth, _Detection, _Box, _Keypoints)}
+class _Paired(_Tolerant):
+    """Samples that are scored in pairs, for which no other can stand: see ``readable``."""
+
+    instead = "and so are its pairs"
+
+    def readable(self, index: int) -> bool:
+        return self._shown.get(index, index) == index
+
+
+class _PosedViews(_Paired, PosedViewSet):
+    truth = "surface"
+
+    def surface(self, index: int) -> Surface:
+        return self._read("surface", index)
+
+
+class _PointPairs(_Paired, PointPairSet):
+    pass
+
+
+_KINDS = {each.kind: each for each in (_Segmentation, _Depth, _Detection, _Box, _Keypoints, _PosedViews, _PointPairs)}
 
 
 class _Video(VideoSet):

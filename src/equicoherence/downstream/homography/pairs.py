@@ -36,7 +36,7 @@ class PatchPairs:
 def draw_pair(pairs: PatchPairs, number: int, predicted: Tensor, patch: int) -> np.ndarray:
     """Return the image with the square (white), the true quadrilateral (green) and the predicted one (red), and beside
     it both squares that the encoder saw, 240 pixels high."""
-    image, high = _bytes(pairs.images[number]), 240
+    image, high = to_bytes(pairs.images[number]), 240
     scale = high / image.shape[0]
     shown = Image.fromarray(image).resize((round(image.shape[1] * scale), high), Image.Resampling.BICUBIC)
     pen = ImageDraw.Draw(shown)
@@ -44,7 +44,7 @@ def draw_pair(pairs: PatchPairs, number: int, predicted: Tensor, patch: int) -> 
     for moves, color in ((0, PATCH), (pairs.displacements[number], TRUE), (predicted, SAID)):
         corners = (pairs.corners[number] + (square + moves) * patch) * scale
         pen.line([tuple(corner) for corner in [*corners.tolist(), corners[0].tolist()]], fill=color, width=3)
-    squares = [Image.fromarray(_bytes(each[number])).resize((high, high)) for each in (pairs.first, pairs.second)]
+    squares = [Image.fromarray(to_bytes(each[number])).resize((high, high)) for each in (pairs.first, pairs.second)]
     gap = np.full((high, 4, 3), 255, np.uint8)
     return np.concatenate([np.array(shown), gap, np.array(squares[0]), gap, np.array(squares[1])], axis=1)
 
@@ -77,5 +77,6 @@ def draw_patch_pairs(
         yield PatchPairs(pixels, corners, first, second, moves / patch)
 
 
-def _bytes(image: Tensor) -> np.ndarray:
+def to_bytes(image: Tensor) -> np.ndarray:
+    """Return an image (3, H, W) in [0, 1] as (H, W, 3) uint8."""
     return (image.permute(1, 2, 0) * 255).round().byte().cpu().numpy()

@@ -76,7 +76,7 @@ def score_segmentation(
             batch=task.tuned_batch, lr=task.tuned_lr, seed=task.seed, track=track,
         )  # fmt: skip
     counts, pictures = segment(predict, test, asked, size, device, track)
-    rows = _rows(counts, common, test.classes)
+    rows = segmentation_rows(counts, common, test.classes)
     return TaskScore(rows, pictures, {"train": seen, "val": len(asked)}, size)
 
 
@@ -116,10 +116,12 @@ def segment(
     size: tuple[int, int],
     device: torch.device,
     track: Track,
+    what: str = "segmentation",
 ) -> tuple[Tensor, dict[str, np.ndarray]]:
     """Return the confusion matrix of predictions on images, and pictures of input, truth and prediction of some.
 
-    Images are squashed to ``size`` (h, w); logits are enlarged bilinearly to each mask's own size.
+    Images are squashed to ``size`` (h, w); logits are enlarged bilinearly to each mask's own size. what: the
+    task, as a bar calls it.
     """
     classes = len(test.classes)
     counts = torch.zeros(classes, classes, dtype=torch.long)
@@ -127,7 +129,7 @@ def segment(
     pictures: dict[str, np.ndarray] = {}
     samples = read_ahead(lambda index: _sample(test, index, size, index in shown), asked)
     chunks = [asked[start : start + BATCH] for start in range(0, len(asked), BATCH)]
-    for chunk in track(chunks, "segmentation: test images"):
+    for chunk in track(chunks, f"{what}: test images"):
         resized, masks, wholes = zip(*(next(samples) for _ in chunk))
         pixels = to_pixels(resized, device)
         logits = predict(pixels)
@@ -166,7 +168,7 @@ def _groups(shapes: Sequence[tuple[int, ...]], classes: int) -> list[list[int]]:
     return groups
 
 
-def _rows(counts: Tensor, common: int, classes: Sequence[str]) -> list[Row]:
+def segmentation_rows(counts: Tensor, common: int, classes: Sequence[str]) -> list[Row]:
     """Return mIoU and accuracy, with those of ``common`` everywhere beside them, and the IoU of each class there is."""
     total = counts.sum()
     if not total:

@@ -10,10 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from equicoherence.downstream.largest import top
+
 TILE = 12
 """Tokens of a target frame, up and across, whose neighbourhoods are compared in one product of matrices."""
-GROUPS = 256
-"""Into how many groups candidates are put, to search only those that hold the best."""
 
 
 @dataclass(frozen=True)
@@ -128,25 +128,6 @@ def nearest(target: Tensor, seen: Tensor, tiles: Sequence[Tile], how: Propagatio
         weights[tile.queries, :k] = (values / how.temperature).softmax(dim=-1)
         sources[tile.queries, :k] = tokens[places]
     return weights, sources
-
-
-def top(values: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """Return the ``k`` largest of values (..., M) and their places, as `torch.topk` does, but faster where M is large.
-
-    The values are put into groups, every G-th into one. The largest are in those k groups whose maxima are largest, so
-    only these are searched.
-    """
-    length = values.shape[-1] // GROUPS
-    if length < 4 or 4 * k > GROUPS:
-        return values.topk(k)
-    cut = length * GROUPS
-    groups = values[..., :cut].unflatten(-1, (length, GROUPS))
-    best = groups.amax(dim=-2).topk(k, sorted=False).indices
-    members = best[..., None, :] + GROUPS * torch.arange(length, device=values.device)[:, None]
-    rest = torch.arange(cut, values.shape[-1], device=values.device).expand(*values.shape[:-1], -1)
-    places = torch.cat([members.flatten(-2), rest], dim=-1)
-    found, where = values.gather(-1, places).topk(k)
-    return found, places.gather(-1, where)
 
 
 def tiled(height: int, width: int, how: Propagation, device: torch.device) -> list[Tile]:

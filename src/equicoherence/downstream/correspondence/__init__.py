@@ -1,0 +1,1 @@
+"""Which patch tokens of two images show the same point."""

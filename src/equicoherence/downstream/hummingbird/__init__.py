@@ -1,0 +1,1 @@
+"""Segmentation by the nearest of remembered patches."""

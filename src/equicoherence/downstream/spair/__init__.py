@@ -1,0 +1,1 @@
+"""Points on things of one category, found again on another thing of it."""
