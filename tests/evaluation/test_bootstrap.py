@@ -25,13 +25,13 @@ def test_the_interval_of_an_accuracy_is_as_wide_as_the_binomials(share: float, c
 def test_the_interval_of_r2_holds_the_true_one_as_often_as_it_says() -> None:
     generator = torch.Generator().manual_seed(1)
     hits = 0
-    for _ in range(100):
+    for _ in range(50):
         truth = torch.randn(300, 1, generator=generator)
         predicted = truth + 0.5 * torch.randn(300, 1, generator=generator)  # R2 of 1 - .25
         ends = interval(resampled(lambda rows, p=predicted, t=truth: r2_score(p[rows], t[rows])[0], 300))
         assert ends is not None
         hits += ends[0] < 0.75 < ends[1]
-    assert 88 <= hits <= 100
+    assert 43 <= hits <= 50
 
 
 def test_scores_that_are_no_numbers_have_none() -> None:

@@ -63,10 +63,10 @@ EQUIVARIANCE = Suite(
     },
     (
         Figure("rotation", "transformation", "rotation", "r2"),
-        Figure("|rotation|", "transformation", "rotation, absolute value", "r2"),
+        Figure("|rotation|", "transformation", "rotation, absolute", "r2"),
         Figure("its side", "transformation", "rotation, side", "accuracy"),
         Figure("shift", "transformation", "translation", "r2"),
-        Figure("|shift|", "transformation", "translation, absolute value", "r2"),
+        Figure("|shift|", "transformation", "translation, absolute", "r2"),
         Figure("its side", "transformation", "translation, side", "accuracy"),
         Figure("scale", "transformation", "scale", "r2"),
         Figure("color", "transformation", "color", "r2"),
