@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from equicoherence.data import ImageFolder, ImageSource, Loader, ShardSource, Subset, open_images
+from equicoherence.data import ImageFolder, ImageSource, Loader, ShardSource, Subset, open_images, some_sizes
 
 from .pictures import noise, noise_folder
 from .test_shards import write_tar
@@ -132,3 +132,16 @@ def test_real_photographs_are_counted_and_load_without_one_bad_image(shared_data
     assert batch.images.shape == (341, 3, 64, 64)
     assert 0.3 < float(batch.aspect.min()) < float(batch.aspect.max()) < 3
     assert loader.bad == {}
+
+
+def test_some_files_have_the_sizes_by_which_images_are_told_from_others_of_their_names(tmp_path):
+    folder = noise_folder(tmp_path / "folder", 700)
+    sizes = [path.stat().st_size for path in sorted(folder.glob("*/*.png"))]
+    source = ImageFolder(folder)
+    assert some_sizes(source) == sizes[::2]
+    assert some_sizes(Subset(source, np.array([5, 3]))) == [sizes[5], sizes[3]]
+    (folder / source.name(0)).unlink()
+    assert some_sizes(source)[:2] == [None, sizes[2]]
+    (tmp_path / "shards").mkdir()
+    write_tar(tmp_path / "shards" / "a.tar", {"0.png": noise(0), "1.png": noise(1, 30)})
+    assert some_sizes(ShardSource(tmp_path / "shards")) == [len(noise(0)), len(noise(1, 30))]
