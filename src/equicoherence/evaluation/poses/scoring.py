@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from typing import TYPE_CHECKING
 
 from equicoherence.data import Loader
@@ -33,16 +34,17 @@ def score_retrieval(task: ViewRetrieval, model: FrozenModel, train: Loader, test
     """Score every predictor that the model and its representations allow."""
     known, asked, counts = _renders(task, model, train, test, track)
     as_sie = task.setting == "sie"
-    how = {"sources": 1 if as_sie else min(task.sources, asked.views) or asked.views, "source_counts": as_sie}
+    sources = 1 if as_sie else min(task.sources, asked.views) or asked.views
+    retrieve = functools.partial(retrieval, sources=sources, source_counts=as_sie)
     rows: list[Row] = []
     widths = {name: asked.features[name].shape[2] for name in asked.features if name in RETRIEVED}
     for name, width in widths.items():
         if width <= WIDEST:
             found = fit_linear_map(known, name, seed=task.seed)
-            rows += retrieval(asked, name, found, LinearMap.name, **how)
+            rows += retrieve(asked, name, found, LinearMap.name)
     if model.predictor is not None:
         embedded = dataclasses.replace(asked, features={"embedding": model.predictor.embed(asked.features["z_equi"])})
-        rows += retrieval(embedded, "embedding", model.predictor, model.predictor.name, **how)
+        rows += retrieve(embedded, "embedding", model.predictor, model.predictor.name)
     if wide := [f"{name} ({width} channels)" for name, width in widths.items() if width > WIDEST]:
         say(f"no retrieval for {', '.join(wide)}: a map is fitted up to {WIDEST} channels")
     if not rows:
