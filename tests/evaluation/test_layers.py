@@ -33,7 +33,7 @@ def scored(model: Any, folder: Path, *tasks: str, **more: Any) -> dict[str, Any]
 
 
 def score_of(scores: dict[str, Any], metric: str, **fields: object) -> float:
-    (value,) = values_of(scores, metric=metric, **fields)
+    (value,) = values_of(scores, metric=metric, target="rotation" if metric == "r2" else "", **fields)
     return value
 
 
@@ -71,7 +71,8 @@ def test_each_layer_scores_what_it_scores_by_the_other_tasks(
         own = score_of(layers, metric, representation=OUTPUT)
         assert own == score_of(output, metric, representation="backbone")
         assert own == score_of(layers, metric, representation=MEAN, parameter=OUTPUT)
-        points = rows_of(layers, metric=metric, representation=MEAN)
+        target = "rotation" if metric == "r2" else ""
+        points = rows_of(layers, metric=metric, target=target, representation=MEAN)
         assert [row["parameter"] for row in points] == [*(f"layer {n}" for n in range(5)), OUTPUT]
         assert [row["at"] for row in points] == pytest.approx([100 * n / 6 for n in range(1, 7)])
         best = max(row["value"] for row in points if row["parameter"] != OUTPUT)
@@ -99,7 +100,8 @@ def test_a_constant_and_labels_that_are_missing(run: Path, tmp_path: Path, capsy
     plain = picture_folder(tmp_path / "labelled") / "disc"
     scores = scored(model, plain, "layers")
     assert "layers: k-NN is left out, for it needs labelled images" in capsys.readouterr().err
-    assert {row["metric"] for row in rows_of(scores)} == {"r2"}
+    assert rows_of(scores, metric="r2")
+    assert not rows_of(scores, metric="top1")
     for row in rows_of(scores):
         assert row["value"] == pytest.approx(row["floor"], abs=1e-4)
 
