@@ -33,7 +33,7 @@ def scored(model: Any, folder: Path, *tasks: str, **more: Any) -> dict[str, Any]
 
 
 def score_of(scores: dict[str, Any], metric: str, **fields: object) -> float:
-    (value,) = values_of(scores, metric=metric, **fields)
+    (value,) = values_of(scores, metric=metric, target="rotation" if metric == "r2" else "", **fields)
     return value
 
 
@@ -71,7 +71,8 @@ def test_each_layer_scores_what_it_scores_by_the_other_tasks(
         own = score_of(layers, metric, representation=OUTPUT)
         assert own == score_of(output, metric, representation="backbone")
         assert own == score_of(layers, metric, representation=MEAN, parameter=OUTPUT)
-        points = rows_of(layers, metric=metric, representation=MEAN)
+        target = "rotation" if metric == "r2" else ""
+        points = rows_of(layers, metric=metric, target=target, representation=MEAN)
         assert [row["parameter"] for row in points] == [*(f"layer {n}" for n in range(5)), OUTPUT]
         assert [row["at"] for row in points] == pytest.approx([100 * n / 6 for n in range(1, 7)])
         best = max(row["value"] for row in points if row["parameter"] != OUTPUT)
@@ -86,10 +87,13 @@ def test_each_layer_scores_what_it_scores_by_the_other_tasks(
 
 
 def test_each_image_passes_through_the_encoder_once(run: Path, folder: Path, tmp_path: Path) -> None:
-    model, seen = load_model(run), []
-    model.encoder.model.conv1.register_forward_hook(lambda conv, given, output: seen.append(len(output)))  # type: ignore[union-attr]
-    scored(model, folder, "layers")
-    assert sum(seen) == 30 * 3 + 9 * 2 + 30 + 10, "probe training upright and under two draws, test under one; k-NN"
+    counts = []
+    for tasks in (("transformation", "knn"), ("layers",)):
+        model, seen = load_model(run), []
+        model.encoder.model.conv1.register_forward_hook(lambda conv, given, output, seen=seen: seen.append(len(output)))  # type: ignore[union-attr]
+        scored(model, folder, *tasks)
+        counts.append(sum(seen))
+    assert counts[0] == counts[1] >= 30 * 3 + 9 * 2 + 30
 
 
 def test_a_constant_and_labels_that_are_missing(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -99,7 +103,8 @@ def test_a_constant_and_labels_that_are_missing(run: Path, tmp_path: Path, capsy
     plain = picture_folder(tmp_path / "labelled") / "disc"
     scores = scored(model, plain, "layers")
     assert "layers: k-NN is left out, for it needs labelled images" in capsys.readouterr().err
-    assert {row["metric"] for row in rows_of(scores)} == {"r2"}
+    assert rows_of(scores, metric="r2")
+    assert not rows_of(scores, metric="top1")
     for row in rows_of(scores):
         assert row["value"] == pytest.approx(row["floor"], abs=1e-4)
 

@@ -67,7 +67,7 @@ def test_the_layers_of_a_convolutional_network_are_its_stages() -> None:
 @torch.no_grad()
 @pytest.mark.parametrize(
     ("name", "args", "size"),
-    [("vit_tiny_patch16_224", VIT, 32), ("resnet10t", {}, 64), ("tf_efficientnet_lite0", {}, 64)],
+    [("vit_tiny_patch16_224", VIT, 32), ("resnet10t", {}, 64), ("test_efficientnet", {}, 64)],
 )
 def test_an_encoder_that_ends_at_a_layer_gives_that_layer_and_runs_nothing_behind_it(
     name: str, args: dict[str, Any], size: int

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import torch
@@ -12,10 +13,18 @@ from equicoherence.data import Loader
 from equicoherence.evaluation.model import FrozenModel
 from equicoherence.evaluation.task import Row, TaskScore, Track
 from equicoherence.evaluation.transformation.pairs import ImagePairs
-from equicoherence.paths import named_path
+from equicoherence.paths import Rotation, Scale, Transformation, Translation
 
 if TYPE_CHECKING:
     from equicoherence.evaluation.curves.task import SimilarityCurve
+
+
+PATHS: dict[str, Callable[[float, float], Transformation]] = {
+    "rotation": lambda low, high: Rotation((low, high)),
+    "scale": lambda low, high: Scale((low, high)),
+    "translation": lambda low, high: Translation((low, high), (0.0, 0.0)),
+}
+"""Paths with the range of a curve in their first parameter, on which it depends how images are rendered."""
 
 
 def score_curve(task: SimilarityCurve, model: FrozenModel, test: Loader, track: Track) -> TaskScore:
@@ -24,7 +33,7 @@ def score_curve(task: SimilarityCurve, model: FrozenModel, test: Loader, track: 
         ("curve images", test, task.images),
         lambda: ImagePairs(model, (test, 1), (test, task.images), keep_tokens=False),  # nothing is trained
     )
-    path, count = named_path(task.path), len(pairs.images[1][0])
+    path, count = PATHS[task.path](min(task.steps), max(task.steps)), pairs.counts()["val"]
 
     def seen(step: float) -> dict[str, Tensor]:
         theta = torch.zeros(count, len(path.parameters))

@@ -46,7 +46,7 @@ class SimilarityCurve(Task):
     @property
     @abc.abstractmethod
     def steps(self) -> Sequence[float]:
-        """Values of the path's first parameter, in the unit of its axis; the others stay 0."""
+        """Values of the path's first parameter, in the unit of its axis, 0 among them; the others stay 0."""
 
     @property
     def protocol(self) -> str:

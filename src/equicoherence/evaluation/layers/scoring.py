@@ -44,21 +44,24 @@ def _curves(rows: Sequence[Row], places: dict[str, Place]) -> Iterator[Row]:
 
 
 def _main_rows(rows: Sequence[Row], places: dict[str, Place], metrics: dict[str, bool]) -> Iterator[Row]:
-    """Yield the rows of the output and of the best layer for each figure; a line says which layer that is."""
-    figures: dict[tuple[str, ...], dict[str, list[Row]]] = {}
+    """Yield the rows of the output and of the best layer for each target; a line says which layer that is.
+
+    The first metric of a target, in the order of ``metrics``, says which is the best.
+    """
+    targets: dict[tuple[str, ...], list[Row]] = {}
     for row in rows:
-        of_figure = figures.setdefault((row.target, row.border, row.probe, row.metric), {})
-        of_figure.setdefault(row.representation, []).append(row)
-    for (target, _, _, metric), by_place in figures.items():
-        sign = 1 if metrics[metric] else -1
-        layers = [name for name in by_place if places[name].layer != OUTPUT]
-        best = max(layers, key=lambda name: sign * _mean(by_place[name]))
-        (output,) = (name for name in by_place if places[name].layer == OUTPUT)
+        targets.setdefault((row.target, row.border, row.probe), []).append(row)
+    for (target, _, _), of_target in targets.items():
+        metric = next(name for name in metrics if any(row.metric == name for row in of_target))
+        found: dict[str, list[float]] = {}
+        for row in of_target:
+            if row.metric == metric:
+                found.setdefault(row.representation, []).append(row.value)
+        means = {name: sum(values) / len(values) for name, values in found.items()}
+        layers = [name for name in means if places[name].layer != OUTPUT]
+        best = max(layers, key=lambda name: means[name] if metrics[metric] else -means[name])
+        (output,) = (name for name in means if places[name].layer == OUTPUT)
         for name, title in ((output, OUTPUT), (best, BEST)):
-            yield from (dataclasses.replace(row, representation=title) for row in by_place[name])
-        what = f"{target} {metric}".strip()
-        say(f"{what}: best at {best}, {_mean(by_place[best]):.3f}; at the output {_mean(by_place[output]):.3f}")
-
-
-def _mean(rows: Sequence[Row]) -> float:
-    return sum(row.value for row in rows) / len(rows)
+            chosen = (row for row in of_target if row.representation == name)
+            yield from (dataclasses.replace(row, representation=title) for row in chosen)
+        say(f"{target} {metric}".strip() + f": best at {best}, {means[best]:.3f}; at the output {means[output]:.3f}")

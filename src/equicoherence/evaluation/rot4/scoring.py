@@ -14,7 +14,7 @@ from equicoherence.evaluation.classification.accuracy import linear_logits
 from equicoherence.evaluation.model import FrozenModel
 from equicoherence.evaluation.task import Row, TaskScore, Track
 from equicoherence.evaluation.transformation.pairs import ImagePairs
-from equicoherence.paths import named_path
+from equicoherence.paths import Rotation
 
 if TYPE_CHECKING:
     from equicoherence.evaluation.rot4.task import FourTurns
@@ -26,10 +26,10 @@ SHARE = 1.0  # a square turned by 90 degrees shows nothing from beyond itself
 def score_four_turns(task: FourTurns, model: FrozenModel, train: Loader, test: Loader, track: Track) -> TaskScore:
     """Score each representation."""
     pairs = ImagePairs(model, (train, task.train), (test, task.test), keep_tokens=False)
-    path, counts = named_path("rotation"), pairs.counts()
+    path, counts = Rotation((min(TURNS), max(TURNS))), pairs.counts()
     sides = []
-    for split, (images, _) in enumerate(pairs.images):
-        thetas = [torch.full((len(images), 1), float(turn)) for turn in TURNS]
+    for split, count in enumerate(counts.values()):
+        thetas = [torch.full((count, 1), float(turn)) for turn in TURNS]
         turned = [pairs.seen(split, path, theta, "content", SHARE, track) for theta in thetas]
         sides.append({name: torch.cat([part[name] for part in turned]) for name in turned[0]})
     known, asked = sides
