@@ -177,7 +177,7 @@ class Pictures(ImageSource):
     def load(self, index, size):
         if index in self.bad:
             raise BadImage(str(index), "broken")
-        return Sample(np.full((size, size, 3), 30 * index, dtype=np.uint8), 1.0)
+        return Sample(np.full((size, size, 3), 30 * index, dtype=np.uint8), 1.0, size)
 
 
 def test_what_stands_in_for_a_bad_image_is_scored_with_a_label_only_and_once(run):
