@@ -233,7 +233,8 @@ def tried(family: Family, data: Path, folder: Path) -> dict[str, str]:
         gc.collect()
     scored: dict[str, str] = {}
     said = outcome(lambda: scored.update(evaluated(family, data)) or "works")
-    return found | (scored if said == "works" else {"k-NN": said})
+    found |= scored if said == "works" else {"k-NN": said}
+    return {name: said.replace(str(folder), "runs").replace(str(data), "pictures") for name, said in found.items()}
 
 
 def draw_pictures(folder: Path) -> Path:

@@ -16,11 +16,12 @@ from equicoherence.loading import preparing
 
 @dataclass
 class Arguments:
-    """Score frozen encoders: run directories, timm:NAME, or weights files, FILE@ARCH.
+    """Score frozen encoders: run directories, timm:NAME, weights files (FILE@ARCH), or baseline:NAME.
 
     `equicoherence tasks` lists the tasks, `equicoherence tasks NAME` what one does and its settings.
 
-    models: run directories, timm:NAME, or weights files, FILE@ARCH.
+    models: run directories, timm:NAME, weights files (FILE@ARCH), or baseline:thumbnail and baseline:spectrum, which
+        have no weights.
     data: images, or objects in poses, for transformation, knn, linear, pose and retrieval; a run's own where not given.
     sets: a folder that holds data sets in their published layouts, for all other tasks.
     tasks: names, or all; where not given, those on data sets where --sets is given, else those that the data allow.
@@ -65,7 +66,7 @@ def run(arguments: list[str]) -> None:
     with preparing():
         given = parse(Arguments, arguments, "evaluate")
         if not given.models:
-            raise ValueError("evaluate needs a model: a run directory, timm:NAME, or a weights file, FILE@ARCH")
+            raise ValueError("evaluate needs a model: a run, timm:NAME, baseline:NAME, or a weights file, FILE@ARCH")
         from equicoherence.commands.evaluation_plan import chosen_names, merged_settings, plan, prove_writable
         from equicoherence.evaluation.registry import make_tasks
 

@@ -130,17 +130,18 @@ def check_models(models: Sequence[str]) -> None:
     """Raise ValueError or FileNotFoundError for the first model that there is not."""
     import timm
 
-    from equicoherence.evaluation.model import refuse_exported
+    from equicoherence.evaluation.baselines import PREFIX, check_baseline
+    from equicoherence.evaluation.model import NO_MODEL, refuse_exported
 
     for model in models:
         kind, _, name = model.partition(":")
         if kind == "timm":
             if ":" not in name and not timm.is_model(name):  # hf-hub:NAME lies with others
                 raise ValueError(f"timm has no model {name!r} ({model}); timm.list_models() names those there are")
+        elif model.startswith(PREFIX):
+            check_baseline(model.removeprefix(PREFIX))
         elif not Path(model).exists():
-            raise FileNotFoundError(
-                f"model {model!r} is neither a run directory, nor timm:NAME, nor a weights file (give it with --arch)"
-            )
+            raise FileNotFoundError(f"model {model!r} is {NO_MODEL}")
         elif Path(model).is_dir() and not (Path(model) / "config.yaml").is_file():
             refuse_exported(Path(model))
             raise FileNotFoundError(f"{model} is not a run directory: it has no config.yaml")

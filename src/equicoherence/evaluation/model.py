@@ -14,6 +14,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
+from equicoherence.evaluation.baselines import PREFIX, SIZE, baseline
 from equicoherence.evaluation.own_predictor import OwnPredictor, has_predictor
 from equicoherence.evaluation.weights import load_weights, read_export
 from equicoherence.methods import Method
@@ -29,6 +30,7 @@ from equicoherence.training.run import load_run
 from equicoherence.training.seeds import step_seed
 
 T = TypeVar("T")
+NO_MODEL = "neither a run directory, nor timm:NAME, nor baseline:NAME, nor a weights file (give it with --arch)"
 TIMM_FILES = ("config.json", "model.safetensors")  # of a folder that is a model of timm
 
 
@@ -120,7 +122,7 @@ class MethodHead(nn.Module):
 def load_model(
     model: str | Path, *, arch: str | None = None, random_weights: bool = False, size: int | None = None
 ) -> FrozenModel:
-    """Load MODEL: a run directory, ``timm:NAME``, or a weights file together with ``arch``.
+    """Load MODEL: a run directory, ``timm:NAME``, ``baseline:NAME``, or a weights file together with ``arch``.
 
     A file that `equicoherence export --to torch` wrote needs no ``arch``: it says that itself, and its size.
 
@@ -136,14 +138,17 @@ def load_model(
         if text.startswith("timm:"):
             _refuse(text, "a timm model, whose name is its architecture", given, "--arch")
             return _foreign(text, text[5:], pretrained=not random_weights, size=size)
+        if text.startswith(PREFIX):
+            _refuse(text, "a baseline, which has no weights", given, "--arch", "--random-weights")
+            side = SIZE if size is None else size
+            encoder = baseline(text.removeprefix(PREFIX), side)
+            return FrozenModel(text, text, encoder, side, reading_size(side), has_random_control=False)
         if path.is_dir():
             refuse_exported(path)
             _refuse(text, "a run directory, which says itself what it is", given, *given)
             return _of_run(path)
         if not path.is_file():
-            raise FileNotFoundError(
-                f"model {text!r} is neither a run directory, nor timm:NAME, nor a weights file (give it with --arch)"
-            )
+            raise FileNotFoundError(f"model {text!r} is {NO_MODEL}")
         _refuse(text, "a weights file", given, "--random-weights")
         if arch is None:
             return _exported(text, size)

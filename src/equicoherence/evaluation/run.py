@@ -67,8 +67,8 @@ def evaluate(
 ) -> dict[str, Any]:
     """Score a frozen encoder; return what ``scores.json`` holds of it.
 
-    model: a run directory, timm:NAME, a weights file, or a module in memory: any that gives (B, C), (B, N, C) or
-        (B, C, h, w) for images of ``size`` pixels, normalised by ``mean`` and ``std``.
+    model: a run directory, timm:NAME, baseline:NAME, a weights file, or a module in memory: any that gives (B, C),
+        (B, N, C) or (B, C, h, w) for images of ``size`` pixels, normalised by ``mean`` and ``std``.
     tasks: names, or tasks with settings of their own; all that ``data``, or where given ``sets``, allow where None.
     data: the images, or objects in poses, of the tasks that read those; a run's own where None.
     sets: a folder that holds data sets in their published layouts, for downstream tasks.
@@ -171,7 +171,9 @@ def _variants(frozen: FrozenModel, controls: bool) -> dict[str, Callable[[], Fro
         return random_control(frozen, frozen.config.seed if frozen.config else 0).to(device)
 
     if controls and not frozen.has_random_control:
-        say(f"{frozen.name}: no random weights beside it, for a layer of it does not say how to draw them")
+        without = not any(True for _ in frozen.encoder.parameters())
+        why = "it has no weights" if without else "a layer of it does not say how to draw them"
+        say(f"{frozen.name}: no random weights beside it, for {why}")
     controls = controls and frozen.has_random_control
     return {"": lambda: frozen.to(device)} | ({"random": control} if controls else {})
 

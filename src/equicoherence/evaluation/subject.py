@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from equicoherence.evaluation.baselines import PREFIX
 from equicoherence.evaluation.weights import read_export
 
 
@@ -43,6 +44,8 @@ def subjects_of(models: Sequence[str], arch: str | None, random_weights: bool, s
             subjects.append(Subject(model, random_weights=random_weights, size=size))
         elif Path(model).is_dir():
             subjects.append(Subject(model))
+        elif model.startswith(PREFIX):
+            subjects.append(Subject(model, size=size))
         else:  # what `export` wrote says itself what it is
             says = Path(model).is_file() and arch is not None and read_export(Path(model)) is not None
             subjects.append(Subject(model, None if says else arch, size=size))
