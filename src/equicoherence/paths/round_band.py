@@ -11,6 +11,7 @@ drowns what is left.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -28,7 +29,7 @@ SOURCE = 0.4  # cycles per pixel of the photograph at which it ends at the lates
 FLAT = 0.7  # share of a band that is kept whole; half a wave of a cosine leads from there to nothing
 FINER = 2.0  # pixels of the fine grid for half a period of the highest frequency in it
 PAD = 8  # pixels by which a source is mirrored at its sides, beyond which its Fourier series joins them
-PIXELS = 2**17  # of fine grids that a thread takes at a time
+PIXELS = 2**19  # of fine grids that a thread takes at a time
 
 
 def render_round(
@@ -43,16 +44,18 @@ def render_round(
     """
     pitches = pitch(base.geometry if path is None else base.then(path).geometry, images.shape[2:], size)
     highest = float((band[:, None] / pitches).amax()) if len(images) else SOURCE
-    fine = _fast(math.ceil(FINER * 2 * highest * max(map(_padded, images.shape[2:]))), 2)
+    series = _Series.plan(images, _fast(math.ceil(FINER * 2 * highest * max(map(_padded, images.shape[2:]))), 2))
+    fine = series.fine
     pixels = empty_pixels(len(images), 3, size, size, device=images.device)
     together = max(1, PIXELS // fine**2) if images.device.type == "cpu" else max(1, len(images))
 
     @torch.no_grad()
     def work(start: int) -> None:
         rows = slice(start, start + together)
-        pyramid, frame = _round_pyramid(images[rows], _rows(base, rows), pitches[rows], band[rows], fine)
+        pyramid = series.pyramid(images[rows], pitches[rows], band[rows])
+        frame = series.frame(_rows(base, rows))
         part = render(pyramid, frame, None if path is None else _rows(path, rows), size=size, border=border)
-        torch.round(part.mul_(255)).div(255, out=pixels[rows])
+        pixels[rows].copy_(part.mul_(255).round_().div_(255))
 
     for_each(work, range(0, len(images), together))
     return pixels
@@ -80,27 +83,60 @@ def band_of(pitches: Tensor, own: Tensor) -> Tensor:
     return (SOURCE * pitches * own.clamp_max(1)).amin(dim=1).clamp_max(OUTPUT)
 
 
-def _round_pyramid(images: Tensor, base: State, pitches: Tensor, band: Tensor, fine: int) -> tuple[Pyramid, State]:
-    """Return the band-limited images on a fine grid, and ``base`` in its coordinates, which are of the padded image."""
-    height, width = images.shape[2:]
-    tall, wide = _padded(height), _padded(width)
-    padded = images.index_select(2, _mirrored(height, tall, images.device))
-    padded = padded.index_select(3, _mirrored(width, wide, images.device)).float()
-    kept_x, kept_y = min(wide, fine) // 2, min(tall, fine) // 2
-    spectrum = torch.fft.rfft2(padded, norm="forward")[..., :kept_x]
-    down = torch.fft.fftfreq(tall, device=images.device)
-    down, across = torch.cat([down[:kept_y], down[tall - kept_y :]]), down.new_tensor(range(kept_x)) / wide
-    radius = torch.hypot((down * pitches[:, 1:])[:, :, None], (across * pitches[:, :1])[:, None, :])
-    past = ((radius / band[:, None, None] - FLAT) / (1 - FLAT)).clamp_(0, 1)
-    gain = (0.5 + 0.5 * torch.cos(math.pi * past)) * (1 / 255 if images.dtype == torch.uint8 else 1.0)
-    gain = gain * (_raised(down, tall, fine)[:, None] * _raised(across, wide, fine))
-    spread = spectrum.new_zeros(len(images), 3, fine, kept_x)
-    torch.mul(spectrum[:, :, :kept_y], gain[:, None, :kept_y], out=spread[:, :, :kept_y])
-    torch.mul(spectrum[:, :, tall - kept_y :], gain[:, None, kept_y:], out=spread[:, :, fine - kept_y :])
-    made = torch.fft.irfft(torch.fft.ifft(spread, dim=2, norm="forward"), fine, dim=3, norm="forward")
-    inside = constant((width / wide, height / tall, 1.0), images.device)
-    frame = base.replace(geometry=inside[:, None] * base.geometry, affine=base.affine)
-    return Pyramid(made, ((fine, fine, 0),), made, spline=True), frame
+@dataclass(frozen=True)
+class _Series:
+    """Fourier series of mirrored images, and the grid on which they are summed.
+
+    height, width: of the images. tall, wide: of the mirrored ones. fine: side of the grid.
+    rows, columns: which pixels of the images the mirrored ones show.
+    down, across: frequencies that are kept, in cycles per pixel, lowest first, those below 0 last.
+    raised: (down, across), what the splines undo; see `_raised`.
+    """
+
+    height: int
+    width: int
+    tall: int
+    wide: int
+    fine: int
+    rows: Tensor
+    columns: Tensor
+    down: Tensor
+    across: Tensor
+    raised: Tensor
+
+    @classmethod
+    def plan(cls, images: Tensor, fine: int) -> _Series:
+        """Plan the series of images (B, 3, H, W)."""
+        (height, width), device = images.shape[2:], images.device
+        tall, wide = _padded(height), _padded(width)
+        kept_x, kept_y = min(wide, fine) // 2, min(tall, fine) // 2
+        down, across = torch.fft.fftfreq(tall, device=device), torch.fft.rfftfreq(wide, device=device)[:kept_x]
+        down = torch.cat([down[:kept_y], down[tall - kept_y :]])
+        raised = _raised(down, tall, fine)[:, None] * _raised(across, wide, fine)
+        if images.dtype == torch.uint8:
+            raised = raised / 255
+        rows, columns = _mirrored(height, tall, device), _mirrored(width, wide, device)
+        return cls(height, width, tall, wide, fine, rows, columns, down, across, raised)
+
+    def pyramid(self, images: Tensor, pitches: Tensor, band: Tensor) -> Pyramid:
+        """Return the sums of the series of images up to where their bands end."""
+        mirrored = images.index_select(2, self.rows).index_select(3, self.columns).float()
+        kept, fine = len(self.down) // 2, self.fine
+        spectrum = torch.fft.rfft2(mirrored, norm="forward")[..., : len(self.across)]
+        x, y = pitches[:, :1] / band[:, None], pitches[:, 1:] / band[:, None]
+        share = torch.hypot((self.down * y)[:, :, None], (self.across * x)[:, None, :])
+        past = share.sub_(FLAT).mul_(math.pi / (1 - FLAT)).clamp_(0, math.pi)
+        gain = (past.cos_().mul_(0.5).add_(0.5) * self.raised)[:, None]
+        spread = spectrum.new_zeros(len(images), 3, fine, len(self.across))
+        torch.mul(spectrum[:, :, :kept], gain[:, :, :kept], out=spread[:, :, :kept])
+        torch.mul(spectrum[:, :, self.tall - kept :], gain[:, :, kept:], out=spread[:, :, fine - kept :])
+        made = torch.fft.irfft(torch.fft.ifft(spread, dim=2, norm="forward"), fine, dim=3, norm="forward")
+        return Pyramid(made, ((fine, fine, 0),), made, spline=True)
+
+    def frame(self, base: State) -> State:
+        """Return base images in coordinates of the mirrored images."""
+        inside = constant((self.width / self.wide, self.height / self.tall, 1.0), base.geometry.device)
+        return base.replace(geometry=inside[:, None] * base.geometry, affine=base.affine)
 
 
 def _raised(frequency: Tensor, side: int, fine: int) -> Tensor:

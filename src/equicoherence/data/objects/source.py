@@ -77,4 +77,6 @@ class ObjectsSource(ImageSource):
         pixels = self.images[index]
         if size == len(pixels):
             return Sample(pixels.copy(), 1.0, size)
-        return Sample(np.array(Image.fromarray(pixels).resize((size, size), Image.Resampling.BICUBIC)), 1.0, len(pixels))
+        return Sample(
+            np.array(Image.fromarray(pixels).resize((size, size), Image.Resampling.BICUBIC)), 1.0, len(pixels)
+        )

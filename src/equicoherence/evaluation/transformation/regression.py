@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +14,10 @@ from equicoherence.evaluation.images import base_state
 from equicoherence.evaluation.model import FrozenModel
 from equicoherence.evaluation.probes import r2_score
 from equicoherence.evaluation.task import Row, TaskScore, Track
+from equicoherence.evaluation.transformation.noise import leaves_noise, noise_pairs
 from equicoherence.evaluation.transformation.pair_probes import PAIR_PROBES
-from equicoherence.evaluation.transformation.pairs import DRAWS, EncodedImages, ImagePairs
+from equicoherence.evaluation.transformation.pairs import DRAWS, EncodedImages, ImagePairs, at_ends
+from equicoherence.evaluation.transformation.task import NOISE
 from equicoherence.paths import Transformation, named_path
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def _of_one(task: TransformationRegression, pairs: ImagePairs, name: str, track:
     names = [path.parameters[i].name for i in used]
     target, truth = (theta[:, used].to(pairs.model.encoder.mean.device) for theta in thetas)
     floor = r2_score(target.mean(dim=0).expand_as(truth), truth)
-    base = pairs.base(share, track)
+    base = pairs.base(path, share, track)
     found: list[tuple[Tensor, dict[str, Any]]] = []
     for border in task.borders:
         if not found or _moves(path):  # else nothing beyond the border ever shows: the scores are those of the first
@@ -58,6 +59,14 @@ def _of_one(task: TransformationRegression, pairs: ImagePairs, name: str, track:
             found = list(_probe_all(task, base, moved, target, truth))
         for scores, labels in found:
             yield from _rows(scores, floor, names, {"target": name, "border": border, **labels})
+    if leaves_noise(path):
+        noise = noise_pairs(pairs)
+        drawn = noise.draw(path, task.seed + 17)
+        target, truth = (theta[:, used].to(pairs.model.encoder.mean.device) for theta in drawn)
+        floor = r2_score(target.mean(dim=0).expand_as(truth), truth)
+        base, moved = noise.base(path, share, track), noise.moved(path, drawn, "content", share, track)
+        for scores, labels in _probe_all(task, base, moved, target, truth):
+            yield from _rows(scores, floor, names, {"target": name, "border": "content", **labels}, NOISE)
 
 
 def _probe_all(
@@ -91,8 +100,7 @@ def base_share(name: str) -> float:
     if name in SMALLER:
         return SMALLER[name]
     path, share = named_path(name), BASE
-    ends = [sorted({p.low, min(max(0.0, p.low), p.high), p.high}) for p in path.parameters]
-    state = path.state(torch.tensor(list(itertools.product(*ends))))
+    state = at_ends(path)
     corners = torch.tensor([[-1.0, -1, 1], [-1, 1, 1], [1, -1, 1], [1, 1, 1]]).T
     while share > STEP:
         base = base_state(torch.ones(len(state.geometry)), share)
@@ -110,9 +118,11 @@ def _moves(path: Transformation) -> bool:
     return bool((matrix - torch.eye(3)).abs().max() > 0)
 
 
-def _rows(scores: Tensor, floors: Tensor, names: Sequence[str], labels: dict[str, Any]) -> Iterator[Row]:
+def _rows(
+    scores: Tensor, floors: Tensor, names: Sequence[str], labels: dict[str, Any], metric: str = "r2"
+) -> Iterator[Row]:
     """Yield the main row, the mean over the parameters, then one for each where there are several."""
-    yield Row("r2", float(scores.mean()), floor=float(floors.mean()), **labels)
+    yield Row(metric, float(scores.mean()), floor=float(floors.mean()), **labels)
     if len(names) > 1:
         for name, score, floor in zip(names, scores.tolist(), floors.tolist()):
-            yield Row("r2", score, parameter=name, floor=floor, **labels)
+            yield Row(metric, score, parameter=name, floor=floor, **labels)

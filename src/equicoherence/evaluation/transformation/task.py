@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from equicoherence.evaluation.model import FrozenModel
 
 Border = Literal["content", "reflection", "zeros"]
+NOISE = "noise_r2"
+"""The metric of the noise row: R2 on pairs of unrelated images of isotropic noise, 0 where renders hold no trace."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,9 @@ class TransformationRegression(Task):
     """A probe regresses the parameters of g from the features of an image I and of g(I), from a frozen encoder.
 
     Base images are upright central crops so small that a path with border ``content`` shows nothing but the photograph
-    itself, so no corner betrays the angle; ``zeros`` has black corners and does. One R2 for each parameter, and their
+    itself, so no corner betrays the angle; ``zeros`` has black corners and does. Both images hold the same round band of
+    frequencies, so no trace of a pixel grid does either; of turns, shifts and scales a row says what the same probe
+    reads of noise without content, which must be within .02 of 0 (docs/traces.md). One R2 for each parameter, and their
     mean, the main figure. Every training image is seen under two draws of g. The attentive probe reads tokens averaged
     to at most 7 x 7. Random weights are scored with one repeat, at the backbone.
 
@@ -45,9 +49,9 @@ class TransformationRegression(Task):
 
     name: ClassVar[str] = "transformation"
     order: ClassVar[int] = 0
-    revision: ClassVar[int] = 5
+    revision: ClassVar[int] = 6
     kind: ClassVar[str] = IMAGES
-    metrics: ClassVar[dict[str, bool]] = {"r2": True}
+    metrics: ClassVar[dict[str, bool]] = {"r2": True, NOISE: False}
     probe_order: ClassVar[tuple[str, ...]] = ("mlp", "linear", "attentive")
     least: ClassVar[dict[str, int]] = {"train": 2, "test": 2}
 
