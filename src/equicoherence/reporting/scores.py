@@ -136,9 +136,8 @@ def _comparison(entries: Sequence[Score], names: Sequence[str]) -> Grid:
         random = [controls[e.key(OF_CONTROL)] for e in by_name.values() if e.key(OF_CONTROL) in controls]
         texts = dict.fromkeys(number(value) for value in random)
         floors = Cell(" / ".join(texts) or MISSING, "number quiet"), floor_cell(joint_floors(by_name.values()), "r2")
-        title = ", ".join(
-            part for part in (target, parameter, metric_name(metric) if metric == NOISE else "") if part
-        ) + (f" on {data}" if several else "")
+        of_noise = metric_name(metric) if metric == NOISE else ""
+        title = ", ".join(part for part in (target, parameter, of_noise) if part) + (f" on {data}" if several else "")
         rows.append([representation, title, *(_with_range(by_name.get(name)) for name in names), *floors])
     return Grid(["representation", "transformation", *names, "random encoder", "constant guess"], rows)
 

@@ -88,7 +88,7 @@ def noise_pairs(pairs: ImagePairs) -> NoisePairs:
 
 
 def leaves_noise(path: Transformation) -> bool:
-    """Return whether a transformation leaves isotropic noise as it is: it turns, shifts and scales, and nothing else."""
+    """Return whether a transformation leaves isotropic noise as it is: it turns, shifts and scales, no more."""
     states = at_ends(path)
     same = State.identity(len(states.sigma))
     shape = states.geometry[:, :2, :2]

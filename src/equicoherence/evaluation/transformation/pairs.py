@@ -145,8 +145,8 @@ def draw_pair_image(
     border: Border = "content",
     device: torch.device | str = "cpu",
 ) -> Tensor:
-    """Render central crops of ``share`` of the shorter side, (B, 3, size, size): upright where ``theta`` (B, P) is None,
-    else transformed by it.
+    """Render central crops of ``share`` of the shorter side, (B, 3, size, size): transformed by ``theta`` (B, P), or
+    upright where it is None.
 
     What is the finest in them is the same for all parameters of the path.
     """

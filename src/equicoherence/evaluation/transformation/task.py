@@ -23,11 +23,11 @@ class TransformationRegression(Task):
     """A probe regresses the parameters of g from the features of an image I and of g(I), from a frozen encoder.
 
     Base images are upright central crops so small that a path with border ``content`` shows nothing but the photograph
-    itself, so no corner betrays the angle; ``zeros`` has black corners and does. Both images hold the same round band of
-    frequencies, so no trace of a pixel grid does either; of turns, shifts and scales a row says what the same probe
-    reads of noise without content, which must be within .02 of 0 (docs/traces.md). One R2 for each parameter, and their
-    mean, the main figure. Every training image is seen under two draws of g. The attentive probe reads tokens averaged
-    to at most 7 x 7. Random weights are scored with one repeat, at the backbone.
+    itself, so no corner betrays the angle; ``zeros`` has black corners and does. Both images hold the same round band
+    of frequencies, so no trace of a pixel grid does either: of turns, shifts and scales a row says what the same probe
+    reads of noise without content, which must be within .02 of 0 (docs/traces.md). One R2 for each parameter, and
+    their mean, the main figure. Every training image is seen under two draws of g. The attentive probe reads tokens
+    averaged to at most 7 x 7. Random weights are scored with one repeat, at the backbone.
 
     transformations: what to score, each apart from the others: names of paths, sums with ``+`` in a file or in Python.
     borders: what lies beyond the image.
