@@ -130,12 +130,12 @@ def page(found: list[dict[str, Any]], planned: int) -> str:
         "# Traces: what the spectra of turned noise tell of the angle",
         "",
         f"Written by `python experiments/traces.py`; {len(found)} of {planned} cells done. {date}, "
-        f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} thread(s), seed {SEED}, equicoherence "
-        f"{equicoherence.__version__}, torch {torch.__version__}.",
+        f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} thread(s), seed {SEED}, "
+        f"equicoherence {equicoherence.__version__}, torch {torch.__version__}.",
         "",
-        "Isotropic 1/f noise, border `content`, angles within 45 degrees. R2 of the signed angle / of its absolute value, "
-        "by a ridge regression and by the MLP probe on the logarithm of the power spectrum of the turned image alone. "
-        "A row whose noise has fewer pixels than its source is of noise enlarged as small photographs are. ms: time "
+        "Isotropic 1/f noise, border `content`, angles within 45 degrees. R2 of the signed angle / of its absolute "
+        "value, by a ridge regression and by the MLP probe on the logarithm of the power spectrum of the turned image "
+        "alone. Where noise has fewer pixels than its source, it is enlarged as small photographs are. ms: time "
         "of rendering an image, on a shared machine; the ratio is of times taken by turns.",
         "",
         "| noise | source | size | images | before: ridge | mlp | after: ridge | mlp | ms before | ms after | ratio |",
