@@ -94,7 +94,7 @@ def test_it_scores_what_the_same_network_scores_behind_another_door(
     encoder = Encoder("resnet10t")
     encoder.model.load_state_dict(model.state_dict())
     ours = evaluate(encoder, **given)
-    assert len(rows_of(file)) == 3
+    assert len(rows_of(file)) == 4
     assert rows_of(module) == rows_of(ours) == rows_of(file)
     assert (module["model"], module["arch"], module["size"]) == ("ForwardFeatures", "ForwardFeatures", 64)
     assert (tmp_path / "module" / "scores.json").is_file()

@@ -25,9 +25,9 @@ from equicoherence.paths.state import State
 from equicoherence.paths.threads import for_each
 
 OUTPUT = 0.5  # cycles per output pixel at which a band ends at the latest: from there on frequencies fold over
-SOURCE = 0.4  # cycles per pixel of the photograph at which it ends at the latest: near .5 its own grid shows
+SOURCE = 0.35  # cycles per pixel of the photograph at which it ends at the latest: near .5 its grid and resizing show
 FLAT = 0.7  # share of a band that is kept whole; half a wave of a cosine leads from there to nothing
-FINER = 2.0  # pixels of the fine grid for half a period of the highest frequency in it
+FINER = 2.5  # pixels of the fine grid for half a period of the highest frequency in it
 PAD = 8  # pixels by which a source is mirrored at its sides, beyond which its Fourier series joins them
 PIXELS = 2**19  # of fine grids that a thread takes at a time
 
