@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from equicoherence.evaluation.store import FILE, read_scores
-from equicoherence.evaluation.transformation.task import NOISE
+from equicoherence.evaluation.transformation import NOISE
 from equicoherence.reporting.names import metric_name, source_name
 from equicoherence.reporting.origin import origin_line
 from equicoherence.reporting.summary import Score, distinct, joint_floors, pivot, select, summarise_scores

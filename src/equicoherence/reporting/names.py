@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from equicoherence.evaluation.transformation.task import NOISE
+from equicoherence.evaluation.transformation import NOISE
 
 METRIC_NAMES = {
     "miou": "mIoU",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from equicoherence.evaluation.transformation.task import NOISE
+from equicoherence.evaluation.transformation import NOISE
 from equicoherence.reporting import plots
 from equicoherence.reporting.main_figures import score_grid
 from equicoherence.reporting.markup import Markup, details, element, image, join, note, section

@@ -14,10 +14,10 @@ from equicoherence.evaluation.images import base_state
 from equicoherence.evaluation.model import FrozenModel
 from equicoherence.evaluation.probes import r2_score
 from equicoherence.evaluation.task import Row, TaskScore, Track
+from equicoherence.evaluation.transformation import NOISE
 from equicoherence.evaluation.transformation.noise import leaves_noise, noise_pairs
 from equicoherence.evaluation.transformation.pair_probes import PAIR_PROBES
 from equicoherence.evaluation.transformation.pairs import DRAWS, EncodedImages, ImagePairs, at_ends
-from equicoherence.evaluation.transformation.task import NOISE
 from equicoherence.paths import Transformation, named_path
 
 if TYPE_CHECKING:

@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal, get_args
 
 from equicoherence.evaluation.task import IMAGES, Task, TaskScore, Track
+from equicoherence.evaluation.transformation import NOISE
 
 if TYPE_CHECKING:
     from equicoherence.data import ImageSource, Loader
     from equicoherence.evaluation.model import FrozenModel
 
 Border = Literal["content", "reflection", "zeros"]
-NOISE = "noise_r2"
-"""The metric of the noise row: R2 on pairs of unrelated images of isotropic noise, 0 where renders hold no trace."""
 
 
 @dataclass(frozen=True)
