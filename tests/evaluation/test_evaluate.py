@@ -29,7 +29,7 @@ def test_a_run_is_scored_in_all_its_parts_with_floors(copied):
         for probe in ("linear", "mlp", *(() if representation == "z" else ("attentive",))):  # z is no tokens of its own
             for border in ("content", "zeros"):
                 fields = {"representation": representation, "probe": probe, "border": border, "control": ""}
-                (rotation,) = rows_of(scores, target="rotation", **fields)
+                (rotation,) = rows_of(scores, target="rotation", metric="r2", **fields)
                 assert rotation["parameter"] == ""
                 color = rows_of(scores, target="color", **fields)
                 assert [row["parameter"] == "" for row in color] == [True, *[False] * 4]
@@ -83,7 +83,7 @@ def test_the_random_control_of_a_bare_timm_model_is_that_model_with_other_weight
             values_of(found, task=task, control=control, representation="backbone")
             for found, control in ((scores, "random"), (own, ""), (scores, ""))
         )
-        assert len(random) == (3 if task == "transformation" else 1)  # the angle, its size and its side
+        assert len(random) == (5 if task == "transformation" else 1)  # the angle, its size, both on noise, and its side
         assert random == alone
         assert task == "knn" or random != bare
     assert (scores["arch"], scores["size"], scores["random_weights"]) == (arch, 32, True)
@@ -94,7 +94,8 @@ def test_the_random_control_of_a_bare_timm_model_is_that_model_with_other_weight
 def test_the_random_control_has_the_probes_that_were_asked_for(run, tmp_path):
     settings = {"transformation": {**QUICK["transformation"], "probes": ("linear", "attentive"), "repeats": 2}}
     scores = evaluate(run, tasks=("transformation",), out=tmp_path, settings=settings)
-    assert [(row["representation"], row["probe"]) for row in rows_of(scores, control="random", target="rotation")] == [
+    rows = rows_of(scores, control="random", target="rotation", metric="r2")
+    assert [(row["representation"], row["probe"]) for row in rows] == [
         ("backbone", "linear"),
         ("backbone", "attentive"),
     ]
@@ -178,7 +179,7 @@ class Pictures(ImageSource):
     def load(self, index, size):
         if index in self.bad:
             raise BadImage(str(index), "broken")
-        return Sample(np.full((size, size, 3), 30 * index, dtype=np.uint8), 1.0)
+        return Sample(np.full((size, size, 3), 30 * index, dtype=np.uint8), 1.0, size)
 
 
 def test_what_stands_in_for_a_bad_image_is_scored_with_a_label_only_and_once(run):

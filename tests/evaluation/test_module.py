@@ -99,7 +99,7 @@ def test_it_scores_what_the_same_network_scores_behind_another_door(
     encoder = Encoder("resnet10t")
     encoder.model.load_state_dict(model.state_dict())
     ours = evaluate(encoder, **given)
-    assert len(rows_of(file)) == 5  # three of the transformation: the angle, its size and its side
+    assert len(rows_of(file)) == 7  # five of the transformation: the angle, its size, both on noise, and its side
     assert rows_of(module) == rows_of(ours) == rows_of(file)
     assert (module["model"], module["arch"], module["size"]) == ("ForwardFeatures", "ForwardFeatures", 64)
     assert (tmp_path / "module" / "scores.json").is_file()

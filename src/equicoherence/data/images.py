@@ -130,7 +130,7 @@ def _square(image: ImageFile.ImageFile, size: int) -> Sample:
         square = square.transpose(turn)  # after the resize: a square keeps its shape
     if turn in (_TURNS[5], _TURNS[6], _TURNS[7], _TURNS[8]):
         width, height = height, width
-    return Sample(np.array(square.convert("RGB")), width / height)
+    return Sample(np.array(square.convert("RGB")), width / height, min(width, height))
 
 
 def _orientation(image: Image.Image) -> int:

@@ -20,12 +20,14 @@ _CHUNK = 8  # images per job: enough to make the hand-over cheap, few enough to 
 
 @dataclass(frozen=True)
 class Batch:
-    """Images of one step. Where an image was bad, all four fields are those of the one that replaced it."""
+    """Images of one step. Where an image was bad, all five fields are those of the one that replaced it."""
 
     images: Tensor
     """(B, 3, S, S) uint8."""
     aspect: Tensor
     """(B,) float32, width / height of the originals."""
+    side: Tensor
+    """(B,) float32, pixels of the originals' shorter sides."""
     labels: Tensor
     """(B,) int64, -1 where unknown."""
     index: Tensor
@@ -41,7 +43,7 @@ class Batch:
 
     @property
     def _fields(self) -> tuple[Tensor, ...]:
-        return self.images, self.aspect, self.labels, self.index
+        return self.images, self.aspect, self.side, self.labels, self.index
 
 
 def usable_cores() -> int:
@@ -93,7 +95,7 @@ class Loader:
         self._pin = torch.cuda.is_available()
         n = len(source)
         self._labels = torch.from_numpy(np.array(source.labels, dtype=np.int64))
-        self._aspect = torch.ones(n)
+        self._aspect, self._side = torch.ones(n), torch.zeros(n)
         self._shown = np.full(n, -1, dtype=np.int64)  # index -> the good image shown for it, -1 before it is decoded
         fits = n * size * size * 3 <= cache_bytes
         self._cache = torch.empty((n, 3, size, size), dtype=torch.uint8) if fits else None
@@ -140,7 +142,7 @@ class Loader:
             shown, sample = self._first_good(index)
             place = images[position] if self._cache is None else self._cache[shown]
             place.numpy()[...] = sample.pixels.transpose(2, 0, 1)
-            self._aspect[shown] = sample.aspect
+            self._aspect[shown], self._side[shown] = sample.aspect, sample.side
             self._shown[shown] = shown
             self._shown[index] = shown  # last: it says that the pixels are there
 
@@ -168,7 +170,7 @@ class Loader:
         if self._cache is not None:
             # One core is enough to copy, and torch's own threads would be taken from the training step.
             np.take(self._cache.numpy(), self._shown[wanted], axis=0, out=images.numpy(), mode="clip")
-        small = (self._aspect[index], self._labels[index], index)
+        small = (self._aspect[index], self._side[index], self._labels[index], index)
         return Batch(images, *(field.pin_memory() if self._pin else field for field in small))
 
     def _empty(self, count: int) -> Tensor:

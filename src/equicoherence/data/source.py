@@ -27,6 +27,8 @@ class Sample:
     """(S, S, 3) uint8 RGB; nothing is cropped or padded."""
     aspect: float
     """Width / height of the original, after EXIF rotation."""
+    side: int
+    """Pixels of the original's shorter side: where they are fewer than S, the image was enlarged."""
 
 
 class BadImage(Exception):

@@ -8,6 +8,7 @@ from typing import Any
 
 from equicoherence.errors import unknown
 from equicoherence.evaluation.task import Task
+from equicoherence.evaluation.transformation import ABSOLUTE, NOISE, SIDE
 
 
 @dataclass(frozen=True)
@@ -63,11 +64,13 @@ EQUIVARIANCE = Suite(
     },
     (
         Figure("rotation", "transformation", "rotation", "r2"),
-        Figure("|rotation|", "transformation", "rotation, absolute", "r2"),
-        Figure("its side", "transformation", "rotation, side", "accuracy"),
+        Figure("|rotation|", "transformation", f"rotation, {ABSOLUTE}", "r2"),
+        Figure("its side", "transformation", f"rotation, {SIDE}", "accuracy"),
+        Figure("rotation of noise", "transformation", "rotation", NOISE),
+        Figure("|rotation| of noise", "transformation", f"rotation, {ABSOLUTE}", NOISE),
         Figure("shift", "transformation", "translation", "r2"),
-        Figure("|shift|", "transformation", "translation, absolute", "r2"),
-        Figure("its side", "transformation", "translation, side", "accuracy"),
+        Figure("|shift|", "transformation", f"translation, {ABSOLUTE}", "r2"),
+        Figure("its side", "transformation", f"translation, {SIDE}", "accuracy"),
         Figure("scale", "transformation", "scale", "r2"),
         Figure("color", "transformation", "color", "r2"),
         Figure("blur", "transformation", "blur", "r2"),

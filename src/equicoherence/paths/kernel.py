@@ -172,6 +172,50 @@ def draw(
 
 
 @_compiled
+def read_spline(pixels: Any, places: Any, found: Any) -> None:
+    """Read images (B, 3, H, W) by cubic B-splines at places (B, P, 2), x and y in pixels from the first one's centre.
+
+    found: (B, 3, P). Taps beyond an image are read at its side.
+    """
+    height, width = pixels.shape[2:]
+    for b in range(len(pixels)):
+        for p in range(places.shape[1]):
+            x, y = places[b, p, 0], places[b, p, 1]
+            column, row = N(np.floor(x)), N(np.floor(y))
+            a0, a1, a2, a3 = _spline(x - F(column))
+            b0, b1, b2, b3 = _spline(y - F(row))
+            x0, x1, x2, x3 = _taps(column, width)
+            y0, y1, y2, y3 = _taps(row, height)
+            for c in range(3):
+                plane = pixels[b, c]
+                total = b0 * (a0 * plane[y0, x0] + a1 * plane[y0, x1] + a2 * plane[y0, x2] + a3 * plane[y0, x3])
+                total += b1 * (a0 * plane[y1, x0] + a1 * plane[y1, x1] + a2 * plane[y1, x2] + a3 * plane[y1, x3])
+                total += b2 * (a0 * plane[y2, x0] + a1 * plane[y2, x1] + a2 * plane[y2, x2] + a3 * plane[y2, x3])
+                total += b3 * (a0 * plane[y3, x0] + a1 * plane[y3, x1] + a2 * plane[y3, x2] + a3 * plane[y3, x3])
+                found[b, c, p] = total
+
+
+@_compiled
+def _spline(t: Any) -> tuple[Any, Any, Any, Any]:
+    """Return the weights of the four taps around a place that lies ``t`` beyond the second."""
+    rest = F(1) - t
+    first, last = rest * rest * rest / F(6), t * t * t / F(6)
+    second = F(2) / F(3) - t * t * (F(1) - t * F(0.5))
+    return first, second, F(1) - first - second - last, last
+
+
+@_compiled
+def _taps(first: Any, side: int) -> tuple[Any, Any, Any, Any]:
+    last = side - 1
+    return (
+        P(min(max(first - 1, 0), last)),
+        P(min(max(first, 0), last)),
+        P(min(max(first + 1, 0), last)),
+        P(min(max(first + 2, 0), last)),
+    )
+
+
+@_compiled
 def _is_affine(matrix: Any) -> Any:
     return matrix[2, 0] == 0 and matrix[2, 1] == 0 and matrix[2, 2] == 1
 

@@ -29,11 +29,13 @@ class Pyramid:
 
     images: (B, 3, H, W), uint8, or float in [0, 1]. sizes: (height, width, left edge in the atlas) of each level.
     atlas: (B, 3, H, total width) float32 in the images' own range, None on a CPU.
+    spline: whether it is read by cubic B-splines, for which `round_band` has made it, in place of bilinearly.
     """
 
     images: Tensor
     sizes: tuple[tuple[int, int, int], ...]
     atlas: Tensor | None = None
+    spline: bool = False
 
     @classmethod
     def build(cls, images: Tensor, size: int, smallest_view: float = 0.5) -> Pyramid:

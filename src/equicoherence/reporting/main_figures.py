@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from equicoherence.evaluation.store import FILE, read_scores
+from equicoherence.evaluation.transformation import ABSOLUTE, NOISE
 from equicoherence.reporting.names import metric_name, source_name
 from equicoherence.reporting.origin import origin_line
 from equicoherence.reporting.summary import Score, distinct, joint_floors, pivot, select, summarise_scores
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+# sizes of an R2 on noise above which what is beside it may be read from traces
+NOISY, NOISY_ABSOLUTE = 0.02, 0.05
 PLACE = ("task", "data", "protocol", "target", "border", "metric", "representation", "probe")
 
 
@@ -24,10 +27,12 @@ def score_grid(entries: Sequence[Score], names: Sequence[str]) -> Grid:
 
     Tasks and data sets are called by their ids, as commands take them. What is the same for all, the data set, or for
     all of a task, its protocol and its probe, is not named. A score is shown for all names where it is a main figure
-    of one. ± is the standard deviation over runs, or over repeats where there is one run.
+    of one. Beside the R2 of a transformation stands that on noise, which says so where it is above `NOISY`. ± is the
+    standard deviation over runs, or over repeats where there is one run.
     """
     scores = {entry.key(PLACE) for entry in entries if entry.main}
-    entries = [entry for entry in select(entries, parameter="") if entry.key(PLACE) in scores]
+    controls = {_place_of_noise(entry.key(PLACE)) for entry in entries if entry.main and entry.metric == "r2"}
+    entries = [entry for entry in select(entries, parameter="") if entry.key(PLACE) in scores | controls]
     controlled = list(dict.fromkeys(entry.name for entry in select(entries, control="random")))
     randoms = {name: "random" if len(controlled) == 1 else f"{name}, random" for name in controlled}
     has_floors = any(entry.floors for entry in entries)
@@ -43,7 +48,11 @@ def score_grid(entries: Sequence[Score], names: Sequence[str]) -> Grid:
         floors = [floor_cell(joint_floors([*own.values(), *control.values()]), one.metric)] if has_floors else []
         probe = one.probe if "probe" in several[one.task] else ""
         source = source_name(one.representation, probe)
-        rows.append([_title(one, several[one.task], len(data) > 1), source, *map(_mean_cell, shown), *floors])
+        title = _title(one, several[one.task], len(data) > 1)
+        limit = NOISY_ABSOLUTE if one.target.endswith(f", {ABSOLUTE}") else NOISY
+        if one.metric == NOISE and any(abs(entry.mean) > limit for entry in own.values()):
+            title += f": above {limit}, so figures beside it are not to be trusted"
+        rows.append([title, source, *map(_mean_cell, shown), *floors])
     constant = ["constant"] if has_floors else []
     return Grid(["score", "reads", *names, *randoms.values(), *constant], rows)
 
@@ -79,6 +88,12 @@ def _read(runs: Mapping[str, Sequence[Path]]) -> dict[str, list[dict[str, Any]]]
             if not scores:
                 raise FileNotFoundError(f"{run} has no {FILE}; score it: equicoherence evaluate {run}")
     return found
+
+
+def _place_of_noise(place: tuple[str, ...]) -> tuple[str, ...]:
+    """Return where the R2 on noise stands that belongs to a `PLACE`: it shows nothing beyond an image."""
+    of_noise = {"metric": NOISE, "border": "content"}
+    return tuple(of_noise.get(field, value) for field, value in zip(PLACE, place))
 
 
 def _several(entries: Sequence[Score]) -> set[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from equicoherence.evaluation.transformation import NOISE
+
 METRIC_NAMES = {
     "miou": "mIoU",
     "iou": "IoU",
@@ -35,6 +37,7 @@ METRIC_NAMES = {
     "same_folder": "same folder",
     "top1": "top-1",
     "r2": "R2",
+    NOISE: "R2 on noise",
     "r2_scalar_mean": "R2, one scalar mean",
     "mrr": "MRR",
     "hit_at_1": "H@1",

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from equicoherence.evaluation.transformation import NOISE
 from equicoherence.reporting import plots
 from equicoherence.reporting.curve_panels import advice, curve_panels
 from equicoherence.reporting.main_figures import score_grid
 from equicoherence.reporting.markup import Markup, details, element, image, join, note, section
-from equicoherence.reporting.names import heading
+from equicoherence.reporting.names import heading, metric_name
 from equicoherence.reporting.runs import SCORES, Run, labels
 from equicoherence.reporting.summary import (
     FIELDS,
@@ -23,7 +24,7 @@ from equicoherence.reporting.tables import MISSING, NUMBER, Cell, Grid, floor_ce
 from equicoherence.reporting.training import legend
 
 Controls = Mapping[tuple[str, ...], float]
-OF_CONTROL = ("name", "data", "target", "border", "representation", "probe", "parameter")
+OF_CONTROL = ("name", "data", "target", "border", "representation", "probe", "metric", "parameter")
 PROBES = {"": "a", "mlp": "an MLP", "linear": "a linear", "attentive": "an attentive"}
 R2_GUIDE = (
     "that reads the parameters of the transformation from the frozen embeddings of both images: 1 is perfect, 0 is no "
@@ -134,13 +135,14 @@ def _controls(entries: Sequence[Score]) -> Controls:
 
 def _comparison(entries: Sequence[Score], names: Sequence[str]) -> Grid:
     controls, rows = _controls(entries), []
-    index = ("representation", "data", "target", "parameter")
+    index = ("representation", "data", "target", "metric", "parameter")
     several = len(distinct(entries, "data")) > 1
-    for (representation, data, *place), by_name in pivot(select(entries, control=""), index):
+    for (representation, data, target, metric, parameter), by_name in pivot(select(entries, control=""), index):
         random = [controls[e.key(OF_CONTROL)] for e in by_name.values() if e.key(OF_CONTROL) in controls]
         texts = dict.fromkeys(number(value) for value in random)
         floors = Cell(" / ".join(texts) or MISSING, "number quiet"), floor_cell(joint_floors(by_name.values()), "r2")
-        title = ": ".join(part for part in place if part) + (f" on {data}" if several else "")
+        of_noise = metric_name(metric) if metric == NOISE else ""
+        title = ": ".join(part for part in (target, parameter, of_noise) if part) + (f" on {data}" if several else "")
         rows.append([representation, title, *(_with_range(by_name.get(name)) for name in names), *floors])
     return Grid(["representation", "transformation", *names, "random encoder", "constant guess"], rows)
 

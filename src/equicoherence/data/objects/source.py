@@ -76,5 +76,7 @@ class ObjectsSource(ImageSource):
         """Return an image, resized with an antialiasing filter where ``size`` is not the stored one."""
         pixels = self.images[index]
         if size == len(pixels):
-            return Sample(pixels.copy(), 1.0)
-        return Sample(np.array(Image.fromarray(pixels).resize((size, size), Image.Resampling.BICUBIC)), 1.0)
+            return Sample(pixels.copy(), 1.0, size)
+        return Sample(
+            np.array(Image.fromarray(pixels).resize((size, size), Image.Resampling.BICUBIC)), 1.0, len(pixels)
+        )

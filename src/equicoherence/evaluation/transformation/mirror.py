@@ -17,9 +17,8 @@ from torch import Tensor
 from equicoherence.evaluation.bootstrap import interval, resampled
 from equicoherence.evaluation.probes import r2_score
 from equicoherence.evaluation.task import Row
+from equicoherence.evaluation.transformation import ABSOLUTE, SIDE
 from equicoherence.paths.transformation import Parameter
-
-ABSOLUTE, SIDE = "absolute", "side"  # as targets are called, behind the transformation and a comma
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,13 @@
-"""Pairs of an image and its transformed self, as a frozen encoder sees them."""
+"""Pairs of an image and its transformed self, as a frozen encoder sees them: no trace of a pixel grid tells them apart.
+
+Both images of a pair hold the same round band of frequencies (`equicoherence.paths.round_band`).
+"""
 
 from __future__ import annotations
 
+import itertools
 import math
+from dataclasses import dataclass
 from functools import cached_property
 
 import torch
@@ -16,12 +21,37 @@ from equicoherence.evaluation.images import BATCH, base_state, first_of_each
 from equicoherence.evaluation.model import FrozenModel
 from equicoherence.evaluation.task import Track
 from equicoherence.finite import check_features
-from equicoherence.paths import Pyramid, Transformation, render
+from equicoherence.paths import State, Transformation
 from equicoherence.paths.renderer import Border
+from equicoherence.paths.round_band import band_of, pitch, render_round
 
 DRAWS = 2  # transformations of each training image: more pairs from the same images keep a probe from overfitting
 GRID = 7  # tokens are kept as a grid of at most 7 x 7, which bounds what the pairs of a ViT take
 EncodedImages = tuple[dict[str, Tensor], dict[str, Tensor]]  # pooled (N, C) and tokens (N, T, C), by representation
+
+
+@dataclass(frozen=True)
+class Photographs:
+    """Images of one split.
+
+    images: (N, 3, H, W), uint8. aspect: (N,), true width / height. side: (N,), pixels of the originals' shorter sides.
+    """
+
+    images: Tensor
+    aspect: Tensor
+    side: Tensor
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, rows: slice | Tensor) -> Photographs:
+        return Photographs(self.images[rows], self.aspect[rows], self.side[rows])
+
+    def own(self) -> Tensor:
+        """Return how many pixels of the originals (N, 2), along x and y, each pixel of the images stands for."""
+        height, width = self.images.shape[2:]
+        sides = torch.stack([self.aspect.clamp_min(1), (1 / self.aspect).clamp_min(1)], dim=1)
+        return self.side[:, None] * sides / self.side.new_tensor((width, height))
 
 
 class ImagePairs:
@@ -32,73 +62,76 @@ class ImagePairs:
     test images.
     """
 
+    kind = ""  # of the images, for a bar
+
     def __init__(
         self, model: FrozenModel, train: tuple[Loader, int], test: tuple[Loader, int], keep_tokens: bool
     ) -> None:
         self.model, self.keep_tokens = model, keep_tokens
         self._sources = (train, test)
-        self._base: tuple[float, tuple[EncodedImages, EncodedImages]] | None = None
+        self._base: tuple[tuple[float, float], tuple[EncodedImages, EncodedImages]] | None = None
 
     @cached_property
-    def images(self) -> tuple[tuple[Tensor, Tensor], ...]:
-        """Images (N, 3, H, W), uint8, and aspects (N,), of probe training and of test; read when first asked for."""
-        return tuple(_read(loader, count) for loader, count in self._sources)
+    def images(self) -> tuple[Photographs, Photographs]:
+        """Images of probe training and of test; read when first asked for."""
+        train, test = (_read(loader, count) for loader, count in self._sources)
+        return train, test
 
     def counts(self) -> dict[str, int]:
         """Return how many images of each split were read and scored."""
-        return {split: len(images) for split, (images, _) in zip(("train", "val"), self.images)}
+        return {split: len(images) for split, images in zip(("train", "val"), self.images)}
 
     def draw(self, path: Transformation, seed: int) -> tuple[Tensor, Tensor]:
         """Draw parameters for training (DRAWS * N, P), one draw of all images after the other, and test (M, P)."""
         generator = torch.Generator().manual_seed(seed)
-        train, test = (len(images) for images, _ in self.images)
+        train, test = map(len, self.images)
         first, of_test = path.sample(train, generator), path.sample(test, generator)
         return torch.cat([first, *(path.sample(train, generator) for _ in range(DRAWS - 1))]), of_test
 
-    def base(self, share: float, track: Track) -> tuple[EncodedImages, EncodedImages]:
-        """Encode the images' central crops; those of the last ``share`` are kept, so a second call costs nothing."""
-        if self._base is None or self._base[0] != share:
+    def base(self, path: Transformation, share: float, track: Track) -> tuple[EncodedImages, EncodedImages]:
+        """Encode the images' central crops, with the band that ``path`` leaves them; the last ones are kept, so that a
+        second call for such a path costs nothing."""
+        key = (share, least_pitch(path))
+        if self._base is None or self._base[0] != key:
             self._base = None  # tokens of two shares would take twice the room
-            train, test = (self._encode(*of_set, None, None, "content", share, track) for of_set in self.images)
-            self._base = (share, (train, test))
+            train, test = (self._encode(images, path, None, "content", share, track) for images in self.images)
+            self._base = (key, (train, test))
         return self._base[1]
 
     def moved(
         self, path: Transformation, thetas: tuple[Tensor, Tensor], border: Border, share: float, track: Track
     ) -> tuple[EncodedImages, EncodedImages]:
         """Encode the crops transformed by the parameters of `draw`, in its order."""
-        (images, aspect), test = self.images
-        draws = [
-            self._encode(images, aspect, path, theta, border, share, track) for theta in thetas[0].split(len(images))
-        ]
+        images, test = self.images
+        draws = [self._encode(images, path, theta, border, share, track) for theta in thetas[0].split(len(images))]
         train: EncodedImages = (_join([pooled for pooled, _ in draws]), _join([tokens for _, tokens in draws]))
-        return train, self._encode(*test, path, thetas[1], border, share, track)
+        return train, self._encode(test, path, thetas[1], border, share, track)
 
     def seen(
         self, split: int, path: Transformation, theta: Tensor, border: Border, share: float, track: Track
     ) -> dict[str, Tensor]:
         """Encode, pooled, the crops of probe training (split 0) or test (1) transformed by ``theta`` (N, P)."""
-        return self._encode(*self.images[split], path, theta, border, share, track)[0]
+        return self._encode(self.images[split], path, theta, border, share, track)[0]
 
     @torch.no_grad()
     def _encode(
         self,
-        images: Tensor,
-        aspect: Tensor,
-        path: Transformation | None,
+        images: Photographs,
+        path: Transformation,
         theta: Tensor | None,
         border: Border,
         share: float,
         track: Track,
     ) -> EncodedImages:
         device, size = self.model.encoder.mean.device, self.model.size
+        what = self.kind + ("upright images" if theta is None else type(path).__name__.lower())
         pooled: list[dict[str, Tensor]] = []
         tokens: list[dict[str, Tensor]] = []
-        for start in track(range(0, len(images), BATCH), f"{path_name(path)}: features"):
+        for start in track(range(0, len(images), BATCH), f"{what}: features"):
             rows = slice(start, start + BATCH)
-            pyramid = Pyramid.build(images[rows].to(device), size)
-            state = None if path is None or theta is None else path.state(theta[rows].to(device))
-            view = render(pyramid, base_state(aspect[rows].to(device), share), state, size=size, border=border)
+            view = draw_pair_image(
+                images[rows], path, None if theta is None else theta[rows], share, size, border, device
+            )
             with reading(device):
                 vectors, parts = self.model.represent(view)
             pooled.append({name: part.float() for name, part in vectors.items()})
@@ -109,9 +142,37 @@ class ImagePairs:
         return joined, _join(tokens)
 
 
-def path_name(path: Transformation | None) -> str:
-    """Return what is read, for a bar."""
-    return "upright images" if path is None else type(path).__name__.lower()
+def draw_pair_image(
+    images: Photographs,
+    path: Transformation,
+    theta: Tensor | None,
+    share: float,
+    size: int,
+    border: Border = "content",
+    device: torch.device | str = "cpu",
+) -> Tensor:
+    """Render central crops of ``share`` of the shorter side, (B, 3, size, size): transformed by ``theta`` (B, P), or
+    upright where it is None.
+
+    What is the finest in them is the same for all parameters of the path.
+    """
+    base = base_state(images.aspect.to(device), share)
+    pitches = pitch(base.geometry, images.images.shape[2:], size)  # type: ignore[arg-type]
+    band = band_of(pitches * least_pitch(path), images.own().to(device))
+    state = None if theta is None else path.state(theta.to(device))
+    return render_round(images.images.to(device), base, state, band, size=size, border=border)
+
+
+def least_pitch(path: Transformation) -> float:
+    """Return the least of a base image's own pixels that a pixel of its transformed self covers, along either axis."""
+    states = at_ends(path)
+    return min(1.0, round(float(pitch(states.geometry, (1, 1), 1).amin()), 4))
+
+
+def at_ends(path: Transformation) -> State:
+    """Return the states of a path at all ends of its parameters, and with one or several of them at 0."""
+    ends = [sorted({p.low, min(max(0.0, p.low), p.high), p.high}) for p in path.parameters]
+    return path.state(torch.tensor(list(itertools.product(*ends))))
 
 
 def pool_tokens(tokens: Tensor) -> Tensor:
@@ -125,14 +186,14 @@ def pool_tokens(tokens: Tensor) -> Tensor:
     return F.adaptive_avg_pool2d(grid, GRID).flatten(2).transpose(1, 2)
 
 
-def _read(loader: Loader, count: int) -> tuple[Tensor, Tensor]:
+def _read(loader: Loader, count: int) -> Photographs:
     """Read ``count`` images spread evenly over the source; good ones stand in for bad ones, none comes twice."""
     n = len(loader.source)
     chosen = torch.linspace(0, n - 1, min(count, n)).round().long().numpy()
     parts = list(loader.batches([chosen[i : i + BATCH] for i in range(0, len(chosen), BATCH)]))
-    images, aspect = torch.cat([b.images for b in parts]), torch.cat([b.aspect for b in parts])
+    images = Photographs(*(torch.cat([getattr(b, name) for b in parts]) for name in ("images", "aspect", "side")))
     kept = first_of_each(torch.cat([b.index for b in parts]))
-    return (images, aspect) if len(kept) == len(images) else (images[kept], aspect[kept])
+    return images if len(kept) == len(images) else images[kept]
 
 
 def _join(parts: list[dict[str, Tensor]]) -> dict[str, Tensor]:

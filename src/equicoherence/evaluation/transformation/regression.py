@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
+import dataclasses
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +14,11 @@ from equicoherence.errors import RefusedValue
 from equicoherence.evaluation.images import base_state
 from equicoherence.evaluation.model import FrozenModel
 from equicoherence.evaluation.task import Row, TaskScore, Track
+from equicoherence.evaluation.transformation import NOISE
 from equicoherence.evaluation.transformation.mirror import Figures
+from equicoherence.evaluation.transformation.noise import leaves_noise, noise_pairs
 from equicoherence.evaluation.transformation.pair_probes import PAIR_PROBES
-from equicoherence.evaluation.transformation.pairs import DRAWS, EncodedImages, ImagePairs
+from equicoherence.evaluation.transformation.pairs import DRAWS, EncodedImages, ImagePairs, at_ends
 from equicoherence.paths import Transformation, named_path
 
 if TYPE_CHECKING:
@@ -48,9 +50,14 @@ def _of_one(task: TransformationRegression, pairs: ImagePairs, name: str, track:
     thetas = pairs.draw(path, task.seed + 17)
     used = [i for i, p in enumerate(path.parameters) if p.high > p.low]
     figures = Figures([path.parameters[i] for i in used])
-    target, truth = (figures.targets(theta[:, used].to(pairs.model.encoder.mean.device)) for theta in thetas)
+
+    def targets(thetas: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        train, test = (figures.targets(theta[:, used].to(pairs.model.encoder.mean.device)) for theta in thetas)
+        return train, test
+
+    target, truth = targets(thetas)
     floors = figures.scores(target.mean(dim=0).expand_as(truth), truth)
-    base = pairs.base(share, track)
+    base = pairs.base(path, share, track)
     found: list[tuple[Tensor, dict[str, Any]]] = []  # what is predicted (M, P + 2 O), and the labels of its rows
     for border in task.borders:
         if not found or _moves(path):  # else nothing beyond the border ever shows: the scores are those of the first
@@ -59,6 +66,16 @@ def _of_one(task: TransformationRegression, pairs: ImagePairs, name: str, track:
         for predicted, labels in found:
             scores, anew = figures.scores(predicted, truth), figures.anew(predicted, truth)
             yield from figures.rows(scores, floors, name, {"border": border, **labels}, anew)
+    if leaves_noise(path):
+        noise = noise_pairs(pairs)
+        thetas = noise.draw(path, task.seed + 17)
+        target, truth = targets(thetas)
+        floors = figures.scores(target.mean(dim=0).expand_as(truth), truth)
+        base, moved = noise.base(path, share, track), noise.moved(path, thetas, "content", share, track)
+        for predicted, labels in _probe_all(task, base, moved, target):
+            for row in figures.rows(figures.scores(predicted, truth), floors, name, {"border": "content", **labels}):
+                if row.metric == "r2":
+                    yield dataclasses.replace(row, metric=NOISE)
 
 
 def _probe_all(
@@ -90,8 +107,7 @@ def base_share(name: str) -> float:
     if name in SMALLER:
         return SMALLER[name]
     path, share = named_path(name), BASE
-    ends = [sorted({p.low, min(max(0.0, p.low), p.high), p.high}) for p in path.parameters]
-    state = path.state(torch.tensor(list(itertools.product(*ends))))
+    state = at_ends(path)
     corners = torch.tensor([[-1.0, -1, 1], [-1, 1, 1], [1, -1, 1], [1, 1, 1]]).T
     while share > STEP:
         base = base_state(torch.ones(len(state.geometry)), share)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal, get_args
 
 from equicoherence.evaluation.task import IMAGES, Task, TaskScore, Track
+from equicoherence.evaluation.transformation import NOISE
 
 if TYPE_CHECKING:
     from equicoherence.data import ImageSource, Loader
@@ -21,12 +22,14 @@ class TransformationRegression(Task):
     """A probe regresses the parameters of g from the features of an image I and of g(I), from a frozen encoder.
 
     Base images are upright central crops so small that a path with border ``content`` shows nothing but the photograph
-    itself, so no corner betrays the angle; ``zeros`` has black corners and does. One R2 for each parameter, and their
-    mean, the main figure. A parameter whose sign a mirror turns (an angle, a shift, a tilt) has two figures more: the
-    R2 of its absolute value, and its side, the accuracy of left against right (chance .5) where it is large: an encoder
-    that is blind to the mirror keeps the first of these alone (docs/transformation.md). Every training image is seen
-    under two draws of g. The attentive probe reads tokens averaged to at most 7 x 7. Random weights are scored with one
-    repeat, at the backbone.
+    itself, so no corner betrays the angle; ``zeros`` has black corners and does. Both images hold the same round band
+    of frequencies, so no trace of a pixel grid does either: of turns, shifts and scales a row says what the same probe
+    reads of noise without content, which must be within .02 of 0 (docs/traces.md). One R2 for each parameter, and
+    their mean, the main figure. A parameter whose sign a mirror turns (an angle, a shift, a tilt) has two figures more:
+    the R2 of its absolute value, and its side, the accuracy of left against right (chance .5) where it is large: an
+    encoder that is blind to the mirror keeps the first of these alone (docs/transformation.md). Every training image is
+    seen under two draws of g. The attentive probe reads tokens averaged to at most 7 x 7. Random weights are scored
+    with one repeat, at the backbone.
 
     transformations: what to score, each apart from the others: names of paths, sums with ``+`` in a file or in Python.
     borders: what lies beyond the image.
@@ -48,9 +51,9 @@ class TransformationRegression(Task):
 
     name: ClassVar[str] = "transformation"
     order: ClassVar[int] = 0
-    revision: ClassVar[int] = 6
+    revision: ClassVar[int] = 7
     kind: ClassVar[str] = IMAGES
-    metrics: ClassVar[dict[str, bool]] = {"r2": True, "accuracy": True}
+    metrics: ClassVar[dict[str, bool]] = {"r2": True, "accuracy": True, NOISE: False}
     probe_order: ClassVar[tuple[str, ...]] = ("mlp", "linear", "attentive")
     least: ClassVar[dict[str, int]] = {"train": 2, "test": 2}
 

@@ -1,0 +1,173 @@
+"""Do rendered pairs tell their angle by resampling? Probes on the spectra of turned noise, before and after.
+
+    python experiments/traces.py [--out runs/traces] [--only SOURCE:SIZE ...] [--images N]
+
+Isotropic noise has no content that a turn could be seen by, so whatever is read of it is a trace. Each cell is kept in
+the folder as it is done, and the command goes on from there. The page is docs/results/traces.md, with a picture of what
+the evaluation sees of a photograph, before and after.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import platform
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from pages import write_page
+from PIL import Image
+from torch import Tensor
+
+import equicoherence
+from equicoherence.data import open_images
+from equicoherence.evaluation.baselines import Spectrum
+from equicoherence.evaluation.images import base_state
+from equicoherence.evaluation.probes import mlp_probe, r2_score, ridge_probe
+from equicoherence.evaluation.transformation.noise import as_photographs, noise_images
+from equicoherence.evaluation.transformation.pairs import Photographs, draw_pair_image
+from equicoherence.evaluation.transformation.regression import base_share
+from equicoherence.json_file import write_json
+from equicoherence.paths import Pyramid, Rotation, render
+
+PAGE = Path(__file__).parents[1] / "docs" / "results" / "traces.md"
+PICTURE = PAGE.parent / "traces.png"
+SOURCES, SIZES = (64, 96, 128, 256), (32, 64, 96, 128, 224)
+ENLARGED = ((64, 96, 64), (64, 128, 96), (64, 256, 224))  # noise of fewer pixels than the source, as small photographs
+LARGE = 128  # px: sources or sizes above have a quarter of the images
+DRAWS, BATCH, SEED = 2, 64, 17
+Render = Callable[[Photographs, Tensor | None, int], Tensor]
+
+
+def before(images: Photographs, angle: Tensor | None, size: int) -> Tensor:
+    """Render as the evaluation did, and training does: one bilinear reading."""
+    state = None if angle is None else Rotation().state(angle)
+    base = base_state(images.aspect, base_share("rotation"))
+    return render(Pyramid.build(images.images, size), base, state, size=size)
+
+
+def after(images: Photographs, angle: Tensor | None, size: int) -> Tensor:
+    """Render as the evaluation does."""
+    return draw_pair_image(images, Rotation(), angle, base_share("rotation"), size)
+
+
+WAYS: dict[str, Render] = {"before": before, "after": after}
+
+
+def probe_spectra(draw: Render, side: int, source: int, size: int, counts: tuple[int, int]) -> dict[str, list[float]]:
+    """Return R2 of the angle and of its absolute value, by probe, from the spectra of turned noise alone.
+
+    side: pixels of the noise. source: pixels it is read at. counts: images for the probes' training and test.
+    """
+    generator = torch.Generator().manual_seed(SEED)
+    spectra, targets = [], []
+    for seed, (count, draws) in enumerate(zip(counts, (DRAWS, 1))):
+        images = as_photographs(noise_images(count, side, seed), source)
+        angles = Rotation().sample(draws * count, generator)
+        parts = [
+            Spectrum()(draw(images[slice(start, start + BATCH)], turn[start : start + BATCH], size))
+            for turn in angles.split(count)
+            for start in range(0, count, BATCH)
+        ]
+        spectra.append(torch.cat(parts))
+        targets.append(torch.cat([angles, angles.abs()], dim=1))
+    (train, test), (target, truth) = spectra, targets
+    ridge = torch.cat([ridge_probe(train, column, test, draws=DRAWS) for column in target.split(1, dim=1)], dim=1)
+    found = {"ridge": ridge, "mlp": mlp_probe(train, target, test, draws=DRAWS)}
+    return {name: r2_score(predicted, truth).tolist() for name, predicted in found.items()}
+
+
+def milliseconds(source: int, size: int) -> dict[str, float]:
+    """Return how long an image takes each way, the best of three by turns."""
+    images = as_photographs(noise_images(BATCH, source), source)
+    angle = Rotation().sample(BATCH, torch.Generator().manual_seed(SEED))
+    best = dict.fromkeys(WAYS, float("inf"))
+    for turn in range(4):
+        for name, draw in WAYS.items():
+            start = time.perf_counter()
+            draw(images, angle, size)
+            if turn:
+                best[name] = min(best[name], (time.perf_counter() - start) / BATCH * 1e3)
+    return best
+
+
+def main() -> None:
+    """Parse, measure what is not there, write the page."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=Path("runs/traces"))
+    parser.add_argument("--only", nargs="*", help="cells SOURCE:SIZE or NOISE:SOURCE:SIZE; all where left out")
+    parser.add_argument("--images", type=int, default=1000, help="of the probes' training; .4 as many for their test")
+    parser.add_argument("--picture", type=Path, help="photographs, of which three are shown before and after")
+    given = parser.parse_args()
+    cells = [(source, source, size) for source in SOURCES for size in SIZES] + list(ENLARGED)
+    wanted = [tuple(map(int, cell.split(":"))) for cell in given.only] if given.only is not None else cells
+    for cell in [(cell[0], *cell[-2:]) for cell in wanted]:
+        file = given.out / f"{'-'.join(map(str, cell))}-{given.images}.json"
+        if not file.is_file():
+            count = given.images // (4 if max(cell) > LARGE else 1)
+            counts = count, count * 2 // 5
+            found = {name: probe_spectra(draw, *cell, counts) for name, draw in WAYS.items()}
+            about: dict[str, Any] = {"cell": cell, "counts": counts, "ms": milliseconds(*cell[1:]), **found}
+            given.out.mkdir(parents=True, exist_ok=True)
+            write_json(file, about)
+            print(about, flush=True)
+    files = [given.out / f"{'-'.join(map(str, cell))}-{given.images}.json" for cell in cells]
+    found = [json.loads(file.read_text()) for file in files if file.is_file()]
+    if given.picture is not None:
+        draw_picture(given.picture)
+    write_page(page(found, len(cells)), PAGE)
+
+
+def page(found: list[dict[str, Any]], planned: int) -> str:
+    """Return the page of the cells that are done."""
+    date = datetime.date.today().isoformat()
+    lines = [
+        "# Traces: what the spectra of turned noise tell of the angle",
+        "",
+        f"Written by `python experiments/traces.py`; {len(found)} of {planned} cells done. {date}, "
+        f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} thread(s), seed {SEED}, "
+        f"equicoherence {equicoherence.__version__}, torch {torch.__version__}.",
+        "",
+        "Isotropic 1/f noise, border `content`, angles within 45 degrees. R2 of the signed angle / of its absolute "
+        "value, by a ridge regression and by the MLP probe on the logarithm of the power spectrum of the turned image "
+        "alone. Where noise has fewer pixels than its source, it is enlarged as small photographs are. ms: time "
+        "of rendering an image, on a shared machine; the ratio is of times taken by turns.",
+        "",
+        "| noise | source | size | images | before: ridge | mlp | after: ridge | mlp | ms before | ms after | ratio |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for each in found:
+        values = [
+            f"{each[way][probe][0]:.3f} / {each[way][probe][1]:.3f}" for way in WAYS for probe in ("ridge", "mlp")
+        ]
+        times = each["ms"]["before"], each["ms"]["after"]
+        cells = [*each["cell"], " + ".join(map(str, each["counts"])), *values, *(f"{ms:.2f}" for ms in times)]
+        lines.append(f"| {' | '.join(map(str, cells))} | {times[1] / times[0]:.1f} |")
+    shown = "![Three photographs at 96 px from sources of 110 px, upright and turned: above before, below after]"
+    lines += ["", *([f"{shown}({PICTURE.name})", ""] if PICTURE.is_file() else [])]
+    return "\n".join(lines)
+
+
+def draw_picture(folder: Path) -> None:
+    """Write three photographs at 96 px, upright and turned by 30 degrees: above as before, below as after."""
+    source = open_images(folder, "val")
+    samples = [source.load(index, 110) for index in np.linspace(0, len(source) - 1, 3).round().astype(int).tolist()]
+    images = Photographs(
+        torch.stack([torch.from_numpy(sample.pixels).permute(2, 0, 1) for sample in samples]),
+        torch.tensor([sample.aspect for sample in samples]),
+        torch.tensor([float(sample.side) for sample in samples]),
+    )
+    turn = torch.full((3, 1), 30.0)
+    rows = [torch.cat([image for pair in zip(draw(images, None, 96), draw(images, turn, 96)) for image in pair], dim=2)
+            for draw in WAYS.values()]  # fmt: skip
+    pixels = torch.cat(rows, dim=1).mul(255).round().byte().permute(1, 2, 0).numpy()
+    Image.fromarray(pixels).resize((pixels.shape[1] * 2, pixels.shape[0] * 2), Image.Resampling.NEAREST).save(PICTURE)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,96 @@
+"""A round band of frequencies: what lies in it is shown exactly, what does not is gone, whatever the turn."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from equicoherence.evaluation.images import base_state
+from equicoherence.paths import Rotation, Scale, kernel
+from equicoherence.paths.round_band import FLAT, OUTPUT, SOURCE, band_of, pitch, render_round
+from equicoherence.paths.sampling import centres, projected
+
+SHARE, SIZE = 0.66, 48
+
+
+def waves(height, width, across, down):
+    """Return an image of a wave, ``across`` and ``down`` cycles a pixel."""
+    y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+    wave = 0.5 + 0.4 * torch.cos(2 * math.pi * (across * (x + 0.5) + down * (y + 0.5)))
+    return (wave * 255).round().byte().expand(1, 3, height, width)
+
+
+def shown(images, state, aspect=1.0):
+    base = base_state(torch.tensor([aspect]), SHARE)
+    pitches = pitch(base.geometry, images.shape[2:], SIZE)
+    whole = base if state is None else base.then(state)
+    band = band_of(pitches, torch.ones(1, 2))
+    return render_round(images, base, state, band, size=SIZE), whole.geometry, float(band)
+
+
+@pytest.mark.parametrize("degrees", [-45.0, -10.0, 0.0, 30.0])
+@pytest.mark.parametrize("side", [63, 64])
+def test_a_wave_within_the_band_is_shown_as_it_is(side, degrees):
+    across, down = 0.1, -0.07
+    made, matrix, _ = shown(waves(side, side, across, down), Rotation().state(torch.tensor([[degrees]])))
+    points = (projected(matrix, centres(SIZE, matrix.device))[0][0] + 1) * side / 2
+    wave = 0.5 + 0.4 * torch.cos(2 * math.pi * (across * points[..., 0] + down * points[..., 1]))
+    middle = slice(SIZE // 4, -SIZE // 4)  # at the sides the wave is mirrored, and so no wave any more
+    assert (made[0, :, middle, middle] - wave[middle, middle]).abs().max() < 1.5 / 255
+    assert torch.equal((made * 255).round() / 255, made)
+
+
+@pytest.mark.parametrize(("across", "down"), [(0.45, 0.45), (0.42, 0.0), (0.3, 0.3)])
+def test_what_lies_beyond_the_band_is_gone_in_the_corners_too(across, down):
+    for degrees in (0.0, 20.0):
+        made, _, band = shown(waves(64, 64, across, down), Rotation().state(torch.tensor([[degrees]])))
+        assert band <= SOURCE * 64 * SHARE / SIZE + 1e-6
+        assert (made[0, 0, 8:-8, 8:-8] - 0.5).abs().max() < 2.5 / 255
+
+
+def test_a_squashed_photograph_is_shown_as_it_was_before():
+    """A wave of a photograph of 80 x 64 pixels, squashed to 64 x 64."""
+    turn = Rotation().state(torch.tensor([[25.0]]))
+    squashed, _, band = shown(waves(64, 64, 0.1 * 80 / 64, 0.05), turn, aspect=80 / 64)
+    base = base_state(torch.tensor([80 / 64]), SHARE)
+    assert band == pytest.approx(float(SOURCE * pitch(base.geometry, (64, 64), SIZE).amin()))
+    points = projected(base.then(turn).geometry, centres(SIZE, squashed.device))[0][0]
+    x, y = (points[..., 0] + 1) * 40, (points[..., 1] + 1) * 32
+    wave = 0.5 + 0.4 * torch.cos(2 * math.pi * (0.1 * x + 0.05 * y))
+    assert (squashed[0, 0, 12:-12, 12:-12] - wave[12:-12, 12:-12]).abs().max() < 1.5 / 255
+
+
+def test_the_band_ends_at_the_grid_of_whichever_is_coarser():
+    half, two = torch.full((1, 2), 0.5), torch.full((1, 2), 2.0)
+    assert band_of(two, torch.ones(1, 2)).item() == OUTPUT
+    assert band_of(half, torch.ones(1, 2)).item() == pytest.approx(SOURCE / 2)
+    assert band_of(half, half).item() == pytest.approx(SOURCE / 4)  # enlarged: two pixels are one of the photograph
+    assert band_of(half, two).item() == band_of(half, torch.ones(1, 2)).item()
+    assert 0 < FLAT < 1
+
+
+def test_a_pixel_covers_what_the_map_says_of_it():
+    theta = torch.tensor([[0.5], [-0.5], [0.0]])
+    turned = Rotation().state(torch.full((3, 1), 33.0))
+    covered = pitch(Scale().state(theta).then(turned).geometry, (32, 64), 16)
+    assert torch.allclose(covered, torch.tensor([4.0, 2.0]) * torch.exp2(-theta))
+
+
+def test_cubic_splines_are_read_as_their_formula_says():
+    generator = np.random.default_rng(0)
+    pixels = generator.random((2, 3, 7, 9), dtype=np.float32)
+    places = generator.uniform((-1, -1), (9, 7), (2, 20, 2)).astype(np.float32)
+    found = np.empty((2, 3, 20), np.float32)
+    kernel.read_spline(pixels, places, found)
+    for b, p in np.ndindex(2, 20):
+        x, y = places[b, p]
+        taps = [(i, j) for i in range(int(x) - 3, int(x) + 4) for j in range(int(y) - 3, int(y) + 4)]
+        wanted = sum(spline(x - i) * spline(y - j) * pixels[b, :, np.clip(j, 0, 6), np.clip(i, 0, 8)] for i, j in taps)
+        assert np.allclose(found[b, :, p], wanted, atol=1e-5)
+
+
+def spline(distance):
+    """Return the cubic B-spline at a distance."""
+    d = abs(float(distance))
+    return 2 / 3 - d**2 + d**3 / 2 if d < 1 else max(2 - d, 0) ** 3 / 6
