@@ -58,12 +58,11 @@ def test_a_table_has_every_figure_of_each_encoder_and_what_stands_beside_it(
     assert ("small", "best layer", "layers", "rotation") in places
     scores = json.loads((scored[1] / "scores.json").read_text())
     (part,) = (part for part in scores["parts"].values() if part["variant"] == "rotation")
-    wanted = next(row for row in part["rows"] if row["target"] == "rotation" and not row["parameter"])
-    (row,) = (
-        row
-        for row in found
-        if (row["encoder"], row["target"], row["task"]) == ("baseline:spectrum", "rotation", "transformation")
+    wanted = next(
+        row for row in part["rows"] if (row["target"], row["metric"], row["parameter"]) == ("rotation", "r2", "")
     )
+    place = {"encoder": "baseline:spectrum", "task": "transformation", "target": "rotation", "metric": "r2"}
+    (row,) = (row for row in found if all(row[field] == value for field, value in place.items()))
     assert float(row["mean"]) == wanted["value"]
     assert [float(row["low"]), float(row["high"])] == wanted["interval"]
     text = page.read_text(encoding="utf-8")
