@@ -282,7 +282,8 @@ def test_an_image_does_not_depend_on_whether_others_are_tilted(renderer: int) ->
 def test_views_and_crops_may_be_tilted_too() -> None:
     images, tilt = textured(5, 96), Perspective()
     first, crop = Compose(ResizedCrop((0.5, 1.0)), tilt), Compose(ResizedCrop((0.1, 0.3)), tilt)
-    views = PathViews(first, first, named_path("perspective+blur"), size=32, crops=2, crop_size=16, crop=crop)
+    settings = {"size": 32, "crops": 2, "crop_size": 16, "crop": crop, "flip": "independent"}
+    views = PathViews(first, first, named_path("perspective+blur"), **settings)  # type: ignore[arg-type]
     made = views(images, seeded(4))
     again = seeded(4)
     first.sample(5, again)

@@ -121,7 +121,7 @@ def test_the_states_are_the_path_at_their_positions() -> None:
 def test_all_outputs_at_once_are_the_same_as_one_by_one() -> None:
     images, generator = textured(9, 96), seeded(5)
     first, second, path = augmentation(), augmentation(), Compose(SE2(), Scale((-1, 1)), ColorJitter(), Blur())
-    views = PathViews(first, second, path, size=32)(images, generator)
+    views = PathViews(first, second, path, size=32, flip="independent")(images, generator)
     again = seeded(5)
     pyramid = Pyramid.build(images, 32)
     a, base = first.state(first.sample(9, again)), second.state(second.sample(9, again))
