@@ -53,7 +53,7 @@ class Matches:
     at_mirror: Tensor
 
 
-COUNTS = ("true", "right", "match", "still", "chance", "at_mirror", "could_mirror", "mirror_chance")
+COUNTS: tuple[str, ...] = ("true", "right", "match", "still", "chance", "at_mirror", "could_mirror", "mirror_chance")
 """What `count_matches` counts: tokens with a true place; right matches; matches of such tokens; tokens whose own place
 is right; the share of second tokens that would be right, summed over tokens with a true place; wrong matches at the
 mirror place; wrong matches that could be there; of these the share of wrong second tokens that are there, summed."""

@@ -56,8 +56,8 @@ def score_homography_correspondence(
         counts.append(found.cpu())
         bins.append((10 * pair.displacements.norm(dim=-1).mean(dim=1)).long().clamp(max=TENTHS - 1).cpu())
         for row in range(max(0, min(len(first), PICTURES - BATCH * number))):
-            images = (to_bytes(each[row]) for each in (pair.first, pair.second))
-            pictures[f"{test.name(order[row])}, pair {row}"] = draw_matches(*images, matches, row, grid)
+            shown = to_bytes(pair.first[row]), to_bytes(pair.second[row])
+            pictures[f"{test.name(order[row])}, pair {row}"] = draw_matches(*shown, matches, row, grid)
     names = [f"corners moved by .{tenth} to .{tenth + 1}" for tenth in range(TENTHS)]
     rows = match_rows(torch.cat(counts), torch.cat(bins), names, mirrors=False, tokens=grid[0] * grid[1])
     return TaskScore(rows, pictures, {"val": min(len(test), task.pairs)}, (patch, patch))
