@@ -144,6 +144,7 @@ def test_a_large_jpeg_is_decoded_at_a_fraction_and_looks_the_same():
     data = encoded(large, "JPEG", quality=95)
     assert close(decode(data, 32, "large").pixels, decode(encoded(large, "PNG"), 32, "large").pixels, 1.5)
     assert decode(data, 32, "large").aspect == 1203 / 801
+    assert decode(data, 32, "large").side == 801
 
 
 def png_that_claims(width: int, height: int) -> bytes:
