@@ -11,6 +11,7 @@ drowns what is left.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -61,7 +62,7 @@ def render_round(
     return pixels
 
 
-def pitch(matrix: Tensor, source: tuple[int, int], size: int) -> Tensor:
+def pitch(matrix: Tensor, source: Sequence[int], size: int) -> Tensor:
     """Return how many source pixels (B, 2), along x and y, an output pixel of maps (B, 3, 3) covers at its centre.
 
     source: height and width in pixels. size: side of the output in pixels. These are the half axes of the ellipse that

@@ -157,7 +157,7 @@ def draw_pair_image(
     What is the finest in them is the same for all parameters of the path.
     """
     base = base_state(images.aspect.to(device), share)
-    pitches = pitch(base.geometry, images.images.shape[2:], size)  # type: ignore[arg-type]
+    pitches = pitch(base.geometry, images.images.shape[2:], size)
     band = band_of(pitches * least_pitch(path), images.own().to(device))
     state = None if theta is None else path.state(theta.to(device))
     return render_round(images.images.to(device), base, state, band, size=size, border=border)
