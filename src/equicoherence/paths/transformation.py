@@ -129,7 +129,8 @@ class Transformation(abc.ABC):
             found["inverse undoes"] = distance(self.state(undone), identity)
         except TypeError:
             pass  # not a group: no such law to hold
-        for mirror in dict.fromkeys(mirror for p in self.parameters for mirror in p.odd):
+        declared: list[Mirror] = [mirror for p in self.parameters for mirror in p.odd]
+        for mirror in declared:
             seen = self.state(self.mirrored(first, mirror))
             law = f"in a mirror ({mirror}) odd parameters change their sign"
             found[law] = distance(seen, in_mirror(self.state(first), mirror))
