@@ -65,8 +65,12 @@ def turned(pictures: Path) -> dict[type[nn.Module], dict[str, Any]]:
 def figures(scores: dict[str, Any], target: str, probe: str, parameter: str = "") -> list[float]:
     """Return the R2 of the value and of its absolute value, and the side; see that each has what a constant scores."""
     found = []
-    for name, floor in ((target, 0.0), (f"{target}, absolute", 0.0), (f"{target}, side", 0.5)):
-        (row,) = rows_of(scores, target=name, probe=probe, parameter=parameter)
+    for name, metric, floor in (
+        (target, "r2", 0.0),
+        (f"{target}, absolute", "r2", 0.0),
+        (f"{target}, side", "accuracy", 0.5),
+    ):
+        (row,) = rows_of(scores, target=name, metric=metric, probe=probe, parameter=parameter)
         assert row["floor"] == pytest.approx(floor, abs=0.05)
         found.append(row["value"])
     return found

@@ -51,8 +51,8 @@ def bilinear(images, angles, size):
 @pytest.mark.parametrize(("side", "source", "size"), [(64, 64, 64), (64, 96, 64)])
 def test_spectra_of_turned_noise_tell_no_angle(side, source, size):
     signed, absolute = read_from_spectra(as_evaluated, side, source, size)
-    assert abs(signed) <= 0.02, signed
-    assert abs(absolute) <= 0.05, absolute
+    assert -0.06 <= signed <= 0.02, signed  # below 0 is what chance gives a regression that finds nothing
+    assert -0.06 <= absolute <= 0.05, absolute
 
 
 def test_read_bilinearly_they_do():
