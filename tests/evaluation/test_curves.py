@@ -11,11 +11,10 @@ from torch import Tensor, nn
 
 from equicoherence.data import Loader, open_images
 from equicoherence.evaluation import evaluate
-from equicoherence.evaluation.curves.scoring import similarities
+from equicoherence.evaluation.curves.scoring import PATHS, similarities
 from equicoherence.evaluation.curves.task import RotationCurve, ScaleCurve, ShiftCurve
-from equicoherence.evaluation.images import base_state
 from equicoherence.evaluation.task import no_bar
-from equicoherence.paths import Pyramid, named_path, render
+from equicoherence.evaluation.transformation.pairs import Photographs, draw_pair_image
 from tests.evaluation.rows import rows_of, values_of
 
 CURVES = {task.name: task for task in (RotationCurve, ScaleCurve, ShiftCurve)}
@@ -67,13 +66,14 @@ def test_a_curve_is_that_of_each_image_rendered_by_itself(folder: Path, name: st
     source = open_images(str(folder), "val")
     picked = torch.linspace(0, len(source) - 1, IMAGES).round().long().numpy()
     batch = next(iter(Loader(source, 37).batches([picked])))
-    path, share = named_path(task.path), torch.tensor(task.share)
+    path = PATHS[task.path](min(task.steps), max(task.steps))
 
     def feature(index: int, step: float) -> Tensor:
         theta = torch.zeros(1, len(path.parameters))
         theta[0, 0] = step
-        base = base_state(batch.aspect[index : index + 1], float(share))
-        view = render(Pyramid.build(batch.images[index : index + 1], 32), base, path.state(theta), size=32)
+        rows = slice(index, index + 1)
+        image = Photographs(batch.images[rows], batch.aspect[rows], batch.side[rows])
+        view = draw_pair_image(image, path, theta, task.share, 32)
         return network(view.bfloat16())[0].float()  # in the precision that encoders are read in
 
     upright = torch.stack([feature(index, 0.0) for index in range(IMAGES)])
