@@ -49,7 +49,10 @@ def damaged(run: Path) -> FrozenModel:
     return model
 
 
-@pytest.mark.parametrize("task", ["transformation", "knn", "linear"])
+ON_IMAGES = ["transformation", "knn", "linear", "layers", "rotation-curve", "scale-curve", "shift-curve", "rot4"]
+
+
+@pytest.mark.parametrize("task", ON_IMAGES)
 def test_tasks_on_images_refuse_it(damaged: FrozenModel, folder: Path, tmp_path: Path, task: str) -> None:
     settings = {task: QUICK[task]} if task in QUICK else None
     with pytest.raises(NotFinite, match=REFUSED):
@@ -96,9 +99,7 @@ def test_tasks_on_patch_tokens_refuse_it(task: Task, train: Any, test: Any) -> N
 
 def test_every_task_is_among_these() -> None:
     """A new task is to be added to this file."""
-    assert {"transformation", "knn", "linear", "pose", "retrieval", *(task.name for task, *_ in DENSE)} == set(
-        all_tasks()
-    )
+    assert {*ON_IMAGES, "pose", "retrieval", *(task.name for task, *_ in DENSE)} == set(all_tasks())
 
 
 def test_the_command_refuses_a_file_that_holds_such_a_weight(

@@ -237,7 +237,7 @@ def test_a_second_evaluation_into_a_folder_waits_its_turn(run: Path, tmp_path: P
 
 
 ROW = {"metric": "top1", "value": 0.5, "target": "", "border": "", "representation": "backbone", "probe": ""}
-ROW |= {"parameter": "", "floor": None, "at": None}
+ROW |= {"parameter": "", "floor": None, "at": None, "interval": None}
 PART: dict[str, Any] = {"task": "knn", "variant": "", "protocol": "frozen", "data": "d", "control": "", "settings": {}}
 PART |= {"counts": {}, "metrics": {"top1": True}, "probe_order": [], "rows": [ROW], "pictures": {}, "seconds": 1.0}
 FILE: dict[str, Any] = {"schema": SCHEMA, **ABOUT, "parts": {"knn on d": PART}}
@@ -300,6 +300,8 @@ def test_a_file_that_is_whole_is_read(tmp_path: Path) -> None:
         changed(row={"floor": float("inf")}).encode(),
         changed(row={"at": float("inf")}).encode(),
         changed(row={"at": "here"}).encode(),
+        changed(row={"interval": [0.1]}).encode(),
+        changed(row={"interval": [0.1, float("inf")]}).encode(),
         changed().replace("0.5", "1e999").encode(),
         changed().replace("0.5", "1" * 400).encode(),
         changed(row={"metric": "top5"}).encode(),

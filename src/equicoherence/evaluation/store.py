@@ -154,9 +154,10 @@ def _check_part(name: str, part: Mapping[str, Any]) -> None:
         if missing or row["metric"] not in part["metrics"]:
             raise ValueError(f"a row of part {name!r} has no {', '.join(missing) or 'metric that the part knows'}")
         "".join(row[field] for field in TEXTS_OF_ROW)
-        own = row["value"], row["floor"] or 0, row["at"] or 0
+        low, high = row["interval"] or (0, 0)
+        own = row["value"], row["floor"] or 0, row["at"] or 0, low, high
         if not all(map(math.isfinite, own)):  # 1e999 reads as infinity
-            numbers = f"the value {row['value']}, the floor {row['floor']} and the place {row['at']}"
+            numbers = f"the value {row['value']}, the floor {row['floor']}, the place {row['at']} and {low} to {high}"
             raise ValueError(f"a row of part {name!r} has {numbers}")
 
 
