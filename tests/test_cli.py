@@ -158,7 +158,8 @@ def test_compare_keeps_what_is_done_and_refuses_another_configuration(data, tmp_
     assert (runs["ours"][0] / "model.safetensors").stat().st_mtime_ns == before
     scores = {name: [read_scores(run / FILE) for run in paths] for name, paths in runs.items()}
     assert {entry.n for entry in summarise_scores(scores) if entry.name == "ours"} == {2}
-    assert score_table(scores).row_count == 4  # backbone, z_inv, z_equi, z
+    # of backbone, z_inv, z_equi and z each the angle, its size, both on noise, and its side
+    assert score_table(scores).row_count == 4 * 5
     with pytest.raises(ValueError, match="another configuration"):
         compare({"ours": small_config(data, max_steps=2, d=32)}, tmp_path, **arguments)
 

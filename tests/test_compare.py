@@ -28,7 +28,7 @@ def _scores(run):
 
 
 def _floors(run):
-    return values_of(_scores(run), control="random", target="rotation")
+    return values_of(_scores(run), control="random", target="rotation", metric="r2")
 
 
 def test_a_run_is_scored_anew_for_a_floor_it_owes_for_other_settings_and_for_other_weights(data, tmp_path):
