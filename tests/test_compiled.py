@@ -1,4 +1,4 @@
-"""Kernels compute the same bits in the process that compiles them and in those that read them from disk."""
+"""The renderer: the process that compiles it computes the bits of those that read it from disk."""
 
 from __future__ import annotations
 
@@ -10,11 +10,8 @@ from pathlib import Path
 SCRIPT = """
 import hashlib
 
-import numpy as np
 import torch
 
-from equicoherence.data.objects.draw import Plan, draw_object
-from equicoherence.drawing import Painter
 from equicoherence.paths import PathViews, Perspective, kernel
 from equicoherence.paths.presets import augmentation, named_path
 from tests.paths.pictures import textured
@@ -26,8 +23,6 @@ for seed, path in enumerate((named_path("se2"), Perspective())):
     views = PathViews(augment, augment, path, size=32, border="zeros")(images, torch.Generator().manual_seed(seed))
     for pixels in (views.v1, views.v2, views.targets):
         print(hashlib.md5(pixels.contiguous().numpy().tobytes()).hexdigest())
-drawn, _ = draw_object(Plan(size=32, views=2, objects_per_category=5), 0, 1, Painter(32))
-print(hashlib.md5(np.ascontiguousarray(drawn).tobytes()).hexdigest())
 print("read" if sum(kernel.draw.stats.cache_hits.values()) else "compiled")
 """
 
