@@ -98,6 +98,7 @@ def run(arguments: list[str]) -> None:
         Scoring(given.controls, given.bad_image_tolerance)  # what is wrong with these is said first
         planned = plan(given, tasks, every)
         several = len(planned) > 1
+        on_page = several or given.sets is not None or any(task.axis for task in tasks)
         for each in planned:
             prove_writable(each.folder)
     found, page = [], None
@@ -107,9 +108,7 @@ def run(arguments: list[str]) -> None:
         scoring = Scoring(given.controls and each.has_floor, given.bad_image_tolerance)
         jobs = each.jobs if suite is None else fitting(frozen, each.jobs)
         found.append(score_jobs(frozen, jobs, each.folder, scoring, random_weights=each.subject.random_weights))
-        if (
-            several or given.sets is not None or any(task.axis for task in tasks)
-        ):  # written after each: the next may fail
+        if on_page:  # written after each: the next may fail
             folders = [other.folder for other in planned[:number]]
             page = comparison(folders, given.out or Path("results") / "comparison" if several else each.folder)
     console = Console()

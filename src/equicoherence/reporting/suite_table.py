@@ -16,11 +16,10 @@ from equicoherence.files import write_aside
 from equicoherence.reporting.comparison.evaluated import Evaluated, read_evaluated
 from equicoherence.reporting.comparison.lines import RANDOM, Group, group, members
 from equicoherence.reporting.origin import origin_line
-from equicoherence.reporting.summary import Score, select, summarise
+from equicoherence.reporting.summary import Score, joint_floors, select, summarise
 from equicoherence.reporting.tables import MISSING, NUMBER, Cell, Grid, floor_cell, number, plain, with_deviation
 
 BEST, CONSTANT = "best layer", "constant"
-FREE = ("folder", "newest", "seed")  # settings that may differ from encoder to encoder
 
 
 @dataclass(frozen=True)
@@ -43,14 +42,15 @@ def write_suite(suite: Suite, folders: Sequence[Path], out: Path) -> Path:
     with refusing():
         if not folders:
             raise ValueError("a suite's table needs folders with scores; `equicoherence evaluate --suite` makes them")
-        evaluated = [read_evaluated(folder) for folder in dict.fromkeys(map(Path.resolve, folders))]
+        paths = {folder.resolve(): folder for folder in folders}.values()
+        evaluated = [read_evaluated(path) for path in paths]
         check_suite(suite, evaluated)
         groups = group(evaluated)
     rows = list(suite_rows(suite, groups))
     out.mkdir(parents=True, exist_ok=True)
-    write_aside(out / f"{suite.name}.csv", suite_csv(suite, rows))
     page = out / f"{suite.name}.md"
-    write_aside(page, suite_markdown(suite, rows, groups).encode("utf-8", errors="replace"))
+    for file, text in ((page.with_suffix(".csv"), suite_csv(suite, rows)), (page, suite_markdown(suite, rows, groups))):
+        write_aside(file, text.encode("utf-8", errors="replace"))  # names may hold what UTF-8 cannot say
     return page
 
 
@@ -66,23 +66,21 @@ def check_suite(suite: Suite, evaluated: Sequence[Evaluated]) -> None:
                 if task.name in ("knn", "layers"):  # without labels there is no k-NN; modules have no layers
                     continue
                 raise ValueError(f"{each.folder} has no scores of {title}, which suite {suite.name} has")
-            part = found[key]
-            settings = as_read({"revision": task.revision, **vars(task)})
-            odd = [name for name, value in settings.items() if part["settings"].get(name) != value]
-            if odd := [name for name in odd if name not in FREE]:
-                given = ", ".join(f"{name} {part['settings'].get(name)!r}, not {settings[name]!r}" for name in odd)
-                raise ValueError(f"{each.folder}: {title} was scored with {given}, as suite {suite.name} has it")
-            other, splits = seen.setdefault(key, (each, part["settings"].get("splits")))
-            if splits != part["settings"].get("splits"):
+            given, settings = found[key]["settings"], as_read({"revision": task.revision, **vars(task)})
+            settings.pop("seed", None)  # which may be any
+            if odd := [name for name, value in settings.items() if given.get(name) != value]:
+                what = ", ".join(f"{name} {given.get(name)!r}, not {settings[name]!r}" for name in odd)
+                raise ValueError(f"{each.folder}: {title} was scored with {what}, as suite {suite.name} has it")
+            other, splits = seen.setdefault(key, (each, given.get("splits")))
+            if splits != given.get("splits"):
                 raise ValueError(
-                    f"{each.folder} and {other.folder} were scored on other images ({part['settings'].get('splits')} "
-                    f"and {splits}), so they stand in no common table"
+                    f"{each.folder} and {other.folder} were scored on other images ({given.get('splits')} and "
+                    f"{splits}), so they stand in no common table"
                 )
 
 
 def suite_rows(suite: Suite, groups: Sequence[Group]) -> Iterator[SuiteRow]:
-    """Yield the rows: each encoder, its best layer, random weights of its architecture; last, a constant's are told in
-    the grid."""
+    """Yield the rows of each encoder: its own, its best layer, and, once for an architecture, its random weights."""
     entries = summarise({each.label: [member.rows for member in each.members] for each in groups})
     controlled: set[tuple[Any, ...]] = set()
     for each in groups:
@@ -99,16 +97,13 @@ def suite_rows(suite: Suite, groups: Sequence[Group]) -> Iterator[SuiteRow]:
 
 
 def suite_grid(suite: Suite, rows: Sequence[SuiteRow]) -> Grid:
-    """Return the table: a mean over probe seeds with its deviation, and below it the interval over test images."""
+    """Return the table: means over probe seeds with deviation and interval; last, what a constant scores."""
     body: list[list[object]] = []
     for row in rows:
         name = f"{row.name}, {row.kind}" if row.kind else row.name
         body.append([name, *(_cell(score) for score in row.scores)])
-    floors = []
-    for column, figure in enumerate(suite.figures):
-        of_figure = [row.scores[column] for row in rows]
-        ends = [end for score in of_figure if score is not None for end in score.floors or ()]
-        floors.append(floor_cell((min(ends), max(ends)) if ends else None, figure.metric))
+    columns = zip(suite.figures, zip(*(row.scores for row in rows)))
+    floors = [floor_cell(joint_floors(filter(None, scores)), figure.metric) for figure, scores in columns]
     return Grid(["encoder", *(figure.title for figure in suite.figures)], [*body, [CONSTANT, *floors]])
 
 
@@ -132,7 +127,7 @@ def suite_csv(suite: Suite, rows: Sequence[SuiteRow]) -> str:
 def suite_markdown(suite: Suite, rows: Sequence[SuiteRow], groups: Sequence[Group]) -> str:
     """Return the page: what was measured, the table, and who measured it when."""
     evaluated = members(groups)
-    part = next(iter(evaluated[0].parts))
+    part = evaluated[0].parts[0]
     splits = " and ".join(f"{split} {text.split(',')[0]}" for split, text in part["settings"].get("splits", {}).items())
     origin = origin_line([each.about for each in evaluated])
     sizes = ", ".join(dict.fromkeys(f"{each.label}: {each.size} px" for each in groups))

@@ -47,16 +47,16 @@ def score_transformations(
 def _of_one(task: TransformationRegression, pairs: ImagePairs, name: str, track: Track) -> Iterator[Row]:
     """Yield the rows of one transformation, which do not depend on what else is scored."""
     path, share = named_path(name), base_share(name)
-    thetas = pairs.draw(path, task.seed + 17)
     used = [i for i, p in enumerate(path.parameters) if p.high > p.low]
     figures = Figures([path.parameters[i] for i in used])
 
-    def targets(thetas: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-        train, test = (figures.targets(theta[:, used].to(pairs.model.encoder.mean.device)) for theta in thetas)
-        return train, test
+    def drawn(pairs: ImagePairs) -> tuple[tuple[Tensor, Tensor], Tensor, Tensor, Tensor]:
+        """Return parameters, what probes are trained on and tested by, and what a constant scores."""
+        thetas = pairs.draw(path, task.seed + 17)
+        target, truth = (figures.targets(theta[:, used].to(pairs.model.encoder.mean.device)) for theta in thetas)
+        return thetas, target, truth, figures.scores(target.mean(dim=0).expand_as(truth), truth)
 
-    target, truth = targets(thetas)
-    floors = figures.scores(target.mean(dim=0).expand_as(truth), truth)
+    thetas, target, truth, floors = drawn(pairs)
     base = pairs.base(path, share, track)
     found: list[tuple[Tensor, dict[str, Any]]] = []  # what is predicted (M, P + 2 O), and the labels of its rows
     for border in task.borders:
@@ -68,9 +68,7 @@ def _of_one(task: TransformationRegression, pairs: ImagePairs, name: str, track:
             yield from figures.rows(scores, floors, name, {"border": border, **labels}, anew)
     if leaves_noise(path):
         noise = noise_pairs(pairs)
-        thetas = noise.draw(path, task.seed + 17)
-        target, truth = targets(thetas)
-        floors = figures.scores(target.mean(dim=0).expand_as(truth), truth)
+        thetas, target, truth, floors = drawn(noise)
         base, moved = noise.base(path, share, track), noise.moved(path, thetas, "content", share, track)
         for predicted, labels in _probe_all(task, base, moved, target):
             for row in figures.rows(figures.scores(predicted, truth), floors, name, {"border": "content", **labels}):
