@@ -65,7 +65,7 @@ class Views:
 
 
 def share_of(batch: int, share: float) -> int:
-    """Return how many samples of a batch are a share of it, in (0, 1]: rounded up, so at least one where there is one."""
+    """Return how many samples of a batch are a share of it, in (0, 1]: rounded up, at least one where there is one."""
     return min(batch, max(1, math.ceil(round(share * batch, 6))))
 
 
