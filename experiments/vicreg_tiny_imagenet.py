@@ -137,10 +137,10 @@ Written by `python experiments/vicreg_tiny_imagenet.py`. {origin_line([each.abou
 
 Encoder: a ResNet of four blocks (0.6 M parameters), 32 px views of 64 px images, {STEPS} steps of
 {config.optim.batch_size} images ({images / 30000:.1f} epochs), SE(2) paths, border content, bf16. VICReg weights
-1, 1, .04 (the published 25, 25, 1 divided by 25), so that lambda = 1 weighs the reconstruction as one of its terms. z has 256 features, 128 of them
-equivariant (plain: all 256 invariant). The views of an image share its flip, unless said otherwise. *g outside*: the
-invariant loss is taken on (v1, u) and the task on v1 and v2 = g(u); else the invariant loss is taken on (v1, v2), as
-published.
+1, 1, .04 (the published 25, 25, 1 divided by 25), so that lambda = 1 weighs the reconstruction as one of its terms.
+z has 256 features, 128 of them equivariant (plain: all 256 invariant). The views of an image share its flip, unless
+said otherwise. *g outside*: the invariant loss is taken on (v1, u) and the task on v1 and v2 = g(u); else the
+invariant loss is taken on (v1, v2), as published.
 
 R2 of an MLP probe on the features of I and g(I), 3,000 training images (each under two transformations) and 1,000
 test images; of a turn and a shift also of its size (| |) and the accuracy of its side (.5 by chance); of noise it is
