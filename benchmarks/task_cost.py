@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import itertools
 import statistics
 import time
 from collections.abc import Callable
@@ -20,14 +21,13 @@ from typing import Any
 import torch
 from about import machine, write_results
 
-from equicoherence.coherence import CoherenceConfig
 from equicoherence.recipes import recipe
 from equicoherence.training import PretrainConfig, build_learner, build_views
 from equicoherence.training.loop import _precision
 from equicoherence.training.optim import build_optimizer
 
 PHASES = ("views", "forward", "backward", "update")
-DECODERS = {
+DECODERS: dict[str, dict[str, Any]] = {
     "render": {"decoder": "render"},
     "render+cross-attention": {
         "decoder": "render+cross-attention",
@@ -44,27 +44,28 @@ def main() -> None:
     add("recipes", nargs="*", default=["vicreg-tiny", "ibot-tiny", "dinov2-tiny"])
     add("--decoders", nargs="*", default=list(DECODERS))
     add("--shares", nargs="*", type=float, default=[1.0, 0.5, 0.25])
+    add("--widths", nargs="*", type=int, default=[256])
+    add("--precision", default="bf16", choices=["bf16", "fp32"])
     add("--repeats", type=int, default=9)
     add("--out", type=Path, default=Path(__file__).parent / "results")
     given = parser.parse_args()
     torch.set_num_threads(1)
-    about = machine(["timm", "equicoherence"]) | {"threads": 1, "repeats": given.repeats, "seed": 0}
+    about = machine(["timm", "equicoherence"]) | {"threads": 1, "precision": given.precision, "repeats": given.repeats}
     rows = [row for name in given.recipes for row in measure(name, given)]
     write_results(given.out, "task-cost", "What the task costs", about, rows, markdown(rows))
 
 
 def measure(name: str, given: argparse.Namespace) -> list[dict[str, Any]]:
     """Return a row for each arm of a recipe."""
-    start = recipe(name)
+    start = dataclasses.replace(recipe(name), precision=given.precision)
     assert start.coherence is not None
     configs = {"plain": start.plain()}
     for label in given.decoders:
-        task = dataclasses.replace(start.coherence, **DECODERS[label])
-        for invariant in ("path", "base"):
-            for share in given.shares:
-                views = dataclasses.replace(start.views, invariant=invariant)
-                shared: CoherenceConfig = dataclasses.replace(task, share=share)
-                configs[f"{label}, {invariant}, {share:g}"] = dataclasses.replace(start, coherence=shared, views=views)
+        for width, invariant, share in itertools.product(given.widths, ("path", "base"), given.shares):
+            views = dataclasses.replace(start.views, invariant=invariant)
+            task = dataclasses.replace(start.coherence, **DECODERS[label], width=width, share=share)
+            named = f"{label} ({width}), {invariant}, {share:g}"
+            configs[named] = dataclasses.replace(start, coherence=task, views=views)
     steps = {label: steps_of(config) for label, config in configs.items()}
     taken: dict[str, list[list[float]]] = {label: [] for label in steps}
     for repeat in range(given.repeats + 2):
