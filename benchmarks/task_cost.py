@@ -1,9 +1,9 @@
-"""Measure what the task costs: steps of a recipe, plain and with the task, on all samples or a share, g in view 2 or not.
+"""Measure what the task costs: steps of a recipe, plain and with the task, on a share of the batch or all of it.
 
     python benchmarks/task_cost.py [RECIPE...]
 
 All arms of a recipe live in one process and take a step each by turns, so that other load on the machine strikes all
-alike; the medians over repeats are of the processor's time on a CPU, of one thread, and of the clock's on a GPU. A step
+alike. Arms are named DECODER (WIDTH), VIEWS.INVARIANT, SHARE; the medians over repeats are of the processor's time on a CPU, of one thread, and of the clock's on a GPU. A step
 is views, forward, backward and the optimiser's; images are kept decoded.
 """
 
@@ -116,7 +116,7 @@ def steps_of(config: PretrainConfig) -> Callable[[], list[float]]:
         optimizer.zero_grad()
         learner.update(0, 1000)
         times.append(clock())
-        return [after - before for before, after in zip(times, times[1:])]
+        return [after - before for before, after in itertools.pairwise(times)]
 
     return step
 

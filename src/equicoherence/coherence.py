@@ -185,8 +185,9 @@ class CoherenceTask(nn.Module):
             )
         loss = F.mse_loss(decoded, self._normalise(views.targets))
         if self.symmetric:
-            other = self.decoder(z2, z1, self.grid, self._normalise(views.v1)).float()
-            loss = (loss + F.mse_loss(other, self._normalise(views.v1)[:, None].expand_as(other))) / 2
+            view1 = self._normalise(views.v1)
+            other = self.decoder(z2, z1, self.grid, view1).float()
+            loss = (loss + F.mse_loss(other, view1[:, None].expand_as(other))) / 2
         return CoherenceOutput(loss, decoded.detach() * self.std + self.mean)
 
     def _normalise(self, images: Tensor) -> Tensor:
