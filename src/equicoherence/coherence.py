@@ -35,7 +35,8 @@ class CoherenceConfig:
     weight: lambda. decoder: conv [P2], cross-attention [P1] (cross-attention-other: from the tokens of view 1 alone),
     render (ours), or several on one z_equi, with + between: render+cross-attention; or the oracle control, which
     regresses theta. The losses of several decoders are added up, each with weight lambda.
-    parts: of the render decoder, among affine, color, blur, flow. layer: 0-based encoder layer
+    parts: of the render decoder, among affine, color, blur, flow. width: channels inside the render and cross-attention
+    decoders, a multiple of 4; the latter's time goes with its square. layer: 0-based encoder layer
     that the equivariant part reads; None is the output. split: where z_equi comes from, a linear map of the encoder's
     patch tokens, or the last d_equi outputs of the method's own head, as published for iBOT and DINOv2.
     share: of the samples of a batch (of each process and part), in (0, 1]: the first ones, which are a random choice,
@@ -49,6 +50,7 @@ class CoherenceConfig:
     weight: float = 1.0
     decoder: str = "conv"
     parts: tuple[str, ...] = ("affine", "color", "blur")
+    width: int = 256
     layer: int | None = None
     split: Literal["linear", "head"] = "linear"
     share: float = 1.0
@@ -59,6 +61,8 @@ class CoherenceConfig:
             raise ValueError(f"d_equi must be at least 1, got {self.d_equi}; without the task, leave coherence out")
         if self.states < 0:
             raise ValueError(f"states must be 0 or more, got {self.states}")
+        if self.width < 4 or self.width % 4:
+            raise ValueError(f"coherence.width must be a multiple of 4, got {self.width}")
         if not 0 < self.share <= 1:
             raise ValueError(f"coherence.share must lie in (0, 1], got {self.share}; without the task, --no-coherence")
         if self.split == "head" and self.layer is not None:
@@ -133,7 +137,8 @@ class CoherenceTask(nn.Module):
     The loss is the squared error to the normalised targets, averaged over pixels and targets.
 
     d_equi: features of the tokens. targets: T. size: S, pixels. grid: (h, w) of the tokens. mean, std: of the colors,
-    for normalising. Without targets (K = 0) the loss is zero and the split is all that is left of the task.
+    for normalising. parts, width: see `CoherenceConfig`. Without targets (K = 0) the loss is zero and the split is all
+    that is left of the task.
     """
 
     mean: Tensor
@@ -148,6 +153,7 @@ class CoherenceTask(nn.Module):
         *,
         decoder: str | Decoder = "conv",
         parts: tuple[str, ...] = ("affine", "color", "blur"),
+        width: int = 256,
         symmetric: bool = False,
         mean: Sequence[float] = (0.485, 0.456, 0.406),
         std: Sequence[float] = (0.229, 0.224, 0.225),
@@ -159,7 +165,7 @@ class CoherenceTask(nn.Module):
         elif isinstance(decoder, Decoder):
             self.decoder = decoder
         else:
-            self.decoder = build_decoder(decoder, Decoding(d_equi, targets, size, grid, parts))
+            self.decoder = build_decoder(decoder, Decoding(d_equi, targets, size, grid, parts, width))
         self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(3, 1, 1), persistent=False)
 
@@ -179,8 +185,9 @@ class CoherenceTask(nn.Module):
             )
         loss = F.mse_loss(decoded, self._normalise(views.targets))
         if self.symmetric:
-            other = self.decoder(z2, z1, self.grid, self._normalise(views.v1)).float()
-            loss = (loss + F.mse_loss(other, self._normalise(views.v1)[:, None].expand_as(other))) / 2
+            view1 = self._normalise(views.v1)
+            other = self.decoder(z2, z1, self.grid, view1).float()
+            loss = (loss + F.mse_loss(other, view1[:, None].expand_as(other))) / 2
         return CoherenceOutput(loss, decoded.detach() * self.std + self.mean)
 
     def _normalise(self, images: Tensor) -> Tensor:

@@ -98,6 +98,7 @@ def _build_task(config: PretrainConfig, encoder: Encoder) -> CoherenceTask | Coh
             grid,
             decoder=name,
             parts=task.parts,
+            width=task.width,
             symmetric=task.symmetric and task.targets_of()[name] == "final",
             mean=encoder.mean.flatten().tolist(),
             std=encoder.std.flatten().tolist(),
