@@ -8,7 +8,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from equicoherence.paths import kernel
 from equicoherence.paths.constants import constant
 from equicoherence.paths.geometry import horizon
 from equicoherence.paths.outputs import Numbers
@@ -110,7 +109,7 @@ def read_atlas(pyramid: Pyramid, grid: Tensor, level: Tensor) -> Tensor:
     assert pyramid.atlas is not None
     height, total = pyramid.atlas.shape[2:]
     table = constant(pyramid.sizes, grid.device)[level]  # rows, columns, left edge
-    extent, left = table[..., :2].flip(-1), F.pad(table[..., 2:], (0, 1))
+    extent, left = table[..., :2].flip(-1), F.pad(table[..., 2:], (0, 1), value=float(pyramid.spline))
     # clamped to pixel centres of the level, so that a neighbouring level never bleeds in
     at = (mirrored(grid) * (extent / 2) + (extent - 1) / 2).clamp_min_(0).minimum(extent - 1)
     whole = constant((total, height), grid.device)
@@ -128,10 +127,6 @@ def _read_bilinear(pixels: Tensor, at: Tensor, whole: Tensor) -> Tensor:
 
 def _read_spline(pixels: Tensor, at: Tensor, whole: Tensor) -> Tensor:
     """Read as `_read_bilinear`, but by cubic B-splines: their 16 taps are four bilinear reads between the taps."""
-    if pixels.device.type == "cpu":
-        found = torch.empty(*pixels.shape[:2], *at.shape[1:3])
-        kernel.read_spline(pixels.contiguous().numpy(), at.flatten(1, 2).contiguous().numpy(), found.flatten(2).numpy())
-        return found
     first = at.floor()
     t = at - first
     rest = 1 - t
