@@ -79,13 +79,13 @@ def test_a_pixel_covers_what_the_map_says_of_it():
 
 
 @pytest.mark.parametrize("tilt", [0.0, 0.1])
-def test_cubic_splines_are_read_as_their_formula_says(tilt):
+def test_quintic_splines_are_read_as_their_formula_says(tilt):
     """By the compiled kernel, and as an accelerator reads them."""
     generator, size = torch.Generator().manual_seed(0), 6
-    knots = torch.rand(2, 3, 10, 12, generator=generator) * 255  # of 7 x 9 pixels: one more before them, two after
+    knots = torch.rand(2, 3, 12, 14, generator=generator) * 255  # of 7 x 9 pixels: two more before them, three after
     maps = torch.tensor([[[0.7, 0.2, 0.1], [-0.3, 0.6, 0], [tilt, 0, 1]]]).expand(2, 3, 3)
     base = State.identity(2).replace(geometry=maps, affine=not tilt)
-    pyramid = Pyramid(knots[:, :, 1:-2, 1:-2], ((7, 9, 1),), knots, spline=True)
+    pyramid = Pyramid(knots[:, :, 2:-3, 2:-3], ((7, 9, 2),), knots, spline=True)
     found = render(pyramid, base, size=size)
     places = (projected(maps, centres(size, maps.device))[0] + 1) * torch.tensor([9, 7]) / 2 - 0.5
     places = places.clamp_min(0).minimum(torch.tensor([8.0, 6.0]))
@@ -94,8 +94,8 @@ def test_cubic_splines_are_read_as_their_formula_says(tilt):
     on_accelerator = sampling.read_atlas(pyramid, points, level).view(2, 3, size, size) / 255
     for b, j, i in np.ndindex(2, size, size):
         x, y = places[b, j, i].tolist()
-        taps = [(k, m) for k in range(int(x) - 1, int(x) + 3) for m in range(int(y) - 1, int(y) + 3)]
-        wanted = sum(spline(x - k) * spline(y - m) * knots[b, :, m + 1, k + 1] for k, m in taps) / 255
+        taps = [(k, m) for k in range(int(x) - 2, int(x) + 4) for m in range(int(y) - 2, int(y) + 4)]
+        wanted = sum(spline(x - k) * spline(y - m) * knots[b, :, m + 2, k + 2] for k, m in taps) / 255
         assert torch.allclose(found[b, :, j, i], wanted, atol=1e-5)
         assert torch.allclose(on_accelerator[b, :, j, i], wanted, atol=1e-5)
 
@@ -112,7 +112,9 @@ def test_floats_are_rendered_as_bytes_and_an_image_alone_as_among_others():
         assert (render_round(images[i : i + 1], *one, band[i : i + 1], size=16) - made[i]).abs().max() < 1.01 / 255
 
 
-def spline(distance):
-    """Return the cubic B-spline at a distance."""
-    d = abs(float(distance))
-    return 2 / 3 - d**2 + d**3 / 2 if d < 1 else max(2 - d, 0) ** 3 / 6
+def spline(x, degree=5):
+    """Return a B-spline at ``x`` by the recursion that leads from one degree to the next."""
+    if degree == 0:
+        return float(-0.5 <= x < 0.5)
+    half = (degree + 1) / 2
+    return ((half + x) * spline(x + 0.5, degree - 1) + (half - x) * spline(x - 0.5, degree - 1)) / degree

@@ -124,18 +124,18 @@ def draw(
 ) -> None:
     """Draw one output of B images, ``size`` x ``size``, at ``out[offset + b * stride]``, channel by channel.
 
-    words: packed sources, image b at level k from ``starts[b, k]`` with ``sizes[k]`` = (height, width). knots: where
-    they are not empty, cubic B-splines of these are read in place of words: (B, height + 3, width + 3, 3) flat, one row
-    and column more before an image, two after it, image b from pixel ``starts[b, 0]``. nearest, farthest: (B,) levels
-    that image b is read from, the same where its map is affine. needed: (B,), the level, not yet whole, at depth 1 (see
-    `Pyramid.level_at`). base, path: (B, 3, 3); color: (B, 3, 6) with means (B, 3); sigma, threshold: (B,). border: a
-    value of ``BORDER``.
+    words: packed sources, image b at level k from ``starts[b, k]`` with ``sizes[k]`` = (height, width). knots: None, or
+    (B, height + 5, width + 5, 3) flat, of quintic B-splines that are read in place of words, two rows and columns more
+    before an image, three after it, image b from pixel ``starts[b, 0]``. nearest, farthest: (B,)
+    levels that image b is read from, the same where its map is affine. needed: (B,), the level, not yet whole, at depth
+    1 (see `Pyramid.level_at`). base, path: (B, 3, 3); color: (B, 3, 6) with means (B, 3); sigma, threshold: (B,).
+    border: a value of ``BORDER``.
     """
     plane = size * size
     at, right, down, inside = np.empty(size, U), np.empty(size, F), np.empty(size, F), np.empty(size, F)
-    scratch, line, weights = np.empty(plane, F), np.empty(3 * size + 2, F), np.empty(size + 2, F)
+    scratch, padded, weights = np.empty(plane, F), np.empty(3 * size + 2, F), np.empty(size + 2, F)
     matrix = np.empty((3, 4), F)
-    more, taps = 3 if len(knots) else 1, np.empty(12, F)
+    more, line = 1 if knots is None else 5, np.empty(18, F)
     for b in range(len(starts)):
         for c in range(3):
             matrix[c, 3] = F(0)
@@ -148,7 +148,7 @@ def draw(
             start = starts[b, nearest[b]]
             for y in range(size):
                 _places(base[b], path[b], y, height, width, width + more, start, border, at, right, down, inside)
-                _read(words, knots, width, at, right, down, matrix, out, first + y * size, plane, taps)
+                _read(words, knots, width, at, right, down, matrix, out, first + y * size, plane, line)
                 if border == 2:
                     for c in range(3):
                         _times(out, first + c * plane + y * size, inside)
@@ -162,25 +162,28 @@ def draw(
                     spot = first + y * size + begin
                     pitch, start = width + more, starts[b, level]
                     _projected(base[b], path[b], y, begin, size, height, width, pitch, start, border, read, x, z, seen)
-                    _read(words, knots, width, read, x, z, matrix, out, spot, plane, taps)
+                    _read(words, knots, width, read, x, z, matrix, out, spot, plane, line)
                     for c in range(3):
                         _times(out, spot + c * plane, seen)
                     begin = end
         radius = _gaussian(sigma[b], size, weights)
         if radius > 0:
             for c in range(3):
-                _blur(out, first + c * plane, size, radius, weights, scratch, line)
+                _blur(out, first + c * plane, size, radius, weights, scratch, padded)
         if threshold[b] <= 1:
             _solarize(out, first, 3 * plane, threshold[b])
 
 
 @_compiled
-def _spline(t: Any) -> tuple[Any, Any, Any, Any]:
-    """Return the weights of the four taps around a place that lies ``t`` beyond the second."""
+def _spline(t: Any) -> tuple[Any, Any, Any, Any, Any, Any]:
+    """Return the weights of the six taps around a place that lies ``t`` beyond the third."""
     rest = F(1) - t
-    first, last = rest * rest * rest / F(6), t * t * t / F(6)
-    second = F(2) / F(3) - t * t * (F(1) - t * F(0.5))
-    return first, second, F(1) - first - second - last, last
+    near, far = t * t, rest * rest
+    first, last = far * far * rest / F(120), near * near * t / F(120)
+    third = F(0.55) - near * (F(0.5) - near * (F(0.25) - t / F(12)))
+    fourth = F(0.55) - far * (F(0.5) - far * (F(0.25) - rest / F(12)))
+    second = F(1 / 120) * (F(26) - t * (F(50) - t * (F(20) + t * (F(20) - t * (F(20) - F(5) * t)))))
+    return first, second, third, fourth, F(1) - first - second - third - fourth - last, last
 
 
 @_compiled
@@ -336,10 +339,10 @@ def _read(
     plane: int,
     line: Any,
 ) -> None:
-    if len(knots):
-        _splines(knots, width, at, right, down, matrix, out, first, plane, line)
-    else:
+    if knots is None:
         _row(words, width + 1, at, right, down, matrix, out, first, plane)
+    else:
+        _splines(knots, width, at, right, down, matrix, out, first, plane, line)
 
 
 @_compiled
@@ -369,26 +372,28 @@ def _row(words: Any, pitch: int, at: Any, right: Any, down: Any, matrix: Any, ou
 def _splines(
     knots: Any, width: int, at: Any, right: Any, down: Any, matrix: Any, out: Any, first: int, plane: int, line: Any
 ) -> None:
-    """Do what `_row` does, but by cubic B-splines of ``knots``, the first taps ``at``.
+    """Do what `_row` does, but by quintic B-splines of ``knots``, the first taps ``at``.
 
-    line: (12,), room for four taps of three channels. They lie side by side and are read as vectors. Its length is not
+    line: (18,), room for six taps of three channels. They lie side by side and are read as vectors. Its length is not
     known to the compiler, which would otherwise make vectors of output pixels, and gather each tap.
     """
     a, b, c, d = matrix[0]
     e, f, g, h = matrix[1]
     i, j, k, l = matrix[2]  # noqa: E741
-    pitch, red, green, blue = P(3 * (width + 3)), P(first), P(first + plane), P(first + 2 * plane)
+    pitch, red, green, blue = P(3 * (width + 5)), P(first), P(first + plane), P(first + 2 * plane)
     for x in range(len(at)):
         o = P(at[x]) * P(3)
-        p, q, r = o + pitch, o + pitch + pitch, o + pitch + pitch + pitch
-        w0, w1, w2, w3 = _spline(down[x])
+        p, q, r = o + pitch, o + P(2) * pitch, o + P(3) * pitch
+        u, v = o + P(4) * pitch, o + P(5) * pitch
+        w0, w1, w2, w3, w4, w5 = _spline(down[x])
         for t in range(len(line)):
             n = P(t)
-            line[n] = w0 * knots[o + n] + w1 * knots[p + n] + w2 * knots[q + n] + w3 * knots[r + n]
-        w0, w1, w2, w3 = _spline(right[x])
-        x0 = w0 * line[0] + w1 * line[3] + w2 * line[6] + w3 * line[9]
-        x1 = w0 * line[1] + w1 * line[4] + w2 * line[7] + w3 * line[10]
-        x2 = w0 * line[2] + w1 * line[5] + w2 * line[8] + w3 * line[11]
+            upper = w0 * knots[o + n] + w1 * knots[p + n] + w2 * knots[q + n]
+            line[n] = upper + w3 * knots[r + n] + w4 * knots[u + n] + w5 * knots[v + n]
+        w0, w1, w2, w3, w4, w5 = _spline(right[x])
+        x0 = w0 * line[0] + w1 * line[3] + w2 * line[6] + w3 * line[9] + w4 * line[12] + w5 * line[15]
+        x1 = w0 * line[1] + w1 * line[4] + w2 * line[7] + w3 * line[10] + w4 * line[13] + w5 * line[16]
+        x2 = w0 * line[2] + w1 * line[5] + w2 * line[8] + w3 * line[11] + w4 * line[14] + w5 * line[17]
         out[red + P(x)] = min(max(a * x0 + b * x1 + c * x2 + d, F(0)), F(1))
         out[green + P(x)] = min(max(e * x0 + f * x1 + g * x2 + h, F(0)), F(1))
         out[blue + P(x)] = min(max(i * x0 + j * x1 + k * x2 + l, F(0)), F(1))

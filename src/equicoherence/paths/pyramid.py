@@ -29,8 +29,8 @@ class Pyramid:
 
     images: (B, 3, H, W), uint8, or float in [0, 1]. sizes: (height, width, left edge in the atlas) of each level.
     atlas: (B, 3, H, total width) float32 in the images' own range, None on a CPU.
-    spline: whether the atlas holds the knots of cubic B-splines, from 0 to 255, that `round_band` has made, for images
-        in that range: one level, one row and column more before it and two after it, on a CPU too.
+    spline: whether the atlas holds the knots of quintic B-splines, from 0 to 255, that `round_band` has made, for
+        images in that range: one level, two rows and columns more before it and three after it, on a CPU too.
     """
 
     images: Tensor
@@ -106,11 +106,11 @@ class Pyramid:
             needed = needed - 3 * torch.log2(depth)
         return needed.floor().clamp_(0, len(self.sizes) - 1).long()
 
-    def packed(self, nearest: Tensor, farthest: Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def packed(self, nearest: Tensor, farthest: Tensor) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
         """Pack byte images for the CPU kernel, at the levels from ``nearest`` to ``farthest``, (B, N), of each output.
 
-        Returns all words in one array, or all knots in another, and where those of each image and level start,
-        (B, levels), -1 where no output reads that level.
+        Returns all words in one array, the knots in another where splines are read (words are none then), and where
+        those of each image and level start, (B, levels), -1 where no output reads that level.
         """
         if self.spline:
             assert self.atlas is not None
@@ -134,7 +134,7 @@ class Pyramid:
             kernel.pack(pixels.contiguous().numpy(), words[begin:end].reshape(len(which), size[0] + 1, size[1] + 1))
             starts[which.numpy(), k] = np.arange(begin, end, span)
             begin = end
-        return words, np.empty(0, np.float32), starts
+        return words, None, starts
 
     def mean(self, base: Tensor) -> Tensor:
         """Return (B, 3) mean colors in [0, 1] inside the upright bounding boxes of base frames (B, 3, 3)."""

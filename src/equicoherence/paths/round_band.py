@@ -4,7 +4,7 @@ A photograph's pixels leave a spectrum that is not round: a square of frequencie
 there. Turned with the image, it tells the angle. Bilinear reading damps high frequencies by how the pixels lie, and so
 by the angle, too. Here a source keeps a disc of frequencies alone, well inside its own square and inside that of the
 output. It is made anew on a finer grid by its cosine series, that of an image mirrored at its sides, and read there by
-cubic B-splines; what they damp, along the grid more than across it, is raised before. The series are products of
+quintic B-splines; what they damp, along the grid more than across it, is raised before. The series are products of
 matrices, which at such sizes cost less than fast transforms. Last, images are rounded to bytes, as files of photographs
 are, which drowns what is left.
 """
@@ -30,7 +30,7 @@ from equicoherence.paths.threads import for_each
 OUTPUT = 0.5  # cycles per output pixel at which a band ends at the latest: from there on frequencies fold over
 SOURCE = 0.35  # cycles per pixel of the photograph at which it ends at the latest: near .5 its grid and resizing show
 FLAT = 0.7  # share of a band that is kept whole; half a wave of a cosine leads from there to nothing
-FINER = 2.5  # knots of the splines for half a period of the highest frequency that they show
+FINER = 1.75  # knots of the splines for half a period of the highest frequency that they show
 PIXELS = 2**17  # source or output pixels, whichever are more, that a thread takes at a time
 
 
@@ -98,24 +98,24 @@ def _series(images: Tensor, pitches: Tensor, band: Tensor) -> Pyramid:
     series = of_y @ (pixels @ of_x.T)  # (B, 3, down, across)
     rows = (series.mul_(gain[:, None]) @ to_x.T).permute(0, 2, 3, 1).contiguous()  # (B, down, knots, 3)
     knots = (to_y @ rows.flatten(2)).unflatten(2, (-1, 3)).permute(0, 3, 1, 2)
-    return Pyramid(images if images.dtype == torch.uint8 else pixels, ((fine, fine, 1),), knots, spline=True)
+    return Pyramid(images if images.dtype == torch.uint8 else pixels, ((fine, fine, 2),), knots, spline=True)
 
 
 @lru_cache(maxsize=32)
 def _cosines(side: int, count: int, fine: int, device: torch.device) -> tuple[Tensor, Tensor]:
     """Return what leads from ``side`` pixels to the first ``count`` terms of their cosine series, (count, side), and
-    from these to the knots of cubic B-splines that are its sum, (fine + 3, count): ``fine`` of them and, as taps of
-    those at the ends, one before and two after them.
+    from these to the knots of quintic B-splines that are its sum, (fine + 5, count): ``fine`` of them and, as taps of
+    those at the ends, two before and three after them.
 
     The series is that of pixels mirrored at both ends, as often as it takes. The splines damp it, which is undone.
     """
     term = torch.arange(count, dtype=torch.float64)
     of, to = (
         torch.cos(math.pi / n * term * (torch.arange(*ends) + 0.5)[:, None])
-        for n, ends in ((side, (0, side)), (fine, (-1, fine + 2)))
+        for n, ends in ((side, (0, side)), (fine, (-2, fine + 3)))
     )
     of *= torch.where(term > 0, 2 / side, 1 / side)
-    to /= torch.sinc(term / (2 * fine)) ** 4
+    to /= torch.sinc(term / (2 * fine)) ** 6
     with torch.inference_mode(False):
         return of.T.float().contiguous().to(device), to.float().to(device)
 
