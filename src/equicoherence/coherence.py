@@ -181,7 +181,8 @@ class CoherenceTask(nn.Module):
         if decoded.shape != views.targets.shape:
             raise ValueError(
                 f"decoded {tuple(decoded.shape)} does not match targets {tuple(views.targets.shape)}: "
-                "the views must be made with the size and the number of positions that the task was built for"
+                "the views must be made with the size and the number of positions that the task was built for, and if "
+                "they are of a share of the batch, the tokens must be of its first samples alone"
             )
         loss = F.mse_loss(decoded, self._normalise(views.targets))
         if self.symmetric:

@@ -51,10 +51,12 @@ class Views:
         """Return the views with some of their targets: those of the positions ``columns``, rising numbers from 0."""
         if len(columns) == len(self.positions):
             return self
-        positions = tuple(self.positions[column] for column in columns)
-        adjoining = bool(columns) and columns[-1] - columns[0] == len(columns) - 1  # a view of them, not a copy
-        wanted = slice(columns[0], columns[-1] + 1) if adjoining else list(columns)
-        return dataclasses.replace(self, targets=self.targets[:, wanted], positions=positions)
+        begin, end = (columns[0], columns[-1] + 1) if columns else (0, 0)
+        if end - begin == len(columns):  # side by side: no copy
+            targets = self.targets[:, begin:end]
+        else:
+            targets = torch.stack([self.targets[:, column] for column in columns], dim=1)
+        return dataclasses.replace(self, targets=targets, positions=tuple(self.positions[column] for column in columns))
 
     def first(self, count: int) -> Views:
         """Return what the task reads of the first ``count`` samples: v1, v2, targets and theta."""
