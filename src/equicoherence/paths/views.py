@@ -5,10 +5,13 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
 
+from equicoherence.paths.between import Between
+from equicoherence.paths.constants import constant
 from equicoherence.paths.flips import Flip, check_flip, joint_flips
 from equicoherence.paths.masks import Masking, Masks, block_masks
 from equicoherence.paths.memory import empty_pixels
@@ -19,6 +22,8 @@ from equicoherence.paths.sampling import Border, check_border
 from equicoherence.paths.state import State
 from equicoherence.paths.transformation import Transformation
 
+Spacing = Literal["even", "random"]
+
 
 @dataclass(frozen=True)
 class Views:
@@ -27,7 +32,8 @@ class Views:
     v1, v2: (B, 3, S, S). targets: (B, T, 3, S, S), states of the path of view 2. positions: T numbers in [0, 1], where
     on the path each target is. theta: (B, P), the parameters of the path; no loss reads it but the oracle control's
     and those of methods that say they are told it. crops: (n, B, 3, s, s), local crops of multi-crop. masks: patch
-    tokens of v1 and v2 to mask.
+    tokens of v1 and v2 to mask. drawn: (B, T), where each target is, if that was drawn for each image; positions are
+    then the means.
     """
 
     v1: Tensor
@@ -37,13 +43,23 @@ class Views:
     theta: Tensor
     crops: Tensor | None = None
     masks: Masks | None = None
+    drawn: Tensor | None = None
+
+    @property
+    def times(self) -> Tensor:
+        """Return where on the path each target of each image is, (B, T)."""
+        if self.drawn is not None:
+            return self.drawn
+        return constant(self.positions, self.v1.device).expand(len(self.v1), -1)
 
 
 class PathViews:
     """Make ``v1 = A1(I)``, ``u = A2(I)``, ``v2 = g(u)`` and states ``u_t = g_t(u)`` of the path [P2, section 3].
 
     Each output is rendered from the source image directly, on the images' device. ``path`` None leaves ``v2 = u``
-    without targets. ``positions`` are the path positions of the targets: (1/3, 2/3) for the paper's K = 2.
+    without targets; `Between` leaves it so too, and the path leads from v1 to v2. ``positions`` are the path positions
+    of the targets: (1/3, 2/3) for the paper's K = 2. With ``spacing`` random each of K is drawn anew for each image, in
+    its own K-th of the path.
     Multi-crop adds ``crops`` local crops ``crop(I)`` of ``crop_size`` pixels, or with ``crop_rotations`` one crop
     rotated by 0, 90, 180 and 270 degrees, and ``masking`` masks of v1 and v2; what is drawn for the rest does not
     depend on either. ``flip`` says whether all views of an image (v1, u, crops) are mirrored alike (``shared``), each
@@ -55,10 +71,11 @@ class PathViews:
         self,
         first: Transformation,
         second: Transformation,
-        path: Transformation | None = None,
+        path: Transformation | Between | None = None,
         *,
         size: int,
         positions: Sequence[float] = (1 / 3, 2 / 3),
+        spacing: Spacing = "even",
         border: Border = "content",
         crops: int = 0,
         crop_size: int = 0,
@@ -78,11 +95,17 @@ class PathViews:
             raise ValueError(f"{crops} local crops need crop, and crop_size of at least 1; got {crop}, {crop_size}")
         if crop_rotations and crops != 4:
             raise ValueError(f"one crop in four rotations is 4 crops, got {crops}")
+        if isinstance(path, Between) and flip == "independent":
+            raise ValueError(
+                "there is no path from a view to one that is its mirror image, so for the path between the views flip "
+                "must be shared or none, not 'independent'"
+            )
         check_flip(flip, [first, second, *([crop] if crops and crop is not None else [])])
         self.first, self.second, self.path = first, second, path
         self.size = size
         self.border: Border = border
         self.positions: tuple[float, ...] = tuple(positions) if path is not None else ()
+        self.spacing: Spacing = spacing
         self.crops, self.crop_size, self.crop, self.crop_rotations = crops, crop_size, crop, crop_rotations
         self.masking = masking
         self.flip: Flip = flip
@@ -101,20 +124,27 @@ class PathViews:
         v1, v2 = (empty_pixels(batch, 3, size, size, device=device) for _ in range(2))
         targets = empty_pixels(batch, len(self.positions), 3, size, size, device=device)
         outputs = [Output(first, None, v1)]
-        if self.path is None:
+        random = self.spacing == "random" and bool(self.positions)
+        drawn_at = spread(batch, len(self.positions), generator).to(device, non_blocking=True) if random else None
+        if isinstance(self.path, Between):
+            times = constant(self.positions, device).expand(batch, -1) if drawn_at is None else drawn_at
+            theta = self.path.render(pyramid, first, base, times, (v1, v2), targets)
+        elif self.path is None:
             outputs.append(Output(base, None, v2))
             theta = torch.empty(batch, 0, device=device)
+            render_all(pyramid, outputs, border=self.border)
         else:
             theta = self.path.sample(batch, generator).to(device, non_blocking=True)
-            slots = [(1.0, v2), *zip(self.positions, targets.unbind(dim=1))]
+            times = self.positions if drawn_at is None else drawn_at[..., None].unbind(dim=1)
+            slots = [(1.0, v2), *zip(times, targets.unbind(dim=1))]
             outputs += [Output(base, self.path.state(self.path.at(theta, t)), pixels) for t, pixels in slots]
-        render_all(pyramid, outputs, border=self.border)
+            render_all(pyramid, outputs, border=self.border)
         crops = self._local(pyramid, generator, aspect, drawn[0]) if self.crops else None
         masks = None
         if self.masking is not None:
             tokens = block_masks(self.masking, 2 * batch, generator)
             masks = Masks.of(tokens.unflatten(0, (2, batch)), device)
-        return Views(v1, v2, targets, self.positions, theta, crops, masks)
+        return Views(v1, v2, targets, self.positions, theta, crops, masks, drawn_at)
 
     def _local(
         self,
@@ -137,6 +167,12 @@ class PathViews:
         if self.crop_rotations:
             crops = torch.cat([crops.rot90(turns, (-2, -1)) for turns in range(self.crops)])
         return crops
+
+
+def spread(batch: int, count: int, generator: torch.Generator) -> Tensor:
+    """Draw (B, T) positions in [0, 1), the k-th uniform in the k-th of T equal pieces."""
+    uniform = torch.rand(batch, count, generator=generator, device=generator.device)
+    return (uniform + torch.arange(count, device=uniform.device)) / count
 
 
 def _parts(state: State, count: int, batch: int) -> list[State]:
