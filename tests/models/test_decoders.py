@@ -6,7 +6,6 @@ import torch
 from equicoherence.models.decoders.conv import ConvDecoder, stage_factors
 from equicoherence.models.decoders.cross_attention import CrossAttentionDecoder
 from equicoherence.models.decoders.render import RenderDecoder, affine_points, soften
-from equicoherence.models.decoders.sum import SumDecoder
 
 GRID = (4, 4)
 
@@ -25,7 +24,6 @@ def _tokens(seed: int = 0):
         lambda *a: RenderDecoder(*a[:2]),
         lambda *a: RenderDecoder(*a[:2], parts=("affine", "flow")),
         lambda *a: CrossAttentionDecoder(*a, other_only=True),
-        lambda *a: SumDecoder(RenderDecoder(*a[:2]), ConvDecoder(*a)),
     ],
 )
 def test_every_decoder_gives_all_targets_at_full_size(build, targets):

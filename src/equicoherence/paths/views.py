@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor
 
-from equicoherence.paths.between import Between
-from equicoherence.paths.constants import constant
 from equicoherence.paths.flips import Flip, check_flip, joint_flips
 from equicoherence.paths.masks import Masking, Masks, block_masks
 from equicoherence.paths.memory import empty_pixels
@@ -22,8 +20,6 @@ from equicoherence.paths.sampling import Border, check_border
 from equicoherence.paths.state import State
 from equicoherence.paths.transformation import Transformation
 
-Spacing = Literal["even", "random"]
-
 
 @dataclass(frozen=True)
 class Views:
@@ -31,9 +27,10 @@ class Views:
 
     v1, v2: (B, 3, S, S). targets: (B, T, 3, S, S), states of the path of view 2. positions: T numbers in [0, 1], where
     on the path each target is. theta: (B, P), the parameters of the path; no loss reads it but the oracle control's
-    and those of methods that say they are told it. crops: (n, B, 3, s, s), local crops of multi-crop. masks: patch
-    tokens of v1 and v2 to mask. drawn: (B, T), where each target is, if that was drawn for each image; positions are
-    then the means.
+    and those of methods that say they are told it. crops: (n, B, 3, s, s), local crops of multi-crop. base: (B, 3, S,
+    S), the image u that the path starts from, where the invariant loss is taken on v1 and u; None where it is taken on
+    v1 and v2. masks: patch tokens to mask of the two views of the invariant loss.
+    Where the task is given a share of the batch, targets, and beside base v2 too, are those of its first samples.
     """
 
     v1: Tensor
@@ -43,39 +40,58 @@ class Views:
     theta: Tensor
     crops: Tensor | None = None
     masks: Masks | None = None
-    drawn: Tensor | None = None
+    base: Tensor | None = None
 
     @property
-    def times(self) -> Tensor:
-        """Return where on the path each target of each image is, (B, T)."""
-        if self.drawn is not None:
-            return self.drawn
-        return constant(self.positions, self.v1.device).expand(len(self.v1), -1)
+    def invariant(self) -> tuple[Tensor, Tensor]:
+        """The two views (B, 3, S, S) of the invariant loss: v1 and u where that is there, else v1 and v2."""
+        return self.v1, self.v2 if self.base is None else self.base
+
+    def of_positions(self, columns: Sequence[int]) -> Views:
+        """Return the views with some of their targets: those of the positions ``columns``, rising numbers from 0."""
+        if len(columns) == len(self.positions):
+            return self
+        positions = tuple(self.positions[column] for column in columns)
+        adjoining = bool(columns) and columns[-1] - columns[0] == len(columns) - 1  # a view of them, not a copy
+        wanted = slice(columns[0], columns[-1] + 1) if adjoining else list(columns)
+        return dataclasses.replace(self, targets=self.targets[:, wanted], positions=positions)
+
+    def first(self, count: int) -> Views:
+        """Return what the task reads of the first ``count`` samples: v1, v2, targets and theta."""
+        if count == len(self.v1) == len(self.v2) == len(self.targets):
+            return self
+        cut = (self.v1[:count], self.v2[:count], self.targets[:count])
+        return Views(*cut, self.positions, self.theta[:count])
+
+
+def share_of(batch: int, share: float) -> int:
+    """Return how many samples of a batch are a share of it, in (0, 1]: rounded up, so at least one where there is one."""
+    return min(batch, max(1, math.ceil(round(share * batch, 6))))
 
 
 class PathViews:
     """Make ``v1 = A1(I)``, ``u = A2(I)``, ``v2 = g(u)`` and states ``u_t = g_t(u)`` of the path [P2, section 3].
 
     Each output is rendered from the source image directly, on the images' device. ``path`` None leaves ``v2 = u``
-    without targets; `Between` leaves it so too, and the path leads from v1 to v2. ``positions`` are the path positions
-    of the targets: (1/3, 2/3) for the paper's K = 2. With ``spacing`` random each of K is drawn anew for each image, in
-    its own K-th of the path.
+    without targets. ``positions`` are the path positions of the targets: (1/3, 2/3) for the paper's K = 2.
     Multi-crop adds ``crops`` local crops ``crop(I)`` of ``crop_size`` pixels, or with ``crop_rotations`` one crop
     rotated by 0, 90, 180 and 270 degrees, and ``masking`` masks of v1 and v2; what is drawn for the rest does not
     depend on either. ``flip`` says whether all views of an image (v1, u, crops) are mirrored alike (``shared``), each
     by itself (``independent``), or not at all (``none``): of views that are mirrored each by itself an encoder learns
     not to tell an image from its mirror image, nor left from right.
+    ``base`` also makes ``u``, for an invariant loss on v1 and u that does not see g; without a path v2 is u, and there
+    is no third view. ``share``: of the batch, whose first samples alone have targets, and with ``base`` a view 2.
+    What is drawn for the samples depends on neither.
     """
 
     def __init__(
         self,
         first: Transformation,
         second: Transformation,
-        path: Transformation | Between | None = None,
+        path: Transformation | None = None,
         *,
         size: int,
         positions: Sequence[float] = (1 / 3, 2 / 3),
-        spacing: Spacing = "even",
         border: Border = "content",
         crops: int = 0,
         crop_size: int = 0,
@@ -83,32 +99,31 @@ class PathViews:
         crop_rotations: bool = False,
         masking: Masking | None = None,
         flip: Flip = "shared",
+        base: bool = False,
+        share: float = 1.0,
     ) -> None:
         check_border(border)
         if size < 1:
             raise ValueError(f"size must be positive, got {size}")
         if any(not 0 <= t <= 1 for t in positions):
             raise ValueError(f"positions must lie in [0, 1], got {tuple(positions)}")
+        if not 0 < share <= 1:
+            raise ValueError(f"share must lie in (0, 1], got {share}")
         if crops < 0:
             raise ValueError(f"crops must not be negative, got {crops}")
         if crops and (crop is None or crop_size < 1):
             raise ValueError(f"{crops} local crops need crop, and crop_size of at least 1; got {crop}, {crop_size}")
         if crop_rotations and crops != 4:
             raise ValueError(f"one crop in four rotations is 4 crops, got {crops}")
-        if isinstance(path, Between) and flip == "independent":
-            raise ValueError(
-                "there is no path from a view to one that is its mirror image, so for the path between the views flip "
-                "must be shared or none, not 'independent'"
-            )
         check_flip(flip, [first, second, *([crop] if crops and crop is not None else [])])
         self.first, self.second, self.path = first, second, path
         self.size = size
         self.border: Border = border
         self.positions: tuple[float, ...] = tuple(positions) if path is not None else ()
-        self.spacing: Spacing = spacing
         self.crops, self.crop_size, self.crop, self.crop_rotations = crops, crop_size, crop, crop_rotations
         self.masking = masking
         self.flip: Flip = flip
+        self.base, self.share = base and path is not None, share
 
     def __call__(self, images: Tensor, generator: torch.Generator, aspect: Tensor | None = None) -> Views:
         """Make the views of ``images`` (B, 3, H, W), uint8 or float in [0, 1].
@@ -116,35 +131,47 @@ class PathViews:
         ``aspect`` (B,) is the true width / height of images that were squashed to a common shape.
         """
         batch, device, size = len(images), images.device, self.size
-        share = self.crop_size / size if self.crops else 1.0
-        pyramid = Pyramid.build(images, size, min(0.5, share))  # down to the whole image in a local crop
+        smallest = self.crop_size / size if self.crops else 1.0
+        pyramid = Pyramid.build(images, size, min(0.5, smallest))  # down to the whole image in a local crop
         drawn = [(view, view.sample(batch, generator, aspect)) for view in (self.first, self.second)]
         joint_flips(self.flip, drawn)
-        first, base = (view.state(theta.to(device, non_blocking=True)) for view, theta in drawn)
-        v1, v2 = (empty_pixels(batch, 3, size, size, device=device) for _ in range(2))
-        targets = empty_pixels(batch, len(self.positions), 3, size, size, device=device)
-        outputs = [Output(first, None, v1)]
-        random = self.spacing == "random" and bool(self.positions)
-        drawn_at = spread(batch, len(self.positions), generator).to(device, non_blocking=True) if random else None
-        if isinstance(self.path, Between):
-            times = constant(self.positions, device).expand(batch, -1) if drawn_at is None else drawn_at
-            theta = self.path.render(pyramid, first, base, times, (v1, v2), targets)
-        elif self.path is None:
-            outputs.append(Output(base, None, v2))
-            theta = torch.empty(batch, 0, device=device)
-            render_all(pyramid, outputs, border=self.border)
-        else:
+        theta = torch.empty(batch, 0, device=device)
+        if self.path is not None:
             theta = self.path.sample(batch, generator).to(device, non_blocking=True)
-            times = self.positions if drawn_at is None else drawn_at[..., None].unbind(dim=1)
-            slots = [(1.0, v2), *zip(times, targets.unbind(dim=1))]
-            outputs += [Output(base, self.path.state(self.path.at(theta, t)), pixels) for t, pixels in slots]
-            render_all(pyramid, outputs, border=self.border)
+        part = share_of(batch, self.share)
+        v1 = empty_pixels(batch, 3, size, size, device=device)
+        v2 = empty_pixels(part if self.base else batch, 3, size, size, device=device)
+        base = empty_pixels(batch, 3, size, size, device=device) if self.base else None
+        targets = empty_pixels(part, len(self.positions), 3, size, size, device=device)
+        made = Views(v1, v2, targets, self.positions, theta, base=base)
+        augmented = [numbers.to(device, non_blocking=True) for _, numbers in drawn]
+        for rows in (slice(0, part), slice(part, batch)):
+            if rows.start < rows.stop:
+                self._render(pyramid if part == batch else pyramid[rows], augmented, made, rows)
         crops = self._local(pyramid, generator, aspect, drawn[0]) if self.crops else None
         masks = None
         if self.masking is not None:
             tokens = block_masks(self.masking, 2 * batch, generator)
             masks = Masks.of(tokens.unflatten(0, (2, batch)), device)
-        return Views(v1, v2, targets, self.positions, theta, crops, masks, drawn_at)
+        return dataclasses.replace(made, crops=crops, masks=masks)
+
+    def _render(self, pyramid: Pyramid, augmented: Sequence[Tensor], made: Views, rows: slice) -> None:
+        """Render what there is of some rows of the views, from their sources. augmented: parameters of v1 and of u."""
+        first, base = (view.state(numbers[rows]) for view, numbers in zip((self.first, self.second), augmented))
+        outputs = [Output(first, None, made.v1[rows])]
+        if made.base is not None:
+            outputs.append(Output(base, None, made.base[rows]))
+        if self.path is None:
+            outputs.append(Output(base, None, made.v2[rows]))
+        else:
+            slots = [(1.0, made.v2), *zip(self.positions, made.targets.unbind(dim=1))]
+            theta = made.theta[rows]
+            outputs += [
+                Output(base, self.path.state(self.path.at(theta, t)), pixels[rows])
+                for t, pixels in slots
+                if rows.stop <= len(pixels)
+            ]
+        render_all(pyramid, outputs, border=self.border)
 
     def _local(
         self,
@@ -167,12 +194,6 @@ class PathViews:
         if self.crop_rotations:
             crops = torch.cat([crops.rot90(turns, (-2, -1)) for turns in range(self.crops)])
         return crops
-
-
-def spread(batch: int, count: int, generator: torch.Generator) -> Tensor:
-    """Draw (B, T) positions in [0, 1), the k-th uniform in the k-th of T equal pieces."""
-    uniform = torch.rand(batch, count, generator=generator, device=generator.device)
-    return (uniform + torch.arange(count, device=uniform.device)) / count
 
 
 def _parts(state: State, count: int, batch: int) -> list[State]:

@@ -85,6 +85,10 @@ class ViewsConfig:
     flip: whether the views of an image (both, and local crops) are mirrored alike (shared), each by itself
     (independent, as most methods are published), or not at all (none). Flips of their own press features to be the
     same for an image and its mirror image, and such features cannot tell left from right: docs/transformation.md.
+    invariant: which two views the method's invariant loss is taken on, for methods with the task. path: v1 and
+    v2 = g(u), as published, so that the loss presses out what the task shall keep; base: v1 and u, and the task alone
+    sees v2, a third view, which costs its share (`CoherenceConfig.share`) of an encoder's pass: docs/transformation.md.
+    Without a path both are the same.
     crops: local crops per image of crop_size pixels, for methods that read them. crop_rotations: whether the crops are
     one crop rotated by 0, 90, 180 and 270 degrees. mask_probability: share of the global views in which patch tokens
     are masked, for methods that predict them; mask_ratio: lowest and highest share of the tokens masked in those.
@@ -96,6 +100,7 @@ class ViewsConfig:
     told: tuple[str, ...] = ()
     border: Border = "content"
     flip: Flip = "shared"
+    invariant: Literal["base", "path"] = "path"
     first: AugmentationConfig = AugmentationConfig()
     second: AugmentationConfig = AugmentationConfig()
     crops: int = 0
@@ -230,6 +235,8 @@ class PretrainConfig:
         self._check_fit()
         if METHODS[type(self.method)].told:
             self._check_told()
+        if self.views.invariant == "base":
+            self._check_base()
         if self.coherence is None:
             return
         needs_path = bool(self.coherence.positions()) or self.coherence.decoder == "oracle"
@@ -238,6 +245,23 @@ class PretrainConfig:
                 f"views.path is none, so there is nothing for the {self.coherence.decoder} decoder to learn: "
                 "choose a path (--views.path se2), or --no-coherence"
             )
+
+    def _check_base(self) -> None:
+        """Refuse to keep the path from the invariant loss where nothing else would read it."""
+        method, views = METHODS[type(self.method)], self.views
+        if method.told:
+            reason = f"{method.__name__} is told the path between the views that it reads"
+        elif views.path == POSES:
+            reason = "with views.path poses, both views are renders and there is no base image apart"
+        elif views.path == "none":
+            return
+        elif self.coherence is None:
+            reason = f"without the task nothing reads the path {views.path}"
+        elif not self.coherence.positions() and self.coherence.decoder != "oracle":
+            reason = "without states (coherence.states 0) nothing reads view 2"
+        else:
+            return
+        raise ValueError(f"views.invariant is base, but {reason}; give --views.invariant path")
 
     def _check_fit(self) -> None:
         """Refuse views and a split that the method does nothing with."""

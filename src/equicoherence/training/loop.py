@@ -50,12 +50,12 @@ def _train(run: Parts) -> None:
         for step, batch in run.batches():
             lr = set_schedules(run.optimizer, config.optim, step, total, run.per_epoch, run.world)
             seed_step(run.generator, config.seed, step, run.rank)
-            output, losses = _accumulate(run, batch)
+            output, losses, parts = _accumulate(run, batch)
             norm = run.clip_gradients()
             run.optimizer.step()
             run.optimizer.zero_grad()
             run.learner.update(step, total)
-            run.metrics.add(losses, norm, config.optim.batch_size * run.world)
+            run.metrics.add(losses, norm, config.optim.batch_size * run.world, parts)
 
             done = step + 1
             noted = done % config.log_every == 0
@@ -73,11 +73,12 @@ def _train(run: Parts) -> None:
                 raise Interrupted(f"stopped at step {done} of {total}, saved; go on with: {resume_command(run.out)}")
 
 
-def _accumulate(run: Parts, batch: Batch) -> tuple[LearnerOutput, dict[str, Tensor]]:
-    """Run forward and backward over the parts of a batch; gradients and losses are means over the parts."""
+def _accumulate(run: Parts, batch: Batch) -> tuple[LearnerOutput, dict[str, Tensor], dict[str, Tensor]]:
+    """Run forward and backward over the parts of a batch; gradients, losses and their parts are means over these."""
     accelerator, config = run.accelerator, run.config
     batch = batch.to(accelerator.device)
-    sums: dict[str, Tensor] = {}
+    losses: dict[str, Tensor] = {}
+    named: dict[str, Tensor] = {}
     output = None
     parts = config.optim.accumulation
     items = np.array_split(np.arange(config.optim.batch_size), parts)
@@ -89,10 +90,11 @@ def _accumulate(run: Parts, batch: Batch) -> tuple[LearnerOutput, dict[str, Tens
                 output = run.model(made)
             loss = torch.stack(list(output.losses.values())).sum() / parts
             accelerator.backward(loss)
-        for name, value in output.losses.items():
-            sums[name] = sums.get(name, torch.zeros_like(value)) + value.detach() / parts
+        for sums, values in ((losses, output.losses), (named, output.parts)):
+            for name, value in values.items():
+                sums[name] = sums.get(name, torch.zeros_like(value)) + value.detach() / parts
     assert output is not None
-    return output, sums
+    return output, losses, named
 
 
 @contextmanager
