@@ -1,7 +1,7 @@
 """The path from one view of an image to another: the shortest in the group of all that the augmentations do.
 
-View 1 is at t = 0 and view 2 at t = 1; nothing is done to either. With G1 and G2 the matrices that make the two views of
-the source, and A1 and A2 their colors, the state at t has
+View 1 is at t = 0 and view 2 at t = 1; nothing is done to either. With G1 and G2 the matrices that make the two views
+of the source, and A1 and A2 their colors, the state at t has
 
 * the place ``G1 exp(t log(G1^-1 G2))``,
 * the colors ``exp(t log(A2 A1^-1)) A1``, as 4x4 matrices of colors and a shift,
@@ -125,8 +125,8 @@ class Between:
     """What makes the two views and the states between them, where no further transformation follows.
 
     parameters: of theta, 19 numbers. The logarithm of the place of view 2 as seen from view 1 (2x3, row by row, in
-    normalised coordinates); that of its colors (3x4, row by row), or where there is none the difference of the two color
-    maps; and the variance of its blur, less that of view 1.
+    normalised coordinates); that of its colors (3x4, row by row), or where there is none the difference of the two
+    color maps; and the variance of its blur, less that of view 1.
     """
 
     parameters: ClassVar[tuple[Parameter, ...]] = (
@@ -136,17 +136,23 @@ class Between:
     )
 
     def render(
-        self, pyramid: Pyramid, first: State, second: State, times: Tensor, ends: Sequence[Tensor], states: Tensor
+        self,
+        pyramid: Pyramid,
+        first: State,
+        second: State,
+        ends: tuple[Tensor, Tensor],
+        states: Sequence[tuple[Tensor, Tensor]],
     ) -> Tensor:
-        """Render view 1 and view 2 into ``ends`` (B, 3, S, S), the states at ``times`` (B, T) into (B, T, 3, S, S).
+        """Render both views and states of the path between them; return theta (B, 19).
 
-        Returns theta (B, 19). Each output is read from its source once.
+        first, second: of the views, as states of the sources. ends: the pixels (B, 3, S, S) of both. states: positions
+        (B,) and pixels (B, 3, S, S) of each. Each output is read from its source once.
         """
         frames = torch.stack([first.geometry, second.geometry], dim=1)
         means = pyramid.means(bounding_boxes(frames, affine=True)).transpose(0, 1)
         path = Geodesic.between(first, second, means)
         outputs = [Output(state, None, pixels) for state, pixels in zip(path.ends, ends)]
-        outputs += [Output(path.at(t), None, pixels) for t, pixels in zip(times.unbind(1), states.unbind(1))]
+        outputs += [Output(path.at(t), None, pixels) for t, pixels in states]
         render_all(pyramid, outputs, mean=torch.ones_like(means[0]))
         return path.theta
 

@@ -1,7 +1,7 @@
-"""Logarithms and exponentials of affine maps: the one-parameter group ``exp(t L)`` that leads from the identity to a map.
+"""Logarithms and exponentials of affine maps: the group ``exp(t L)`` of one parameter through the identity and a map.
 
-Maps are homogeneous matrices (..., n + 1, n + 1) with the last row (0, ..., 0, 1): n = 2 moves points of the plane, n = 3
-changes colors. All is batched, and nothing waits for the device.
+Maps are homogeneous matrices (..., n + 1, n + 1) with the last row (0, ..., 0, 1): n = 2 moves points of the plane,
+n = 3 changes colors. All is batched, and nothing waits for the device.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from equicoherence.models.decoders.decoder import Decoder, Decoding, named
+from equicoherence.models.decoders.position import PositionEmbedding
 
 
 class CrossAttentionDecoder(Decoder):
@@ -13,7 +14,7 @@ class CrossAttentionDecoder(Decoder):
 
     Keys and values are the tokens of both views with a learned view embedding, or of view 1 alone (``other_only``),
     since a view that attends to its own tokens can degenerate to an autoencoder. Each query becomes one patch of
-    pixels.
+    pixels. With ``any_time`` all states share the queries, to which each adds where on the path it lies.
     """
 
     def __init__(
@@ -26,11 +27,13 @@ class CrossAttentionDecoder(Decoder):
         width: int = 256,
         heads: int = 4,
         other_only: bool = False,
+        any_time: bool = False,
     ) -> None:
         super().__init__()
-        self.targets, self.patch, self.other_only = targets, size // grid[0], other_only
+        self.place = PositionEmbedding(width) if any_time else None
+        self.patch, self.other_only = size // grid[0], other_only
         tokens = grid[0] * grid[1]
-        self.queries = nn.Parameter(torch.randn(targets * tokens, width) * 0.02)
+        self.queries = nn.Parameter(torch.randn((1 if any_time else targets) * tokens, width) * 0.02)
         self.positions = nn.Parameter(torch.randn(tokens, width) * 0.02)
         self.views = nn.Parameter(torch.randn(2, width) * 0.02)
         self.embed = nn.Linear(d_equi, width)
@@ -41,22 +44,28 @@ class CrossAttentionDecoder(Decoder):
         )
         self.pixels = nn.Linear(width, 3 * self.patch**2)
 
-    def forward(self, z1: Tensor, z2: Tensor, grid: tuple[int, int], view2: Tensor) -> Tensor:
+    def forward(
+        self, z1: Tensor, z2: Tensor, grid: tuple[int, int], views: tuple[Tensor, Tensor], times: Tensor
+    ) -> Tensor:
         tokens = [self.embed(z) + self.positions + view for z, view in zip((z1, z2), self.views)]
         memory = self.normalise(tokens[0] if self.other_only else torch.cat(tokens, dim=1))
         queries = self.queries.to(memory.dtype).expand(len(z1), -1, -1)
+        if self.place is not None:
+            queries = (queries[:, None] + self.place(times)[:, :, None].to(memory.dtype)).flatten(1, 2)
         x = queries + self.attention(queries, memory, memory, need_weights=False)[0]
         x = self.pixels(x + self.feed_forward(x))
         h, w = grid
-        x = x.view(len(z1), self.targets, h, w, 3, self.patch, self.patch)
-        return x.permute(0, 1, 4, 2, 5, 3, 6).reshape(len(z1), self.targets, 3, h * self.patch, w * self.patch)
+        x = x.view(len(z1), -1, h, w, 3, self.patch, self.patch)
+        return x.permute(0, 1, 4, 2, 5, 3, 6).reshape(len(z1), -1, 3, h * self.patch, w * self.patch)
 
 
 @named("cross-attention")
 def _of_both(wanted: Decoding) -> CrossAttentionDecoder:
-    return CrossAttentionDecoder(wanted.d_equi, wanted.targets, wanted.size, wanted.grid)
+    return CrossAttentionDecoder(wanted.d_equi, wanted.targets, wanted.size, wanted.grid, any_time=wanted.any_time)
 
 
 @named("cross-attention-other")
 def _of_view1(wanted: Decoding) -> CrossAttentionDecoder:
-    return CrossAttentionDecoder(wanted.d_equi, wanted.targets, wanted.size, wanted.grid, other_only=True)
+    return CrossAttentionDecoder(
+        wanted.d_equi, wanted.targets, wanted.size, wanted.grid, other_only=True, any_time=wanted.any_time
+    )
