@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
@@ -34,8 +34,8 @@ class Views:
     on the path each target is. theta: (B, P), the parameters of the path; no loss reads it but the oracle control's
     and those of methods that say they are told it. crops: (n, B, 3, s, s), local crops of multi-crop. base: (B, 3, S,
     S), the image u that the path starts from, where the invariant loss is taken on v1 and u; None where it is taken on
-    v1 and v2. masks: patch tokens to mask of the two views of the invariant loss. drawn: (B, T), where each target is,
-    if that was drawn for each image; positions are then the means.
+    v1 and v2. masks: patch tokens to mask of the two views of the invariant loss. times: (B, T), where on the path
+    each target of each image is: the positions, or what was drawn in their place.
     Where the task is given a share of the batch, targets, and beside base v2 too, are those of its first samples.
     """
 
@@ -47,14 +47,13 @@ class Views:
     crops: Tensor | None = None
     masks: Masks | None = None
     base: Tensor | None = None
-    drawn: Tensor | None = None
+    times: Tensor = field(default=None)  # type: ignore[assignment]
 
-    @property
-    def times(self) -> Tensor:
-        """Where on the path each target of each image is, (B, T)."""
-        if self.drawn is not None:
-            return self.drawn
-        return constant(self.positions, self.targets.device).expand(len(self.targets), -1)
+    def __post_init__(self) -> None:
+        """Put the targets at the positions where nothing else is said."""
+        if self.times is None:
+            times = constant(self.positions, self.targets.device).expand(len(self.targets), -1)
+            object.__setattr__(self, "times", times)
 
     @property
     def invariant(self) -> tuple[Tensor, Tensor]:
@@ -68,16 +67,15 @@ class Views:
         positions = tuple(self.positions[column] for column in columns)
         adjoining = bool(columns) and columns[-1] - columns[0] == len(columns) - 1  # a view of them, not a copy
         wanted = slice(columns[0], columns[-1] + 1) if adjoining else list(columns)
-        drawn = None if self.drawn is None else self.drawn[:, wanted]
-        return dataclasses.replace(self, targets=self.targets[:, wanted], positions=positions, drawn=drawn)
+        targets, times = self.targets[:, wanted], self.times[:, wanted]
+        return dataclasses.replace(self, targets=targets, positions=positions, times=times)
 
     def first(self, count: int) -> Views:
         """Return what the task reads of the first ``count`` samples: v1, v2, targets and theta."""
         if count == len(self.v1) == len(self.v2) == len(self.targets):
             return self
         cut = (self.v1[:count], self.v2[:count], self.targets[:count])
-        drawn = None if self.drawn is None else self.drawn[:count]
-        return Views(*cut, self.positions, self.theta[:count], drawn=drawn)
+        return Views(*cut, self.positions, self.theta[:count], times=self.times[:count])
 
 
 def share_of(batch: int, share: float) -> int:
@@ -166,10 +164,10 @@ class PathViews:
         v2 = empty_pixels(part if self.base else batch, 3, size, size, device=device)
         base = empty_pixels(batch, 3, size, size, device=device) if self.base else None
         targets = empty_pixels(part, len(self.positions), 3, size, size, device=device)
-        places = None
-        if self.spacing == "random" and self.positions:
-            places = spread(self.positions, batch, generator)[:part].to(device, non_blocking=True)
-        made = Views(v1, v2, targets, self.positions, theta, base=base, drawn=places)
+        times = constant(self.positions, device).expand(part, -1)
+        if self.spacing == "random":
+            times = spread(self.positions, batch, generator)[:part].to(device, non_blocking=True)
+        made = Views(v1, v2, targets, self.positions, theta, base=base, times=times)
         augmented = [numbers.to(device, non_blocking=True) for _, numbers in drawn]
         for rows in (slice(0, part), slice(part, batch)):
             if rows.start < rows.stop:

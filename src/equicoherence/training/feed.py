@@ -60,7 +60,7 @@ class Feed(abc.ABC):
     def whole_views(self, batch: Batch, generator: torch.Generator) -> Views:
         """Make the views that `views` makes with such a generator, all of every item, and where its path begins.
 
-        States that are drawn anew for each image are shown where they lie on average.
+        States whose places are drawn are at the even positions here.
         """
 
 
@@ -137,7 +137,8 @@ class PoseFeed(Feed):
 
     def views(self, batch: Batch, generator: torch.Generator) -> Views:
         views = self._make(batch.images, batch.index)
-        return dataclasses.replace(views, targets=views.targets[: share_of(len(views.v1), self.share)])
+        count = share_of(len(views.v1), self.share)
+        return dataclasses.replace(views, targets=views.targets[:count], times=views.times[:count])
 
     def whole_views(self, batch: Batch, generator: torch.Generator) -> Views:
         views = self._make(batch.images, batch.index)
