@@ -99,8 +99,12 @@ def test_states_of_a_path_are_a_group_of_one_parameter(seed: int, s: float, t: f
     for maps in (places(seed, 8), tints(seed, batch=8)):
         log, _ = affine_logarithm(maps)
         size = 1 + float(maps.abs().max())
-        assert torch.allclose(exponential(s * log) @ exponential(t * log), exponential((s + t) * log), atol=EXACT * size)
-        assert torch.allclose(exponential(s * log) @ exponential(-s * log), torch.eye(maps.shape[-1]), atol=EXACT * size)
+        assert torch.allclose(
+            exponential(s * log) @ exponential(t * log), exponential((s + t) * log), atol=EXACT * size
+        )
+        assert torch.allclose(
+            exponential(s * log) @ exponential(-s * log), torch.eye(maps.shape[-1]), atol=EXACT * size
+        )
         assert torch.equal(exponential(0 * log), torch.eye(maps.shape[-1]).expand_as(log))
 
 
