@@ -88,6 +88,7 @@ def test_each_decoder_has_its_targets_and_the_views_have_those_of_all(settings, 
         ({"decoder": "conv+render", "targets": "intermediate,final"}, "render decoder starts from view 2"),
         ({"decoder": "render+conv", "targets": "intermediate,middle"}, "targets 'middle' is unknown"),
         ({"decoder": "render+conv", "targets": "base,base,final"}, "'base,base,final' are 3, but .* names 2"),
+        ({"decoder": "render+conv", "width": 30}, "width must be a multiple of 4, got 30"),
         ({"decoder": "render+conv", "symmetric": True}, "symmetric reconstructs views"),
     ],
 )

@@ -33,12 +33,14 @@ class CoherenceConfig:
     or of each in their order, with commas between: intermediate,final. symmetric: decoders whose targets are final
     also reconstruct view 1 from the views in the other order, as [P1] does.
     weight: lambda. decoder: conv [P2], cross-attention [P1] (cross-attention-other: from the tokens of view 1 alone),
-    render (ours), geodesic (ours, for views.path between), or several on one z_equi, with + between: render+cross-attention; or the oracle control, which
-    regresses theta. The losses of several decoders are added up, each with weight lambda.
-    parts: of the render decoder, among affine, color, blur, flow. scales: of the geodesic decoder, sides in pixels of
-    the squares over which its error is averaged before it is squared, so that far shifts are felt. spacing: the K
-    intermediate states lie at k / (K + 1) of the path (even [P2]), or each is drawn for each image and step, in its own
-    K-th of the path, and the decoder is told where it lies (random). layer: 0-based encoder layer
+    render (ours), geodesic (ours, for views.path between), or several on one z_equi, with + between:
+    render+cross-attention; or the oracle control, which regresses theta. The losses of several decoders are added up,
+    each with weight lambda.
+    parts: of the render decoder, among affine, color, blur, flow. width: channels inside the render, geodesic and
+    cross-attention decoders, a multiple of 4; the last one's time goes with its square. scales: of the geodesic
+    decoder, sides in pixels of the squares over which its error is averaged before it is squared, so that far shifts
+    are felt. spacing: the K intermediate states lie at k / (K + 1) of the path (even [P2]), or each is drawn for each
+    image and step, in its own K-th of the path, and the decoder is told where (random). layer: 0-based encoder layer
     that the equivariant part reads; None is the output. split: where z_equi comes from, a linear map of the encoder's
     patch tokens, or the last d_equi outputs of the method's own head, as published for iBOT and DINOv2.
     share: of the samples of a batch (of each process and part), in (0, 1]: the first ones, which are a random choice,
@@ -52,6 +54,7 @@ class CoherenceConfig:
     weight: float = 1.0
     decoder: str = "conv"
     parts: tuple[str, ...] = ("affine", "color", "blur")
+    width: int = 256
     scales: tuple[int, ...] = (1, 2, 4)
     spacing: Spacing = "even"
     layer: int | None = None
@@ -64,6 +67,8 @@ class CoherenceConfig:
             raise ValueError(f"d_equi must be at least 1, got {self.d_equi}; without the task, leave coherence out")
         if self.states < 0:
             raise ValueError(f"states must be 0 or more, got {self.states}")
+        if self.width < 4 or self.width % 4:
+            raise ValueError(f"coherence.width must be a multiple of 4, got {self.width}")
         if not 0 < self.share <= 1:
             raise ValueError(f"coherence.share must lie in (0, 1], got {self.share}; without the task, --no-coherence")
         if self.split == "head" and self.layer is not None:
@@ -133,7 +138,8 @@ class CoherenceOutput:
     """What the task says of a batch.
 
     loss: scalar, not yet weighted. decoded: (B, T, 3, S, S) in [0, 1] (unclamped), of each target by the first decoder
-    that has it; None where nothing is decoded, or in training at another size alone. parts: decoder -> its part of the loss, where there are several.
+    that has it; None where nothing is decoded, or in training at another size alone. parts: decoder -> its part of the
+    loss, where there are several.
     """
 
     loss: Tensor
@@ -147,8 +153,8 @@ class CoherenceTask(nn.Module):
     The loss is the squared error to the normalised targets, averaged over pixels and targets.
 
     d_equi: features of the tokens. targets: T. size: S, pixels. grid: (h, w) of the tokens. mean, std: of the colors,
-    for normalising. any_time: the decoder is told where the targets lie. Without targets (K = 0) the loss is zero and
-    the split is all that is left of the task.
+    for normalising. parts, width, scales: see `CoherenceConfig`. any_time: the decoder is told where the targets lie.
+    Without targets (K = 0) the loss is zero and the split is all that is left of the task.
     """
 
     mean: Tensor
@@ -163,6 +169,7 @@ class CoherenceTask(nn.Module):
         *,
         decoder: str | Decoder = "conv",
         parts: tuple[str, ...] = ("affine", "color", "blur"),
+        width: int = 256,
         scales: tuple[int, ...] = (1, 2, 4),
         any_time: bool = False,
         symmetric: bool = False,
@@ -176,7 +183,8 @@ class CoherenceTask(nn.Module):
         elif isinstance(decoder, Decoder):
             self.decoder = decoder
         else:
-            self.decoder = build_decoder(decoder, Decoding(d_equi, targets, size, grid, parts, scales, any_time))
+            wanted = Decoding(d_equi, targets, size, grid, parts, width, scales, any_time)
+            self.decoder = build_decoder(decoder, wanted)
         self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(3, 1, 1), persistent=False)
 

@@ -36,6 +36,16 @@ def test_every_decoder_gives_all_targets_at_full_size(build, targets):
     assert all(p.grad is not None for p in decoder.parameters())
 
 
+def test_queries_projected_once_read_what_they_would_each_for_itself():
+    torch.manual_seed(0)
+    decoder = CrossAttentionDecoder(8, 2, 32, GRID, width=16)
+    torch.nn.init.normal_(decoder.attention.in_proj_bias)
+    memory = torch.randn(3, 32, 16)
+    queries = decoder.queries.expand(3, -1, -1)
+    expected = decoder.attention(queries, memory, memory, need_weights=False)[0]
+    assert torch.allclose(decoder._attended(memory), expected, atol=1e-6)
+
+
 def test_conv_decoders_are_independent_of_each_other():
     z1, z2, views = _tokens()
     decoder = ConvDecoder(8, 2, 32, GRID)

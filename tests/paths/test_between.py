@@ -134,11 +134,13 @@ def test_without_a_logarithm_the_colors_go_straight_from_one_view_to_the_other()
 def test_solarizing_begins_at_white() -> None:
     path = pair(augmentation(solarize=0.5))
     thresholds = [end.threshold for end in path.ends]
-    assert thresholds[0] is not None and thresholds[1] is not None
+    assert thresholds[0] is not None
+    assert thresholds[1] is not None
     appears = (thresholds[0] > 1) & (thresholds[1] < 1)
     assert int(appears.sum()) > 5
     found = [moved(path, t).threshold for t in (0.0, 0.5)]
-    assert found[0] is not None and found[1] is not None
+    assert found[0] is not None
+    assert found[1] is not None
     assert bool((found[0][appears] > 1).all())
     assert torch.allclose(found[1][appears], torch.tensor(0.75), atol=1e-4)
 
@@ -206,7 +208,8 @@ def test_multi_crop_and_a_share_of_the_batch_leave_the_two_views_as_they_are() -
     made = PathViews(ALL, ALL, Between(), size=32, share=0.5, base=True, crops=2, crop_size=16, crop=crop)
     part = made(images, seeded())
     assert part.base is None
-    assert part.crops is not None and part.crops.shape == (2, 12, 3, 16, 16)
+    assert part.crops is not None
+    assert part.crops.shape == (2, 12, 3, 16, 16)
     assert part.targets.shape == (6, 2, 3, 32, 32)
     for found, expected in ((part.v1, whole.v1), (part.v2, whole.v2), (part.targets, whole.targets[:6])):
         assert torch.allclose(found, expected, atol=1e-5)
@@ -215,8 +218,8 @@ def test_multi_crop_and_a_share_of_the_batch_leave_the_two_views_as_they_are() -
 
 def test_random_positions_lie_each_in_its_own_piece_and_ends_stay() -> None:
     drawn = spread((0.0, 1 / 3, 2 / 3, 1.0), 512, seeded())
-    assert bool((drawn[:, 0] == 0).all()) and bool((drawn[:, 3] == 1).all())
-    assert bool((drawn[:, 1] < 0.5).all()) and bool((drawn[:, 2] >= 0.5).all())
+    for column, holds in enumerate((drawn[:, 0] == 0, drawn[:, 1] < 0.5, drawn[:, 2] >= 0.5, drawn[:, 3] == 1)):
+        assert bool(holds.all()), column
     assert 0.2 < float(drawn[:, 1].mean()) < 0.3
     assert 0.13 < float(drawn[:, 2].std()) < 0.16
 

@@ -79,7 +79,7 @@ class Views:
 
 
 def share_of(batch: int, share: float) -> int:
-    """Return how many samples of a batch are a share of it, in (0, 1]: rounded up, so at least one where there is one."""
+    """Return how many samples of a batch are a share of it, in (0, 1]: rounded up, at least one where there is one."""
     return min(batch, max(1, math.ceil(round(share * batch, 6))))
 
 
@@ -89,7 +89,7 @@ class PathViews:
     Each output is rendered from the source image directly, on the images' device. ``path`` None leaves ``v2 = u``
     without targets. ``positions`` are the path positions of the targets: (1/3, 2/3) for the paper's K = 2. With
     ``spacing`` random the K that lie between 0 and 1 are drawn for each image, each in its own K-th of the path.
-    `Between` for a path leaves ``v2 = u`` too, and leads from v1 to v2: no border is in sight, and ``base`` means nothing.
+    `Between` for a path leaves ``v2 = u`` too, and leads from v1 to v2: ``border`` and ``base`` mean nothing there.
     Multi-crop adds ``crops`` local crops ``crop(I)`` of ``crop_size`` pixels, or with ``crop_rotations`` one crop
     rotated by 0, 90, 180 and 270 degrees, and ``masking`` masks of v1 and v2; what is drawn for the rest does not
     depend on either. ``flip`` says whether all views of an image (v1, u, crops) are mirrored alike (``shared``), each

@@ -101,6 +101,7 @@ def _build_task(config: PretrainConfig, encoder: Encoder) -> CoherenceTask | Coh
             grid,
             decoder=name,
             parts=task.parts,
+            width=task.width,
             scales=task.scales,
             any_time=task.spacing == "random" and any(0 < t < 1 for t in positions),
             symmetric=task.symmetric and task.targets_of()[name] == "final",

@@ -156,8 +156,8 @@ class ViewsConfig:
             turn = getattr(self, name).rotation
             if turn > LARGEST_TURN:
                 raise ValueError(
-                    f"views.path is between, but with views.{name}.rotation {turn:g} a view may be turned by half a turn "
-                    f"against the other, to which two paths lead; give {LARGEST_TURN:g} degrees at most"
+                    f"views.path is between, but with views.{name}.rotation {turn:g} one view may be half a turn from "
+                    f"the other, to which two paths lead; give {LARGEST_TURN:g} degrees at most"
                 )
 
     def _check_told(self) -> None:
@@ -284,8 +284,8 @@ class PretrainConfig:
         both = [name for name in task.decoders if name in DECODERS and DECODERS[name].from_both]
         if both and self.views.path != BETWEEN:
             raise ValueError(
-                f"the {both[0]} decoder reads both ends of the path, but with views.path {self.views.path} view 1 is not "
-                "on it; give --views.path between, or another decoder"
+                f"the {both[0]} decoder reads both ends of the path, but with views.path {self.views.path} view 1 is "
+                "not on it; give --views.path between, or another decoder"
             )
         if both and any(self.views.size % side for side in task.scales):
             raise ValueError(

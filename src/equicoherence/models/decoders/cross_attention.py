@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from equicoherence.models.decoders.decoder import Decoder, Decoding, named
@@ -49,23 +50,40 @@ class CrossAttentionDecoder(Decoder):
     ) -> Tensor:
         tokens = [self.embed(z) + self.positions + view for z, view in zip((z1, z2), self.views)]
         memory = self.normalise(tokens[0] if self.other_only else torch.cat(tokens, dim=1))
-        queries = self.queries.to(memory.dtype).expand(len(z1), -1, -1)
+        queries = self.queries.to(memory.dtype)
         if self.place is not None:
-            queries = (queries[:, None] + self.place(times)[:, :, None].to(memory.dtype)).flatten(1, 2)
-        x = queries + self.attention(queries, memory, memory, need_weights=False)[0]
+            queries = (queries + self.place(times)[:, :, None].to(memory.dtype)).flatten(1, 2)
+        x = queries + self._attended(queries, memory)
         x = self.pixels(x + self.feed_forward(x))
         h, w = grid
         x = x.view(len(z1), -1, h, w, 3, self.patch, self.patch)
         return x.permute(0, 1, 4, 2, 5, 3, 6).reshape(len(z1), -1, 3, h * self.patch, w * self.patch)
 
+    def _attended(self, queries: Tensor, memory: Tensor) -> Tensor:
+        """Return what queries read of memory (B, M, width), as `attention` does: (B, T * N, width).
+
+        queries: (T * N, width), the same for all samples, so that they are projected once and not for each; or those of
+        each sample.
+        """
+        attention, width = self.attention, memory.shape[-1]
+        of_queries, of_memory = attention.in_proj_weight.split([width, 2 * width])
+        bias_of_queries, bias_of_memory = attention.in_proj_bias.split([width, 2 * width])
+        queries = F.linear(queries, of_queries, bias_of_queries).expand(len(memory), -1, -1)
+        keys, values = F.linear(memory, of_memory, bias_of_memory).chunk(2, dim=-1)
+        heads = [x.unflatten(2, (attention.num_heads, -1)).transpose(1, 2) for x in (queries, keys, values)]
+        return attention.out_proj(F.scaled_dot_product_attention(*heads).transpose(1, 2).flatten(2))
+
 
 @named("cross-attention")
 def _of_both(wanted: Decoding) -> CrossAttentionDecoder:
-    return CrossAttentionDecoder(wanted.d_equi, wanted.targets, wanted.size, wanted.grid, any_time=wanted.any_time)
+    return CrossAttentionDecoder(
+        wanted.d_equi, wanted.targets, wanted.size, wanted.grid, width=wanted.width, any_time=wanted.any_time
+    )
 
 
 @named("cross-attention-other")
 def _of_view1(wanted: Decoding) -> CrossAttentionDecoder:
+    size, grid, width, any_time = wanted.size, wanted.grid, wanted.width, wanted.any_time
     return CrossAttentionDecoder(
-        wanted.d_equi, wanted.targets, wanted.size, wanted.grid, other_only=True, any_time=wanted.any_time
+        wanted.d_equi, wanted.targets, size, grid, width=width, other_only=True, any_time=any_time
     )

@@ -14,8 +14,9 @@ class Decoding:
     """What a decoder is built for.
 
     d_equi: features of the tokens. targets: T, states to decode. size: S, pixels. grid: (h, w) of the tokens. parts:
-    of the render decoder. scales: of the geodesic decoder. any_time: whether states may lie anywhere on the path, so
-    that one decoder is to be told where, in place of one for each state.
+    of the render decoder. width: channels inside the render, geodesic and cross-attention decoders. scales: of the
+    geodesic decoder. any_time: whether states may lie anywhere on the path, so that one decoder is to be told where, in
+    place of one for each state.
     """
 
     d_equi: int
@@ -23,6 +24,7 @@ class Decoding:
     size: int
     grid: tuple[int, int]
     parts: tuple[str, ...]
+    width: int = 256
     scales: tuple[int, ...] = (1,)
     any_time: bool = False
 

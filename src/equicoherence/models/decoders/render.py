@@ -99,7 +99,9 @@ class RenderDecoder(Decoder):
 
 @named("render", from_view2=True)
 def _build(wanted: Decoding) -> RenderDecoder:
-    return RenderDecoder(wanted.d_equi, wanted.targets, parts=wanted.parts, any_time=wanted.any_time)
+    return RenderDecoder(
+        wanted.d_equi, wanted.targets, parts=wanted.parts, width=wanted.width, any_time=wanted.any_time
+    )
 
 
 def affine_points(matrix: Tensor, size: int) -> Tensor:
