@@ -55,7 +55,7 @@ class CoherenceConfig:
     decoder: str = "conv"
     parts: tuple[str, ...] = ("affine", "color", "blur")
     width: int = 256
-    scales: tuple[int, ...] = (1, 2, 4)
+    scales: tuple[int, ...] = (2, 4)
     spacing: Spacing = "even"
     layer: int | None = None
     split: Literal["linear", "head"] = "linear"
@@ -170,7 +170,7 @@ class CoherenceTask(nn.Module):
         decoder: str | Decoder = "conv",
         parts: tuple[str, ...] = ("affine", "color", "blur"),
         width: int = 256,
-        scales: tuple[int, ...] = (1, 2, 4),
+        scales: tuple[int, ...] = (2, 4),
         any_time: bool = False,
         symmetric: bool = False,
         mean: Sequence[float] = (0.485, 0.456, 0.406),

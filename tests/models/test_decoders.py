@@ -43,7 +43,7 @@ def test_queries_projected_once_read_what_they_would_each_for_itself():
     memory = torch.randn(3, 32, 16)
     queries = decoder.queries.expand(3, -1, -1)
     expected = decoder.attention(queries, memory, memory, need_weights=False)[0]
-    assert torch.allclose(decoder._attended(memory), expected, atol=1e-6)
+    assert torch.allclose(decoder._attended(decoder.queries, memory), expected, atol=1e-6)
 
 
 def test_conv_decoders_are_independent_of_each_other():

@@ -26,7 +26,7 @@ class GeodesicDecoder(Decoder):
     multiple of the smallest. In training, the states are drawn with pixels of the smallest.
     """
 
-    def __init__(self, d_equi: int, *, scales: tuple[int, ...] = (1, 2, 4), width: int = 256) -> None:
+    def __init__(self, d_equi: int, *, scales: tuple[int, ...] = (2, 4), width: int = 256) -> None:
         super().__init__()
         self.scales = scales
         last = nn.Linear(width, 19)
