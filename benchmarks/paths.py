@@ -30,7 +30,7 @@ STAGES = {
     "packing the sources": (pyramid.Pyramid, "packed"),
     "mean colors": (kernel, "box_means"),
     "drawing": (kernel, "draw"),
-    "all chunks": (renderer, "_render_bytes"),
+    "all chunks": (renderer, "_render_compiled"),
 }
 
 

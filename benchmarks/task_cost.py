@@ -3,8 +3,9 @@
     python benchmarks/task_cost.py [RECIPE...]
 
 All arms of a recipe live in one process and take a step each by turns, so that other load on the machine strikes all
-alike. Arms are named DECODER (WIDTH), VIEWS.INVARIANT, SHARE; the medians over repeats are of the processor's time on a CPU, of one thread, and of the clock's on a GPU. A step
-is views, forward, backward and the optimiser's; images are kept decoded.
+alike; they are named DECODER (WIDTH), VIEWS.INVARIANT, SHARE. The medians over repeats are of the processor's time on a
+CPU, of one thread, and of the clock's on a GPU. A step is views, forward, backward and the optimiser's; images are kept
+decoded.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """Do rendered pairs tell their angle by resampling? Probes on the spectra of turned noise, before and after.
 
-    python experiments/traces.py [--out runs/traces] [--only SOURCE:SIZE ...] [--images N]
+    python experiments/traces.py [--out runs/traces] [--only SOURCE:SIZE ...] [--images N] [--seeds S ...]
 
 Isotropic noise has no content that a turn could be seen by, so whatever is read of it is a trace. Each cell is kept in
-the folder as it is done, and the command goes on from there. The page is docs/results/traces.md, with a picture of what
-the evaluation sees of a photograph, before and after.
+the folder as it is done, smallest first, and the command goes on from there. The page is docs/results/traces.md, with a
+picture of what the evaluation sees of a photograph, before and after.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ import argparse
 import datetime
 import json
 import platform
+import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +40,8 @@ PAGE = Path(__file__).parents[1] / "docs" / "results" / "traces.md"
 PICTURE = PAGE.parent / "traces.png"
 SOURCES, SIZES = (64, 96, 128, 256), (32, 64, 96, 128, 224)
 ENLARGED = ((64, 96, 64), (64, 128, 96), (64, 256, 224))  # noise of fewer pixels than the source, as small photographs
-LARGE = 128  # px: sources or sizes above have a quarter of the images
 DRAWS, BATCH, SEED = 2, 64, 17
+SHARE = 4  # what a bilinear reading leaves is large: one image in so many shows it
 Render = Callable[[Photographs, Tensor | None, int], Tensor]
 
 
@@ -59,16 +60,18 @@ def after(images: Photographs, angle: Tensor | None, size: int) -> Tensor:
 WAYS: dict[str, Render] = {"before": before, "after": after}
 
 
-def probe_spectra(draw: Render, side: int, source: int, size: int, counts: tuple[int, int]) -> dict[str, list[float]]:
+def probe_spectra(draw: Render, cell: tuple[int, int, int], count: int, seed: int) -> dict[str, list[float]]:
     """Return R2 of the angle and of its absolute value, by probe, from the spectra of turned noise alone.
 
-    side: pixels of the noise. source: pixels it is read at. counts: images for the probes' training and test.
+    cell: pixels of the noise, those it is read at, those of the output. count: images for the probes' training, and as
+    many for their test.
     """
-    generator = torch.Generator().manual_seed(SEED)
+    side, source, size = cell
+    generator = torch.Generator().manual_seed(SEED + seed)
     spectra, targets = [], []
-    for seed, (count, draws) in enumerate(zip(counts, (DRAWS, 1))):
-        images = as_photographs(noise_images(count, side, seed), source)
-        angles = Rotation().sample(draws * count, generator)
+    for split in range(2):
+        images = as_photographs(noise_images(count, side, 2 * seed + split), source)
+        angles = Rotation().sample(DRAWS * count, generator)
         parts = [
             Spectrum()(draw(images[slice(start, start + BATCH)], turn[start : start + BATCH], size))
             for turn in angles.split(count)
@@ -78,22 +81,23 @@ def probe_spectra(draw: Render, side: int, source: int, size: int, counts: tuple
         targets.append(torch.cat([angles, angles.abs()], dim=1))
     (train, test), (target, truth) = spectra, targets
     ridge = torch.cat([ridge_probe(train, column, test, draws=DRAWS) for column in target.split(1, dim=1)], dim=1)
-    found = {"ridge": ridge, "mlp": mlp_probe(train, target, test, draws=DRAWS)}
+    found = {"ridge": ridge, "mlp": mlp_probe(train, target, test, draws=DRAWS, seed=seed)}
     return {name: r2_score(predicted, truth).tolist() for name, predicted in found.items()}
 
 
 def milliseconds(source: int, size: int) -> dict[str, float]:
-    """Return how long an image takes each way, the best of three by turns."""
+    """Return how long a core works on an image each way, and the ratio: medians of five, taken by turns."""
     images = as_photographs(noise_images(BATCH, source), source)
     angle = Rotation().sample(BATCH, torch.Generator().manual_seed(SEED))
-    best = dict.fromkeys(WAYS, float("inf"))
-    for turn in range(4):
+    spent: dict[str, list[float]] = {name: [] for name in WAYS}
+    for _ in range(6):
         for name, draw in WAYS.items():
-            start = time.perf_counter()
+            start = time.process_time()
             draw(images, angle, size)
-            if turn:
-                best[name] = min(best[name], (time.perf_counter() - start) / BATCH * 1e3)
-    return best
+            spent[name].append((time.process_time() - start) / BATCH * 1e3)
+    before, after = (times[1:] for times in spent.values())
+    ratio = statistics.median(late / early for early, late in zip(before, after))
+    return {"before": statistics.median(before), "after": statistics.median(after), "ratio": ratio}
 
 
 def main() -> None:
@@ -101,33 +105,33 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("runs/traces"))
     parser.add_argument("--only", nargs="*", help="cells SOURCE:SIZE or NOISE:SOURCE:SIZE; all where left out")
-    parser.add_argument("--images", type=int, default=1000, help="of the probes' training; .4 as many for their test")
+    parser.add_argument("--images", type=int, default=1000, help="of the probes' training, and of their test")
+    parser.add_argument("--seeds", type=int, nargs="*", default=[0], help="of noise and angles; each is kept")
     parser.add_argument("--picture", type=Path, help="photographs, of which three are shown before and after")
     given = parser.parse_args()
     cells = [(source, source, size) for source in SOURCES for size in SIZES] + list(ENLARGED)
     wanted = [tuple(map(int, cell.split(":"))) for cell in given.only] if given.only is not None else cells
-    for cell in [(cell[0], *cell[-2:]) for cell in wanted]:
-        file = given.out / f"{'-'.join(map(str, cell))}-{given.images}.json"
+    work = [(seed, (cell[0], *cell[-2:])) for seed in given.seeds for cell in wanted]
+    for seed, cell in sorted(work, key=lambda each: (each[0], each[1][1] ** 2 + each[1][2] ** 2)):
+        file = given.out / f"{'-'.join(map(str, cell))}-{given.images}-{seed}.json"
         if not file.is_file():
-            count = given.images // (4 if max(cell) > LARGE else 1)
-            counts = count, count * 2 // 5
-            found = {name: probe_spectra(draw, *cell, counts) for name, draw in WAYS.items()}
-            about: dict[str, Any] = {"cell": cell, "counts": counts, "ms": milliseconds(*cell[1:]), **found}
+            counts = {"before": given.images // SHARE, "after": given.images}
+            found = {name: probe_spectra(draw, cell, counts[name], seed) for name, draw in WAYS.items()}
+            about: dict[str, Any] = {"cell": cell, "images": given.images, "ms": milliseconds(*cell[1:]), **found}
             given.out.mkdir(parents=True, exist_ok=True)
             write_json(file, about)
             print(about, flush=True)
     found = []
     for cell in cells:
-        of_cell = given.out.glob(f"{'-'.join(map(str, cell))}-*.json")
-        done = [json.loads(file.read_text(encoding="utf-8")) for file in of_cell]
-        found += sorted(done, key=lambda each: each["counts"])[-1:]  # of several, that of the most images
+        files = given.out.glob(f"{'-'.join(map(str, cell))}-*-*.json")
+        found.append([json.loads(file.read_text(encoding="utf-8")) for file in sorted(files)])
     if given.picture is not None:
         draw_picture(given.picture)
-    write_page(page(found, len(cells)), PAGE)
+    write_page(page([seeds for seeds in found if seeds], len(cells)), PAGE)
 
 
-def page(found: list[dict[str, Any]], planned: int) -> str:
-    """Return the page of the cells that are done."""
+def page(found: list[list[dict[str, Any]]], planned: int) -> str:
+    """Return the page of the cells that are done, each with one or several seeds."""
     date = datetime.date.today().isoformat()
     lines = [
         "# Traces: what the spectra of turned noise tell of the angle",
@@ -138,23 +142,37 @@ def page(found: list[dict[str, Any]], planned: int) -> str:
         "",
         "Isotropic 1/f noise, border `content`, angles within 45 degrees. R2 of the signed angle / of its absolute "
         "value, by a ridge regression and by the MLP probe on the logarithm of the power spectrum of the turned image "
-        "alone. Where noise has fewer pixels than its source, it is enlarged as small photographs are. ms: time "
-        "of rendering an image, on a shared machine; the ratio is of times taken by turns. Of a "
-        "few hundred test images, chance alone makes an R2 of about -.03.",
+        "alone. The probes are fitted on as many images as stand there and tested on as many others (before: on a "
+        f"quarter of them), each turned {DRAWS} times. Of several seeds of noise, angles and probes: the mean, and the "
+        "lowest and highest. Where noise has fewer pixels than its source, it is enlarged as small photographs are. "
+        "ms: time of a core for an image; medians, taken by turns.",
         "",
-        "| noise | source | size | images | before: ridge | mlp | after: ridge | mlp | ms before | ms after | ratio |",
-        "|---|---|---|---|---|---|---|---|---|---|---|",
+        "| noise | source | size | images | seeds | before: ridge | mlp | after: ridge | mlp | ms | after | ratio |",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
-    for each in found:
-        values = [
-            f"{each[way][probe][0]:.3f} / {each[way][probe][1]:.3f}" for way in WAYS for probe in ("ridge", "mlp")
-        ]
-        times = each["ms"]["before"], each["ms"]["after"]
-        cells = [*each["cell"], " + ".join(map(str, each["counts"])), *values, *(f"{ms:.2f}" for ms in times)]
-        lines.append(f"| {' | '.join(map(str, cells))} | {times[1] / times[0]:.1f} |")
+    highest = [-1.0, -1.0]
+    for seeds in found:
+        values = []
+        for way in WAYS:
+            for probe in ("ridge", "mlp"):
+                columns = list(zip(*(each[way][probe] for each in seeds)))
+                values.append(" / ".join(map(_spread, columns)))
+                if way == "after":
+                    highest = [max(old, statistics.mean(column)) for old, column in zip(highest, columns)]
+        times = [statistics.median(each["ms"][name] for each in seeds) for name in ("before", "after", "ratio")]
+        images = max(each["images"] for each in seeds)
+        cells = [*seeds[0]["cell"], images, len(seeds), *values, f"{times[0]:.2f}", f"{times[1]:.2f}"]
+        lines.append(f"| {' | '.join(map(str, cells))} | {times[2]:.1f} |")
+    lines += ["", f"The highest of all cells after: {highest[0]:.3f} signed, {highest[1]:.3f} absolute."]
     shown = "![Three photographs at 96 px from sources of 110 px, upright and turned: above before, below after]"
     lines += ["", *([f"{shown}({PICTURE.name})", ""] if PICTURE.is_file() else [])]
     return "\n".join(lines)
+
+
+def _spread(values: Sequence[float]) -> str:
+    """Return the mean, and of several values the lowest and the highest."""
+    mean = f"{statistics.mean(values):.3f}"
+    return mean if len(values) == 1 else f"{mean} ({min(values):.3f} to {max(values):.3f})"
 
 
 def draw_picture(folder: Path) -> None:

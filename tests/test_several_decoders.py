@@ -7,6 +7,7 @@ import torch
 
 from equicoherence.coherence import CoherenceConfig, CoherenceTask, CoherenceTasks
 from equicoherence.paths import SE2, PathViews, augmentation
+from tests.host import FromTheHost
 
 PLACES = (1 / 3, 2 / 3, 1.0)
 COLUMNS = {"render": (0, 1), "cross-attention": (2,), "conv": (0, 1, 2)}
@@ -44,6 +45,29 @@ def test_the_loss_is_the_sum_of_each_decoders_for_its_own_targets():
     assert torch.allclose(output.loss, torch.stack([s.loss for s in single.values()]).sum())
     of_first = torch.cat([single["render"].decoded, single["cross-attention"].decoded], dim=1)
     assert torch.equal(output.decoded, of_first)
+
+
+def test_a_decoder_without_targets_adds_nothing():
+    z1, z2 = (z.requires_grad_() for z in _tokens())
+    tasks = {"render": CoherenceTask(8, 0, 32, (4, 4)), "cross-attention": _tasks()["cross-attention"]}
+    output = CoherenceTasks(tasks, {"render": (), "cross-attention": (2,)})(z1, z2, _views())
+    assert output.parts["render"] == 0
+    assert output.loss == output.parts["cross-attention"]
+    output.loss.backward()
+
+
+def test_several_decoders_send_no_constant():
+    views, (z1, z2) = _views(), _tokens()
+    tasks = CoherenceTasks({"conv": CoherenceTask(8, 2, 32, (4, 4))}, {"conv": (0, 2)})
+    with FromTheHost() as made:
+        tasks(z1, z2, views)
+    assert made.count == 0
+
+
+def test_tokens_of_more_samples_than_have_targets_are_refused():
+    z1, z2 = _tokens()
+    with pytest.raises(ValueError, match="share of the batch, the tokens must be of its first samples"):
+        _tasks()["conv"](z1, z2, _views(share=0.5))
 
 
 def test_with_a_share_only_the_first_samples_are_decoded():

@@ -203,7 +203,8 @@ class CoherenceTask(nn.Module):
         if decoded.shape != targets.shape:
             raise ValueError(
                 f"decoded {tuple(decoded.shape)} does not match targets {tuple(targets.shape)}: "
-                "the views must be made with the size and the number of positions that the task was built for"
+                "the views must be made with the size and the number of positions that the task was built for, and if "
+                "they are of a share of the batch, the tokens must be of its first samples alone"
             )
         scales = [side // pixel for side in self.decoder.scales]
         loss = squared_error(decoded, self._normalise(targets), scales)

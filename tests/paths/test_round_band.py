@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from equicoherence.evaluation.images import base_state
-from equicoherence.paths import Rotation, Scale, kernel
+from equicoherence.paths import Pyramid, Rotation, Scale, State, render, sampling
+from equicoherence.paths.outputs import Numbers, Output
 from equicoherence.paths.round_band import FLAT, OUTPUT, SOURCE, band_of, pitch, render_round
 from equicoherence.paths.sampling import centres, projected
 
@@ -77,20 +78,43 @@ def test_a_pixel_covers_what_the_map_says_of_it():
     assert torch.allclose(covered, torch.tensor([4.0, 2.0]) * torch.exp2(-theta))
 
 
-def test_cubic_splines_are_read_as_their_formula_says():
-    generator = np.random.default_rng(0)
-    pixels = generator.random((2, 3, 7, 9), dtype=np.float32)
-    places = generator.uniform((-1, -1), (9, 7), (2, 20, 2)).astype(np.float32)
-    found = np.empty((2, 3, 20), np.float32)
-    kernel.read_spline(pixels, places, found)
-    for b, p in np.ndindex(2, 20):
-        x, y = places[b, p]
-        taps = [(i, j) for i in range(int(x) - 3, int(x) + 4) for j in range(int(y) - 3, int(y) + 4)]
-        wanted = sum(spline(x - i) * spline(y - j) * pixels[b, :, np.clip(j, 0, 6), np.clip(i, 0, 8)] for i, j in taps)
-        assert np.allclose(found[b, :, p], wanted, atol=1e-5)
+@pytest.mark.parametrize("tilt", [0.0, 0.1])
+def test_quintic_splines_are_read_as_their_formula_says(tilt):
+    """By the compiled kernel, and as an accelerator reads them."""
+    generator, size = torch.Generator().manual_seed(0), 6
+    knots = torch.rand(2, 3, 12, 14, generator=generator) * 255  # of 7 x 9 pixels: two more before them, three after
+    maps = torch.tensor([[[0.7, 0.2, 0.1], [-0.3, 0.6, 0], [tilt, 0, 1]]]).expand(2, 3, 3)
+    base = State.identity(2).replace(geometry=maps, affine=not tilt)
+    pyramid = Pyramid(knots[:, :, 2:-3, 2:-3], ((7, 9, 2),), knots, spline=True)
+    found = render(pyramid, base, size=size)
+    places = (projected(maps, centres(size, maps.device))[0] + 1) * torch.tensor([9, 7]) / 2 - 0.5
+    places = places.clamp_min(0).minimum(torch.tensor([8.0, 6.0]))
+    numbers = Numbers.of([Output(base, None, found)])
+    points, level, _ = sampling.places(pyramid, numbers, size, "content")
+    on_accelerator = sampling.read_atlas(pyramid, points, level).view(2, 3, size, size) / 255
+    for b, j, i in np.ndindex(2, size, size):
+        x, y = places[b, j, i].tolist()
+        taps = [(k, m) for k in range(int(x) - 2, int(x) + 4) for m in range(int(y) - 2, int(y) + 4)]
+        wanted = sum(spline(x - k) * spline(y - m) * knots[b, :, m + 2, k + 2] for k, m in taps) / 255
+        assert torch.allclose(found[b, :, j, i], wanted, atol=1e-5)
+        assert torch.allclose(on_accelerator[b, :, j, i], wanted, atol=1e-5)
 
 
-def spline(distance):
-    """Return the cubic B-spline at a distance."""
-    d = abs(float(distance))
-    return 2 / 3 - d**2 + d**3 / 2 if d < 1 else max(2 - d, 0) ** 3 / 6
+def test_floats_are_rendered_as_bytes_and_an_image_alone_as_among_others():
+    images = torch.randint(0, 256, (5, 3, 40, 50), generator=torch.Generator().manual_seed(1), dtype=torch.uint8)
+    turned = Rotation().state(torch.linspace(-40, 40, 5)[:, None])
+    base, band = base_state(torch.ones(5), SHARE), torch.linspace(0.1, 0.3, 5)
+    made = render_round(images, base, turned, band, size=16)
+    assert made.std() > 0.01
+    assert (render_round(images / 255, base, turned, band, size=16) - made).abs().max() < 1.01 / 255
+    for i in (0, 4):
+        one = base_state(torch.ones(1), SHARE), Rotation().state(torch.tensor([[20.0 * i - 40]]))
+        assert (render_round(images[i : i + 1], *one, band[i : i + 1], size=16) - made[i]).abs().max() < 1.01 / 255
+
+
+def spline(x, degree=5):
+    """Return a B-spline at ``x`` by the recursion that leads from one degree to the next."""
+    if degree == 0:
+        return float(-0.5 <= x < 0.5)
+    half = (degree + 1) / 2
+    return ((half + x) * spline(x + 0.5, degree - 1) + (half - x) * spline(x - 0.5, degree - 1)) / degree

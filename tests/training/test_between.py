@@ -43,7 +43,10 @@ def between(data="objects", coherence=None, changes=None, **views):
     ("settings", "sentence"),
     [
         ({"flip": "independent"}, "views.flip independent one view may be the other's mirror image"),
-        ({"first": dataclasses.replace(TURNED, rotation=100.0)}, r"views.first.rotation 100 .* give 80 degrees at most"),
+        (
+            {"first": dataclasses.replace(TURNED, rotation=100.0)},
+            r"views.first.rotation 100 .* give 80 degrees at most",
+        ),
         ({"first": {"rotation": -1.0}}, r"rotation of views must be in \[0, 180\] degrees, got -1.0"),
         ({"path": "se2"}, "geodesic decoder reads both ends of the path, but with views.path se2 view 1 is not on it"),
         ({"size": 33}, r"coherence.scales \(2, 4\) must divide the size of the views, 33 px"),
@@ -70,7 +73,7 @@ def test_targets_and_scales_that_mean_nothing_are_refused(settings, sentence):
 
 def test_states_of_poses_cannot_be_drawn():
     views = ViewsConfig(size=32, source=32, path="poses")
-    with pytest.raises(ValueError, match="with views.path poses there are only the states that were rendered"):
+    with pytest.raises(ValueError, match="there are only the states that were rendered"):
         PretrainConfig(views=views, coherence=CoherenceConfig(spacing="random"))
 
 

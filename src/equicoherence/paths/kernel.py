@@ -104,6 +104,7 @@ def _overlap(centre: Any, reach: Any, weights: Any) -> Any:
 @_compiled
 def draw(
     words: Any,
+    knots: Any,
     starts: Any,
     sizes: Any,
     nearest: Any,
@@ -123,15 +124,18 @@ def draw(
 ) -> None:
     """Draw one output of B images, ``size`` x ``size``, at ``out[offset + b * stride]``, channel by channel.
 
-    words: packed sources, image b at level k from ``starts[b, k]`` with ``sizes[k]`` = (height, width). nearest,
-    farthest: (B,) levels that image b is read from, the same where its map is affine. needed: (B,), the level, not yet
-    whole, at depth 1 (see `Pyramid.level_at`). base, path: (B, 3, 3); color: (B, 3, 6) with means (B, 3); sigma,
-    threshold: (B,). border: a value of ``BORDER``.
+    words: packed sources, image b at level k from ``starts[b, k]`` with ``sizes[k]`` = (height, width). knots: None, or
+    (B, height + 5, width + 5, 3) flat, of quintic B-splines that are read in place of words, two rows and columns more
+    before an image, three after it, image b from pixel ``starts[b, 0]``. nearest, farthest: (B,)
+    levels that image b is read from, the same where its map is affine. needed: (B,), the level, not yet whole, at depth
+    1 (see `Pyramid.level_at`). base, path: (B, 3, 3); color: (B, 3, 6) with means (B, 3); sigma, threshold: (B,).
+    border: a value of ``BORDER``.
     """
     plane = size * size
     at, right, down, inside = np.empty(size, U), np.empty(size, F), np.empty(size, F), np.empty(size, F)
-    scratch, line, weights = np.empty(plane, F), np.empty(3 * size + 2, F), np.empty(size + 2, F)
+    scratch, padded, weights = np.empty(plane, F), np.empty(3 * size + 2, F), np.empty(size + 2, F)
     matrix = np.empty((3, 4), F)
+    more, line = 1 if knots is None else 5, np.empty(18, F)
     for b in range(len(starts)):
         for c in range(3):
             matrix[c, 3] = F(0)
@@ -143,8 +147,8 @@ def draw(
             height, width = sizes[nearest[b]]
             start = starts[b, nearest[b]]
             for y in range(size):
-                _places(base[b], path[b], y, height, width, start, border, at, right, down, inside)
-                _row(words, width + 1, at, right, down, matrix, out, first + y * size, plane)
+                _places(base[b], path[b], y, height, width, width + more, start, border, at, right, down, inside)
+                _read(words, knots, width, at, right, down, matrix, out, first + y * size, plane, line)
                 if border == 2:
                     for c in range(3):
                         _times(out, first + c * plane + y * size, inside)
@@ -156,63 +160,30 @@ def draw(
                     height, width = sizes[level]
                     read, x, z, seen = at[begin:end], right[begin:end], down[begin:end], inside[begin:end]
                     spot = first + y * size + begin
-                    _projected(
-                        base[b], path[b], y, begin, size, height, width, starts[b, level], border, read, x, z, seen
-                    )
-                    _row(words, width + 1, read, x, z, matrix, out, spot, plane)
+                    pitch, start = width + more, starts[b, level]
+                    _projected(base[b], path[b], y, begin, size, height, width, pitch, start, border, read, x, z, seen)
+                    _read(words, knots, width, read, x, z, matrix, out, spot, plane, line)
                     for c in range(3):
                         _times(out, spot + c * plane, seen)
                     begin = end
         radius = _gaussian(sigma[b], size, weights)
         if radius > 0:
             for c in range(3):
-                _blur(out, first + c * plane, size, radius, weights, scratch, line)
+                _blur(out, first + c * plane, size, radius, weights, scratch, padded)
         if threshold[b] <= 1:
             _solarize(out, first, 3 * plane, threshold[b])
 
 
 @_compiled
-def read_spline(pixels: Any, places: Any, found: Any) -> None:
-    """Read images (B, 3, H, W) by cubic B-splines at places (B, P, 2), x and y in pixels from the first one's centre.
-
-    found: (B, 3, P). Taps beyond an image are read at its side.
-    """
-    height, width = pixels.shape[2:]
-    for b in range(len(pixels)):
-        for p in range(places.shape[1]):
-            x, y = places[b, p, 0], places[b, p, 1]
-            column, row = N(np.floor(x)), N(np.floor(y))
-            a0, a1, a2, a3 = _spline(x - F(column))
-            b0, b1, b2, b3 = _spline(y - F(row))
-            x0, x1, x2, x3 = _taps(column, width)
-            y0, y1, y2, y3 = _taps(row, height)
-            for c in range(3):
-                plane = pixels[b, c]
-                total = b0 * (a0 * plane[y0, x0] + a1 * plane[y0, x1] + a2 * plane[y0, x2] + a3 * plane[y0, x3])
-                total += b1 * (a0 * plane[y1, x0] + a1 * plane[y1, x1] + a2 * plane[y1, x2] + a3 * plane[y1, x3])
-                total += b2 * (a0 * plane[y2, x0] + a1 * plane[y2, x1] + a2 * plane[y2, x2] + a3 * plane[y2, x3])
-                total += b3 * (a0 * plane[y3, x0] + a1 * plane[y3, x1] + a2 * plane[y3, x2] + a3 * plane[y3, x3])
-                found[b, c, p] = total
-
-
-@_compiled
-def _spline(t: Any) -> tuple[Any, Any, Any, Any]:
-    """Return the weights of the four taps around a place that lies ``t`` beyond the second."""
+def _spline(t: Any) -> tuple[Any, Any, Any, Any, Any, Any]:
+    """Return the weights of the six taps around a place that lies ``t`` beyond the third."""
     rest = F(1) - t
-    first, last = rest * rest * rest / F(6), t * t * t / F(6)
-    second = F(2) / F(3) - t * t * (F(1) - t * F(0.5))
-    return first, second, F(1) - first - second - last, last
-
-
-@_compiled
-def _taps(first: Any, side: int) -> tuple[Any, Any, Any, Any]:
-    last = side - 1
-    return (
-        P(min(max(first - 1, 0), last)),
-        P(min(max(first, 0), last)),
-        P(min(max(first + 1, 0), last)),
-        P(min(max(first + 2, 0), last)),
-    )
+    near, far = t * t, rest * rest
+    first, last = far * far * rest / F(120), near * near * t / F(120)
+    third = F(0.55) - near * (F(0.5) - near * (F(0.25) - t / F(12)))
+    fourth = F(0.55) - far * (F(0.5) - far * (F(0.25) - rest / F(12)))
+    second = F(1 / 120) * (F(26) - t * (F(50) - t * (F(20) + t * (F(20) - t * (F(20) - F(5) * t)))))
+    return first, second, third, fourth, F(1) - first - second - third - fourth - last, last
 
 
 @_compiled
@@ -263,6 +234,7 @@ def _projected(
     size: int,
     height: int,
     width: int,
+    pitch: int,
     start: int,
     border: int,
     at: Any,
@@ -309,7 +281,7 @@ def _projected(
         s, t = min(max(s, F(0)), F(width - 1)), min(max(t, F(0)), F(height - 1))
         column, row = N(s), N(t)
         right[x], down[x] = s - F(column), t - F(row)
-        at[x] = U(N(start) + row * N(width + 1) + column)
+        at[x] = U(N(start) + row * N(pitch) + column)
 
 
 @_compiled
@@ -319,6 +291,7 @@ def _places(
     y: int,
     height: int,
     width: int,
+    pitch: int,
     start: int,
     border: int,
     at: Any,
@@ -349,7 +322,27 @@ def _places(
         s, t = min(max(s, F(0)), F(width - 1)), min(max(t, F(0)), F(height - 1))
         column, row = N(s), N(t)
         right[x], down[x] = s - F(column), t - F(row)
-        at[x] = U(N(start) + row * N(width + 1) + column)
+        at[x] = U(N(start) + row * N(pitch) + column)
+
+
+@_compiled
+def _read(
+    words: Any,
+    knots: Any,
+    width: int,
+    at: Any,
+    right: Any,
+    down: Any,
+    matrix: Any,
+    out: Any,
+    first: int,
+    plane: int,
+    line: Any,
+) -> None:
+    if knots is None:
+        _row(words, width + 1, at, right, down, matrix, out, first, plane)
+    else:
+        _splines(knots, width, at, right, down, matrix, out, first, plane, line)
 
 
 @_compiled
@@ -370,6 +363,37 @@ def _row(words: Any, pitch: int, at: Any, right: Any, down: Any, matrix: Any, ou
         x1 = w00 * F(N(p & BYTE)) + w01 * F(N(q & BYTE)) + w10 * F(N(r & BYTE)) + w11 * F(N(s & BYTE))
         p, q, r, s = p >> U(8), q >> U(8), r >> U(8), s >> U(8)
         x2 = w00 * F(N(p)) + w01 * F(N(q)) + w10 * F(N(r)) + w11 * F(N(s))
+        out[red + P(x)] = min(max(a * x0 + b * x1 + c * x2 + d, F(0)), F(1))
+        out[green + P(x)] = min(max(e * x0 + f * x1 + g * x2 + h, F(0)), F(1))
+        out[blue + P(x)] = min(max(i * x0 + j * x1 + k * x2 + l, F(0)), F(1))
+
+
+@_compiled
+def _splines(
+    knots: Any, width: int, at: Any, right: Any, down: Any, matrix: Any, out: Any, first: int, plane: int, line: Any
+) -> None:
+    """Do what `_row` does, but by quintic B-splines of ``knots``, the first taps ``at``.
+
+    line: (18,), room for six taps of three channels. They lie side by side and are read as vectors. Its length is not
+    known to the compiler, which would otherwise make vectors of output pixels, and gather each tap.
+    """
+    a, b, c, d = matrix[0]
+    e, f, g, h = matrix[1]
+    i, j, k, l = matrix[2]  # noqa: E741
+    pitch, red, green, blue = P(3 * (width + 5)), P(first), P(first + plane), P(first + 2 * plane)
+    for x in range(len(at)):
+        o = P(at[x]) * P(3)
+        p, q, r = o + pitch, o + P(2) * pitch, o + P(3) * pitch
+        u, v = o + P(4) * pitch, o + P(5) * pitch
+        w0, w1, w2, w3, w4, w5 = _spline(down[x])
+        for t in range(len(line)):
+            n = P(t)
+            upper = w0 * knots[o + n] + w1 * knots[p + n] + w2 * knots[q + n]
+            line[n] = upper + w3 * knots[r + n] + w4 * knots[u + n] + w5 * knots[v + n]
+        w0, w1, w2, w3, w4, w5 = _spline(right[x])
+        x0 = w0 * line[0] + w1 * line[3] + w2 * line[6] + w3 * line[9] + w4 * line[12] + w5 * line[15]
+        x1 = w0 * line[1] + w1 * line[4] + w2 * line[7] + w3 * line[10] + w4 * line[13] + w5 * line[16]
+        x2 = w0 * line[2] + w1 * line[5] + w2 * line[8] + w3 * line[11] + w4 * line[14] + w5 * line[17]
         out[red + P(x)] = min(max(a * x0 + b * x1 + c * x2 + d, F(0)), F(1))
         out[green + P(x)] = min(max(e * x0 + f * x1 + g * x2 + h, F(0)), F(1))
         out[blue + P(x)] = min(max(i * x0 + j * x1 + k * x2 + l, F(0)), F(1))

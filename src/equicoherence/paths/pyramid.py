@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -31,7 +31,8 @@ class Pyramid:
 
     images: (B, 3, H, W), uint8, or float in [0, 1]. sizes: (height, width, left edge in the atlas) of each level.
     atlas: (B, 3, H, total width) float32 in the images' own range, None on a CPU.
-    spline: whether it is read by cubic B-splines, for which `round_band` has made it, in place of bilinearly.
+    spline: whether the atlas holds the knots of quintic B-splines, from 0 to 255, that `round_band` has made, for
+        images in that range: one level, two rows and columns more before it and three after it, on a CPU too.
     """
 
     images: Tensor
@@ -74,14 +75,15 @@ class Pyramid:
     def __getitem__(self, rows: slice | Tensor) -> Pyramid:
         """Keep some of the images; ``rows`` is a slice or an index tensor."""
         if isinstance(rows, slice):
-            return Pyramid(self.images[rows], self.sizes, None if self.atlas is None else self.atlas[rows])
+            atlas = None if self.atlas is None else self.atlas[rows]
+            return replace(self, images=self.images[rows], atlas=atlas)
         atlas = None if self.atlas is None else self.atlas.index_select(0, rows)
-        return Pyramid(self.images.index_select(0, rows), self.sizes, atlas)
+        return replace(self, images=self.images.index_select(0, rows), atlas=atlas)
 
     @property
     def scale(self) -> float:
         """Return the factor that brings pixels to [0, 1]; color matrices carry it, so no pass over pixels is spent."""
-        return 1 / 255 if self.images.dtype == torch.uint8 else 1.0
+        return 1 / 255 if self.spline or self.images.dtype == torch.uint8 else 1.0
 
     def level(self, level: int) -> Tensor:
         """Return the images at ``level``, (B, 3, height, width) float32 in the images' own range."""
@@ -106,12 +108,17 @@ class Pyramid:
             needed = needed - 3 * torch.log2(depth)
         return needed.floor().clamp_(0, len(self.sizes) - 1).long()
 
-    def packed(self, nearest: Tensor, farthest: Tensor) -> tuple[np.ndarray, np.ndarray]:
+    def packed(self, nearest: Tensor, farthest: Tensor) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
         """Pack byte images for the CPU kernel, at the levels from ``nearest`` to ``farthest``, (B, N), of each output.
 
-        Returns all words in one array, and where the words of each image and level start, (B, levels), -1 where no
-        output reads that level.
+        Returns all words in one array, the knots in another where splines are read (words are none then), and where
+        those of each image and level start, (B, levels), -1 where no output reads that level.
         """
+        if self.spline:
+            assert self.atlas is not None
+            knots = self.atlas.permute(0, 2, 3, 1).contiguous()
+            starts = np.arange(0, knots[..., 0].numel(), knots[0, ..., 0].numel())
+            return np.empty(0, np.uint32), knots.numpy().reshape(-1), starts[:, None]
         first, last = nearest.numpy(), farthest.numpy()
         starts, spans = np.full((len(self), len(self.sizes)), -1, np.int64), []
         for k, (height, width, _) in enumerate(self.sizes):
@@ -129,7 +136,7 @@ class Pyramid:
             kernel.pack(pixels.contiguous().numpy(), words[begin:end].reshape(len(which), size[0] + 1, size[1] + 1))
             starts[which.numpy(), k] = np.arange(begin, end, span)
             begin = end
-        return words, starts
+        return words, None, starts
 
     def mean(self, base: Tensor) -> Tensor:
         """Return (B, 3) mean colors in [0, 1] inside the upright bounding boxes of base frames (B, 3, 3)."""

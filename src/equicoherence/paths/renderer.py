@@ -51,19 +51,19 @@ def render_all(
 ) -> None:
     """Render several outputs of the same sources at once, so that what they share is made once; see `render`.
 
-    Bytes on a CPU go through a compiled kernel, a few images per thread at a time; an image's pixels do not depend on
-    the number of threads. An accelerator does the batch as one piece and never waits for a number; float images on a
-    CPU go the same way.
+    Bytes on a CPU, and what splines read there, go through a compiled kernel, a few images per thread at a time; an
+    image's pixels do not depend on the number of threads. An accelerator does the batch as one piece and never waits
+    for a number; float images on a CPU go the same way.
     """
     check_border(border)
     if len(pyramid) == 0:
         return
     numbers = Numbers.of(outputs)
     targets = [output.pixels for output in outputs]
-    if pyramid.atlas is None and pyramid.images.dtype == torch.uint8:
+    if pyramid.images.device.type == "cpu" and (pyramid.spline or pyramid.images.dtype == torch.uint8):
         if not bool(torch.isfinite(numbers.whole).all()):
             raise ValueError("a geometric matrix is not finite, so there is no telling what to read")
-        _render_bytes(pyramid, numbers, mean, targets, border)
+        _render_compiled(pyramid, numbers, mean, targets, border)
         return
     if pyramid.atlas is None:
         pyramid = pyramid.with_atlas()
@@ -89,7 +89,7 @@ def render_all(
         target.copy_(image)
 
 
-def _render_bytes(
+def _render_compiled(
     pyramid: Pyramid, numbers: Numbers, mean: Tensor | None, targets: list[Tensor], border: Border
 ) -> None:
     """Render with the compiled kernel, on as many threads as torch has."""
@@ -110,15 +110,17 @@ def _render_bytes(
 
     def work(start: int) -> None:
         rows = slice(start, min(start + together, len(pyramid)))
-        words, starts = pyramid[rows].packed(nearest[rows], farthest[rows])
+        part = pyramid[rows]
+        words, knots, starts = part.packed(nearest[rows], farthest[rows])
         first, last, at_depth_1, base, path, color, sigma, limit = (value[rows] for value in state)
         if mean is None:
-            means = pyramid[rows].means(numbers.boxes[rows])[:, numbers.frame_of]
+            means = part.means(numbers.boxes[rows])[:, numbers.frame_of]
         else:
             means = mean[rows, None].expand(-1, len(targets), -1)
         for n, target in enumerate(targets):
             kernel.draw(
                 words,
+                knots,
                 starts,
                 shapes,
                 first[:, n],

@@ -64,11 +64,14 @@ class Views:
         """Return the views with some of their targets: those of the positions ``columns``, rising numbers from 0."""
         if len(columns) == len(self.positions):
             return self
+        begin, end = (columns[0], columns[-1] + 1) if columns else (0, 0)
+        adjoining = end - begin == len(columns)  # then no copy is made
+
+        def chosen(values: Tensor) -> Tensor:
+            return values[:, begin:end] if adjoining else torch.stack([values[:, column] for column in columns], dim=1)
+
         positions = tuple(self.positions[column] for column in columns)
-        adjoining = bool(columns) and columns[-1] - columns[0] == len(columns) - 1  # a view of them, not a copy
-        wanted = slice(columns[0], columns[-1] + 1) if adjoining else list(columns)
-        targets, times = self.targets[:, wanted], self.times[:, wanted]
-        return dataclasses.replace(self, targets=targets, positions=positions, times=times)
+        return dataclasses.replace(self, targets=chosen(self.targets), positions=positions, times=chosen(self.times))
 
     def first(self, count: int) -> Views:
         """Return what the task reads of the first ``count`` samples: v1, v2, targets and theta."""
