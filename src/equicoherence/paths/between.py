@@ -76,7 +76,7 @@ class Geodesic:
         a, b = self.first, self.second
         straight = torch.lerp(a.geometry, b.geometry, blend)
         place = torch.where(self.moves[:, None, None], a.geometry @ exponential(blend * self.move), straight)
-        straight = torch.lerp(*self.colors, blend)
+        straight = torch.lerp(self.colors[0], self.colors[1], blend)
         colors = torch.where(self.tints[:, None, None], exponential(blend * self.tint) @ self.colors[0], straight)
         return State(
             geometry=place,
@@ -161,7 +161,7 @@ class Between:
         generator = torch.Generator().manual_seed(0)
         drawn = [(view, view.sample(DRAWS, generator)) for view in (first, second)]
         joint_flips(flip, drawn)
-        states = [view.state(theta) for view, theta in drawn]
-        theta = Geodesic.between(*states, torch.full((2, DRAWS, 3), 0.5)).theta
+        one, two = (view.state(theta) for view, theta in drawn)
+        theta = Geodesic.between(one, two, torch.full((2, DRAWS, 3), 0.5)).theta
         deviation, mean = torch.std_mean(theta, dim=0)
         return mean, deviation.where(deviation > 1e-6, 1.0)
