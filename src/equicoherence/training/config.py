@@ -19,6 +19,7 @@ from equicoherence.paths.flips import Flip
 from equicoherence.paths.renderer import Border
 from equicoherence.paths.transformation import Parameter
 
+Precision = Literal["auto", "fp32", "bf16"]
 POSES = "poses"  # the path that leads from one render of an object to another
 LARGEST_TURN = (
     80.0  # degrees of each view: crops of other aspects leave no real logarithm of more than 163 between them
@@ -232,7 +233,9 @@ class PretrainConfig:
 
     d: features of z, for methods that read it. coherence: the auxiliary task, None for the plain method, and for
     methods that are told the path's parameters and learn from those. max_steps: 0 for all epochs' steps, else the run
-    (and its schedule) ends there. checkpoint_every, log_every: steps. cache: MiB of decoded images kept. sharding: of
+    (and its schedule) ends there. checkpoint_every, log_every: steps. precision: of
+    the products; auto is bf16 on devices that multiply it (a CPU without AMX or AVX-512-BF16 is faster in fp32), else
+    fp32, and a resumed run keeps what it began with. cache: MiB of decoded images kept. sharding: of
     several processes, each holds the whole model (ddp), or a part of its parameters, their gradients, optimiser state
     and teacher (fsdp2, for vision transformers); a run may be resumed with the other.
     """
@@ -247,7 +250,7 @@ class PretrainConfig:
     data: str = "objects"
     seed: int = 0
     max_steps: int = 0
-    precision: Literal["fp32", "bf16"] = "fp32"
+    precision: Precision = "fp32"
     compile: bool = False
     sharding: Literal["ddp", "fsdp2"] = "ddp"
     threads: int = 0

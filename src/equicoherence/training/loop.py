@@ -14,7 +14,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from equicoherence.data import Batch
 from equicoherence.errors import refusing
 from equicoherence.training.bad_images import advise_on_bad_images
-from equicoherence.training.config import PretrainConfig
+from equicoherence.training.config import Precision, PretrainConfig
 from equicoherence.training.interrupt import Interrupted, StopFlag
 from equicoherence.training.learner import LearnerOutput
 from equicoherence.training.lost import name_lost_processes
@@ -86,7 +86,7 @@ def _accumulate(run: Parts, batch: Batch) -> tuple[LearnerOutput, dict[str, Tens
         start, stop = int(part[0]) * run.feed.group, (int(part[-1]) + 1) * run.feed.group
         made = run.feed.views(batch.part(start, stop), run.generator)
         with accelerator.no_sync(run.model) if number + 1 < parts else nullcontext():
-            with _precision(config, accelerator.device.type):
+            with _arithmetic(run.precision, accelerator.device.type):
                 output = run.model(made)
             loss = torch.stack(list(output.losses.values())).sum() / parts
             accelerator.backward(loss)
@@ -98,9 +98,9 @@ def _accumulate(run: Parts, batch: Batch) -> tuple[LearnerOutput, dict[str, Tens
 
 
 @contextmanager
-def _precision(config: PretrainConfig, device: str) -> Iterator[None]:
-    """Run in the configured precision; on a CPU in bf16, without the fused attention, whose backward is slow there."""
-    if config.precision == "fp32":
+def _arithmetic(precision: Precision, device: str) -> Iterator[None]:
+    """Run in a precision; on a CPU in bf16, without the fused attention, whose backward is slow there."""
+    if precision == "fp32":
         yield
         return
     attention = sdpa_kernel(SDPBackend.MATH) if device == "cpu" else nullcontext()

@@ -70,8 +70,8 @@ class CrossAttentionDecoder(Decoder):
         bias_of_queries, bias_of_memory = attention.in_proj_bias.split([width, 2 * width])
         queries = F.linear(queries, of_queries, bias_of_queries).expand(len(memory), -1, -1)
         keys, values = F.linear(memory, of_memory, bias_of_memory).chunk(2, dim=-1)
-        heads = [x.unflatten(2, (attention.num_heads, -1)).transpose(1, 2) for x in (queries, keys, values)]
-        return attention.out_proj(F.scaled_dot_product_attention(*heads).transpose(1, 2).flatten(2))
+        query, key, value = (x.unflatten(2, (attention.num_heads, -1)).transpose(1, 2) for x in (queries, keys, values))
+        return attention.out_proj(F.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2))
 
 
 @named("cross-attention")
