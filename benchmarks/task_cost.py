@@ -35,7 +35,16 @@ DECODERS: dict[str, dict[str, Any]] = {
         "targets": "intermediate,final",
         "symmetric": True,
     },
+    "geodesic": {"decoder": "geodesic", "targets": "intermediate", "symmetric": False},
+    "geodesic, one random state": {
+        "decoder": "geodesic",
+        "targets": "intermediate",
+        "symmetric": False,
+        "states": 1,
+        "spacing": "random",
+    },
 }
+BETWEEN = ("geodesic", "geodesic, one random state")  # on the path between the views, where `invariant` means nothing
 
 
 def main() -> None:
@@ -63,7 +72,10 @@ def measure(name: str, given: argparse.Namespace) -> list[dict[str, Any]]:
     configs = {"plain": start.plain()}
     for label in given.decoders:
         for width, invariant, share in itertools.product(given.widths, ("path", "base"), given.shares):
-            views = dataclasses.replace(start.views, invariant=invariant)
+            if label in BETWEEN and invariant == "base":
+                continue
+            path = "between" if label in BETWEEN else start.views.path
+            views = dataclasses.replace(start.views, invariant=invariant, path=path)
             task = dataclasses.replace(start.coherence, **DECODERS[label], width=width, share=share)
             named = f"{label} ({width}), {invariant}, {share:g}"
             configs[named] = dataclasses.replace(start, coherence=task, views=views)

@@ -96,7 +96,11 @@ def _loaded(statement):
 
 @pytest.mark.parametrize(
     ("room", "with_it"),
-    [("paths", set()), ("methods", {"errors", "files", "finite", "json_file", "models"}), ("recipes", {"errors"})],
+    [
+        ("paths", set()),
+        ("methods", {"errors", "files", "finite", "json_file", "models", "paths"}),
+        ("recipes", {"errors"}),
+    ],
 )
 def test_importing_a_room_loads_that_room_and_what_it_stands_on(room, with_it):
     loaded = _loaded(f"import equicoherence.{room}")

@@ -58,7 +58,7 @@ class FlatDecoder(Decoder):
         self.shape = (targets, 3, size, size)
         self.pixels = nn.Linear(2 * d_equi, targets * 3 * size * size)
 
-    def forward(self, z1, z2, grid, view2):
+    def forward(self, z1, z2, grid, views, times):
         return self.pixels(torch.cat([z1.mean(dim=1), z2.mean(dim=1)], dim=-1)).unflatten(1, self.shape)
 
 
@@ -134,7 +134,7 @@ def test_every_method_has_a_configuration_of_its_own_and_a_kind():
 
 
 def test_the_decoders_to_choose_from_are_those_that_name_themselves_and_the_control():
-    assert list(DECODERS) == ["conv", "cross-attention", "cross-attention-other", "render"]
+    assert list(DECODERS) == ["conv", "cross-attention", "cross-attention-other", "render", "geodesic"]
     for name in (*DECODERS, "oracle"):
         assert CoherenceConfig(decoder=name).decoders == (name,)
     with pytest.raises(ValueError, match=f"decoder 'draw' is unknown.*{', '.join((*DECODERS, 'oracle'))}"):

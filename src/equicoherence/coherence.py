@@ -18,7 +18,7 @@ from equicoherence.errors import unknown
 from equicoherence.models.decoders import DECODERS, Decoder, Decoding
 from equicoherence.paths.standard import FittedTheta, StandardTheta
 from equicoherence.paths.transformation import Parameter
-from equicoherence.paths.views import Views
+from equicoherence.paths.views import Spacing, Views
 
 ORACLE = "oracle"
 TARGETS = ("intermediate", "final", "base", "intermediate+final")
@@ -33,10 +33,14 @@ class CoherenceConfig:
     or of each in their order, with commas between: intermediate,final. symmetric: decoders whose targets are final
     also reconstruct view 1 from the views in the other order, as [P1] does.
     weight: lambda. decoder: conv [P2], cross-attention [P1] (cross-attention-other: from the tokens of view 1 alone),
-    render (ours), or several on one z_equi, with + between: render+cross-attention; or the oracle control, which
-    regresses theta. The losses of several decoders are added up, each with weight lambda.
-    parts: of the render decoder, among affine, color, blur, flow. width: channels inside the render and cross-attention
-    decoders, a multiple of 4; the latter's time goes with its square. layer: 0-based encoder layer
+    render (ours), geodesic (ours, for views.path between), or several on one z_equi, with + between:
+    render+cross-attention; or the oracle control, which regresses theta. The losses of several decoders are added up,
+    each with weight lambda.
+    parts: of the render decoder, among affine, color, blur, flow. width: channels inside the render, geodesic and
+    cross-attention decoders, a multiple of 4; the last one's time goes with its square. scales: of the geodesic
+    decoder, sides in pixels of the squares over which its error is averaged before it is squared, so that far shifts
+    are felt. spacing: the K intermediate states lie at k / (K + 1) of the path (even [P2]), or each is drawn for each
+    image and step, in its own K-th of the path, and the decoder is told where (random). layer: 0-based encoder layer
     that the equivariant part reads; None is the output. split: where z_equi comes from, a linear map of the encoder's
     patch tokens, or the last d_equi outputs of the method's own head, as published for iBOT and DINOv2.
     share: of the samples of a batch (of each process and part), in (0, 1]: the first ones, which are a random choice,
@@ -51,6 +55,8 @@ class CoherenceConfig:
     decoder: str = "conv"
     parts: tuple[str, ...] = ("affine", "color", "blur")
     width: int = 256
+    scales: tuple[int, ...] = (2, 4)
+    spacing: Spacing = "even"
     layer: int | None = None
     split: Literal["linear", "head"] = "linear"
     share: float = 1.0
@@ -68,6 +74,10 @@ class CoherenceConfig:
         if self.split == "head" and self.layer is not None:
             raise ValueError(
                 f"the method's head reads the output, so with split head layer must be None, got {self.layer}"
+            )
+        if not self.scales or min(self.scales) < 1 or any(side % min(self.scales) for side in self.scales):
+            raise ValueError(
+                f"coherence.scales must be sides of 1 pixel or more, multiples of the smallest, got {self.scales}"
             )
         self._check_decoders()
         if self.symmetric and "final" not in self.targets_of().values():
@@ -90,6 +100,11 @@ class CoherenceConfig:
                 raise ValueError(
                     f"the {name} decoder starts from view 2, so targets {targets!r} would be free: "
                     f"choose intermediate or base{others}, or another decoder"
+                )
+            if name != ORACLE and DECODERS[name].from_both and targets != "intermediate":
+                raise ValueError(
+                    f"the {name} decoder starts from both ends of the path, so targets {targets!r} would be free: "
+                    "choose intermediate, or another decoder"
                 )
 
     @property
@@ -123,7 +138,8 @@ class CoherenceOutput:
     """What the task says of a batch.
 
     loss: scalar, not yet weighted. decoded: (B, T, 3, S, S) in [0, 1] (unclamped), of each target by the first decoder
-    that has it; None where nothing is decoded. parts: decoder -> its part of the loss, where there are several.
+    that has it; None where nothing is decoded, or in training at another size alone. parts: decoder -> its part of the
+    loss, where there are several.
     """
 
     loss: Tensor
@@ -137,8 +153,8 @@ class CoherenceTask(nn.Module):
     The loss is the squared error to the normalised targets, averaged over pixels and targets.
 
     d_equi: features of the tokens. targets: T. size: S, pixels. grid: (h, w) of the tokens. mean, std: of the colors,
-    for normalising. parts, width: see `CoherenceConfig`. Without targets (K = 0) the loss is zero and the split is all
-    that is left of the task.
+    for normalising. parts, width, scales: see `CoherenceConfig`. any_time: the decoder is told where the targets lie.
+    Without targets (K = 0) the loss is zero and the split is all that is left of the task.
     """
 
     mean: Tensor
@@ -154,6 +170,8 @@ class CoherenceTask(nn.Module):
         decoder: str | Decoder = "conv",
         parts: tuple[str, ...] = ("affine", "color", "blur"),
         width: int = 256,
+        scales: tuple[int, ...] = (2, 4),
+        any_time: bool = False,
         symmetric: bool = False,
         mean: Sequence[float] = (0.485, 0.456, 0.406),
         std: Sequence[float] = (0.229, 0.224, 0.225),
@@ -165,7 +183,8 @@ class CoherenceTask(nn.Module):
         elif isinstance(decoder, Decoder):
             self.decoder = decoder
         else:
-            self.decoder = build_decoder(decoder, Decoding(d_equi, targets, size, grid, parts, width))
+            wanted = Decoding(d_equi, targets, size, grid, parts, width, scales, any_time)
+            self.decoder = build_decoder(decoder, wanted)
         self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(3, 1, 1), persistent=False)
 
@@ -177,22 +196,44 @@ class CoherenceTask(nn.Module):
         if self.decoder is None:
             return CoherenceOutput(z1.sum() * 0, None)
         views = views.first(len(z1))
-        decoded = self.decoder(z1, z2, self.grid, self._normalise(views.v2)).float()
-        if decoded.shape != views.targets.shape:
+        seen = self._normalise(views.v1), self._normalise(views.v2)
+        decoded = self.decoder(z1, z2, self.grid, seen, views.times).float()
+        pixel = self.decoder.pixel
+        targets = averaged(views.targets, pixel)
+        if decoded.shape != targets.shape:
             raise ValueError(
-                f"decoded {tuple(decoded.shape)} does not match targets {tuple(views.targets.shape)}: "
+                f"decoded {tuple(decoded.shape)} does not match targets {tuple(targets.shape)}: "
                 "the views must be made with the size and the number of positions that the task was built for, and if "
                 "they are of a share of the batch, the tokens must be of its first samples alone"
             )
-        loss = F.mse_loss(decoded, self._normalise(views.targets))
+        scales = [side // pixel for side in self.decoder.scales]
+        loss = squared_error(decoded, self._normalise(targets), scales)
         if self.symmetric:
-            view1 = self._normalise(views.v1)
-            other = self.decoder(z2, z1, self.grid, view1).float()
-            loss = (loss + F.mse_loss(other, view1[:, None].expand_as(other))) / 2
-        return CoherenceOutput(loss, decoded.detach() * self.std + self.mean)
+            other = self.decoder(z2, z1, self.grid, seen[::-1], views.times).float()
+            loss = (loss + F.mse_loss(other, seen[0][:, None].expand_as(other))) / 2
+        return CoherenceOutput(loss, None if pixel > 1 else decoded.detach() * self.std + self.mean)
 
     def _normalise(self, images: Tensor) -> Tensor:
         return (images - self.mean) / self.std
+
+
+def squared_error(decoded: Tensor, targets: Tensor, scales: Sequence[int] = (1,)) -> Tensor:
+    """Return the mean squared error of pictures (B, T, 3, S, S).
+
+    scales: the mean is taken over these, each the side, in pixels, of the squares over which the error is averaged
+    before it is squared.
+    """
+    if tuple(scales) == (1,):
+        return F.mse_loss(decoded, targets)
+    error = decoded - targets
+    return torch.stack([averaged(error, side).square().mean() for side in scales]).mean()
+
+
+def averaged(pictures: Tensor, side: int) -> Tensor:
+    """Average pictures (B, T, 3, S, S) over squares of ``side`` pixels."""
+    if side == 1:
+        return pictures
+    return F.avg_pool2d(pictures.flatten(0, 1), side).unflatten(0, pictures.shape[:2])
 
 
 class CoherenceTasks(nn.Module):

@@ -8,11 +8,12 @@ from equicoherence.models.decoders.cross_attention import CrossAttentionDecoder
 from equicoherence.models.decoders.render import RenderDecoder, affine_points, soften
 
 GRID = (4, 4)
+TIMES = torch.tensor([[1 / 3, 2 / 3]]).expand(2, -1)
 
 
 def _tokens(seed: int = 0):
     torch.manual_seed(seed)
-    return torch.randn(2, 16, 8), torch.randn(2, 16, 8), torch.rand(2, 3, 32, 32)
+    return torch.randn(2, 16, 8), torch.randn(2, 16, 8), torch.rand(2, 2, 3, 32, 32).unbind()
 
 
 @pytest.mark.parametrize("targets", [1, 2, 5])
@@ -27,9 +28,9 @@ def _tokens(seed: int = 0):
     ],
 )
 def test_every_decoder_gives_all_targets_at_full_size(build, targets):
-    z1, z2, view2 = _tokens()
+    z1, z2, views = _tokens()
     decoder = build(8, targets, 32, GRID)
-    out = decoder(z1, z2, GRID, view2)
+    out = decoder(z1, z2, GRID, views, TIMES)
     assert out.shape == (2, targets, 3, 32, 32)
     out.sum().backward()
     assert all(p.grad is not None for p in decoder.parameters())
@@ -42,13 +43,13 @@ def test_queries_projected_once_read_what_they_would_each_for_itself():
     memory = torch.randn(3, 32, 16)
     queries = decoder.queries.expand(3, -1, -1)
     expected = decoder.attention(queries, memory, memory, need_weights=False)[0]
-    assert torch.allclose(decoder._attended(memory), expected, atol=1e-6)
+    assert torch.allclose(decoder._attended(decoder.queries, memory), expected, atol=1e-6)
 
 
 def test_conv_decoders_are_independent_of_each_other():
-    z1, z2, view2 = _tokens()
+    z1, z2, views = _tokens()
     decoder = ConvDecoder(8, 2, 32, GRID)
-    decoder(z1, z2, GRID, view2)[:, 0].sum().backward()
+    decoder(z1, z2, GRID, views, TIMES)[:, 0].sum().backward()
     half = decoder.last.weight.shape[0] // 2
     assert decoder.last.weight.grad[:half].abs().sum() > 0
     assert decoder.last.weight.grad[half:].abs().sum() == 0
@@ -74,10 +75,10 @@ def test_a_patch_size_that_is_no_power_of_two_is_refused():
 
 
 def test_render_decoder_begins_at_the_identity():
-    z1, z2, view2 = _tokens()
+    z1, z2, views = _tokens()
     for parts in (("affine", "color", "blur"), ("flow",)):
-        out = RenderDecoder(8, 2, parts=parts)(z1, z2, GRID, view2)
-        assert torch.allclose(out, view2[:, None].expand_as(out), atol=1e-5)
+        out = RenderDecoder(8, 2, parts=parts)(z1, z2, GRID, views, TIMES)
+        assert torch.allclose(out, views[1][:, None].expand_as(out), atol=1e-5)
 
 
 def test_render_decoder_quotes_unknown_parts():
@@ -86,9 +87,9 @@ def test_render_decoder_quotes_unknown_parts():
 
 
 def test_cross_attention_to_the_other_view_ignores_view_two():
-    z1, z2, view2 = _tokens()
+    z1, z2, views = _tokens()
     decoder = CrossAttentionDecoder(8, 1, 32, GRID, other_only=True)
-    assert torch.equal(decoder(z1, z2, GRID, view2), decoder(z1, torch.zeros_like(z2), GRID, view2))
+    assert torch.equal(decoder(z1, z2, GRID, views, TIMES), decoder(z1, torch.zeros_like(z2), GRID, views, TIMES))
 
 
 def test_affine_points_agree_with_torch():
@@ -99,12 +100,12 @@ def test_affine_points_agree_with_torch():
 
 @pytest.mark.parametrize("parts", [("affine",), ("color",), ("blur",), ("affine", "color", "blur", "flow")])
 def test_render_decoder_keeps_the_digits_of_view_two_under_autocast(parts):
-    z1, z2, view2 = _tokens()
+    z1, z2, views = _tokens()
     decoder = RenderDecoder(8, 2, parts=parts)
     with torch.autocast("cpu", torch.bfloat16):
-        out = decoder(z1, z2, GRID, view2)
+        out = decoder(z1, z2, GRID, views, TIMES)
     assert out.dtype == torch.float32
-    assert torch.allclose(out, view2[:, None].expand_as(out), atol=1e-5)
+    assert torch.allclose(out, views[1][:, None].expand_as(out), atol=1e-5)
 
 
 def test_softening_is_the_binomial_filter_mirrored_at_the_border():
@@ -122,9 +123,9 @@ def test_softening_keeps_flat_pictures():
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e30])
 def test_a_diverged_render_decoder_gives_no_finite_loss_and_no_crash(value):
-    z1, z2, view2 = _tokens()
+    z1, z2, views = _tokens()
     decoder = RenderDecoder(8, 2)
     torch.nn.init.constant_(decoder.mlp[2].bias, value)
-    loss = decoder(z1, z2, GRID, view2).square().mean()
+    loss = decoder(z1, z2, GRID, views, TIMES).square().mean()
     loss.backward()
     assert not torch.isfinite(loss)

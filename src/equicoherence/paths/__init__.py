@@ -16,6 +16,7 @@ Conventions, once and for all:
 * Parameters ``theta`` are tensors (B, P), zero is the identity, and a path is the ray from zero to ``theta``.
 """
 
+from equicoherence.paths.between import Between
 from equicoherence.paths.presets import augmentation, named_path
 from equicoherence.paths.pyramid import Pyramid
 from equicoherence.paths.renderer import render
@@ -30,6 +31,7 @@ from equicoherence.paths.views import PathViews, Views
 
 __all__ = [
     "SE2",
+    "Between",
     "Blur",
     "ColorJitter",
     "Compose",

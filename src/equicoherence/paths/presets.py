@@ -2,6 +2,7 @@
 
 from equicoherence.paths.registry import PATHS
 from equicoherence.paths.transformation import Transformation
+from equicoherence.paths.transformations.affine import Rotation
 from equicoherence.paths.transformations.appearance import Blur, ColorJitter, Grayscale, Solarize
 from equicoherence.paths.transformations.crop import ResizedCrop
 from equicoherence.paths.transformations.sums import Compose
@@ -25,13 +26,16 @@ def augmentation(
     sigma: tuple[float, float] = (0.1, 2.0),
     solarize: float = 0.0,
     flip: float = 0.5,
+    rotation: float = 0.0,
 ) -> Compose:
     """Return the augmentation of a joint-embedding method: resized crop, flip, color jitter, grayscale, blur, solarize.
 
     Defaults are BYOL's and VICReg's strengths. Numbers named as a transformation are probabilities; one at
-    0 is left out.
+    0 is left out. The crop is turned by up to ``rotation`` degrees to either side.
     """
     parts: list[Transformation] = [ResizedCrop(area, flip=flip)]
+    if rotation > 0:
+        parts.append(Rotation((-rotation, rotation)))
     if jitter_probability > 0:
         parts.append(ColorJitter(*jitter, probability=jitter_probability))
     if grayscale > 0:

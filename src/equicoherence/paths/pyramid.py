@@ -11,7 +11,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from equicoherence.paths import geometry, kernel
+from equicoherence.paths.threads import for_each
 
+TOGETHER = 16  # images whose means a thread takes at a time
 SLACK = 0.05  # of a level: a level 2 % smaller than needed still serves, such as one whose sides were rounded
 
 
@@ -138,7 +140,21 @@ class Pyramid:
 
     def mean(self, base: Tensor) -> Tensor:
         """Return (B, 3) mean colors in [0, 1] inside the upright bounding boxes of base frames (B, 3, 3)."""
-        return box_means(self.level(0), geometry.bounding_boxes(base)[:, None])[:, 0] * self.scale
+        return self.means(geometry.bounding_boxes(base)[:, None])[:, 0]
+
+    def means(self, boxes: Tensor) -> Tensor:
+        """Return (B, N, 3) mean colors in [0, 1] inside boxes (B, N, 4); see `geometry.bounding_boxes`."""
+        if self.atlas is not None or self.images.dtype != torch.uint8:
+            return box_means(self.level(0), boxes) * self.scale
+        found = torch.empty(*boxes.shape[:2], 3)
+
+        def work(rows: slice) -> None:
+            kernel.box_means(
+                self.images[rows].contiguous().numpy(), boxes[rows].contiguous().numpy(), found[rows].numpy()
+            )
+
+        for_each(work, [slice(start, start + TOGETHER) for start in range(0, len(self), TOGETHER)])
+        return found
 
 
 def _shrunk(images: Tensor, size: tuple[int, int]) -> Tensor:

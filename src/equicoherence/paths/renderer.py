@@ -13,7 +13,7 @@ from equicoherence.paths.blur import gaussian_blur
 from equicoherence.paths.constants import constant
 from equicoherence.paths.memory import empty_pixels
 from equicoherence.paths.outputs import Numbers, Output
-from equicoherence.paths.pyramid import Pyramid, box_means
+from equicoherence.paths.pyramid import Pyramid
 from equicoherence.paths.sampling import Border, check_border, places, read_atlas
 from equicoherence.paths.state import State
 from equicoherence.paths.threads import for_each
@@ -72,7 +72,7 @@ def render_all(
     found = read_atlas(pyramid, points, level)
     if mean is None:
         frame_of = constant(numbers.frame_of, points.device, torch.long)
-        means = (box_means(pyramid.level(0), numbers.boxes) * pyramid.scale).index_select(1, frame_of).transpose(0, 1)
+        means = pyramid.means(numbers.boxes).index_select(1, frame_of).transpose(0, 1)
     else:
         means = mean[None]
     color = numbers.color.transpose(0, 1)  # (N, B, 3, 6)
@@ -114,13 +114,7 @@ def _render_compiled(
         words, knots, starts = part.packed(nearest[rows], farthest[rows])
         first, last, at_depth_1, base, path, color, sigma, limit = (value[rows] for value in state)
         if mean is None:
-            boxes = numbers.boxes[rows].contiguous()
-            if part.images.dtype == torch.uint8:
-                frames = torch.empty(len(starts), boxes.shape[1], 3)
-                kernel.box_means(part.images.contiguous().numpy(), boxes.numpy(), frames.numpy())
-            else:
-                frames = box_means(part.images, boxes) * part.scale
-            means = frames[:, numbers.frame_of]
+            means = part.means(numbers.boxes[rows])[:, numbers.frame_of]
         else:
             means = mean[rows, None].expand(-1, len(targets), -1)
         for n, target in enumerate(targets):

@@ -85,8 +85,8 @@ class Transformation(abc.ABC):
         theta = low + span * uniform[:, 1:]
         return theta if self.probability == 1 else theta * (uniform[:, :1] < self.probability)
 
-    def at(self, theta: Tensor, t: float) -> Tensor:
-        """Return the parameters at position ``t`` in [0, 1] of the path: 0 is the identity, 1 is ``theta``."""
+    def at(self, theta: Tensor, t: float | Tensor) -> Tensor:
+        """Return the parameters at ``t`` in [0, 1], one or (B, 1), of the path: 0 is the identity, 1 is ``theta``."""
         return t * theta
 
     def interpolate(self, theta: Tensor, k: int, count: int) -> Tensor:

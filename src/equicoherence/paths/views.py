@@ -5,11 +5,14 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Literal
 
 import torch
 from torch import Tensor
 
+from equicoherence.paths.between import Between
+from equicoherence.paths.constants import constant
 from equicoherence.paths.flips import Flip, check_flip, joint_flips
 from equicoherence.paths.masks import Masking, Masks, block_masks
 from equicoherence.paths.memory import empty_pixels
@@ -20,6 +23,8 @@ from equicoherence.paths.sampling import Border, check_border
 from equicoherence.paths.state import State
 from equicoherence.paths.transformation import Transformation
 
+Spacing = Literal["even", "random"]
+
 
 @dataclass(frozen=True)
 class Views:
@@ -29,7 +34,8 @@ class Views:
     on the path each target is. theta: (B, P), the parameters of the path; no loss reads it but the oracle control's
     and those of methods that say they are told it. crops: (n, B, 3, s, s), local crops of multi-crop. base: (B, 3, S,
     S), the image u that the path starts from, where the invariant loss is taken on v1 and u; None where it is taken on
-    v1 and v2. masks: patch tokens to mask of the two views of the invariant loss.
+    v1 and v2. masks: patch tokens to mask of the two views of the invariant loss. times: (B, T), where on the path
+    each target of each image is: the positions, or what was drawn in their place.
     Where the task is given a share of the batch, targets, and beside base v2 too, are those of its first samples.
     """
 
@@ -41,6 +47,13 @@ class Views:
     crops: Tensor | None = None
     masks: Masks | None = None
     base: Tensor | None = None
+    times: Tensor = field(default=None)  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        """Put the targets at the positions where nothing else is said."""
+        if self.times is None:
+            times = constant(self.positions, self.targets.device).expand(len(self.targets), -1)
+            object.__setattr__(self, "times", times)
 
     @property
     def invariant(self) -> tuple[Tensor, Tensor]:
@@ -52,18 +65,20 @@ class Views:
         if len(columns) == len(self.positions):
             return self
         begin, end = (columns[0], columns[-1] + 1) if columns else (0, 0)
-        if end - begin == len(columns):  # side by side: no copy
-            targets = self.targets[:, begin:end]
-        else:
-            targets = torch.stack([self.targets[:, column] for column in columns], dim=1)
-        return dataclasses.replace(self, targets=targets, positions=tuple(self.positions[column] for column in columns))
+        adjoining = end - begin == len(columns)  # then no copy is made
+
+        def chosen(values: Tensor) -> Tensor:
+            return values[:, begin:end] if adjoining else torch.stack([values[:, column] for column in columns], dim=1)
+
+        positions = tuple(self.positions[column] for column in columns)
+        return dataclasses.replace(self, targets=chosen(self.targets), positions=positions, times=chosen(self.times))
 
     def first(self, count: int) -> Views:
         """Return what the task reads of the first ``count`` samples: v1, v2, targets and theta."""
         if count == len(self.v1) == len(self.v2) == len(self.targets):
             return self
         cut = (self.v1[:count], self.v2[:count], self.targets[:count])
-        return Views(*cut, self.positions, self.theta[:count])
+        return Views(*cut, self.positions, self.theta[:count], times=self.times[:count])
 
 
 def share_of(batch: int, share: float) -> int:
@@ -75,7 +90,9 @@ class PathViews:
     """Make ``v1 = A1(I)``, ``u = A2(I)``, ``v2 = g(u)`` and states ``u_t = g_t(u)`` of the path [P2, section 3].
 
     Each output is rendered from the source image directly, on the images' device. ``path`` None leaves ``v2 = u``
-    without targets. ``positions`` are the path positions of the targets: (1/3, 2/3) for the paper's K = 2.
+    without targets. ``positions`` are the path positions of the targets: (1/3, 2/3) for the paper's K = 2. With
+    ``spacing`` random the K that lie between 0 and 1 are drawn for each image, each in its own K-th of the path.
+    `Between` for a path leaves ``v2 = u`` too, and leads from v1 to v2: ``border`` and ``base`` mean nothing there.
     Multi-crop adds ``crops`` local crops ``crop(I)`` of ``crop_size`` pixels, or with ``crop_rotations`` one crop
     rotated by 0, 90, 180 and 270 degrees, and ``masking`` masks of v1 and v2; what is drawn for the rest does not
     depend on either. ``flip`` says whether all views of an image (v1, u, crops) are mirrored alike (``shared``), each
@@ -90,10 +107,11 @@ class PathViews:
         self,
         first: Transformation,
         second: Transformation,
-        path: Transformation | None = None,
+        path: Transformation | Between | None = None,
         *,
         size: int,
         positions: Sequence[float] = (1 / 3, 2 / 3),
+        spacing: Spacing = "even",
         border: Border = "content",
         crops: int = 0,
         crop_size: int = 0,
@@ -117,6 +135,8 @@ class PathViews:
             raise ValueError(f"{crops} local crops need crop, and crop_size of at least 1; got {crop}, {crop_size}")
         if crop_rotations and crops != 4:
             raise ValueError(f"one crop in four rotations is 4 crops, got {crops}")
+        if isinstance(path, Between) and flip == "independent":
+            raise ValueError(f"the path between the views needs views of one flip, shared or none, got flip {flip!r}")
         check_flip(flip, [first, second, *([crop] if crops and crop is not None else [])])
         self.first, self.second, self.path = first, second, path
         self.size = size
@@ -125,7 +145,8 @@ class PathViews:
         self.crops, self.crop_size, self.crop, self.crop_rotations = crops, crop_size, crop, crop_rotations
         self.masking = masking
         self.flip: Flip = flip
-        self.base, self.share = base and path is not None, share
+        self.base, self.share = base and isinstance(path, Transformation), share
+        self.spacing: Spacing = spacing
 
     def __call__(self, images: Tensor, generator: torch.Generator, aspect: Tensor | None = None) -> Views:
         """Make the views of ``images`` (B, 3, H, W), uint8 or float in [0, 1].
@@ -137,15 +158,19 @@ class PathViews:
         pyramid = Pyramid.build(images, size, min(0.5, smallest))  # down to the whole image in a local crop
         drawn = [(view, view.sample(batch, generator, aspect)) for view in (self.first, self.second)]
         joint_flips(self.flip, drawn)
-        theta = torch.empty(batch, 0, device=device)
-        if self.path is not None:
+        if isinstance(self.path, Transformation):
             theta = self.path.sample(batch, generator).to(device, non_blocking=True)
+        else:  # written when the views are rendered
+            theta = torch.empty(batch, 0 if self.path is None else len(self.path.parameters), device=device)
         part = share_of(batch, self.share)
         v1 = empty_pixels(batch, 3, size, size, device=device)
         v2 = empty_pixels(part if self.base else batch, 3, size, size, device=device)
         base = empty_pixels(batch, 3, size, size, device=device) if self.base else None
         targets = empty_pixels(part, len(self.positions), 3, size, size, device=device)
-        made = Views(v1, v2, targets, self.positions, theta, base=base)
+        times = constant(self.positions, device).expand(part, -1)
+        if self.spacing == "random":
+            times = spread(self.positions, batch, generator)[:part].to(device, non_blocking=True)
+        made = Views(v1, v2, targets, self.positions, theta, base=base, times=times)
         augmented = [numbers.to(device, non_blocking=True) for _, numbers in drawn]
         for rows in (slice(0, part), slice(part, batch)):
             if rows.start < rows.stop:
@@ -160,19 +185,21 @@ class PathViews:
     def _render(self, pyramid: Pyramid, augmented: Sequence[Tensor], made: Views, rows: slice) -> None:
         """Render what there is of some rows of the views, from their sources. augmented: parameters of v1 and of u."""
         first, base = (view.state(numbers[rows]) for view, numbers in zip((self.first, self.second), augmented))
+        slots = zip(made.times.unbind(dim=1), made.targets.unbind(dim=1))
+        states = [(t[rows], pixels[rows]) for t, pixels in slots if rows.stop <= len(pixels)]
+        if isinstance(self.path, Between):
+            made.theta[rows] = self.path.render(pyramid, first, base, (made.v1[rows], made.v2[rows]), states)
+            return
         outputs = [Output(first, None, made.v1[rows])]
         if made.base is not None:
             outputs.append(Output(base, None, made.base[rows]))
         if self.path is None:
             outputs.append(Output(base, None, made.v2[rows]))
         else:
-            slots = [(1.0, made.v2), *zip(self.positions, made.targets.unbind(dim=1))]
             theta = made.theta[rows]
-            outputs += [
-                Output(base, self.path.state(self.path.at(theta, t)), pixels[rows])
-                for t, pixels in slots
-                if rows.stop <= len(pixels)
-            ]
+            if rows.stop <= len(made.v2):
+                outputs.append(Output(base, self.path.state(theta), made.v2[rows]))
+            outputs += [Output(base, self.path.state(self.path.at(theta, t[:, None])), pixels) for t, pixels in states]
         render_all(pyramid, outputs, border=self.border)
 
     def _local(
@@ -196,6 +223,16 @@ class PathViews:
         if self.crop_rotations:
             crops = torch.cat([crops.rot90(turns, (-2, -1)) for turns in range(self.crops)])
         return crops
+
+
+def spread(positions: Sequence[float], batch: int, generator: torch.Generator) -> Tensor:
+    """Draw anew where T ``positions`` are, (B, T): those at 0 and 1 stay, the k-th of K others is in the k-th of K
+    equal pieces of the path, uniform in it."""
+    inside = sorted(t for t in positions if 0 < t < 1)
+    low = [inside.index(t) / len(inside) if t in inside else t for t in positions]
+    width = [1 / len(inside) if t in inside else 0.0 for t in positions]
+    low, width = (constant(tuple(numbers), generator.device) for numbers in (low, width))
+    return low + width * torch.rand(batch, len(positions), generator=generator, device=generator.device)
 
 
 def _parts(state: State, count: int, batch: int) -> list[State]:

@@ -11,7 +11,8 @@ from equicoherence.data import open_images
 from equicoherence.methods import METHODS
 from equicoherence.models import Encoder, SplitHead
 from equicoherence.models.lean_block import drop_samples
-from equicoherence.paths import PathViews, augmentation, named_path
+from equicoherence.paths import Between, PathViews, Transformation, augmentation, named_path
+from equicoherence.paths.between import BETWEEN
 from equicoherence.paths.masks import Masking
 from equicoherence.paths.standard import ChosenTheta, FittedTheta, StandardTheta
 from equicoherence.training.config import POSES, PretrainConfig
@@ -53,7 +54,9 @@ def build_learner(config: PretrainConfig, *, pretrained: bool | None = None) -> 
     if method_class.told:
         columns = views.told_columns
         more, standard = [len(columns)], nn.Sequential(ChosenTheta(columns))
-        if views.path != POSES:
+        if views.path == BETWEEN:
+            standard.insert(0, FittedTheta(len(views.parameters)))
+        elif views.path != POSES:
             standard.append(StandardTheta([views.parameters[column] for column in columns]))
         elif method_class.predicts_theta:
             standard.insert(0, FittedTheta(len(views.parameters)))
@@ -88,7 +91,7 @@ def _build_task(config: PretrainConfig, encoder: Encoder) -> CoherenceTask | Coh
     if task is None:
         return None
     if task.decoder == "oracle":
-        return ThetaRegression(task.d_equi, config.views.parameters, fitted=config.views.path == POSES)
+        return ThetaRegression(task.d_equi, config.views.parameters, fitted=config.views.path in (POSES, BETWEEN))
     grid, of_each, every = token_grid(encoder, config.views.size), task.positions_of(), task.positions()
     built = {
         name: CoherenceTask(
@@ -99,6 +102,8 @@ def _build_task(config: PretrainConfig, encoder: Encoder) -> CoherenceTask | Coh
             decoder=name,
             parts=task.parts,
             width=task.width,
+            scales=task.scales,
+            any_time=task.spacing == "random" and any(0 < t < 1 for t in positions),
             symmetric=task.symmetric and task.targets_of()[name] == "final",
             mean=encoder.mean.flatten().tolist(),
             std=encoder.std.flatten().tolist(),
@@ -119,9 +124,9 @@ def build_feed(config: PretrainConfig, encoder: Encoder) -> Feed:
 
 
 def fit_theta(learner: Learner, feed: Feed) -> None:
-    """Fit what scales theta as a label of poses to the pairs of ``feed``; nothing where the learner has none such."""
+    """Fit what scales theta as a label, of pairs of views, to those of ``feed``; nothing where the learner has none."""
     fitted = [module for module in learner.modules() if isinstance(module, FittedTheta)]
-    if fitted and isinstance(feed, PoseFeed):
+    if fitted:
         mean, deviation = feed.scale()
         for module in fitted:
             module.fit(mean, deviation)
@@ -134,9 +139,10 @@ def build_views(config: PretrainConfig, encoder: Encoder) -> PathViews:
     return PathViews(
         augmentation(**plain_values(views.first)),
         augmentation(**plain_values(views.second)),
-        None if views.path == "none" else named_path(views.path),
+        _path(views.path),
         size=views.size,
         positions=config.coherence.positions() if config.coherence else (),
+        spacing=config.coherence.spacing if config.coherence else "even",
         border=views.border,
         flip=views.flip,
         crops=views.crops,
@@ -147,6 +153,13 @@ def build_views(config: PretrainConfig, encoder: Encoder) -> PathViews:
         share=config.coherence.share if config.coherence else 1.0,
         masking=Masking(token_grid(encoder, views.size), views.mask_probability, views.mask_ratio) if masked else None,
     )
+
+
+def _path(name: str) -> Transformation | Between | None:
+    """Return the path of a name in a configuration."""
+    if name == BETWEEN:
+        return Between()
+    return None if name == "none" else named_path(name)
 
 
 @torch.no_grad()

@@ -11,14 +11,17 @@ from equicoherence.coherence import CoherenceConfig
 from equicoherence.data.poses.views import change_parameters
 from equicoherence.methods import METHODS, MethodConfig
 from equicoherence.methods.vicreg import VICRegConfig
+from equicoherence.models.decoders import DECODERS
 from equicoherence.models.normalisation import Channels, check_normalisation
-from equicoherence.paths import named_path
+from equicoherence.paths import Between, named_path
+from equicoherence.paths.between import BETWEEN
 from equicoherence.paths.flips import Flip
 from equicoherence.paths.renderer import Border
 from equicoherence.paths.transformation import Parameter
 
 Precision = Literal["auto", "fp32", "bf16"]
 POSES = "poses"  # the path that leads from one render of an object to another
+LARGEST_TURN = 80.0  # degrees of each view; between crops of two aspects, 163 may have no logarithm
 POSE_LATENTS = 7  # of each render: what 3DIEBench-T adds behind them is not part of the path
 
 
@@ -63,7 +66,8 @@ class EncoderConfig:
 
 @dataclass(frozen=True)
 class AugmentationConfig:
-    """Strengths of one augmentation set; see `equicoherence.paths.augmentation`."""
+    """Strengths of one augmentation set; see `equicoherence.paths.augmentation`. rotation: degrees, up to which a view
+    is turned to either side."""
 
     area: tuple[float, float] = (0.2, 1.0)
     jitter: tuple[float, float, float, float] = (0.4, 0.4, 0.2, 0.1)
@@ -73,11 +77,18 @@ class AugmentationConfig:
     sigma: tuple[float, float] = (0.1, 2.0)
     solarize: float = 0.0
     flip: float = 0.5
+    rotation: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuse a turn out of its range, quoting it."""
+        _check(0 <= self.rotation <= 180, "rotation of views", "in [0, 180] degrees", self.rotation)
 
 
 @dataclass(frozen=True)
 class ViewsConfig:
-    """size: pixels of a view. source: pixels an image is kept at. path: further transformation g, or none; or poses:
+    """size: pixels of a view. source: pixels an image is kept at. path: further transformation g, or none; or between:
+    no further transformation, and the states lie on the path from view 1 to view 2, so that all that the augmentations
+    did is asked of the task (docs/between.md; border means nothing there, and no view is beyond another); or poses:
     the two views are renders of an object, as they are, and the states those of its pose path (data: 3DIEBench, or what
     `equicoherence render` writes). Of a set with pose paths (`equicoherence render --paths`) only views at the ends of
     a path are paired, those of the same one; training says how many of the views these are.
@@ -118,6 +129,8 @@ class ViewsConfig:
             _check(getattr(self, name) >= 1, f"views.{name}", "at least 1 pixel", getattr(self, name))
         if self.crop_rotations:
             _check(self.crops == 4, "with views.crop_rotations, views.crops", "4", self.crops)
+        if self.path == BETWEEN:
+            self._check_between()
         _check(0 <= self.mask_probability <= 1, "views.mask_probability", "in [0, 1]", self.mask_probability)
         ratio = self.mask_ratio
         ordered = len(ratio) == 2 and 0 <= ratio[0] <= ratio[1] <= 1
@@ -130,6 +143,21 @@ class ViewsConfig:
             )
         if self.told:
             self._check_told()
+
+    def _check_between(self) -> None:
+        """Refuse views that may have no path between them."""
+        if self.flip == "independent":
+            raise ValueError(
+                "views.path is between, but with views.flip independent one view may be the other's mirror image, to "
+                "which no path leads; give --views.flip shared or none"
+            )
+        for name in ("first", "second"):
+            turn = getattr(self, name).rotation
+            if turn > LARGEST_TURN:
+                raise ValueError(
+                    f"views.path is between, but with views.{name}.rotation {turn:g} one view may be half a turn from "
+                    f"the other, to which two paths lead; give {LARGEST_TURN:g} degrees at most"
+                )
 
     def _check_told(self) -> None:
         known = [parameter.name for parameter in self.parameters]
@@ -146,6 +174,8 @@ class ViewsConfig:
         """What theta holds; nothing without a path."""
         if self.path == POSES:
             return change_parameters(POSE_LATENTS)
+        if self.path == BETWEEN:
+            return Between.parameters
         return () if self.path == "none" else named_path(self.path).parameters
 
     @property
@@ -248,6 +278,25 @@ class PretrainConfig:
                 f"views.path is none, so there is nothing for the {self.coherence.decoder} decoder to learn: "
                 "choose a path (--views.path se2), or --no-coherence"
             )
+        self._check_decoders(self.coherence)
+
+    def _check_decoders(self, task: CoherenceConfig) -> None:
+        """Refuse decoders for which the views are not made."""
+        both = [name for name in task.decoders if name in DECODERS and DECODERS[name].from_both]
+        if both and self.views.path != BETWEEN:
+            raise ValueError(
+                f"the {both[0]} decoder reads both ends of the path, but with views.path {self.views.path} view 1 is "
+                "not on it; give --views.path between, or another decoder"
+            )
+        if both and any(self.views.size % side for side in task.scales):
+            raise ValueError(
+                f"coherence.scales {task.scales} must divide the size of the views, {self.views.size} px; give others"
+            )
+        if self.views.path == POSES and task.spacing == "random":
+            raise ValueError(
+                "coherence.spacing is random, but with views.path poses there are only the states that were rendered; "
+                "give --coherence.spacing even"
+            )
 
     def _check_base(self) -> None:
         """Refuse to keep the path from the invariant loss where nothing else would read it."""
@@ -256,7 +305,7 @@ class PretrainConfig:
             reason = f"{method.__name__} is told the path between the views that it reads"
         elif views.path == POSES:
             reason = "with views.path poses, both views are renders and there is no base image apart"
-        elif views.path == "none":
+        elif views.path in ("none", BETWEEN):  # both views are base views
             return
         elif self.coherence is None:
             reason = f"without the task nothing reads the path {views.path}"

@@ -21,7 +21,7 @@ from equicoherence.data import (
     open_images,
 )
 from equicoherence.data.poses.latents import pose_change
-from equicoherence.paths import PathViews, Views
+from equicoherence.paths import Between, PathViews, Transformation, Views
 from equicoherence.paths.transformation import Parameter
 from equicoherence.paths.views import share_of
 from equicoherence.training.config import POSE_LATENTS
@@ -46,12 +46,22 @@ class Feed(abc.ABC):
         """Return the images (batch_size * group,) that a rank sees at a step; see `batch_indices`."""
 
     @abc.abstractmethod
+    def scale(self) -> tuple[Tensor, Tensor]:
+        """Return mean and deviation (P,) of theta over the pairs of views that may be seen; 1 for what never changes.
+
+        Raises TypeError where theta has ranges instead (`Parameter`).
+        """
+
+    @abc.abstractmethod
     def views(self, batch: Batch, generator: torch.Generator) -> Views:
         """Make the views of whole items."""
 
     @abc.abstractmethod
     def whole_views(self, batch: Batch, generator: torch.Generator) -> Views:
-        """Make the views that `views` makes with such a generator, all of every item, and where its path begins."""
+        """Make the views that `views` makes with such a generator, all of every item, and where its path begins.
+
+        States whose places are drawn are at the even positions here.
+        """
 
 
 class ImageFeed(Feed):
@@ -69,14 +79,20 @@ class ImageFeed(Feed):
     def indices(self, batch_size: int, seed: int, step: int, rank: int = 0, world: int = 1) -> np.ndarray:
         return batch_indices(len(self), batch_size, seed, step, rank, world)
 
+    def scale(self) -> tuple[Tensor, Tensor]:
+        if not isinstance(self.make.path, Between):
+            raise TypeError("theta is drawn from ranges, by which it is scaled")
+        return self.make.path.scale(self.make.first, self.make.second, self.make.flip)
+
     def views(self, batch: Batch, generator: torch.Generator) -> Views:
         return self.make(batch.images, generator, batch.aspect)
 
     def whole_views(self, batch: Batch, generator: torch.Generator) -> Views:
         make = copy.copy(self.make)
-        make.base, make.share = make.path is not None, 1.0
+        make.base, make.share, make.spacing = isinstance(make.path, Transformation), 1.0, "even"
         views = make(batch.images, generator, batch.aspect)
-        return views if make.base else dataclasses.replace(views, base=views.v2)
+        begin = views.v1 if isinstance(make.path, Between) else views.v2
+        return views if make.base else dataclasses.replace(views, base=begin)
 
 
 class PoseFeed(Feed):
@@ -115,14 +131,14 @@ class PoseFeed(Feed):
         return self._sampler.indices(batch_size, seed, step, rank, world)
 
     def scale(self) -> tuple[Tensor, Tensor]:
-        """Return mean and deviation (P,) of theta over the pairs that may be seen; 1 for what never changes."""
         first, second = torch.from_numpy(self._latents[self._sampler.pairs()]).double().unbind(dim=1)
         deviation, mean = torch.std_mean(pose_change(first, second), dim=0)
         return mean.float(), deviation.where(deviation > 1e-6, 1.0).float()
 
     def views(self, batch: Batch, generator: torch.Generator) -> Views:
         views = self._make(batch.images, batch.index)
-        return dataclasses.replace(views, targets=views.targets[: share_of(len(views.v1), self.share)])
+        count = share_of(len(views.v1), self.share)
+        return dataclasses.replace(views, targets=views.targets[:count], times=views.times[:count])
 
     def whole_views(self, batch: Batch, generator: torch.Generator) -> Views:
         views = self._make(batch.images, batch.index)

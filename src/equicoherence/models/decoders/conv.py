@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from equicoherence.models.decoders.decoder import Decoder, Decoding, named
+from equicoherence.models.decoders.position import PositionEmbedding
 from equicoherence.models.upsampled_conv import UpsampledConv
 
 
@@ -18,11 +19,22 @@ class ConvDecoder(Decoder):
 
     Tokens of both views are concatenated patch by patch. Three stages of [conv 3x3, GELU, nearest upsampling] and a
     last conv to RGB; the upsampling factors multiply to the patch size. The T decoders run as groups of one
-    convolution.
+    convolution. With ``any_time`` there is one for all states, which adds to its features where on the path each lies.
     """
 
-    def __init__(self, d_equi: int, targets: int, size: int, grid: tuple[int, int], channels: int = 96) -> None:
+    def __init__(
+        self,
+        d_equi: int,
+        targets: int,
+        size: int,
+        grid: tuple[int, int],
+        channels: int = 96,
+        *,
+        any_time: bool = False,
+    ) -> None:
         super().__init__()
+        self.place = PositionEmbedding(channels) if any_time else None
+        targets = 1 if any_time else targets
         self.targets = targets
         self.factors = stage_factors(size, grid[0])
         widths = [channels, max(16, channels * 2 // 3), max(16, channels // 3), max(16, channels // 3)]
@@ -31,16 +43,22 @@ class ConvDecoder(Decoder):
         self.stages = nn.ModuleList(UpsampledConv(a * targets, b * targets, f, targets) for (a, b), f in enlarged)
         self.last = UpsampledConv(widths[-1] * targets, 3 * targets, self.factors[-1], targets)
 
-    def forward(self, z1: Tensor, z2: Tensor, grid: tuple[int, int], view2: Tensor) -> Tensor:
-        x = self.linear(torch.cat([z1, z2], dim=-1)).transpose(1, 2).unflatten(2, grid)
+    def forward(
+        self, z1: Tensor, z2: Tensor, grid: tuple[int, int], views: tuple[Tensor, Tensor], times: Tensor
+    ) -> Tensor:
+        x = self.linear(torch.cat([z1, z2], dim=-1))
+        if self.place is not None:
+            x = (x[:, None] + self.place(times)[:, :, None]).flatten(0, 1)  # (B * T, N, channels)
+        x = x.transpose(1, 2).unflatten(2, grid)
         for stage in self.stages:
             x = F.gelu(stage(x))
-        return self.last(x).unflatten(1, (self.targets, 3))
+        pictures = self.last(x).unflatten(1, (self.targets, 3))
+        return pictures if self.place is None else pictures[:, 0].unflatten(0, times.shape)
 
 
 @named("conv")
 def _build(wanted: Decoding) -> ConvDecoder:
-    return ConvDecoder(wanted.d_equi, wanted.targets, wanted.size, wanted.grid)
+    return ConvDecoder(wanted.d_equi, wanted.targets, wanted.size, wanted.grid, any_time=wanted.any_time)
 
 
 def stage_factors(size: int, grid: int) -> list[int]:

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from equicoherence.models.decoders.decoder import Decoder, Decoding, named
+from equicoherence.models.decoders.position import PositionEmbedding
 
 
 class CrossAttentionDecoder(Decoder):
@@ -14,7 +15,7 @@ class CrossAttentionDecoder(Decoder):
 
     Keys and values are the tokens of both views with a learned view embedding, or of view 1 alone (``other_only``),
     since a view that attends to its own tokens can degenerate to an autoencoder. Each query becomes one patch of
-    pixels.
+    pixels. With ``any_time`` all states share the queries, to which each adds where on the path it lies.
     """
 
     def __init__(
@@ -27,11 +28,13 @@ class CrossAttentionDecoder(Decoder):
         width: int = 256,
         heads: int = 4,
         other_only: bool = False,
+        any_time: bool = False,
     ) -> None:
         super().__init__()
-        self.targets, self.patch, self.other_only = targets, size // grid[0], other_only
+        self.place = PositionEmbedding(width) if any_time else None
+        self.patch, self.other_only = size // grid[0], other_only
         tokens = grid[0] * grid[1]
-        self.queries = nn.Parameter(torch.randn(targets * tokens, width) * 0.02)
+        self.queries = nn.Parameter(torch.randn((1 if any_time else targets) * tokens, width) * 0.02)
         self.positions = nn.Parameter(torch.randn(tokens, width) * 0.02)
         self.views = nn.Parameter(torch.randn(2, width) * 0.02)
         self.embed = nn.Linear(d_equi, width)
@@ -42,24 +45,30 @@ class CrossAttentionDecoder(Decoder):
         )
         self.pixels = nn.Linear(width, 3 * self.patch**2)
 
-    def forward(self, z1: Tensor, z2: Tensor, grid: tuple[int, int], view2: Tensor) -> Tensor:
+    def forward(
+        self, z1: Tensor, z2: Tensor, grid: tuple[int, int], views: tuple[Tensor, Tensor], times: Tensor
+    ) -> Tensor:
         tokens = [self.embed(z) + self.positions + view for z, view in zip((z1, z2), self.views)]
         memory = self.normalise(tokens[0] if self.other_only else torch.cat(tokens, dim=1))
-        x = self.queries.to(memory.dtype) + self._attended(memory)
+        queries = self.queries.to(memory.dtype)
+        if self.place is not None:
+            queries = (queries + self.place(times)[:, :, None].to(memory.dtype)).flatten(1, 2)
+        x = queries + self._attended(queries, memory)
         x = self.pixels(x + self.feed_forward(x))
         h, w = grid
-        x = x.view(len(z1), self.targets, h, w, 3, self.patch, self.patch)
-        return x.permute(0, 1, 4, 2, 5, 3, 6).reshape(len(z1), self.targets, 3, h * self.patch, w * self.patch)
+        x = x.view(len(z1), -1, h, w, 3, self.patch, self.patch)
+        return x.permute(0, 1, 4, 2, 5, 3, 6).reshape(len(z1), -1, 3, h * self.patch, w * self.patch)
 
-    def _attended(self, memory: Tensor) -> Tensor:
-        """Return what the queries read of memory (B, M, width), as `attention` does: (B, T * N, width).
+    def _attended(self, queries: Tensor, memory: Tensor) -> Tensor:
+        """Return what queries read of memory (B, M, width), as `attention` does: (B, T * N, width).
 
-        The queries are the same for all samples, so they are projected once and not for each.
+        queries: (T * N, width), the same for all samples, so that they are projected once and not for each; or those of
+        each sample.
         """
         attention, width = self.attention, memory.shape[-1]
         of_queries, of_memory = attention.in_proj_weight.split([width, 2 * width])
         bias_of_queries, bias_of_memory = attention.in_proj_bias.split([width, 2 * width])
-        queries = F.linear(self.queries.to(memory.dtype), of_queries, bias_of_queries).expand(len(memory), -1, -1)
+        queries = F.linear(queries, of_queries, bias_of_queries).expand(len(memory), -1, -1)
         keys, values = F.linear(memory, of_memory, bias_of_memory).chunk(2, dim=-1)
         query, key, value = (x.unflatten(2, (attention.num_heads, -1)).transpose(1, 2) for x in (queries, keys, values))
         return attention.out_proj(F.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2))
@@ -67,10 +76,14 @@ class CrossAttentionDecoder(Decoder):
 
 @named("cross-attention")
 def _of_both(wanted: Decoding) -> CrossAttentionDecoder:
-    return CrossAttentionDecoder(wanted.d_equi, wanted.targets, wanted.size, wanted.grid, width=wanted.width)
+    return CrossAttentionDecoder(
+        wanted.d_equi, wanted.targets, wanted.size, wanted.grid, width=wanted.width, any_time=wanted.any_time
+    )
 
 
 @named("cross-attention-other")
 def _of_view1(wanted: Decoding) -> CrossAttentionDecoder:
-    size, grid, width = wanted.size, wanted.grid, wanted.width
-    return CrossAttentionDecoder(wanted.d_equi, wanted.targets, size, grid, width=width, other_only=True)
+    size, grid, width, any_time = wanted.size, wanted.grid, wanted.width, wanted.any_time
+    return CrossAttentionDecoder(
+        wanted.d_equi, wanted.targets, size, grid, width=width, other_only=True, any_time=any_time
+    )

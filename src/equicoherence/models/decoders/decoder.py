@@ -14,7 +14,9 @@ class Decoding:
     """What a decoder is built for.
 
     d_equi: features of the tokens. targets: T, states to decode. size: S, pixels. grid: (h, w) of the tokens. parts:
-    of the render decoder. width: channels inside the render and cross-attention decoders.
+    of the render decoder. width: channels inside the render, geodesic and cross-attention decoders. scales: of the
+    geodesic decoder. any_time: whether states may lie anywhere on the path, so that one decoder is to be told where, in
+    place of one for each state.
     """
 
     d_equi: int
@@ -23,32 +25,56 @@ class Decoding:
     grid: tuple[int, int]
     parts: tuple[str, ...]
     width: int = 256
+    scales: tuple[int, ...] = (1,)
+    any_time: bool = False
 
 
 class Decoder(nn.Module, abc.ABC):
-    """Abstract base: decode T states at size S."""
+    """Abstract base: decode T states.
+
+    scales: sides of the squares, in pixels, over which the error is averaged before it is squared; the loss is the mean
+    over them.
+    """
+
+    scales: tuple[int, ...] = (1,)
+
+    @property
+    def pixel(self) -> int:
+        """Side of a pixel of what is decoded, in pixels of the views: in training, the smallest of the scales."""
+        return min(self.scales) if self.training else 1
 
     @abc.abstractmethod
-    def forward(self, z1: Tensor, z2: Tensor, grid: tuple[int, int], view2: Tensor) -> Tensor:
-        """Decode (B, T, 3, S, S)."""
+    def forward(
+        self, z1: Tensor, z2: Tensor, grid: tuple[int, int], views: tuple[Tensor, Tensor], times: Tensor
+    ) -> Tensor:
+        """Decode (B, T, 3, S, S), or S / `pixel` for S.
+
+        views: both, (B, 3, S, S), normalised. times: (B, T), where on the path each state lies.
+        """
 
 
 @dataclass(frozen=True)
 class Kind:
-    """What a name of a decoder stands for. build: makes it. from_view2: it changes view 2 instead of drawing anew, so
-    that view 2 itself is no target for it."""
+    """What a name of a decoder stands for.
+
+    build: makes it. from_view2: it changes view 2 instead of drawing anew, so that view 2 itself is no target for it.
+    from_both: it changes view 1 and view 2, which must be the ends of the path (`views.path between`), and no targets.
+    """
 
     build: Callable[[Decoding], Decoder]
     from_view2: bool
+    from_both: bool
 
 
 DECODERS: dict[str, Kind] = {}
 
 
-def named(name: str, *, from_view2: bool = False) -> Callable[[Callable[[Decoding], Decoder]], None]:
+def named(
+    name: str, *, from_view2: bool = False, from_both: bool = False
+) -> Callable[[Callable[[Decoding], Decoder]], None]:
     """Note what builds a decoder under its name in ``DECODERS``; see `Kind`."""
 
     def note(build: Callable[[Decoding], Decoder]) -> None:
-        DECODERS[name] = Kind(build, from_view2)
+        DECODERS[name] = Kind(build, from_view2, from_both)
 
     return note

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from equicoherence.models.decoders.decoder import Decoder, Decoding, named
+from equicoherence.models.decoders.position import PositionEmbedding
 
 
 class RenderDecoder(Decoder):
@@ -15,6 +16,8 @@ class RenderDecoder(Decoder):
     A small MLP gives, for each state, an affine matrix, a color matrix and a sharpening amount, all starting at the
     identity; with ``flow`` a linear map of the tokens adds a dense displacement. There is nothing to draw with, so the
     only way to lower the loss is to know the transformation. ``parts`` chooses among affine, color, blur and flow.
+    With ``any_time`` one MLP gives the numbers of all states, told where on the path each lies; the displacement then
+    grows evenly from view 2 on.
     """
 
     PARTS = ("affine", "color", "blur", "flow")
@@ -26,12 +29,14 @@ class RenderDecoder(Decoder):
         *,
         parts: tuple[str, ...] = ("affine", "color", "blur"),
         width: int = 256,
+        any_time: bool = False,
     ) -> None:
         super().__init__()
+        self.place = PositionEmbedding(width) if any_time else None
         unknown = set(parts) - set(self.PARTS)
         if unknown or not parts:
             raise ValueError(f"render parts {tuple(parts)} must be a choice of {', '.join(self.PARTS)}")
-        self.targets, self.parts = targets, parts
+        self.parts, targets = parts, 1 if any_time else targets
         self.mlp = nn.Sequential(nn.Linear(2 * d_equi, width), nn.ReLU(), nn.Linear(width, targets * 19))
         self.flow = nn.Linear(2 * d_equi, targets * 2) if "flow" in parts else None
         for last in (self.mlp[2], self.flow):
@@ -39,13 +44,32 @@ class RenderDecoder(Decoder):
                 nn.init.zeros_(last.weight)
                 nn.init.zeros_(last.bias)
 
-    def forward(self, z1: Tensor, z2: Tensor, grid: tuple[int, int], view2: Tensor) -> Tensor:
-        numbers = self.mlp(torch.cat([z1.mean(dim=1), z2.mean(dim=1)], dim=-1)).float()
-        field = None if self.flow is None else self.flow(torch.cat([z1, z2], dim=-1)).float()
+    def forward(
+        self, z1: Tensor, z2: Tensor, grid: tuple[int, int], views: tuple[Tensor, Tensor], times: Tensor
+    ) -> Tensor:
+        view2 = views[1]
+        numbers = self._numbers(torch.cat([z1.mean(dim=1), z2.mean(dim=1)], dim=-1), times).float()
+        count = numbers.shape[1]
+        field = None if self.flow is None else self._field(torch.cat([z1, z2], dim=-1), times).float()
         with torch.autocast(view2.device.type, enabled=False):  # pixels keep the digits of view 2
-            pictures = view2.float().repeat_interleave(self.targets, dim=0)
-            pictures = self._rendered(pictures, numbers.view(-1, 19), field, grid)
-        return pictures.unflatten(0, (len(view2), self.targets))
+            pictures = view2.float().repeat_interleave(count, dim=0)
+            pictures = self._rendered(pictures, numbers.flatten(0, 1), field, grid)
+        return pictures.unflatten(0, (len(view2), count))
+
+    def _numbers(self, pooled: Tensor, times: Tensor) -> Tensor:
+        """Return the numbers (B, T, 19) from the means of both views (B, 2 * d_equi)."""
+        if self.place is None:
+            return self.mlp(pooled).unflatten(1, (-1, 19))
+        first, nonlinear, last = self.mlp
+        return last(nonlinear(first(pooled)[:, None] + self.place(times)))
+
+    def _field(self, tokens: Tensor, times: Tensor) -> Tensor:
+        """Return displacements (B, N, T * 2) at the tokens (B, N, 2 * d_equi) of both views."""
+        assert self.flow is not None
+        field = self.flow(tokens)
+        if self.place is None:
+            return field
+        return (field[..., None, :] * (1 - times)[:, None, :, None]).flatten(2)
 
     def _rendered(self, pictures: Tensor, numbers: Tensor, field: Tensor | None, grid: tuple[int, int]) -> Tensor:
         """Render pictures (B * T, 3, S, S) by their numbers (B * T, 19) and the field (B, N, T * 2), if any."""
@@ -69,13 +93,15 @@ class RenderDecoder(Decoder):
         return pictures
 
     def _displacement(self, field: Tensor, grid: tuple[int, int], size: int) -> Tensor:
-        field = field.transpose(1, 2).unflatten(2, grid).unflatten(1, (self.targets, 2)).flatten(0, 1)
+        field = field.transpose(1, 2).unflatten(2, grid).unflatten(1, (-1, 2)).flatten(0, 1)
         return F.interpolate(field, (size, size), mode="bilinear").permute(0, 2, 3, 1)
 
 
 @named("render", from_view2=True)
 def _build(wanted: Decoding) -> RenderDecoder:
-    return RenderDecoder(wanted.d_equi, wanted.targets, parts=wanted.parts, width=wanted.width)
+    return RenderDecoder(
+        wanted.d_equi, wanted.targets, parts=wanted.parts, width=wanted.width, any_time=wanted.any_time
+    )
 
 
 def affine_points(matrix: Tensor, size: int) -> Tensor:

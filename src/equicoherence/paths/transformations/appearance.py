@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Literal
 
 import torch
@@ -75,8 +74,8 @@ class Blur(Transformation):
         bound = self.parameters[0].high
         return State.identity(len(theta), theta.device).replace(sigma=theta[:, 0].clamp_min(0), sigma_bound=bound)
 
-    def at(self, theta: Tensor, t: float) -> Tensor:
-        return theta * (math.sqrt(t) if self.path == "heat" else t)
+    def at(self, theta: Tensor, t: float | Tensor) -> Tensor:
+        return theta * (t**0.5 if self.path == "heat" else t)
 
 
 class Solarize(Transformation):

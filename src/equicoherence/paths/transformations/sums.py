@@ -49,7 +49,7 @@ class Compose(Transformation):
             result = result.then(state)
         return result
 
-    def at(self, theta: Tensor, t: float) -> Tensor:
+    def at(self, theta: Tensor, t: float | Tensor) -> Tensor:
         return torch.cat([part.at(p, t) for part, p in zip(self.parts, self._split(theta))], dim=1)
 
     def _split(self, theta: Tensor) -> tuple[Tensor, ...]:

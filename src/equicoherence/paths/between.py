@@ -1,0 +1,167 @@
+"""The path from one view of an image to another: the shortest in the group of all that the augmentations do.
+
+View 1 is at t = 0 and view 2 at t = 1; nothing is done to either. With G1 and G2 the matrices that make the two views
+of the source, and A1 and A2 their colors, the state at t has
+
+* the place ``G1 exp(t log(G1^-1 G2))``,
+* the colors ``exp(t log(A2 A1^-1)) A1``, as 4x4 matrices of colors and a shift,
+* a blur whose variance goes from one to the other evenly, as heat spreads,
+* a solarize threshold that goes from one to the other evenly; where there is none, from or to just above white.
+
+A map without a real logarithm of its own (grayscale, which keeps one color of three; a mirror; half a turn) has no such
+path: there the matrices themselves go evenly from one to the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from equicoherence.paths.constants import constant
+from equicoherence.paths.flips import Flip, joint_flips
+from equicoherence.paths.geometry import bounding_boxes
+from equicoherence.paths.lie import affine_logarithm, exponential
+from equicoherence.paths.outputs import Output
+from equicoherence.paths.pyramid import Pyramid
+from equicoherence.paths.renderer import render_all
+from equicoherence.paths.state import State
+from equicoherence.paths.transformation import Parameter, Transformation
+
+BETWEEN = "between"  # the name of this path
+UNSOLARIZED = 1 + 1e-6  # a threshold just above white
+DRAWS = 4096  # pairs of views from which the scale of theta is taken
+
+
+@dataclass(frozen=True)
+class Geodesic:
+    """The path from the state ``first`` to the state ``second`` of the same sources.
+
+    move: (B, 3, 3), logarithm of the place of the second as seen from the first; moves: (B,), where there is one.
+    colors: (2, B, 4, 4) maps of both. tint: (B, 4, 4), logarithm of what leads from one to the other; tints: (B,).
+    """
+
+    first: State
+    second: State
+    move: Tensor
+    moves: Tensor
+    colors: Tensor
+    tint: Tensor
+    tints: Tensor
+
+    @classmethod
+    def between(cls, first: State, second: State, means: Tensor) -> Geodesic:
+        """Find the path; ``means`` (2, B, 3) are the mean colors of the two, which contrast keeps.
+
+        Raises ValueError for states that are not known to be affine.
+        """
+        if not (first.affine and second.affine):
+            raise ValueError("the path between two views needs augmentations without perspective: those are not affine")
+        move, moves = affine_logarithm(torch.linalg.inv_ex(first.geometry).inverse @ second.geometry)
+        colors = torch.stack([_with_shift(state.color, mean) for state, mean in zip((first, second), means)])
+        # an inverse of what is singular is not finite, so such maps are left out before and after
+        _, regular = affine_logarithm(colors)
+        tints = regular.all(dim=0)
+        eye = torch.eye(4, device=colors.device)
+        begin, end = torch.where(tints[:, None, None], colors, eye)
+        tint, real = affine_logarithm(end @ torch.linalg.inv_ex(begin).inverse)
+        return cls(first, second, move, moves, colors, tint, tints & real)
+
+    def at(self, t: Tensor) -> State:
+        """Return the states at ``t`` (B,), to be rendered with a mean color of one."""
+        blend = t[:, None, None]
+        a, b = self.first, self.second
+        straight = torch.lerp(a.geometry, b.geometry, blend)
+        place = torch.where(self.moves[:, None, None], a.geometry @ exponential(blend * self.move), straight)
+        straight = torch.lerp(self.colors[0], self.colors[1], blend)
+        colors = torch.where(self.tints[:, None, None], exponential(blend * self.tint) @ self.colors[0], straight)
+        return State(
+            geometry=place,
+            color=_of_shift(colors),
+            sigma=torch.lerp(a.sigma.square(), b.sigma.square(), t).sqrt(),
+            threshold=_threshold(a.threshold, b.threshold, t),
+            sigma_bound=max(a.sigma_bound, b.sigma_bound),
+            affine=True,
+        )
+
+    @property
+    def ends(self) -> tuple[State, State]:
+        """Return both ends as they are, to be rendered with a mean color of one."""
+        first, second = (s.replace(color=_of_shift(c)) for s, c in zip((self.first, self.second), self.colors))
+        return first, second
+
+    @property
+    def theta(self) -> Tensor:
+        """Return the numbers (B, 19) of the path; see `Between.parameters`."""
+        tint = torch.where(self.tints[:, None, None], self.tint, self.colors[1] - self.colors[0])
+        variance = self.second.sigma.square() - self.first.sigma.square()
+        return torch.cat([self.move[:, :2].flatten(1), tint[:, :3].flatten(1), variance[:, None]], dim=1)
+
+
+def _with_shift(color: Tensor, mean: Tensor) -> Tensor:
+    """Return maps ``x -> C x + D m`` (B, 3, 6) of images with the mean ``m`` (B, 3) as (B, 4, 4) matrices."""
+    top = torch.cat([color[..., :3], color[..., 3:] @ mean[..., None]], dim=-1)
+    last = constant((0.0, 0.0, 0.0, 1.0), color.device).expand(len(color), 1, 4)
+    return torch.cat([top, last], dim=-2)
+
+
+def _of_shift(colors: Tensor) -> Tensor:
+    """Return (B, 4, 4) matrices as maps (B, 3, 6) whose shift is right for a mean color of one."""
+    return torch.cat([colors[:, :3, :3], torch.diag_embed(colors[:, :3, 3])], dim=-1)
+
+
+def _threshold(first: Tensor | None, second: Tensor | None, t: Tensor) -> Tensor | None:
+    if first is None and second is None:
+        return None
+    none = torch.full_like(t, UNSOLARIZED)
+    begin, end = (none if each is None else each.clamp_max(UNSOLARIZED) for each in (first, second))
+    return torch.lerp(begin, end, t)
+
+
+class Between:
+    """What makes the two views and the states between them, where no further transformation follows.
+
+    parameters: of theta, 19 numbers. The logarithm of the place of view 2 as seen from view 1 (2x3, row by row, in
+    normalised coordinates); that of its colors (3x4, row by row), or where there is none the difference of the two
+    color maps; and the variance of its blur, less that of view 1.
+    """
+
+    parameters: ClassVar[tuple[Parameter, ...]] = (
+        *(Parameter(f"move_{row}{column}", -1.0, 1.0) for row in "xy" for column in "xy1"),
+        *(Parameter(f"tint_{row}{column}", -1.0, 1.0) for row in "rgb" for column in "rgb1"),
+        Parameter("blur_variance", -1.0, 1.0, "px2"),
+    )
+
+    def render(
+        self,
+        pyramid: Pyramid,
+        first: State,
+        second: State,
+        ends: tuple[Tensor, Tensor],
+        states: Sequence[tuple[Tensor, Tensor]],
+    ) -> Tensor:
+        """Render both views and states of the path between them; return theta (B, 19).
+
+        first, second: of the views, as states of the sources. ends: the pixels (B, 3, S, S) of both. states: positions
+        (B,) and pixels (B, 3, S, S) of each. Each output is read from its source once.
+        """
+        frames = torch.stack([first.geometry, second.geometry], dim=1)
+        means = pyramid.means(bounding_boxes(frames, affine=True)).transpose(0, 1)
+        path = Geodesic.between(first, second, means)
+        outputs = [Output(state, None, pixels) for state, pixels in zip(path.ends, ends)]
+        outputs += [Output(path.at(t), None, pixels) for t, pixels in states]
+        render_all(pyramid, outputs, mean=torch.ones_like(means[0]))
+        return path.theta
+
+    def scale(self, first: Transformation, second: Transformation, flip: Flip) -> tuple[Tensor, Tensor]:
+        """Return mean and deviation (19,) of theta over views of grey images; 1 for what never changes."""
+        generator = torch.Generator().manual_seed(0)
+        drawn = [(view, view.sample(DRAWS, generator)) for view in (first, second)]
+        joint_flips(flip, drawn)
+        one, two = (view.state(theta) for view, theta in drawn)
+        theta = Geodesic.between(one, two, torch.full((2, DRAWS, 3), 0.5)).theta
+        deviation, mean = torch.std_mean(theta, dim=0)
+        return mean, deviation.where(deviation > 1e-6, 1.0)
