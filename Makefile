@@ -1,4 +1,4 @@
-# make quickstart: a virtual environment, the package, the main job.   make test: the same with the development tools, the tests.
+# make quickstart: a virtual environment, the package, the main job.   make test: the same with the development tools, the tests, two at once.
 PYTHON ?= python3.11
 VENV ?= .venv
 BIN = $(VENV)/bin
@@ -9,7 +9,7 @@ quickstart: $(VENV)/installed
 	$(BIN)/equicoherence quickstart
 
 test: $(VENV)/installed-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .

@@ -44,12 +44,12 @@ from step_ours import Ours, configuration
 from step_setting import GLOBAL_AREA, Arm, Setting, measured, write_objects
 from step_stable import StablePretraining, installed
 
-from equicoherence.coherence import CoherenceConfig, DecoderName
+from equicoherence.coherence import CoherenceConfig
 
 PEAK = {"H200": {"bf16": 989e12, "fp32": 67e12}, "H100": {"bf16": 989e12, "fp32": 67e12}}  # FLOP/s, dense, no TF32
 KEPT, DECODING = "ours, images kept", "ours, decoding every time"
 STATES_0 = "ours, same views, no states"
-DECODERS: tuple[DecoderName, ...] = ("conv", "render")
+DECODERS = ("conv", "render")
 Row = dict[str, Any]
 
 

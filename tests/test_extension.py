@@ -6,12 +6,11 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import get_args
 
 import pytest
 
 import equicoherence
-from equicoherence.coherence import DecoderName
+from equicoherence.coherence import CoherenceConfig
 from equicoherence.methods import METHODS, MethodConfig
 from equicoherence.models import DECODERS
 from tests.small import picture_folder
@@ -135,5 +134,8 @@ def test_every_method_has_a_configuration_of_its_own_and_a_kind():
 
 
 def test_the_decoders_to_choose_from_are_those_that_name_themselves_and_the_control():
-    assert get_args(DecoderName) == (*DECODERS, "oracle")
-    assert list(DECODERS) == ["conv", "cross-attention", "cross-attention-other", "render", "render+conv"]
+    assert list(DECODERS) == ["conv", "cross-attention", "cross-attention-other", "render"]
+    for name in (*DECODERS, "oracle"):
+        assert CoherenceConfig(decoder=name).decoders == (name,)
+    with pytest.raises(ValueError, match=f"decoder 'draw' is unknown.*{', '.join((*DECODERS, 'oracle'))}"):
+        CoherenceConfig(decoder="render+draw")

@@ -31,6 +31,8 @@ def _imported(line):
         ("--version", 0, "equicoherence "),
         ("recipes", 0, "dinov2-paper"),
         ("recipes --help", 0, "expected scores"),
+        ("tasks", 0, "--sets of segmentation"),
+        ("tasks segmentatoin", 2, "is it 'segmentation'?"),
         ("evaluate --help", 0, "--transformations"),
         ("render --help", 0, "3diebench"),
         ("", 2, "usage"),

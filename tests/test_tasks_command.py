@@ -16,11 +16,12 @@ from equicoherence.sets import DECLARATIONS
 TASKS = all_tasks()
 
 
-def test_the_table_names_all_tasks_metrics_and_data_sets(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_table_names_all_tasks_metrics_and_kinds_of_data(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["tasks"]) == 0
     words = capsys.readouterr().out.replace(",", " ").replace(";", " ").split()
     metrics = {metric for task in TASKS.values() for metric in task.metrics}
-    assert {*TASKS, *metrics, *(declaration.name for declaration in DECLARATIONS)} <= set(words)
+    kinds = {word for task in TASKS.values() for word in task.kind.removeprefix("given ").split()}
+    assert {*TASKS, *metrics, *kinds, "--data", "--sets"} <= set(words)
 
 
 def test_a_data_set_stands_beside_the_tasks_of_its_kind_alone(capsys: pytest.CaptureFixture[str]) -> None:

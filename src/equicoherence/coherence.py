@@ -6,9 +6,9 @@ which the task is measured, and no part of the method.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -20,12 +20,8 @@ from equicoherence.paths.standard import FittedTheta, StandardTheta
 from equicoherence.paths.transformation import Parameter
 from equicoherence.paths.views import Views
 
-Targets = Literal["intermediate", "final", "base", "intermediate+final"]
 ORACLE = "oracle"
-if TYPE_CHECKING:
-    DecoderName = str
-else:  # the names that the decoders have given themselves, and the control's
-    DecoderName = Literal[(*DECODERS, ORACLE)]
+TARGETS = ("intermediate", "final", "base", "intermediate+final")
 
 
 @dataclass(frozen=True)
@@ -33,62 +29,106 @@ class CoherenceConfig:
     """Settings of the task; defaults are [P2]'s.
 
     d_equi: equivariant features of z. states: K, intermediate states, 0 or more. targets: what is
-    reconstructed. symmetric: also reconstruct view 1 from the views in the other order, as [P1] does
-    (targets=final only).
-    weight: lambda. decoder: conv [P2], cross-attention [P1], render (ours), their sum, or the oracle control, which
-    regresses theta. parts: of the render decoder, among affine, color, blur, flow. layer: 0-based encoder layer
+    reconstructed: intermediate, final (view 2), base (u) or intermediate+final; of several decoders, of all of them,
+    or of each in their order, with commas between: intermediate,final. symmetric: decoders whose targets are final
+    also reconstruct view 1 from the views in the other order, as [P1] does.
+    weight: lambda. decoder: conv [P2], cross-attention [P1] (cross-attention-other: from the tokens of view 1 alone),
+    render (ours), or several on one z_equi, with + between: render+cross-attention; or the oracle control, which
+    regresses theta. The losses of several decoders are added up, each with weight lambda.
+    parts: of the render decoder, among affine, color, blur, flow. width: channels inside the render and cross-attention
+    decoders, a multiple of 4; the latter's time goes with its square. layer: 0-based encoder layer
     that the equivariant part reads; None is the output. split: where z_equi comes from, a linear map of the encoder's
     patch tokens, or the last d_equi outputs of the method's own head, as published for iBOT and DINOv2.
+    share: of the samples of a batch (of each process and part), in (0, 1]: the first ones, which are a random choice,
+    have the task; a part of a sample is rounded up. The others cost nothing for it.
     """
 
     d_equi: int = 256
     states: int = 2
-    targets: Targets = "intermediate"
+    targets: str = "intermediate"
     symmetric: bool = False
     weight: float = 1.0
-    decoder: DecoderName = "conv"
+    decoder: str = "conv"
     parts: tuple[str, ...] = ("affine", "color", "blur")
+    width: int = 256
     layer: int | None = None
     split: Literal["linear", "head"] = "linear"
+    share: float = 1.0
 
     def __post_init__(self) -> None:
         """Refuse combinations that would train nothing."""
         if self.d_equi < 1:
             raise ValueError(f"d_equi must be at least 1, got {self.d_equi}; without the task, leave coherence out")
-        if self.symmetric and self.targets != "final":
-            raise ValueError(f"symmetric reconstructs views, so targets must be final, not {self.targets!r}")
+        if self.states < 0:
+            raise ValueError(f"states must be 0 or more, got {self.states}")
+        if self.width < 4 or self.width % 4:
+            raise ValueError(f"coherence.width must be a multiple of 4, got {self.width}")
+        if not 0 < self.share <= 1:
+            raise ValueError(f"coherence.share must lie in (0, 1], got {self.share}; without the task, --no-coherence")
         if self.split == "head" and self.layer is not None:
             raise ValueError(
                 f"the method's head reads the output, so with split head layer must be None, got {self.layer}"
             )
-        if self.decoder not in (*DECODERS, ORACLE):
-            raise unknown("decoder", self.decoder, (*DECODERS, ORACLE))
-        from_view2 = self.decoder != ORACLE and DECODERS[self.decoder].from_view2
-        if from_view2 and self.targets not in ("intermediate", "base"):
+        self._check_decoders()
+        if self.symmetric and "final" not in self.targets_of().values():
+            raise ValueError(f"symmetric reconstructs views, so targets must be final, not {self.targets!r}")
+
+    def _check_decoders(self) -> None:
+        names = self.decoders
+        for name in names:
+            if name not in (*DECODERS, ORACLE):
+                raise unknown("decoder", name, (*DECODERS, ORACLE))
+        if len(set(names)) < len(names):
+            raise ValueError(f"coherence.decoder {self.decoder!r} names one decoder twice: name each once")
+        if ORACLE in names and len(names) > 1:
+            raise ValueError(f"the oracle is a control, so it stands alone, but coherence.decoder is {self.decoder!r}")
+        for name, targets in self.targets_of().items():
+            if targets not in TARGETS:
+                raise unknown("targets", targets, TARGETS)
+            if name != ORACLE and DECODERS[name].from_view2 and targets not in ("intermediate", "base"):
+                others = "" if len(names) == 1 else f", with commas one for each of {', '.join(names)}"
+                raise ValueError(
+                    f"the {name} decoder starts from view 2, so targets {targets!r} would be free: "
+                    f"choose intermediate or base{others}, or another decoder"
+                )
+
+    @property
+    def decoders(self) -> tuple[str, ...]:
+        """Names of the decoders."""
+        return tuple(self.decoder.split("+"))
+
+    def targets_of(self) -> dict[str, str]:
+        """Return decoder -> what it reconstructs."""
+        names, targets = self.decoders, self.targets.split(",")
+        if len(targets) not in (1, len(names)):
             raise ValueError(
-                f"the {self.decoder} decoder starts from view 2, so targets {self.targets!r} would be free: "
-                "choose intermediate or base, or another decoder"
+                f"coherence.targets {self.targets!r} are {len(targets)}, but coherence.decoder {self.decoder!r} names "
+                f"{len(names)}: give one for all, or one for each"
             )
+        return dict(zip(names, targets * len(names) if len(targets) == 1 else targets))
+
+    def positions_of(self) -> dict[str, tuple[float, ...]]:
+        """Return decoder -> where on the path its targets lie: 0 is the base image u, 1 is view 2."""
+        between = tuple(k / (self.states + 1) for k in range(1, self.states + 1))
+        places = {"intermediate": between, "final": (1.0,), "base": (0.0,), "intermediate+final": (*between, 1.0)}
+        return {name: places[targets] for name, targets in self.targets_of().items() if name != ORACLE}
 
     def positions(self) -> tuple[float, ...]:
-        """Return where on the path the targets lie: 0 is the base image u, 1 is view 2."""
-        if self.states < 0:
-            raise ValueError(f"states must be 0 or more, got {self.states}")
-        if self.decoder == "oracle":
-            return ()
-        between = tuple(k / (self.states + 1) for k in range(1, self.states + 1))
-        choices = {"intermediate": between, "final": (1.0,), "base": (0.0,), "intermediate+final": (*between, 1.0)}
-        if self.targets not in choices:
-            raise unknown("targets", self.targets, choices)
-        return choices[self.targets]
+        """Return where on the path the targets of all decoders lie, in order, each once."""
+        return tuple(sorted({place for places in self.positions_of().values() for place in places}))
 
 
 @dataclass(frozen=True)
 class CoherenceOutput:
-    """loss: scalar, not yet weighted. decoded: (B, T, 3, S, S) in [0, 1] (unclamped), None where nothing is decoded."""
+    """What the task says of a batch.
+
+    loss: scalar, not yet weighted. decoded: (B, T, 3, S, S) in [0, 1] (unclamped), of each target by the first decoder
+    that has it; None where nothing is decoded. parts: decoder -> its part of the loss, where there are several.
+    """
 
     loss: Tensor
     decoded: Tensor | None
+    parts: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 class CoherenceTask(nn.Module):
@@ -97,7 +137,8 @@ class CoherenceTask(nn.Module):
     The loss is the squared error to the normalised targets, averaged over pixels and targets.
 
     d_equi: features of the tokens. targets: T. size: S, pixels. grid: (h, w) of the tokens. mean, std: of the colors,
-    for normalising. Without targets (K = 0) the loss is zero and the split is all that is left of the task.
+    for normalising. parts, width: see `CoherenceConfig`. Without targets (K = 0) the loss is zero and the split is all
+    that is left of the task.
     """
 
     mean: Tensor
@@ -110,8 +151,9 @@ class CoherenceTask(nn.Module):
         size: int,
         grid: tuple[int, int],
         *,
-        decoder: DecoderName | Decoder = "conv",
+        decoder: str | Decoder = "conv",
         parts: tuple[str, ...] = ("affine", "color", "blur"),
+        width: int = 256,
         symmetric: bool = False,
         mean: Sequence[float] = (0.485, 0.456, 0.406),
         std: Sequence[float] = (0.229, 0.224, 0.225),
@@ -123,28 +165,60 @@ class CoherenceTask(nn.Module):
         elif isinstance(decoder, Decoder):
             self.decoder = decoder
         else:
-            self.decoder = build_decoder(decoder, Decoding(d_equi, targets, size, grid, parts))
+            self.decoder = build_decoder(decoder, Decoding(d_equi, targets, size, grid, parts, width))
         self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(3, 1, 1), persistent=False)
 
     def forward(self, z1: Tensor, z2: Tensor, views: Views) -> CoherenceOutput:
-        """Decode from z1, z2 (B, N, d_equi) and compare with ``views.targets``."""
+        """Decode from z1, z2 (B, N, d_equi) and compare with ``views.targets``.
+
+        Where these are of fewer samples than the views (see `PathViews`, share), they are of the first ones.
+        """
         if self.decoder is None:
             return CoherenceOutput(z1.sum() * 0, None)
+        views = views.first(len(z1))
         decoded = self.decoder(z1, z2, self.grid, self._normalise(views.v2)).float()
         if decoded.shape != views.targets.shape:
             raise ValueError(
                 f"decoded {tuple(decoded.shape)} does not match targets {tuple(views.targets.shape)}: "
-                "the views must be made with the size and the number of positions that the task was built for"
+                "the views must be made with the size and the number of positions that the task was built for, and if "
+                "they are of a share of the batch, the tokens must be of its first samples alone"
             )
         loss = F.mse_loss(decoded, self._normalise(views.targets))
         if self.symmetric:
-            other = self.decoder(z2, z1, self.grid, self._normalise(views.v1)).float()
-            loss = (loss + F.mse_loss(other, self._normalise(views.v1)[:, None].expand_as(other))) / 2
+            view1 = self._normalise(views.v1)
+            other = self.decoder(z2, z1, self.grid, view1).float()
+            loss = (loss + F.mse_loss(other, view1[:, None].expand_as(other))) / 2
         return CoherenceOutput(loss, decoded.detach() * self.std + self.mean)
 
     def _normalise(self, images: Tensor) -> Tensor:
         return (images - self.mean) / self.std
+
+
+class CoherenceTasks(nn.Module):
+    """Several decoders on one z_equi: a `CoherenceTask` for each, whose losses are added up.
+
+    Same interface as `CoherenceTask`.
+
+    tasks: decoder -> its task. columns: decoder -> which of the targets of the views are its own, from 0.
+    """
+
+    def __init__(self, tasks: Mapping[str, CoherenceTask], columns: Mapping[str, Sequence[int]]) -> None:
+        super().__init__()
+        self.tasks = nn.ModuleDict(tasks)
+        self.columns = {name: tuple(columns[name]) for name in tasks}
+
+    def forward(self, z1: Tensor, z2: Tensor, views: Views) -> CoherenceOutput:
+        """Decode from z1, z2 (B, N, d_equi) with each decoder and compare with its targets."""
+        losses, pictures = {}, {}
+        for name, task in self.tasks.items():
+            columns = self.columns[name]
+            output = task(z1, z2, views.of_positions(columns))
+            losses[name] = output.loss
+            if output.decoded is not None:
+                pictures = dict(zip(columns, output.decoded.unbind(dim=1))) | pictures
+        decoded = torch.stack([pictures[column] for column in sorted(pictures)], dim=1) if pictures else None
+        return CoherenceOutput(torch.stack(list(losses.values())).sum(), decoded, losses)
 
 
 class ThetaRegression(nn.Module):
@@ -162,7 +236,7 @@ class ThetaRegression(nn.Module):
     def forward(self, z1: Tensor, z2: Tensor, views: Views) -> CoherenceOutput:
         """Regress ``views.theta`` from z1, z2 (B, N, d_equi)."""
         predicted = self.mlp(torch.cat([z1.mean(dim=1), z2.mean(dim=1)], dim=-1)).float()
-        return CoherenceOutput(F.mse_loss(predicted, self.standard(views.theta)), None)
+        return CoherenceOutput(F.mse_loss(predicted, self.standard(views.theta[: len(z1)])), None)
 
 
 def build_decoder(name: str, wanted: Decoding) -> Decoder:

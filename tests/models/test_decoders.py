@@ -6,7 +6,6 @@ import torch
 from equicoherence.models.decoders.conv import ConvDecoder, stage_factors
 from equicoherence.models.decoders.cross_attention import CrossAttentionDecoder
 from equicoherence.models.decoders.render import RenderDecoder, affine_points, soften
-from equicoherence.models.decoders.sum import SumDecoder
 
 GRID = (4, 4)
 
@@ -25,7 +24,6 @@ def _tokens(seed: int = 0):
         lambda *a: RenderDecoder(*a[:2]),
         lambda *a: RenderDecoder(*a[:2], parts=("affine", "flow")),
         lambda *a: CrossAttentionDecoder(*a, other_only=True),
-        lambda *a: SumDecoder(RenderDecoder(*a[:2]), ConvDecoder(*a)),
     ],
 )
 def test_every_decoder_gives_all_targets_at_full_size(build, targets):
@@ -35,6 +33,16 @@ def test_every_decoder_gives_all_targets_at_full_size(build, targets):
     assert out.shape == (2, targets, 3, 32, 32)
     out.sum().backward()
     assert all(p.grad is not None for p in decoder.parameters())
+
+
+def test_queries_projected_once_read_what_they_would_each_for_itself():
+    torch.manual_seed(0)
+    decoder = CrossAttentionDecoder(8, 2, 32, GRID, width=16)
+    torch.nn.init.normal_(decoder.attention.in_proj_bias)
+    memory = torch.randn(3, 32, 16)
+    queries = decoder.queries.expand(3, -1, -1)
+    expected = decoder.attention(queries, memory, memory, need_weights=False)[0]
+    assert torch.allclose(decoder._attended(memory), expected, atol=1e-6)
 
 
 def test_conv_decoders_are_independent_of_each_other():

@@ -121,14 +121,16 @@ def test_a_cluster_that_signals_launcher_and_processes_alike_gets_a_saved_run(tm
 
 
 def _divided(data, sharding):
-    """Return a run with a teacher, masks, crops and dropped samples."""
+    """Return a run with a teacher, masks, crops, dropped samples, and two decoders on a share of a third view."""
     vit = {"img_size": 32, "patch_size": 8, "embed_dim": 24, "depth": 2, "num_heads": 2}
     return small_config(
         data,
         method=DINOv2Config(prototypes=20, hidden=12, bottleneck=6),
         encoder=EncoderConfig("vit_tiny_patch16_224", vit, drop_path=0.2),
-        coherence=CoherenceConfig(d_equi=8, decoder="conv", split="head"),
-        views=dataclasses.replace(small_config(data).views, crops=2, crop_size=16, mask_probability=0.5),
+        coherence=CoherenceConfig(d_equi=8, decoder="conv+render", split="head", share=0.5),
+        views=dataclasses.replace(
+            small_config(data).views, crops=2, crop_size=16, mask_probability=0.5, invariant="base"
+        ),
         optim=OptimConfig(
             epochs=3, batch_size=8, lr=1e-3, clip=1.0, layer_decay=0.9, freeze_last_layer=1, accumulation=2
         ),
@@ -156,7 +158,7 @@ def test_a_divided_model_has_the_losses_of_a_whole_one_and_either_goes_on_with_t
     states = {r: _flat(load_checkpoint(tmp_path / r / "checkpoints" / "step-00000004.pt")) for r in runs}
     samples = {r: load_run(tmp_path / r)[1].state_dict() for r in runs}
     for run in runs[1:]:
-        for term in ("loss", "class", "patch", "koleo", "reconstruction", "gradient_norm"):
+        for term in ("loss", "class", "patch", "koleo", "reconstruction", "reconstruction_render", "gradient_norm"):
             assert [line[term] for line in lines[run]] == pytest.approx([line[term] for line in lines["ddp"]], rel=1e-3)
         assert states[run].keys() == states["ddp"].keys()
         for name, value in states[run].items():

@@ -164,6 +164,23 @@ def test_a_run_is_resumed_with_the_threads_it_had(tmp_path, capsys):
         torch.set_num_threads(2)
 
 
+def test_auto_is_what_the_device_multiplies_and_a_resumed_run_keeps_it(tmp_path, monkeypatch, capsys):
+    from equicoherence.training import setup
+
+    config = dataclasses.replace(small_config(picture_folder(tmp_path / "data")), precision="auto")
+    runs = {}
+    for precision, fast in (("bf16", True), ("fp32", False)):
+        monkeypatch.setattr(setup, "has_bfloat16", lambda device, fast=fast: fast)
+        runs["auto", precision] = pretrain(config, tmp_path / f"auto-{precision}")
+        assert f"; {precision}\n" in capsys.readouterr().err
+        runs["asked", precision] = pretrain(dataclasses.replace(config, precision=precision), tmp_path / precision)
+        _same_bits(runs["auto", precision], runs["asked", precision])
+    (newest,) = sorted((runs["auto", "bf16"] / "checkpoints").glob("*.pt"))[-1:]
+    newest.unlink()  # as if it had been stopped before, on another machine
+    pretrain(config, runs["auto", "bf16"], resume=True)
+    _same_bits(runs["auto", "bf16"], runs["asked", "bf16"])
+
+
 def test_bad_images_of_the_part_before_an_interrupt_stay_noted(tmp_path, monkeypatch):
     folder = picture_folder(tmp_path / "data")
     (folder / "disc" / "bad one.png").write_bytes(b"no picture")

@@ -1,4 +1,7 @@
-"""`equicoherence tasks [NAME]`: the downstream tasks: what they measure, data sets, settings."""
+"""`equicoherence tasks [NAME]`: the tasks of `evaluate`: what they measure and take, settings.
+
+The list loads no reader of data sets: only the page of one task names those that it takes.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,6 @@ from equicoherence.commands.arguments import parse
 from equicoherence.evaluation.registry import all_tasks, reads_data, task_class
 from equicoherence.evaluation.task import IMAGES, POSES, Task, settings_of
 from equicoherence.loading import preparing
-from equicoherence.sets import DECLARATIONS
 
 
 def run(arguments: list[str]) -> None:
@@ -36,18 +38,19 @@ def run(arguments: list[str]) -> None:
     console = Console(highlight=False, markup=False)
     if task is None:
         console.print(task_table())
-        console.print("equicoherence tasks NAME says more of one.")
+        console.print("equicoherence tasks NAME says more of one, and names the data sets that it takes.")
     else:
         console.print(task_page(task), soft_wrap=True)
 
 
 def task_table() -> Table:
-    """Return the tasks, each with what it measures and the data sets that it takes."""
-    table = Table(box=None, padding=(0, 2, 1, 0))
-    for heading in ("task", "measures", "data sets"):
-        table.add_column(heading, no_wrap=heading == "task")
+    """Return the tasks, each with the option that gives it data, the kind of these, and what it measures."""
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for heading in ("task", "takes", "measures"):
+        table.add_column(heading, no_wrap=heading != "measures")
     for task in all_tasks().values():
-        table.add_row(task.name, measures(task), ", ".join(data_sets(task)))
+        option, kind = ("--data", task.kind.removeprefix("given ")) if reads_data(task) else ("--sets", task.kind)
+        table.add_row(task.name, f"{option} of {kind}", measures(task))
     return table
 
 
@@ -91,6 +94,8 @@ def data_sets(task: type[Task]) -> list[str]:
         return ["any images, given with --data"]
     if task.kind == POSES:
         return ["3DIEBench or rendered objects, given with --data"]
+    from equicoherence.sets import DECLARATIONS  # all readers, and what they read with
+
     return [declaration.name for declaration in DECLARATIONS if declaration.kind == task.kind]
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from equicoherence.arithmetic import has_bfloat16
 from equicoherence.evaluation.task import Track, no_bar
 from equicoherence.finite import NotFinite
 
@@ -68,8 +69,8 @@ def check_trained(head: nn.Module) -> None:
 
 
 def reading(device: torch.device) -> torch.autocast:
-    """Return the precision in which a frozen encoder is read: bfloat16, on CPUs and accelerators alike."""
-    return torch.autocast(device.type, torch.bfloat16)
+    """Return the precision in which a frozen encoder is read: bfloat16 where the device multiplies it, else float32."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=has_bfloat16(device))
 
 
 def tuning(device: torch.device) -> torch.autocast:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+import torch
 from torch import Tensor
 
 Pool = Literal["mean", "cls", "head"]
@@ -30,6 +31,19 @@ class Features:
     tapped: Tensor | None = None
     tapped_grid: tuple[int, int] | None = None
     head: Tensor | None = None
+
+    def rows(self, *wanted: slice) -> Features:
+        """Return what is said of some slices of the batch, one after another."""
+
+        def taken(value: Tensor | None) -> Tensor | None:
+            if value is None:
+                return None
+            parts = [value[rows] for rows in wanted]
+            return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+        patches = taken(self.patches)
+        assert patches is not None
+        return Features(taken(self.cls), patches, self.grid, taken(self.tapped), self.tapped_grid, taken(self.head))
 
     def pooled(self, pool: Pool = "mean") -> Tensor:
         """Return (B, C): the mean of the patch tokens, the class token, or what timm's own head makes of them."""

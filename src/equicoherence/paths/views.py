@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -26,8 +27,10 @@ class Views:
 
     v1, v2: (B, 3, S, S). targets: (B, T, 3, S, S), states of the path of view 2. positions: T numbers in [0, 1], where
     on the path each target is. theta: (B, P), the parameters of the path; no loss reads it but the oracle control's
-    and those of methods that say they are told it. crops: (n, B, 3, s, s), local crops of multi-crop. masks: patch
-    tokens of v1 and v2 to mask.
+    and those of methods that say they are told it. crops: (n, B, 3, s, s), local crops of multi-crop. base: (B, 3, S,
+    S), the image u that the path starts from, where the invariant loss is taken on v1 and u; None where it is taken on
+    v1 and v2. masks: patch tokens to mask of the two views of the invariant loss.
+    Where the task is given a share of the batch, targets, and beside base v2 too, are those of its first samples.
     """
 
     v1: Tensor
@@ -37,6 +40,35 @@ class Views:
     theta: Tensor
     crops: Tensor | None = None
     masks: Masks | None = None
+    base: Tensor | None = None
+
+    @property
+    def invariant(self) -> tuple[Tensor, Tensor]:
+        """The two views (B, 3, S, S) of the invariant loss: v1 and u where that is there, else v1 and v2."""
+        return self.v1, self.v2 if self.base is None else self.base
+
+    def of_positions(self, columns: Sequence[int]) -> Views:
+        """Return the views with some of their targets: those of the positions ``columns``, rising numbers from 0."""
+        if len(columns) == len(self.positions):
+            return self
+        begin, end = (columns[0], columns[-1] + 1) if columns else (0, 0)
+        if end - begin == len(columns):  # side by side: no copy
+            targets = self.targets[:, begin:end]
+        else:
+            targets = torch.stack([self.targets[:, column] for column in columns], dim=1)
+        return dataclasses.replace(self, targets=targets, positions=tuple(self.positions[column] for column in columns))
+
+    def first(self, count: int) -> Views:
+        """Return what the task reads of the first ``count`` samples: v1, v2, targets and theta."""
+        if count == len(self.v1) == len(self.v2) == len(self.targets):
+            return self
+        cut = (self.v1[:count], self.v2[:count], self.targets[:count])
+        return Views(*cut, self.positions, self.theta[:count])
+
+
+def share_of(batch: int, share: float) -> int:
+    """Return how many samples of a batch are a share of it, in (0, 1]: rounded up, at least one where there is one."""
+    return min(batch, max(1, math.ceil(round(share * batch, 6))))
 
 
 class PathViews:
@@ -49,6 +81,9 @@ class PathViews:
     depend on either. ``flip`` says whether all views of an image (v1, u, crops) are mirrored alike (``shared``), each
     by itself (``independent``), or not at all (``none``): of views that are mirrored each by itself an encoder learns
     not to tell an image from its mirror image, nor left from right.
+    ``base`` also makes ``u``, for an invariant loss on v1 and u that does not see g; without a path v2 is u, and there
+    is no third view. ``share``: of the batch, whose first samples alone have targets, and with ``base`` a view 2.
+    What is drawn for the samples depends on neither.
     """
 
     def __init__(
@@ -66,12 +101,16 @@ class PathViews:
         crop_rotations: bool = False,
         masking: Masking | None = None,
         flip: Flip = "shared",
+        base: bool = False,
+        share: float = 1.0,
     ) -> None:
         check_border(border)
         if size < 1:
             raise ValueError(f"size must be positive, got {size}")
         if any(not 0 <= t <= 1 for t in positions):
             raise ValueError(f"positions must lie in [0, 1], got {tuple(positions)}")
+        if not 0 < share <= 1:
+            raise ValueError(f"share must lie in (0, 1], got {share}")
         if crops < 0:
             raise ValueError(f"crops must not be negative, got {crops}")
         if crops and (crop is None or crop_size < 1):
@@ -86,6 +125,7 @@ class PathViews:
         self.crops, self.crop_size, self.crop, self.crop_rotations = crops, crop_size, crop, crop_rotations
         self.masking = masking
         self.flip: Flip = flip
+        self.base, self.share = base and path is not None, share
 
     def __call__(self, images: Tensor, generator: torch.Generator, aspect: Tensor | None = None) -> Views:
         """Make the views of ``images`` (B, 3, H, W), uint8 or float in [0, 1].
@@ -93,28 +133,47 @@ class PathViews:
         ``aspect`` (B,) is the true width / height of images that were squashed to a common shape.
         """
         batch, device, size = len(images), images.device, self.size
-        share = self.crop_size / size if self.crops else 1.0
-        pyramid = Pyramid.build(images, size, min(0.5, share))  # down to the whole image in a local crop
+        smallest = self.crop_size / size if self.crops else 1.0
+        pyramid = Pyramid.build(images, size, min(0.5, smallest))  # down to the whole image in a local crop
         drawn = [(view, view.sample(batch, generator, aspect)) for view in (self.first, self.second)]
         joint_flips(self.flip, drawn)
-        first, base = (view.state(theta.to(device, non_blocking=True)) for view, theta in drawn)
-        v1, v2 = (empty_pixels(batch, 3, size, size, device=device) for _ in range(2))
-        targets = empty_pixels(batch, len(self.positions), 3, size, size, device=device)
-        outputs = [Output(first, None, v1)]
-        if self.path is None:
-            outputs.append(Output(base, None, v2))
-            theta = torch.empty(batch, 0, device=device)
-        else:
+        theta = torch.empty(batch, 0, device=device)
+        if self.path is not None:
             theta = self.path.sample(batch, generator).to(device, non_blocking=True)
-            slots = [(1.0, v2), *zip(self.positions, targets.unbind(dim=1))]
-            outputs += [Output(base, self.path.state(self.path.at(theta, t)), pixels) for t, pixels in slots]
-        render_all(pyramid, outputs, border=self.border)
+        part = share_of(batch, self.share)
+        v1 = empty_pixels(batch, 3, size, size, device=device)
+        v2 = empty_pixels(part if self.base else batch, 3, size, size, device=device)
+        base = empty_pixels(batch, 3, size, size, device=device) if self.base else None
+        targets = empty_pixels(part, len(self.positions), 3, size, size, device=device)
+        made = Views(v1, v2, targets, self.positions, theta, base=base)
+        augmented = [numbers.to(device, non_blocking=True) for _, numbers in drawn]
+        for rows in (slice(0, part), slice(part, batch)):
+            if rows.start < rows.stop:
+                self._render(pyramid if part == batch else pyramid[rows], augmented, made, rows)
         crops = self._local(pyramid, generator, aspect, drawn[0]) if self.crops else None
         masks = None
         if self.masking is not None:
             tokens = block_masks(self.masking, 2 * batch, generator)
             masks = Masks.of(tokens.unflatten(0, (2, batch)), device)
-        return Views(v1, v2, targets, self.positions, theta, crops, masks)
+        return dataclasses.replace(made, crops=crops, masks=masks)
+
+    def _render(self, pyramid: Pyramid, augmented: Sequence[Tensor], made: Views, rows: slice) -> None:
+        """Render what there is of some rows of the views, from their sources. augmented: parameters of v1 and of u."""
+        first, base = (view.state(numbers[rows]) for view, numbers in zip((self.first, self.second), augmented))
+        outputs = [Output(first, None, made.v1[rows])]
+        if made.base is not None:
+            outputs.append(Output(base, None, made.base[rows]))
+        if self.path is None:
+            outputs.append(Output(base, None, made.v2[rows]))
+        else:
+            slots = [(1.0, made.v2), *zip(self.positions, made.targets.unbind(dim=1))]
+            theta = made.theta[rows]
+            outputs += [
+                Output(base, self.path.state(self.path.at(theta, t)), pixels[rows])
+                for t, pixels in slots
+                if rows.stop <= len(pixels)
+            ]
+        render_all(pyramid, outputs, border=self.border)
 
     def _local(
         self,

@@ -64,7 +64,7 @@ def _convolutional(
         coherence=coherence,
         views=ViewsConfig(size=32, source=64, first=AUGMENTATION, second=AUGMENTATION, **views),
         optim=OptimConfig(epochs=20, batch_size=256, lr=2e-3),
-        precision="bf16",
+        precision="auto",
         checkpoint_every=100,
     )
 
@@ -91,7 +91,7 @@ def _distilled(
         coherence=CoherenceConfig(d_equi=64, decoder="render"),
         views=ViewsConfig(**{"size": 32, "source": 64, "first": AUGMENTATION, "second": AUGMENTATION, **views}),
         optim=OptimConfig(epochs=20, batch_size=128, lr=lr, weight_decay=0.04, clip=3.0),
-        precision="bf16",
+        precision="auto",
         checkpoint_every=100,
     )
 

@@ -6,7 +6,7 @@ import timm
 import torch
 from torch import nn
 
-from equicoherence.coherence import CoherenceTask, ThetaRegression
+from equicoherence.coherence import CoherenceTask, CoherenceTasks, ThetaRegression
 from equicoherence.data import open_images
 from equicoherence.methods import METHODS
 from equicoherence.models import Encoder, SplitHead
@@ -83,30 +83,38 @@ def check_fit(config: PretrainConfig, encoder: Encoder) -> None:
         )
 
 
-def _build_task(config: PretrainConfig, encoder: Encoder) -> CoherenceTask | ThetaRegression | None:
+def _build_task(config: PretrainConfig, encoder: Encoder) -> CoherenceTask | CoherenceTasks | ThetaRegression | None:
     task = config.coherence
     if task is None:
         return None
     if task.decoder == "oracle":
         return ThetaRegression(task.d_equi, config.views.parameters, fitted=config.views.path == POSES)
-    return CoherenceTask(
-        task.d_equi,
-        len(task.positions()),
-        config.views.size,
-        token_grid(encoder, config.views.size),
-        decoder=task.decoder,
-        parts=task.parts,
-        symmetric=task.symmetric,
-        mean=encoder.mean.flatten().tolist(),
-        std=encoder.std.flatten().tolist(),
-    )
+    grid, of_each, every = token_grid(encoder, config.views.size), task.positions_of(), task.positions()
+    built = {
+        name: CoherenceTask(
+            task.d_equi,
+            len(positions),
+            config.views.size,
+            grid,
+            decoder=name,
+            parts=task.parts,
+            width=task.width,
+            symmetric=task.symmetric and task.targets_of()[name] == "final",
+            mean=encoder.mean.flatten().tolist(),
+            std=encoder.std.flatten().tolist(),
+        )
+        for name, positions in of_each.items()
+    }
+    if len(built) == 1:
+        return built[task.decoder]
+    return CoherenceTasks(built, {name: [every.index(place) for place in places] for name, places in of_each.items()})
 
 
 def build_feed(config: PretrainConfig, encoder: Encoder) -> Feed:
     """Open a configuration's images, and say which of them a step sees and how."""
     if config.views.path == POSES:
         positions = config.coherence.positions() if config.coherence else ()
-        return PoseFeed(config.data, config.views.size, positions)
+        return PoseFeed(config.data, config.views.size, positions, config.coherence.share if config.coherence else 1.0)
     return ImageFeed(open_images(config.data, "train"), build_views(config, encoder))
 
 
@@ -135,6 +143,8 @@ def build_views(config: PretrainConfig, encoder: Encoder) -> PathViews:
         crop_size=views.crop_size,
         crop=augmentation(**plain_values(views.crop)),
         crop_rotations=views.crop_rotations,
+        base=views.invariant == "base",
+        share=config.coherence.share if config.coherence else 1.0,
         masking=Masking(token_grid(encoder, views.size), views.mask_probability, views.mask_ratio) if masked else None,
     )
 

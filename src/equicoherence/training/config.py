@@ -17,6 +17,7 @@ from equicoherence.paths.flips import Flip
 from equicoherence.paths.renderer import Border
 from equicoherence.paths.transformation import Parameter
 
+Precision = Literal["auto", "fp32", "bf16"]
 POSES = "poses"  # the path that leads from one render of an object to another
 POSE_LATENTS = 7  # of each render: what 3DIEBench-T adds behind them is not part of the path
 
@@ -85,6 +86,10 @@ class ViewsConfig:
     flip: whether the views of an image (both, and local crops) are mirrored alike (shared), each by itself
     (independent, as most methods are published), or not at all (none). Flips of their own press features to be the
     same for an image and its mirror image, and such features cannot tell left from right: docs/transformation.md.
+    invariant: which two views the method's invariant loss is taken on, for methods with the task. path: v1 and
+    v2 = g(u), as published, so that the loss presses out what the task shall keep; base: v1 and u, and the task alone
+    sees v2, a third view, which costs its share (`CoherenceConfig.share`) of an encoder's pass: docs/transformation.md.
+    Without a path both are the same.
     crops: local crops per image of crop_size pixels, for methods that read them. crop_rotations: whether the crops are
     one crop rotated by 0, 90, 180 and 270 degrees. mask_probability: share of the global views in which patch tokens
     are masked, for methods that predict them; mask_ratio: lowest and highest share of the tokens masked in those.
@@ -96,6 +101,7 @@ class ViewsConfig:
     told: tuple[str, ...] = ()
     border: Border = "content"
     flip: Flip = "shared"
+    invariant: Literal["base", "path"] = "path"
     first: AugmentationConfig = AugmentationConfig()
     second: AugmentationConfig = AugmentationConfig()
     crops: int = 0
@@ -195,7 +201,9 @@ class PretrainConfig:
 
     d: features of z, for methods that read it. coherence: the auxiliary task, None for the plain method, and for
     methods that are told the path's parameters and learn from those. max_steps: 0 for all epochs' steps, else the run
-    (and its schedule) ends there. checkpoint_every, log_every: steps. cache: MiB of decoded images kept. sharding: of
+    (and its schedule) ends there. checkpoint_every, log_every: steps. precision: of
+    the products; auto is bf16 on devices that multiply it (a CPU without AMX or AVX-512-BF16 is faster in fp32), else
+    fp32, and a resumed run keeps what it began with. cache: MiB of decoded images kept. sharding: of
     several processes, each holds the whole model (ddp), or a part of its parameters, their gradients, optimiser state
     and teacher (fsdp2, for vision transformers); a run may be resumed with the other.
     """
@@ -210,7 +218,7 @@ class PretrainConfig:
     data: str = "objects"
     seed: int = 0
     max_steps: int = 0
-    precision: Literal["fp32", "bf16"] = "fp32"
+    precision: Precision = "fp32"
     compile: bool = False
     sharding: Literal["ddp", "fsdp2"] = "ddp"
     threads: int = 0
@@ -230,6 +238,8 @@ class PretrainConfig:
         self._check_fit()
         if METHODS[type(self.method)].told:
             self._check_told()
+        if self.views.invariant == "base":
+            self._check_base()
         if self.coherence is None:
             return
         needs_path = bool(self.coherence.positions()) or self.coherence.decoder == "oracle"
@@ -238,6 +248,23 @@ class PretrainConfig:
                 f"views.path is none, so there is nothing for the {self.coherence.decoder} decoder to learn: "
                 "choose a path (--views.path se2), or --no-coherence"
             )
+
+    def _check_base(self) -> None:
+        """Refuse to keep the path from the invariant loss where nothing else would read it."""
+        method, views = METHODS[type(self.method)], self.views
+        if method.told:
+            reason = f"{method.__name__} is told the path between the views that it reads"
+        elif views.path == POSES:
+            reason = "with views.path poses, both views are renders and there is no base image apart"
+        elif views.path == "none":
+            return
+        elif self.coherence is None:
+            reason = f"without the task nothing reads the path {views.path}"
+        elif not self.coherence.positions() and self.coherence.decoder != "oracle":
+            reason = "without states (coherence.states 0) nothing reads view 2"
+        else:
+            return
+        raise ValueError(f"views.invariant is base, but {reason}; give --views.invariant path")
 
     def _check_fit(self) -> None:
         """Refuse views and a split that the method does nothing with."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import abc
+import copy
+import dataclasses
 
 import numpy as np
 import torch
@@ -21,6 +23,7 @@ from equicoherence.data import (
 from equicoherence.data.poses.latents import pose_change
 from equicoherence.paths import PathViews, Views
 from equicoherence.paths.transformation import Parameter
+from equicoherence.paths.views import share_of
 from equicoherence.training.config import POSE_LATENTS
 
 
@@ -47,8 +50,8 @@ class Feed(abc.ABC):
         """Make the views of whole items."""
 
     @abc.abstractmethod
-    def base(self, batch: Batch, generator: torch.Generator) -> Tensor:
-        """Return where the paths of whole items begin, (B, 3, S, S); the generator in the state `views` had it."""
+    def whole_views(self, batch: Batch, generator: torch.Generator) -> Views:
+        """Make the views that `views` makes with such a generator, all of every item, and where its path begins."""
 
 
 class ImageFeed(Feed):
@@ -69,20 +72,11 @@ class ImageFeed(Feed):
     def views(self, batch: Batch, generator: torch.Generator) -> Views:
         return self.make(batch.images, generator, batch.aspect)
 
-    def base(self, batch: Batch, generator: torch.Generator) -> Tensor:
-        make = self.make
-        if make.path is None:
-            return self.views(batch, generator).v2
-        first = PathViews(
-            make.first,
-            make.second,
-            make.path,
-            size=make.size,
-            positions=(0.0,),
-            border=make.border,
-            flip=make.flip,
-        )
-        return first(batch.images, generator, batch.aspect).targets[:, 0]
+    def whole_views(self, batch: Batch, generator: torch.Generator) -> Views:
+        make = copy.copy(self.make)
+        make.base, make.share = make.path is not None, 1.0
+        views = make(batch.images, generator, batch.aspect)
+        return views if make.base else dataclasses.replace(views, base=views.v2)
 
 
 class PoseFeed(Feed):
@@ -90,10 +84,11 @@ class PoseFeed(Feed):
 
     Of a set with pose paths only the paths' ends are paired, whether a method reads the states or not.
 
-    data: as `open_images` takes it. Raises ValueError where that has no poses.
+    data: as `open_images` takes it. share: of the items of a batch, in (0, 1], the first of which have targets. Raises
+    ValueError where the data has no poses.
     """
 
-    def __init__(self, data: str, size: int, positions: tuple[float, ...]) -> None:
+    def __init__(self, data: str, size: int, positions: tuple[float, ...], share: float = 1.0) -> None:
         opened = None if data == "objects" else open_images(data, "train")
         if not isinstance(opened, ThreeDIEBench):
             raise ValueError(
@@ -104,7 +99,7 @@ class PoseFeed(Feed):
         if len(opened.index.path_latents) or any(0 < position < 1 for position in positions):
             source = PosePaths(opened.root, "train", positions)  # for all methods alike, which see the same pairs
             source.origin = opened.origin
-        self.source, self.positions = source, positions
+        self.source, self.positions, self.share = source, positions, share
         self._sampler = PoseSampler(source)
         self._latents = source.latents[:, :POSE_LATENTS]
         self._make = PoseViews(self._latents, self._sampler.between, size=size, positions=positions)
@@ -126,7 +121,9 @@ class PoseFeed(Feed):
         return mean.float(), deviation.where(deviation > 1e-6, 1.0).float()
 
     def views(self, batch: Batch, generator: torch.Generator) -> Views:
-        return self._make(batch.images, batch.index)
+        views = self._make(batch.images, batch.index)
+        return dataclasses.replace(views, targets=views.targets[: share_of(len(views.v1), self.share)])
 
-    def base(self, batch: Batch, generator: torch.Generator) -> Tensor:
-        return self.views(batch, generator).v1
+    def whole_views(self, batch: Batch, generator: torch.Generator) -> Views:
+        views = self._make(batch.images, batch.index)
+        return dataclasses.replace(views, base=views.v1)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Self
 
 import torch
 from torch import Tensor, nn
 
-from equicoherence.coherence import CoherenceTask, ThetaRegression
+from equicoherence.coherence import CoherenceTask, CoherenceTasks, ThetaRegression
 from equicoherence.methods import Encoded, Method
 from equicoherence.methods.teacher import ema_update, frozen_copy, teacher_mode
 from equicoherence.models import Encoder, Features, SplitHead
@@ -20,15 +21,16 @@ from equicoherence.paths.masks import Masks
 
 @dataclass(frozen=True)
 class LearnerOutput:
-    """losses: named scalars, weighted; their sum is trained. pooled: detached vectors (2B, d) of what the method reads
-    ("invariant") and of z_equi ("equivariant").
+    """losses: named scalars, weighted; their sum is trained. pooled: detached vectors of what the method reads of its
+    two views ("invariant", (2B, d)) and of z_equi of the task's ("equivariant", two for each sample that has the task).
 
-    decoded: (B, T, 3, S, S) in [0, 1], or None.
+    decoded: (B, T, 3, S, S) in [0, 1], or None. parts: named parts of the losses, weighted and detached, to be noted.
     """
 
     losses: dict[str, Tensor]
     pooled: dict[str, Tensor]
     decoded: Tensor | None
+    parts: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 class Learner(nn.Module):
@@ -43,7 +45,7 @@ class Learner(nn.Module):
         encoder: Encoder,
         head: SplitHead,
         method: Method,
-        task: CoherenceTask | ThetaRegression | None = None,
+        task: CoherenceTask | CoherenceTasks | ThetaRegression | None = None,
         weight: float = 1.0,
         standard: nn.Module | None = None,
     ) -> None:
@@ -84,31 +86,33 @@ class Learner(nn.Module):
         return z_inv, z_equi
 
     def forward(self, views: Views) -> LearnerOutput:
-        """Encode both global views in one pass, local crops in one more; return the method's losses and the task's."""
-        masks = views.masks
-        images = torch.cat([views.v1, views.v2])
+        """Encode the global views in one pass, local crops in one more; return the method's losses and the task's.
+
+        The method reads v1 and v2, or v1 and u where the views have u; the task v1 and v2. A teacher sees the method's.
+        """
+        images, masks = torch.cat(views.invariant), views.masks
+        read = len(images)
         features = self.encoder(
-            images,
-            None if masks is None else masks.tokens.flatten(0, 1),
+            images if views.base is None else torch.cat([images, views.v2]),
+            None if masks is None else self._token_masks(masks, views),
             class_only=self.class_only and self.task is None,
         )
-        student = self._encoded(features, self.head.invariant, 2, masks)
-        pooled, decoded = {"invariant": student.summary.detach().flatten(0, 1)}, None
+        invariant = features if views.base is None else features.rows(slice(read))
+        student = self._encoded(invariant, self.head.invariant, 2, masks)
+        pooled = {"invariant": student.summary.detach().flatten(0, 1)}
         if self.method.told:
             student = self._tell(student, features, views.theta)
             if student.equivariant is not None:
                 pooled["equivariant"] = student.equivariant.detach().flatten(0, 1)
         losses = self.method(student, self._teach(images), self._local(views.crops))
-        if self.task is not None:
-            z_equi = self.head.z_equi(features)
-            if z_equi is None:
-                z_equi = self.method.equivariant(features.patches)
-            if masks is not None:
-                z_equi = drop_masked(z_equi, masks.tokens.flatten(0, 1))
-            output = self.task(*z_equi.chunk(2), views)
-            losses["reconstruction"] = self.weight * output.loss
-            pooled["equivariant"], decoded = z_equi.detach().mean(dim=1), output.decoded
-        return LearnerOutput(losses, pooled, decoded)
+        if self.task is None:
+            return LearnerOutput(losses, pooled, None)
+        z_equi = self._task_tokens(features, views)
+        output = self.task(*z_equi.chunk(2), views)
+        losses["reconstruction"] = self.weight * output.loss
+        pooled["equivariant"] = z_equi.detach().mean(dim=1)
+        parts = {f"reconstruction_{name}": self.weight * part.detach() for name, part in output.parts.items()}
+        return LearnerOutput(losses, pooled, output.decoded, parts)
 
     def update(self, step: int, total_steps: int) -> None:
         """Move the teacher and the method's schedules on after the optimiser step ``step``, counted from 0."""
@@ -118,6 +122,26 @@ class Learner(nn.Module):
                 assert student is not None
                 ema_update(own, student, momentum)
         self.method.update(step, total_steps)
+
+    def _token_masks(self, masks: Masks, views: Views) -> Tensor:
+        """Return the masks of all encoded views (., N): view 2, where the method does not read it, has none."""
+        tokens = masks.tokens.flatten(0, 1)
+        return tokens if views.base is None else torch.cat([tokens, tokens.new_zeros(len(views.v2), tokens.shape[1])])
+
+    def _task_tokens(self, features: Features, views: Views) -> Tensor:
+        """Return z_equi (2 n, N, d_equi) of v1, then of v2, of the n samples that have the task."""
+        count, whole = len(views.targets), len(views.v1)
+        begin = whole if views.base is None else 2 * whole  # of view 2
+        rows = (slice(count), slice(begin, begin + count))
+        every = count == whole and views.base is None
+        features = features if every else features.rows(*rows)
+        z_equi = self.head.z_equi(features)
+        if z_equi is None:
+            z_equi = self.method.equivariant(features.patches)
+        if views.masks is None:
+            return z_equi
+        tokens = self._token_masks(views.masks, views)
+        return drop_masked(z_equi, tokens if every else torch.cat([tokens[part] for part in rows]))
 
     @torch.no_grad()
     def _teach(self, images: Tensor) -> Encoded | None:

@@ -14,7 +14,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from equicoherence.data import Batch
 from equicoherence.errors import refusing
 from equicoherence.training.bad_images import advise_on_bad_images
-from equicoherence.training.config import PretrainConfig
+from equicoherence.training.config import Precision, PretrainConfig
 from equicoherence.training.interrupt import Interrupted, StopFlag
 from equicoherence.training.learner import LearnerOutput
 from equicoherence.training.lost import name_lost_processes
@@ -50,12 +50,12 @@ def _train(run: Parts) -> None:
         for step, batch in run.batches():
             lr = set_schedules(run.optimizer, config.optim, step, total, run.per_epoch, run.world)
             seed_step(run.generator, config.seed, step, run.rank)
-            output, losses = _accumulate(run, batch)
+            output, losses, parts = _accumulate(run, batch)
             norm = run.clip_gradients()
             run.optimizer.step()
             run.optimizer.zero_grad()
             run.learner.update(step, total)
-            run.metrics.add(losses, norm, config.optim.batch_size * run.world)
+            run.metrics.add(losses, norm, config.optim.batch_size * run.world, parts)
 
             done = step + 1
             noted = done % config.log_every == 0
@@ -73,11 +73,12 @@ def _train(run: Parts) -> None:
                 raise Interrupted(f"stopped at step {done} of {total}, saved; go on with: {resume_command(run.out)}")
 
 
-def _accumulate(run: Parts, batch: Batch) -> tuple[LearnerOutput, dict[str, Tensor]]:
-    """Run forward and backward over the parts of a batch; gradients and losses are means over the parts."""
+def _accumulate(run: Parts, batch: Batch) -> tuple[LearnerOutput, dict[str, Tensor], dict[str, Tensor]]:
+    """Run forward and backward over the parts of a batch; gradients, losses and their parts are means over these."""
     accelerator, config = run.accelerator, run.config
     batch = batch.to(accelerator.device)
-    sums: dict[str, Tensor] = {}
+    losses: dict[str, Tensor] = {}
+    named: dict[str, Tensor] = {}
     output = None
     parts = config.optim.accumulation
     items = np.array_split(np.arange(config.optim.batch_size), parts)
@@ -85,20 +86,21 @@ def _accumulate(run: Parts, batch: Batch) -> tuple[LearnerOutput, dict[str, Tens
         start, stop = int(part[0]) * run.feed.group, (int(part[-1]) + 1) * run.feed.group
         made = run.feed.views(batch.part(start, stop), run.generator)
         with accelerator.no_sync(run.model) if number + 1 < parts else nullcontext():
-            with _precision(config, accelerator.device.type):
+            with _arithmetic(run.precision, accelerator.device.type):
                 output = run.model(made)
             loss = torch.stack(list(output.losses.values())).sum() / parts
             accelerator.backward(loss)
-        for name, value in output.losses.items():
-            sums[name] = sums.get(name, torch.zeros_like(value)) + value.detach() / parts
+        for sums, values in ((losses, output.losses), (named, output.parts)):
+            for name, value in values.items():
+                sums[name] = sums.get(name, torch.zeros_like(value)) + value.detach() / parts
     assert output is not None
-    return output, sums
+    return output, losses, named
 
 
 @contextmanager
-def _precision(config: PretrainConfig, device: str) -> Iterator[None]:
-    """Run in the configured precision; on a CPU in bf16, without the fused attention, whose backward is slow there."""
-    if config.precision == "fp32":
+def _arithmetic(precision: Precision, device: str) -> Iterator[None]:
+    """Run in a precision; on a CPU in bf16, without the fused attention, whose backward is slow there."""
+    if precision == "fp32":
         yield
         return
     attention = sdpa_kernel(SDPBackend.MATH) if device == "cpu" else nullcontext()

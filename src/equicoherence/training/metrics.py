@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import math
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ class Metrics:
     def __init__(
         self, path: Path | None, board: Path | None = None, total_steps: int = 0, prototypes: int = 0, start: int = 0
     ) -> None:
-        self.path, self.names = path, [""]
+        self.path, self.names, self._summed = path, [""], 0
         self._watch = CollapseWatch(total_steps, prototypes)
         for line in lines_until(path, start) if path is not None and start else ():
             self._watch.note(line)
@@ -48,10 +49,13 @@ class Metrics:
 
             self._writer = SummaryWriter(str(board), purge_step=start + 1 if start else None)
 
-    def add(self, losses: dict[str, Tensor], gradient_norm: Tensor, images: int) -> None:
-        """Note one step's terms; nothing is read back."""
-        self.names = [*losses, "gradient_norm"]
-        self._steps.append(torch.stack([*(v.detach().float() for v in losses.values()), gradient_norm.float()]))
+    def add(
+        self, losses: dict[str, Tensor], gradient_norm: Tensor, images: int, parts: Mapping[str, Tensor] | None = None
+    ) -> None:
+        """Note one step's terms; nothing is read back. parts: of the losses, which their sum has already."""
+        terms = {**losses, **(parts or {}), "gradient_norm": gradient_norm}
+        self.names, self._summed = list(terms), len(losses)
+        self._steps.append(torch.stack([value.detach().float() for value in terms.values()]))
         self._images += images
 
     def flush(
@@ -67,7 +71,7 @@ class Metrics:
         history = torch.stack(self._steps).cpu()
         sentence = first_not_finite(history, self.names, step - len(history) + 1)
         means = dict(zip(self.names, history.mean(dim=0).tolist()))
-        loss = sum(v for k, v in means.items() if k != "gradient_norm")
+        loss = sum(list(means.values())[: self._summed])
         line = _rounded({"step": step, "epoch": round(epoch, 4), "loss": loss, **means, "lr": lr})
         name = not_finite(output.pooled)
         if sentence is None and name is not None:

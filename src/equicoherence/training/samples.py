@@ -33,11 +33,10 @@ def take_samples(learner: Learner, feed: Feed, loader: Loader, config: PretrainC
     else:
         indices = feed.indices(count, config.seed, 0)
     batch = next(iter(loader.batches([indices]))).to(device)
-    generator = torch.Generator(device)
-    seed = step_seed(config.seed, 0, 0, 2)
-    made = feed.views(batch, generator.manual_seed(seed))
-    base = feed.base(batch, generator.manual_seed(seed))
-    arrays = {"v1": _bytes(made.v1), "v2": _bytes(made.v2), "targets": _bytes(made.targets), "base": _bytes(base)}
+    made = feed.whole_views(batch, torch.Generator(device).manual_seed(step_seed(config.seed, 0, 0, 2)))
+    assert made.base is not None
+    pictures = {"v1": made.v1, "v2": made.v2, "targets": made.targets, "base": made.base}
+    arrays = {name: _bytes(pixels) for name, pixels in pictures.items()}
     learner.eval()
     features = learner.encoder(torch.cat([made.v1, made.v2]))
     _, z_equi = learner.split(features)  # not the method, which would wait for the other processes

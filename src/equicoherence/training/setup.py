@@ -16,6 +16,7 @@ from timm.layers import convert_sync_batchnorm
 from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
 
+from equicoherence.arithmetic import has_bfloat16
 from equicoherence.data import Batch, Loader, describe_images
 from equicoherence.files import alone
 from equicoherence.finite import NotFinite, not_finite
@@ -32,7 +33,7 @@ from equicoherence.training.checkpoint import (
     save_checkpoint,
     save_tensors,
 )
-from equicoherence.training.config import PretrainConfig
+from equicoherence.training.config import Precision, PretrainConfig
 from equicoherence.training.feed import Feed
 from equicoherence.training.health import REMEDY
 from equicoherence.training.learner import Learner
@@ -54,11 +55,12 @@ from equicoherence.training.sharding import divide_like_parameters, shard, whole
 
 @dataclass(frozen=True)
 class Parts:
-    """What the loop works with. model: the learner, wrapped for several processes (DDP), or itself, divided among them
-    (FSDP2). start, total: steps done, and of the whole run. generator: of the views. shape: what must stay the same for
-    the run to be resumed."""
+    """What the loop works with. precision: that it computes in, not auto. model: the learner, wrapped for several
+    processes (DDP), or itself, divided among them (FSDP2). start, total: steps done, and of the whole run. generator:
+    of the views. shape: what must stay the same for the run to be resumed."""
 
     config: PretrainConfig
+    precision: Precision
     out: Path
     accelerator: Accelerator
     learner: Learner
@@ -117,7 +119,7 @@ class Parts:
         bad = gather_object([dict(self.loader.bad)])
         optimizer = self.optimizer.optimizer.state_dict()
         state = {"step": step, "shape": self.shape, "learner": self.learner.state_dict(), "optimizer": optimizer}
-        state["threads"] = torch.get_num_threads()
+        state |= {"threads": torch.get_num_threads(), "precision": self.precision}
         if self.sharded:
             state = whole(state, self.accelerator.is_main_process)
         if self.accelerator.is_main_process:
@@ -172,6 +174,7 @@ def set_up(config: PretrainConfig, out: Path, resume: bool, held: ExitStack) -> 
     start = state["step"] if state else 0
     if state and not config.threads:
         keep_threads(state["threads"])
+    precision = state["precision"] if state else precision_on(accelerator.device, config.precision)
     check_shared(gather_object([start]), out)
     torch.manual_seed(config.seed)
     learner = build_learner(config, pretrained=False if state else None)
@@ -202,13 +205,14 @@ def set_up(config: PretrainConfig, out: Path, resume: bool, held: ExitStack) -> 
     total = min(total, config.max_steps) if config.max_steps else total
     if main:  # after all that can refuse the configuration: a refused start leaves nothing behind
         begin_run(config, out, start)
-        for line in (described(config, learner), describe_images(feed.source), remark, feed.remark):
+        for line in (described(config, learner, precision), describe_images(feed.source), remark, feed.remark):
             if line:
                 say(line)
     metrics = _metrics(config, learner, out if main else None, start, total)
     accelerator.wait_for_everyone()
     return Parts(
         config,
+        precision,
         out,
         accelerator,
         learner,
@@ -245,13 +249,19 @@ def _metrics(config: PretrainConfig, learner: Learner, out: Path | None, start: 
     )
 
 
-def described(config: PretrainConfig, learner: Learner) -> str:
-    """Return a run's first line: which encoder it trains, with how many parameters, and what stands for an image."""
+def precision_on(device: torch.device, asked: Precision) -> Precision:
+    """Return the precision to compute in: as asked, auto being bf16 on devices that multiply it, else fp32."""
+    return asked if asked != "auto" else "bf16" if has_bfloat16(device) else "fp32"
+
+
+def described(config: PretrainConfig, learner: Learner, precision: Precision) -> str:
+    """Return a run's first line: which encoder it trains, with how many parameters, what stands for an image, and in
+    which precision it computes."""
     encoder = learner.encoder
     count = sum(parameter.numel() for parameter in encoder.model.parameters()) / 1e6
     return (
         f"{config.name}: encoder {encoder.architecture}, {count:,.2f} million parameters, images of "
-        f"{config.views.size} px; {POOLS[learner.pool]} stands for an image"
+        f"{config.views.size} px; {POOLS[learner.pool]} stands for an image; {precision}"
     )
 
 

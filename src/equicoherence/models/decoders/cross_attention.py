@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from equicoherence.models.decoders.decoder import Decoder, Decoding, named
@@ -44,19 +45,32 @@ class CrossAttentionDecoder(Decoder):
     def forward(self, z1: Tensor, z2: Tensor, grid: tuple[int, int], view2: Tensor) -> Tensor:
         tokens = [self.embed(z) + self.positions + view for z, view in zip((z1, z2), self.views)]
         memory = self.normalise(tokens[0] if self.other_only else torch.cat(tokens, dim=1))
-        queries = self.queries.to(memory.dtype).expand(len(z1), -1, -1)
-        x = queries + self.attention(queries, memory, memory, need_weights=False)[0]
+        x = self.queries.to(memory.dtype) + self._attended(memory)
         x = self.pixels(x + self.feed_forward(x))
         h, w = grid
         x = x.view(len(z1), self.targets, h, w, 3, self.patch, self.patch)
         return x.permute(0, 1, 4, 2, 5, 3, 6).reshape(len(z1), self.targets, 3, h * self.patch, w * self.patch)
 
+    def _attended(self, memory: Tensor) -> Tensor:
+        """Return what the queries read of memory (B, M, width), as `attention` does: (B, T * N, width).
+
+        The queries are the same for all samples, so they are projected once and not for each.
+        """
+        attention, width = self.attention, memory.shape[-1]
+        of_queries, of_memory = attention.in_proj_weight.split([width, 2 * width])
+        bias_of_queries, bias_of_memory = attention.in_proj_bias.split([width, 2 * width])
+        queries = F.linear(self.queries.to(memory.dtype), of_queries, bias_of_queries).expand(len(memory), -1, -1)
+        keys, values = F.linear(memory, of_memory, bias_of_memory).chunk(2, dim=-1)
+        query, key, value = (x.unflatten(2, (attention.num_heads, -1)).transpose(1, 2) for x in (queries, keys, values))
+        return attention.out_proj(F.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2))
+
 
 @named("cross-attention")
 def _of_both(wanted: Decoding) -> CrossAttentionDecoder:
-    return CrossAttentionDecoder(wanted.d_equi, wanted.targets, wanted.size, wanted.grid)
+    return CrossAttentionDecoder(wanted.d_equi, wanted.targets, wanted.size, wanted.grid, width=wanted.width)
 
 
 @named("cross-attention-other")
 def _of_view1(wanted: Decoding) -> CrossAttentionDecoder:
-    return CrossAttentionDecoder(wanted.d_equi, wanted.targets, wanted.size, wanted.grid, other_only=True)
+    size, grid, width = wanted.size, wanted.grid, wanted.width
+    return CrossAttentionDecoder(wanted.d_equi, wanted.targets, size, grid, width=width, other_only=True)

@@ -14,7 +14,7 @@ class Decoding:
     """What a decoder is built for.
 
     d_equi: features of the tokens. targets: T, states to decode. size: S, pixels. grid: (h, w) of the tokens. parts:
-    of the render decoder.
+    of the render decoder. width: channels inside the render and cross-attention decoders.
     """
 
     d_equi: int
@@ -22,6 +22,7 @@ class Decoding:
     size: int
     grid: tuple[int, int]
     parts: tuple[str, ...]
+    width: int = 256
 
 
 class Decoder(nn.Module, abc.ABC):

@@ -75,7 +75,7 @@ class RenderDecoder(Decoder):
 
 @named("render", from_view2=True)
 def _build(wanted: Decoding) -> RenderDecoder:
-    return RenderDecoder(wanted.d_equi, wanted.targets, parts=wanted.parts)
+    return RenderDecoder(wanted.d_equi, wanted.targets, parts=wanted.parts, width=wanted.width)
 
 
 def affine_points(matrix: Tensor, size: int) -> Tensor:
