@@ -30,19 +30,9 @@ from equicoherence.training.optim import build_optimizer
 PHASES = ("views", "forward", "backward", "update")
 DECODERS: dict[str, dict[str, Any]] = {
     "render": {"decoder": "render"},
-    "render+cross-attention": {
-        "decoder": "render+cross-attention",
-        "targets": "intermediate,final",
-        "symmetric": True,
-    },
-    "geodesic": {"decoder": "geodesic", "targets": "intermediate", "symmetric": False},
-    "geodesic, one random state": {
-        "decoder": "geodesic",
-        "targets": "intermediate",
-        "symmetric": False,
-        "states": 1,
-        "spacing": "random",
-    },
+    "render+cross-attention": {"decoder": "render+cross-attention"},
+    "geodesic": {"decoder": "geodesic"},
+    "geodesic, one random state": {"decoder": "geodesic", "states": 1, "spacing": "random"},
 }
 BETWEEN = ("geodesic", "geodesic, one random state")  # on the path between the views, where `invariant` means nothing
 

@@ -62,10 +62,10 @@ SUITES = {
         "Encoders of docs/results/vicreg-tiny-imagenet.md: a ResNet of 0.6 M parameters, 2.6 epochs of "
         "Tiny-ImageNet-100 at 32 px, border content",
         {
-            "VICReg": "content-vicreg",
-            "+ cross-attention [P1]": "content-cross-attention--p1",
-            "+ conv [P2]": "content-conv--p2",
-            "+ render": "content-render",
+            "VICReg": "VICReg",
+            "+ render and [P1]": "+ render and [P1], g outside, on half of the samples",
+            "+ cross-attention [P1]": "+ cross-attention [P1]",
+            "+ conv [P2]": "+ conv [P2]",
         },
         on_sets=True,
     ),

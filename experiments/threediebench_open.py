@@ -71,7 +71,7 @@ def arms(data: Path, epochs: int, encoder: str) -> dict[str, PretrainConfig]:
         threads=1,
     )
     plain = vicreg.plain()
-    other = CoherenceConfig(d_equi=128, decoder="cross-attention-other", targets="final", symmetric=True)
+    other = CoherenceConfig(d_equi=128, decoder="cross-attention-other")
     between = CoherenceConfig(d_equi=128, decoder="conv")
     rotation = dataclasses.replace(plain.views, told=change_names(7)[:4])
 

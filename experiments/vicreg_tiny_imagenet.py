@@ -31,6 +31,7 @@ from equicoherence.training.config import ViewsConfig
 
 PAGE = Path(__file__).parents[1] / "docs" / "results" / "vicreg-tiny-imagenet.md"
 STEPS = 300
+BOTH = "render+cross-attention"
 PLAIN, BEST, ORACLE = "VICReg", "+ render and [P1], g outside", "oracle (theta as label), g outside"
 HALF = f"{BEST}, on half of the samples"
 QUARTER = f"{BEST}, 64 wide, on a quarter of the samples"
@@ -75,23 +76,21 @@ def arms(data: str) -> dict[str, PretrainConfig]:
         coherence = CoherenceConfig(d_equi=128, **fields)  # type: ignore[arg-type]
         return dataclasses.replace(base, coherence=coherence, views=views(invariant=invariant))
 
-    cross = {"decoder": "cross-attention", "targets": "final", "symmetric": True}
-    both = {"decoder": "render+cross-attention", "targets": "intermediate,final", "symmetric": True}
     plain = base.plain()
     return {
         PLAIN: plain,
-        BEST: task("base", **both),
+        BEST: task("base", decoder=BOTH),
         INDEPENDENT: dataclasses.replace(plain, views=dataclasses.replace(plain.views, flip="independent")),
         ORACLE: task("base", decoder="oracle"),
-        HALF: task("base", **both, share=0.5),
-        QUARTER: task("base", **both, share=0.25, width=64),
+        HALF: task("base", decoder=BOTH, share=0.5),
+        QUARTER: task("base", decoder=BOTH, share=0.25, width=64),
         "+ render, g outside": task("base", decoder="render"),
-        "+ cross-attention [P1], g outside": task("base", **cross),
+        "+ cross-attention [P1], g outside": task("base", decoder="cross-attention"),
         "+ conv [P2], g outside": task("base", decoder="conv"),
         "+ render": task("path", decoder="render"),
-        "+ cross-attention [P1]": task("path", **cross),
+        "+ cross-attention [P1]": task("path", decoder="cross-attention"),
         "+ conv [P2]": task("path", decoder="conv"),
-        "+ g, no reconstruction": dataclasses.replace(base, coherence=None),
+        "+ g, no reconstruction": dataclasses.replace(base, coherence=None, views=views(invariant="path")),
     }
 
 

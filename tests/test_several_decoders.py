@@ -82,14 +82,16 @@ def test_with_a_share_only_the_first_samples_are_decoded():
 @pytest.mark.parametrize(
     ("settings", "positions", "each"),
     [
-        ({}, (1 / 3, 2 / 3), {"render": (1 / 3, 2 / 3), "cross-attention": (1 / 3, 2 / 3)}),
+        ({}, PLACES, {"render": (1 / 3, 2 / 3), "cross-attention": (1.0,)}),
+        ({"targets": "intermediate"}, (1 / 3, 2 / 3), dict.fromkeys(("render", "cross-attention"), (1 / 3, 2 / 3))),
+        ({"targets": "own,intermediate"}, (1 / 3, 2 / 3), dict.fromkeys(("render", "cross-attention"), (1 / 3, 2 / 3))),
         ({"targets": "intermediate,final"}, PLACES, {"render": (1 / 3, 2 / 3), "cross-attention": (1.0,)}),
         (
             {"targets": "base,intermediate+final", "states": 1},
             (0, 0.5, 1),
             {"render": (0,), "cross-attention": (0.5, 1)},
         ),
-        ({"states": 0}, (), {"render": (), "cross-attention": ()}),
+        ({"states": 0, "targets": "intermediate"}, (), {"render": (), "cross-attention": ()}),
     ],
 )
 def test_each_decoder_has_its_targets_and_the_views_have_those_of_all(settings, positions, each):
@@ -113,7 +115,6 @@ def test_each_decoder_has_its_targets_and_the_views_have_those_of_all(settings, 
         ({"decoder": "render+conv", "targets": "intermediate,middle"}, "targets 'middle' is unknown"),
         ({"decoder": "render+conv", "targets": "base,base,final"}, "'base,base,final' are 3, but .* names 2"),
         ({"decoder": "render+conv", "width": 30}, "width must be a multiple of 4, got 30"),
-        ({"decoder": "render+conv", "symmetric": True}, "symmetric reconstructs views"),
     ],
 )
 def test_decoders_and_targets_that_do_not_fit_are_refused(settings, quoted):

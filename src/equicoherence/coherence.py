@@ -21,7 +21,8 @@ from equicoherence.paths.transformation import Parameter
 from equicoherence.paths.views import Spacing, Views
 
 ORACLE = "oracle"
-TARGETS = ("intermediate", "final", "base", "intermediate+final")
+TARGETS = ("intermediate", "final", "views", "base", "intermediate+final")
+OWN = "own"
 
 
 @dataclass(frozen=True)
@@ -29,9 +30,9 @@ class CoherenceConfig:
     """Settings of the task; defaults are [P2]'s.
 
     d_equi: equivariant features of z. states: K, intermediate states, 0 or more. targets: what is
-    reconstructed: intermediate, final (view 2), base (u) or intermediate+final; of several decoders, of all of them,
-    or of each in their order, with commas between: intermediate,final. symmetric: decoders whose targets are final
-    also reconstruct view 1 from the views in the other order, as [P1] does.
+    reconstructed: intermediate, final (view 2), views (view 2, and view 1 from the views in the other order), base (u)
+    or intermediate+final; or each decoder's own: views for cross-attention, as in [P1], intermediate for the others, as
+    in [P2]. Of several decoders, one for all of them, or one for each in their order, with commas between.
     weight: lambda. decoder: conv [P2], cross-attention [P1] (cross-attention-other: from the tokens of view 1 alone),
     render (ours), geodesic (ours, for views.path between), or several on one z_equi, with + between:
     render+cross-attention; or the oracle control, which regresses theta. The losses of several decoders are added up,
@@ -49,8 +50,7 @@ class CoherenceConfig:
 
     d_equi: int = 256
     states: int = 2
-    targets: str = "intermediate"
-    symmetric: bool = False
+    targets: str = OWN
     weight: float = 1.0
     decoder: str = "conv"
     parts: tuple[str, ...] = ("affine", "color", "blur")
@@ -80,8 +80,6 @@ class CoherenceConfig:
                 f"coherence.scales must be sides of 1 pixel or more, multiples of the smallest, got {self.scales}"
             )
         self._check_decoders()
-        if self.symmetric and "final" not in self.targets_of().values():
-            raise ValueError(f"symmetric reconstructs views, so targets must be final, not {self.targets!r}")
 
     def _check_decoders(self) -> None:
         names = self.decoders
@@ -94,7 +92,7 @@ class CoherenceConfig:
             raise ValueError(f"the oracle is a control, so it stands alone, but coherence.decoder is {self.decoder!r}")
         for name, targets in self.targets_of().items():
             if targets not in TARGETS:
-                raise unknown("targets", targets, TARGETS)
+                raise unknown("targets", targets, (OWN, *TARGETS))
             if name != ORACLE and DECODERS[name].from_view2 and targets not in ("intermediate", "base"):
                 others = "" if len(names) == 1 else f", with commas one for each of {', '.join(names)}"
                 raise ValueError(
@@ -113,19 +111,26 @@ class CoherenceConfig:
         return tuple(self.decoder.split("+"))
 
     def targets_of(self) -> dict[str, str]:
-        """Return decoder -> what it reconstructs."""
+        """Return decoder -> what it reconstructs, of `TARGETS`."""
         names, targets = self.decoders, self.targets.split(",")
         if len(targets) not in (1, len(names)):
             raise ValueError(
                 f"coherence.targets {self.targets!r} are {len(targets)}, but coherence.decoder {self.decoder!r} names "
                 f"{len(names)}: give one for all, or one for each"
             )
-        return dict(zip(names, targets * len(names) if len(targets) == 1 else targets))
+        asked = dict(zip(names, targets * len(names) if len(targets) == 1 else targets))
+        return {name: _own(name) if target == OWN else target for name, target in asked.items()}
 
     def positions_of(self) -> dict[str, tuple[float, ...]]:
         """Return decoder -> where on the path its targets lie: 0 is the base image u, 1 is view 2."""
         between = tuple(k / (self.states + 1) for k in range(1, self.states + 1))
-        places = {"intermediate": between, "final": (1.0,), "base": (0.0,), "intermediate+final": (*between, 1.0)}
+        places = {
+            "intermediate": between,
+            "final": (1.0,),
+            "views": (1.0,),
+            "base": (0.0,),
+            "intermediate+final": (*between, 1.0),
+        }
         return {name: places[targets] for name, targets in self.targets_of().items() if name != ORACLE}
 
     def positions(self) -> tuple[float, ...]:
@@ -278,6 +283,10 @@ class ThetaRegression(nn.Module):
         """Regress ``views.theta`` from z1, z2 (B, N, d_equi)."""
         predicted = self.mlp(torch.cat([z1.mean(dim=1), z2.mean(dim=1)], dim=-1)).float()
         return CoherenceOutput(F.mse_loss(predicted, self.standard(views.theta[: len(z1)])), None)
+
+
+def _own(decoder: str) -> str:
+    return DECODERS[decoder].targets if decoder in DECODERS else "intermediate"
 
 
 def build_decoder(name: str, wanted: Decoding) -> Decoder:

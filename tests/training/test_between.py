@@ -100,7 +100,10 @@ def test_a_run_ends_to_end_and_its_samples_begin_at_view_1(folder, tmp_path):
 @pytest.mark.parametrize(
     "task",
     [
-        CoherenceConfig(d_equi=8, decoder="geodesic+cross-attention", targets="intermediate,final", symmetric=True),
+        CoherenceConfig(
+            d_equi=8,
+            decoder="geodesic+cross-attention",
+        ),
         CoherenceConfig(d_equi=8, decoder="oracle"),
     ],
     ids=lambda task: task.decoder,

@@ -158,9 +158,7 @@ def test_the_forward_is_one_graph_for_the_compiler_with_the_same_losses():
 
 def test_a_run_shows_all_of_its_samples_and_notes_the_loss_of_each_decoder(tmp_path):
     config = small_config(picture_folder(tmp_path / "data", 10), max_steps=2, log_every=1)
-    task = CoherenceConfig(
-        d_equi=8, decoder="render+cross-attention", targets="intermediate,final", symmetric=True, share=0.3, weight=0.5
-    )
+    task = CoherenceConfig(d_equi=8, decoder="render+cross-attention", share=0.3, weight=0.5)
     config = dataclasses.replace(config, coherence=task, views=dataclasses.replace(config.views, invariant="base"))
     run = pretrain(config, tmp_path / "run")
     for line in map(json.loads, (run / "metrics.jsonl").read_text().splitlines()):
@@ -178,7 +176,6 @@ def test_a_run_shows_all_of_its_samples_and_notes_the_loss_of_each_decoder(tmp_p
     ("values", "quoted"),
     [
         ({"method": {"kind": "SIE"}, "coherence": None}, "SIE is told the path"),
-        ({"coherence": None}, "without the task nothing reads the path se2"),
         ({"coherence": {"states": 0}}, r"without states \(coherence.states 0\) nothing reads view 2"),
         ({"views": {"path": "poses"}}, "both views are renders"),
         ({"views": {"invariant": "u"}}, r"views\.invariant cannot be 'u'; one of base, path is expected"),
@@ -189,6 +186,16 @@ def test_a_run_shows_all_of_its_samples_and_notes_the_loss_of_each_decoder(tmp_p
 def test_what_makes_no_sense_is_refused(values, quoted):
     with pytest.raises(ValueError, match=quoted):
         from_dict({"coherence": {}, **values, "views": {"invariant": "base", **values.get("views", {})}})
+
+
+def test_without_the_task_nothing_sees_the_path_of_base():
+    config = _config("VICReg")
+    assert config.views.path == "se2"
+    _, views = _build(dataclasses.replace(config, coherence=None))
+    _, plain = _build(config.plain())
+    assert views.base is None
+    assert torch.equal(views.v1, plain.v1)
+    assert torch.equal(views.v2, plain.v2)
 
 
 def test_without_a_path_base_and_path_are_the_same():

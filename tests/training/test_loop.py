@@ -95,7 +95,7 @@ def test_the_same_seed_gives_the_same_bits_and_another_does_not(data, tmp_path):
 @pytest.mark.parametrize(
     "changes",
     [
-        {"coherence": CoherenceConfig(d_equi=8, decoder="cross-attention", targets="final", symmetric=True)},
+        {"coherence": CoherenceConfig(d_equi=8, decoder="cross-attention")},
         {"coherence": CoherenceConfig(d_equi=8, decoder="render+conv", share=0.3, parts=("affine", "flow"))},
         {"coherence": CoherenceConfig(d_equi=8, decoder="oracle")},
         {"coherence": CoherenceConfig(d_equi=8, states=0)},

@@ -1,7 +1,9 @@
 """Recipes for a laptop CPU: images of 64 px, a few minutes on the embedded objects.
 
-All views of an image share its flip (``views.flip``), so that left can be told from right. Figures in docs/results of
-2026-11-21 were measured with flips of each view's own.
+All views of an image share its flip (``views.flip``), so that left can be told from right. The task's path is seen by
+the task alone (``views.invariant base``), on half of the samples, by two decoders:
+docs/results/vicreg-tiny-imagenet.md says what that gives. Figures in docs/results of 2026-11-21 were measured with
+flips of each view's own, and with the path in the view of the invariant loss.
 """
 
 from __future__ import annotations
@@ -48,13 +50,14 @@ VIT = EncoderConfig(
 AUGMENTATION = AugmentationConfig(area=(0.3, 1.0), blur=0.0)
 # Twice SimCLR's usual jitter: a transformer that meets few images otherwise learns to tell them by their colors alone.
 COLORFUL = AugmentationConfig(area=(0.3, 1.0), blur=0.0, jitter=(0.8, 0.8, 0.8, 0.4))
-RENDER = CoherenceConfig(d_equi=128, decoder="render")
+# Of the two decoders one needs the angle, the other shift, scale and color.
+TASK = CoherenceConfig(d_equi=128, decoder="render+cross-attention", share=0.5)
 
 MASKED: dict[str, Any] = {"mask_probability": 0.5, "mask_ratio": (0.1, 0.4), "first": COLORFUL, "second": COLORFUL}
 
 
 def _convolutional(
-    name: str, method: MethodConfig, coherence: CoherenceConfig | None = RENDER, **views: Any
+    name: str, method: MethodConfig, coherence: CoherenceConfig | None = TASK, **views: Any
 ) -> PretrainConfig:
     return PretrainConfig(
         name=name,
@@ -62,7 +65,14 @@ def _convolutional(
         encoder=RESNET,
         d=256,
         coherence=coherence,
-        views=ViewsConfig(size=32, source=64, first=AUGMENTATION, second=AUGMENTATION, **views),
+        views=ViewsConfig(
+            size=32,
+            source=64,
+            first=AUGMENTATION,
+            second=AUGMENTATION,
+            invariant="path" if coherence is None else "base",
+            **views,
+        ),
         optim=OptimConfig(epochs=20, batch_size=256, lr=2e-3),
         precision="auto",
         checkpoint_every=100,
@@ -88,8 +98,10 @@ def _distilled(
         name=name,
         method=method,
         encoder=encoder,
-        coherence=CoherenceConfig(d_equi=64, decoder="render"),
-        views=ViewsConfig(**{"size": 32, "source": 64, "first": AUGMENTATION, "second": AUGMENTATION, **views}),
+        coherence=dataclasses.replace(TASK, d_equi=64),
+        views=ViewsConfig(
+            **{"size": 32, "source": 64, "first": AUGMENTATION, "second": AUGMENTATION, "invariant": "base", **views}
+        ),
         optim=OptimConfig(epochs=20, batch_size=128, lr=lr, weight_decay=0.04, clip=3.0),
         precision="auto",
         checkpoint_every=100,
@@ -97,7 +109,7 @@ def _distilled(
 
 
 def vicreg() -> PretrainConfig:
-    """VICReg (weights 25, 25, 1 over 25, so that lambda = 1 weighs as one term) on 32 px views, render decoder.
+    """VICReg (weights 25, 25, 1 over 25, so that lambda = 1 weighs as one term) on 32 px views, two decoders.
 
     hardware: 2 CPU cores
     time: about 2 minutes on 'objects' (4,800 images)
@@ -107,7 +119,7 @@ def vicreg() -> PretrainConfig:
 
 
 def simclr() -> PretrainConfig:
-    """SimCLR on 32 px views, render decoder.
+    """SimCLR on 32 px views, two decoders.
 
     hardware: 2 CPU cores
     time: about 2 minutes on 'objects' (4,800 images)
@@ -117,7 +129,7 @@ def simclr() -> PretrainConfig:
 
 
 def byol() -> PretrainConfig:
-    """BYOL on 32 px views, render decoder.
+    """BYOL on 32 px views, two decoders.
 
     hardware: 2 CPU cores
     time: about 3 minutes on 'objects' (4,800 images)
@@ -127,17 +139,17 @@ def byol() -> PretrainConfig:
 
 
 def barlow() -> PretrainConfig:
-    """Barlow Twins on 32 px views, render decoder; lambda = 100, for a loss that is about a hundred times a term's.
+    """Barlow Twins on 32 px views, two decoders; lambda = 100, for a loss that is about a hundred times a term's.
 
     hardware: 2 CPU cores
     time: about 2 minutes on 'objects' (4,800 images)
     scores: docs/results/learning.md
     """
-    return _convolutional("barlow-tiny", BarlowTwinsConfig(width=512), dataclasses.replace(RENDER, weight=100.0))
+    return _convolutional("barlow-tiny", BarlowTwinsConfig(width=512), dataclasses.replace(TASK, weight=100.0))
 
 
 def simsiam() -> PretrainConfig:
-    """SimSiam on 32 px views, render decoder.
+    """SimSiam on 32 px views, two decoders.
 
     hardware: 2 CPU cores
     time: about 2 minutes on 'objects' (4,800 images)
@@ -147,7 +159,7 @@ def simsiam() -> PretrainConfig:
 
 
 def mocov3() -> PretrainConfig:
-    """MoCo v3 on 32 px views, render decoder.
+    """MoCo v3 on 32 px views, two decoders.
 
     hardware: 2 CPU cores
     time: about 3 minutes on 'objects' (4,800 images)
@@ -157,7 +169,7 @@ def mocov3() -> PretrainConfig:
 
 
 def lejepa() -> PretrainConfig:
-    """LeJEPA on two 32 px views, without local crops, render decoder.
+    """LeJEPA on two 32 px views, without local crops, two decoders.
 
     hardware: 2 CPU cores
     time: about 3 minutes on 'objects' (4,800 images)
@@ -167,7 +179,7 @@ def lejepa() -> PretrainConfig:
 
 
 def dino() -> PretrainConfig:
-    """DINO on 2 views of 32 px and 2 local crops of 16 px, Sinkhorn-Knopp, render decoder.
+    """DINO on 2 views of 32 px and 2 local crops of 16 px, Sinkhorn-Knopp, two decoders.
 
     hardware: 2 CPU cores
     time: about 4 minutes on 'objects' (4,800 images)
@@ -178,7 +190,7 @@ def dino() -> PretrainConfig:
 
 
 def ibot() -> PretrainConfig:
-    """iBOT, a small ViT, 2 views of 32 px, half of them masked, Sinkhorn-Knopp, render decoder.
+    """iBOT, a small ViT, 2 views of 32 px, half of them masked, Sinkhorn-Knopp, two decoders.
 
     hardware: 2 CPU cores
     time: about 4 minutes on 'objects' (4,800 images)
@@ -188,7 +200,7 @@ def ibot() -> PretrainConfig:
 
 
 def dinov2() -> PretrainConfig:
-    """DINOv2, a small ViT, 2 views of 32 px, half of them masked, Sinkhorn-Knopp, render decoder.
+    """DINOv2, a small ViT, 2 views of 32 px, half of them masked, Sinkhorn-Knopp, two decoders.
 
     hardware: 2 CPU cores
     time: about 4 minutes on 'objects' (4,800 images)

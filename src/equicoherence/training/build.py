@@ -104,7 +104,7 @@ def _build_task(config: PretrainConfig, encoder: Encoder) -> CoherenceTask | Coh
             width=task.width,
             scales=task.scales,
             any_time=task.spacing == "random" and any(0 < t < 1 for t in positions),
-            symmetric=task.symmetric and task.targets_of()[name] == "final",
+            symmetric=task.targets_of()[name] == "views",
             mean=encoder.mean.flatten().tolist(),
             std=encoder.std.flatten().tolist(),
         )
@@ -134,12 +134,13 @@ def fit_theta(learner: Learner, feed: Feed) -> None:
 
 def build_views(config: PretrainConfig, encoder: Encoder) -> PathViews:
     """Build the views of a configuration, with masks over the tokens of ``encoder`` where it asks for them."""
-    views = config.views
+    views, outside = config.views, config.views.invariant == "base"
     masked = views.mask_probability > 0
+    unread = outside and config.coherence is None  # nothing sees the path
     return PathViews(
         augmentation(**plain_values(views.first)),
         augmentation(**plain_values(views.second)),
-        _path(views.path),
+        None if unread else _path(views.path),
         size=views.size,
         positions=config.coherence.positions() if config.coherence else (),
         spacing=config.coherence.spacing if config.coherence else "even",
@@ -149,7 +150,7 @@ def build_views(config: PretrainConfig, encoder: Encoder) -> PathViews:
         crop_size=views.crop_size,
         crop=augmentation(**plain_values(views.crop)),
         crop_rotations=views.crop_rotations,
-        base=views.invariant == "base",
+        base=outside and not unread,
         share=config.coherence.share if config.coherence else 1.0,
         masking=Masking(token_grid(encoder, views.size), views.mask_probability, views.mask_ratio) if masked else None,
     )

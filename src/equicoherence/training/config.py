@@ -100,7 +100,7 @@ class ViewsConfig:
     invariant: which two views the method's invariant loss is taken on, for methods with the task. path: v1 and
     v2 = g(u), as published, so that the loss presses out what the task shall keep; base: v1 and u, and the task alone
     sees v2, a third view, which costs its share (`CoherenceConfig.share`) of an encoder's pass: docs/transformation.md.
-    Without a path both are the same.
+    Without a path both are the same, and without the task nothing sees the path of base.
     crops: local crops per image of crop_size pixels, for methods that read them. crop_rotations: whether the crops are
     one crop rotated by 0, 90, 180 and 270 degrees. mask_probability: share of the global views in which patch tokens
     are masked, for methods that predict them; mask_ratio: lowest and highest share of the tokens masked in those.
@@ -305,10 +305,8 @@ class PretrainConfig:
             reason = f"{method.__name__} is told the path between the views that it reads"
         elif views.path == POSES:
             reason = "with views.path poses, both views are renders and there is no base image apart"
-        elif views.path in ("none", BETWEEN):  # both views are base views
+        elif self.coherence is None or views.path in ("none", BETWEEN):  # both views are base views
             return
-        elif self.coherence is None:
-            reason = f"without the task nothing reads the path {views.path}"
         elif not self.coherence.positions() and self.coherence.decoder != "oracle":
             reason = "without states (coherence.states 0) nothing reads view 2"
         else:

@@ -74,14 +74,14 @@ class CrossAttentionDecoder(Decoder):
         return attention.out_proj(F.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2))
 
 
-@named("cross-attention")
+@named("cross-attention", targets="views")
 def _of_both(wanted: Decoding) -> CrossAttentionDecoder:
     return CrossAttentionDecoder(
         wanted.d_equi, wanted.targets, wanted.size, wanted.grid, width=wanted.width, any_time=wanted.any_time
     )
 
 
-@named("cross-attention-other")
+@named("cross-attention-other", targets="views")
 def _of_view1(wanted: Decoding) -> CrossAttentionDecoder:
     size, grid, width, any_time = wanted.size, wanted.grid, wanted.width, wanted.any_time
     return CrossAttentionDecoder(

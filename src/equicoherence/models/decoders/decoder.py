@@ -59,22 +59,24 @@ class Kind:
 
     build: makes it. from_view2: it changes view 2 instead of drawing anew, so that view 2 itself is no target for it.
     from_both: it changes view 1 and view 2, which must be the ends of the path (`views.path between`), and no targets.
+    targets: what it reconstructs where nothing else is asked.
     """
 
     build: Callable[[Decoding], Decoder]
     from_view2: bool
     from_both: bool
+    targets: str
 
 
 DECODERS: dict[str, Kind] = {}
 
 
 def named(
-    name: str, *, from_view2: bool = False, from_both: bool = False
+    name: str, *, from_view2: bool = False, from_both: bool = False, targets: str = "intermediate"
 ) -> Callable[[Callable[[Decoding], Decoder]], None]:
     """Note what builds a decoder under its name in ``DECODERS``; see `Kind`."""
 
     def note(build: Callable[[Decoding], Decoder]) -> None:
-        DECODERS[name] = Kind(build, from_view2, from_both)
+        DECODERS[name] = Kind(build, from_view2, from_both, targets)
 
     return note
