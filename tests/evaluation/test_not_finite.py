@@ -36,6 +36,7 @@ from tests.downstream.test_homography import Blobs
 from tests.downstream.test_keypoints import Dots
 from tests.downstream.test_video import Squares
 from tests.evaluation.rows import QUICK
+from tests.sets.test_turned import write_turned
 
 REFUSED = r"not finite"
 
@@ -65,6 +66,11 @@ def test_tasks_on_poses_refuse_it(damaged: FrozenModel, renders: Path, tmp_path:
     with pytest.raises(NotFinite, match=REFUSED):
         evaluate(damaged, tasks=[task], data=renders, controls=False, track=no_bar, out=tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_turned_photographs_refuse_it(damaged: FrozenModel, tmp_path: Path) -> None:
+    with pytest.raises(NotFinite, match=REFUSED):
+        evaluate(damaged, tasks=["turned"], sets=write_turned(tmp_path, 3), controls=False, track=no_bar)
 
 
 SMALL = {"pixels": 32, "steps": 2, "batch": 2}
@@ -99,7 +105,7 @@ def test_tasks_on_patch_tokens_refuse_it(task: Task, train: Any, test: Any) -> N
 
 def test_every_task_is_among_these() -> None:
     """A new task is to be added to this file."""
-    assert {*ON_IMAGES, "pose", "retrieval", *(task.name for task, *_ in DENSE)} == set(all_tasks())
+    assert {*ON_IMAGES, "pose", "retrieval", "turned", *(task.name for task, *_ in DENSE)} == set(all_tasks())
 
 
 def test_the_command_refuses_a_file_that_holds_such_a_weight(

@@ -100,12 +100,14 @@ def test_quintic_splines_are_read_as_their_formula_says(tilt):
         assert torch.allclose(on_accelerator[b, :, j, i], wanted, atol=1e-5)
 
 
-def test_floats_are_rendered_as_bytes_and_an_image_alone_as_among_others():
+def test_neither_floats_nor_autocast_nor_other_images_change_an_image():
     images = torch.randint(0, 256, (5, 3, 40, 50), generator=torch.Generator().manual_seed(1), dtype=torch.uint8)
     turned = Rotation().state(torch.linspace(-40, 40, 5)[:, None])
     base, band = base_state(torch.ones(5), SHARE), torch.linspace(0.1, 0.3, 5)
     made = render_round(images, base, turned, band, size=16)
     assert made.std() > 0.01
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(render_round(images, base, turned, band, size=16), made)
     assert (render_round(images / 255, base, turned, band, size=16) - made).abs().max() < 1.01 / 255
     for i in (0, 4):
         one = base_state(torch.ones(1), SHARE), Rotation().state(torch.tensor([[20.0 * i - 40]]))

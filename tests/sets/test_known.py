@@ -15,8 +15,8 @@ from equicoherence.sets import DECLARATIONS
 NAMES = [
     "ade20k", "camvid", "coco", "coco_images", "coco128", "davis_2016", "davis_2017", "kitti_depth", "mpii",
     "rendered_keypoints", "nyuv2", "nyuv2_labelled", "rendered_depth", "rendered_detection", "rendered_poses",
-    "rendered_segmentation", "rendered_video", "7scenes", "spair", "tiny_imagenet_boxes", "vip", "voc2012",
-    "photographs",
+    "rendered_segmentation", "rendered_video", "7scenes", "spair", "tiny_imagenet_boxes", "turned", "vip",
+    "voc2012", "photographs",
 ]  # fmt: skip
 
 

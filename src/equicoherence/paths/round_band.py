@@ -44,20 +44,20 @@ def render_round(
 
     Pixels are whole numbers of 255. On an accelerator it waits for one number, the side of the finer grid.
     """
-    pitches = pitch(base.geometry if path is None else base.then(path).geometry, images.shape[2:], size)
-    pixels = empty_pixels(len(images), 3, size, size, device=images.device)
     side = max(size, *images.shape[2:])
     together = max(1, PIXELS // side**2 if images.device.type == "cpu" else len(images))
+    pixels = empty_pixels(len(images), 3, size, size, device=images.device)
 
     @torch.no_grad()
     def work(start: int) -> None:
         rows = slice(start, start + together)
-        pyramid = _series(images[rows], pitches[rows], band[rows])
         made = Output(_rows(base, rows), None if path is None else _rows(path, rows), pixels[rows])
-        render_all(pyramid, [made], border=border)
+        render_all(_series(images[rows], pitches[rows], band[rows]), [made], border=border)
         made.pixels.mul_(255).round_().div_(255)
 
-    for_each(work, range(0, len(images), together))
+    with torch.autocast(images.device.type, enabled=False):  # products in half precision would leave traces
+        pitches = pitch(base.geometry if path is None else base.then(path).geometry, images.shape[2:], size)
+        for_each(work, range(0, len(images), together))
     return pixels
 
 

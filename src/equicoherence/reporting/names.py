@@ -71,6 +71,7 @@ DATA_NAMES = {
     "7scenes": "7-Scenes",
     "spair": "SPair-71k",
     "tiny_imagenet_boxes": "Tiny-ImageNet boxes",
+    "turned": "turned photographs",
     "vip": "VIP",
     "voc2012": "VOC 2012",
 }

@@ -180,6 +180,20 @@ class PointPairSet(SampleSet):
         return True
 
 
+class TurnedSet(SampleSet):
+    """Photographs of scenes, several of each, taken by a camera that was turned about its axis."""
+
+    kind = "turned"
+    scenes: np.ndarray
+    """Number (N,) of the scene that each image is of."""
+    angles: np.ndarray
+    """Degrees (N,) float64 by which the scene is turned counter-clockwise in each image."""
+
+    def readable(self, index: int) -> bool:
+        """Say whether an image can be used, as far as it has been read."""
+        return True
+
+
 class VideoSet(abc.ABC):
     """Sequences of frames, with masks of the objects, or parts, in some or all of them."""
 

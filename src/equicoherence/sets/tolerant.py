@@ -21,6 +21,7 @@ from equicoherence.sets.kinds import (
     SampleSet,
     SegmentationSet,
     Surface,
+    TurnedSet,
     VideoSet,
 )
 
@@ -29,6 +30,7 @@ TOLERANCE = 0.01
 SAID = 5  # bad samples that are named on the screen; all are in ``bad``
 _COPIED = (
     "variant", "classes", "limits", "crop", "has_masks", "names", "mirrored", "numbers", "rotations", "pairs",
+    "scenes", "angles",
 )  # fmt: skip
 
 
@@ -165,7 +167,13 @@ class _PointPairs(_Paired, PointPairSet):
     pass
 
 
-_KINDS = {each.kind: each for each in (_Segmentation, _Depth, _Detection, _Box, _Keypoints, _PosedViews, _PointPairs)}
+class _Turned(_Paired, TurnedSet):
+    pass
+
+
+_KINDS = {
+    each.kind: each for each in (_Segmentation, _Depth, _Detection, _Box, _Keypoints, _PosedViews, _PointPairs, _Turned)
+}
 
 
 class _Video(VideoSet):

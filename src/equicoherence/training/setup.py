@@ -55,9 +55,9 @@ from equicoherence.training.sharding import divide_like_parameters, shard, whole
 
 @dataclass(frozen=True)
 class Parts:
-    """What the loop works with. precision: that it computes in, not auto. model: the learner, wrapped for several processes (DDP), or itself, divided among them
-    (FSDP2). start, total: steps done, and of the whole run. generator: of the views. shape: what must stay the same for
-    the run to be resumed."""
+    """What the loop works with. precision: that it computes in, not auto. model: the learner, wrapped for several
+    processes (DDP), or itself, divided among them (FSDP2). start, total: steps done, and of the whole run. generator:
+    of the views. shape: what must stay the same for the run to be resumed."""
 
     config: PretrainConfig
     precision: Precision

@@ -1,0 +1,1 @@
+"""What frozen features tell of a turn that a camera made."""
