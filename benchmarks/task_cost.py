@@ -24,7 +24,7 @@ from about import machine, write_results
 
 from equicoherence.recipes import recipe
 from equicoherence.training import PretrainConfig, build_learner, build_views
-from equicoherence.training.loop import _precision
+from equicoherence.training.loop import _arithmetic
 from equicoherence.training.optim import build_optimizer
 
 PHASES = ("views", "forward", "backward", "update")
@@ -110,7 +110,7 @@ def steps_of(config: PretrainConfig) -> Callable[[], list[float]]:
         times = [clock()]
         made = views(images, generator)
         times.append(clock())
-        with _precision(config, device.type):
+        with _arithmetic(config.precision, device.type):
             losses = learner(made).losses
         times.append(clock())
         torch.stack(list(losses.values())).sum().backward()
