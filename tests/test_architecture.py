@@ -14,7 +14,18 @@ import equicoherence
 
 SOURCE = Path(equicoherence.__file__).parent
 ROOMS = (
-    ("errors", "files", "finite", "json_file", "loading", "metric_fields", "notice", "quiet", "tensor_files"),
+    (
+        "arithmetic",
+        "errors",
+        "files",
+        "finite",
+        "json_file",
+        "loading",
+        "metric_fields",
+        "notice",
+        "quiet",
+        "tensor_files",
+    ),
     ("paths",),
     ("models",),
     ("coherence",),
