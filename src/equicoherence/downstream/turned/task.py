@@ -44,6 +44,6 @@ class TurnedPhotographs(Task):
         return "frozen, probes of pairs"
 
     def score(self, model: FrozenModel, train: TurnedSet, test: TurnedSet, track: Track) -> TaskScore:
-        from equicoherence.evaluation.turned.scoring import score_turned
+        from equicoherence.downstream.turned.scoring import score_turned
 
         return score_turned(self, model, train, test, track)

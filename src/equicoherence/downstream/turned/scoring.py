@@ -27,7 +27,7 @@ from equicoherence.paths import Rotation
 from equicoherence.sets.kinds import TurnedSet
 
 if TYPE_CHECKING:
-    from equicoherence.evaluation.turned.task import TurnedPhotographs
+    from equicoherence.downstream.turned.task import TurnedPhotographs
 
 
 def score_turned(

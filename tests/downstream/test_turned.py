@@ -11,11 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from equicoherence import evaluate
+from equicoherence.downstream.turned.scoring import pairs_of_scenes, turn_between
+from equicoherence.downstream.turned.task import TurnedPhotographs
 from equicoherence.evaluation.module import as_frozen
 from equicoherence.evaluation.task import Row, no_bar
 from equicoherence.evaluation.transformation.pairs import Photographs, draw_pair_image
-from equicoherence.evaluation.turned.scoring import pairs_of_scenes, turn_between
-from equicoherence.evaluation.turned.task import TurnedPhotographs
 from equicoherence.paths import Rotation
 from equicoherence.sets.turned import Turned
 from tests.sets.test_turned import slope, write_turned
