@@ -38,6 +38,7 @@ QUARTER = f"{BEST}, 64 wide, on a quarter of the samples"
 INDEPENDENT = "VICReg, independent flips"
 MAIN = (PLAIN, HALF)
 FIRST = (PLAIN, HALF, INDEPENDENT, QUARTER, ORACLE)
+PUBLISHED = ("+ conv [P2]", "+ g, no reconstruction")
 HEADROOM = 0.05  # an oracle that is no better than the plain method leaves no headroom to close
 SUITE = Suite(
     "photographs",
@@ -96,7 +97,7 @@ def arms(data: str) -> dict[str, PretrainConfig]:
 
 def stages(configs: Mapping[str, PretrainConfig]) -> list[tuple[Sequence[str], Sequence[int]]]:
     """Return which arms are trained with which seeds, most telling first."""
-    return [(FIRST, (0,)), (MAIN, (0, 1)), (tuple(configs), (0,)), (MAIN, (0, 1, 2))]
+    return [(FIRST, (0,)), (MAIN, (0, 1)), (PUBLISHED, (0,)), (MAIN, (0, 1, 2)), (tuple(configs), (0,))]
 
 
 def main() -> None:
