@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from timm.layers import resample_abs_pos_embed
 from torch import Tensor, nn
 
-from equicoherence.evaluation.weight_layouts import find_places
+from equicoherence.models.weight_layouts import find_places
 from equicoherence.notice import say
 
 CLASSIFIERS = ("head", "fc", "classifier", "head.fc")
