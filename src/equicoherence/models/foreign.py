@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import timm
+import torch
 from safetensors import SafetensorError
+from torch import nn
 
 from equicoherence.models.encoder import VISION_TRANSFORMERS, Encoder
 from equicoherence.models.features import POOLS, Pool
 from equicoherence.models.names import resolve
-from equicoherence.models.weights import load_weights, read_export
+from equicoherence.models.weights import load_weights, read_export, with_positions
+from equicoherence.notice import say
 
 
 @dataclass(frozen=True)
@@ -41,10 +45,17 @@ def sized(name: str, size: int | None) -> dict[str, int]:
 
 
 def foreign_encoder(
-    name: str, size: int | None, *, pretrained: bool, option: str = "--size", otherwise: str = ""
+    name: str,
+    size: int | None,
+    args: dict[str, Any] | None = None,
+    *,
+    pretrained: bool,
+    option: str = "--size",
+    otherwise: str = "",
 ) -> Encoder:
     """Return the encoder of a timm name, for images of a size or, where None, its own.
 
+    args: further arguments of the model.
     pretrained: with its published weights, or those of its folder; else as torch's global generator initialises it.
     option: what sizes are given by, and otherwise: what to do where weights cannot be had; both for errors.
 
@@ -53,7 +64,7 @@ def foreign_encoder(
     """
     folder = name.removeprefix("local-dir:") if name.startswith("local-dir:") else None
     try:
-        return Encoder(name, sized(name, size), pretrained=pretrained)
+        return Encoder(name, sized(name, size) | (args or {}), pretrained=pretrained)
     except (OSError, RuntimeError, SafetensorError) as error:
         if folder is not None and not (Path(folder) / "config.json").is_file():
             raise  # which says what folder it is
@@ -89,6 +100,27 @@ def read_exported(path: str, size: int | None, advice: str) -> Exported:
         raise ValueError(f"{path} pools by {pool!r}, which {arch} does not; {advice}")
     load_weights(encoder.model, Path(path))
     return Exported(encoder, side, source, pool)
+
+
+@torch.no_grad()
+def copy_weights(target: nn.Module, source: nn.Module, said: str, *, whole: bool = False) -> None:
+    """Copy a timm model's weights into one for another size, or without the head of the first.
+
+    said: what the weights are called, for errors. whole: refuse weights that the target has no place for, too. Position
+    embeddings are resampled. Raises ValueError where weights are missing or of another shape.
+    """
+    wanted = target.state_dict()
+    named, notes = with_positions(target, source.state_dict())
+    odd = [name for name, held in wanted.items() if name not in named or named[name].shape != held.shape]
+    odd += [name for name in named if name not in wanted] if whole else []
+    if odd:
+        raise ValueError(
+            f"encoder.weights {said} do not fit the encoder that the configuration asks for ({len(odd)} tensors, such "
+            f"as {odd[0]}); leave out encoder.args"
+        )
+    for note in notes:
+        say(f"{said}: {note}")
+    target.load_state_dict({name: named[name] for name in wanted})
 
 
 def split_file(model: str) -> tuple[str, str | None]:
