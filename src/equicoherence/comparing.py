@@ -16,10 +16,8 @@ from equicoherence.evaluation.run import chosen_tasks
 from equicoherence.files import alone
 from equicoherence.methods import METHODS
 from equicoherence.training import PretrainConfig
-from equicoherence.training.checkpoint import checkpoints
 from equicoherence.training.config_file import plain_values
-from equicoherence.training.run import is_finished
-from equicoherence.training.start import begun_before, started
+from equicoherence.training.start import started_or_begun
 
 
 def compare(
@@ -64,7 +62,7 @@ def compare(
             for seed in seeds:
                 for name, config in configs.items():
                     run = out / f"{name}-seed{seed}"
-                    config = _with_start(dataclasses.replace(config, name=name, seed=seed), run)
+                    config = started_or_begun(dataclasses.replace(config, name=name, seed=seed), run)
                     own = controls and floor_of(config) not in floors
                     floors.add(floor_of(config))
                     config = shared_out(config, run, len(configs) * len(seeds))
@@ -74,18 +72,6 @@ def compare(
             together = at_once(arms, jobs)
         work_on(arms, together)
     return runs
-
-
-def _with_start(config: PretrainConfig, run: Path) -> PretrainConfig:
-    """Return a configuration with what it starts from; that of ``run`` where it is gone and no more needed."""
-    if not config.encoder.weights:
-        return config
-    try:
-        return started(config)[0]
-    except FileNotFoundError:
-        if not is_finished(run) and not checkpoints(run):
-            raise
-        return begun_before(config, run)
 
 
 def floor_of(config: PretrainConfig) -> str:

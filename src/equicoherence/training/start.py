@@ -21,7 +21,7 @@ from equicoherence.tensor_files import digest_of
 from equicoherence.training.checkpoint import checkpoints
 from equicoherence.training.config import PretrainConfig
 from equicoherence.training.config_file import load_config, plain_values
-from equicoherence.training.run import load_run
+from equicoherence.training.run import is_finished, load_run
 
 DIGEST = 16  # letters of a fingerprint
 SOURCES = ("local-dir:", "hf-hub:", "hf_hub:")
@@ -108,6 +108,21 @@ def started(config: PretrainConfig) -> tuple[PretrainConfig, Encoder]:
         fingerprint=start.fingerprint,
     )
     return dataclasses.replace(config, encoder=found), encoder
+
+
+def started_or_begun(config: PretrainConfig, run: Path) -> PretrainConfig:
+    """Return a configuration with what it starts from; where that is gone, as ``run`` knows it, which needs it no more.
+
+    Raises as `started` does.
+    """
+    if not config.encoder.weights:
+        return config
+    try:
+        return started(config)[0]
+    except FileNotFoundError:
+        if not is_finished(run) and not checkpoints(run):
+            raise
+        return begun_before(config, run)
 
 
 def read_start(model: str, size: int, name: str, args: dict[str, Any]) -> Start:
