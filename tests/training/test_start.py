@@ -117,6 +117,17 @@ def test_positions_of_a_run_are_resampled_and_a_teacher_starts_from_the_same(dat
     assert torch.equal(*copies)
 
 
+def test_a_head_that_is_not_trained_is_left_out_and_not_missed(data, tmp_path):
+    file = weights_of("test_convnext", tmp_path / "w.safetensors")
+    config = starting(small_config(data, max_steps=1), f"{file}@test_convnext", 64)
+    assert_same_features(config, file, arch="test_convnext", size=64)
+    run = pretrain(config, tmp_path / "run")
+    assert "head.norm.weight" in load_file(file)
+    assert "head.norm.weight" not in load_file(run / "model.safetensors")
+    method = DINOConfig(prototypes=20, hidden=12, bottleneck=6)  # which would train that head
+    assert_same_features(starting(small_config(data, method=method, coherence=None), run, 64), run)
+
+
 def test_an_encoder_of_photographs_is_started_from(shared_data, data):
     file = shared_data("pretrained/efficientnet_lite0.safetensors")
     arch = "tf_efficientnet_lite0"
