@@ -283,6 +283,11 @@ class PretrainConfig:
     def _check_decoders(self, task: CoherenceConfig) -> None:
         """Refuse decoders for which the views are not made."""
         both = [name for name in task.decoders if name in DECODERS and DECODERS[name].from_both]
+        if both and self.views.path == POSES:
+            raise ValueError(
+                f"the {both[0]} decoder moves both views in the plane, but with views.path poses the object between "
+                "them turns in space; give another decoder"
+            )
         if both and self.views.path != BETWEEN:
             raise ValueError(
                 f"the {both[0]} decoder reads both ends of the path, but with views.path {self.views.path} view 1 is "
