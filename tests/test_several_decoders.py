@@ -120,7 +120,7 @@ def test_each_decoder_has_its_targets_and_the_views_have_those_of_all(settings, 
             "states is 0, so the render decoder of 'render.cross-attention' has nothing to reconstruct",
         ),
         ({"decoder": "cross-attention", "spacing": "random"}, "of decoder 'cross-attention' nothing .* between"),
-        ({"decoder": "conv", "spacing": "random", "states": 0}, "spacing is random, but .* nothing to draw"),
+        ({"decoder": "conv", "spacing": "random", "states": 0}, "spacing is random, but .* no place to draw"),
         ({"decoder": "oracle", "spacing": "random"}, "of decoder 'oracle' nothing is reconstructed between the ends"),
     ],
 )

@@ -118,8 +118,8 @@ class CoherenceConfig:
         if self.spacing == "random" and not any(0 < place < 1 for place in self.positions()):
             raise ValueError(
                 f"coherence.spacing is random, but of decoder {self.decoder!r} nothing is reconstructed between the "
-                "ends of the path, so there is nothing to draw: give --coherence.spacing even, or --coherence.targets "
-                "intermediate with --coherence.states 1 or more"
+                "ends of the path, so there is no place to draw: give --coherence.spacing even, or a decoder that has "
+                "intermediate targets (--coherence.states 1 or more)"
             )
 
     @property
