@@ -233,6 +233,11 @@ class CoherenceTask(nn.Module):
         scales = [side // pixel for side in self.decoder.scales]
         loss = squared_error(decoded, self._normalise(targets), scales)
         if self.symmetric:
+            if views.positions != (1.0,):
+                raise ValueError(
+                    f"symmetric reconstructs view 2 and view 1, but the targets are at positions {views.positions}: "
+                    "make the views with positions=(1.0,), or leave symmetric out"
+                )
             other = self.decoder(z2, z1, self.grid, seen[::-1], views.times).float()
             loss = (loss + F.mse_loss(other, seen[0][:, None].expand_as(other))) / 2
         return CoherenceOutput(loss, None if pixel > 1 else decoded.detach() * self.std + self.mean)
