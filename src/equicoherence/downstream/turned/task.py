@@ -34,7 +34,7 @@ class TurnedPhotographs(Task):
     seed: int = 0
 
     name: ClassVar[str] = "turned"
-    order: ClassVar[int] = 10
+    order: ClassVar[int] = 75
     revision: ClassVar[int] = 1 + TransformationRegression.revision
     kind: ClassVar[str] = "turned"
     metrics: ClassVar[dict[str, bool]] = {"r2": True, "accuracy": True}
