@@ -4,8 +4,9 @@
 
 --sets holds CamVid, 7-Scenes, Tiny-ImageNet with boxes, photographs and DAVIS-2016, as far as they are at hand; --runs
 is what experiments/vicreg_tiny_imagenet.py wrote, --pose-runs what experiments/threediebench_open.py wrote, renders
-included. Scores every encoder on every task and writes docs/results/downstream.md; run again, it goes on where it
-stopped. --suite photographs or poses scores the encoders of one of the two alone: two processes can share the work.
+included. Scores every encoder on every task, where fewer seeds of it were trained those that were, and writes
+docs/results/downstream.md; run again, it goes on where it stopped. --suite photographs or poses scores the encoders of
+one of the two alone: two processes can share the work.
 """
 
 from __future__ import annotations
@@ -104,6 +105,8 @@ def main() -> None:
         for seed in range(given.seeds):
             for name, slug in suite.encoders.items():
                 run, out = runs / f"{slug}-seed{seed}", folder / f"{slug}-seed{seed}"
+                if seed and not run.is_dir():
+                    continue
                 scores = score_jobs(load_model(run), jobs, out, Scoring(controls=name == "VICReg"))
                 write_aside(out / FILE, as_json({**scores, "name": name}))
                 scored.append(out)

@@ -33,7 +33,7 @@ EVALUATION = {
 
 
 def arms(data: str, steps: int) -> dict[str, PretrainConfig]:
-    """Return each method alone, with the conv decoders of [P2] and with the render decoder."""
+    """Return each method alone, with the conv decoders of [P2] and with the render decoder, on all samples."""
     found = {}
     for method in ("ibot", "dinov2"):
         base = dataclasses.replace(
@@ -63,7 +63,8 @@ def main() -> None:
     text = (
         "# iBOT and DINOv2 on Tiny-ImageNet-100, with and without the task\n\n"
         f"Written by `python experiments/ibot_dinov2.py`. A vision transformer of six blocks, 16 tokens, 32 px views, "
-        f"{images:,} images seen ({images / 30000:.1f} epochs), SE(2) paths, border content, linear split. "
+        f"{images:,} images seen ({images / 30000:.1f} epochs), SE(2) paths that the method's loss does not see, flips "
+        "shared by the views, border content, linear split. "
     )
     write_page(text + score_markdown(runs), PAGE)
     print(PAGE)

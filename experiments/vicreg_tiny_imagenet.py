@@ -125,11 +125,12 @@ def page(out: Path, configs: Mapping[str, PretrainConfig]) -> str:
     if not runs:
         raise FileNotFoundError(f"no run in {str(out)!r} has scores: leave --page out")
     groups = sorted(group([read_evaluated(run.parent) for run in runs]), key=lambda g: [*configs].index(g.label))
-    tables = []
+    tables, plain = [], None
     for representation in ("backbone", "z_equi"):
         suite = dataclasses.replace(SUITE, representation=representation)
         rows = [row for row in suite_rows(suite, groups) if any(row.scores)]
-        tables.append((suite_grid(suite, rows), headroom(suite, rows)))
+        plain = plain or next((row for row in rows if row.name == PLAIN and row.kind != RANDOM), None)
+        tables.append((suite_grid(suite, rows), headroom(suite, rows, plain)))
     (backbone, closed), (equivariant, closed_there) = tables
     seeds = ", ".join(f"{each.label}: {len(each.members)}" for each in groups)
     config = next(iter(configs.values()))
@@ -163,16 +164,20 @@ method by {HEADROOM}.
 
 {equivariant.markdown()}
 
+The same share, from the backbone of the plain method to the equivariant part of the oracle.
+
 {closed_there.markdown()}
 """
 
 
-def headroom(suite: Suite, rows: Sequence[SuiteRow]) -> Grid:
-    """Return what share of the way from the plain method to the oracle each arm goes; plain has no equivariant part,
-    so there its backbone is where the way begins."""
+def headroom(suite: Suite, rows: Sequence[SuiteRow], plain: SuiteRow | None) -> Grid:
+    """Return what share of the way from the plain method to the oracle each arm goes.
+
+    plain: where the way begins; the plain method has no equivariant part, so there too it is its backbone.
+    """
     figures = [number for number, figure in enumerate(suite.figures) if figure.metric == "r2"]
     own = {row.name: row.scores for row in rows if row.kind != RANDOM}
-    start, end = own.get(PLAIN), own.get(ORACLE)
+    start, end = None if plain is None else plain.scores, own.get(ORACLE)
     body = []
     for name, scores in own.items():
         if name in (PLAIN, ORACLE) or start is None or end is None:

@@ -3,9 +3,8 @@
     python experiments/view_traces.py [--out runs/view-traces] [--steps N] [--only WAY:SOURCE:SIZE ...]
 
 An oracle is told the angle of a view and trained to read it from noise: what it learns are traces; power spectra say
-what there is to learn. Runs of a recipe on
-the same noise, with decoders, are probed for the angle of single views. Each cell is kept in the folder as it is done.
-The page is docs/results/view-traces.md.
+what there is to learn. Runs of a recipe on the same noise, with decoders, are probed for the angle of single views.
+Each cell is kept in the folder as it is done. The page is docs/results/view-traces.md.
 """
 
 from __future__ import annotations
@@ -54,7 +53,8 @@ def config_of(shape: tuple[int, int]) -> PretrainConfig:
 
 def recipe_views(shape: tuple[int, int]) -> Draw:
     """Return what draws second views as training does, and their angles."""
-    config = dataclasses.replace(config_of(shape), coherence=None)
+    config = config_of(shape)
+    config = dataclasses.replace(config, coherence=None, views=dataclasses.replace(config.views, invariant="path"))
     draw = build_views(config, Encoder(config.encoder.name, config.encoder.args))
 
     def views(images: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:

@@ -125,6 +125,13 @@ def test_without_targets_the_loss_is_zero_and_can_still_be_trained():
     output.loss.backward()
 
 
+def test_symmetric_is_for_view_two_alone():
+    z1, z2 = _tokens()
+    task = CoherenceTask(8, 2, 32, (4, 4), symmetric=True)
+    with pytest.raises(ValueError, match=r"view 2 and view 1, but the targets are at positions \(0\.3.*, 1\.0\)"):
+        task(z1, z2, _views((1 / 3, 1.0)))
+
+
 def test_symmetric_also_reconstructs_view_one():
     views, (z1, z2) = _views((1.0,)), _tokens()
     torch.manual_seed(0)

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 
 from equicoherence.methods.vicreg import VICRegConfig
 from equicoherence.reporting.summary import summarise_scores
@@ -72,6 +73,17 @@ def test_scores_of_3diebench_are_kept_until_what_they_depend_on_is_another(
     assert by_features["identity z"]["H@1"] == "0.000"
     assert by_features["a constant"]["MRR"] == by_features["a constant z"]["rotation R2"] == MISSING
     assert by_features["z"]["top-1"].endswith("%")
+
+
+def test_training_views_of_the_traces_are_turned_and_come_with_their_angles(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(EXPERIMENTS)
+    import view_traces as experiment  # pyright: ignore[reportMissingImports]
+
+    images = torch.rand(4, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    views, angles = experiment.recipe_views((64, 32))(images, torch.Generator().manual_seed(0))
+    assert views.shape == (4, 3, 32, 32)
+    assert angles.shape == (4, 1)
+    assert len(angles.unique()) == 4
 
 
 def test_a_reading_is_kept_and_says_so_when_the_figures_are_others(

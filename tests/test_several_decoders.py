@@ -115,6 +115,13 @@ def test_each_decoder_has_its_targets_and_the_views_have_those_of_all(settings, 
         ({"decoder": "render+conv", "targets": "intermediate,middle"}, "targets 'middle' is unknown"),
         ({"decoder": "render+conv", "targets": "base,base,final"}, "'base,base,final' are 3, but .* names 2"),
         ({"decoder": "render+conv", "width": 30}, "width must be a multiple of 4, got 30"),
+        (
+            {"decoder": "render+cross-attention", "states": 0},
+            "states is 0, so the render decoder of 'render.cross-attention' has nothing to reconstruct",
+        ),
+        ({"decoder": "cross-attention", "spacing": "random"}, "of decoder 'cross-attention' nothing .* between"),
+        ({"decoder": "conv", "spacing": "random", "states": 0}, "spacing is random, but .* no place to draw"),
+        ({"decoder": "oracle", "spacing": "random"}, "of decoder 'oracle' nothing is reconstructed between the ends"),
     ],
 )
 def test_decoders_and_targets_that_do_not_fit_are_refused(settings, quoted):

@@ -80,6 +80,7 @@ class CoherenceConfig:
                 f"coherence.scales must be sides of 1 pixel or more, multiples of the smallest, got {self.scales}"
             )
         self._check_decoders()
+        self._check_states()
 
     def _check_decoders(self) -> None:
         names = self.decoders
@@ -104,6 +105,22 @@ class CoherenceConfig:
                     f"the {name} decoder starts from both ends of the path, so targets {targets!r} would be free: "
                     "choose intermediate, or another decoder"
                 )
+
+    def _check_states(self) -> None:
+        """Refuse a decoder that is left without a target beside others, and places that nothing has."""
+        positions = self.positions_of()
+        idle = [name for name, places in positions.items() if not places]
+        if 0 < len(idle) < len(positions):
+            raise ValueError(
+                f"coherence.states is {self.states}, so the {idle[0]} decoder of {self.decoder!r} has nothing to "
+                "reconstruct: leave it out, or give --coherence.states 1 or more"
+            )
+        if self.spacing == "random" and not any(0 < place < 1 for place in self.positions()):
+            raise ValueError(
+                f"coherence.spacing is random, but of decoder {self.decoder!r} nothing is reconstructed between the "
+                "ends of the path, so there is no place to draw: give --coherence.spacing even, or a decoder that has "
+                "intermediate targets (--coherence.states 1 or more)"
+            )
 
     @property
     def decoders(self) -> tuple[str, ...]:
@@ -157,9 +174,11 @@ class CoherenceTask(nn.Module):
 
     The loss is the squared error to the normalised targets, averaged over pixels and targets.
 
-    d_equi: features of the tokens. targets: T. size: S, pixels. grid: (h, w) of the tokens. mean, std: of the colors,
-    for normalising. parts, width, scales: see `CoherenceConfig`. any_time: the decoder is told where the targets lie.
-    Without targets (K = 0) the loss is zero and the split is all that is left of the task.
+    d_equi: features of the tokens. targets: T. size: S, pixels. grid: (h, w) of the tokens. decoder: a name of
+    `DECODERS`, or a decoder. parts, width, scales: see `CoherenceConfig`. any_time: the decoder is told where the
+    targets lie. symmetric: also reconstruct view 1 from the views in the other order, as [P1] does, where view 2 is the
+    one target. mean, std: of the colors, for normalising. Without targets (K = 0) the loss is zero and the split is all
+    that is left of the task.
     """
 
     mean: Tensor
@@ -214,6 +233,11 @@ class CoherenceTask(nn.Module):
         scales = [side // pixel for side in self.decoder.scales]
         loss = squared_error(decoded, self._normalise(targets), scales)
         if self.symmetric:
+            if views.positions != (1.0,):
+                raise ValueError(
+                    f"symmetric reconstructs view 2 and view 1, but the targets are at positions {views.positions}: "
+                    "make the views with positions=(1.0,), or leave symmetric out"
+                )
             other = self.decoder(z2, z1, self.grid, seen[::-1], views.times).float()
             loss = (loss + F.mse_loss(other, seen[0][:, None].expand_as(other))) / 2
         return CoherenceOutput(loss, None if pixel > 1 else decoded.detach() * self.std + self.mean)

@@ -79,6 +79,13 @@ def test_a_constant_scores_nothing(tree: Path) -> None:
         assert row.floor == pytest.approx(at_chance, abs=0.02)
 
 
+def test_one_scene_has_no_interval(tmp_path: Path) -> None:
+    root = write_turned(tmp_path / "turns", 3)
+    model = as_frozen(Slope(), size=24)
+    score = TurnedPhotographs().score(model, Turned(root, "train"), Turned(root, "val"), no_bar)
+    assert [row.interval for row in score.rows] == [None] * 6
+
+
 def test_turns_have_the_sign_that_the_renderer_gives_them() -> None:
     def seen(image: np.ndarray, turn: float) -> Tensor:
         pixels = torch.from_numpy(image).permute(2, 0, 1)[None].contiguous()

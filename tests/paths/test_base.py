@@ -76,6 +76,11 @@ def test_a_share_is_rounded_up(share: float, count: int) -> None:
     assert share_of(100, share) == count
 
 
+def test_an_unknown_spacing_is_quoted() -> None:
+    with pytest.raises(ValueError, match="spacing 'uneven' is unknown; choose one of even, random"):
+        make(spacing="uneven")
+
+
 @pytest.mark.parametrize("share", [0.0, -0.5, 1.5, float("nan")])
 def test_a_share_out_of_range_is_quoted(share: float) -> None:
     with pytest.raises(ValueError, match=rf"share must lie in \(0, 1\], got {share}"):

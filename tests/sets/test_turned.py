@@ -82,5 +82,16 @@ def test_odd_lists_are_refused_with_what_is_wrong(tmp_path: Path, old: str, new:
 
 
 def test_few_scenes_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="lists 2 scenes with two images or more; at least 3 are needed"):
+    with pytest.raises(ValueError, match="lists 2 scenes with images at two angles or more; at least 3 are needed"):
         Turned(write_turned(tmp_path, 2), "train")
+
+
+def test_scenes_that_were_not_turned_do_not_count(tmp_path: Path) -> None:
+    root = write_turned(tmp_path, 4)
+    rows = [line.split(", ") for line in (root / LIST).read_text().splitlines()]
+    still = [(file, base, "360" if number == 0 else "0") for number, (file, base, _) in enumerate(rows[1:6])]
+    (root / LIST).write_text("\n".join(", ".join(row) for row in [rows[0], *still, *rows[6:]]))
+    assert {Turned(root, split).name(0)[:7] for split in ("train", "val")} == {"scene01", "scene02"}
+    (root / LIST).write_text("\n".join(", ".join(row) for row in [rows[0], *still, *rows[11:]]))
+    with pytest.raises(ValueError, match="lists 2 scenes with images at two angles"):
+        Turned(root, "train")

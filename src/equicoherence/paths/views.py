@@ -6,7 +6,7 @@ import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
@@ -129,6 +129,8 @@ class PathViews:
             raise ValueError(f"positions must lie in [0, 1], got {tuple(positions)}")
         if not 0 < share <= 1:
             raise ValueError(f"share must lie in (0, 1], got {share}")
+        if spacing not in get_args(Spacing):
+            raise ValueError(f"spacing {spacing!r} is unknown; choose one of {', '.join(get_args(Spacing))}")
         if crops < 0:
             raise ValueError(f"crops must not be negative, got {crops}")
         if crops and (crop is None or crop_size < 1):

@@ -2,7 +2,8 @@
 
 All views of an image share its flip (``views.flip``), so that left can be told from right. The task's path is seen by
 the task alone (``views.invariant base``), on half of the samples, by two decoders:
-docs/results/vicreg-tiny-imagenet.md says what that gives. Figures in docs/results of 2026-11-21 were measured with
+docs/results/vicreg-tiny-imagenet.md says what that gives. Times are reckoned from the costs of a step on a server's CPU
+without bfloat16 (benchmarks/results/task-cost-2026-11-28.md). Figures in docs/results of 2026-11-21 were measured with
 flips of each view's own, and with the path in the view of the invariant loss.
 """
 
@@ -112,7 +113,7 @@ def vicreg() -> PretrainConfig:
     """VICReg (weights 25, 25, 1 over 25, so that lambda = 1 weighs as one term) on 32 px views, two decoders.
 
     hardware: 2 CPU cores
-    time: about 2 minutes on 'objects' (4,800 images)
+    time: about 5 minutes on 'objects' (4,800 images)
     scores: docs/results/vicreg-tiny-imagenet.md (on photographs)
     """
     return _convolutional("vicreg-tiny", VICRegConfig(1.0, 1.0, 0.04, width=512))
@@ -122,7 +123,7 @@ def simclr() -> PretrainConfig:
     """SimCLR on 32 px views, two decoders.
 
     hardware: 2 CPU cores
-    time: about 2 minutes on 'objects' (4,800 images)
+    time: about 5 minutes on 'objects' (4,800 images)
     scores: docs/results/quickstart.md
     """
     return _convolutional("simclr-tiny", SimCLRConfig(temperature=0.2, width=512))
@@ -132,7 +133,7 @@ def byol() -> PretrainConfig:
     """BYOL on 32 px views, two decoders.
 
     hardware: 2 CPU cores
-    time: about 3 minutes on 'objects' (4,800 images)
+    time: about 7 minutes on 'objects' (4,800 images)
     scores: docs/results/learning.md
     """
     return _convolutional("byol-tiny", BYOLConfig(width=512, output=128, momentum=0.98))
@@ -142,7 +143,7 @@ def barlow() -> PretrainConfig:
     """Barlow Twins on 32 px views, two decoders; lambda = 100, for a loss that is about a hundred times a term's.
 
     hardware: 2 CPU cores
-    time: about 2 minutes on 'objects' (4,800 images)
+    time: about 5 minutes on 'objects' (4,800 images)
     scores: docs/results/learning.md
     """
     return _convolutional("barlow-tiny", BarlowTwinsConfig(width=512), dataclasses.replace(TASK, weight=100.0))
@@ -152,7 +153,7 @@ def simsiam() -> PretrainConfig:
     """SimSiam on 32 px views, two decoders.
 
     hardware: 2 CPU cores
-    time: about 2 minutes on 'objects' (4,800 images)
+    time: about 5 minutes on 'objects' (4,800 images)
     scores: docs/results/learning.md
     """
     return _convolutional("simsiam-tiny", SimSiamConfig(width=512, bottleneck=128))
@@ -162,7 +163,7 @@ def mocov3() -> PretrainConfig:
     """MoCo v3 on 32 px views, two decoders.
 
     hardware: 2 CPU cores
-    time: about 3 minutes on 'objects' (4,800 images)
+    time: about 7 minutes on 'objects' (4,800 images)
     scores: docs/results/learning.md
     """
     return _convolutional("mocov3-tiny", MoCoV3Config(width=512, output=128, momentum=0.98))
@@ -172,7 +173,7 @@ def lejepa() -> PretrainConfig:
     """LeJEPA on two 32 px views, without local crops, two decoders.
 
     hardware: 2 CPU cores
-    time: about 3 minutes on 'objects' (4,800 images)
+    time: about 7 minutes on 'objects' (4,800 images)
     scores: docs/results/learning.md
     """
     return _convolutional("lejepa-tiny", LeJEPAConfig(directions=256, width=512, output=64))
@@ -182,7 +183,7 @@ def dino() -> PretrainConfig:
     """DINO on 2 views of 32 px and 2 local crops of 16 px, Sinkhorn-Knopp, two decoders.
 
     hardware: 2 CPU cores
-    time: about 4 minutes on 'objects' (4,800 images)
+    time: about 8 minutes on 'objects' (4,800 images)
     scores: docs/results/learning.md
     """
     crops = {"crops": 2, "crop_size": 16, "crop": AugmentationConfig(area=(0.1, 0.3), blur=0.0)}
@@ -193,7 +194,7 @@ def ibot() -> PretrainConfig:
     """iBOT, a small ViT, 2 views of 32 px, half of them masked, Sinkhorn-Knopp, two decoders.
 
     hardware: 2 CPU cores
-    time: about 4 minutes on 'objects' (4,800 images)
+    time: about 8 minutes on 'objects' (4,800 images)
     scores: docs/results/learning.md, docs/results/ibot-dinov2.md (on photographs)
     """
     return _distilled("ibot-tiny", IBOTConfig(**SELF_DISTILLATION), VIT, MASKED, lr=1e-3)
@@ -203,7 +204,7 @@ def dinov2() -> PretrainConfig:
     """DINOv2, a small ViT, 2 views of 32 px, half of them masked, Sinkhorn-Knopp, two decoders.
 
     hardware: 2 CPU cores
-    time: about 4 minutes on 'objects' (4,800 images)
+    time: about 8 minutes on 'objects' (4,800 images)
     scores: docs/results/learning.md, docs/results/ibot-dinov2.md (on photographs)
     """
     return _distilled("dinov2-tiny", DINOv2Config(**SELF_DISTILLATION), VIT, MASKED, lr=1e-3)

@@ -24,8 +24,9 @@ def film_section(groups: dict[str, list[Run]]) -> Markup:
         element(
             "p",
             "Each strip is one image. View 1 (v1) stands apart; the path runs from the base image u to view 2 (v2). "
-            "Top row: the intermediate states as they really are. Bottom row: what the decoder made of the two "
-            "embeddings alone. θ, beside the title, is the whole transformation from u to v2.",
+            "On the path between the views, u is view 1 itself. Top row: the states as they really are; the one at "
+            "t = 1 is view 2. Bottom row: what the decoders made of the equivariant features (render and geodesic of "
+            "the views too). θ, beside the title, is the whole transformation from u to v2.",
         )
     ]
     for name, runs in groups.items():

@@ -30,7 +30,7 @@ CONTENTS = {
 RUNS_GUIDE = (
     "Each run trained an image encoder without labels. Its embedding has two parts: z_inv, which should forget how an "
     "image was transformed, and z_equi, which should keep it; the backbone is the encoder before that split. An "
-    "auxiliary task asks a decoder to draw, from z_equi of two views, the states in between. The pictures show how "
+    "auxiliary task asks decoders to draw, from z_equi of two views, the states in between. The pictures show how "
     "well it does that, the curves how training went, the R² charts how much of a transformation a probe can still "
     "read from the frozen encoder, and the table of the other tasks what the encoder knows about the images "
     "themselves. Runs with the same name are seeds of one recipe and count together. "

@@ -52,7 +52,8 @@ def training_section(groups: dict[str, list[Run]]) -> Markup:
         (
             "Losses",
             losses,
-            "The total, and each part as it is named by the method; reconstruction is the auxiliary task.",
+            "The total, and each part as it is named by the method; reconstruction is the auxiliary task, and with "
+            "the name of a decoder behind it, what of it is that decoder's.",
         ),
         (
             "Health of the representation",

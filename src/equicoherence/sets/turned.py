@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -26,18 +25,20 @@ class Turned(TurnedSet):
     """The images that ``turned.csv`` lists, of every fifth scene (by name) for scoring, of the others for the probes.
 
     Its columns: file, an image in the folder; base, the name of the scene; angle, by how many degrees counter-clockwise
-    the scene is turned in this image against any one upright of its own. Images are read as viewers show them, EXIF
-    rotation applied. A few rows that cannot be used are left out, and a line says so.
+    the scene is turned in this image against any one upright of its own. Scenes at one angle are left out. Images are
+    read as viewers show them, EXIF rotation applied. A few rows that cannot be used are left out, and a line says so.
     """
 
     def __init__(self, root: Path, split: SetSplit) -> None:
         self.variant = LIST
         rows = _read_rows(root)
-        of_scene = Counter(base for _, base, _ in rows)
-        scenes = sorted(base for base, count in of_scene.items() if count > 1)
+        of_scene: dict[str, set[float]] = {}
+        for _, base, angle in rows:
+            of_scene.setdefault(base, set()).add(angle % 360)
+        scenes = sorted(base for base, angles in of_scene.items() if len(angles) > 1)
         if len(scenes) < LEAST:
             raise ValueError(
-                f"{printable(str(root / LIST))} lists {len(scenes)} scenes with two images or more; "
+                f"{printable(str(root / LIST))} lists {len(scenes)} scenes with images at two angles or more; "
                 f"at least {LEAST} are needed"
             )
         wanted = {base: i for i, base in enumerate(scenes) if (i % HELD_OUT == 0) == (split == "val")}

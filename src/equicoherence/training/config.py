@@ -102,10 +102,10 @@ class AugmentationConfig:
 class ViewsConfig:
     """size: pixels of a view. source: pixels an image is kept at. path: further transformation g, or none; or between:
     no further transformation, and the states lie on the path from view 1 to view 2, so that all that the augmentations
-    did is asked of the task (docs/between.md; border means nothing there, and no view is beyond another); or poses:
-    the two views are renders of an object, as they are, and the states those of its pose path (data: 3DIEBench, or what
-    `equicoherence render` writes). Of a set with pose paths (`equicoherence render --paths`) only views at the ends of
-    a path are paired, those of the same one; training says how many of the views these are.
+    did is asked of the task (docs/between.md; border and invariant mean nothing there); or poses: the two views are
+    renders of an object, as they are, and the states those of its pose path (data: 3DIEBench, or what `equicoherence
+    render` writes). Of a set with pose paths (`equicoherence render --paths`) only views at the ends of a path are
+    paired, those of the same one; training says how many of the views these are.
 
     told: names of the parameters of the path that a method gets which is told theta; all where empty.
     flip: whether the views of an image (both, and local crops) are mirrored alike (shared), each by itself
@@ -245,11 +245,11 @@ class PretrainConfig:
 
     d: features of z, for methods that read it. coherence: the auxiliary task, None for the plain method, and for
     methods that are told the path's parameters and learn from those. max_steps: 0 for all epochs' steps, else the run
-    (and its schedule) ends there. checkpoint_every, log_every: steps. precision: of
-    the products; auto is bf16 on devices that multiply it (a CPU without AMX or AVX-512-BF16 is faster in fp32), else
-    fp32, and a resumed run keeps what it began with. cache: MiB of decoded images kept. sharding: of
-    several processes, each holds the whole model (ddp), or a part of its parameters, their gradients, optimiser state
-    and teacher (fsdp2, for vision transformers); a run may be resumed with the other.
+    (and its schedule) ends there. checkpoint_every, log_every: steps. precision: of the products; auto is bf16 on
+    devices that multiply it (a CPU without AMX or AVX-512-BF16 is faster in fp32), else fp32, and a resumed run keeps
+    what it began with. cache: MiB of decoded images kept. sharding: of several processes, each holds the whole model
+    (ddp), or a part of its parameters, their gradients, optimiser state and teacher (fsdp2, for vision transformers); a
+    run may be resumed with the other.
     """
 
     name: str = "custom"
@@ -297,6 +297,11 @@ class PretrainConfig:
     def _check_decoders(self, task: CoherenceConfig) -> None:
         """Refuse decoders for which the views are not made."""
         both = [name for name in task.decoders if name in DECODERS and DECODERS[name].from_both]
+        if both and self.views.path == POSES:
+            raise ValueError(
+                f"the {both[0]} decoder moves both views in the plane, but with views.path poses the object between "
+                "them turns in space; give another decoder"
+            )
         if both and self.views.path != BETWEEN:
             raise ValueError(
                 f"the {both[0]} decoder reads both ends of the path, but with views.path {self.views.path} view 1 is "

@@ -112,8 +112,10 @@ def _predictions(
         yield "mlp", repeat, mlp_probe(known, target, asked, draws=task.pairs, seed=task.seed + repeat)
 
 
-def _of_scenes_anew(figures: Figures, predicted: Tensor, truth: Tensor, pairs: int) -> Tensor:
-    """Return the scores of test scenes drawn anew, each with all its pairs."""
+def _of_scenes_anew(figures: Figures, predicted: Tensor, truth: Tensor, pairs: int) -> Tensor | None:
+    """Return the scores of test scenes drawn anew, each with all its pairs; None of a single scene."""
+    if len(truth) == pairs:
+        return None
     predicted, truth = (each.unflatten(0, (pairs, -1)) for each in (predicted, truth))
     score = lambda rows: figures.scores(predicted[:, rows].flatten(0, 1), truth[:, rows].flatten(0, 1))  # noqa: E731
     return resampled(score, truth.shape[1])

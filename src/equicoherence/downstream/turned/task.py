@@ -21,7 +21,8 @@ class TurnedPhotographs(Task):
     can have left a trace: the same crop (.66 of the shorter side, in the middle), round band, probes and three figures:
     R2 of the signed angle, R2 of its absolute value, and its side, the accuracy of left against right (chance .5) where
     it is above 10 degrees. The turn leads from the first to the second of a pair, in degrees counter-clockwise between
-    -180 and 180. Scenes of the test are none of the probes' training. Intervals: of scenes drawn anew.
+    -180 and 180. Scenes of the test are none of the probes' training. Intervals: of scenes drawn anew; one scene alone
+    has none.
 
     pairs: of each scene, evenly spread over its ordered pairs; those of a scene that has fewer come again.
     repeats: seeds of the MLP probe.
@@ -33,7 +34,7 @@ class TurnedPhotographs(Task):
     seed: int = 0
 
     name: ClassVar[str] = "turned"
-    order: ClassVar[int] = 10
+    order: ClassVar[int] = 75
     revision: ClassVar[int] = 1 + TransformationRegression.revision
     kind: ClassVar[str] = "turned"
     metrics: ClassVar[dict[str, bool]] = {"r2": True, "accuracy": True}
