@@ -173,11 +173,11 @@ def take_step(run: Parts, step: int, batch: Batch) -> None:
     config = run.config
     lr = set_schedules(run.optimizer, config.optim, step, run.total, run.per_epoch, run.world)
     seed_step(run.generator, config.seed, step, run.rank)
-    output, losses = _accumulate(run, batch)
+    output, losses, parts = _accumulate(run, batch)
     norm = run.clip_gradients()
     run.optimizer.step()
     run.optimizer.zero_grad()
     run.learner.update(step, run.total)
-    run.metrics.add(losses, norm, config.optim.batch_size * run.world)
+    run.metrics.add(losses, norm, config.optim.batch_size * run.world, parts)
     if (step + 1) % config.log_every == 0:
         run.metrics.flush(step + 1, (step + 1) / run.per_epoch, lr, output, run.learner.method.watched())
