@@ -139,7 +139,7 @@ def test_what_is_exported_can_be_evaluated_again(distilled, images, tmp_path):
     encoder = load_model(f"timm:local-dir:{folder}", random_weights=True).encoder
     assert saved["architecture"] == torch.load(held, weights_only=True)["architecture"]
     assert not torch.equal(features(encoder, images).cls, wanted.cls)
-    from equicoherence.evaluation.weights import load_weights
+    from equicoherence.models.weights import load_weights
 
     load_weights(encoder.model, held)
     assert torch.equal(features(encoder, images).cls, wanted.cls)

@@ -17,6 +17,7 @@ from equicoherence.files import alone
 from equicoherence.methods import METHODS
 from equicoherence.training import PretrainConfig
 from equicoherence.training.config_file import plain_values
+from equicoherence.training.start import started_or_begun
 
 
 def compare(
@@ -61,7 +62,7 @@ def compare(
             for seed in seeds:
                 for name, config in configs.items():
                     run = out / f"{name}-seed{seed}"
-                    config = dataclasses.replace(config, name=name, seed=seed)
+                    config = started_or_begun(dataclasses.replace(config, name=name, seed=seed), run)
                     own = controls and floor_of(config) not in floors
                     floors.add(floor_of(config))
                     config = shared_out(config, run, len(configs) * len(seeds))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,15 @@ from equicoherence.files import Damaged
 from equicoherence.finite import not_finite
 
 TORCH = (b"PK", b"\x80")  # how torch's files begin: as zip archives, earlier ones as pickles
+
+
+def digest_of(tensors: Iterable[tuple[str, Tensor]]) -> str:
+    """Return the SHA-256 of tensors and their names, in hexadecimal letters."""
+    digest = hashlib.sha256()
+    for name, tensor in tensors:
+        digest.update(name.encode())
+        digest.update(tensor.cpu().contiguous().flatten().view(torch.uint8).numpy())  # type: ignore[arg-type]
+    return digest.hexdigest()
 
 
 def read_safetensors(path: Path, advice: str) -> dict[str, Tensor]:

@@ -8,8 +8,8 @@ import timm
 import torch
 
 from equicoherence.evaluation import load_model
-from equicoherence.evaluation.weights import load_weights
 from equicoherence.models import Encoder
+from equicoherence.models.weights import load_weights
 from equicoherence.training.checkpoint import save_tensors
 
 ARCH = "vit_tiny_patch16_224"

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torchvision.transforms.v2 import functional as transforms
 
 from equicoherence.models.decoders.conv import ConvDecoder, stage_factors
 from equicoherence.models.decoders.cross_attention import CrossAttentionDecoder
@@ -63,15 +64,43 @@ def test_conv_decoder_is_one_linear_and_four_convolutions():
 
 
 @pytest.mark.parametrize(
-    ("size", "grid", "factors"), [(32, 4, [2, 2, 2]), (64, 4, [4, 2, 2]), (64, 8, [2, 2, 2]), (8, 8, [1, 1, 1])]
+    ("size", "grid", "factors"),
+    [
+        (32, (4, 4), [2, 2, 2]),
+        (64, (4, 4), [4, 2, 2]),
+        (64, (8, 8), [2, 2, 2]),
+        (8, (8, 8), [1, 1, 1]),
+        (98, (7, 7), [4, 2, 2]),  # 14 px a patch: to 112
+        (100, (4, 4), [4, 4, 2]),  # 25 px a patch: to 128
+        (96, (3, 3), [4, 4, 2]),
+        (32, (8, 4), [2, 2, 2]),
+        (6, (8, 8), [1, 1, 1]),
+    ],
 )
 def test_upsampling_multiplies_to_the_patch_size(size, grid, factors):
     assert stage_factors(size, grid) == factors
 
 
-def test_a_patch_size_that_is_no_power_of_two_is_refused():
-    with pytest.raises(ValueError, match="56 px over a grid of 4"):
-        stage_factors(56, 4)
+@pytest.mark.parametrize(("size", "grid"), [(98, (7, 7)), (100, (4, 4)), (48, (6, 3)), (6, (8, 8)), (15, (1, 1))])
+@pytest.mark.parametrize("any_time", [False, True])
+def test_conv_decoder_draws_views_of_any_size_from_any_grid(size, grid, any_time):
+    torch.manual_seed(0)
+    decoder = ConvDecoder(4, 2, size, grid, channels=12, any_time=any_time)
+    z = torch.randn(2, 3, grid[0] * grid[1], 4)
+    out = decoder(z[0], z[1], grid, (torch.empty(0), torch.empty(0)), TIMES[:1].expand(3, -1))
+    assert out.shape == (3, 2, 3, size, size)
+    out.square().mean().backward()
+    assert all(parameter.grad.abs().sum() > 0 for parameter in decoder.parameters())
+
+
+def test_where_the_patch_is_no_power_of_two_the_same_layers_draw_larger_pictures_that_are_resized_whole():
+    decoder, larger = (ConvDecoder(4, 2, size, (7, 7), channels=12) for size in (98, 112))
+    decoder.load_state_dict(larger.state_dict())
+    z = torch.randn(2, 1, 49, 4, generator=torch.Generator().manual_seed(0))
+    no_views = (torch.empty(0), torch.empty(0))
+    out, whole = (each(z[0], z[1], (7, 7), no_views, TIMES) for each in (decoder, larger))
+    resized = transforms.resize(whole.flatten(0, 1), [98, 98], antialias=False)
+    assert torch.allclose(out.flatten(0, 1), resized, atol=1e-6)
 
 
 def test_render_decoder_begins_at_the_identity():

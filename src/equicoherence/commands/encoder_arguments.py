@@ -1,4 +1,4 @@
-"""``--encoder.name`` and ``--encoder.args`` of a command line: the encoder that is named, with arguments of its own."""
+"""``--encoder.name``, ``.weights`` and ``.args`` of a command line: the encoder named, with arguments of its own."""
 
 from __future__ import annotations
 
@@ -7,16 +7,18 @@ from typing import Any
 
 import yaml
 
+from equicoherence.commands.arguments import values_of
 from equicoherence.training import EncoderConfig
 
-NAME, ARGS = "--encoder.name", "--encoder.args"
+NAME, ARGS, WEIGHTS = "--encoder.name", "--encoder.args", "--encoder.weights"
 
 
 def take_encoder(arguments: list[str], start: EncoderConfig) -> tuple[list[str], EncoderConfig]:
     """Take ``--encoder.args`` off a command line; return the rest, and the encoder that it starts from.
 
     arguments: ``--encoder.args.img-size 64`` sets one argument of timm's, ``--encoder.args '{"img_size": 64}'`` all of
-    them. start: a recipe's encoder, whose arguments are of its model, and dropped where ``--encoder.name`` is given.
+    them. start: a recipe's encoder, whose arguments are of its model, and dropped where ``--encoder.name`` is given;
+    ``--encoder.weights``, which says what to start from, drops its name and normalisation, too.
     Raises ValueError for an argument without a value, and for what is no mapping.
     """
     rest: list[str] = []
@@ -35,6 +37,9 @@ def take_encoder(arguments: list[str], start: EncoderConfig) -> tuple[list[str],
         else:
             rest.append(argument)
     named = any(argument.partition("=")[0] == NAME for argument in rest)
+    weights = [" ".join(values) for values in values_of(rest, WEIGHTS)]
+    if weights and weights[-1]:
+        start = dataclasses.replace(start, name="", args={}, mean=None, std=None, weights=weights[-1], fingerprint="")
     args = {} if named else dict(start.args)
     for option, values in given:
         if option == ARGS:

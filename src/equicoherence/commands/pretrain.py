@@ -42,6 +42,7 @@ def run(arguments: list[str]) -> None:
 
             --encoder.name takes any model of timm, with its own arguments in place of the recipe's:
             --encoder.args.img-size 64 sets one, --encoder.args '{"img_size": 64}' all of them.
+            --encoder.weights MODEL starts from what `evaluate` takes as MODEL, with its encoder and normalisation.
             """
 
             config: Annotated[PretrainConfig, tyro.conf.arg(name="")] = start

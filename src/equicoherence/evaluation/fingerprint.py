@@ -7,9 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from equicoherence.evaluation.model import FrozenModel
+from equicoherence.tensor_files import digest_of
 from equicoherence.training.config import PretrainConfig
 from equicoherence.training.config_file import to_dict
 
@@ -20,12 +19,7 @@ APART = ("name", "seed", "data", "threads", "cache", "log_every", "checkpoint_ev
 
 def fingerprint(model: FrozenModel) -> str:
     """Return a hash of all weights, so that scores of a run trained further in the meantime are not taken up."""
-    digest = hashlib.sha256()
-    for module in model.modules():
-        for name, tensor in module.state_dict().items():
-            digest.update(name.encode())
-            digest.update(tensor.cpu().contiguous().flatten().view(torch.uint8).numpy())
-    return digest.hexdigest()
+    return digest_of(named for module in model.modules() for named in module.state_dict().items())
 
 
 def floor_kind(model: FrozenModel) -> tuple[str, str, int, int]:
@@ -48,6 +42,7 @@ def config_digest(config: PretrainConfig | None) -> str | None:
     if config is None:
         return None
     own = {name: value for name, value in to_dict(config).items() if name not in APART}
+    own["encoder"].pop("weights")  # of what a run starts from, the fingerprint counts, and not the place
     return short_digest({**own, "data": Path(config.data).name})
 
 

@@ -9,19 +9,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-import timm
 import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from equicoherence.evaluation.baselines import PREFIX, SIZE, baseline
 from equicoherence.evaluation.own_predictor import OwnPredictor, has_predictor
-from equicoherence.evaluation.weights import load_weights, read_export
 from equicoherence.methods import Method
 from equicoherence.models import Encoder, Features
-from equicoherence.models.encoder import VISION_TRANSFORMERS
 from equicoherence.models.features import POOLS, Pool
-from equicoherence.models.names import resolve
+from equicoherence.models.foreign import first_line, foreign_encoder, read_exported
+from equicoherence.models.weights import load_weights
 from equicoherence.notice import say
 from equicoherence.training.build import build_learner
 from equicoherence.training.checkpoint import saved_source
@@ -234,7 +232,7 @@ def _of_run(path: Path) -> FrozenModel:
     except SafetensorError as error:
         raise ValueError(f"the weights of {path} cannot be read: a safetensors file is damaged ({error})") from error
     except RuntimeError as error:
-        raise ValueError(f"the weights of {path} do not fit its config.yaml: {_first_line(error)}") from error
+        raise ValueError(f"the weights of {path} do not fit its config.yaml: {first_line(error)}") from error
     in_method = config.coherence is not None and config.coherence.split == "head"
     head = MethodHead(learner.method) if in_method else learner.head
     views = config.views
@@ -247,25 +245,10 @@ def _of_run(path: Path) -> FrozenModel:
 
 def _exported(path: str, size: int | None) -> FrozenModel:
     """Load what `equicoherence export --to torch` wrote, at its own size where None; ValueError for another file."""
-    about = read_export(Path(path))
-    if about is None:
-        raise ValueError(f"{path} is a weights file: say with --arch which timm model it is for")
-    arch, pool = about["architecture"], about["pool"]
-    advice = "say with --arch which model it is for"
-    if not (isinstance(arch, str) and timm.is_model(arch)):  # no source either: timm would open or fetch something
-        raise ValueError(f"{path} is for {str(arch)!r}, which timm does not have; {advice}")
-    try:
-        args = dict(about["args"]) | _sized(arch, size)
-        encoder = Encoder(arch, args, mean=tuple(about["mean"]), std=tuple(about["std"]))
-        side = size or int(about["size"])
-        source = reading_size(side) if size else int(about["source"])
-    except TypeError as error:
-        raise ValueError(f"{path} does not say what its encoder is: {error}; {advice}") from error
-    if pool not in POOLS or (pool == "head" and encoder.pool != "head") or (pool == "cls" and not encoder.has_cls):
-        raise ValueError(f"{path} pools by {pool!r}, which {arch} does not; {advice}")
-    load_weights(encoder.model, Path(path))
-    _check_size(encoder, side)
-    return FrozenModel(path, path, encoder.eval(), side, source, pool=pool)
+    held = read_exported(path, size, "say with --arch which model it is for")
+    source = reading_size(held.size) if size else held.source
+    _check_size(held.encoder, held.size)
+    return FrozenModel(path, path, held.encoder.eval(), held.size, source, pool=held.pool)
 
 
 def reading_size(size: int) -> int:
@@ -273,34 +256,11 @@ def reading_size(size: int) -> int:
     return round(size / 0.875)
 
 
-def _sized(name: str, size: int | None) -> dict[str, int]:
-    """Return the arguments that build a timm model for images of a size; none where its own is wanted."""
-    if size is None:
-        return {}
-    architecture, _ = resolve(name)
-    known = timm.get_pretrained_cfg(architecture)
-    fixed = known is not None and known.fixed_input_size
-    return {"img_size": size} if fixed or timm.models.is_model_in_modules(architecture, VISION_TRANSFORMERS) else {}
-
-
 def _foreign(name: str, arch: str, *, pretrained: bool, size: int | None) -> FrozenModel:
     torch.manual_seed(0)  # of a bare initialisation
     folder = arch.removeprefix("local-dir:") if arch.startswith("local-dir:") else None
-    try:
-        encoder = Encoder(arch, _sized(arch, size), pretrained=pretrained)
-    except (OSError, RuntimeError, SafetensorError) as error:
-        if folder is not None and not (Path(folder) / "config.json").is_file():
-            raise  # which says what folder it is
-        if folder is not None:
-            raise ValueError(
-                f"the weights in {folder} cannot be read, or do not fit its config.json: {_first_line(error)}"
-            ) from error
-        raise RuntimeError(
-            f"the published weights of {arch} cannot be had ({type(error).__name__}: {str(error)[:200]}); "
-            "give a weights file with --arch, or --random-weights to evaluate the bare initialisation"
-        ) from error
-    except ValueError as error:
-        raise ValueError(f"--size is {size}, but {error}" if size is not None else str(error)) from error
+    otherwise = "give a weights file with --arch, or --random-weights to evaluate the bare initialisation"
+    encoder = foreign_encoder(arch, size, pretrained=pretrained, otherwise=otherwise)
     side = size if size is not None else int(encoder.model.pretrained_cfg["input_size"][1])  # type: ignore[index]
     _check_size(encoder, side)
     source = saved_source(Path(folder)) if folder is not None and size is None else None
@@ -314,7 +274,3 @@ def _check_size(encoder: Encoder, size: int) -> None:
         encoder.check_size(size)
     except ValueError as error:
         raise ValueError(f"size is {size}, but {error}") from error
-
-
-def _first_line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:200]

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from equicoherence.evaluation.baselines import PREFIX
-from equicoherence.evaluation.weights import read_export
+from equicoherence.models.foreign import split_file
+from equicoherence.models.weights import read_export
 
 
 @dataclass(frozen=True)
@@ -40,8 +41,8 @@ def subjects_of(
         raise ValueError(f"--size is {size}, but an input has at least 1 pixel")
     subjects = []
     for model in models:
-        file, at, own = model.rpartition("@")
-        if at and not Path(model).exists() and Path(file).is_file():
+        file, own = split_file(model)
+        if own is not None:
             subjects.append(Subject(file, own, size=size, layer=layer))
         elif model.startswith("timm:"):
             subjects.append(Subject(model, random_weights=random_weights, size=size, layer=layer))

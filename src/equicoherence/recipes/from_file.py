@@ -24,7 +24,8 @@ def config_of_file(path: Path, *, plain: bool = False) -> PretrainConfig:
     """Return the configuration that a YAML file holds, such as a run's own; what it does not name has its default.
 
     With ``recipe: NAME`` it is that recipe, but for the fields that are named beside; ``coherence: null`` is no task,
-    and another ``method.kind`` or other ``encoder.args`` replace those of the recipe as a whole.
+    and another ``method.kind`` or other ``encoder.args`` replace those of the recipe as a whole. With
+    ``encoder.weights``, the encoder and its normalisation are those of what they are of, and not the recipe's.
 
     Raises FileNotFoundError for no file, and ValueError, naming file and field, for what is no configuration.
     """
@@ -33,6 +34,9 @@ def config_of_file(path: Path, *, plain: bool = False) -> PretrainConfig:
     values = read_yaml(path, ADVICE)
     try:
         name = values.pop("recipe", None)
+        encoder = values.get("encoder")
+        if isinstance(encoder, dict) and encoder.get("weights"):  # they say all that is not said beside them
+            values["encoder"] = {"name": "", "args": {}, "mean": None, "std": None, **encoder}
         if name is not None:
             if not isinstance(name, str):
                 raise ValueError(f"recipe cannot be {name!r}; the name of one is expected")

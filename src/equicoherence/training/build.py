@@ -10,6 +10,7 @@ from equicoherence.coherence import CoherenceTask, CoherenceTasks, ThetaRegressi
 from equicoherence.data import open_images
 from equicoherence.methods import METHODS
 from equicoherence.models import Encoder, SplitHead
+from equicoherence.models.foreign import copy_weights
 from equicoherence.models.lean_block import drop_samples
 from equicoherence.paths import Between, PathViews, Transformation, augmentation, named_path
 from equicoherence.paths.between import BETWEEN
@@ -21,11 +22,15 @@ from equicoherence.training.feed import Feed, ImageFeed, PoseFeed
 from equicoherence.training.learner import Learner
 
 
-def build_learner(config: PretrainConfig, *, pretrained: bool | None = None) -> Learner:
+def build_learner(config: PretrainConfig, *, pretrained: bool | None = None, start: Encoder | None = None) -> Learner:
     """Build the learner of a configuration, initialised from torch's global generator.
 
-    pretrained: whether the encoder starts from published weights; as the configuration says where None.
+    pretrained: whether the encoder starts from weights that exist; as the configuration says where None.
+    start: what the encoder starts from, where `EncoderConfig.weights` names it: of `start.started`.
+    Raises ValueError for a configuration that does not fit together, or whose weights are not given.
     """
+    if pretrained is None and config.encoder.weights and start is None:
+        raise ValueError(f"encoder.weights is {config.encoder.weights}: read it first, with training.start.started")
     task_config, views = config.coherence, config.views
     method_class = METHODS[type(config.method)]
     encoder = Encoder(
@@ -40,6 +45,8 @@ def build_learner(config: PretrainConfig, *, pretrained: bool | None = None) -> 
         read="tokens" if method_class.reads == "z" else "all",
     )
     check_fit(config, encoder)
+    if start is not None:
+        copy_weights(encoder.model, start.model, config.encoder.weights)
     if config.encoder.drop_path:
         try:
             drop_samples(encoder.model, config.encoder.drop_path, uniform=config.encoder.drop_path_uniform)

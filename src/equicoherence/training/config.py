@@ -46,6 +46,11 @@ def _check_finite(value: object, where: str) -> None:
 class EncoderConfig:
     """A timm model: its name, further arguments of `timm.create_model`, and whether to start from its weights.
 
+    name: empty where ``weights`` says which model it is.
+    weights: what to start from, as `equicoherence evaluate` takes MODEL: a run directory, timm:NAME, a weights file
+        (FILE@ARCH), an export, local-dir:FOLDER, hf-hub:NAME; empty for none. Architecture, arguments and normalisation
+        are those of its model; what is given beside must fit.
+    fingerprint: short hash of what weights held when they were read, which training writes; empty where not yet read.
     mean, std: of the three channels of images in [0, 1], by which the encoder normalises them; the model's own where
     None. drop_path: share of the samples that a block's branch leaves out, for vision transformers; the same in all
     blocks (DINOv2), or rising linearly from 0 where not drop_path_uniform (iBOT). The teacher leaves out none.
@@ -54,13 +59,22 @@ class EncoderConfig:
     name: str = "vit_small_patch16_224"
     args: dict[str, Any] = field(default_factory=dict)
     pretrained: bool = False
+    weights: str = ""
+    fingerprint: str = ""
     mean: Channels | None = None
     std: Channels | None = None
     drop_path: float = 0.0
     drop_path_uniform: bool = True
 
     def __post_init__(self) -> None:
-        """Refuse a mean or a deviation by which no image can be normalised, quoting it."""
+        """Refuse an encoder that is not named, two things to start from, and what no image can be normalised by."""
+        if not self.name and not self.weights:
+            raise ValueError("encoder.name is empty: give a timm model's name, or what to start from: encoder.weights")
+        if self.weights and self.pretrained:
+            raise ValueError(
+                f"encoder.weights is {self.weights}, and encoder.pretrained asks for published weights: leave one out "
+                "(timm:NAME names published ones)"
+            )
         check_normalisation(self.mean, self.std)
 
 

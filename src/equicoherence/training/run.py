@@ -26,8 +26,19 @@ from equicoherence.training.learner import Learner
 from equicoherence.training.metrics import drop_after
 from equicoherence.training.resume_command import resume_command
 
-FREE = ("bad_image_tolerance", "threads", "cache", "log_every", "checkpoint_every", "track", "sharding")
-"""Fields that do not change what a run ends with, so that a resumed one may have others."""
+FREE = (
+    "encoder.weights",
+    "bad_image_tolerance",
+    "threads",
+    "cache",
+    "log_every",
+    "checkpoint_every",
+    "track",
+    "sharding",
+)
+"""Fields that do not change what a run ends with, so that a resumed one may have others.
+
+Of weights to start from, the fingerprint counts, not the place."""
 START = ("config.yaml", "metrics.jsonl", "bad_images.txt", "tensorboard", "checkpoints", "report.html")
 """What a run may have written before its first checkpoint."""
 

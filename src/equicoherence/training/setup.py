@@ -51,6 +51,7 @@ from equicoherence.training.run import (
 )
 from equicoherence.training.samples import save_samples, take_samples
 from equicoherence.training.sharding import divide_like_parameters, shard, whole
+from equicoherence.training.start import begun_before, needs_start, started
 
 
 @dataclass(frozen=True)
@@ -165,6 +166,8 @@ def set_up(config: PretrainConfig, out: Path, resume: bool, held: ExitStack) -> 
         torch.set_num_threads(config.threads)
     accelerator = _accelerator()
     main, world = accelerator.is_main_process, accelerator.num_processes
+    config = begun_before(config, out) if resume else config
+    config, given = started(config) if needs_start(config, out, resume) else (config, None)
     if main:
         held.enter_context(alone(out, "pretrains into"))
         check_run(config, out, resume)
@@ -177,7 +180,7 @@ def set_up(config: PretrainConfig, out: Path, resume: bool, held: ExitStack) -> 
     precision = state["precision"] if state else precision_on(accelerator.device, config.precision)
     check_shared(gather_object([start]), out)
     torch.manual_seed(config.seed)
-    learner = build_learner(config, pretrained=False if state else None)
+    learner = build_learner(config, pretrained=False if state else None, start=None if state else given)
     feed = build_feed(config, learner.encoder)
     per_epoch = check_batch(config, len(feed), world)
     shape = shape_of(world, feed.source)

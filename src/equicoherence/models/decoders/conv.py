@@ -18,8 +18,10 @@ class ConvDecoder(Decoder):
     """T independent decoders of one linear and four convolution layers, deliberately weak [P2, section 3].
 
     Tokens of both views are concatenated patch by patch. Three stages of [conv 3x3, GELU, nearest upsampling] and a
-    last conv to RGB; the upsampling factors multiply to the patch size. The T decoders run as groups of one
-    convolution. With ``any_time`` there is one for all states, which adds to its features where on the path each lies.
+    last conv to RGB; the upsampling factors multiply to the patch size. Where that is no power of two (14 px), or no
+    whole number, they multiply to the next one above it, and the pictures are resized (bilinear). The T decoders run
+    as groups of one convolution. With ``any_time`` there is one for all states, which adds to its features where on
+    the path each lies.
     """
 
     def __init__(
@@ -36,7 +38,8 @@ class ConvDecoder(Decoder):
         self.place = PositionEmbedding(channels) if any_time else None
         targets = 1 if any_time else targets
         self.targets = targets
-        self.factors = stage_factors(size, grid[0])
+        self.size = size
+        self.factors = stage_factors(size, grid)
         widths = [channels, max(16, channels * 2 // 3), max(16, channels // 3), max(16, channels // 3)]
         self.linear = nn.Linear(2 * d_equi, channels * targets)
         enlarged = zip(itertools.pairwise(widths), [1, *self.factors])  # each stage enlarges for the next
@@ -52,7 +55,10 @@ class ConvDecoder(Decoder):
         x = x.transpose(1, 2).unflatten(2, grid)
         for stage in self.stages:
             x = F.gelu(stage(x))
-        pictures = self.last(x).unflatten(1, (self.targets, 3))
+        x = self.last(x)
+        if x.shape[2:] != (self.size, self.size):
+            x = F.interpolate(x, size=(self.size, self.size), mode="bilinear")
+        pictures = x.unflatten(1, (self.targets, 3))
         return pictures if self.place is None else pictures[:, 0].unflatten(0, times.shape)
 
 
@@ -61,10 +67,10 @@ def _build(wanted: Decoding) -> ConvDecoder:
     return ConvDecoder(wanted.d_equi, wanted.targets, wanted.size, wanted.grid, any_time=wanted.any_time)
 
 
-def stage_factors(size: int, grid: int) -> list[int]:
-    """Return the upsampling factor after each of three stages: powers of two whose product is ``size / grid``."""
-    ratio = size / grid
-    steps = round(math.log2(ratio)) if ratio >= 1 else -1
-    if steps < 0 or grid * 2**steps != size:
-        raise ValueError(f"conv decoder: {size} px over a grid of {grid} is no power of two; choose another patch size")
+def stage_factors(size: int, grid: tuple[int, int]) -> list[int]:
+    """Return the upsampling factor after each of three stages: powers of two.
+
+    Their product is the least power of two by which neither side of the grid stays below ``size``.
+    """
+    steps = max(0, math.ceil(math.log2(size / min(grid))))
     return [2 ** (steps // 3 + (stage < steps % 3)) for stage in range(3)]

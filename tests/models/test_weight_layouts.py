@@ -13,8 +13,8 @@ from timm.models.vision_transformer import checkpoint_filter_fn
 from torch import nn
 
 from equicoherence.evaluation import load_model
-from equicoherence.evaluation.weights import load_weights
 from equicoherence.methods.dino import DINOConfig
+from equicoherence.models.weights import load_weights
 from equicoherence.training import EncoderConfig, pretrain
 from tests.small import small_config
 

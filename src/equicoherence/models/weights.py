@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from timm.layers import resample_abs_pos_embed
 from torch import Tensor, nn
 
-from equicoherence.evaluation.weight_layouts import find_places
+from equicoherence.models.weight_layouts import find_places
 from equicoherence.notice import say
 
 CLASSIFIERS = ("head", "fc", "classifier", "head.fc")
@@ -42,7 +42,7 @@ def load_weights(module: nn.Module, path: Path) -> None:
     weights, wanted = read_weights(path), module.state_dict()
     tensors = [name for name, value in weights.items() if isinstance(value, Tensor) or name in wanted]
     place, *others = find_places(tensors, wanted)
-    named, notes = _with_positions(module, {name: weights[held] for name, held in place.names.items()})
+    named, notes = with_positions(module, {name: weights[held] for name, held in place.names.items()})
     # counters of batches, which features do not depend on, were not yet saved by torch 0.4
     missing = [k for k in wanted if k not in named and not k.endswith("num_batches_tracked")]
     wrong = [
@@ -60,7 +60,7 @@ def load_weights(module: nn.Module, path: Path) -> None:
         if names
     ]
     if complaints:
-        raise ValueError(f"{path} does not fit the architecture: {'; '.join(complaints)}; check --arch")
+        raise ValueError(f"{path} does not fit the architecture: {'; '.join(complaints)}; check --arch (or @ARCH)")
     if others:
         rest = ", ".join(repr(other.prefix) for other in others)
         notes.insert(0, f"it holds several encoders: {place.prefix!r} is taken, not {rest}")
@@ -130,7 +130,7 @@ def _flat(values: Mapping[Any, Any], prefix: str, depth: int) -> Iterable[tuple[
             yield from _flat(value, f"{prefix}{key}.", depth - 1)
 
 
-def _with_positions(module: nn.Module, named: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+def with_positions(module: nn.Module, named: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     """Return a vision transformer's weights with position embeddings (1, N, C) of its own grid, and what was done."""
     positions, own = named.get("pos_embed"), getattr(module, "pos_embed", None)
     grid = getattr(getattr(module, "patch_embed", None), "grid_size", None)

@@ -1,0 +1,185 @@
+"""What a run starts from where an encoder exists: `EncoderConfig.weights`, read, and written into the configuration."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+
+from equicoherence.finite import not_finite
+from equicoherence.models import Encoder
+from equicoherence.models.foreign import copy_weights, first_line, foreign_encoder, read_exported, sized, split_file
+from equicoherence.models.normalisation import Channels
+from equicoherence.models.weights import load_weights
+from equicoherence.tensor_files import digest_of
+from equicoherence.training.checkpoint import checkpoints
+from equicoherence.training.config import PretrainConfig
+from equicoherence.training.config_file import load_config, plain_values
+from equicoherence.training.run import is_finished, load_run
+
+DIGEST = 16  # letters of a fingerprint
+SOURCES = ("local-dir:", "hf-hub:", "hf_hub:")
+KINDS = (
+    "a run directory, timm:NAME, a weights file (FILE@ARCH), what `equicoherence export` wrote, local-dir:FOLDER or "
+    "hf-hub:OWNER/MODEL"
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Start:
+    """An encoder to start from.
+
+    encoder: with its weights, for images of the size asked for as far as it has one.
+    fingerprint: short hash of its file, or of its weights where they are no one file of the user's.
+    """
+
+    encoder: Encoder
+    fingerprint: str
+
+
+def begun_before(config: PretrainConfig, run: Path) -> PretrainConfig:
+    """Return a configuration with what ``run`` wrote of the same `EncoderConfig.weights`, which are not read again."""
+    if not config.encoder.weights or not (run / "config.yaml").is_file():
+        return config
+    given, before = config.encoder, load_config(run / "config.yaml").encoder
+    if given.weights != before.weights:
+        return config
+    encoder = dataclasses.replace(
+        given,
+        name=given.name or before.name,
+        args=before.args | given.args,
+        mean=given.mean or before.mean,
+        std=given.std or before.std,
+        fingerprint=given.fingerprint or before.fingerprint,
+    )
+    return dataclasses.replace(config, encoder=encoder)
+
+
+def needs_start(config: PretrainConfig, run: Path, resume: bool) -> bool:
+    """Return whether a run reads the weights that it starts from: a resumed one has them in its checkpoint."""
+    return bool(config.encoder.weights) and not (resume and config.encoder.fingerprint and checkpoints(run))
+
+
+def started(config: PretrainConfig) -> tuple[PretrainConfig, Encoder]:
+    """Read `EncoderConfig.weights`; return the configuration with architecture, arguments, normalisation and
+    fingerprint of what it starts from, and that encoder.
+
+    Torch's global generators are left as they were. Raises FileNotFoundError or ValueError, in one sentence, for what
+    is missing, damaged, does not fit the views or the name that is given, or is not what the fingerprint says.
+    """
+    given, size = config.encoder, config.views.size
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+        start = read_start(given.weights, size, given.name, given.args)
+        encoder = start.encoder
+        if given.name not in ("", encoder.architecture):
+            raise ValueError(
+                f"encoder.name is {given.name}, but encoder.weights {given.weights} is of {encoder.architecture}; "
+                "leave --encoder.name out"
+            )
+        if given.fingerprint not in ("", start.fingerprint):
+            raise ValueError(
+                f"encoder.weights {given.weights} has the fingerprint {start.fingerprint}, but the configuration says "
+                f"{given.fingerprint}: its weights are others now; give --encoder.weights {given.weights} to start "
+                "from these"
+            )
+        if name := not_finite(encoder.model.state_dict()):
+            raise ValueError(f"encoder.weights {given.weights}: its {name} is not finite; give other weights")
+        args = encoder.args | sized(encoder.architecture, _resized(encoder, size)) | given.args
+        mean, std = given.mean or _channels(encoder.mean), given.std or _channels(encoder.std)
+        if args != encoder.args:
+            try:
+                other = Encoder(encoder.architecture, args, mean=mean, std=std)
+            except ValueError as error:
+                raise ValueError(f"encoder.weights {given.weights} with views.size {size}: {error}") from error
+            copy_weights(other.model, encoder.model, given.weights, whole=True)
+            encoder = other
+    found = dataclasses.replace(
+        given,
+        name=encoder.architecture,
+        args=plain_values(args),
+        mean=mean,
+        std=std,
+        fingerprint=start.fingerprint,
+    )
+    return dataclasses.replace(config, encoder=found), encoder
+
+
+def started_or_begun(config: PretrainConfig, run: Path) -> PretrainConfig:
+    """Return a configuration with what it starts from; where that is gone, as ``run`` knows it, which needs it no more.
+
+    Raises as `started` does.
+    """
+    if not config.encoder.weights:
+        return config
+    try:
+        return started(config)[0]
+    except FileNotFoundError:
+        if not is_finished(run) and not checkpoints(run):
+            raise
+        return begun_before(config, run)
+
+
+def read_start(model: str, size: int, name: str, args: dict[str, Any]) -> Start:
+    """Read MODEL, as `equicoherence evaluate` takes it, for images of ``size`` pixels where it has positions.
+
+    name: architecture of a weights file that does not say it; empty where none is given.
+    args: further arguments of it.
+    No code in a file is executed. Raises FileNotFoundError or ValueError for what cannot be read or does not fit.
+    """
+    place = model.removeprefix("timm:")
+    path = Path(model)
+    if path.is_dir() and (path / "config.yaml").is_file():
+        return _of_run(path)
+    if path.is_dir() and (path / "config.json").is_file():
+        place = f"local-dir:{model}"
+    if place != model or place.startswith(SOURCES):
+        return _of_timm(place, size)
+    file, arch = split_file(model)
+    path = Path(file)
+    if not path.is_file():
+        raise FileNotFoundError(f"encoder.weights {model!r} is none of what it may be: {KINDS}")
+    with path.open("rb") as opened:
+        digest = hashlib.file_digest(opened, "sha256").hexdigest()[:DIGEST]
+    advice = f"say which model it is for: --encoder.weights {file}@ARCH"
+    if arch is None and not name:
+        return Start(read_exported(file, size, advice).encoder, digest)
+    encoder = foreign_encoder(arch or name, size, args, pretrained=False, option="views.size")
+    load_weights(encoder.model, path)
+    return Start(encoder, digest)
+
+
+def _of_run(run: Path) -> Start:
+    try:
+        encoder = load_run(run)[1].encoder
+    except SafetensorError as error:
+        raise ValueError(f"the weights of {run} cannot be read: a safetensors file is damaged ({error})") from error
+    except RuntimeError as error:
+        raise ValueError(f"the weights of {run} do not fit its config.yaml: {first_line(error)}") from error
+    return Start(encoder, digest_of(encoder.model.state_dict().items())[:DIGEST])
+
+
+def _of_timm(name: str, size: int) -> Start:
+    """Read a model of timm by its name or place, with published or saved weights."""
+    otherwise = "give a weights file, --encoder.weights FILE@ARCH"
+    encoder = foreign_encoder(name, size, pretrained=True, option="views.size", otherwise=otherwise)
+    own = encoder
+    if sized(name, size):  # the fingerprint is that of the weights before their positions are resampled
+        own = foreign_encoder(name, None, pretrained=True, otherwise=otherwise)
+    return Start(encoder, digest_of(own.model.state_dict().items())[:DIGEST])
+
+
+def _resized(encoder: Encoder, size: int) -> int | None:
+    """Return ``size`` where the encoder is built for images of another one."""
+    return size if encoder.own_size != (size, size) else None
+
+
+def _channels(values: torch.Tensor) -> Channels:
+    """Return a mean or deviation of three channels, in as few digits as say it."""
+    red, green, blue = (float(str(np.float32(value))) for value in values.flatten().tolist())
+    return red, green, blue
