@@ -1,4 +1,4 @@
-"""The main job in ten minutes on two cores: the plain method against ours, on rendered objects."""
+"""The main job on two cores in about a quarter of an hour: the plain method against ours, on rendered objects."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def arms() -> dict[str, PretrainConfig]:
 def run_quickstart(out: Path, *, seed: int = 0, jobs: int | None = None) -> Path:
     """Train, score and compare the arms on 'objects'; print the table; return the page.
 
-    At most ten minutes on two cores. Continues where it was interrupted. jobs: arms at once; as many as the CPU is
+    Trainings and scores of both arms took 37 minutes of a 2.8 GHz core without bfloat16, so about 20 of two. Continues where it was interrupted. jobs: arms at once; as many as the CPU is
     enough for where None.
     """
     console = Console()
