@@ -1,5 +1,6 @@
 """The first seconds of the command: what help and refusals cost, Ctrl-C while modules load, a reader that goes."""
 
+import functools
 import signal
 import subprocess
 import sys
@@ -71,7 +72,8 @@ def test_help_and_refusals_are_cheap(arguments, status, said, tmp_path):
 def test_ctrl_c_while_modules_load_is_quiet(module, tmp_path):
     command = [*COMMAND, "pretrain", "simclr-tiny", "--data", "nothing"]
     said = []
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=tmp_path) as process:
+    heard = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # which a shell's background jobs ignore
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=tmp_path, preexec_fn=heard) as process:
         for line in process.stderr:
             if _imported(line) == module:
                 process.send_signal(signal.SIGINT)
