@@ -1,4 +1,4 @@
-"""The main job on two cores in about a quarter of an hour: the plain method against ours, on rendered objects."""
+"""The main job in about 20 minutes of two cores: the plain method against ours, on rendered objects."""
 
 from __future__ import annotations
 
