@@ -1,8 +1,9 @@
-"""Count what a step sends from the host to its device, which a GPU would wait for, on a machine without one."""
+"""What a GPU would wait for: counted on a machine without one, and an error on one that has it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -19,3 +20,13 @@ class FromTheHost(TorchDispatchMode):
     ) -> Any:
         self.count += func is torch.ops.aten.lift_fresh.default
         return func(*args, **(kwargs or {}))
+
+
+@contextmanager
+def no_waiting() -> Iterator[None]:
+    """Make torch raise where the host waits for the GPU."""
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        yield
+    finally:
+        torch.cuda.set_sync_debug_mode("default")

@@ -7,7 +7,7 @@ import torch
 
 from equicoherence.coherence import CoherenceConfig, CoherenceTask, ThetaRegression
 from equicoherence.paths import SE2, PathViews, Rotation, augmentation
-from tests.host import FromTheHost
+from tests.host import FromTheHost, no_waiting
 
 MEAN, STD = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
 
@@ -80,13 +80,10 @@ def test_a_gpu_never_waits_for_the_task(decoder):
     parts = ("affine", "color", "blur", "flow")
     task = CoherenceTask(8, 2, 32, (4, 4), decoder=decoder, parts=parts).to(device)
     task(z1, z2, views).loss.backward()
-    torch.cuda.set_sync_debug_mode("error")
-    try:
+    with no_waiting():
         with torch.autocast("cuda", torch.bfloat16):
             loss = task(z1, z2, views).loss
         loss.backward()
-    finally:
-        torch.cuda.set_sync_debug_mode("default")
 
 
 @pytest.mark.parametrize("decoder", ["conv", "cross-attention", "cross-attention-other", "render"])

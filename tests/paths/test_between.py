@@ -27,7 +27,7 @@ from equicoherence.paths import (
 )
 from equicoherence.paths.between import Geodesic
 from equicoherence.paths.views import spread
-from tests.host import FromTheHost
+from tests.host import FromTheHost, no_waiting
 
 from .pictures import smooth, textured
 
@@ -253,8 +253,5 @@ def test_a_gpu_never_waits_for_the_views() -> None:
     make = PathViews(ALL, ALL, Between(), size=32, spacing="random")
     generator = torch.Generator(device).manual_seed(0)
     make(images, generator)
-    torch.cuda.set_sync_debug_mode("error")
-    try:
+    with no_waiting():
         make(images, generator)
-    finally:
-        torch.cuda.set_sync_debug_mode("default")

@@ -8,7 +8,7 @@ import torch
 from equicoherence.paths import SE2, Blur, ColorJitter, Compose, PathViews, Perspective, Scale, augmentation
 from equicoherence.paths.constants import constant
 from equicoherence.paths.masks import Masking
-from tests.host import FromTheHost
+from tests.host import FromTheHost, no_waiting
 
 from .pictures import textured
 
@@ -66,8 +66,5 @@ def test_a_gpu_never_waits_for_views(border: str, tilted: bool) -> None:
     make, generator = views(border, Masking((4, 4)), tilted), torch.Generator("cuda").manual_seed(0)
     images = (textured(6, 40) * 255).byte().cuda()
     make(images, generator)
-    torch.cuda.set_sync_debug_mode("error")
-    try:
+    with no_waiting():
         make(images, generator)
-    finally:
-        torch.cuda.set_sync_debug_mode("default")

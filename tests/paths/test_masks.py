@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from equicoherence.paths.masks import Masking, Masks, block_masks, host_generator
+from tests.host import no_waiting
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -75,11 +76,8 @@ def test_the_generator_of_a_gpu_decides_too():
     first, again = (block_masks(Masking((14, 14)), 32, generator) for generator in generators)
     assert torch.equal(first, again)
     assert not torch.equal(first, block_masks(Masking((14, 14)), 32, generators[0]))
-    torch.cuda.set_sync_debug_mode("error")
-    try:
+    with no_waiting():
         masks = Masks.of(block_masks(Masking((14, 14)), 32, generators[0]).view(2, 16, -1), "cuda")
-    finally:
-        torch.cuda.set_sync_debug_mode("default")
     assert masks.indices.device.type == "cuda"
     assert int(masks.tokens.sum()) == len(masks.indices)
 

@@ -16,10 +16,9 @@ from equicoherence.evaluation.bootstrap import resampled
 from equicoherence.evaluation.fit import reading
 from equicoherence.evaluation.images import BATCH
 from equicoherence.evaluation.model import FrozenModel
-from equicoherence.evaluation.probes import mlp_probe, ridge_probe
 from equicoherence.evaluation.task import Row, TaskScore, Track, spread
 from equicoherence.evaluation.transformation.mirror import Figures
-from equicoherence.evaluation.transformation.pair_probes import sum_and_difference
+from equicoherence.evaluation.transformation.pair_probes import PAIR_PROBES
 from equicoherence.evaluation.transformation.pairs import Photographs, draw_pair_image
 from equicoherence.evaluation.transformation.regression import base_share
 from equicoherence.finite import check_features
@@ -106,10 +105,10 @@ def _predictions(
     task: TurnedPhotographs, train: Tensor, target: Tensor, test: Tensor
 ) -> Iterator[tuple[str, int, Tensor]]:
     """Yield probe, repeat and predictions (M, P) from features of pairs (N, 2, C), (M, 2, C)."""
-    yield "linear", 0, ridge_probe(train.flatten(1), target, test.flatten(1), draws=task.pairs)
-    known, asked = sum_and_difference(train), sum_and_difference(test)
-    for repeat in range(task.repeats):
-        yield "mlp", repeat, mlp_probe(known, target, asked, draws=task.pairs, seed=task.seed + repeat)
+    for name in ("linear", "mlp"):
+        probe = PAIR_PROBES[name]
+        for repeat in range(task.repeats if probe.seeded else 1):
+            yield name, repeat, probe.predict(train, target, test, task.seed + repeat, task.pairs)
 
 
 def _of_scenes_anew(figures: Figures, predicted: Tensor, truth: Tensor, pairs: int) -> Tensor | None:

@@ -9,33 +9,33 @@ import torch
 from torch import Tensor
 
 from equicoherence.evaluation.probes import attentive_probe, mlp_probe, ridge_probe
-from equicoherence.evaluation.transformation.pairs import DRAWS
 
 
 @dataclass(frozen=True)
 class PairProbe:
     """A regressor of the parameters that lead from the first to the second image of a pair.
 
-    predict: (train, target, test, seed) -> predictions (M, P), of train (N, 2, ...), target (N, P), test (M, 2, ...).
+    predict: (train, target, test, seed, draws) -> predictions (M, P), of train (N, 2, ...), target (N, P), test
+        (M, 2, ...); draws: rows of each image, as `split_images` takes them.
     tokens: whether it reads patch tokens (N, 2, T, C); else it reads pooled features (N, 2, C).
     seeded: whether its result depends on the seed.
     """
 
-    predict: Callable[[Tensor, Tensor, Tensor, int], Tensor]
+    predict: Callable[[Tensor, Tensor, Tensor, int, int], Tensor]
     tokens: bool = False
     seeded: bool = True
 
 
-def _linear(train: Tensor, target: Tensor, test: Tensor, seed: int) -> Tensor:
-    return ridge_probe(train.flatten(1), target, test.flatten(1), draws=DRAWS)
+def _linear(train: Tensor, target: Tensor, test: Tensor, seed: int, draws: int) -> Tensor:
+    return ridge_probe(train.flatten(1), target, test.flatten(1), draws=draws)
 
 
-def _mlp(train: Tensor, target: Tensor, test: Tensor, seed: int) -> Tensor:
-    return mlp_probe(sum_and_difference(train), target, sum_and_difference(test), draws=DRAWS, seed=seed)
+def _mlp(train: Tensor, target: Tensor, test: Tensor, seed: int, draws: int) -> Tensor:
+    return mlp_probe(sum_and_difference(train), target, sum_and_difference(test), draws=draws, seed=seed)
 
 
-def _attentive(train: Tensor, target: Tensor, test: Tensor, seed: int) -> Tensor:
-    return attentive_probe(train, target, test, draws=DRAWS, seed=seed)
+def _attentive(train: Tensor, target: Tensor, test: Tensor, seed: int, draws: int) -> Tensor:
+    return attentive_probe(train, target, test, draws=draws, seed=seed)
 
 
 def sum_and_difference(pairs: Tensor) -> Tensor:

@@ -96,7 +96,7 @@ def _probe_all(
             if probe.tokens:
                 labels["tokens"] = train.shape[2]
             for repeat in range(task.repeats if probe.seeded else 1):
-                yield probe.predict(train, target, test, task.seed + repeat), {**labels, "repeat": repeat}
+                yield probe.predict(train, target, test, task.seed + repeat, DRAWS), {**labels, "repeat": repeat}
 
 
 def base_share(name: str) -> float:

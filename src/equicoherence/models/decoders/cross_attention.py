@@ -76,14 +76,16 @@ class CrossAttentionDecoder(Decoder):
 
 @named("cross-attention", targets="views")
 def _of_both(wanted: Decoding) -> CrossAttentionDecoder:
-    return CrossAttentionDecoder(
-        wanted.d_equi, wanted.targets, wanted.size, wanted.grid, width=wanted.width, any_time=wanted.any_time
-    )
+    return _built(wanted, other_only=False)
 
 
 @named("cross-attention-other", targets="views")
 def _of_view1(wanted: Decoding) -> CrossAttentionDecoder:
+    return _built(wanted, other_only=True)
+
+
+def _built(wanted: Decoding, *, other_only: bool) -> CrossAttentionDecoder:
     size, grid, width, any_time = wanted.size, wanted.grid, wanted.width, wanted.any_time
     return CrossAttentionDecoder(
-        wanted.d_equi, wanted.targets, size, grid, width=width, other_only=True, any_time=any_time
+        wanted.d_equi, wanted.targets, size, grid, width=width, other_only=other_only, any_time=any_time
     )
