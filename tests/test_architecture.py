@@ -20,6 +20,7 @@ ROOMS = (
         "files",
         "finite",
         "json_file",
+        "keep_memory",
         "loading",
         "metric_fields",
         "notice",

@@ -31,7 +31,7 @@ class Encoder(nn.Module):
     name: any `timm.create_model` name, with a source (``local-dir:FOLDER``, ``hf-hub:NAME``) or without; args: further
     keyword arguments of it (``img_size``, ``patch_size``, ...), none that reads files or weights (ValueError).
     mean, std: by which images are normalised, those timm names for the model where None (`check_normalisation`).
-    layers: 0-based numbers of layers whose patch tokens are also returned, in this order; a negative one counts from the
+    layers: 0-based numbers of layers whose patch tokens are also returned, in this order; negative ones count from the
     last.
     masked: whether patch tokens can be replaced by a learned ``mask_token`` (C,), which is no part of the timm model.
     any_size: whether images of any size are taken, which a vision transformer does by resampling its position
