@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import timm
 import torch
 from torch import nn
@@ -12,11 +14,12 @@ from equicoherence.methods import METHODS
 from equicoherence.models import Encoder, SplitHead
 from equicoherence.models.foreign import copy_weights
 from equicoherence.models.lean_block import drop_samples
+from equicoherence.models.trained import moving_statistics, train_parts
 from equicoherence.paths import Between, PathViews, Transformation, augmentation, named_path
 from equicoherence.paths.between import BETWEEN
 from equicoherence.paths.masks import Masking
 from equicoherence.paths.standard import ChosenTheta, FittedTheta, StandardTheta
-from equicoherence.training.config import POSES, PretrainConfig
+from equicoherence.training.config import POSES, EncoderConfig, PretrainConfig
 from equicoherence.training.config_file import plain_values
 from equicoherence.training.feed import Feed, ImageFeed, PoseFeed
 from equicoherence.training.learner import Learner
@@ -52,6 +55,7 @@ def build_learner(config: PretrainConfig, *, pretrained: bool | None = None, sta
             drop_samples(encoder.model, config.encoder.drop_path, uniform=config.encoder.drop_path_uniform)
         except TypeError as error:
             raise ValueError(f"encoder.drop_path is {config.encoder.drop_path}, but {error}; set it to 0") from error
+    _choose_trained(config.encoder, encoder)
     d_equi = config.d_equi
     in_head = task_config is not None and task_config.split == "head"
     reads_z = method_class.reads == "z"
@@ -70,6 +74,32 @@ def build_learner(config: PretrainConfig, *, pretrained: bool | None = None, sta
     method = method_class(width, config.method, *more)  # type: ignore[call-arg]
     weight = task_config.weight if task_config else 1.0
     return Learner(encoder, head, method, _build_task(config, encoder), weight, standard)
+
+
+def build_whole(config: PretrainConfig) -> Learner:
+    """Build the learner of a configuration for others' weights, those of a finished run: no part stands still."""
+    whole = dataclasses.replace(config.encoder, train="all", batch_norm="train", checkpointing=False)
+    return build_learner(dataclasses.replace(config, encoder=whole), pretrained=False)
+
+
+def _choose_trained(config: EncoderConfig, encoder: Encoder) -> None:
+    if config.train != "all" and not (config.weights or config.pretrained):
+        raise ValueError(
+            f"encoder.train is {config.train}, but the encoder starts from random weights, and what is not trained "
+            "would stay random; give --encoder.weights MODEL, or --encoder.train all"
+        )
+    train_parts(encoder, config.train, config.batch_norm)
+    if not config.checkpointing:
+        return
+    if moving_statistics(encoder):
+        raise ValueError(
+            "encoder.checkpointing computes layers twice, so that the statistics of BatchNorm layers would move twice "
+            "a step; give --encoder.batch-norm frozen, or --encoder.no-checkpointing"
+        )
+    try:
+        encoder.checkpoint()
+    except ValueError as error:
+        raise ValueError(f"encoder.checkpointing is on, but {error}; give --encoder.no-checkpointing") from error
 
 
 def check_fit(config: PretrainConfig, encoder: Encoder) -> None:
