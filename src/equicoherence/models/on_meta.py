@@ -73,20 +73,23 @@ def evaluating(model: nn.Module) -> Iterator[None]:
             module.training = training
 
 
-def layers_reached(model: nn.Module, size: tuple[int, int], count: int) -> list[set[str]]:
-    """Return the names of parameters that each of a model's ``count`` layers depends on, for images of ``size``.
+def first_reached(model: nn.Module, size: tuple[int, int], count: int) -> dict[str, int]:
+    """Return the first of a model's ``count`` layers that depends on a parameter, by its name, for images of ``size``.
 
-    Raises what the model does where it does not give its layers.
+    Parameters that no layer depends on are left out. Raises what the model does where it does not give its layers.
     """
-    names = [name for name, _ in model.named_parameters()]
     tensors = _tensors(model)
-    parameters = [tensors[f"model.{name}"].requires_grad_() for name in names]
-    reached = []
+    left = {name: tensors[f"model.{name}"].requires_grad_() for name, _ in model.named_parameters()}
+    first: dict[str, int] = {}
     with torch.enable_grad():
-        for layer in _on_meta(_ReadLayers(model, count), size, tensors):
-            gradients = torch.autograd.grad(layer.sum(), parameters, allow_unused=True, retain_graph=True)
-            reached.append({name for name, gradient in zip(names, gradients) if gradient is not None})
-    return reached
+        for number, layer in enumerate(_on_meta(_ReadLayers(model, count), size, tensors)):
+            gradients = torch.autograd.grad(layer.sum(), [*left.values()], allow_unused=True, retain_graph=True)
+            found = [name for name, gradient in zip(left, gradients) if gradient is not None]
+            first |= dict.fromkeys(found, number)
+            left = {name: tensor for name, tensor in left.items() if name not in first}  # whose paths alone are gone
+            if not left:
+                break
+    return first
 
 
 def with_kept_biases(model: nn.Module) -> list[Any]:

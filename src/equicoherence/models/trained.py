@@ -23,7 +23,8 @@ def read_train(text: str) -> tuple[str, int]:
     if word in NUMBERED and number.isascii() and number.isdecimal() and int(number):
         return word, int(number)
     raise ValueError(
-        f"encoder.train is {text!r}: give all, last:N (the last N layers), lora:RANK or lora-all:RANK, N and RANK from 1"
+        f"encoder.train is {text!r}: give all, last:N (its last N layers), lora:RANK or lora-all:RANK, with a number "
+        "from 1"
     )
 
 

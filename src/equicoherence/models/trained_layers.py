@@ -6,7 +6,7 @@ from typing import Any
 
 from equicoherence.models.encoder import Encoder
 from equicoherence.models.layers import layer_widths
-from equicoherence.models.on_meta import layers_reached
+from equicoherence.models.on_meta import first_reached
 
 BEFORE = -1  # embeddings and positions, or a stem
 
@@ -28,7 +28,7 @@ def parameter_layers(encoder: Encoder) -> dict[str, int]:
     """
     model, count = encoder.model, count_layers(encoder)
     try:
-        reached = layers_reached(model, encoder.own_size, count)
+        reached = first_reached(model, encoder.own_size, count)
     except AssertionError as error:
         raise ValueError(f"timm does not give the layers of {encoder.name}: {error}") from error
     info: Any = model.feature_info
@@ -36,7 +36,7 @@ def parameter_layers(encoder: Encoder) -> dict[str, int]:
     own_weights = any(name.startswith(first) and p.ndim > 1 for name, p in model.named_parameters())
 
     def layer(name: str) -> int:
-        found = next((number for number, names in enumerate(reached) if name in names), count)
+        found = reached.get(name, count)
         return BEFORE if found == 0 and own_weights and not name.startswith(first) else found
 
     return {name: layer(name) for name, _ in model.named_parameters()}

@@ -35,7 +35,9 @@ def add_lora(encoder: Encoder, rank: int, *, mlp: bool) -> None:
     chosen = [name for name in linear if any(kind in word for word in name.split(".") for kind in kinds)]
     if not chosen:
         what = "attention or MLPs" if mlp else "attention"
-        raise ValueError(f"LoRA is put on linear layers of {what}, and the layers of {encoder.name} have none; {ADVICE}")
+        raise ValueError(
+            f"LoRA is put on linear layers of {what}, and the layers of {encoder.name} have none; {ADVICE}"
+        )
     from peft import LoraConfig, inject_adapter_in_model  # it loads for seconds
 
     encoder.model.requires_grad_(False)

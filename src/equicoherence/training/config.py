@@ -217,9 +217,9 @@ class OptimConfig:
     batch_size: images per process and step. lr: at a global batch of 256 images, linear in it, or with lr_scaling sqrt
     at 1024, in proportion to its root. weight_decay_end: where a cosine takes weight_decay, None to keep it. warmup:
     share of all steps. clip: largest gradient norm, 0 for none. accumulation: parts a step's batch is split into.
-    layer_decay: factor of the rate from one block of a vision transformer to the one before it, 1 for none;
-    patch_embed_lr: further factor of its patch embedding. freeze_last_layer: epochs in which the method's last layer
-    stays as it is.
+    layer_decay: factor of the rate from one layer of the encoder (block of a vision transformer, stage of a
+    convolutional network) to the one before it, 1 for none; patch_embed_lr: further factor of a patch embedding.
+    freeze_last_layer: epochs in which the method's last layer stays as it is.
     """
 
     epochs: int = 100
