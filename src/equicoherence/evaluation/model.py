@@ -21,7 +21,7 @@ from equicoherence.models.features import POOLS, Pool
 from equicoherence.models.foreign import first_line, foreign_encoder, read_exported
 from equicoherence.models.weights import load_weights
 from equicoherence.notice import say
-from equicoherence.training.build import build_learner
+from equicoherence.training.build import build_whole
 from equicoherence.training.checkpoint import saved_source
 from equicoherence.training.config import POSES, PretrainConfig
 from equicoherence.training.run import load_run
@@ -199,7 +199,7 @@ def random_control(model: FrozenModel, seed: int = 0) -> FrozenModel:
         if model.fresh is not None:
             encoder = model.fresh()
         elif model.config is not None:
-            encoder = build_learner(model.config, pretrained=False).encoder
+            encoder = build_whole(model.config).encoder
         else:
             mean, std = (tuple(part.flatten().tolist()) for part in (model.encoder.mean, model.encoder.std))
             encoder = Encoder(model.encoder.name, model.encoder.args, mean=mean, std=std)

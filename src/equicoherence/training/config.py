@@ -13,6 +13,7 @@ from equicoherence.methods import METHODS, MethodConfig
 from equicoherence.methods.vicreg import VICRegConfig
 from equicoherence.models.decoders import DECODERS
 from equicoherence.models.normalisation import Channels, check_normalisation
+from equicoherence.models.trained import BatchNorm, read_train
 from equicoherence.paths import Between, named_path
 from equicoherence.paths.between import BETWEEN
 from equicoherence.paths.flips import Flip
@@ -54,6 +55,12 @@ class EncoderConfig:
     mean, std: of the three channels of images in [0, 1], by which the encoder normalises them; the model's own where
     None. drop_path: share of the samples that a block's branch leaves out, for vision transformers; the same in all
     blocks (DINOv2), or rising linearly from 0 where not drop_path_uniform (iBOT). The teacher leaves out none.
+    train: what is trained of an encoder that starts from weights: all; last:N, its last N layers (blocks of a vision
+        transformer, stages of a convolutional network) and what follows them; lora:RANK, LoRA on the linear layers of
+        attention, merged at the end; lora-all:RANK, on those of MLPs too. The rest stands still.
+    batch_norm: of BatchNorm layers that are trained, whether their statistics move (train, as encoders from random
+        weights need), or not (frozen).
+    checkpointing: keep less of the forward for the backward, which computes it once more: less memory, more time.
     """
 
     name: str = "vit_small_patch16_224"
@@ -65,6 +72,9 @@ class EncoderConfig:
     std: Channels | None = None
     drop_path: float = 0.0
     drop_path_uniform: bool = True
+    train: str = "all"
+    batch_norm: BatchNorm = "train"
+    checkpointing: bool = False
 
     def __post_init__(self) -> None:
         """Refuse an encoder that is not named, two things to start from, and what no image can be normalised by."""
@@ -76,6 +86,7 @@ class EncoderConfig:
                 "(timm:NAME names published ones)"
             )
         check_normalisation(self.mean, self.std)
+        read_train(self.train)
 
 
 @dataclass(frozen=True)
@@ -206,9 +217,9 @@ class OptimConfig:
     batch_size: images per process and step. lr: at a global batch of 256 images, linear in it, or with lr_scaling sqrt
     at 1024, in proportion to its root. weight_decay_end: where a cosine takes weight_decay, None to keep it. warmup:
     share of all steps. clip: largest gradient norm, 0 for none. accumulation: parts a step's batch is split into.
-    layer_decay: factor of the rate from one block of a vision transformer to the one before it, 1 for none;
-    patch_embed_lr: further factor of its patch embedding. freeze_last_layer: epochs in which the method's last layer
-    stays as it is.
+    layer_decay: factor of the rate from one layer of the encoder (block of a vision transformer, stage of a
+    convolutional network) to the one before it, 1 for none; patch_embed_lr: further factor of a patch embedding.
+    freeze_last_layer: epochs in which the method's last layer stays as it is.
     """
 
     epochs: int = 100

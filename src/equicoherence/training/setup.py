@@ -22,6 +22,8 @@ from equicoherence.files import alone
 from equicoherence.finite import NotFinite, not_finite
 from equicoherence.models.features import POOLS
 from equicoherence.models.shared_conv import share_weight_gradients
+from equicoherence.models.trained import trained_parameters
+from equicoherence.models.trained_lora import merge_lora
 from equicoherence.notice import say
 from equicoherence.training.bad_images import note_bad_images
 from equicoherence.training.batch import check_batch
@@ -39,7 +41,7 @@ from equicoherence.training.health import REMEDY
 from equicoherence.training.learner import Learner
 from equicoherence.training.lost import TIMEOUT
 from equicoherence.training.metrics import Metrics, need_tracker
-from equicoherence.training.optim import build_optimizer
+from equicoherence.training.optim import build_optimizer, rate_scales
 from equicoherence.training.run import (
     begin_run,
     check_run,
@@ -132,17 +134,16 @@ class Parts:
         self.metrics.restart_clock()
 
     def finish(self) -> None:
-        """Write what a finished run holds beside its checkpoints."""
+        """Write what a finished run holds beside its checkpoints; its LoRA is merged."""
         self.metrics.close()
-        weights = self.learner.state_dict()
-        if self.sharded:
-            weights = whole(weights, self.accelerator.is_main_process)
+        weights = whole(self.learner.state_dict(), self.accelerator.is_main_process) if self.sharded else {}
         if self.accelerator.is_main_process:
             learner = self.learner
             if self.sharded:
                 learner = build_learner(self.config, pretrained=False)
                 learner.load_state_dict(weights)
                 learner.to(self.accelerator.device)
+            merge_lora(learner)
             samples = take_samples(learner, self.feed, self.loader, self.config)  # which first looks at the features
             views, encoder = self.config.views, learner.encoder
             if sentence := not_in_timm(encoder, learner.pool):
@@ -150,7 +151,7 @@ class Parts:
                 say(f"{self.out}: {sentence}")
             else:
                 export_encoder(encoder, self.out, views.size, pool=learner.pool, source=views.source)
-            heads = {name: t for name, t in weights.items() if not name.startswith("encoder.model.")}
+            heads = {name: t for name, t in learner.state_dict().items() if not name.startswith("encoder.model.")}
             save_tensors(heads, self.out / "heads.safetensors")
             save_samples(samples, self.out / "samples.npz")
             note_bad_images(self.out / "bad_images.txt", [self.loader.bad])
@@ -194,10 +195,11 @@ def set_up(config: PretrainConfig, out: Path, resume: bool, held: ExitStack) -> 
     learner.to(accelerator.device)
     if accelerator.device.type == "cpu" and not config.compile:
         share_weight_gradients(learner)
+    scales = rate_scales(learner, config.optim)
     sharded = world > 1 and config.sharding == "fsdp2"
     if sharded:
         shard(learner)
-    optimizer = build_optimizer(learner, config.optim)
+    optimizer = build_optimizer(learner, config.optim, scales)
     if state:
         optimizer.load_state_dict(divide_like_parameters(state["optimizer"], optimizer))
     if config.compile:
@@ -261,9 +263,10 @@ def described(config: PretrainConfig, learner: Learner, precision: Precision) ->
     """Return a run's first line: which encoder it trains, with how many parameters, what stands for an image, and in
     which precision it computes."""
     encoder = learner.encoder
-    count = sum(parameter.numel() for parameter in encoder.model.parameters()) / 1e6
+    count, train = sum(parameter.numel() for parameter in encoder.model.parameters()) / 1e6, config.encoder.train
+    trained = "" if train == "all" else f" ({train} trained: {trained_parameters(encoder) / 1e6:,.2f} million)"
     return (
-        f"{config.name}: encoder {encoder.architecture}, {count:,.2f} million parameters, images of "
+        f"{config.name}: encoder {encoder.architecture}, {count:,.2f} million parameters{trained}, images of "
         f"{config.views.size} px; {POOLS[learner.pool]} stands for an image; {precision}"
     )
 
