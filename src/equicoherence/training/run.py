@@ -174,6 +174,8 @@ def load_run(run: Path) -> tuple[PretrainConfig, Learner]:
         raise FileNotFoundError(f"{run} is not a run directory: it has no config.yaml")
     config = load_config(run / "config.yaml")
     learner = build_learner(config, pretrained=False)
+    if learner.method.fixed_teacher:
+        learner.teacher = None  # which training alone needs
     if (run / "heads.safetensors").is_file() and (run / "model.safetensors").is_file():
         advice = f"written anew by {resume_command(run)}"
         weights = read_safetensors(run / "heads.safetensors", advice)
@@ -185,8 +187,20 @@ def load_run(run: Path) -> tuple[PretrainConfig, Learner]:
         raise FileNotFoundError(f"{run} has no weights yet: neither model.safetensors nor a checkpoint")
     if remark:
         say(remark)
-    load_learner(learner, state["learner"], run)
+    weights = without_teacher(state["learner"]) if learner.method.fixed_teacher else state["learner"]
+    load_learner(learner, weights, run)
     return config, learner.eval()
+
+
+def heads_of(weights: Mapping[str, Tensor], learner: Learner) -> dict[str, Tensor]:
+    """Return what `load_run` needs of a learner's weights beside the timm model's."""
+    kept = without_teacher(weights) if learner.method.fixed_teacher else weights
+    return {name: tensor for name, tensor in kept.items() if not name.startswith("encoder.model.")}
+
+
+def without_teacher(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return a learner's weights without those of its teacher."""
+    return {name: tensor for name, tensor in weights.items() if not name.startswith("teacher.")}
 
 
 def load_learner(learner: Learner, weights: Mapping[str, Tensor], run: Path) -> None:

@@ -45,13 +45,14 @@ from equicoherence.training.run import (
     check_run,
     check_same,
     check_shared,
+    heads_of,
     keep_threads,
     load_learner,
     shape_of,
 )
 from equicoherence.training.samples import save_samples, take_samples
 from equicoherence.training.sharding import divide_like_parameters, shard, whole
-from equicoherence.training.start import begun_before, needs_start, started
+from equicoherence.training.start import begun_before, check_start, needs_start, started
 
 
 @dataclass(frozen=True)
@@ -150,8 +151,7 @@ class Parts:
                 say(f"{self.out}: {sentence}")
             else:
                 export_encoder(encoder, self.out, views.size, pool=learner.pool, source=views.source)
-            heads = {name: t for name, t in weights.items() if not name.startswith("encoder.model.")}
-            save_tensors(heads, self.out / "heads.safetensors")
+            save_tensors(heads_of(weights, learner), self.out / "heads.safetensors")
             save_samples(samples, self.out / "samples.npz")
             note_bad_images(self.out / "bad_images.txt", [self.loader.bad])
         self.accelerator.wait_for_everyone()
@@ -167,6 +167,7 @@ def set_up(config: PretrainConfig, out: Path, resume: bool, held: ExitStack) -> 
     accelerator = _accelerator()
     main, world = accelerator.is_main_process, accelerator.num_processes
     config = begun_before(config, out) if resume else config
+    check_start(config)
     config, given = started(config) if needs_start(config, out, resume) else (config, None)
     if main:
         held.enter_context(alone(out, "pretrains into"))

@@ -13,6 +13,7 @@ import torch
 from safetensors import SafetensorError
 
 from equicoherence.finite import not_finite
+from equicoherence.methods import METHODS
 from equicoherence.models import Encoder
 from equicoherence.models.foreign import copy_weights, first_line, foreign_encoder, read_exported, sized, split_file
 from equicoherence.models.normalisation import Channels
@@ -64,6 +65,16 @@ def begun_before(config: PretrainConfig, run: Path) -> PretrainConfig:
 def needs_start(config: PretrainConfig, run: Path, resume: bool) -> bool:
     """Return whether a run reads the weights that it starts from: a resumed one has them in its checkpoint."""
     return bool(config.encoder.weights) and not (resume and config.encoder.fingerprint and checkpoints(run))
+
+
+def check_start(config: PretrainConfig) -> None:
+    """Raise ValueError where a method holds the encoder to what it was, but it was nothing."""
+    method = METHODS[type(config.method)]
+    if method.fixed_teacher and not (config.encoder.weights or config.encoder.pretrained):
+        raise ValueError(
+            f"{method.__name__} holds an encoder to what it knows, but {config.encoder.name} starts from random "
+            f"weights; say what it starts from: --encoder.weights MODEL ({KINDS})"
+        )
 
 
 def started(config: PretrainConfig) -> tuple[PretrainConfig, Encoder]:
