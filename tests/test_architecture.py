@@ -22,6 +22,7 @@ ROOMS = (
         "json_file",
         "loading",
         "metric_fields",
+        "neighbours",
         "notice",
         "quiet",
         "tensor_files",

@@ -36,8 +36,8 @@ class LearnerOutput:
 class Learner(nn.Module):
     """What DDP or FSDP wraps: one forward of views gives all losses.
 
-    A method with a teacher gets one here: an EMA copy of the encoder and of the head's invariant part, or one that stays
-    as it is. A method that is told theta gets what ``standard`` makes of it, all of it as it is where None.
+    A method with a teacher gets one here: an EMA copy of the encoder and of the head's invariant part, or one that
+    stays as it is. A method that is told theta gets what ``standard`` makes of it, all of it as it is where None.
     """
 
     def __init__(

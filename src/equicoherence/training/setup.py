@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +27,9 @@ from equicoherence.training.bad_images import note_bad_images
 from equicoherence.training.batch import check_batch
 from equicoherence.training.build import build_feed, build_learner, fit_theta
 from equicoherence.training.checkpoint import (
+    checkpoint_of,
     export_encoder,
+    load_checkpoint,
     newest_whole_checkpoint,
     not_in_timm,
     save_checkpoint,
@@ -36,7 +38,7 @@ from equicoherence.training.checkpoint import (
 from equicoherence.training.config import Precision, PretrainConfig
 from equicoherence.training.feed import Feed
 from equicoherence.training.health import REMEDY
-from equicoherence.training.learner import Learner
+from equicoherence.training.learner import Learner, LearnerOutput
 from equicoherence.training.lost import TIMEOUT
 from equicoherence.training.metrics import Metrics, need_tracker
 from equicoherence.training.optim import build_optimizer
@@ -53,13 +55,15 @@ from equicoherence.training.run import (
 from equicoherence.training.samples import save_samples, take_samples
 from equicoherence.training.sharding import divide_like_parameters, shard, whole
 from equicoherence.training.start import begun_before, check_start, needs_start, started
+from equicoherence.training.watch import NotKept, Watch
 
 
 @dataclass(frozen=True)
 class Parts:
     """What the loop works with. precision: that it computes in, not auto. model: the learner, wrapped for several
     processes (DDP), or itself, divided among them (FSDP2). start, total: steps done, and of the whole run. generator:
-    of the views. shape: what must stay the same for the run to be resumed."""
+    of the views. shape: what must stay the same for the run to be resumed. watch: what the encoder still knows, None
+    where nobody asks and on other processes than the first."""
 
     config: PretrainConfig
     precision: Precision
@@ -76,6 +80,7 @@ class Parts:
     total: int
     per_epoch: int
     shape: dict[str, Any]
+    watch: Watch | None
 
     @property
     def rank(self) -> int:
@@ -119,30 +124,88 @@ class Parts:
         Raises `NotFinite` where the weights are not: such a checkpoint would be of no use.
         """
         bad = gather_object([dict(self.loader.bad)])
+        needed: Sequence[int] = ()
         optimizer = self.optimizer.optimizer.state_dict()
         state = {"step": step, "shape": self.shape, "learner": self.learner.state_dict(), "optimizer": optimizer}
         state |= {"threads": torch.get_num_threads(), "precision": self.precision}
+        if self.watch is not None:
+            state["watch"], needed = self.watch.state(), self.watch.good_steps
         if self.sharded:
             state = whole(state, self.accelerator.is_main_process)
+        name = not_finite(state["learner"]) if self.accelerator.is_main_process else None
+        if self.any_process(name is not None):
+            raise NotFinite(f"the weights {name or ''} are not finite after step {step}; {REMEDY}")
         if self.accelerator.is_main_process:
-            if name := not_finite(state["learner"]):
-                raise NotFinite(f"the weights {name} are not finite after step {step}; {REMEDY}")
-            save_checkpoint(self.out, step, state)
+            save_checkpoint(self.out, step, state, needed)
             note_bad_images(self.out / "bad_images.txt", bad)
         self.accelerator.wait_for_everyone()
         self.metrics.restart_clock()
 
-    def finish(self) -> None:
-        """Write what a finished run holds beside its checkpoints."""
-        self.metrics.close()
+    def note(self, step: int, lr: float, output: LearnerOutput) -> tuple[dict[str, Any], str | None]:
+        """Write the metrics of ``step`` steps done; return as `Metrics.flush` does.
+
+        Raises `NotFinite` on all processes where a number of one of them is not.
+        """
+        broken, found = None, ({}, None)
+        try:
+            watched = self.learner.method.watched()
+            found = self.metrics.flush(step, step / self.per_epoch, lr, output, watched)
+        except NotFinite as error:
+            broken = error
+        if self.any_process(broken is not None):
+            raise broken or NotFinite(f"a loss or a feature of another process is not finite; {REMEDY}")
+        return found
+
+    def look(self, step: int) -> bool:
+        """Measure what the encoder still knows after ``step`` steps; return whether that state is good.
+
+        Raises `NotKept` where too much is lost, `NotFinite` where its features are not.
+        """
         weights = self.learner.state_dict()
         if self.sharded:
             weights = whole(weights, self.accelerator.is_main_process)
+        lost, good = "", False
+        if self.watch is not None:
+            seen = self.watch.look(step, weights)
+            good, lost = self.watch.is_kept(seen), self.watch.sentence(seen) if self.watch.is_lost(seen) else ""
+            self.metrics.note(step, self.watch.fields(seen))
+            if step == self.total and not lost:
+                say(f"{self.out}: {self.watch.sentence(seen)}")
+        if self.any_process(bool(lost)):
+            raise NotKept(lost)
+        return self.any_process(good)
+
+    def last_good(self, error: NotFinite | NotKept) -> Mapping[str, Tensor]:
+        """Return the learner's weights after the last step at which enough was kept, and say so.
+
+        error: what ended the training, raised again where nothing was watched.
+        """
+        if not self.config.keep:
+            raise error
+        if self.watch is None:
+            return {}
+        step, lost = self.watch.good
+        reason = str(error).removesuffix(f"; {REMEDY}")
+        said = f"{reason}; so the run ends with its state after step {step}, with {max(0.0, lost):.4f} lost"
+        said += " (nothing was trained)" if not step else ""
+        weights = load_checkpoint(checkpoint_of(self.out, step))["learner"]
+        self.metrics.note(self.metrics.step, {"stopped": said, "ends_with": step})
+        say(f"{self.out}: {said}")
+        return weights
+
+    def finish(self, weights: Mapping[str, Tensor] | None = None) -> None:
+        """Write what a finished run holds beside its checkpoints; weights: of another state than it is in."""
+        self.metrics.close()
+        current = weights is None
+        if weights is None:
+            weights = self.learner.state_dict()
+            if self.sharded:
+                weights = whole(weights, self.accelerator.is_main_process)
         if self.accelerator.is_main_process:
             learner = self.learner
-            if self.sharded:
+            if self.sharded or not current:
                 learner = build_learner(self.config, pretrained=False)
-                learner.load_state_dict(weights)
+                learner.load_state_dict(dict(weights))
                 learner.to(self.accelerator.device)
             samples = take_samples(learner, self.feed, self.loader, self.config)  # which first looks at the features
             views, encoder = self.config.views, learner.encoder
@@ -193,6 +256,8 @@ def set_up(config: PretrainConfig, out: Path, resume: bool, held: ExitStack) -> 
     if world > 1 and accelerator.device.type == "cuda":
         convert_sync_batchnorm(learner)  # in place: the learner itself is no BatchNorm
     learner.to(accelerator.device)
+    loader = _loader(config, feed)
+    watch = _watch(config, learner, loader, precision) if config.keep and main else None
     if accelerator.device.type == "cpu" and not config.compile:
         share_weight_gradients(learner)
     sharded = world > 1 and config.sharding == "fsdp2"
@@ -213,6 +278,8 @@ def set_up(config: PretrainConfig, out: Path, resume: bool, held: ExitStack) -> 
             if line:
                 say(line)
     metrics = _metrics(config, learner, out if main else None, start, total)
+    if watch is not None and state and start:
+        watch.load(state["watch"])
     accelerator.wait_for_everyone()
     return Parts(
         config,
@@ -223,13 +290,14 @@ def set_up(config: PretrainConfig, out: Path, resume: bool, held: ExitStack) -> 
         model,
         prepared,
         feed,
-        _loader(config, feed),
+        loader,
         metrics,
         torch.Generator(accelerator.device),
         start,
         total,
         per_epoch,
         shape,
+        watch,
     )
 
 
@@ -242,6 +310,12 @@ def _loader(config: PretrainConfig, feed: Feed) -> Loader:
         cache_bytes=config.cache * 2**20,
         threads=config.threads or None,
     )
+
+
+def _watch(config: PretrainConfig, learner: Learner, loader: Loader, precision: Precision) -> Watch:
+    """Return what measures what an encoder still knows."""
+    bfloat16 = precision == "bf16"
+    return Watch(learner.encoder, learner.pool, loader, size=config.views.size, keep=config.keep, bfloat16=bfloat16)
 
 
 def _metrics(config: PretrainConfig, learner: Learner, out: Path | None, start: int, total: int) -> Metrics:

@@ -68,12 +68,13 @@ def needs_start(config: PretrainConfig, run: Path, resume: bool) -> bool:
 
 
 def check_start(config: PretrainConfig) -> None:
-    """Raise ValueError where a method holds the encoder to what it was, but it was nothing."""
+    """Raise ValueError where a method, or ``keep``, holds the encoder to what it knows, but it knows nothing."""
     method = METHODS[type(config.method)]
-    if method.fixed_teacher and not (config.encoder.weights or config.encoder.pretrained):
+    held_by = method.__name__ if method.fixed_teacher else f"keep {config.keep:g}" if config.keep else ""
+    if held_by and not (config.encoder.weights or config.encoder.pretrained):
         raise ValueError(
-            f"{method.__name__} holds an encoder to what it knows, but {config.encoder.name} starts from random "
-            f"weights; say what it starts from: --encoder.weights MODEL ({KINDS})"
+            f"{held_by} holds an encoder to what it knows, but {config.encoder.name} starts from random weights; say "
+            f"what it starts from: --encoder.weights MODEL ({KINDS})"
         )
 
 
