@@ -15,6 +15,8 @@ from equicoherence.data import Loader, open_images
 from equicoherence.evaluation import load_model
 from equicoherence.methods.anchor import AnchorConfig
 from equicoherence.models import Encoder
+from equicoherence.reporting.runs import read_run
+from equicoherence.reporting.training import training_section
 from equicoherence.training import EncoderConfig, Interrupted, NotFinite, OptimConfig, load_run, metrics, pretrain
 from equicoherence.training.checkpoint import checkpoints
 from equicoherence.training.watch import Look, Watch, neighbours_right, watched_images
@@ -174,6 +176,10 @@ def test_a_run_that_loses_too_much_ends_with_its_last_good_state(data, weights, 
     images = torch.rand(2, 3, 32, 32)
     with torch.no_grad():
         assert torch.equal(load_model(run).encoder(images).patches, learner.encoder(images).patches)
+    page = str(training_section({"small": [read_run(run)]}))
+    assert ended["stopped"] in page
+    assert f"Curve of lost since the start over training steps. Last values: small {last['watched_lost']:.4g}" in page
+    assert "ends_with" not in page
     again = tmp_path / "again"  # and a finished run that is resumed ends so again
     shutil.copytree(run, again)
     pretrain(_falling(data, weights), again, resume=True)
@@ -241,7 +247,7 @@ def test_where_nothing_good_was_trained_the_run_ends_with_what_it_began_with(dat
     optim = OptimConfig(epochs=3, batch_size=16, lr=1.0, warmup=0.0)
     run = pretrain(_config(data, weights, keep=0.001, optim=optim), tmp_path / "run")
     assert _lines(run)[-1]["ends_with"] == 0
-    assert "its state after step 0, with 0.0000 lost (nothing was trained)" in capsys.readouterr().err
+    assert "; so the run ends with what it began with\n" in capsys.readouterr().err
     given = load_file(weights.weights)
     assert all(torch.equal(given[name], tensor) for name, tensor in load_file(run / "model.safetensors").items())
 

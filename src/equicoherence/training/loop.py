@@ -17,6 +17,7 @@ from equicoherence.finite import NotFinite
 from equicoherence.training.bad_images import advise_on_bad_images
 from equicoherence.training.config import Precision, PretrainConfig
 from equicoherence.training.interrupt import Interrupted, StopFlag
+from equicoherence.training.keep import NotKept, last_good, look
 from equicoherence.training.learner import LearnerOutput
 from equicoherence.training.lost import name_lost_processes
 from equicoherence.training.optim import set_schedules
@@ -24,7 +25,6 @@ from equicoherence.training.progress import TrainingProgress
 from equicoherence.training.resume_command import resume_command
 from equicoherence.training.seeds import seed_step
 from equicoherence.training.setup import Parts, set_up
-from equicoherence.training.watch import NotKept
 
 
 def pretrain(config: PretrainConfig, out: Path, *, resume: bool = False) -> Path:
@@ -44,7 +44,7 @@ def pretrain(config: PretrainConfig, out: Path, *, resume: bool = False) -> Path
         try:
             _train(parts)
         except (NotFinite, NotKept) as error:
-            weights = parts.last_good(error)
+            weights = last_good(parts, error)
         parts.finish(weights)
     return out
 
@@ -54,7 +54,7 @@ def _train(run: Parts) -> None:
     config, total = run.config, run.total
     shown = run.accelerator.is_main_process
     if config.keep and not run.start:
-        run.look(0)
+        look(run, 0)
         run.save(0)
     with StopFlag() as stop, TrainingProgress(config.name, run.start, total, shown) as progress:
         for step, batch in run.batches():
@@ -77,7 +77,7 @@ def _train(run: Parts) -> None:
                 progress.show(line)
                 if collapse:
                     progress.warn(collapse)
-            if watched and run.look(done):
+            if watched and look(run, done):
                 due = True  # a good state: what the run ends with, should it lose more
             if due:  # after the flush, so that a broken loss never reaches a checkpoint
                 run.save(done)

@@ -27,9 +27,7 @@ from equicoherence.training.bad_images import note_bad_images
 from equicoherence.training.batch import check_batch
 from equicoherence.training.build import build_feed, build_learner, fit_theta
 from equicoherence.training.checkpoint import (
-    checkpoint_of,
     export_encoder,
-    load_checkpoint,
     newest_whole_checkpoint,
     not_in_timm,
     save_checkpoint,
@@ -55,7 +53,7 @@ from equicoherence.training.run import (
 from equicoherence.training.samples import save_samples, take_samples
 from equicoherence.training.sharding import divide_like_parameters, shard, whole
 from equicoherence.training.start import begun_before, check_start, needs_start, started
-from equicoherence.training.watch import NotKept, Watch
+from equicoherence.training.watch import Watch
 
 
 @dataclass(frozen=True)
@@ -112,6 +110,11 @@ class Parts:
         """Whether the learner is divided among the processes."""
         return self.world > 1 and self.config.sharding == "fsdp2"
 
+    def weights(self) -> Mapping[str, Tensor]:
+        """Return the learner's weights, whole, on the first process; all processes call this together."""
+        weights = self.learner.state_dict()
+        return whole(weights, self.accelerator.is_main_process) if self.sharded else weights
+
     def clip_gradients(self) -> Tensor:
         """Scale the gradients down to the configured norm; return their norm before, over the whole model."""
         limit = self.config.optim.clip or float("inf")
@@ -156,54 +159,13 @@ class Parts:
             raise broken or NotFinite(f"a loss or a feature of another process is not finite; {REMEDY}")
         return found
 
-    def look(self, step: int) -> bool:
-        """Measure what the encoder still knows after ``step`` steps; return whether that state is good.
-
-        Raises `NotKept` where too much is lost, `NotFinite` where its features are not.
-        """
-        weights = self.learner.state_dict()
-        if self.sharded:
-            weights = whole(weights, self.accelerator.is_main_process)
-        lost, good = "", False
-        if self.watch is not None:
-            seen = self.watch.look(step, weights)
-            good, lost = self.watch.is_kept(seen), self.watch.sentence(seen) if self.watch.is_lost(seen) else ""
-            self.metrics.note(step, self.watch.fields(seen))
-            if step == self.total and not lost:
-                say(f"{self.out}: {self.watch.sentence(seen)}")
-        if self.any_process(bool(lost)):
-            raise NotKept(lost)
-        return self.any_process(good)
-
-    def last_good(self, error: NotFinite | NotKept) -> Mapping[str, Tensor]:
-        """Return the learner's weights after the last step at which enough was kept, and say so.
-
-        error: what ended the training, raised again where nothing was watched.
-        """
-        if not self.config.keep:
-            raise error
-        if self.watch is None:
-            return {}
-        step, lost = self.watch.good
-        reason = str(error).removesuffix(f"; {REMEDY}")
-        said = f"{reason}; so the run ends with its state after step {step}, with {max(0.0, lost):.4f} lost"
-        said += " (nothing was trained)" if not step else ""
-        weights = load_checkpoint(checkpoint_of(self.out, step))["learner"]
-        self.metrics.note(self.metrics.step, {"stopped": said, "ends_with": step})
-        say(f"{self.out}: {said}")
-        return weights
-
     def finish(self, weights: Mapping[str, Tensor] | None = None) -> None:
         """Write what a finished run holds beside its checkpoints; weights: of another state than it is in."""
         self.metrics.close()
-        current = weights is None
-        if weights is None:
-            weights = self.learner.state_dict()
-            if self.sharded:
-                weights = whole(weights, self.accelerator.is_main_process)
+        other, weights = weights is not None, self.weights() if weights is None else weights
         if self.accelerator.is_main_process:
             learner = self.learner
-            if self.sharded or not current:
+            if self.sharded or other:
                 learner = build_learner(self.config, pretrained=False)
                 learner.load_state_dict(dict(weights))
                 learner.to(self.accelerator.device)

@@ -31,10 +31,6 @@ CERTAIN = 1.645  # standard errors: 95 % on one side
 ENCODER = "encoder."
 
 
-class NotKept(RuntimeError):
-    """More of what an encoder knew is lost than may be."""
-
-
 @dataclass(frozen=True)
 class Look:
     """What was measured after ``step`` steps.
