@@ -23,6 +23,7 @@ ROOMS = (
         "keep_memory",
         "loading",
         "metric_fields",
+        "neighbours",
         "notice",
         "quiet",
         "tensor_files",

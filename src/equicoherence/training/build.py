@@ -130,7 +130,8 @@ def check_fit(config: PretrainConfig, encoder: Encoder) -> None:
         except ValueError as error:
             raise ValueError(f"{name} is {side}, but {error}; {advice}") from error
     in_head = config.coherence is not None and config.coherence.split == "head"
-    if method.reads == "features" and (method.reads_tokens or in_head) and encoder.pooled_width != encoder.width:
+    both = in_head or (method.reads_tokens and not method.any_widths)
+    if method.reads == "features" and both and encoder.pooled_width != encoder.width:
         raise ValueError(
             f"{method.__name__} reads patch tokens and what stands for an image, but of {encoder.name} they have "
             f"{encoder.width} and {encoder.pooled_width} channels: choose another encoder or method"
