@@ -15,7 +15,7 @@ from equicoherence.models import Encoder, SplitHead
 from equicoherence.models.foreign import copy_weights
 from equicoherence.models.layered_head import LayeredHead
 from equicoherence.models.lean_block import drop_samples
-from equicoherence.models.trained import moving_statistics, train_parts
+from equicoherence.models.trained import HEAD, moving_statistics, train_parts
 from equicoherence.paths import Between, PathViews, Transformation, augmentation, named_path
 from equicoherence.paths.between import BETWEEN
 from equicoherence.paths.masks import Masking
@@ -186,7 +186,8 @@ def fit_theta(learner: Learner, feed: Feed) -> None:
 
 def build_views(config: PretrainConfig, encoder: Encoder) -> PathViews:
     """Build the views of a configuration, with masks over the tokens of ``encoder`` where it asks for them."""
-    views, outside = config.views, config.views.invariant == "base"
+    views = config.views
+    outside = views.invariant == "base" and config.encoder.train != HEAD  # else no method reads u
     masked = views.mask_probability > 0
     unread = outside and config.coherence is None  # nothing sees the path
     return PathViews(

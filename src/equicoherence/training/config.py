@@ -13,7 +13,7 @@ from equicoherence.methods import METHODS, MethodConfig
 from equicoherence.methods.vicreg import VICRegConfig
 from equicoherence.models.decoders import DECODERS
 from equicoherence.models.normalisation import Channels, check_normalisation
-from equicoherence.models.trained import BatchNorm, read_train
+from equicoherence.models.trained import HEAD, BatchNorm, read_train
 from equicoherence.paths import Between, named_path
 from equicoherence.paths.between import BETWEEN
 from equicoherence.paths.flips import Flip
@@ -55,9 +55,10 @@ class EncoderConfig:
     mean, std: of the three channels of images in [0, 1], by which the encoder normalises them; the model's own where
     None. drop_path: share of the samples that a block's branch leaves out, for vision transformers; the same in all
     blocks (DINOv2), or rising linearly from 0 where not drop_path_uniform (iBOT). The teacher leaves out none.
-    train: what is trained of an encoder that starts from weights: all; last:N, its last N layers (blocks of a vision
-        transformer, stages of a convolutional network) and what follows them; lora:RANK, LoRA on the linear layers of
-        attention, merged at the end; lora-all:RANK, on those of MLPs too. The rest stands still.
+    train: what is trained of an encoder that starts from weights: all; head, nothing of it, so that it stays what it
+        was bit for bit, and a head reads z_equi from it (`CoherenceConfig.layers`); last:N, its last N layers (blocks
+        of a vision transformer, stages of a convolutional network) and what follows them; lora:RANK, LoRA on the linear
+        layers of attention, merged at the end; lora-all:RANK, on those of MLPs too. The rest stands still.
     batch_norm: of BatchNorm layers that are trained, whether their statistics move (train, as encoders from random
         weights need), or not (frozen).
     checkpointing: keep less of the forward for the backward, which computes it once more: less memory, more time.
@@ -296,6 +297,8 @@ class PretrainConfig:
         if self.seed < 0 or self.max_steps < 0:
             raise ValueError(f"seed and max_steps must be 0 or more, got {self.seed} and {self.max_steps}")
         self._check_fit()
+        if self.encoder.train == HEAD:
+            self._check_head()
         if METHODS[type(self.method)].told:
             self._check_told()
         if self.views.invariant == "base":
@@ -382,6 +385,20 @@ class PretrainConfig:
             )
         if self.coherence is not None and self.coherence.split == "head" and not method.splits_head:
             raise ValueError(f"coherence.split is head, but {name} has no head to split; give --coherence.split linear")
+
+    def _check_head(self) -> None:
+        """Refuse an encoder that stands still where there is no head, or a method that would train it."""
+        method = METHODS[type(self.method)]
+        if not method.fixed_teacher:
+            raise ValueError(
+                f"encoder.train is head, so the encoder stands still, and {method.__name__} has nothing to train; take "
+                "method Anchor (recipes adapt-*), or --encoder.train last:N"
+            )
+        if self.coherence is None:
+            raise ValueError(
+                "encoder.train is head, but without the task (coherence null) there is no head to train; give "
+                "--encoder.train last:N"
+            )
 
     def _check_told(self) -> None:
         """Refuse to tell a method nothing, or to give it the task beside what it is told."""

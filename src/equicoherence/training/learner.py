@@ -37,7 +37,8 @@ class Learner(nn.Module):
     """What DDP or FSDP wraps: one forward of views gives all losses.
 
     A method with a teacher gets one here: an EMA copy of the encoder and of the head's invariant part, or one that
-    stays as it is. A method that is told theta gets what ``standard`` makes of it, all of it as it is where None.
+    stays as it is, of which an encoder that stands still has no need. A method that is told theta gets what
+    ``standard`` makes of it, all of it as it is where None.
     """
 
     def __init__(
@@ -53,7 +54,9 @@ class Learner(nn.Module):
         self.encoder, self.head, self.method, self.task, self.weight = encoder, head, method, task, weight
         self.standard = standard or nn.Identity()
         copied = [encoder] if head.invariant is None else [encoder, head.invariant]
-        self.teacher = nn.ModuleList(frozen_copy(part) for part in copied) if method.has_teacher else None
+        stands = not any(parameter.requires_grad for parameter in encoder.parameters())
+        teaches = method.has_teacher and not (method.fixed_teacher and stands)
+        self.teacher = nn.ModuleList(frozen_copy(part) for part in copied) if teaches else None
         self.train()
 
     def train(self, mode: bool = True) -> Self:
