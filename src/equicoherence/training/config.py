@@ -256,9 +256,11 @@ class PretrainConfig:
 
     d: features of z, for methods that read it. coherence: the auxiliary task, None for the plain method, and for
     methods that are told the path's parameters and learn from those. max_steps: 0 for all epochs' steps, else the run
-    (and its schedule) ends there. checkpoint_every, log_every: steps. precision: of the products; auto is bf16 on
-    devices that multiply it (a CPU without AMX or AVX-512-BF16 is faster in fp32), else fp32, and a resumed run keeps
-    what it began with. cache: MiB of decoded images kept. sharding: of several processes, each holds the whole model
+    (and its schedule) ends there. checkpoint_every, log_every, watch_every: steps. precision: of the products; auto is
+    bf16 on devices that multiply it (a CPU without AMX or AVX-512-BF16 is faster in fp32), else fp32, and a resumed run
+    keeps what it began with. keep: how much of what the encoder knew at the start may be lost, a share in [0, 1), 0 to
+    measure nothing; where more is, as measured every watch_every steps, the run ends with the last good state
+    (docs/adapting.md). cache: MiB of decoded images kept. sharding: of several processes, each holds the whole model
     (ddp), or a part of its parameters, their gradients, optimiser state and teacher (fsdp2, for vision transformers); a
     run may be resumed with the other.
     """
@@ -281,13 +283,16 @@ class PretrainConfig:
     bad_image_tolerance: float = 0.01
     log_every: int = 10
     checkpoint_every: int = 500
+    keep: float = 0.0
+    watch_every: int = 100
     track: Literal["none", "tensorboard"] = "none"
 
     def __post_init__(self) -> None:
         """Refuse what could only fail later, quoting the value."""
         _check_finite(self, "")
-        for name in ("log_every", "checkpoint_every"):
+        for name in ("log_every", "checkpoint_every", "watch_every"):
             _check(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
+        _check(0 <= self.keep < 1, "keep", "a share in [0, 1)", self.keep)
         if self.seed < 0 or self.max_steps < 0:
             raise ValueError(f"seed and max_steps must be 0 or more, got {self.seed} and {self.max_steps}")
         self._check_fit()

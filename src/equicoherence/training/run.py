@@ -179,7 +179,7 @@ def load_run(run: Path) -> tuple[PretrainConfig, Learner]:
         advice = f"written anew by {resume_command(run)}"
         weights = read_safetensors(run / "heads.safetensors", advice)
         encoder = read_safetensors(run / "model.safetensors", advice)
-        learner = build_whole(config)
+        learner = without_fixed_teacher(build_whole(config))
         load_learner(learner, weights | {f"encoder.model.{name}": t for name, t in encoder.items()}, run)
         return config, learner.eval()
     state, remark = newest_whole_checkpoint(run)
@@ -187,10 +187,28 @@ def load_run(run: Path) -> tuple[PretrainConfig, Learner]:
         raise FileNotFoundError(f"{run} has no weights yet: neither model.safetensors nor a checkpoint")
     if remark:
         say(remark)
-    learner = build_learner(config, pretrained=False)
-    load_learner(learner, state["learner"], run)
+    learner = without_fixed_teacher(build_learner(config, pretrained=False))
+    load_learner(learner, heads_and_encoder(state["learner"], learner), run)
     merge_lora(learner)
     return config, learner.eval()
+
+
+def heads_of(weights: Mapping[str, Tensor], learner: Learner) -> dict[str, Tensor]:
+    """Return what `load_run` needs of a learner's weights beside the timm model's."""
+    kept = heads_and_encoder(weights, learner)
+    return {name: tensor for name, tensor in kept.items() if not name.startswith("encoder.model.")}
+
+
+def heads_and_encoder(weights: Mapping[str, Tensor], learner: Learner) -> dict[str, Tensor]:
+    """Return a learner's weights without those of a teacher that stays as it is, which training alone needs."""
+    return {k: v for k, v in weights.items() if not (learner.method.fixed_teacher and k.startswith("teacher."))}
+
+
+def without_fixed_teacher(learner: Learner) -> Learner:
+    """Leave out a teacher that stays as it is, in place; return the learner."""
+    if learner.method.fixed_teacher:
+        learner.teacher = None
+    return learner
 
 
 def load_learner(learner: Learner, weights: Mapping[str, Tensor], run: Path) -> None:
