@@ -20,7 +20,7 @@ from equicoherence.training.metrics import Metrics, drop_after
 from equicoherence.training.optim import learning_rate
 from equicoherence.training.seeds import step_seed
 
-RIVALS = ("sie", "equimod", "augself", "essl")  # equivariant in ways of their own, without the task
+RIVALS = ("sie", "equimod", "augself", "essl", "ser", "stl")  # equivariant in ways of their own, without the task
 
 
 @given(st.integers(0, 2**31), st.integers(0, 10**7), st.integers(0, 4096))

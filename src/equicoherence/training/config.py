@@ -345,9 +345,23 @@ class PretrainConfig:
             raise ValueError(
                 f"views.crops is {self.views.crops}, but {name} reads no local crops; give --views.crops 0"
             )
-        if self.views.path == POSES and method.rotated_crops:
+        if self.views.path == POSES and (method.rotated_crops or method.paired or method.symmetries):
+            sees = (
+                "classifies rotated crops, and poses have none"
+                if method.rotated_crops
+                else "transforms images itself, and poses are seen as they were rendered"
+            )
+            raise ValueError(f"{name} {sees}; give another path, --views.path se2")
+        if method.paired and self.optim.batch_size % (2 * self.optim.accumulation):
             raise ValueError(
-                f"{name} classifies rotated crops, and poses have none; give another path, --views.path se2"
+                f"{name} reads images in pairs, but optim.batch_size {self.optim.batch_size} in "
+                f"{self.optim.accumulation} parts (optim.accumulation) gives odd ones; give a multiple of "
+                f"{2 * self.optim.accumulation}"
+            )
+        if self.coherence is not None and (method.symmetries or method.reads_layer):
+            raise ValueError(
+                f"{name} has a layer and views of its own in place of the task, so coherence must be null, got "
+                f"{self.coherence}"
             )
         if self.views.path == POSES and (self.views.crops or self.views.mask_probability):
             raise ValueError(
