@@ -256,11 +256,14 @@ def essl() -> PretrainConfig:
 def ser() -> PretrainConfig:
     """SER on MoCo v3, without theta, on 32 px views, of which one in a hundred is turned, and 8x8 early tokens.
 
+    There is no further path: the method has no use for it.
+
     hardware: 2 CPU cores
     time: not measured yet
     scores: not measured yet
     """
-    return _convolutional("ser-tiny", SERConfig(width=512, output=128, momentum=0.98, layer=1, hidden=128), None)
+    method = SERConfig(width=512, output=128, momentum=0.98, layer=1, hidden=128)
+    return _convolutional("ser-tiny", method, None, path="none")
 
 
 def stl() -> PretrainConfig:
