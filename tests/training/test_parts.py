@@ -147,6 +147,15 @@ def test_misspelt_recipes_and_fields_are_quoted():
             {"method": {"kind": "DINO"}, "views": {"crops": 4, "crop_rotations": True}},
             "crop_rotations is True, but DINO reads no rotated crops; give --views.no-crop-rotations",
         ),
+        ({"method": {"kind": "SER"}}, "SER has a layer and views of its own .* must be null, got CoherenceConfig"),
+        (
+            {"method": {"kind": "STL"}, "optim": {"batch_size": 6, "accumulation": 2}},
+            r"STL reads images in pairs, but optim\.batch_size 6 in 2 parts .* odd ones; give a multiple of 4",
+        ),
+        *(
+            ({"method": {"kind": kind}, "coherence": None, "views": {"path": "poses"}}, f"{kind} transforms images")
+            for kind in ("SER", "STL")
+        ),
     ],
 )
 def test_configurations_that_could_only_fail_later_are_refused(values, quoted):

@@ -254,9 +254,7 @@ def essl() -> PretrainConfig:
 
 
 def ser() -> PretrainConfig:
-    """SER on MoCo v3, without theta, on 32 px views, of which one in a hundred is turned, and 8x8 early tokens.
-
-    There is no further path: the method has no use for it.
+    """SER on MoCo v3, without theta or a path, on 32 px views, one in a hundred turned, and 8x8 early tokens.
 
     hardware: 2 CPU cores
     time: not measured yet

@@ -244,12 +244,12 @@ class PretrainConfig:
     """Everything a run is made from; `config.yaml` of its directory.
 
     d: features of z, for methods that read it. coherence: the auxiliary task, None for the plain method, and for
-    methods that are told the path's parameters and learn from those. max_steps: 0 for all epochs' steps, else the run
-    (and its schedule) ends there. checkpoint_every, log_every: steps. precision: of the products; auto is bf16 on
-    devices that multiply it (a CPU without AMX or AVX-512-BF16 is faster in fp32), else fp32, and a resumed run keeps
-    what it began with. cache: MiB of decoded images kept. sharding: of several processes, each holds the whole model
-    (ddp), or a part of its parameters, their gradients, optimiser state and teacher (fsdp2, for vision transformers); a
-    run may be resumed with the other.
+    methods that are told the path's parameters, or have a layer of their own, and learn from those. max_steps: 0 for
+    all epochs' steps, else the run (and its schedule) ends there. checkpoint_every, log_every: steps. precision: of the
+    products; auto is bf16 on devices that multiply it (a CPU without AMX or AVX-512-BF16 is faster in fp32), else fp32,
+    and a resumed run keeps what it began with. cache: MiB of decoded images kept. sharding: of several processes, each
+    holds the whole model (ddp), or a part of its parameters, their gradients, optimiser state and teacher (fsdp2, for
+    vision transformers); a run may be resumed with the other.
     """
 
     name: str = "custom"
