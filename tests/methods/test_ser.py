@@ -9,7 +9,7 @@ import torch
 from equicoherence.methods.mocov3 import MoCoV3
 from equicoherence.methods.ser import SER, SERConfig, token_loss
 from equicoherence.paths.symmetries import show_symmetries
-from tests.encoded import assert_trains, encoded, mixed
+from tests.encoded import NoWaiting, assert_trains, encoded, mixed
 from tests.parity import assert_agree, leaves
 
 
@@ -96,6 +96,17 @@ def test_settings_are_the_published_ones():
 
 def test_the_method_trains_all_it_has():
     assert_trains(_method(), encoded(), encoded(seed=1))
+
+
+def test_it_never_waits_for_the_device():
+    with NoWaiting():
+        _method()(encoded(), encoded(seed=1))
+
+
+@pytest.mark.parametrize("share", [0, 1.5])
+def test_a_share_out_of_its_range_is_quoted(share):
+    with pytest.raises(ValueError, match=rf"method\.share must lie in \(0, 1\], got {share}"):
+        SERConfig(share=share)
 
 
 def test_views_without_symmetries_are_refused():

@@ -8,7 +8,7 @@ import torch
 from equicoherence.methods import Encoded
 from equicoherence.methods.simclr import SimCLR
 from equicoherence.methods.stl import STL, STLConfig, partners
-from tests.encoded import assert_trains, encoded, mixed
+from tests.encoded import NoWaiting, assert_trains, encoded, mixed
 
 
 def _method(**changes):
@@ -115,6 +115,11 @@ def test_the_invariant_term_is_simclrs(half):
 
 def test_the_method_trains_all_it_has():
     assert_trains(_method(), encoded())
+
+
+def test_it_never_waits_for_the_device():
+    with NoWaiting():
+        _method()(encoded())
 
 
 def test_an_odd_number_of_images_is_refused():

@@ -31,6 +31,11 @@ class SERConfig(MoCoV3Config):
     hidden: int = 512
     weight: float = 1.0
 
+    def __post_init__(self) -> None:
+        """Refuse a share out of its range, quoting it."""
+        if not 0 < self.share <= 1:
+            raise ValueError(f"method.share must lie in (0, 1], got {self.share}")
+
 
 class SER(MoCoV3, config=SERConfig):
     """SER on the patch tokens of an early layer, beside MoCo v3 on the mean of the invariant tokens.
