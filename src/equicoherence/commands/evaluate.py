@@ -84,7 +84,7 @@ def run(arguments: list[str]) -> None:
 
         suite = None if given.suite is None else chosen_suite(given)
         asked = None if given.tasks is None else split(given.tasks)
-        names = chosen_names(asked if suite is None else list(suite.settings), given.sets is not None)
+        names = chosen_names(asked, given.sets is not None) if suite is None else list(suite.settings)
         every = given.tasks not in (None, "all")
         settings = merged_settings(given, names) if suite is None else suite.settings
         tasks = make_tasks(names, fine_tuned=given.fine_tune, settings=settings, every=every)

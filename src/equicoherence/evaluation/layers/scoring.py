@@ -8,23 +8,29 @@ from typing import TYPE_CHECKING
 
 from equicoherence.data import Loader
 from equicoherence.evaluation.classification.task import unlabelled
+from equicoherence.evaluation.images import reader
 from equicoherence.evaluation.layers.every_layer import OUTPUT, Place, every_layer
 from equicoherence.evaluation.model import FrozenModel
 from equicoherence.evaluation.task import Row, TaskScore, Track
+from equicoherence.evaluation.transformation.regression import known_rows
 from equicoherence.notice import say
 
 if TYPE_CHECKING:
     from equicoherence.evaluation.layers.task import Layers
+    from equicoherence.evaluation.transformation.task import TransformationRegression
 
 BEST = "best layer"
 
 
 def score_layers(task: Layers, model: FrozenModel, train: Loader, test: Loader, track: Track) -> TaskScore:
     """Score every layer by the tasks that score an output."""
-    layered = every_layer(model)
+    layered = every_layer(reader(model))
     places = {place.name: place for place in layered.places()}
-    found = task.regression().score(layered, train, test, track)
-    rows, counts = list(found.rows), dict(found.counts)
+    rows, counts = [], {}
+    for part in task.regression().parts():
+        found = part.score(layered, train, test, track)
+        rows, counts = [*rows, *found.rows], dict(found.counts)
+        _hand_over(part, found.rows, places, model, train, test)
     layered.memo.clear()
     if missing := unlabelled(train.source, test.source):
         say(f"layers: k-NN is left out, for it {missing}")
@@ -34,6 +40,21 @@ def score_layers(task: Layers, model: FrozenModel, train: Loader, test: Loader, 
         counts |= {f"labelled {split}": count for split, count in found.counts.items()}
     whole = [row for row in rows if not row.parameter]  # of a transformation's parameters their mean
     return TaskScore([*_main_rows(whole, places, task.metrics), *_curves(whole, places)], counts=counts)
+
+
+def _hand_over(
+    part: TransformationRegression,
+    rows: Sequence[Row],
+    places: dict[str, Place],
+    model: FrozenModel,
+    train: Loader,
+    test: Loader,
+) -> None:
+    """Let a model remember what its output scores, so that the task of the transformation does not score it again."""
+    output = (row for row in rows if places[row.representation].layer == OUTPUT)
+    known = [dataclasses.replace(row, representation="backbone") for row in output]
+    part = dataclasses.replace(part, representations=("backbone",))
+    model.remember(known_rows(part, train, test), lambda: known)
 
 
 def _curves(rows: Sequence[Row], places: dict[str, Place]) -> Iterator[Row]:

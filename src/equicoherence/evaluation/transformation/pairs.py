@@ -16,8 +16,7 @@ from torch import Tensor
 
 from equicoherence.data import Loader
 from equicoherence.errors import RefusedValue
-from equicoherence.evaluation.fit import reading
-from equicoherence.evaluation.images import BATCH, base_state, first_of_each
+from equicoherence.evaluation.images import BATCH, base_state, first_of_each, reader, represent
 from equicoherence.evaluation.model import FrozenModel
 from equicoherence.evaluation.task import Track
 from equicoherence.finite import check_features
@@ -69,7 +68,7 @@ class ImagePairs:
     ) -> None:
         self.model, self.keep_tokens = model, keep_tokens
         self._sources = (train, test)
-        self._base: tuple[tuple[float, float], tuple[EncodedImages, EncodedImages]] | None = None
+        self._bases: dict[tuple[float, float], tuple[EncodedImages, EncodedImages]] = {}
 
     @cached_property
     def images(self) -> tuple[Photographs, Photographs]:
@@ -89,14 +88,15 @@ class ImagePairs:
         return torch.cat([first, *(path.sample(train, generator) for _ in range(DRAWS - 1))]), of_test
 
     def base(self, path: Transformation, share: float, track: Track) -> tuple[EncodedImages, EncodedImages]:
-        """Encode the images' central crops, with the band that ``path`` leaves them; the last ones are kept, so that a
-        second call for such a path costs nothing."""
+        """Encode the images' central crops, with the band that ``path`` leaves them; they are kept, so that a second
+        call for such a path costs nothing."""
         key = (share, least_pitch(path))
-        if self._base is None or self._base[0] != key:
-            self._base = None  # tokens of two shares would take twice the room
+        if key not in self._bases:
+            if self.keep_tokens:
+                self._bases.clear()  # tokens of two shares would take twice the room
             train, test = (self._encode(images, path, None, "content", share, track) for images in self.images)
-            self._base = (key, (train, test))
-        return self._base[1]
+            self._bases[key] = (train, test)
+        return self._bases[key]
 
     def moved(
         self, path: Transformation, thetas: tuple[Tensor, Tensor], border: Border, share: float, track: Track
@@ -132,9 +132,8 @@ class ImagePairs:
             view = draw_pair_image(
                 images[rows], path, None if theta is None else theta[rows], share, size, border, device
             )
-            with reading(device):
-                vectors, parts = self.model.represent(view)
-            pooled.append({name: part.float() for name, part in vectors.items()})
+            vectors, parts = represent(reader(self.model), view)
+            pooled.append(vectors)
             if self.keep_tokens:
                 tokens.append({name: pool_tokens(part).bfloat16() for name, part in parts.items()})
         joined = _join(pooled)
