@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from equicoherence.data import Loader
 from equicoherence.evaluation.classification.task import unlabelled
@@ -12,14 +12,15 @@ from equicoherence.evaluation.images import reader
 from equicoherence.evaluation.layers.every_layer import OUTPUT, Place, every_layer
 from equicoherence.evaluation.model import FrozenModel
 from equicoherence.evaluation.task import Row, TaskScore, Track
+from equicoherence.evaluation.transformation.pairs import ImagePairs
 from equicoherence.evaluation.transformation.regression import known_rows
 from equicoherence.notice import say
 
 if TYPE_CHECKING:
     from equicoherence.evaluation.layers.task import Layers
-    from equicoherence.evaluation.transformation.task import TransformationRegression
 
 BEST = "best layer"
+OWN = "backbone"  # what a model calls its output
 
 
 def score_layers(task: Layers, model: FrozenModel, train: Loader, test: Loader, track: Track) -> TaskScore:
@@ -30,7 +31,9 @@ def score_layers(task: Layers, model: FrozenModel, train: Loader, test: Loader, 
     for part in task.regression().parts():
         found = part.score(layered, train, test, track)
         rows, counts = [*rows, *found.rows], dict(found.counts)
-        _hand_over(part, found.rows, places, model, train, test)
+        known = [row for row in found.rows if places[row.representation].layer == OUTPUT]
+        _remember_rows(model, known_rows(dataclasses.replace(part, representations=(OWN,)), train, test), known)
+    _remember_pairs(model, layered, next(name for name, place in places.items() if place.layer == OUTPUT))
     layered.memo.clear()
     if missing := unlabelled(train.source, test.source):
         say(f"layers: k-NN is left out, for it {missing}")
@@ -42,19 +45,17 @@ def score_layers(task: Layers, model: FrozenModel, train: Loader, test: Loader, 
     return TaskScore([*_main_rows(whole, places, task.metrics), *_curves(whole, places)], counts=counts)
 
 
-def _hand_over(
-    part: TransformationRegression,
-    rows: Sequence[Row],
-    places: dict[str, Place],
-    model: FrozenModel,
-    train: Loader,
-    test: Loader,
-) -> None:
+def _remember_rows(model: FrozenModel, key: tuple[Any, ...], rows: Sequence[Row]) -> None:
     """Let a model remember what its output scores, so that the task of the transformation does not score it again."""
-    output = (row for row in rows if places[row.representation].layer == OUTPUT)
-    known = [dataclasses.replace(row, representation="backbone") for row in output]
-    part = dataclasses.replace(part, representations=("backbone",))
-    model.remember(known_rows(part, train, test), lambda: known)
+    model.remember(key, lambda: [dataclasses.replace(row, representation=OWN) for row in rows])
+
+
+def _remember_pairs(model: FrozenModel, layered: FrozenModel, output: str) -> None:
+    """Let a model remember the images, and what its output says of them upright, so that no task encodes them again."""
+    for key, pairs in list(layered.memo.values()):
+        if isinstance(pairs, ImagePairs):
+            names = {output: OWN} if model.head is None else {}  # with a head it says more of an image
+            model.remember(key, lambda pairs=pairs, names=names: pairs.seen_by(model, names))  # type: ignore[misc]
 
 
 def _curves(rows: Sequence[Row], places: dict[str, Place]) -> Iterator[Row]:

@@ -5,8 +5,10 @@ Both images of a pair hold the same round band of frequencies (`equicoherence.pa
 
 from __future__ import annotations
 
+import copy
 import itertools
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -75,6 +77,21 @@ class ImagePairs:
         """Images of probe training and of test; read when first asked for."""
         train, test = (_read(loader, count) for loader, count in self._sources)
         return train, test
+
+    def seen_by(self, model: FrozenModel, names: Mapping[str, str]) -> ImagePairs:
+        """Return the same images for another model, with those upright encodings that it gives too.
+
+        names: representations of this model -> what the other one calls them; all that it gives, or none.
+        """
+        other = copy.copy(self)  # with the images, where they have been read
+        other.model, other._bases = model, {}
+        if names:
+            for key, encoded in self._bases.items():
+                train, test = (
+                    {names[name]: part for name, part in pooled.items() if name in names} for pooled, _ in encoded
+                )
+                other._bases[key] = (train, {}), (test, {})
+        return other
 
     def counts(self) -> dict[str, int]:
         """Return how many images of each split were read and scored."""
