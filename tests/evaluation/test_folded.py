@@ -8,9 +8,9 @@ from torch import nn
 
 from equicoherence.evaluation import folded as module
 from equicoherence.evaluation.folded import folded
-from equicoherence.evaluation.images import TOGETHER, reader, represent
 from equicoherence.evaluation.layers.every_layer import every_layer
 from equicoherence.evaluation.model import FrozenModel, load_model
+from equicoherence.evaluation.reader import TOGETHER, reader, represent
 
 
 def with_statistics(name: str) -> FrozenModel:

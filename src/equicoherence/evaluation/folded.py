@@ -48,9 +48,9 @@ def _pairs(model: nn.Module, run: Callable[[], Any]) -> list[tuple[nn.Conv2d, nn
     hooks = []
     for part in model.modules():
         if isinstance(part, nn.Conv2d):
-            hooks.append(part.register_forward_hook(lambda conv, given, output: made.append((conv, output))))
+            hooks.append(part.register_forward_hook(lambda _, given, output, conv=part: made.append((conv, output))))
         elif type(part) in (nn.BatchNorm2d, BatchNormAct2d) and part.running_var is not None and not part.training:
-            hooks.append(part.register_forward_hook(lambda norm, given, output: read.append((norm, given[0]))))
+            hooks.append(part.register_forward_hook(lambda _, given, output, norm=part: read.append((norm, given[0]))))
     run()
     for hook in hooks:
         hook.remove()
@@ -74,9 +74,11 @@ def _fold(model: nn.Module, conv: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
 
 
 def _features(encoder: Encoder, images: Tensor) -> list[Tensor]:
-    """Return all that is read of an encoder: its output, and of each layer, where timm gives them."""
+    """Return all that is read of an encoder: its output, and its layers where timm gives them."""
+    found = [encoder(images)]
     try:
-        output, layers = encoder.every_layer(images)
+        found += encoder.every_layer(images)[1]
     except ValueError:
-        output, layers = encoder(images), []
-    return [part for each in (output, *layers) for part in (each.patches, each.cls, each.head) if part is not None]
+        pass  # its layers cannot be read
+    parts = [(each.patches, each.cls, each.head, each.tapped) for each in found]
+    return [part for of_one in parts for part in of_one if part is not None]

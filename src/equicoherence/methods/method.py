@@ -25,6 +25,9 @@ class Encoded:
     (V, B, d_equi), the mean of z_equi, None where there is none; theta: (B, P), the parameters of the path between
     them, all or those that are told, scaled to zero mean and unit variance of their range; for poses as they are, or
     where the method predicts them, scaled to those of the pairs of training.
+    Global views of methods that read a layer have layer: (V, B, M, C'), its patch tokens, row by row; the student's of
+    methods that see symmetries have symmetries: (V, n) long, the numbers (`paths.symmetries`) of those that the first n
+    images are shown in.
     """
 
     summary: Tensor
@@ -34,6 +37,8 @@ class Encoded:
     weights: Tensor | None = None
     equivariant: Tensor | None = None
     theta: Tensor | None = None
+    layer: Tensor | None = None
+    symmetries: Tensor | None = None
 
     def summaries(self, crops: Encoded | None) -> Tensor:
         """Return the summaries (V + n, B, C) of these views, then those of ``crops``, if any."""
@@ -65,8 +70,11 @@ class Method(nn.Module, abc.ABC):
     reads: "z", the invariant part of a linear map of the patch tokens, summarised by its mean [P2]; "features", the
     encoder's own, summarised by the class token where the encoder pools by it, else by the mean of the patch tokens.
     reads_tokens: it reads patch tokens of the global views too, not their summaries alone.
+    any_widths: the summaries may have other channels than the patch tokens.
     has_teacher: an EMA copy of the encoder (and of that linear map) encodes the global views too; then ``momentum`` is
-    needed. A teacher's heads belong to the method, which moves them in ``update``. masks: the student's global views
+    needed. A teacher's heads belong to the method, which moves them in ``update``. fixed_teacher: the teacher stays
+    what the encoder was at the start, of weights that exist, with the statistics of its norms; it is kept for as long
+    as the run trains. See also ``taught``. masks: the student's global views
     may be masked. crops: it reads local crops. splits_head: its own head can be split; it is then built with a third
     argument ``d_equi`` and gives `equivariant`. Parameters of a layer named ``last_layer`` can be frozen to begin with.
     rotated_crops: the local crops are one crop in four rotations.
@@ -75,11 +83,18 @@ class Method(nn.Module, abc.ABC):
     parameters, and where its configuration has ``d_equi``, so many features of z are equivariant.
     compares_images: its loss, or a layer of its head, compares the images of a batch, so that one alone has none.
     predicts_theta: theta is a label that it predicts, each parameter with the same weight, no input of a predictor.
+    paired: images 2i and 2i + 1 of a batch are transformed alike: same augmentations, same path.
+    symmetries: both views of the first images of a batch, ``config.share`` of it, two at least, are one crop in two
+    symmetries of the square, whose numbers it gets. It replaces the auxiliary task.
+    reads_layer: it reads the patch tokens of the encoder's layer ``config.layer`` too, and is built with a third
+    argument ``layer_width``, their channels. It replaces the auxiliary task.
     """
 
     reads: ClassVar[Literal["z", "features"]] = "z"
     reads_tokens: ClassVar[bool] = False
+    any_widths: ClassVar[bool] = False
     has_teacher: ClassVar[bool] = False
+    fixed_teacher: ClassVar[bool] = False
     masks: ClassVar[bool] = False
     crops: ClassVar[bool] = False
     splits_head: ClassVar[bool] = False
@@ -87,6 +102,9 @@ class Method(nn.Module, abc.ABC):
     told: ClassVar[bool] = False
     compares_images: ClassVar[bool] = True
     predicts_theta: ClassVar[bool] = False
+    paired: ClassVar[bool] = False
+    symmetries: ClassVar[bool] = False
+    reads_layer: ClassVar[bool] = False
 
     def __init_subclass__(cls, config: type[MethodConfig] | None = None, **more: object) -> None:
         """Note the method in ``METHODS``. config: the class of its settings; None for a base of other methods."""
@@ -100,9 +118,17 @@ class Method(nn.Module, abc.ABC):
     ) -> dict[str, Tensor]:
         """Return named scalar losses, already weighted.
 
-        student: of both global views, V = 2, masked where there are masks. teacher: of the same views, unmasked,
-        without gradient; None where ``has_teacher`` is False. crops: the student's of V local crops, or None.
+        student: of both global views, V = 2, masked where there are masks. teacher: of the same views, or the first
+        ``taught`` of them, unmasked, without gradient; None where ``has_teacher`` is False. crops: the student's of V
+        local crops, or None.
         """
+
+    def taught(self, upright: int) -> int:
+        """Return how many of the global views, the first ones, the teacher encodes.
+
+        upright: of how many of them the path has transformed none: 1 or 2.
+        """
+        return 2
 
     def momentum(self, step: int, total_steps: int) -> float:
         """Return how much of the teacher remains after 0-based ``step``, in [0, 1]."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import timm
 import torch
 from torch import nn
@@ -11,12 +13,14 @@ from equicoherence.data import open_images
 from equicoherence.methods import METHODS
 from equicoherence.models import Encoder, SplitHead
 from equicoherence.models.foreign import copy_weights
+from equicoherence.models.layered_head import LayeredHead
 from equicoherence.models.lean_block import drop_samples
+from equicoherence.models.trained import HEAD, moving_statistics, train_parts
 from equicoherence.paths import Between, PathViews, Transformation, augmentation, named_path
 from equicoherence.paths.between import BETWEEN
 from equicoherence.paths.masks import Masking
 from equicoherence.paths.standard import ChosenTheta, FittedTheta, StandardTheta
-from equicoherence.training.config import POSES, PretrainConfig
+from equicoherence.training.config import POSES, EncoderConfig, PretrainConfig
 from equicoherence.training.config_file import plain_values
 from equicoherence.training.feed import Feed, ImageFeed, PoseFeed
 from equicoherence.training.learner import Learner
@@ -33,13 +37,14 @@ def build_learner(config: PretrainConfig, *, pretrained: bool | None = None, sta
         raise ValueError(f"encoder.weights is {config.encoder.weights}: read it first, with training.start.started")
     task_config, views = config.coherence, config.views
     method_class = METHODS[type(config.method)]
+    own_layers = (config.method.layer,) if method_class.reads_layer else ()  # type: ignore[attr-defined]
     encoder = Encoder(
         config.encoder.name,
         config.encoder.args,
         pretrained=config.encoder.pretrained if pretrained is None else pretrained,
         mean=config.encoder.mean,
         std=config.encoder.std,
-        layer=task_config.layer if task_config else None,
+        layers=task_config.layers if task_config else own_layers,
         masked=views.mask_probability > 0,
         any_size=views.crops > 0 and views.crop_size != views.size,
         read="tokens" if method_class.reads == "z" else "all",
@@ -52,12 +57,21 @@ def build_learner(config: PretrainConfig, *, pretrained: bool | None = None, sta
             drop_samples(encoder.model, config.encoder.drop_path, uniform=config.encoder.drop_path_uniform)
         except TypeError as error:
             raise ValueError(f"encoder.drop_path is {config.encoder.drop_path}, but {error}; set it to 0") from error
+    _choose_trained(config.encoder, encoder)
     d_equi = config.d_equi
     in_head = task_config is not None and task_config.split == "head"
     reads_z = method_class.reads == "z"
-    head = SplitHead(encoder.width, config.d if reads_z else None, 0 if in_head else d_equi, encoder.layer_width)
+    head = SplitHead(
+        encoder.width,
+        config.d if reads_z else None,
+        0 if in_head else d_equi,
+        encoder.tapped_widths[0] if encoder.layers else None,
+        _layered_head(encoder, d_equi) if task_config is not None and task_config.split == "conv" else None,
+    )
     width = config.d - d_equi if reads_z else encoder.pooled_width
     more, standard = [d_equi] if in_head else [], None
+    if method_class.reads_layer:
+        more = encoder.tapped_widths
     if method_class.told:
         columns = views.told_columns
         more, standard = [len(columns)], nn.Sequential(ChosenTheta(columns))
@@ -70,6 +84,39 @@ def build_learner(config: PretrainConfig, *, pretrained: bool | None = None, sta
     method = method_class(width, config.method, *more)  # type: ignore[call-arg]
     weight = task_config.weight if task_config else 1.0
     return Learner(encoder, head, method, _build_task(config, encoder), weight, standard)
+
+
+def _layered_head(encoder: Encoder, d_equi: int) -> LayeredHead:
+    """Return the convolutional head over the layers that an encoder taps, over its output where it taps none."""
+    if not encoder.layers:
+        return LayeredHead([encoder.width], [1], d_equi)
+    return LayeredHead(encoder.tapped_widths, encoder.tapped_reductions, d_equi)
+
+
+def build_whole(config: PretrainConfig) -> Learner:
+    """Build the learner of a configuration for others' weights, those of a finished run: no part stands still."""
+    whole = dataclasses.replace(config.encoder, train="all", batch_norm="train", checkpointing=False)
+    return build_learner(dataclasses.replace(config, encoder=whole), pretrained=False)
+
+
+def _choose_trained(config: EncoderConfig, encoder: Encoder) -> None:
+    if config.train != "all" and not (config.weights or config.pretrained):
+        raise ValueError(
+            f"encoder.train is {config.train}, but the encoder starts from random weights, and what is not trained "
+            "would stay random; give --encoder.weights MODEL, or --encoder.train all"
+        )
+    train_parts(encoder, config.train, config.batch_norm)
+    if not config.checkpointing:
+        return
+    if moving_statistics(encoder):
+        raise ValueError(
+            "encoder.checkpointing computes layers twice, so that the statistics of BatchNorm layers would move twice "
+            "a step; give --encoder.batch-norm frozen, or --encoder.no-checkpointing"
+        )
+    try:
+        encoder.checkpoint()
+    except ValueError as error:
+        raise ValueError(f"encoder.checkpointing is on, but {error}; give --encoder.no-checkpointing") from error
 
 
 def check_fit(config: PretrainConfig, encoder: Encoder) -> None:
@@ -86,7 +133,8 @@ def check_fit(config: PretrainConfig, encoder: Encoder) -> None:
         except ValueError as error:
             raise ValueError(f"{name} is {side}, but {error}; {advice}") from error
     in_head = config.coherence is not None and config.coherence.split == "head"
-    if method.reads == "features" and (method.reads_tokens or in_head) and encoder.pooled_width != encoder.width:
+    both = in_head or (method.reads_tokens and not method.any_widths)
+    if method.reads == "features" and both and encoder.pooled_width != encoder.width:
         raise ValueError(
             f"{method.__name__} reads patch tokens and what stands for an image, but of {encoder.name} they have "
             f"{encoder.width} and {encoder.pooled_width} channels: choose another encoder or method"
@@ -141,9 +189,11 @@ def fit_theta(learner: Learner, feed: Feed) -> None:
 
 def build_views(config: PretrainConfig, encoder: Encoder) -> PathViews:
     """Build the views of a configuration, with masks over the tokens of ``encoder`` where it asks for them."""
-    views, outside = config.views, config.views.invariant == "base"
+    views = config.views
+    outside = views.invariant == "base" and config.encoder.train != HEAD  # else no method reads u
     masked = views.mask_probability > 0
     unread = outside and config.coherence is None  # nothing sees the path
+    method = METHODS[type(config.method)]
     return PathViews(
         augmentation(**plain_values(views.first)),
         augmentation(**plain_values(views.second)),
@@ -160,6 +210,8 @@ def build_views(config: PretrainConfig, encoder: Encoder) -> PathViews:
         base=outside and not unread,
         share=config.coherence.share if config.coherence else 1.0,
         masking=Masking(token_grid(encoder, views.size), views.mask_probability, views.mask_ratio) if masked else None,
+        paired=method.paired,
+        symmetric=config.method.share if method.symmetries else 0.0,  # type: ignore[attr-defined]
     )
 
 
@@ -176,4 +228,4 @@ def token_grid(encoder: Encoder, size: int) -> tuple[int, int]:
     training = encoder.training
     features = encoder.eval()(torch.zeros(1, 3, size, size, device=encoder.mean.device))
     encoder.train(training)
-    return features.tapped_grid or features.grid
+    return features.tapped_grids[0] if features.tapped_grids else features.grid

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from equicoherence.data import Loader
 from equicoherence.evaluation.classification.task import unlabelled
-from equicoherence.evaluation.images import reader
 from equicoherence.evaluation.layers.every_layer import OUTPUT, Place, every_layer
 from equicoherence.evaluation.model import FrozenModel
+from equicoherence.evaluation.reader import reader
 from equicoherence.evaluation.task import Row, TaskScore, Track
 from equicoherence.evaluation.transformation.pairs import ImagePairs
 from equicoherence.evaluation.transformation.regression import known_rows
@@ -28,7 +28,8 @@ def score_layers(task: Layers, model: FrozenModel, train: Loader, test: Loader, 
     layered = every_layer(reader(model))
     places = {place.name: place for place in layered.places()}
     rows, counts = [], {}
-    for part in task.regression().parts():
+    for name in task.transformations:
+        part = dataclasses.replace(task.regression(), transformations=(name,))
         found = part.score(layered, train, test, track)
         rows, counts = [*rows, *found.rows], dict(found.counts)
         known = [row for row in found.rows if places[row.representation].layer == OUTPUT]
