@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import dataclasses
 from collections.abc import Callable
@@ -76,9 +77,7 @@ def _fold(model: nn.Module, conv: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
 def _features(encoder: Encoder, images: Tensor) -> list[Tensor]:
     """Return all that is read of an encoder: its output, and its layers where timm gives them."""
     found = [encoder(images)]
-    try:
+    with contextlib.suppress(ValueError):  # timm does not tell them of every model
         found += encoder.every_layer(images)[1]
-    except ValueError:
-        pass  # its layers cannot be read
-    parts = [(each.patches, each.cls, each.head, each.tapped) for each in found]
+    parts = [(each.patches, each.cls, each.head, *each.tapped) for each in found]
     return [part for of_one in parts for part in of_one if part is not None]
