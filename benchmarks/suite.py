@@ -25,6 +25,7 @@ import torch
 from about import machine, write_results
 
 from equicoherence.commands.evaluation_plan import fitting
+from equicoherence.data import open_images
 from equicoherence.evaluation.classification import scoring as classification
 from equicoherence.evaluation.jobs import Job, plan_jobs
 from equicoherence.evaluation.layers.every_layer import EveryLayer
@@ -67,7 +68,7 @@ def main() -> None:
     (subject,) = subjects_of([given.model], None, False, given.size)
     model = load_model(subject.model, **subject.options)
     about |= {"encoder": model.encoder.name, "size": model.size, "data": Path(given.data).name}
-    jobs = fitting(model, plan_jobs(tasks(given.train, given.test), given.data, None))
+    jobs = fitting(model, plan_jobs(tasks(given.train, given.test, given.data), given.data, None))
     share = given.train / 3000
     with patch.multiple(noise, TRAIN=max(2, round(share * noise.TRAIN)), TEST=max(2, round(share * noise.TEST))):
         rows = measure(model, jobs)
@@ -77,8 +78,9 @@ def main() -> None:
     print(text)
 
 
-def tasks(train: int, test: int) -> list[Any]:
+def tasks(train: int, test: int, data: str) -> list[Any]:
     """Return the suite's tasks with so many images for the probes, and the others in proportion."""
+    splits = [len(open_images(data, split)) for split in ("train", "val")]
     settings = {name: dict(own) for name, own in EQUIVARIANCE.settings.items()}
     share = train / 3000
     for task in make_tasks(list(settings), settings=settings):
@@ -86,7 +88,7 @@ def tasks(train: int, test: int) -> list[Any]:
             if name in ("train", "test"):
                 settings[task.name][name] = train if name == "train" else test
             elif name == "limit":
-                settings[task.name][name] = max(2, round(share * value))
+                settings[task.name][name] = max(2, round(share * sum(min(value, count) for count in splits) / 2))
     return make_tasks(list(settings), settings=settings)
 
 
