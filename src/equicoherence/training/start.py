@@ -37,10 +37,12 @@ class Start:
 
     encoder: with its weights, for images of the size asked for as far as it has one.
     fingerprint: short hash of its file, or of its weights where they are no one file of the user's.
+    size: pixels of the images that it is used on.
     """
 
     encoder: Encoder
     fingerprint: str
+    size: int
 
 
 def begun_before(config: PretrainConfig, run: Path) -> PretrainConfig:
@@ -125,9 +127,10 @@ def started_or_begun(config: PretrainConfig, run: Path) -> PretrainConfig:
         return begun_before(config, run)
 
 
-def read_start(model: str, size: int, name: str, args: dict[str, Any]) -> Start:
+def read_start(model: str, size: int | None, name: str, args: dict[str, Any]) -> Start:
     """Read MODEL, as `equicoherence evaluate` takes it, for images of ``size`` pixels where it has positions.
 
+    size: None for its own.
     name: architecture of a weights file that does not say it; empty where none is given.
     args: further arguments of it.
     No code in a file is executed. Raises FileNotFoundError or ValueError for what cannot be read or does not fit.
@@ -148,30 +151,32 @@ def read_start(model: str, size: int, name: str, args: dict[str, Any]) -> Start:
         digest = hashlib.file_digest(opened, "sha256").hexdigest()[:DIGEST]
     advice = f"say which model it is for: --encoder.weights {file}@ARCH"
     if arch is None and not name:
-        return Start(read_exported(file, size, advice).encoder, digest)
+        held = read_exported(file, size, advice)
+        return Start(held.encoder, digest, held.size)
     encoder = foreign_encoder(arch or name, size, args, pretrained=False, option="views.size")
     load_weights(encoder.model, path)
-    return Start(encoder, digest)
+    return Start(encoder, digest, size or encoder.own_size[0])
 
 
 def _of_run(run: Path) -> Start:
     try:
-        encoder = load_run(run)[1].encoder
+        config, learner = load_run(run)
     except SafetensorError as error:
         raise ValueError(f"the weights of {run} cannot be read: a safetensors file is damaged ({error})") from error
     except RuntimeError as error:
         raise ValueError(f"the weights of {run} do not fit its config.yaml: {first_line(error)}") from error
-    return Start(encoder, digest_of(encoder.model.state_dict().items())[:DIGEST])
+    encoder = learner.encoder
+    return Start(encoder, digest_of(encoder.model.state_dict().items())[:DIGEST], config.views.size)
 
 
-def _of_timm(name: str, size: int) -> Start:
+def _of_timm(name: str, size: int | None) -> Start:
     """Read a model of timm by its name or place, with published or saved weights."""
     otherwise = "give a weights file, --encoder.weights FILE@ARCH"
     encoder = foreign_encoder(name, size, pretrained=True, option="views.size", otherwise=otherwise)
     own = encoder
     if sized(name, size):  # the fingerprint is that of the weights before their positions are resampled
         own = foreign_encoder(name, None, pretrained=True, otherwise=otherwise)
-    return Start(encoder, digest_of(own.model.state_dict().items())[:DIGEST])
+    return Start(encoder, digest_of(own.model.state_dict().items())[:DIGEST], size or encoder.own_size[0])
 
 
 def _resized(encoder: Encoder, size: int) -> int | None:

@@ -1,0 +1,68 @@
+"""What an adaptation cost, and what it was told: read from its run directory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from equicoherence.methods import METHODS
+from equicoherence.training.build import build_learner
+from equicoherence.training.config import PretrainConfig
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What it cost, and what it was told.
+
+    seconds: of the steps of training.
+    images: seen, each as often as it was.
+    trained, whole: parameters of the encoder that were trained, and all.
+    told: whether the training was told what the transformations were.
+    """
+
+    seconds: float
+    steps: int
+    images: int
+    trained: int
+    whole: int
+    told: bool
+
+    def words(self) -> list[str]:
+        """Return the facts in sentences."""
+        minutes = f"{self.seconds / 60:.1f} minutes" if self.seconds >= 60 else f"{self.seconds:.0f} seconds"
+        told = "was told" if self.told else "was not told"
+        return [
+            f"Training: {minutes}, {self.steps:,} steps, {self.images:,} images seen; "
+            f"{_millions(self.trained)} of the encoder's {_millions(self.whole)} million parameters were trained.",
+            f"It {told} which transformation led from one view to the other, and never the classes of images.",
+        ]
+
+
+def facts_of(config: PretrainConfig, metrics: Sequence[Mapping[str, Any]]) -> Facts:
+    """Return the facts of a finished run. metrics: the lines of its ``metrics.jsonl``."""
+    lines = [line for line in metrics if "seconds" in line]
+    steps = max((int(line["step"]) for line in metrics), default=0)
+    shown = sum(line["images_per_second"] * line["seconds"] for line in lines)
+    batch = config.optim.batch_size
+    processes = max(1, round(shown / (steps * batch))) if steps else 1
+    model = build_learner(config, pretrained=False).encoder.model
+    counts = [(parameter.numel(), parameter.requires_grad) for parameter in model.parameters()]
+    return Facts(
+        sum(line["seconds"] for line in lines),
+        steps,
+        steps * batch * processes,
+        sum(count for count, trained in counts if trained),
+        sum(count for count, _ in counts),
+        is_told(config),
+    )
+
+
+def is_told(config: PretrainConfig) -> bool:
+    """Return whether the method, or the task's decoder, gets the parameters of the path between the views."""
+    task = config.coherence
+    return METHODS[type(config.method)].told or (task is not None and "oracle" in task.decoders)
+
+
+def _millions(count: int) -> str:
+    return f"{count / 1e6:.2f}"

@@ -1,0 +1,158 @@
+"""The rows of an adaptation's table: each figure before, at an earlier layer, and after, with a verdict. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from equicoherence.evaluation.suites import ADAPT, Figure
+from equicoherence.evaluation.transformation import NOISE
+from equicoherence.reporting.main_figures import NOISY, NOISY_ABSOLUTE
+from equicoherence.reporting.summary import Score, select, summarise_scores
+from equicoherence.reporting.tables import PERCENT
+
+Verdict = Literal["gained", "kept", "lost", ""]
+POINT = 0.01  # of an accuracy: a change within it is none
+R2_POINT = 0.02  # of R2 and of the accuracy of a side, which two seeds of a probe differ by
+TITLES = {
+    "rotation": "rotation, R2",
+    "|rotation|": "|rotation|, R2",
+    "its side": "rotation, left or right",
+    "shift": "shift, R2",
+    "scale": "scale, R2",
+    "color": "color, R2",
+    "blur": "blur, R2",
+}
+CLASSES = {"knn": "k-NN", "linear": "linear"}
+BACKBONE, BEST = "backbone", "best layer"
+Scores = Mapping[str, Any]
+"""The content of a ``scores.json``."""
+
+
+@dataclass(frozen=True)
+class FigureRow:
+    """One figure.
+
+    title, metric: what it is.
+    original: the encoder as it was.
+    layer: its best earlier layer, and which that is.
+    adapted: the encoder after, by what is read of it: "backbone" first.
+    output: which of these stands for the adapted encoder.
+    """
+
+    title: str
+    metric: str
+    original: Score | None
+    layer: Score | None
+    layer_name: str
+    adapted: Mapping[str, Score]
+    output: str
+
+    @property
+    def change(self) -> float | None:
+        """What the adapted encoder has more than the original."""
+        after = self.adapted.get(self.output)
+        return None if after is None or self.original is None else after.mean - self.original.mean
+
+    @property
+    def margin(self) -> float:
+        """The change that counts as none."""
+        return POINT if self.metric in PERCENT else R2_POINT
+
+    @property
+    def verdict(self) -> Verdict:
+        """Whether the figure was gained, kept or lost, "" where it was not measured on both sides."""
+        if self.change is None:
+            return ""
+        return "kept" if abs(self.change) <= self.margin else "gained" if self.change > 0 else "lost"
+
+    @property
+    def unsure(self) -> bool:
+        """Whether other test images could turn the verdict: each of the two lies in the other's interval."""
+        after, before = self.adapted.get(self.output), self.original
+        if self.verdict not in ("gained", "lost") or after is None or before is None:
+            return False
+        ends = ((before.interval, after.mean), (after.interval, before.mean))
+        return all(interval is not None and interval[0] <= mean <= interval[1] for interval, mean in ends)
+
+    @property
+    def told(self) -> str:
+        """The verdict as tables write it."""
+        return self.verdict + ("?" if self.unsure else "")
+
+    @property
+    def behind_layer(self) -> bool:
+        """Whether the best earlier layer of the original has more than the adapted encoder, beyond the margin."""
+        after = self.adapted.get(self.output)
+        return bool(after and self.layer and self.layer.mean - after.mean > self.margin)
+
+
+@dataclass(frozen=True)
+class NoiseRow:
+    """R2 on images without content: of each encoder the figure that is farthest from 0, as a share of its limit."""
+
+    original: Score | None
+    adapted: Score | None
+
+    @property
+    def near_zero(self) -> bool:
+        """Whether all are within their limits, so that the rows above can be trusted."""
+        return all(score is None or abs(score.mean) <= _limit(score) for score in (self.original, self.adapted))
+
+
+def figure_rows(before: Scores, after: Scores, output: str, read: Sequence[str]) -> Iterator[FigureRow]:
+    """Yield the rows of one data set, those that either side has.
+
+    before, after: of the original and of the adapted encoder.
+    output: what stands for the adapted one. read: all that is shown of it.
+    """
+    own, others = (summarise_scores({name: [each]}) for name, each in (("before", before), ("after", after)))
+    for figure in ADAPT.figures:
+        if figure.metric == NOISE:
+            continue
+        original = _of(own, figure, BACKBONE)
+        adapted = {name: score for name in read if (score := _of(others, figure, name)) is not None}
+        if original is None and not adapted:
+            continue
+        layer = _of(own, figure, BEST, task="layers") if figure.task != "linear" else None
+        name = "" if layer is None else _layer_name(own, figure)
+        data = (original or next(iter(adapted.values()))).data
+        title = TITLES.get(figure.title) or f"{CLASSES[figure.task]} on {data}"
+        yield FigureRow(title, figure.metric, original, layer, name, adapted, output)
+
+
+def noise_row(before: Scores, after: Scores, output: str) -> NoiseRow:
+    """Return the row of images without content."""
+    found = [
+        _worst(summarise_scores({"": [scores]}), representation)
+        for scores, representation in ((before, BACKBONE), (after, output))
+    ]
+    return NoiseRow(*found)
+
+
+def _worst(scores: Sequence[Score], representation: str) -> Score | None:
+    figures = [figure for figure in ADAPT.figures if figure.metric == NOISE]
+    known = [score for figure in figures if (score := _of(scores, figure, representation))]
+    return max(known, key=lambda score: abs(score.mean) / _limit(score), default=None)
+
+
+def _limit(score: Score) -> float:
+    return NOISY_ABSOLUTE if "," in score.target else NOISY
+
+
+def _of(scores: Sequence[Score], figure: Figure, representation: str, task: str = "") -> Score | None:
+    """Return the score of a figure, None where there is none."""
+    place = {"target": figure.target, "metric": figure.metric, "parameter": "", "control": ""}
+    found = select(scores, task=task or figure.task, representation=representation, **place)
+    return found[0] if found else None
+
+
+def _layer_name(scores: Sequence[Score], figure: Figure) -> str:
+    """Return which layer is the best: "layer 2", with what is read of it where that is not the mean of the tokens."""
+    places = select(scores, task="layers", target=figure.target, metric=figure.metric, control="")
+    layers = [score for score in places if score.parameter.startswith("layer ")]
+    best = max(layers, key=lambda score: score.mean, default=None)
+    if best is None:
+        return ""
+    return best.parameter + (", class token" if best.representation == "class token" else "")
