@@ -41,9 +41,11 @@ class CoherenceConfig:
     cross-attention decoders, a multiple of 4; the last one's time goes with its square. scales: of the geodesic
     decoder, sides in pixels of the squares over which its error is averaged before it is squared, so that far shifts
     are felt. spacing: the K intermediate states lie at k / (K + 1) of the path (even [P2]), or each is drawn for each
-    image and step, in its own K-th of the path, and the decoder is told where (random). layer: 0-based encoder layer
-    that the equivariant part reads; None is the output. split: where z_equi comes from, a linear map of the encoder's
-    patch tokens, or the last d_equi outputs of the method's own head, as published for iBOT and DINOv2.
+    image and step, in its own K-th of the path, and the decoder is told where (random). layers: 0-based encoder layers
+    that z_equi is read from (negative ones count from the last), the output where empty; its tokens are those of the
+    first. split: how, by a linear map of the patch tokens of one layer (linear), by a small convolutional head over
+    one layer or several (conv, see `LayeredHead`), or as the last d_equi outputs of the method's own head, as
+    published for iBOT and DINOv2 (head).
     share: of the samples of a batch (of each process and part), in (0, 1]: the first ones, which are a random choice,
     have the task; a part of a sample is rounded up. The others cost nothing for it.
     """
@@ -57,8 +59,8 @@ class CoherenceConfig:
     width: int = 256
     scales: tuple[int, ...] = (2, 4)
     spacing: Spacing = "even"
-    layer: int | None = None
-    split: Literal["linear", "head"] = "linear"
+    layers: tuple[int, ...] = ()
+    split: Literal["linear", "conv", "head"] = "linear"
     share: float = 1.0
 
     def __post_init__(self) -> None:
@@ -71,9 +73,15 @@ class CoherenceConfig:
             raise ValueError(f"coherence.width must be a multiple of 4, got {self.width}")
         if not 0 < self.share <= 1:
             raise ValueError(f"coherence.share must lie in (0, 1], got {self.share}; without the task, --no-coherence")
-        if self.split == "head" and self.layer is not None:
+        if self.split == "head" and self.layers:
             raise ValueError(
-                f"the method's head reads the output, so with split head layer must be None, got {self.layer}"
+                f"the method's head reads the output, so with coherence.split head coherence.layers must be empty, got "
+                f"{self.layers}"
+            )
+        if self.split == "linear" and len(self.layers) > 1:
+            raise ValueError(
+                f"coherence.split linear reads one layer, but coherence.layers are {self.layers}: name one, or give "
+                "--coherence.split conv"
             )
         if not self.scales or min(self.scales) < 1 or any(side % min(self.scales) for side in self.scales):
             raise ValueError(

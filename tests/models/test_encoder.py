@@ -1,6 +1,7 @@
 """Every kind of timm encoder fits the one contract."""
 
 import copy
+import math
 
 import pytest
 import timm
@@ -111,11 +112,11 @@ def test_what_cannot_normalise_is_refused(wrong, quoted):
 )
 def test_a_layer_can_be_tapped_without_changing_the_output(name, args, layer):
     torch.manual_seed(0)
-    encoder = Encoder(name, args, layer=layer).eval()
+    encoder = Encoder(name, args, layers=(layer,)).eval()
     images = torch.rand(2, 3, 64, 64)
     features = encoder(images)
-    assert features.tapped.shape == (2, features.tapped_grid[0] * features.tapped_grid[1], encoder.layer_width)
-    encoder.layer = None
+    assert features.tapped[0].shape == (2, math.prod(features.tapped_grids[0]), *encoder.tapped_widths)
+    encoder.layers = ()
     assert torch.allclose(encoder(images).patches, features.patches, atol=1e-5)
 
 
@@ -123,7 +124,7 @@ def test_misspelt_names_and_layers_are_quoted():
     with pytest.raises(ValueError, match="resnet18x"):
         Encoder("resnet18x")
     with pytest.raises(ValueError, match="layer 99"):
-        Encoder("resnet18", layer=99)
+        Encoder("resnet18", layers=(99,))
 
 
 @pytest.fixture

@@ -100,7 +100,7 @@ def test_the_same_seed_gives_the_same_bits_and_another_does_not(data, tmp_path):
         {"coherence": CoherenceConfig(d_equi=8, decoder="oracle")},
         {"coherence": CoherenceConfig(d_equi=8, states=0)},
         {"coherence": CoherenceConfig(d_equi=8, weight=0.0)},
-        {"coherence": CoherenceConfig(d_equi=8, layer=2)},
+        {"coherence": CoherenceConfig(d_equi=8, layers=(2,))},
         {"coherence": None},
         {"method": VICRegConfig(width=16)},
         {"method": BYOLConfig(width=16, output=8)},

@@ -62,7 +62,7 @@ def resizable(encoder: Encoder) -> Encoder:
         return encoder
     masked = encoder.mask_token is not None
     with generators_kept():
-        other = Encoder(encoder.name, encoder.args, layer=encoder.layer, masked=masked, any_size=True)
+        other = Encoder(encoder.name, encoder.args, layers=encoder.layers, masked=masked, any_size=True)
     other.load_state_dict(encoder.state_dict())
     other.mean, other.std = encoder.mean.clone(), encoder.std.clone()  # a run may have its own
     if encoder.ends_at is not None:

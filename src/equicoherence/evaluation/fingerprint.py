@@ -31,7 +31,7 @@ def build_digest(model: FrozenModel) -> str:
     """Return a short hash of what a model's features depend on besides its architecture's name and its weights."""
     encoder = model.encoder
     normalisation = [buffer.flatten().tolist() for buffer in (encoder.mean, encoder.std)]
-    return short_digest([encoder.args, encoder.layer, encoder.ends_at, normalisation, model.pool, model.source])
+    return short_digest([encoder.args, encoder.layers, encoder.ends_at, normalisation, model.pool, model.source])
 
 
 def config_digest(config: PretrainConfig | None) -> str | None:

@@ -31,7 +31,7 @@ class ModuleEncoder(nn.Module):
         self.model = model
         self.name = self.architecture = type(model).__name__
         self.args: dict[str, object] = {"img_size": size}
-        self.layer, self.ends_at, self.mask_token, self.has_cls = None, None, None, False
+        self.layers, self.ends_at, self.mask_token, self.has_cls = (), None, None, False
         self.pool: Pool = "mean"
         device = next((tensor.device for tensor in [*model.parameters(), *model.buffers()]), torch.device("cpu"))
         for name, values in (("mean", mean), ("std", std)):

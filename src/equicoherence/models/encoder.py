@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import timm
@@ -30,7 +31,8 @@ class Encoder(nn.Module):
     name: any `timm.create_model` name, with a source (``local-dir:FOLDER``, ``hf-hub:NAME``) or without; args: further
     keyword arguments of it (``img_size``, ``patch_size``, ...), none that reads files or weights (ValueError).
     mean, std: by which images are normalised, those timm names for the model where None (`check_normalisation`).
-    layer: 0-based index of a layer whose patch tokens are also returned (timm's ``forward_intermediates`` numbering).
+    layers: 0-based numbers of layers whose patch tokens are also returned, in this order; a negative one counts from the
+    last.
     masked: whether patch tokens can be replaced by a learned ``mask_token`` (C,), which is no part of the timm model.
     any_size: whether images of any size are taken, which a vision transformer does by resampling its position
     embeddings. Masks need a vision transformer: ValueError for others.
@@ -52,7 +54,7 @@ class Encoder(nn.Module):
         pretrained: bool = False,
         mean: Channels | None = None,
         std: Channels | None = None,
-        layer: int | None = None,
+        layers: Sequence[int] = (),
         masked: bool = False,
         any_size: bool = False,
         read: Read = "all",
@@ -88,9 +90,7 @@ class Encoder(nn.Module):
         self._masks: Tensor | None = None
         if masked:
             self.model.patch_embed.register_forward_hook(self._mask)  # type: ignore[union-attr]
-        self.layer = layer
-        if layer is not None and not 0 <= layer < len(self.model.feature_info):  # type: ignore[arg-type]
-            raise ValueError(f"layer {layer} does not exist in {name}: it has {len(self.model.feature_info)} (from 0)")  # type: ignore[arg-type]
+        self.layers = tuple(layer_number(self.model, name, layer) for layer in layers)
         self.ends_at: int | None = None
 
     def end_at(self, layer: int) -> None:
@@ -115,9 +115,14 @@ class Encoder(nn.Module):
         return (layers[-1] if output is None else self._features(output, size)), layers
 
     @property
-    def layer_width(self) -> int:
-        """Channels of the tapped layer, or of the output where none is tapped."""
-        return self.width if self.layer is None else self.model.feature_info[self.layer]["num_chs"]  # type: ignore[index]
+    def tapped_widths(self) -> list[int]:
+        """Channels of each tapped layer."""
+        return [layer_widths(self.model, self.name)[layer] for layer in self.layers]
+
+    @property
+    def tapped_reductions(self) -> list[int]:
+        """Pixels of the image along a side of a token of each tapped layer."""
+        return [int(self.model.feature_info[layer]["reduction"]) for layer in self.layers]  # type: ignore[index]
 
     def check_size(self, *size: int) -> None:
         """Raise ValueError where images of ``size``, a side or (h, w), do not fit the model whole."""
@@ -141,13 +146,15 @@ class Encoder(nn.Module):
                 return read_layers(self.model, self.name, x, [self.ends_at], output=False)[1][0]
             if class_only:
                 return self._class_features(x)
-            if self.layer is None:
+            if not self.layers:
                 return self._features(self.model.forward_features(x), size)  # type: ignore[operator]
-            final, (tapped,) = self.model.forward_intermediates(x, indices=[self.layer], norm=True, output_fmt="NCHW")  # type: ignore[operator]
+            numbers = sorted(set(self.layers))
+            output, found = read_layers(self.model, self.name, x, numbers, output=True)
+            tapped = [found[numbers.index(layer)] for layer in self.layers]
             return dataclasses.replace(
-                self._features(final, size),
-                tapped=tapped.flatten(2).transpose(1, 2),
-                tapped_grid=(tapped.shape[2], tapped.shape[3]),
+                self._features(output, size),  # type: ignore[arg-type]
+                tapped=tuple(layer.patches for layer in tapped),
+                tapped_grids=tuple(layer.grid for layer in tapped),
             )
         finally:  # the next images must not be masked by these
             self._masks = None

@@ -21,15 +21,15 @@ class Features:
     """What an encoder says of a batch.
 
     cls: (B, C), or None for encoders without a class token. patches: (B, N, C), row by row. grid: (h, w), h * w = N.
-    tapped: (B, M, C') patch tokens of the layer the encoder was asked to tap, with their grid; None without one.
+    tapped: (B, M, C') patch tokens of each layer that the encoder was asked to tap, with their grids.
     head: (B, C''), what timm's own head makes of the tokens; None where that is no more than a mean or a class token.
     """
 
     cls: Tensor | None
     patches: Tensor
     grid: tuple[int, int]
-    tapped: Tensor | None = None
-    tapped_grid: tuple[int, int] | None = None
+    tapped: tuple[Tensor, ...] = ()
+    tapped_grids: tuple[tuple[int, int], ...] = ()
     head: Tensor | None = None
 
     def rows(self, *wanted: slice) -> Features:
@@ -43,7 +43,8 @@ class Features:
 
         patches = taken(self.patches)
         assert patches is not None
-        return Features(taken(self.cls), patches, self.grid, taken(self.tapped), self.tapped_grid, taken(self.head))
+        tapped = tuple(part for layer in self.tapped if (part := taken(layer)) is not None)
+        return Features(taken(self.cls), patches, self.grid, tapped, self.tapped_grids, taken(self.head))
 
     def pooled(self, pool: Pool = "mean") -> Tensor:
         """Return (B, C): the mean of the patch tokens, the class token, or what timm's own head makes of them."""

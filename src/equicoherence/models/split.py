@@ -1,4 +1,4 @@
-"""The linear head, and its split into an invariant and an equivariant part [P2, section 3]."""
+"""The head that maps tokens to an invariant and an equivariant part [P2, section 3]."""
 
 from __future__ import annotations
 
@@ -8,20 +8,29 @@ from equicoherence.models.features import Features
 
 
 class SplitHead(nn.Module):
-    """Map patch tokens to ``z = [z_inv | z_equi]``, token by token.
+    """Map patch tokens to ``z = [z_inv | z_equi]``.
 
     width: channels of the encoder; d: features of z, None where the method reads the encoder's own features, so that
-    there is no invariant part; d_equi: how many are equivariant (0: none). layer_width: channels of the tapped layer,
-    where the equivariant part reads that instead of the output. A linear map split along its output is two linear
-    maps, so each part is one.
+    there is no invariant part; d_equi: how many are equivariant (0: none). A linear map split along its output is two
+    linear maps, so each part is one. equivariant: what reads z_equi in place of such a map, of d_equi features.
+    tapped_width: channels of the tapped layer, where the linear map of z_equi reads that instead of the output.
     """
 
-    def __init__(self, width: int, d: int | None, d_equi: int, layer_width: int | None = None) -> None:
+    def __init__(
+        self,
+        width: int,
+        d: int | None,
+        d_equi: int,
+        tapped_width: int | None = None,
+        equivariant: nn.Module | None = None,
+    ) -> None:
         super().__init__()
         if d_equi < 0 or (d is not None and d_equi >= d):
             raise ValueError(f"d_equi must lie in [0, d), got d_equi={d_equi}, d={d}")
         self.invariant = nn.Linear(width, d - d_equi) if d is not None else None
-        self.equivariant = nn.Linear(layer_width or width, d_equi) if d_equi else None
+        if equivariant is None and d_equi:
+            equivariant = nn.Linear(tapped_width or width, d_equi)
+        self.equivariant = equivariant
 
     def forward(self, features: Features) -> tuple[Tensor | None, Tensor | None]:
         """Return z_inv (B, N, d - d_equi) and z_equi (B, M, d_equi), None for a part that is not there."""
@@ -32,4 +41,6 @@ class SplitHead(nn.Module):
         """Return z_equi (B, M, d_equi) alone, None where it is not there."""
         if self.equivariant is None:
             return None
-        return self.equivariant(features.patches if features.tapped is None else features.tapped)
+        if isinstance(self.equivariant, nn.Linear):
+            return self.equivariant(features.tapped[0] if features.tapped else features.patches)
+        return self.equivariant(features)

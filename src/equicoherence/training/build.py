@@ -11,6 +11,7 @@ from equicoherence.data import open_images
 from equicoherence.methods import METHODS
 from equicoherence.models import Encoder, SplitHead
 from equicoherence.models.foreign import copy_weights
+from equicoherence.models.layered_head import LayeredHead
 from equicoherence.models.lean_block import drop_samples
 from equicoherence.paths import Between, PathViews, Transformation, augmentation, named_path
 from equicoherence.paths.between import BETWEEN
@@ -39,7 +40,7 @@ def build_learner(config: PretrainConfig, *, pretrained: bool | None = None, sta
         pretrained=config.encoder.pretrained if pretrained is None else pretrained,
         mean=config.encoder.mean,
         std=config.encoder.std,
-        layer=task_config.layer if task_config else None,
+        layers=task_config.layers if task_config else (),
         masked=views.mask_probability > 0,
         any_size=views.crops > 0 and views.crop_size != views.size,
         read="tokens" if method_class.reads == "z" else "all",
@@ -55,7 +56,13 @@ def build_learner(config: PretrainConfig, *, pretrained: bool | None = None, sta
     d_equi = config.d_equi
     in_head = task_config is not None and task_config.split == "head"
     reads_z = method_class.reads == "z"
-    head = SplitHead(encoder.width, config.d if reads_z else None, 0 if in_head else d_equi, encoder.layer_width)
+    head = SplitHead(
+        encoder.width,
+        config.d if reads_z else None,
+        0 if in_head else d_equi,
+        encoder.tapped_widths[0] if encoder.layers else None,
+        _layered_head(encoder, d_equi) if task_config is not None and task_config.split == "conv" else None,
+    )
     width = config.d - d_equi if reads_z else encoder.pooled_width
     more, standard = [d_equi] if in_head else [], None
     if method_class.told:
@@ -70,6 +77,13 @@ def build_learner(config: PretrainConfig, *, pretrained: bool | None = None, sta
     method = method_class(width, config.method, *more)  # type: ignore[call-arg]
     weight = task_config.weight if task_config else 1.0
     return Learner(encoder, head, method, _build_task(config, encoder), weight, standard)
+
+
+def _layered_head(encoder: Encoder, d_equi: int) -> LayeredHead:
+    """Return the convolutional head over the layers that an encoder taps, over its output where it taps none."""
+    if not encoder.layers:
+        return LayeredHead([encoder.width], [1], d_equi)
+    return LayeredHead(encoder.tapped_widths, encoder.tapped_reductions, d_equi)
 
 
 def check_fit(config: PretrainConfig, encoder: Encoder) -> None:
@@ -176,4 +190,4 @@ def token_grid(encoder: Encoder, size: int) -> tuple[int, int]:
     training = encoder.training
     features = encoder.eval()(torch.zeros(1, 3, size, size, device=encoder.mean.device))
     encoder.train(training)
-    return features.tapped_grid or features.grid
+    return features.tapped_grids[0] if features.tapped_grids else features.grid

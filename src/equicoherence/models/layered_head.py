@@ -1,0 +1,43 @@
+"""A small convolutional head that reads tokens of one or several layers of an encoder into z_equi."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from equicoherence.models.features import Features
+
+
+class LayeredHead(nn.Module):
+    """Read the tapped layers of an encoder, its output where none is tapped, into z_equi.
+
+    What the last layers have thrown away, earlier ones still hold: docs/layers.md. Each layer is normalised and mapped
+    to d_equi channels, a finer one by a convolution over the tokens that lie in one of the first layer's, a coarser one
+    token by token, enlarged. Their sum goes through a 3 x 3 convolution between two GELUs, and a linear map.
+
+    widths: channels of each layer. reductions: pixels of the image along a side of each one's tokens. The tokens of
+    z_equi are those of the first layer.
+    """
+
+    def __init__(self, widths: Sequence[int], reductions: Sequence[int], d_equi: int) -> None:
+        super().__init__()
+        sides = [max(1, reductions[0] // reduction) for reduction in reductions]
+        self.norms = nn.ModuleList(nn.LayerNorm(width) for width in widths)
+        self.reads = nn.ModuleList(nn.Conv2d(width, d_equi, side, stride=side) for width, side in zip(widths, sides))
+        self.mix = nn.Sequential(
+            nn.GELU(), nn.Conv2d(d_equi, d_equi, 3, padding=1), nn.GELU(), nn.Conv2d(d_equi, d_equi, 1)
+        )
+
+    def forward(self, features: Features) -> Tensor:
+        """Return z_equi (B, M, d_equi), M tokens of the first layer."""
+        layers = features.tapped or (features.patches,)
+        grids = features.tapped_grids or (features.grid,)
+        parts = []
+        for tokens, grid, norm, read in zip(layers, grids, self.norms, self.reads):
+            part = read(norm(tokens).transpose(1, 2).unflatten(2, grid))
+            if part.shape[2:] != grids[0]:
+                part = F.interpolate(part, grids[0], mode="bilinear", antialias=part.shape[2] > grids[0][0])
+            parts.append(part)
+        return self.mix(sum(parts)).flatten(2).transpose(1, 2)
