@@ -15,8 +15,9 @@ from equicoherence.errors import Refused, refusing
 from equicoherence.evaluation.model import generators_kept, load_model
 from equicoherence.evaluation.run import Scoring, score_jobs
 from equicoherence.notice import say
+from equicoherence.reporting.adaptation.adaptation import SCORED, read_adaptation
 from equicoherence.reporting.adaptation.figures import FigureRow
-from equicoherence.reporting.adaptation.page import PAGE, SCORED, read_adaptation, write_adaptation
+from equicoherence.reporting.adaptation.page import PAGE, write_adaptation
 from equicoherence.training import PretrainConfig, load_config, pretrain
 from equicoherence.training.interrupt import Interrupted
 from equicoherence.training.resume_command import ADAPTS, resume_command
@@ -159,7 +160,7 @@ def _score(plan: Plan, out: Path) -> None:
 
 
 def _say_plan(plan: Plan) -> None:
-    views, seen = plan.config.views, dict.fromkeys(job.data for job in (*plan.own, *plan.check))
+    views, seen = plan.config.views, dict.fromkeys(job.data for job in (*plan.after, *plan.check))
     say(
         f"adapts {plan.original.name} by {plan.config.name}: views of {views.size} px of images read at "
         f"{views.source} px; scored before and after on {' and '.join(seen)}, at the same size"

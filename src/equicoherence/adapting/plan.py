@@ -14,6 +14,8 @@ from equicoherence.evaluation.jobs import Job, plan_jobs, refuse_inside
 from equicoherence.evaluation.model import FrozenModel
 from equicoherence.evaluation.registry import make_tasks
 from equicoherence.evaluation.suites import ADAPT
+from equicoherence.reporting.adaptation.adaptation import ADAPTED, CHECK, ORIGINAL
+from equicoherence.reporting.adaptation.figures import LAYERS
 from equicoherence.training.batch import check_batch
 from equicoherence.training.build import build_learner
 from equicoherence.training.config import POSES, PretrainConfig
@@ -21,7 +23,7 @@ from equicoherence.training.start import started
 
 FEWEST = 20  # images to train on: fewer say nothing of the others
 CLASSES = ("knn", "linear")
-LAYERS = "layers"
+OF_LAYERS = ("transformation", "knn")  # tasks that the task over the layers scores at the output, too
 
 
 @dataclass(frozen=True)
@@ -30,24 +32,24 @@ class Plan:
 
     config: as training takes it, with all that describes the encoder.
     original: the encoder as it starts, at the size of the views.
-    own: jobs on the given images; before: those of the original alone.
-    check: jobs on the images that it is not adapted on.
+    before, after: jobs on the given images, of the original and of the adapted encoder.
+    check: of both, on the images that it is not adapted on.
     """
 
     config: PretrainConfig
     original: FrozenModel
-    own: Sequence[Job]
     before: Sequence[Job]
+    after: Sequence[Job]
     check: Sequence[Job]
 
     @property
-    def work(self) -> list[tuple[str, bool, list[Job]]]:
+    def work(self) -> list[tuple[str, bool, Sequence[Job]]]:
         """Return what is scored: the folder's name, whether it is of the original, and the jobs."""
         every = [
-            ("original", True, [*self.own, *self.before]),
-            ("adapted", False, list(self.own)),
-            ("original-check", True, list(self.check)),
-            ("adapted-check", False, list(self.check)),
+            (ORIGINAL, True, self.before),
+            (ADAPTED, False, self.after),
+            (f"{ORIGINAL}{CHECK}", True, self.check),
+            (f"{ADAPTED}{CHECK}", False, self.check),
         ]
         return [each for each in every if each[2]]
 
@@ -77,9 +79,14 @@ def plan_adaptation(config: PretrainConfig, asked: Asked, out: Path, world: int 
     name, views = config.encoder.weights, config.views
     original = FrozenModel(name, name, encoder.eval(), views.size, views.source, pool=encoder.pool)
     del learner  # built to see that everything fits
-    own = [job for job in own if not job.task.unfit(original)]
-    before = [job for job in own if job.task.name == LAYERS]
-    return Plan(config, original, [job for job in own if job.task.name != LAYERS], before, check)
+    after = [job for job in own if job.task.name != LAYERS]
+    before = _before(own) if any(not job.task.unfit(original) for job in own if job.task.name == LAYERS) else after
+    return Plan(config, original, before, after, check)
+
+
+def _before(jobs: Sequence[Job]) -> list[Job]:
+    """Return the jobs of an original with layers: its output is read with them, and not once more."""
+    return [job for job in jobs if job.task.name not in OF_LAYERS]
 
 
 def _settings(asked: Asked) -> dict[str, dict[str, Any]]:

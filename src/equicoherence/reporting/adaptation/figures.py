@@ -9,23 +9,17 @@ from typing import Any, Literal
 from equicoherence.evaluation.suites import ADAPT, Figure
 from equicoherence.evaluation.transformation import NOISE
 from equicoherence.reporting.main_figures import NOISY, NOISY_ABSOLUTE
+from equicoherence.reporting.names import data_name
 from equicoherence.reporting.summary import Score, select, summarise_scores
 from equicoherence.reporting.tables import PERCENT
 
 Verdict = Literal["gained", "kept", "lost", ""]
 POINT = 0.01  # of an accuracy: a change within it is none
 R2_POINT = 0.02  # of R2 and of the accuracy of a side, which two seeds of a probe differ by
-TITLES = {
-    "rotation": "rotation, R2",
-    "|rotation|": "|rotation|, R2",
-    "its side": "rotation, left or right",
-    "shift": "shift, R2",
-    "scale": "scale, R2",
-    "color": "color, R2",
-    "blur": "blur, R2",
-}
+SIDE_TITLE = "left or right"
 CLASSES = {"knn": "k-NN", "linear": "linear"}
-BACKBONE, BEST = "backbone", "best layer"
+LAYERS, OUTPUT, BEST = "layers", "output", "best layer"  # the task, and what it calls its main figures
+BACKBONE = "backbone"
 Scores = Mapping[str, Any]
 """The content of a ``scores.json``."""
 
@@ -58,7 +52,7 @@ class FigureRow:
     @property
     def margin(self) -> float:
         """The change that counts as none."""
-        return POINT if self.metric in PERCENT else R2_POINT
+        return POINT if self.of_classes else R2_POINT
 
     @property
     def verdict(self) -> Verdict:
@@ -77,9 +71,14 @@ class FigureRow:
         return all(interval is not None and interval[0] <= mean <= interval[1] for interval, mean in ends)
 
     @property
-    def told(self) -> str:
+    def said(self) -> str:
         """The verdict as tables write it."""
         return self.verdict + ("?" if self.unsure else "")
+
+    @property
+    def of_classes(self) -> bool:
+        """Whether it is a share of classes that are right."""
+        return self.metric in PERCENT
 
     @property
     def behind_layer(self) -> bool:
@@ -101,44 +100,58 @@ class NoiseRow:
         return all(score is None or abs(score.mean) <= _limit(score) for score in (self.original, self.adapted))
 
 
-def figure_rows(before: Scores, after: Scores, output: str, read: Sequence[str]) -> Iterator[FigureRow]:
-    """Yield the rows of one data set, those that either side has.
+def figure_rows(
+    before: Scores, after: Scores, output: str, read: Sequence[str], *, check: bool = False
+) -> Iterator[FigureRow]:
+    """Yield the rows of one data set, those that either of the two has.
 
     before, after: of the original and of the adapted encoder.
-    output: what stands for the adapted one. read: all that is shown of it.
+    output: what stands for the adapted one.
+    read: all that is shown of it.
+    check: whether the images are others than it was adapted on.
     """
     own, others = (summarise_scores({name: [each]}) for name, each in (("before", before), ("after", after)))
     for figure in ADAPT.figures:
         if figure.metric == NOISE:
             continue
-        original = _of(own, figure, BACKBONE)
+        original = _original(own, figure)
         adapted = {name: score for name in read if (score := _of(others, figure, name)) is not None}
         if original is None and not adapted:
             continue
-        layer = _of(own, figure, BEST, task="layers") if figure.task != "linear" else None
+        layer = None if figure.task == "linear" else _of(own, figure, BEST, task=LAYERS)
         name = "" if layer is None else _layer_name(own, figure)
-        data = (original or next(iter(adapted.values()))).data
-        title = TITLES.get(figure.title) or f"{CLASSES[figure.task]} on {data}"
+        one = original or next(iter(adapted.values()))
+        title = _title(figure, data_name(one.data) + (" (check)" if check else ""))
         yield FigureRow(title, figure.metric, original, layer, name, adapted, output)
 
 
 def noise_row(before: Scores, after: Scores, output: str) -> NoiseRow:
     """Return the row of images without content."""
-    found = [
-        _worst(summarise_scores({"": [scores]}), representation)
-        for scores, representation in ((before, BACKBONE), (after, output))
-    ]
-    return NoiseRow(*found)
-
-
-def _worst(scores: Sequence[Score], representation: str) -> Score | None:
+    own, others = (summarise_scores({"": [scores]}) for scores in (before, after))
     figures = [figure for figure in ADAPT.figures if figure.metric == NOISE]
-    known = [score for figure in figures if (score := _of(scores, figure, representation))]
+    original = [_original(own, figure) for figure in figures]
+    adapted = [_of(others, figure, output) for figure in figures]
+    return NoiseRow(_farthest(original), _farthest(adapted))
+
+
+def _farthest(scores: Sequence[Score | None]) -> Score | None:
+    known = [score for score in scores if score is not None]
     return max(known, key=lambda score: abs(score.mean) / _limit(score), default=None)
 
 
 def _limit(score: Score) -> float:
     return NOISY_ABSOLUTE if "," in score.target else NOISY
+
+
+def _title(figure: Figure, data: str) -> str:
+    if figure.task in CLASSES:
+        return f"{CLASSES[figure.task]}, {data}"
+    return SIDE_TITLE if figure.metric == "accuracy" else f"{figure.title} R2"
+
+
+def _original(scores: Sequence[Score], figure: Figure) -> Score | None:
+    """Return a figure of the original's output, which the task over its layers has read with them."""
+    return _of(scores, figure, BACKBONE) or _of(scores, figure, OUTPUT, task=LAYERS)
 
 
 def _of(scores: Sequence[Score], figure: Figure, representation: str, task: str = "") -> Score | None:
@@ -150,7 +163,7 @@ def _of(scores: Sequence[Score], figure: Figure, representation: str, task: str 
 
 def _layer_name(scores: Sequence[Score], figure: Figure) -> str:
     """Return which layer is the best: "layer 2", with what is read of it where that is not the mean of the tokens."""
-    places = select(scores, task="layers", target=figure.target, metric=figure.metric, control="")
+    places = select(scores, task=LAYERS, target=figure.target, metric=figure.metric, control="")
     layers = [score for score in places if score.parameter.startswith("layer ")]
     best = max(layers, key=lambda score: score.mean, default=None)
     if best is None:
