@@ -74,8 +74,7 @@ def adapt(
         elif model is None or data is None:
             raise ValueError("adapt needs an encoder and images: adapt MODEL --data DIR")
         elif isinstance(recipe, PretrainConfig):
-            encoder = dataclasses.replace(recipe.encoder, weights=str(model))
-            config = dataclasses.replace(recipe, encoder=encoder)
+            config = dataclasses.replace(recipe, encoder=recipe.encoder.starting_from(str(model)))
         else:
             config = start_config(recipe, str(model))
         if data is not None:

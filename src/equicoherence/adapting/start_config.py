@@ -9,7 +9,7 @@ import torch
 from equicoherence.evaluation.model import reading_size
 from equicoherence.models import Encoder
 from equicoherence.recipes.from_file import named_config
-from equicoherence.training.config import EncoderConfig, PretrainConfig
+from equicoherence.training.config import PretrainConfig
 from equicoherence.training.start import read_start
 
 SMALL = "-tiny"  # ends the name of a recipe whose size of views is a budget, and not the model's own
@@ -26,7 +26,7 @@ def start_config(recipe: str, model: str, size: int | None = None) -> PretrainCo
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         size = view_size(config, model) if size is None else size
     views = dataclasses.replace(config.views, size=size, source=reading_size(size))
-    return dataclasses.replace(config, encoder=EncoderConfig("", weights=model), views=views)
+    return dataclasses.replace(config, encoder=config.encoder.starting_from(model), views=views)
 
 
 def view_size(config: PretrainConfig, model: str) -> int:

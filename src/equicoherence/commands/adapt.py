@@ -20,17 +20,23 @@ class FirstOptions:
     after, and print one table of what it gained and what it kept.
 
     MODEL is what `equicoherence evaluate` takes: timm:NAME, a weights file (FILE@ARCH), a run directory, or what
-    `equicoherence export` wrote. These are the options that one changes first; every other field of the configuration
-    is one, too: `equicoherence pretrain adapt-tiny --help` lists them.
+    `equicoherence export` wrote. Below is what one changes first; every other field of the configuration is an option,
+    too: `equicoherence pretrain adapt-tiny --help` lists them. None stands for what the recipe or the model says.
 
-    data: images to adapt it on, without classes or with; classes are used to score it, and never to train.
-    out: run directory, runs/RECIPE-MODEL where none is given.
-    recipe: adapt-tiny (a CPU, views of about 96 px), adapt-small (one GPU, views of the model's own size), adapt-large.
-    check: images with classes that it is not adapted on, such as those it was trained for.
-    resume: go on with what was interrupted, training or scoring: equicoherence adapt --resume --out RUN.
-    max_steps: of training, in place of the recipe's epochs.
-    images: for the training of the probes that score it; two fifths as many test them.
-    limit: labelled images of each split that score it, for k-NN and the linear probe.
+    Args:
+        data: Images to adapt it on, with classes or without; classes score it, and never train it.
+        out: Run directory; runs/RECIPE-MODEL where none is given.
+        recipe: adapt-tiny (a CPU, views of about 96 px), adapt-small (one GPU, views of the model's own size) or
+            adapt-large (several GPUs).
+        check: Images with classes that it is not adapted on, to see whether these are kept.
+        resume: Go on with what was interrupted, training or scoring: adapt --resume --out RUN.
+        max_steps: Of training, in place of the recipe's epochs.
+        images: For the training of the probes that score it; two fifths as many test them.
+        limit: Labelled images of each split that score it, for k-NN and the linear probe.
+        size: Pixels of the views, and of the images that score it.
+        lr: Learning rate at a batch of 256 images.
+        batch_size: Images of a step.
+        seed: Of the run.
     """
 
     data: str
@@ -41,6 +47,10 @@ class FirstOptions:
     max_steps: int | None = None
     images: int = 2000
     limit: int = 5000
+    size: Annotated[int | None, tyro.conf.arg(name="views.size")] = None
+    lr: Annotated[float | None, tyro.conf.arg(name="optim.lr")] = None
+    batch_size: Annotated[int | None, tyro.conf.arg(name="optim.batch-size")] = None
+    seed: int = 0
 
 
 def run(arguments: list[str]) -> None:
