@@ -4,10 +4,12 @@ import dataclasses
 from pathlib import Path
 
 import numpy as np
+import torch
 from PIL import Image
 
 from equicoherence.coherence import CoherenceConfig
 from equicoherence.methods import MethodConfig
+from equicoherence.methods.anchor import AnchorConfig
 from equicoherence.methods.augself import AugSelfConfig
 from equicoherence.methods.barlow import BarlowTwinsConfig
 from equicoherence.methods.byol import BYOLConfig
@@ -22,7 +24,9 @@ from equicoherence.methods.sie import SIEConfig
 from equicoherence.methods.simclr import SimCLRConfig
 from equicoherence.methods.simsiam import SimSiamConfig
 from equicoherence.methods.vicreg import VICRegConfig
+from equicoherence.models import Encoder
 from equicoherence.training import AugmentationConfig, EncoderConfig, OptimConfig, PretrainConfig, ViewsConfig
+from equicoherence.training.checkpoint import save_tensors
 
 ENCODER = EncoderConfig("resnet18", {"layers": [1, 1, 1, 1], "channels": [8, 16, 16, 16], "output_stride": 8})
 METHOD_CONFIGS: list[MethodConfig] = [
@@ -40,6 +44,7 @@ METHOD_CONFIGS: list[MethodConfig] = [
     EquiModConfig(width=12, output=6, d_equi=6, theta_width=5),
     AugSelfConfig(width=12, output=6, hidden=8),
     ESSLConfig(width=12, output=6, hidden=8),
+    AnchorConfig(),
 ]
 
 
@@ -78,3 +83,14 @@ def small_config(data: Path, **changes: object) -> PretrainConfig:
         threads=1,
     )
     return dataclasses.replace(config, **changes)  # type: ignore[arg-type]
+
+
+def with_weights(encoder: EncoderConfig, file: Path) -> EncoderConfig:
+    """Write weights of an encoder, other ones than a run with it begins with, and return it as it starts from them."""
+    torch.manual_seed(3)
+    model = Encoder(encoder.name, encoder.args).model
+    for name, tensor in model.state_dict().items():
+        if name.endswith("running_mean"):
+            tensor.add_(0.1)  # which those of a fresh model are not
+    save_tensors(model.state_dict(), file)
+    return dataclasses.replace(encoder, weights=str(file))

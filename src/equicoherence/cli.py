@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+from equicoherence.keep_memory import keep_freed_memory
 from equicoherence.loading import INTERRUPTED, loading
 
 EXPECTED = (RuntimeError, OSError, ImportError)  # broken losses, full disks, what is not installed; and what data hold
@@ -52,6 +53,7 @@ def _run(arguments: list[str]) -> int:
             print(usage())
             return 0 if arguments else 2
         command = find_command(arguments[0])
+    keep_freed_memory()
     command(arguments[1:])
     return 0
 

@@ -14,7 +14,6 @@ from torch import Tensor
 from equicoherence.data import Loader, Split, describe_images, open_images
 from equicoherence.errors import refusing
 from equicoherence.evaluation.fingerprint import fingerprint
-from equicoherence.evaluation.images import base_state
 from equicoherence.evaluation.model import FrozenModel, generators_kept, load_model
 from equicoherence.evaluation.provenance import provenance
 from equicoherence.evaluation.task import show_bar, spread
@@ -25,6 +24,7 @@ from equicoherence.models import Features
 from equicoherence.models.features import POOLS
 from equicoherence.notice import say
 from equicoherence.paths import Pyramid, render
+from equicoherence.paths.central import base_state
 from equicoherence.training.config import PretrainConfig
 
 DType = Literal["float32", "float16"]

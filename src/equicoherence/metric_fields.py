@@ -4,3 +4,5 @@ HEALTH = ("std_", "rank_", "spread_", "teacher_entropy", "prototype_entropy")
 """What the names of fields on the health of the representation begin with."""
 WATCHED = "watched_"
 """What the names of fields on what an encoder still knows begin with."""
+ENDS_WITH = "ends_with"
+"""Step whose state a run ends with that did not come to its end."""

@@ -7,12 +7,11 @@ import pytest
 import torch
 from PIL import Image
 
-from equicoherence.data import BadImage, ImageSource, Loader, Sample
+from equicoherence.data import BadImage, ImageSource, Loader, Sample, first_of_each
 from equicoherence.evaluation import evaluate, load_model
 from equicoherence.evaluation.classification.scoring import labelled_features
 from equicoherence.evaluation.classification.task import LinearProbe, NearestNeighbours
 from equicoherence.evaluation.fingerprint import fingerprint
-from equicoherence.evaluation.images import first_of_each
 from equicoherence.evaluation.model import random_control
 from equicoherence.evaluation.task import no_bar
 from equicoherence.training.checkpoint import save_tensors

@@ -4,7 +4,6 @@ import pytest
 import torch
 
 from equicoherence.evaluation.baselines import Spectrum
-from equicoherence.evaluation.images import base_state
 from equicoherence.evaluation.model import load_model
 from equicoherence.evaluation.probes import r2_score, ridge_probe
 from equicoherence.evaluation.task import no_bar
@@ -12,6 +11,7 @@ from equicoherence.evaluation.transformation.noise import NoisePairs, as_photogr
 from equicoherence.evaluation.transformation.pairs import ImagePairs, draw_pair_image, least_pitch
 from equicoherence.evaluation.transformation.regression import base_share
 from equicoherence.paths import Pyramid, Rotation, named_path, render
+from equicoherence.paths.central import base_state
 
 
 def directions():

@@ -5,11 +5,11 @@ import itertools
 import pytest
 import torch
 
-from equicoherence.evaluation.images import base_state
 from equicoherence.evaluation.transformation.pairs import pool_tokens
 from equicoherence.evaluation.transformation.regression import BASE, SMALLER
 from equicoherence.evaluation.transformation.task import TransformationRegression
 from equicoherence.paths import named_path
+from equicoherence.paths.central import base_state
 
 NAMED = TransformationRegression().transformations
 

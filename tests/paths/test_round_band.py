@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from equicoherence.evaluation.images import base_state
 from equicoherence.paths import Pyramid, Rotation, Scale, State, render, sampling
+from equicoherence.paths.central import base_state
 from equicoherence.paths.outputs import Numbers, Output
 from equicoherence.paths.round_band import FLAT, OUTPUT, SOURCE, band_of, pitch, render_round
 from equicoherence.paths.sampling import centres, projected

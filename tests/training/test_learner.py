@@ -7,6 +7,7 @@ import torch
 
 from equicoherence.coherence import CoherenceConfig
 from equicoherence.methods import METHODS
+from equicoherence.methods.anchor import AnchorConfig
 from equicoherence.methods.augself import AugSelfConfig
 from equicoherence.methods.byol import BYOLConfig
 from equicoherence.methods.dino import DINOConfig
@@ -60,6 +61,7 @@ CASES = {
     "no task": lambda: _config().plain(),
     "SIE": lambda: _config(SIEConfig(d_equi=4, width=8)),
     "AugSelf": lambda: _config(AugSelfConfig(width=8, output=6, hidden=8)),
+    "Anchor": lambda: _config(AnchorConfig(), views=PLAIN_VIEWS),
     "E-SSL": lambda: _config(ESSLConfig(width=8, output=6, hidden=8), views=ROTATED),
 }
 

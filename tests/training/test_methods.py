@@ -12,7 +12,8 @@ from safetensors.torch import load_file
 from equicoherence.coherence import CoherenceConfig
 from equicoherence.methods import METHODS
 from equicoherence.training import EncoderConfig, PretrainConfig, load_run, pretrain
-from tests.small import METHOD_CONFIGS, picture_folder, small_config
+from equicoherence.training.start import started
+from tests.small import METHOD_CONFIGS, picture_folder, small_config, with_weights
 
 CONFIGS = {METHODS[type(config)].__name__: config for config in METHOD_CONFIGS}
 HEADS = [name for name, config in CONFIGS.items() if METHODS[type(config)].splits_head]
@@ -36,7 +37,10 @@ def _config(data, name: str, split: Literal["linear", "head"]) -> PretrainConfig
         views = dataclasses.replace(views, mask_probability=0.5)
     encoder = VIT if method.reads == "features" else config.encoder
     coherence = None if method.told else CoherenceConfig(d_equi=8, decoder="conv", split=split)
-    return dataclasses.replace(config, method=CONFIGS[name], views=views, encoder=encoder, coherence=coherence)
+    if method.fixed_teacher:
+        encoder = with_weights(encoder, data.parent / "encoder.safetensors")
+    config = dataclasses.replace(config, method=CONFIGS[name], views=views, encoder=encoder, coherence=coherence)
+    return started(config)[0] if encoder.weights else config
 
 
 @pytest.mark.parametrize(

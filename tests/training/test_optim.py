@@ -47,7 +47,7 @@ def test_biases_norms_tokens_and_positions_do_not_decay():
 
 def test_layer_decay_is_that_of_beit_and_dinov2():
     """Embeddings are layer 0, block i is layer i + 1, all else is layer depth + 1."""
-    scales = rate_scales([n for n, _ in _Model().named_parameters()], OptimConfig(layer_decay=0.9, patch_embed_lr=0.2))
+    scales = rate_scales(_Model(), OptimConfig(layer_decay=0.9, patch_embed_lr=0.2))
     expected = {
         "encoder.model.patch_embed.proj.weight": 0.2 * 0.9**4,
         "encoder.model.pos_embed": 0.9**4,
@@ -64,7 +64,7 @@ def test_layer_decay_is_that_of_beit_and_dinov2():
 @pytest.mark.parametrize(
     ("encoder", "config", "quoted"),
     [
-        ("resnet18", OptimConfig(layer_decay=0.9), r"layer_decay is 0\.9"),
+        (None, OptimConfig(layer_decay=0.9), r"layer_decay is 0\.9"),
         ("resnet18", OptimConfig(patch_embed_lr=0.2), r"patch_embed_lr is 0\.2"),
         (None, OptimConfig(freeze_last_layer=1), "freeze_last_layer is 1"),
     ],

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from equicoherence.data.cache import cache_folder
     from equicoherence.data.describe import describe_images
     from equicoherence.data.images import ImageFolder, decode
-    from equicoherence.data.loader import Batch, Loader
+    from equicoherence.data.loader import Batch, Loader, first_of_each
     from equicoherence.data.locate import check_data, data_identity
     from equicoherence.data.open import open_images
     from equicoherence.data.poses.pairs import PoseSampler
@@ -38,7 +38,7 @@ _MODULES = {
     "cache": ("cache_folder",),
     "describe": ("describe_images",),
     "images": ("ImageFolder", "decode"),
-    "loader": ("Batch", "Loader"),
+    "loader": ("Batch", "Loader", "first_of_each"),
     "locate": ("check_data", "data_identity"),
     "open": ("open_images",),
     "poses.pairs": ("PoseSampler",),
@@ -73,6 +73,7 @@ __all__ = [
     "decode",
     "describe_images",
     "epoch_order",
+    "first_of_each",
     "open_images",
     "pose_views",
     "some_sizes",

@@ -175,3 +175,13 @@ class Loader:
 
     def _empty(self, count: int) -> Tensor:
         return torch.empty((count, 3, self.size, self.size), dtype=torch.uint8, pin_memory=self._pin)
+
+
+def first_of_each(index: Tensor) -> Tensor:
+    """Return the places (M,) at which the values of ``index`` (N,) occur first, in order.
+
+    Beside bad images, which the next good ones stand in for, an image may have been read more than once.
+    """
+    _, values = index.unique(return_inverse=True)
+    places = torch.full((len(index),), len(index)).scatter_reduce_(0, values, torch.arange(len(index)), "amin")
+    return places[places < len(index)].sort().values

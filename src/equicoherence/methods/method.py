@@ -65,8 +65,11 @@ class Method(nn.Module, abc.ABC):
     reads: "z", the invariant part of a linear map of the patch tokens, summarised by its mean [P2]; "features", the
     encoder's own, summarised by the class token where the encoder pools by it, else by the mean of the patch tokens.
     reads_tokens: it reads patch tokens of the global views too, not their summaries alone.
+    any_widths: the summaries may have other channels than the patch tokens.
     has_teacher: an EMA copy of the encoder (and of that linear map) encodes the global views too; then ``momentum`` is
-    needed. A teacher's heads belong to the method, which moves them in ``update``. masks: the student's global views
+    needed. A teacher's heads belong to the method, which moves them in ``update``. fixed_teacher: the teacher stays
+    what the encoder was at the start, of weights that exist, with the statistics of its norms; it is kept for as long
+    as the run trains. See also ``taught``. masks: the student's global views
     may be masked. crops: it reads local crops. splits_head: its own head can be split; it is then built with a third
     argument ``d_equi`` and gives `equivariant`. Parameters of a layer named ``last_layer`` can be frozen to begin with.
     rotated_crops: the local crops are one crop in four rotations.
@@ -79,7 +82,9 @@ class Method(nn.Module, abc.ABC):
 
     reads: ClassVar[Literal["z", "features"]] = "z"
     reads_tokens: ClassVar[bool] = False
+    any_widths: ClassVar[bool] = False
     has_teacher: ClassVar[bool] = False
+    fixed_teacher: ClassVar[bool] = False
     masks: ClassVar[bool] = False
     crops: ClassVar[bool] = False
     splits_head: ClassVar[bool] = False
@@ -100,9 +105,17 @@ class Method(nn.Module, abc.ABC):
     ) -> dict[str, Tensor]:
         """Return named scalar losses, already weighted.
 
-        student: of both global views, V = 2, masked where there are masks. teacher: of the same views, unmasked,
-        without gradient; None where ``has_teacher`` is False. crops: the student's of V local crops, or None.
+        student: of both global views, V = 2, masked where there are masks. teacher: of the same views, or the first
+        ``taught`` of them, unmasked, without gradient; None where ``has_teacher`` is False. crops: the student's of V
+        local crops, or None.
         """
+
+    def taught(self, upright: int) -> int:
+        """Return how many of the global views, the first ones, the teacher encodes.
+
+        upright: of how many of them the path has transformed none: 1 or 2.
+        """
+        return 2
 
     def momentum(self, step: int, total_steps: int) -> float:
         """Return how much of the teacher remains after 0-based ``step``, in [0, 1]."""

@@ -10,6 +10,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from equicoherence.methods.schedules import cosine
+from equicoherence.models import Encoder
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -21,20 +22,29 @@ def frozen_copy(module: M) -> M:
 
 @torch.no_grad()
 def ema_update(teacher: nn.Module, student: nn.Module, momentum: float) -> None:
-    """Move the teacher's parameters to ``momentum * teacher + (1 - momentum) * student``; buffers are copied."""
-    own_parameters, parameters = ([*module.parameters()] for module in (teacher, student))
-    if parameters:
-        torch._foreach_lerp_(own_parameters, parameters, 1 - momentum)  # type: ignore[arg-type]
+    """Move the teacher's parameters to ``momentum * teacher + (1 - momentum) * student``; buffers are copied.
+
+    Parameters of the student that are not trained are the teacher's from the beginning.
+    """
+    trained = [(own, other) for own, other in zip(teacher.parameters(), student.parameters()) if other.requires_grad]
+    if trained:
+        torch._foreach_lerp_(*map(list, zip(*trained)), 1 - momentum)  # type: ignore[arg-type]
     for own, other in zip(teacher.buffers(), student.buffers()):
         own.copy_(other)
 
 
 def teacher_mode(teacher: nn.Module, training: bool) -> None:
-    """Drop nothing, ever; in training, normalise by the batch's own statistics, as BYOL's and MoCo v3's teachers do."""
+    """Drop nothing, ever; in training, normalise by the batch's own statistics, as BYOL's and MoCo v3's teachers do.
+
+    BatchNorm layers that stand still in the student (`Encoder.still`) do so here.
+    """
     teacher.eval()
     for module in teacher.modules():
         if isinstance(module, _BatchNorm):
             module.training = training
+    for module in teacher.modules():
+        if isinstance(module, Encoder):
+            module.hold_still()
 
 
 def cosine_momentum(base: float, step: int, total_steps: int) -> float:

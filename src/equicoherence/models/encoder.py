@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import timm
 import torch
@@ -31,7 +31,7 @@ class Encoder(nn.Module):
     name: any `timm.create_model` name, with a source (``local-dir:FOLDER``, ``hf-hub:NAME``) or without; args: further
     keyword arguments of it (``img_size``, ``patch_size``, ...), none that reads files or weights (ValueError).
     mean, std: by which images are normalised, those timm names for the model where None (`check_normalisation`).
-    layers: 0-based numbers of layers whose patch tokens are also returned, in this order; a negative one counts from the
+    layers: 0-based numbers of layers whose patch tokens are also returned, in this order; negative ones count from the
     last.
     masked: whether patch tokens can be replaced by a learned ``mask_token`` (C,), which is no part of the timm model.
     any_size: whether images of any size are taken, which a vision transformer does by resampling its position
@@ -40,6 +40,7 @@ class Encoder(nn.Module):
     "tokens": the tokens alone, so that the head is left out, and their mean, or a norm of it, stands for an image.
 
     pool: what stands for an image. ends_at: the layer whose tokens are given in place of the output, see `end_at`.
+    still: names of parts of the model that are in eval mode in training too, as they are not trained.
     Raises ValueError for a model whose output is no grid of tokens, with its shape.
     """
 
@@ -92,6 +93,29 @@ class Encoder(nn.Module):
             self.model.patch_embed.register_forward_hook(self._mask)  # type: ignore[union-attr]
         self.layers = tuple(layer_number(self.model, name, layer) for layer in layers)
         self.ends_at: int | None = None
+        self.still: tuple[str, ...] = ()
+
+    def train(self, mode: bool = True) -> Self:
+        """Set the mode of all parts but those that stand still."""
+        super().train(mode)
+        self.hold_still()
+        return self
+
+    def hold_still(self) -> None:
+        """Put the parts that stand still in eval mode."""
+        for name in self.still:
+            self.model.get_submodule(name).eval()
+
+    def checkpoint(self) -> None:
+        """Keep the inputs of layers alone for the backward, which computes them once more, from now on.
+
+        Raises ValueError where timm does not know how.
+        """
+        try:
+            self.model.set_grad_checkpointing(True)  # type: ignore[operator]
+        except (AttributeError, AssertionError) as error:
+            raise ValueError(f"timm has no gradient checkpointing for {self.name}") from error
+        self._last = [None]  # a block that once does less cannot be computed again
 
     def end_at(self, layer: int) -> None:
         """Give the tokens of a layer from now on, in place of the model's own output: the rest is left out.

@@ -73,6 +73,25 @@ def evaluating(model: nn.Module) -> Iterator[None]:
             module.training = training
 
 
+def first_reached(model: nn.Module, size: tuple[int, int], count: int) -> dict[str, int]:
+    """Return the first of a model's ``count`` layers that depends on a parameter, by its name, for images of ``size``.
+
+    Parameters that no layer depends on are left out. Raises what the model does where it does not give its layers.
+    """
+    tensors = _tensors(model)
+    left = {name: tensors[f"model.{name}"].requires_grad_() for name, _ in model.named_parameters()}
+    first: dict[str, int] = {}
+    with torch.enable_grad():
+        for number, layer in enumerate(_on_meta(_ReadLayers(model, count), size, tensors)):
+            gradients = torch.autograd.grad(layer.sum(), [*left.values()], allow_unused=True, retain_graph=True)
+            found = [name for name, gradient in zip(left, gradients) if gradient is not None]
+            first |= dict.fromkeys(found, number)
+            left = {name: tensor for name, tensor in left.items() if name not in first}  # whose paths alone are gone
+            if not left:
+                break
+    return first
+
+
 def with_kept_biases(model: nn.Module) -> list[Any]:
     """Return the parts that keep their attention biases from one forward in eval mode to the next, as LeViT's do."""
     return [module for module in model.modules() if hasattr(module, "attention_bias_cache")]
@@ -98,6 +117,18 @@ class _Read(nn.Module):
         return [tokens, self.model.forward_head(output, pre_logits=True)] if self.head else [tokens]  # type: ignore[operator]
 
 
+class _ReadLayers(nn.Module):
+    """The maps of all layers of a model, each before the model's own last norm."""
+
+    def __init__(self, model: nn.Module, count: int) -> None:
+        super().__init__()
+        self.model, self.count = model, count
+
+    def forward(self, images: Tensor) -> list[Any]:
+        layers = list(range(self.count))
+        return self.model.forward_intermediates(images, layers, norm=False, intermediates_only=True)  # type: ignore[operator]
+
+
 def _with_numbers(model: nn.Module, size: tuple[int, int]) -> Any:
     if next(model.parameters()).is_meta:
         model.to_empty(device="cpu")
@@ -111,7 +142,7 @@ def _tensors(model: nn.Module) -> dict[str, Tensor]:
     return {f"model.{name}": torch.empty_like(tensor, device="meta") for name, tensor in named.items()}
 
 
-def _on_meta(read: _Read, size: tuple[int, int], tensors: dict[str, Tensor]) -> list[Any]:
+def _on_meta(read: _Read | _ReadLayers, size: tuple[int, int], tensors: dict[str, Tensor]) -> list[Any]:
     images = torch.empty(2, 3, *size, device="meta")
     with evaluating(read.model):
         try:

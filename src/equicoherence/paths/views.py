@@ -60,6 +60,11 @@ class Views:
         """The two views (B, 3, S, S) of the invariant loss: v1 and u where that is there, else v1 and v2."""
         return self.v1, self.v2 if self.base is None else self.base
 
+    @property
+    def upright(self) -> int:
+        """How many of the two views of the invariant loss, the first ones, no path has transformed."""
+        return 2 if self.base is not None or not self.theta.shape[1] else 1
+
     def of_positions(self, columns: Sequence[int]) -> Views:
         """Return the views with some of their targets: those of the positions ``columns``, rising numbers from 0."""
         if len(columns) == len(self.positions):

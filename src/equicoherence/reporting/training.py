@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from equicoherence.metric_fields import HEALTH
+from equicoherence.metric_fields import ENDS_WITH, HEALTH, WATCHED
 from equicoherence.reporting import plots
 from equicoherence.reporting.markup import Markup, element, image, join, note, section
 from equicoherence.reporting.runs import Run, curve, is_number, labels
 
-AXES = ("step", "epoch", "seconds")
+AXES = ("step", "epoch", "seconds", ENDS_WITH)
 PACE = ("lr", "images_per_second")
 TITLES = {
     "loss": "loss (total)",
@@ -25,6 +25,10 @@ TITLES = {
     "spread_equivariant": "relative spread, z_equi",
     "teacher_entropy": "entropy of the teacher, nats",
     "prototype_entropy": "entropy of the teacher's mean, nats",
+    "watched_knn": "k-NN on some images of the data",
+    "watched_cosine": "cosine of the features to those of the start",
+    "watched_lost": "lost since the start",
+    "watched_lost_at_least": "lost since the start, at least (95 % certainty)",
 }
 
 
@@ -46,7 +50,8 @@ def training_section(groups: dict[str, list[Run]]) -> Markup:
     lines = [line for run in runs for line in run.metrics]
     present = list(dict.fromkeys(k for line in lines for k, v in line.items() if v is None or is_number(v)))
     health = [k for k in present if k.startswith(HEALTH)]
-    losses = sorted((k for k in present if k not in (*AXES, *PACE, *health)), key=lambda k: k != "loss")
+    kept = [k for k in present if k.startswith(WATCHED)]
+    losses = sorted((k for k in present if k not in (*AXES, *PACE, *health, *kept)), key=lambda k: k != "loss")
     parts: list[object] = [*remarks]
     for title, keys, text in (
         (
@@ -54,6 +59,11 @@ def training_section(groups: dict[str, list[Run]]) -> Markup:
             losses,
             "The total, and each part as it is named by the method; reconstruction is the auxiliary task, and with "
             "the name of a decoder behind it, what of it is that decoder's.",
+        ),
+        (
+            "What the encoder still knows",
+            kept,
+            "Measured on a few of its images while it trained, against the encoder that it started from.",
         ),
         (
             "Health of the representation",

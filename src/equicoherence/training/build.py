@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import timm
 import torch
 from torch import nn
@@ -13,11 +15,12 @@ from equicoherence.models import Encoder, SplitHead
 from equicoherence.models.foreign import copy_weights
 from equicoherence.models.layered_head import LayeredHead
 from equicoherence.models.lean_block import drop_samples
+from equicoherence.models.trained import HEAD, moving_statistics, train_parts
 from equicoherence.paths import Between, PathViews, Transformation, augmentation, named_path
 from equicoherence.paths.between import BETWEEN
 from equicoherence.paths.masks import Masking
 from equicoherence.paths.standard import ChosenTheta, FittedTheta, StandardTheta
-from equicoherence.training.config import POSES, PretrainConfig
+from equicoherence.training.config import POSES, EncoderConfig, PretrainConfig
 from equicoherence.training.config_file import plain_values
 from equicoherence.training.feed import Feed, ImageFeed, PoseFeed
 from equicoherence.training.learner import Learner
@@ -53,6 +56,7 @@ def build_learner(config: PretrainConfig, *, pretrained: bool | None = None, sta
             drop_samples(encoder.model, config.encoder.drop_path, uniform=config.encoder.drop_path_uniform)
         except TypeError as error:
             raise ValueError(f"encoder.drop_path is {config.encoder.drop_path}, but {error}; set it to 0") from error
+    _choose_trained(config.encoder, encoder)
     d_equi = config.d_equi
     in_head = task_config is not None and task_config.split == "head"
     reads_z = method_class.reads == "z"
@@ -86,6 +90,32 @@ def _layered_head(encoder: Encoder, d_equi: int) -> LayeredHead:
     return LayeredHead(encoder.tapped_widths, encoder.tapped_reductions, d_equi)
 
 
+def build_whole(config: PretrainConfig) -> Learner:
+    """Build the learner of a configuration for others' weights, those of a finished run: no part stands still."""
+    whole = dataclasses.replace(config.encoder, train="all", batch_norm="train", checkpointing=False)
+    return build_learner(dataclasses.replace(config, encoder=whole), pretrained=False)
+
+
+def _choose_trained(config: EncoderConfig, encoder: Encoder) -> None:
+    if config.train != "all" and not (config.weights or config.pretrained):
+        raise ValueError(
+            f"encoder.train is {config.train}, but the encoder starts from random weights, and what is not trained "
+            "would stay random; give --encoder.weights MODEL, or --encoder.train all"
+        )
+    train_parts(encoder, config.train, config.batch_norm)
+    if not config.checkpointing:
+        return
+    if moving_statistics(encoder):
+        raise ValueError(
+            "encoder.checkpointing computes layers twice, so that the statistics of BatchNorm layers would move twice "
+            "a step; give --encoder.batch-norm frozen, or --encoder.no-checkpointing"
+        )
+    try:
+        encoder.checkpoint()
+    except ValueError as error:
+        raise ValueError(f"encoder.checkpointing is on, but {error}; give --encoder.no-checkpointing") from error
+
+
 def check_fit(config: PretrainConfig, encoder: Encoder) -> None:
     """Raise ValueError for views that the encoder does not take whole, or a method that cannot read what it gives."""
     views, method = config.views, METHODS[type(config.method)]
@@ -100,7 +130,8 @@ def check_fit(config: PretrainConfig, encoder: Encoder) -> None:
         except ValueError as error:
             raise ValueError(f"{name} is {side}, but {error}; {advice}") from error
     in_head = config.coherence is not None and config.coherence.split == "head"
-    if method.reads == "features" and (method.reads_tokens or in_head) and encoder.pooled_width != encoder.width:
+    both = in_head or (method.reads_tokens and not method.any_widths)
+    if method.reads == "features" and both and encoder.pooled_width != encoder.width:
         raise ValueError(
             f"{method.__name__} reads patch tokens and what stands for an image, but of {encoder.name} they have "
             f"{encoder.width} and {encoder.pooled_width} channels: choose another encoder or method"
@@ -155,7 +186,8 @@ def fit_theta(learner: Learner, feed: Feed) -> None:
 
 def build_views(config: PretrainConfig, encoder: Encoder) -> PathViews:
     """Build the views of a configuration, with masks over the tokens of ``encoder`` where it asks for them."""
-    views, outside = config.views, config.views.invariant == "base"
+    views = config.views
+    outside = views.invariant == "base" and config.encoder.train != HEAD  # else no method reads u
     masked = views.mask_probability > 0
     unread = outside and config.coherence is None  # nothing sees the path
     return PathViews(

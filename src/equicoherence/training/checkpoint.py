@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,18 +26,24 @@ PARTS = {"step": int, "shape": dict, "learner": dict, "optimizer": dict}
 ADVICE = "remove it to go on from the one before"
 
 
-def save_checkpoint(run: Path, step: int, state: dict[str, Any]) -> Path:
-    """Write ``checkpoints/step-N.pt`` and drop all but the last two."""
-    folder = run / "checkpoints"
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"step-{step:08d}.pt"
+def save_checkpoint(run: Path, step: int, state: dict[str, Any], needed: Sequence[int] = ()) -> Path:
+    """Write ``checkpoints/step-N.pt`` and drop all but the last two and those of the steps that are ``needed``."""
+    path = checkpoint_of(run, step)
+    path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as aside, aside.open("wb") as file:
         torch.save(state, file)
         file.flush()
         os.fsync(file.fileno())
-    for old in (*sorted(folder.glob("step-*.pt"))[:-KEPT], *folder.glob(".*.tmp")):  # also what a killed run left
-        old.unlink()
+    kept = {*checkpoints(run)[:KEPT], *(checkpoint_of(run, each) for each in needed)}
+    for old in (*checkpoints(run), *path.parent.glob(".*.tmp")):  # also what a killed run left
+        if old not in kept:
+            old.unlink()
     return path
+
+
+def checkpoint_of(run: Path, step: int) -> Path:
+    """Return where the checkpoint of a step is."""
+    return run / "checkpoints" / f"step-{step:08d}.pt"
 
 
 def checkpoints(run: Path) -> list[Path]:

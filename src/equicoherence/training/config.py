@@ -13,6 +13,7 @@ from equicoherence.methods import METHODS, MethodConfig
 from equicoherence.methods.vicreg import VICRegConfig
 from equicoherence.models.decoders import DECODERS
 from equicoherence.models.normalisation import Channels, check_normalisation
+from equicoherence.models.trained import HEAD, BatchNorm, read_train
 from equicoherence.paths import Between, named_path
 from equicoherence.paths.between import BETWEEN
 from equicoherence.paths.flips import Flip
@@ -54,6 +55,13 @@ class EncoderConfig:
     mean, std: of the three channels of images in [0, 1], by which the encoder normalises them; the model's own where
     None. drop_path: share of the samples that a block's branch leaves out, for vision transformers; the same in all
     blocks (DINOv2), or rising linearly from 0 where not drop_path_uniform (iBOT). The teacher leaves out none.
+    train: what is trained of an encoder that starts from weights: all; head, nothing of it, so that it stays what it
+        was bit for bit, and a head reads z_equi from it (`CoherenceConfig.layers`); last:N, its last N layers (blocks
+        of a vision transformer, stages of a convolutional network) and what follows them; lora:RANK, LoRA on the linear
+        layers of attention, merged at the end; lora-all:RANK, on those of MLPs too. The rest stands still.
+    batch_norm: of BatchNorm layers that are trained, whether their statistics move (train, as encoders from random
+        weights need), or not (frozen).
+    checkpointing: keep less of the forward for the backward, which computes it once more: less memory, more time.
     """
 
     name: str = "vit_small_patch16_224"
@@ -65,6 +73,9 @@ class EncoderConfig:
     std: Channels | None = None
     drop_path: float = 0.0
     drop_path_uniform: bool = True
+    train: str = "all"
+    batch_norm: BatchNorm = "train"
+    checkpointing: bool = False
 
     def __post_init__(self) -> None:
         """Refuse an encoder that is not named, two things to start from, and what no image can be normalised by."""
@@ -76,6 +87,7 @@ class EncoderConfig:
                 "(timm:NAME names published ones)"
             )
         check_normalisation(self.mean, self.std)
+        read_train(self.train)
 
     def starting_from(self, model: str) -> EncoderConfig:
         """Return what starts from MODEL, with its architecture, arguments and normalisation; all else is as here."""
@@ -212,9 +224,9 @@ class OptimConfig:
     batch_size: images per process and step. lr: at a global batch of 256 images, linear in it, or with lr_scaling sqrt
     at 1024, in proportion to its root. weight_decay_end: where a cosine takes weight_decay, None to keep it. warmup:
     share of all steps. clip: largest gradient norm, 0 for none. accumulation: parts a step's batch is split into.
-    layer_decay: factor of the rate from one block of a vision transformer to the one before it, 1 for none;
-    patch_embed_lr: further factor of its patch embedding. freeze_last_layer: epochs in which the method's last layer
-    stays as it is.
+    layer_decay: factor of the rate from one layer of the encoder (block of a vision transformer, stage of a
+    convolutional network) to the one before it, 1 for none; patch_embed_lr: further factor of a patch embedding.
+    freeze_last_layer: epochs in which the method's last layer stays as it is.
     """
 
     epochs: int = 100
@@ -251,9 +263,11 @@ class PretrainConfig:
 
     d: features of z, for methods that read it. coherence: the auxiliary task, None for the plain method, and for
     methods that are told the path's parameters and learn from those. max_steps: 0 for all epochs' steps, else the run
-    (and its schedule) ends there. checkpoint_every, log_every: steps. precision: of the products; auto is bf16 on
-    devices that multiply it (a CPU without AMX or AVX-512-BF16 is faster in fp32), else fp32, and a resumed run keeps
-    what it began with. cache: MiB of decoded images kept. sharding: of several processes, each holds the whole model
+    (and its schedule) ends there. checkpoint_every, log_every, watch_every: steps. precision: of the products; auto is
+    bf16 on devices that multiply it (a CPU without AMX or AVX-512-BF16 is faster in fp32), else fp32, and a resumed run
+    keeps what it began with. keep: how much of what the encoder knew at the start may be lost, a share in [0, 1), 0 to
+    measure nothing; where more is, as measured every watch_every steps, the run ends with the last good state
+    (docs/adapting.md). cache: MiB of decoded images kept. sharding: of several processes, each holds the whole model
     (ddp), or a part of its parameters, their gradients, optimiser state and teacher (fsdp2, for vision transformers); a
     run may be resumed with the other.
     """
@@ -276,16 +290,21 @@ class PretrainConfig:
     bad_image_tolerance: float = 0.01
     log_every: int = 10
     checkpoint_every: int = 500
+    keep: float = 0.0
+    watch_every: int = 100
     track: Literal["none", "tensorboard"] = "none"
 
     def __post_init__(self) -> None:
         """Refuse what could only fail later, quoting the value."""
         _check_finite(self, "")
-        for name in ("log_every", "checkpoint_every"):
+        for name in ("log_every", "checkpoint_every", "watch_every"):
             _check(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
+        _check(0 <= self.keep < 1, "keep", "a share in [0, 1)", self.keep)
         if self.seed < 0 or self.max_steps < 0:
             raise ValueError(f"seed and max_steps must be 0 or more, got {self.seed} and {self.max_steps}")
         self._check_fit()
+        if self.encoder.train == HEAD:
+            self._check_head()
         if METHODS[type(self.method)].told:
             self._check_told()
         if self.views.invariant == "base":
@@ -372,6 +391,20 @@ class PretrainConfig:
             )
         if self.coherence is not None and self.coherence.split == "head" and not method.splits_head:
             raise ValueError(f"coherence.split is head, but {name} has no head to split; give --coherence.split linear")
+
+    def _check_head(self) -> None:
+        """Refuse an encoder that stands still where there is no head, or a method that would train it."""
+        method = METHODS[type(self.method)]
+        if not method.fixed_teacher:
+            raise ValueError(
+                f"encoder.train is head, so the encoder stands still, and {method.__name__} has nothing to train; take "
+                "method Anchor (recipes adapt-*), or --encoder.train last:N"
+            )
+        if self.coherence is None:
+            raise ValueError(
+                "encoder.train is head, but without the task (coherence null) there is no head to train; give "
+                "--encoder.train last:N"
+            )
 
     def _check_told(self) -> None:
         """Refuse to tell a method nothing, or to give it the task beside what it is told."""

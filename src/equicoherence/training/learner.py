@@ -36,8 +36,9 @@ class LearnerOutput:
 class Learner(nn.Module):
     """What DDP or FSDP wraps: one forward of views gives all losses.
 
-    A method with a teacher gets one here: an EMA copy of the encoder and of the head's invariant part. A method that is
-    told theta gets what ``standard`` makes of it, all of it as it is where None.
+    A method with a teacher gets one here: an EMA copy of the encoder and of the head's invariant part, or one that
+    stays as it is, of which an encoder that stands still has no need. A method that is told theta gets what
+    ``standard`` makes of it, all of it as it is where None.
     """
 
     def __init__(
@@ -53,14 +54,16 @@ class Learner(nn.Module):
         self.encoder, self.head, self.method, self.task, self.weight = encoder, head, method, task, weight
         self.standard = standard or nn.Identity()
         copied = [encoder] if head.invariant is None else [encoder, head.invariant]
-        self.teacher = nn.ModuleList(frozen_copy(part) for part in copied) if method.has_teacher else None
+        stands = not any(parameter.requires_grad for parameter in encoder.parameters())
+        teaches = method.has_teacher and not (method.fixed_teacher and stands)
+        self.teacher = nn.ModuleList(frozen_copy(part) for part in copied) if teaches else None
         self.train()
 
     def train(self, mode: bool = True) -> Self:
         """Set the mode of all parts but the teacher's, which drops nothing."""
         super().train(mode)
         if self.teacher is not None:
-            teacher_mode(self.teacher, mode)
+            teacher_mode(self.teacher, mode and not self.method.fixed_teacher)
         return self
 
     @property
@@ -88,7 +91,8 @@ class Learner(nn.Module):
     def forward(self, views: Views) -> LearnerOutput:
         """Encode the global views in one pass, local crops in one more; return the method's losses and the task's.
 
-        The method reads v1 and v2, or v1 and u where the views have u; the task v1 and v2. A teacher sees the method's.
+        The method reads v1 and v2, or v1 and u where the views have u; the task v1 and v2. A teacher sees the method's,
+        or the first of them.
         """
         images, masks = torch.cat(views.invariant), views.masks
         read = len(images)
@@ -104,7 +108,7 @@ class Learner(nn.Module):
             student = self._tell(student, features, views.theta)
             if student.equivariant is not None:
                 pooled["equivariant"] = student.equivariant.detach().flatten(0, 1)
-        losses = self.method(student, self._teach(images), self._local(views.crops))
+        losses = self.method(student, self._teach(images, views.upright), self._local(views.crops))
         if self.task is None:
             return LearnerOutput(losses, pooled, None)
         z_equi = self._task_tokens(features, views)
@@ -116,7 +120,7 @@ class Learner(nn.Module):
 
     def update(self, step: int, total_steps: int) -> None:
         """Move the teacher and the method's schedules on after the optimiser step ``step``, counted from 0."""
-        if self.teacher is not None:
+        if self.teacher is not None and not self.method.fixed_teacher:
             momentum = self.method.momentum(step, total_steps)
             for own, student in zip(self.teacher, (self.encoder, self.head.invariant)):
                 assert student is not None
@@ -144,12 +148,14 @@ class Learner(nn.Module):
         return drop_masked(z_equi, tokens if every else torch.cat([tokens[part] for part in rows]))
 
     @torch.no_grad()
-    def _teach(self, images: Tensor) -> Encoded | None:
+    def _teach(self, images: Tensor, upright: int) -> Encoded | None:
+        """Return what the teacher says of the method's two views, of which it may see the first alone."""
         if self.teacher is None:
             return None
         encoder, *invariant = self.teacher
-        features = encoder(images, class_only=self.class_only)
-        return self._encoded(features, invariant[0] if invariant else None, 2)
+        views = self.method.taught(upright)
+        features = encoder(images[: len(images) // 2 * views], class_only=self.class_only)
+        return self._encoded(features, invariant[0] if invariant else None, views)
 
     def _local(self, crops: Tensor | None) -> Encoded | None:
         if crops is None:

@@ -13,9 +13,11 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from equicoherence.data import Batch
 from equicoherence.errors import refusing
+from equicoherence.finite import NotFinite
 from equicoherence.training.bad_images import advise_on_bad_images
 from equicoherence.training.config import Precision, PretrainConfig
 from equicoherence.training.interrupt import Interrupted, StopFlag
+from equicoherence.training.keep import NotKept, last_good, look
 from equicoherence.training.learner import LearnerOutput
 from equicoherence.training.lost import name_lost_processes
 from equicoherence.training.optim import set_schedules
@@ -31,14 +33,19 @@ def pretrain(config: PretrainConfig, out: Path, *, resume: bool = False) -> Path
     Processes started by torchrun or accelerate train together (DDP or FSDP2). A run that was interrupted is continued
     with ``resume`` and ends with the same bits on the same machine; fields that do not change these may be others then
     (`run.FREE`), and the images may lie elsewhere. Raises FileExistsError where another process has ``out``;
-    `Interrupted` after saving, on Ctrl-C or SIGTERM; `NotFinite` where a loss breaks; `TooManyBadImages` where the data
+    `Interrupted` after saving, on Ctrl-C or SIGTERM; `NotFinite` where a loss breaks and nothing is watched
+    (`PretrainConfig.keep`), else such a run ends with its last good state; `TooManyBadImages` where the data
     does; `LostProcess` where another process of the job ended.
     """
     with name_lost_processes(out), advise_on_bad_images(out), ExitStack() as held:
         with refusing():
             parts = set_up(config, out, resume, held)
-        _train(parts)
-        parts.finish()
+        weights = None
+        try:
+            _train(parts)
+        except (NotFinite, NotKept) as error:
+            weights = last_good(parts, error)
+        parts.finish(weights)
     return out
 
 
@@ -46,6 +53,9 @@ def _train(run: Parts) -> None:
     """Take all remaining steps, with metrics and checkpoints between them."""
     config, total = run.config, run.total
     shown = run.accelerator.is_main_process
+    if config.keep and not run.start:
+        look(run, 0)
+        run.save(0)
     with StopFlag() as stop, TrainingProgress(config.name, run.start, total, shown) as progress:
         for step, batch in run.batches():
             lr = set_schedules(run.optimizer, config.optim, step, total, run.per_epoch, run.world)
@@ -61,12 +71,14 @@ def _train(run: Parts) -> None:
             noted = done % config.log_every == 0
             asked = run.any_process(stop.requested) if run.world == 1 or noted else False
             due = done % config.checkpoint_every == 0 or done == total or asked
-            if noted or due:
-                watched = run.learner.method.watched()
-                line, collapse = run.metrics.flush(done, done / run.per_epoch, lr, output, watched)
+            watched = bool(config.keep) and (done % config.watch_every == 0 or done == total)
+            if noted or due or watched:
+                line, collapse = run.note(done, lr, output)
                 progress.show(line)
                 if collapse:
                     progress.warn(collapse)
+            if watched and look(run, done):
+                due = True  # a good state: what the run ends with, should it lose more
             if due:  # after the flush, so that a broken loss never reaches a checkpoint
                 run.save(done)
             if asked and done < total:

@@ -30,14 +30,15 @@ class Metrics:
     """Collect loss terms without waiting for the device; ``flush`` averages, checks and writes them.
 
     path: ``metrics.jsonl``, None on processes that do not write. board: a folder for TensorBoard event files, or None.
-    total_steps, prototypes: of the run and of its teacher, which say what is a collapse. start: steps that a resumed
-    run has done; what its lines up to there said of a collapse is not said again.
+    step: of the newest line. total_steps, prototypes: of the run and of its teacher, which say what is a collapse.
+    start: steps that a resumed run has done; what its lines up to there said of a collapse is not said again.
     """
 
     def __init__(
         self, path: Path | None, board: Path | None = None, total_steps: int = 0, prototypes: int = 0, start: int = 0
     ) -> None:
         self.path, self.names, self._summed = path, [""], 0
+        self.step = start
         self._watch = CollapseWatch(total_steps, prototypes)
         for line in lines_until(path, start) if path is not None and start else ():
             self._watch.note(line)
@@ -68,6 +69,7 @@ class Metrics:
         Raises `NotFinite`, naming the first term and step, where one is NaN or infinite, or a feature is; the last line
         of the file then has null in its place, for JSON has no such number, and the sentence under ``stopped``.
         """
+        self.step = step
         history = torch.stack(self._steps).cpu()
         sentence = first_not_finite(history, self.names, step - len(history) + 1)
         means = dict(zip(self.names, history.mean(dim=0).tolist()))
@@ -91,16 +93,25 @@ class Metrics:
         self._steps.clear()
         self._images, self._clock = 0, time.perf_counter()
         self._write(line if collapse is None else {**line, "collapse": collapse})
-        if self._writer is not None:
-            for name, value in line.items():
-                if value is not None:
-                    self._writer.add_scalar(name, value, step)
+        self._show(step, line)
         return line, collapse
+
+    def note(self, step: int, values: Mapping[str, float | str]) -> None:
+        """Write a line of its own for what was found after ``step`` steps."""
+        self.step, line = step, _rounded({"step": step, **values})
+        self._write(line)
+        self._show(step, line)
 
     def _write(self, line: dict[str, Any]) -> None:
         if self.path is not None:
             with self.path.open("a", encoding="utf-8") as file:
                 file.write(strict_json(line, str(self.path)) + "\n")
+
+    def _show(self, step: int, line: Mapping[str, Any]) -> None:
+        if self._writer is not None:
+            for name, value in line.items():
+                if isinstance(value, int | float):
+                    self._writer.add_scalar(name, value, step)
 
     def restart_clock(self) -> None:
         """Leave out of the speed what lies between two steps, such as a checkpoint."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -11,12 +10,12 @@ import torch
 from torch import nn
 
 from equicoherence.methods.schedules import cosine
+from equicoherence.models import Encoder
+from equicoherence.models.trained_layers import BEFORE, count_layers, parameter_layers
 from equicoherence.training.config import OptimConfig
 
 UNDECAYED = {"cls_token", "reg_token", "dist_token", "mask_token", "pos_embed", "queries", "positions", "views"}
-BLOCK = re.compile(r"encoder\.model\.blocks\.(\d+)\.")
 PATCH_EMBED = "encoder.model.patch_embed."
-AFTER_BLOCKS = ("encoder.model.norm.", "encoder.model.fc_norm.")
 
 
 class HasGroups(Protocol):
@@ -26,15 +25,20 @@ class HasGroups(Protocol):
     def param_groups(self) -> list[dict[str, Any]]: ...
 
 
-def build_optimizer(module: nn.Module, config: OptimConfig) -> torch.optim.AdamW:
+def build_optimizer(
+    module: nn.Module, config: OptimConfig, scales: Mapping[str, float] | None = None
+) -> torch.optim.AdamW:
     """Return AdamW over what has a gradient, in groups that share their rate and their decay.
 
     Biases, norms, learned tokens, queries and positions do not decay. Each group says its ``scale`` of the rate,
-    whether it ``decays``, and whether it is of a ``last_layer``. Raises ValueError where layer_decay, patch_embed_lr or
-    freeze_last_layer finds nothing to act on.
+    whether it ``decays``, and whether it is of a ``last_layer``.
+
+    scales: of `rate_scales`, for a module that has been divided among processes since.
+
+    Raises ValueError where layer_decay, patch_embed_lr or freeze_last_layer finds nothing to act on.
     """
     named = {name: p for name, p in module.named_parameters() if p.requires_grad}
-    scales = rate_scales(list(named), config)
+    scales = rate_scales(module, config) if scales is None else scales
     if config.freeze_last_layer and not any("last_layer" in name.split(".") for name in named):
         raise ValueError(
             f"optim.freeze_last_layer is {config.freeze_last_layer}, but the method has no last_layer; give "
@@ -51,32 +55,39 @@ def build_optimizer(module: nn.Module, config: OptimConfig) -> torch.optim.AdamW
     return torch.optim.AdamW(options, lr=config.lr, weight_decay=config.weight_decay, fused=True)
 
 
-def rate_scales(names: list[str], config: OptimConfig) -> Mapping[str, float]:
-    """Return each parameter's factor of the rate, by the depth L of the encoder (BEiT, DINOv2).
+def rate_scales(module: nn.Module, config: OptimConfig) -> Mapping[str, float]:
+    """Return the factor of the rate of each parameter that has a gradient, by its name (BEiT, DINOv2).
 
-    ``layer_decay ** (L + 1 - layer)``: layer 0 is all before the first of L blocks, which is layer 1; what follows the
-    blocks and heads have factor 1. The patch embedding has ``patch_embed_lr`` on top.
+    ``layer_decay ** (L - layer)`` for layer 0 to L - 1 of the L layers of ``module.encoder`` (`models.layers`): blocks
+    of a vision transformer, stages of a convolutional network. What comes before the first has one power more; what
+    follows the last, and heads, have factor 1. The patch embedding has ``patch_embed_lr`` on top.
     """
-    blocks = {name: int(found[1]) for name in names if (found := BLOCK.match(name))}
-    if config.layer_decay != 1 and not blocks:
-        raise ValueError(
-            f"optim.layer_decay is {config.layer_decay}, but the encoder has no row of blocks as vision transformers "
-            "do; give --optim.layer-decay 1"
-        )
+    names = [name for name, p in module.named_parameters() if p.requires_grad]
     if config.patch_embed_lr != 1 and not any(name.startswith(PATCH_EMBED) for name in names):
         raise ValueError(
-            f"optim.patch_embed_lr is {config.patch_embed_lr}, but the encoder has no patch embedding; give "
-            "--optim.patch-embed-lr 1"
+            f"optim.patch_embed_lr is {config.patch_embed_lr}, but the encoder has no patch embedding that is trained; "
+            "give --optim.patch-embed-lr 1"
         )
-    depth = max(blocks.values(), default=-1) + 1
+    powers = _powers(module, config.layer_decay) if config.layer_decay != 1 else {}
 
     def scale(name: str) -> float:
-        outside = not name.startswith("encoder.") or name.startswith(AFTER_BLOCKS)
-        layer = depth + 1 if outside else blocks.get(name, -1) + 1
         patch = config.patch_embed_lr if name.startswith(PATCH_EMBED) else 1.0
-        return config.layer_decay ** (depth + 1 - layer) * patch
+        return config.layer_decay ** powers.get(name, 0) * patch
 
     return {name: scale(name) for name in names}
+
+
+def _powers(module: nn.Module, layer_decay: float) -> dict[str, int]:
+    """Return how many layers stand above each parameter of the encoder, its own counted."""
+    encoder = getattr(module, "encoder", None)
+    try:
+        if not isinstance(encoder, Encoder):
+            raise ValueError("there is no encoder")
+        count, layers = count_layers(encoder), parameter_layers(encoder)
+    except ValueError as error:
+        raise ValueError(f"optim.layer_decay is {layer_decay}, but {error}; give --optim.layer-decay 1") from error
+    powers = {f"encoder.model.{name}": count - layer for name, layer in layers.items()}
+    return powers | {"encoder.mask_token": count - BEFORE}
 
 
 def set_schedules(

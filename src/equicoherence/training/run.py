@@ -16,9 +16,10 @@ from equicoherence.data import ImageSource, data_identity, some_sizes
 from equicoherence.data.loader import usable_cores
 from equicoherence.files import LOCK
 from equicoherence.json_file import read_yaml
+from equicoherence.models.trained_lora import merge_lora
 from equicoherence.notice import say
 from equicoherence.tensor_files import read_safetensors
-from equicoherence.training.build import build_learner
+from equicoherence.training.build import build_learner, build_whole
 from equicoherence.training.checkpoint import checkpoints, newest_whole_checkpoint
 from equicoherence.training.config import PretrainConfig
 from equicoherence.training.config_file import differences, load_config, save_config
@@ -28,6 +29,7 @@ from equicoherence.training.resume_command import ADAPTS, resume_command
 
 FREE = (
     "encoder.weights",
+    "encoder.checkpointing",
     "bad_image_tolerance",
     "threads",
     "cache",
@@ -167,17 +169,17 @@ def keep_threads(before: int) -> None:
 def load_run(run: Path) -> tuple[PretrainConfig, Learner]:
     """Return the configuration and the trained learner of a finished run (its safetensors), else of its checkpoint.
 
-    Raises FileNotFoundError for a folder that is no run or has no weights, ValueError for a damaged one, among them one
-    whose weights are not finite.
+    LoRA is merged into the weights. Raises FileNotFoundError for a folder that is no run or has no weights, ValueError
+    for a damaged one, among them one whose weights are not finite.
     """
     if not (run / "config.yaml").is_file():
         raise FileNotFoundError(f"{run} is not a run directory: it has no config.yaml")
     config = load_config(run / "config.yaml")
-    learner = build_learner(config, pretrained=False)
     if (run / "heads.safetensors").is_file() and (run / "model.safetensors").is_file():
         advice = f"written anew by {resume_command(run)}"
         weights = read_safetensors(run / "heads.safetensors", advice)
         encoder = read_safetensors(run / "model.safetensors", advice)
+        learner = without_fixed_teacher(build_whole(config))
         load_learner(learner, weights | {f"encoder.model.{name}": t for name, t in encoder.items()}, run)
         return config, learner.eval()
     state, remark = newest_whole_checkpoint(run)
@@ -185,8 +187,28 @@ def load_run(run: Path) -> tuple[PretrainConfig, Learner]:
         raise FileNotFoundError(f"{run} has no weights yet: neither model.safetensors nor a checkpoint")
     if remark:
         say(remark)
-    load_learner(learner, state["learner"], run)
+    learner = without_fixed_teacher(build_learner(config, pretrained=False))
+    load_learner(learner, heads_and_encoder(state["learner"], learner), run)
+    merge_lora(learner)
     return config, learner.eval()
+
+
+def heads_of(weights: Mapping[str, Tensor], learner: Learner) -> dict[str, Tensor]:
+    """Return what `load_run` needs of a learner's weights beside the timm model's."""
+    kept = heads_and_encoder(weights, learner)
+    return {name: tensor for name, tensor in kept.items() if not name.startswith("encoder.model.")}
+
+
+def heads_and_encoder(weights: Mapping[str, Tensor], learner: Learner) -> dict[str, Tensor]:
+    """Return a learner's weights without those of a teacher that stays as it is, which training alone needs."""
+    return {k: v for k, v in weights.items() if not (learner.method.fixed_teacher and k.startswith("teacher."))}
+
+
+def without_fixed_teacher(learner: Learner) -> Learner:
+    """Leave out a teacher that stays as it is, in place; return the learner."""
+    if learner.method.fixed_teacher:
+        learner.teacher = None
+    return learner
 
 
 def load_learner(learner: Learner, weights: Mapping[str, Tensor], run: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,8 @@ from equicoherence.files import alone
 from equicoherence.finite import NotFinite, not_finite
 from equicoherence.models.features import POOLS
 from equicoherence.models.shared_conv import share_weight_gradients
+from equicoherence.models.trained import HEAD, trained_parameters
+from equicoherence.models.trained_lora import merge_lora
 from equicoherence.notice import say
 from equicoherence.training.bad_images import note_bad_images
 from equicoherence.training.batch import check_batch
@@ -36,29 +38,32 @@ from equicoherence.training.checkpoint import (
 from equicoherence.training.config import Precision, PretrainConfig
 from equicoherence.training.feed import Feed
 from equicoherence.training.health import REMEDY
-from equicoherence.training.learner import Learner
+from equicoherence.training.learner import Learner, LearnerOutput
 from equicoherence.training.lost import TIMEOUT
 from equicoherence.training.metrics import Metrics, need_tracker
-from equicoherence.training.optim import build_optimizer
+from equicoherence.training.optim import build_optimizer, rate_scales
 from equicoherence.training.run import (
     begin_run,
     check_run,
     check_same,
     check_shared,
+    heads_of,
     keep_threads,
     load_learner,
     shape_of,
 )
 from equicoherence.training.samples import save_samples, take_samples
 from equicoherence.training.sharding import divide_like_parameters, shard, whole
-from equicoherence.training.start import begun_before, needs_start, started
+from equicoherence.training.start import begun_before, check_start, needs_start, started
+from equicoherence.training.watch import Watch
 
 
 @dataclass(frozen=True)
 class Parts:
     """What the loop works with. precision: that it computes in, not auto. model: the learner, wrapped for several
     processes (DDP), or itself, divided among them (FSDP2). start, total: steps done, and of the whole run. generator:
-    of the views. shape: what must stay the same for the run to be resumed."""
+    of the views. shape: what must stay the same for the run to be resumed. watch: what the encoder still knows, None
+    where nobody asks and on other processes than the first."""
 
     config: PretrainConfig
     precision: Precision
@@ -75,6 +80,7 @@ class Parts:
     total: int
     per_epoch: int
     shape: dict[str, Any]
+    watch: Watch | None
 
     @property
     def rank(self) -> int:
@@ -106,6 +112,11 @@ class Parts:
         """Whether the learner is divided among the processes."""
         return self.world > 1 and self.config.sharding == "fsdp2"
 
+    def weights(self) -> Mapping[str, Tensor]:
+        """Return the learner's weights, whole, on the first process; all processes call this together."""
+        weights = self.learner.state_dict()
+        return whole(weights, self.accelerator.is_main_process) if self.sharded else weights
+
     def clip_gradients(self) -> Tensor:
         """Scale the gradients down to the configured norm; return their norm before, over the whole model."""
         limit = self.config.optim.clip or float("inf")
@@ -118,31 +129,52 @@ class Parts:
         Raises `NotFinite` where the weights are not: such a checkpoint would be of no use.
         """
         bad = gather_object([dict(self.loader.bad)])
+        needed: Sequence[int] = ()
         optimizer = self.optimizer.optimizer.state_dict()
         state = {"step": step, "shape": self.shape, "learner": self.learner.state_dict(), "optimizer": optimizer}
         state |= {"threads": torch.get_num_threads(), "precision": self.precision}
+        if self.watch is not None:
+            state["watch"], needed = self.watch.state(), self.watch.good_steps
         if self.sharded:
             state = whole(state, self.accelerator.is_main_process)
+        name = not_finite(state["learner"]) if self.accelerator.is_main_process else None
+        if self.any_process(name is not None):
+            raise NotFinite(f"the weights {name or ''} are not finite after step {step}; {REMEDY}")
         if self.accelerator.is_main_process:
-            if name := not_finite(state["learner"]):
-                raise NotFinite(f"the weights {name} are not finite after step {step}; {REMEDY}")
-            save_checkpoint(self.out, step, state)
+            save_checkpoint(self.out, step, state, needed)
             note_bad_images(self.out / "bad_images.txt", bad)
         self.accelerator.wait_for_everyone()
         self.metrics.restart_clock()
 
-    def finish(self) -> None:
-        """Write what a finished run holds beside its checkpoints."""
+    def note(self, step: int, lr: float, output: LearnerOutput) -> tuple[dict[str, Any], str | None]:
+        """Write the metrics of ``step`` steps done; return as `Metrics.flush` does.
+
+        Raises `NotFinite` on all processes where a number of one of them is not.
+        """
+        broken, found = None, ({}, None)
+        try:
+            watched = self.learner.method.watched()
+            found = self.metrics.flush(step, step / self.per_epoch, lr, output, watched)
+        except NotFinite as error:
+            broken = error
+        if self.any_process(broken is not None):
+            raise broken or NotFinite(f"a loss or a feature of another process is not finite; {REMEDY}")
+        return found
+
+    def finish(self, weights: Mapping[str, Tensor] | None = None) -> None:
+        """Write what a finished run holds beside its checkpoints; its LoRA is merged.
+
+        weights: of another state than it is in.
+        """
         self.metrics.close()
-        weights = self.learner.state_dict()
-        if self.sharded:
-            weights = whole(weights, self.accelerator.is_main_process)
+        other, weights = weights is not None, self.weights() if weights is None else weights
         if self.accelerator.is_main_process:
             learner = self.learner
-            if self.sharded:
+            if self.sharded or other:
                 learner = build_learner(self.config, pretrained=False)
-                learner.load_state_dict(weights)
+                learner.load_state_dict(dict(weights))
                 learner.to(self.accelerator.device)
+            merge_lora(learner)
             samples = take_samples(learner, self.feed, self.loader, self.config)  # which first looks at the features
             views, encoder = self.config.views, learner.encoder
             if sentence := not_in_timm(encoder, learner.pool):
@@ -150,8 +182,7 @@ class Parts:
                 say(f"{self.out}: {sentence}")
             else:
                 export_encoder(encoder, self.out, views.size, pool=learner.pool, source=views.source)
-            heads = {name: t for name, t in weights.items() if not name.startswith("encoder.model.")}
-            save_tensors(heads, self.out / "heads.safetensors")
+            save_tensors(heads_of(learner.state_dict(), learner), self.out / "heads.safetensors")
             save_samples(samples, self.out / "samples.npz")
             note_bad_images(self.out / "bad_images.txt", [self.loader.bad])
         self.accelerator.wait_for_everyone()
@@ -167,6 +198,7 @@ def set_up(config: PretrainConfig, out: Path, resume: bool, held: ExitStack) -> 
     accelerator = _accelerator()
     main, world = accelerator.is_main_process, accelerator.num_processes
     config = begun_before(config, out) if resume else config
+    check_start(config)
     config, given = started(config) if needs_start(config, out, resume) else (config, None)
     if main:
         held.enter_context(alone(out, "pretrains into"))
@@ -192,12 +224,15 @@ def set_up(config: PretrainConfig, out: Path, resume: bool, held: ExitStack) -> 
     if world > 1 and accelerator.device.type == "cuda":
         convert_sync_batchnorm(learner)  # in place: the learner itself is no BatchNorm
     learner.to(accelerator.device)
+    loader = _loader(config, feed)
+    watch = _watch(config, learner, loader, precision) if config.keep and main else None
     if accelerator.device.type == "cpu" and not config.compile:
         share_weight_gradients(learner)
+    scales = rate_scales(learner, config.optim)
     sharded = world > 1 and config.sharding == "fsdp2"
     if sharded:
         shard(learner)
-    optimizer = build_optimizer(learner, config.optim)
+    optimizer = build_optimizer(learner, config.optim, scales)
     if state:
         optimizer.load_state_dict(divide_like_parameters(state["optimizer"], optimizer))
     if config.compile:
@@ -212,6 +247,8 @@ def set_up(config: PretrainConfig, out: Path, resume: bool, held: ExitStack) -> 
             if line:
                 say(line)
     metrics = _metrics(config, learner, out if main else None, start, total)
+    if watch is not None and state and start:
+        watch.load(state["watch"])
     accelerator.wait_for_everyone()
     return Parts(
         config,
@@ -222,13 +259,14 @@ def set_up(config: PretrainConfig, out: Path, resume: bool, held: ExitStack) -> 
         model,
         prepared,
         feed,
-        _loader(config, feed),
+        loader,
         metrics,
         torch.Generator(accelerator.device),
         start,
         total,
         per_epoch,
         shape,
+        watch,
     )
 
 
@@ -241,6 +279,12 @@ def _loader(config: PretrainConfig, feed: Feed) -> Loader:
         cache_bytes=config.cache * 2**20,
         threads=config.threads or None,
     )
+
+
+def _watch(config: PretrainConfig, learner: Learner, loader: Loader, precision: Precision) -> Watch:
+    """Return what measures what an encoder still knows."""
+    bfloat16 = precision == "bf16"
+    return Watch(learner.encoder, learner.pool, loader, size=config.views.size, keep=config.keep, bfloat16=bfloat16)
 
 
 def _metrics(config: PretrainConfig, learner: Learner, out: Path | None, start: int, total: int) -> Metrics:
@@ -261,9 +305,12 @@ def described(config: PretrainConfig, learner: Learner, precision: Precision) ->
     """Return a run's first line: which encoder it trains, with how many parameters, what stands for an image, and in
     which precision it computes."""
     encoder = learner.encoder
-    count = sum(parameter.numel() for parameter in encoder.model.parameters()) / 1e6
+    count, train = sum(parameter.numel() for parameter in encoder.model.parameters()) / 1e6, config.encoder.train
+    trained = "" if train == "all" else f" ({train} trained: {trained_parameters(encoder) / 1e6:,.2f} million)"
+    if train == HEAD:
+        trained = f" (which stand still; trained beside them: {trained_parameters(learner) / 1e6:,.2f} million)"
     return (
-        f"{config.name}: encoder {encoder.architecture}, {count:,.2f} million parameters, images of "
+        f"{config.name}: encoder {encoder.architecture}, {count:,.2f} million parameters{trained}, images of "
         f"{config.views.size} px; {POOLS[learner.pool]} stands for an image; {precision}"
     )
 

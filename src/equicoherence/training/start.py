@@ -13,6 +13,7 @@ import torch
 from safetensors import SafetensorError
 
 from equicoherence.finite import not_finite
+from equicoherence.methods import METHODS
 from equicoherence.models import Encoder
 from equicoherence.models.foreign import copy_weights, first_line, foreign_encoder, read_exported, sized, split_file
 from equicoherence.models.normalisation import Channels
@@ -66,6 +67,17 @@ def begun_before(config: PretrainConfig, run: Path) -> PretrainConfig:
 def needs_start(config: PretrainConfig, run: Path, resume: bool) -> bool:
     """Return whether a run reads the weights that it starts from: a resumed one has them in its checkpoint."""
     return bool(config.encoder.weights) and not (resume and config.encoder.fingerprint and checkpoints(run))
+
+
+def check_start(config: PretrainConfig) -> None:
+    """Raise ValueError where a method, or ``keep``, holds the encoder to what it knows, but it knows nothing."""
+    method = METHODS[type(config.method)]
+    held_by = method.__name__ if method.fixed_teacher else f"keep {config.keep:g}" if config.keep else ""
+    if held_by and not (config.encoder.weights or config.encoder.pretrained):
+        raise ValueError(
+            f"{held_by} holds an encoder to what it knows, but {config.encoder.name} starts from random weights; say "
+            f"what it starts from: --encoder.weights MODEL ({KINDS})"
+        )
 
 
 def started(config: PretrainConfig) -> tuple[PretrainConfig, Encoder]:

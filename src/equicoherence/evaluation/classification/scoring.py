@@ -9,16 +9,18 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from equicoherence.data import Loader
+from equicoherence.data import Loader, first_of_each
 from equicoherence.data.source import UnusableData
 from equicoherence.evaluation.bootstrap import share_interval
-from equicoherence.evaluation.classification.accuracy import knn_classes, linear_logits
+from equicoherence.evaluation.classification.accuracy import linear_logits
 from equicoherence.evaluation.fit import reading
-from equicoherence.evaluation.images import BATCH, base_state, first_of_each
+from equicoherence.evaluation.images import BATCH
 from equicoherence.evaluation.model import FrozenModel
 from equicoherence.evaluation.task import Row, TaskScore, Track
 from equicoherence.finite import check_features
+from equicoherence.neighbours import knn_classes
 from equicoherence.paths import Pyramid, render
+from equicoherence.paths.central import base_state
 
 if TYPE_CHECKING:
     from equicoherence.evaluation.classification.task import LinearProbe, NearestNeighbours

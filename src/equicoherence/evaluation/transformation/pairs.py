@@ -14,14 +14,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from equicoherence.data import Loader
+from equicoherence.data import Loader, first_of_each
 from equicoherence.errors import RefusedValue
 from equicoherence.evaluation.fit import reading
-from equicoherence.evaluation.images import BATCH, base_state, first_of_each
+from equicoherence.evaluation.images import BATCH
 from equicoherence.evaluation.model import FrozenModel
 from equicoherence.evaluation.task import Track
 from equicoherence.finite import check_features
 from equicoherence.paths import State, Transformation
+from equicoherence.paths.central import base_state
 from equicoherence.paths.renderer import Border
 from equicoherence.paths.round_band import band_of, pitch, render_round
 

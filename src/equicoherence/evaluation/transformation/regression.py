@@ -11,7 +11,6 @@ from torch import Tensor
 
 from equicoherence.data import Loader
 from equicoherence.errors import RefusedValue
-from equicoherence.evaluation.images import base_state
 from equicoherence.evaluation.model import FrozenModel
 from equicoherence.evaluation.task import Row, TaskScore, Track
 from equicoherence.evaluation.transformation import NOISE
@@ -20,6 +19,7 @@ from equicoherence.evaluation.transformation.noise import leaves_noise, noise_pa
 from equicoherence.evaluation.transformation.pair_probes import PAIR_PROBES
 from equicoherence.evaluation.transformation.pairs import DRAWS, EncodedImages, ImagePairs, at_ends
 from equicoherence.paths import Transformation, named_path
+from equicoherence.paths.central import base_state
 
 if TYPE_CHECKING:
     from equicoherence.evaluation.transformation.task import TransformationRegression

@@ -1,0 +1,23 @@
+"""Memory that was freed is kept for what comes next, in place of fresh pages from the system each time."""
+
+from __future__ import annotations
+
+import ctypes
+
+TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # of glibc's mallopt
+LARGEST, KEPT = 2**28, 2**30  # bytes
+
+
+def keep_freed_memory() -> None:
+    """Let glibc keep freed blocks of up to 256 MiB, and up to 1 GiB at the end of its heap; elsewhere nothing changes.
+
+    By default it gives the memory of every activation back and asks for fresh pages, which the system has to clear: a
+    third of the time of an encoder's forward on a CPU. It concerns the whole process, so commands call it, and
+    functions do not.
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, TypeError, OSError):  # another C library
+        return
+    mallopt(MMAP_THRESHOLD, LARGEST)
+    mallopt(TRIM_THRESHOLD, KEPT)

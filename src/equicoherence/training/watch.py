@@ -1,0 +1,174 @@
+"""What an encoder still knows of what it knew at the start, measured on a few of its images while it trains."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from equicoherence.data import Loader, epoch_order, first_of_each
+from equicoherence.finite import NotFinite, not_finite
+from equicoherence.methods.teacher import frozen_copy
+from equicoherence.metric_fields import WATCHED
+from equicoherence.models import Encoder
+from equicoherence.models.features import Pool
+from equicoherence.neighbours import knn_classes
+from equicoherence.paths import Pyramid, render
+from equicoherence.paths.central import base_state
+from equicoherence.training.health import REMEDY
+
+LABELLED, PER_CLASS, LEAST = 2000, 20, 100  # images: at most, of a class where there are many, at least
+UNLABELLED = 500
+FOLDS = 5
+BATCH = 256
+CERTAIN = 1.645  # standard errors: 95 % on one side
+ENCODER = "encoder."
+
+
+@dataclass(frozen=True)
+class Look:
+    """What was measured after ``step`` steps.
+
+    figure: accuracy of k-NN, or mean cosine to the features of the start.
+    lost: mean over the images of what each of them lost since the start, right answers or 1 - cosine.
+    bound: what is lost at least, with 95 % certainty: ``lost`` minus 1.645 standard errors of that mean.
+    """
+
+    step: int
+    figure: float
+    lost: float
+    bound: float
+
+
+class Watch:
+    """Measure an encoder, image by image, against itself at the start.
+
+    Where images are labelled it is k-NN: up to 2,000 images, of 100 classes at most, a fixed choice, in five parts,
+    each of which is classified by the other four. Else it is the cosine of what stands for an image to what stood for
+    it at the start, on 500 images. Central squares are read, by a copy of the encoder in evaluation mode: nothing of
+    the run is touched, and nothing is drawn.
+
+    encoder: as the run starts. pool: what stands for an image. loader: of the run's images. size: pixels of a view.
+    keep: how much may be lost. bfloat16: whether products are in bfloat16.
+    """
+
+    def __init__(self, encoder: Encoder, pool: Pool, loader: Loader, *, size: int, keep: float, bfloat16: bool) -> None:
+        self.encoder, self.pool, self.loader = frozen_copy(encoder).eval(), pool, loader
+        self.size, self.keep, self.bfloat16 = size, keep, bfloat16
+        self.images, self.labelled = watched_images(np.asarray(loader.source.labels))
+        self.name = "knn" if self.labelled else "cosine"
+        self._start: Tensor | None = None  # of each image: whether k-NN was right, or its features
+        self._good: list[tuple[int, float]] = []  # the last two steps after which enough was kept, and what was lost
+
+    def look(self, step: int, weights: Mapping[str, Tensor]) -> Look:
+        """Measure the encoder of a learner's ``weights``; the first look is the start.
+
+        Raises `NotFinite` where its features are not.
+        """
+        of_encoder = {k.removeprefix(ENCODER): v for k, v in weights.items() if k.startswith(ENCODER)}
+        self.encoder.load_state_dict(of_encoder)
+        features, labels = self._read()
+        if not_finite({"features": features}):
+            raise NotFinite(f"the features of the watched images are not finite after step {step}; {REMEDY}")
+        found = neighbours_right(features, labels) if self.labelled else F.normalize(features, dim=1)
+        if self._start is None:
+            self._start = found
+        if self.labelled:
+            figure, lost = found.float(), self._start.float() - found.float()
+        else:
+            figure = (found * self._start).sum(dim=1)
+            lost = 1 - figure
+        mean = float(lost.mean())
+        seen = Look(step, float(figure.mean()), mean, mean - CERTAIN * float(lost.std()) / math.sqrt(len(lost)))
+        if self.is_kept(seen):
+            self._good = [*self._good[-1:], (step, mean)]
+        return seen
+
+    def is_kept(self, seen: Look) -> bool:
+        """Return whether no more was lost, as measured, than may be: the state is good."""
+        return seen.lost <= self.keep
+
+    def is_lost(self, seen: Look) -> bool:
+        """Return whether more was lost than may be and than chance explains: the run has to end."""
+        return seen.bound > self.keep
+
+    def fields(self, seen: Look) -> dict[str, float]:
+        """Return what a line of metrics says of a look."""
+        values = {self.name: seen.figure, "lost": seen.lost, "lost_at_least": seen.bound}
+        return {f"{WATCHED}{name}": value for name, value in values.items()}
+
+    def sentence(self, seen: Look) -> str:
+        """Return in words what was measured."""
+        count, start = len(self.images), seen.figure + seen.lost
+        what = f"k-NN on {count:,} of its images" if self.labelled else f"the cosine to itself on {count:,} images"
+        return (
+            f"{what} is {seen.figure:.4f} after step {seen.step}, {start:.4f} at the start: {seen.lost:.4f} lost, "
+            f"{max(0.0, seen.bound):.4f} at least with 95 % certainty, and keep allows {self.keep:g}"
+        )
+
+    @property
+    def good(self) -> tuple[int, float]:
+        """The newest step after which enough was kept, and what was lost then."""
+        return self._good[-1]
+
+    @property
+    def good_steps(self) -> list[int]:
+        """Steps whose checkpoints have to stay: also the one before, for a newer checkpoint may be damaged."""
+        return [step for step, _ in self._good]
+
+    def state(self) -> dict[str, Any]:
+        """Return what a checkpoint keeps of it."""
+        return {"start": self._start, "good": self._good}
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Go on from what a checkpoint kept."""
+        self._start, self._good = state["start"], [tuple(each) for each in state["good"]]
+
+    @torch.no_grad()
+    def _read(self) -> tuple[Tensor, Tensor]:
+        """Return features (N, C) and labels (N,) of the images, on the CPU, where all that follows is exact."""
+        device = self.encoder.mean.device
+        parts, labels, index = [], [], []
+        chunks = [self.images[start : start + BATCH] for start in range(0, len(self.images), BATCH)]
+        for batch in self.loader.batches(chunks):
+            labels.append(batch.labels)
+            index.append(batch.index)
+            batch = batch.to(device)
+            view = render(Pyramid.build(batch.images, self.size), base_state(batch.aspect, 1.0), size=self.size)
+            with torch.autocast(device.type, torch.bfloat16, enabled=self.bfloat16):
+                parts.append(self.encoder(view).pooled(self.pool).float().cpu())
+        kept = first_of_each(torch.cat(index))  # what stands in for a bad image may be another of the chosen ones
+        return torch.cat(parts)[kept], torch.cat(labels)[kept]
+
+
+def watched_images(labels: np.ndarray) -> tuple[np.ndarray, bool]:
+    """Return which images are watched (M,), in random order, the same for every run, and whether by their labels.
+
+    labels: (N,) of all images, -1 where unknown. Fewer than 100 labelled images, or one class alone, tell nothing.
+    """
+    order = epoch_order(len(labels), 0, 0)
+    classes = np.unique(labels[labels >= 0])
+    taken = classes[epoch_order(len(classes), 0, 0)][: LABELLED // PER_CLASS]
+    known = order[np.isin(labels[order], taken)][:LABELLED]
+    if len(taken) > 1 and len(known) >= LEAST:
+        return known, True
+    return order[:UNLABELLED], False
+
+
+def neighbours_right(features: Tensor, labels: Tensor) -> Tensor:
+    """Return whether k-NN gives each image (N,) its class, by the four fifths that it is not in.
+
+    features: (N, C). labels: (N,); an image is in the part of its place modulo five.
+    """
+    _, classes = labels.unique(return_inverse=True)
+    part, right = torch.arange(len(classes)) % FOLDS, torch.zeros(len(classes), dtype=torch.bool)
+    for number in range(FOLDS):
+        asked = part == number
+        right[asked] = knn_classes(features[~asked], classes[~asked], features[asked]) == classes[asked]
+    return right

@@ -1,0 +1,95 @@
+"""Two processes that are watched, whole or divided: the first one measures, and all end alike."""
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from equicoherence.methods.anchor import AnchorConfig
+from equicoherence.training import EncoderConfig, OptimConfig, load_run
+from equicoherence.training.config_file import save_config
+from tests.small import picture_folder, small_config, with_weights
+
+VIT = EncoderConfig(
+    "vit_tiny_patch16_224", {"img_size": 32, "patch_size": 8, "embed_dim": 24, "depth": 2, "num_heads": 2}
+)
+# in the run that breaks, the loss of the second process alone is no number in the fifth step
+TRAIN = """
+import os
+import sys
+from pathlib import Path
+from equicoherence.training import load_config, loop, pretrain
+accumulate, calls = loop._accumulate, []
+def breaking(run, batch):
+    output, losses, parts = accumulate(run, batch)
+    calls.append(run.out.name)
+    if run.rank == 1 and calls.count("broken") == 5:
+        losses = {name: value * float("nan") for name, value in losses.items()}
+    return output, losses, parts
+loop._accumulate = breaking
+folder = Path(sys.argv[1])
+for name in sys.argv[2:]:
+    pretrain(load_config(folder / f"{name}.yaml"), folder / name)
+"""
+RUNS = ("ddp", "fsdp2", "broken")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("two")
+    data, encoder = picture_folder(folder / "data"), with_weights(VIT, folder / "w.safetensors")
+    config = small_config(
+        data,
+        method=AnchorConfig(weight=0.1, tokens=0),
+        encoder=encoder,
+        optim=OptimConfig(epochs=6, batch_size=8, lr=0.1, warmup=1.0),
+        keep=0.05,
+        watch_every=1,
+        log_every=1,
+        checkpoint_every=100,
+    )
+    quiet = dataclasses.replace(config, keep=0.999, optim=dataclasses.replace(config.optim, lr=1e-3))
+    save_config(config, folder / "ddp.yaml")
+    save_config(dataclasses.replace(config, sharding="fsdp2"), folder / "fsdp2.yaml")
+    save_config(quiet, folder / "broken.yaml")
+    (folder / "train.py").write_text(TRAIN)
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
+    command = [*launcher, str(folder / "train.py"), str(folder), *RUNS]
+    done = subprocess.run(
+        command, env={**os.environ, "OMP_NUM_THREADS": "1"}, stderr=subprocess.PIPE, text=True, timeout=200
+    )
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def _lines(run):
+    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_the_run_ends_with_its_last_good_state(name, trained):
+    run = trained / name
+    lines = _lines(run)
+    seen = [line for line in lines if "watched_lost" in line]
+    keep = 0.999 if name == "broken" else 0.05
+    good = max(line["step"] for line in seen if line["watched_lost"] <= keep)
+    assert lines[-1]["ends_with"] == good > 0
+    state = torch.load(run / "checkpoints" / f"step-{good:08d}.pt", weights_only=True)["learner"]
+    assert all(torch.equal(state[name], tensor) for name, tensor in load_run(run)[1].state_dict().items())
+
+
+def test_divided_or_whole_the_same_is_measured(trained):
+    whole, divided = (
+        [line["watched_lost"] for line in _lines(trained / name) if "watched_lost" in line] for name in RUNS[:2]
+    )
+    assert whole == pytest.approx(divided, rel=1e-2, abs=1e-5)
+
+
+def test_a_loss_that_breaks_in_one_process_ends_all(trained):
+    last = _lines(trained / "broken")[-1]
+    assert (last["step"], last["ends_with"]) == (5, 4)
+    assert last["stopped"].startswith("a loss or a feature of another process is not finite; so the run ends with")
