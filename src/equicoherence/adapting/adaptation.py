@@ -160,9 +160,11 @@ def _score(plan: Plan, out: Path) -> None:
 
 def _say_plan(plan: Plan) -> None:
     views, seen = plan.config.views, dict.fromkeys(job.data for job in (*plan.after, *plan.check))
+    task = plan.config.coherence
+    layers = f"; z_equi is read from layers {', '.join(map(str, task.layers))}" if task and task.layers else ""
     say(
         f"adapts {plan.original.name} by {plan.config.name}: views of {views.size} px of images read at "
-        f"{views.source} px; scored before and after on {' and '.join(seen)}, at the same size"
+        f"{views.source} px{layers}; scored before and after on {' and '.join(seen)}, at the same size"
     )
 
 

@@ -19,7 +19,7 @@ from equicoherence.models.foreign import copy_weights, first_line, foreign_encod
 from equicoherence.models.normalisation import Channels
 from equicoherence.models.weights import load_weights
 from equicoherence.tensor_files import digest_of
-from equicoherence.training.checkpoint import checkpoints
+from equicoherence.training.checkpoint import checkpoints, saved_source
 from equicoherence.training.config import PretrainConfig
 from equicoherence.training.config_file import load_config, plain_values
 from equicoherence.training.run import is_finished, load_run
@@ -39,11 +39,13 @@ class Start:
     encoder: with its weights, for images of the size asked for as far as it has one.
     fingerprint: short hash of its file, or of its weights where they are no one file of the user's.
     size: pixels of the images that it is used on.
+    source: pixels that images are read at for these, None where nothing says it.
     """
 
     encoder: Encoder
     fingerprint: str
     size: int
+    source: int | None = None
 
 
 def begun_before(config: PretrainConfig, run: Path) -> PretrainConfig:
@@ -164,7 +166,7 @@ def read_start(model: str, size: int | None, name: str, args: dict[str, Any]) ->
     advice = f"say which model it is for: --encoder.weights {file}@ARCH"
     if arch is None and not name:
         held = read_exported(file, size, advice)
-        return Start(held.encoder, digest, held.size)
+        return Start(held.encoder, digest, held.size, held.source)
     encoder = foreign_encoder(arch or name, size, args, pretrained=False, option="views.size")
     load_weights(encoder.model, path)
     return Start(encoder, digest, size or encoder.own_size[0])
@@ -178,7 +180,7 @@ def _of_run(run: Path) -> Start:
     except RuntimeError as error:
         raise ValueError(f"the weights of {run} do not fit its config.yaml: {first_line(error)}") from error
     encoder = learner.encoder
-    return Start(encoder, digest_of(encoder.model.state_dict().items())[:DIGEST], config.views.size)
+    return Start(encoder, digest_of(encoder.model.state_dict().items())[:DIGEST], config.views.size, config.views.source)
 
 
 def _of_timm(name: str, size: int | None) -> Start:
@@ -188,7 +190,8 @@ def _of_timm(name: str, size: int | None) -> Start:
     own = encoder
     if sized(name, size):  # the fingerprint is that of the weights before their positions are resampled
         own = foreign_encoder(name, None, pretrained=True, otherwise=otherwise)
-    return Start(encoder, digest_of(own.model.state_dict().items())[:DIGEST], size or encoder.own_size[0])
+    source = saved_source(Path(name.removeprefix("local-dir:"))) if name.startswith("local-dir:") else None
+    return Start(encoder, digest_of(own.model.state_dict().items())[:DIGEST], size or encoder.own_size[0], source)
 
 
 def _resized(encoder: Encoder, size: int) -> int | None:

@@ -8,8 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from equicoherence.evaluation.store import FILE, read_scores
+from equicoherence.models.trained import HEAD
 from equicoherence.reporting.adaptation.facts import Facts, facts_of
-from equicoherence.reporting.adaptation.figures import BACKBONE, FigureRow, NoiseRow, figure_rows, noise_row
+from equicoherence.reporting.adaptation.figures import (
+    BACKBONE,
+    JOINED,
+    Z_EQUI,
+    FigureRow,
+    NoiseRow,
+    figure_rows,
+    noise_row,
+)
 from equicoherence.reporting.main_figures import NOISY, NOISY_ABSOLUTE
 from equicoherence.reporting.runs import Run, read_run
 from equicoherence.reporting.summary import Score
@@ -25,6 +34,7 @@ RULE = (
     "mark: each of the two lies within the other's 95 % interval over test images, so more images could turn it. Bold: "
     "the most in its row."
 )
+BESIDE = "The encoder stands still. adapted is [original | z_equi]: its features as they were, and beside them z_equi."
 BLIND = (
     "The images have no classes, so nothing here tells whether the encoder still knows any: give labelled images with "
     "--check."
@@ -56,13 +66,18 @@ class Adaptation:
     scores: Sequence[Mapping[str, Any]]
 
     @property
+    def output(self) -> str:
+        """What stands for the adapted encoder: its features, or beside them z_equi where they are the original's."""
+        return self.rows[0].output
+
+    @property
     def read(self) -> list[str]:
-        """What is read of the adapted encoder, as tables show it."""
-        return list(dict.fromkeys(name for row in self.rows for name in row.adapted))
+        """What is shown of the adapted encoder."""
+        return [name for name in (self.output, Z_EQUI) if any(name in row.adapted for row in self.rows)]
 
     def grid(self) -> Grid:
         """Return the table."""
-        adapted = ["adapted" if name == BACKBONE else f"its {name}" for name in self.read]
+        adapted = ["adapted" if name == self.output else f"its {name}" for name in self.read]
         header = ["", "original", "best earlier layer", *adapted, "change", "verdict"]
         return Grid(header, [*(_row(row, self.read) for row in self.rows), self._noise_row()])
 
@@ -70,13 +85,15 @@ class Adaptation:
         before, after = (
             MISSING if each is None else number(each.mean) for each in (self.noise.original, self.noise.adapted)
         )
-        adapted = [after if name == self.rows[0].output else MISSING for name in self.read]
+        adapted = [after if name == self.output else MISSING for name in self.read]
         quiet = [Cell(text, FLOOR) for text in (before, MISSING, *adapted, MISSING)]
         return ["noise R2", *quiet, "near 0" if self.noise.near_zero else "not 0"]
 
     def caption(self) -> list[str]:
         """Return what stands below the table: how verdicts are given, what is odd, and what it cost."""
         said = [RULE]
+        if self.output == JOINED:
+            said.append(BESIDE)
         if behind := [row.title for row in self.rows if row.behind_layer]:
             said.append(f"An earlier layer of the original has more than the adapted encoder of: {', '.join(behind)}.")
         if not self.noise.near_zero:
@@ -95,10 +112,10 @@ def read_adaptation(run: Path) -> Adaptation:
     own, check = _pair(run, ""), _pair(run, CHECK)
     if own is None:
         raise FileNotFoundError(f"{run / SCORED} lacks scores; go on with: {resume_command(run)}")
-    output, read = BACKBONE, (BACKBONE, "z_equi")
-    rows = list(figure_rows(*own, output, read))
+    output = JOINED if config.encoder.train == HEAD else BACKBONE
+    rows = list(figure_rows(*own, output))
     if check is not None:
-        rows += figure_rows(*check, output, read, check=True)
+        rows += figure_rows(*check, output, check=True)
     scores = [*own, *(check or ())]
     facts = facts_of(config, found.metrics)
     return Adaptation(config.encoder.weights, found, rows, noise_row(*own, output), facts, scores)

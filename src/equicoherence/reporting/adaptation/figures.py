@@ -19,7 +19,7 @@ R2_POINT = 0.02  # of R2 and of the accuracy of a side, which two seeds of a pro
 SIDE_TITLE = "left or right"
 CLASSES = {"knn": "k-NN", "linear": "linear"}
 LAYERS, OUTPUT, BEST = "layers", "output", "best layer"  # the task, and what it calls its main figures
-BACKBONE = "backbone"
+BACKBONE, Z_EQUI, JOINED = READ = ("backbone", "z_equi", "joined")  # what is read of an adapted encoder
 Scores = Mapping[str, Any]
 """The content of a ``scores.json``."""
 
@@ -31,8 +31,8 @@ class FigureRow:
     title, metric: what it is.
     original: the encoder as it was.
     layer: its best earlier layer, and which that is.
-    adapted: the encoder after, by what is read of it: "backbone" first.
-    output: which of these stands for the adapted encoder.
+    adapted: the encoder after, by what is read of it (`READ`).
+    output: which of these stands for it.
     """
 
     title: str
@@ -100,14 +100,11 @@ class NoiseRow:
         return all(score is None or abs(score.mean) <= _limit(score) for score in (self.original, self.adapted))
 
 
-def figure_rows(
-    before: Scores, after: Scores, output: str, read: Sequence[str], *, check: bool = False
-) -> Iterator[FigureRow]:
+def figure_rows(before: Scores, after: Scores, output: str, *, check: bool = False) -> Iterator[FigureRow]:
     """Yield the rows of one data set, those that either of the two has.
 
     before, after: of the original and of the adapted encoder.
-    output: what stands for the adapted one.
-    read: all that is shown of it.
+    output: which of `READ` stands for the adapted one.
     check: whether the images are others than it was adapted on.
     """
     own, others = (summarise_scores({name: [each]}) for name, each in (("before", before), ("after", after)))
@@ -115,7 +112,7 @@ def figure_rows(
         if figure.metric == NOISE:
             continue
         original = _original(own, figure)
-        adapted = {name: score for name in read if (score := _of(others, figure, name)) is not None}
+        adapted = {name: score for name in READ if (score := _of(others, figure, name)) is not None}
         if original is None and not adapted:
             continue
         layer = None if figure.task == "linear" else _of(own, figure, BEST, task=LAYERS)

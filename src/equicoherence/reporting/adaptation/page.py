@@ -5,16 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from equicoherence.files import write_aside
-from equicoherence.metric_fields import WATCHED
 from equicoherence.reporting.adaptation.adaptation import Adaptation, mean_text, read_adaptation
 from equicoherence.reporting.adaptation.dumbbells import COLORS, dumbbells
 from equicoherence.reporting.adaptation.figures import FigureRow
 from equicoherence.reporting.markup import Markup, element, image, join, section
 from equicoherence.reporting.origin import dates_of, origin_line
-from equicoherence.reporting.runs import Run
 from equicoherence.reporting.tables import MISSING
 from equicoherence.reporting.template import fill
-from equicoherence.reporting.training import panel
+from equicoherence.reporting.training import training_section
 
 PAGE, TABLE = "adapt.html", "adapt.md"
 CONTENTS = {
@@ -54,7 +52,7 @@ def render_adaptation(found: Adaptation) -> str:
     body = [
         section("table", CONTENTS["table"], table, *(element("p", line) for line in found.caption())),
         section("chart", CONTENTS["chart"], _legend(), element("div", *charts, class_="grid wide")),
-        section("training", CONTENTS["training"], *_curves(found.run)),
+        training_section({found.run.name: [found.run]}),
         section("origin", CONTENTS["origin"], element("p", _origin(found))),
     ]
     subtitle = f"by {found.run.name}, evaluated {dates_of(found.scores)}"
@@ -79,19 +77,6 @@ def _key(color: str) -> Markup:
     return Markup(
         f'<svg class="key" width="12" height="12" aria-hidden="true"><circle cx="6" cy="6" r="5" fill="{color}"/></svg>'
     )
-
-
-def _curves(run: Run) -> list[Markup]:
-    """Return the curves of what was watched of what the encoder knew, then those of the losses."""
-    keys = list(dict.fromkeys(key for line in run.metrics for key in line))
-    watched = [key for key in keys if key.startswith(WATCHED)]
-    losses = [key for key in keys if key == "loss" or key.startswith(("anchor", "reconstruction"))]
-    groups = {run.name: [run]}
-    return [
-        element("div", *(panel(key, groups) for key in of_kind), class_="grid")
-        for of_kind in (watched, losses)
-        if of_kind
-    ]
 
 
 def _origin(found: Adaptation) -> str:
