@@ -176,7 +176,7 @@ def _shown(out: Path) -> Adapted:
     console = Console()
     console.print(found.grid().rich())
     for line in (*found.caption(), f"page: {out / PAGE}"):
-        console.print(line, highlight=False, soft_wrap=True)
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
     return Adapted(out, out / PAGE, found.rows)
 
 

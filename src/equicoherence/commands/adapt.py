@@ -33,6 +33,9 @@ class FirstOptions:
         max_steps: Of training, in place of the recipe's epochs.
         images: For the training of the probes that score it; two fifths as many test them.
         limit: Labelled images of each split that score it, for k-NN and the linear probe.
+        train: What is trained: head (nothing of the encoder), last:N, lora:RANK or all.
+        keep: How much of what it knew may be lost, such as 0.01; training that loses more ends with the last good
+            state.
         size: Pixels of the views, and of the images that score it.
         lr: Learning rate at a batch of 256 images.
         batch_size: Images of a step.
@@ -47,6 +50,8 @@ class FirstOptions:
     max_steps: int | None = None
     images: int = 2000
     limit: int = 5000
+    train: Annotated[str | None, tyro.conf.arg(name="encoder.train")] = None
+    keep: float | None = None
     size: Annotated[int | None, tyro.conf.arg(name="views.size")] = None
     lr: Annotated[float | None, tyro.conf.arg(name="optim.lr")] = None
     batch_size: Annotated[int | None, tyro.conf.arg(name="optim.batch-size")] = None

@@ -180,7 +180,9 @@ def _of_run(run: Path) -> Start:
     except RuntimeError as error:
         raise ValueError(f"the weights of {run} do not fit its config.yaml: {first_line(error)}") from error
     encoder = learner.encoder
-    return Start(encoder, digest_of(encoder.model.state_dict().items())[:DIGEST], config.views.size, config.views.source)
+    return Start(
+        encoder, digest_of(encoder.model.state_dict().items())[:DIGEST], config.views.size, config.views.source
+    )
 
 
 def _of_timm(name: str, size: int | None) -> Start:
