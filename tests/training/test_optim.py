@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from equicoherence.models import Encoder
+from equicoherence.models.trained import train_parts, trained_parameters
 from equicoherence.training import OptimConfig
 from equicoherence.training.optim import build_optimizer, learning_rate, rate_scales, set_schedules, weight_decay
 
@@ -59,6 +60,41 @@ def test_layer_decay_is_that_of_beit_and_dinov2():
         "method.first.weight": 1.0,
     }
     assert {name: scales[name] for name in expected} == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("encoder", "expected"),
+    [
+        ("resnet18", {"conv1.weight": 5, "bn1.bias": 5, "layer1.0.conv1.weight": 4, "layer4.1.bn2.weight": 1}),
+        (
+            "tf_efficientnet_lite0",
+            {
+                "conv_stem.weight": 6,
+                "blocks.0.0.conv_dw.weight": 5,
+                "blocks.2.0.conv_pw.weight": 3,
+                "blocks.3.0.conv_pw.weight": 2,
+                "blocks.4.0.conv_pw.weight": 2,
+                "blocks.6.0.bn1.weight": 1,
+                "conv_head.weight": 0,
+            },
+        ),
+    ],
+)
+def test_layer_decay_knows_the_stages_of_convolutional_networks(encoder, expected):
+    scales = rate_scales(_Model(encoder), OptimConfig(layer_decay=0.5))
+    powers = {name: scales[f"encoder.model.{name}"] for name in expected}
+    assert powers == {name: 0.5**power for name, power in expected.items()}
+    assert scales["method.first.weight"] == 1
+
+
+def test_what_stands_still_is_in_no_group_and_the_others_keep_their_rates():
+    model = _Model()
+    rates = rate_scales(model, OptimConfig(layer_decay=0.5))
+    train_parts(model.encoder, "last:1")
+    groups = build_optimizer(model, OptimConfig(layer_decay=0.5)).param_groups
+    assert sum(p.numel() for group in groups for p in group["params"]) == trained_parameters(model)
+    for name, scale in rate_scales(model, OptimConfig(layer_decay=0.5)).items():
+        assert scale == rates[name]
 
 
 @pytest.mark.parametrize(

@@ -141,7 +141,9 @@ def test_a_state_is_good_by_what_was_measured_and_lost_by_what_is_certain(data):
         assert (watch.is_kept(seen), watch.is_lost(seen)) == (good, gone)
 
 
-def test_watching_changes_no_bit_of_what_is_trained(data, weights, tmp_path):
+@pytest.mark.parametrize("train", ["all", "lora:2"])
+def test_watching_changes_no_bit_of_what_is_trained(train, data, weights, tmp_path):
+    weights = dataclasses.replace(weights, train=train)
     plain = pretrain(_config(data, weights, keep=0.0), tmp_path / "plain")
     watched = pretrain(_config(data, weights, keep=0.999), tmp_path / "watched")
     _same_weights(plain, watched)

@@ -40,6 +40,7 @@ def train_parts(encoder: Encoder, train: str, batch_norm: BatchNorm = "train") -
     Raises ValueError for what the encoder does not have.
     """
     word, number = read_train(train)
+    names = [name for name, _ in encoder.model.named_modules()]  # LoRA's own are gone when it is merged
     try:
         if word == HEAD:
             encoder.requires_grad_(False)
@@ -49,7 +50,7 @@ def train_parts(encoder: Encoder, train: str, batch_norm: BatchNorm = "train") -
             add_lora(encoder, number, mlp=word == "lora-all")
     except ValueError as error:
         raise ValueError(f"encoder.train is {train}, but {error}") from error
-    parts = encoder.model.named_modules()
+    parts = [(name, encoder.model.get_submodule(name)) for name in names]
     encoder.still = tuple(
         name
         for name, part in parts

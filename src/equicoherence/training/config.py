@@ -262,14 +262,14 @@ class PretrainConfig:
     """Everything a run is made from; `config.yaml` of its directory.
 
     d: features of z, for methods that read it. coherence: the auxiliary task, None for the plain method, and for
-    methods that are told the path's parameters and learn from those. max_steps: 0 for all epochs' steps, else the run
-    (and its schedule) ends there. checkpoint_every, log_every, watch_every: steps. precision: of the products; auto is
-    bf16 on devices that multiply it (a CPU without AMX or AVX-512-BF16 is faster in fp32), else fp32, and a resumed run
-    keeps what it began with. keep: how much of what the encoder knew at the start may be lost, a share in [0, 1), 0 to
-    measure nothing; where more is, as measured every watch_every steps, the run ends with the last good state
-    (docs/adapting.md). cache: MiB of decoded images kept. sharding: of several processes, each holds the whole model
-    (ddp), or a part of its parameters, their gradients, optimiser state and teacher (fsdp2, for vision transformers); a
-    run may be resumed with the other.
+    methods that are told the path's parameters, or have a layer of their own, and learn from those. max_steps: 0 for
+    all epochs' steps, else the run (and its schedule) ends there. checkpoint_every, log_every, watch_every: steps.
+    precision: of the products; auto is bf16 on devices that multiply it (a CPU without AMX or AVX-512-BF16 is faster in
+    fp32), else fp32, and a resumed run keeps what it began with. keep: how much of what the encoder knew at the start
+    may be lost, a share in [0, 1), 0 to measure nothing; where more is, as measured every watch_every steps, the run
+    ends with the last good state (docs/adapting.md). cache: MiB of decoded images kept. sharding: of several processes,
+    each holds the whole model (ddp), or a part of its parameters, their gradients, optimiser state and teacher (fsdp2,
+    for vision transformers); a run may be resumed with the other.
     """
 
     name: str = "custom"
@@ -370,9 +370,23 @@ class PretrainConfig:
             raise ValueError(
                 f"views.crops is {self.views.crops}, but {name} reads no local crops; give --views.crops 0"
             )
-        if self.views.path == POSES and method.rotated_crops:
+        if self.views.path == POSES and (method.rotated_crops or method.paired or method.symmetries):
+            sees = (
+                "classifies rotated crops, and poses have none"
+                if method.rotated_crops
+                else "transforms images itself, and poses are seen as they were rendered"
+            )
+            raise ValueError(f"{name} {sees}; give another path, --views.path se2")
+        if method.paired and self.optim.batch_size % (2 * self.optim.accumulation):
             raise ValueError(
-                f"{name} classifies rotated crops, and poses have none; give another path, --views.path se2"
+                f"{name} reads images in pairs, but optim.batch_size {self.optim.batch_size} in "
+                f"{self.optim.accumulation} parts (optim.accumulation) gives odd ones; give a multiple of "
+                f"{2 * self.optim.accumulation}"
+            )
+        if self.coherence is not None and (method.symmetries or method.reads_layer):
+            raise ValueError(
+                f"{name} has a layer and views of its own in place of the task, so coherence must be null, got "
+                f"{self.coherence}"
             )
         if self.views.path == POSES and (self.views.crops or self.views.mask_probability):
             raise ValueError(

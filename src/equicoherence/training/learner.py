@@ -108,6 +108,8 @@ class Learner(nn.Module):
             student = self._tell(student, features, views.theta)
             if student.equivariant is not None:
                 pooled["equivariant"] = student.equivariant.detach().flatten(0, 1)
+        if views.symmetries is not None:
+            student = dataclasses.replace(student, symmetries=views.symmetries)
         losses = self.method(student, self._teach(images, views.upright), self._local(views.crops))
         if self.task is None:
             return LearnerOutput(losses, pooled, None)
@@ -174,16 +176,18 @@ class Learner(nn.Module):
         self, features: Features, invariant: nn.Module | None, views: int, masks: Masks | None = None
     ) -> Encoded:
         """Gather what the method reads, of ``views`` views one after another."""
-        summary, tokens = features.pooled(self.summary), None
+        summary, tokens, layer = features.pooled(self.summary), None, None
         if invariant is not None:
             summary = invariant(summary)  # linear: the mean of z_inv
         if self.method.reads_tokens:
             tokens = features.patches if invariant is None else invariant(features.patches)
             tokens = tokens.unflatten(0, (views, -1))
+        if self.method.reads_layer:
+            layer = features.tapped[0].unflatten(0, (views, -1))
         summary = summary.unflatten(0, (views, -1))
         if masks is None:
-            return Encoded(summary, tokens)
-        return Encoded(summary, tokens, masks.indices, masks.tokens, masks.weights)
+            return Encoded(summary, tokens, layer=layer)
+        return Encoded(summary, tokens, masks.indices, masks.tokens, masks.weights, layer=layer)
 
 
 def drop_masked(tokens: Tensor, masks: Tensor) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -101,7 +101,8 @@ def _accumulate(run: Parts, batch: Batch) -> tuple[LearnerOutput, dict[str, Tens
             with _arithmetic(run.precision, accelerator.device.type):
                 output = run.model(made)
             loss = torch.stack(list(output.losses.values())).sum() / parts
-            accelerator.backward(loss)
+            with _attention(run.precision, accelerator.device.type):  # checkpointed layers are computed once more
+                accelerator.backward(loss)
         for sums, values in ((losses, output.losses), (named, output.parts)):
             for name, value in values.items():
                 sums[name] = sums.get(name, torch.zeros_like(value)) + value.detach() / parts
@@ -111,10 +112,14 @@ def _accumulate(run: Parts, batch: Batch) -> tuple[LearnerOutput, dict[str, Tens
 
 @contextmanager
 def _arithmetic(precision: Precision, device: str) -> Iterator[None]:
-    """Run in a precision; on a CPU in bf16, without the fused attention, whose backward is slow there."""
+    """Run in a precision."""
     if precision == "fp32":
         yield
         return
-    attention = sdpa_kernel(SDPBackend.MATH) if device == "cpu" else nullcontext()
-    with torch.autocast(device, torch.bfloat16), attention:
+    with torch.autocast(device, torch.bfloat16), _attention(precision, device):
         yield
+
+
+def _attention(precision: Precision, device: str) -> AbstractContextManager[None]:
+    """Leave out, on a CPU in bf16, the fused attention, whose backward is slow there."""
+    return sdpa_kernel(SDPBackend.MATH) if precision == "bf16" and device == "cpu" else nullcontext()

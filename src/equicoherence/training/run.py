@@ -29,7 +29,6 @@ from equicoherence.training.resume_command import ADAPTS, resume_command
 
 FREE = (
     "encoder.weights",
-    "encoder.checkpointing",
     "bad_image_tolerance",
     "threads",
     "cache",
