@@ -37,9 +37,8 @@ class Facts:
         minutes = f"{self.seconds / 60:.1f} minutes" if self.seconds >= 60 else f"{self.seconds:.0f} seconds"
         told = "was told" if self.told else "was not told"
         said = [
-            f"Training: {minutes}, {self.steps:,} steps, {self.images:,} images seen; {_millions(self.trained)} of the "
-            f"encoder's {_millions(self.whole)} million parameters were trained, and a head of {_millions(self.head)} "
-            "million.",
+            f"Training: {minutes}, {self.steps:,} steps, {self.images:,} images seen; {_count(self.trained)} of the "
+            f"encoder's {_count(self.whole)} parameters were trained, and {_count(self.head)} of the head beside it.",
             f"It {told} which transformation led from one view to the other, and never the classes of images.",
         ]
         return [f"It was stopped: {self.stopped}.", *said] if self.stopped else said
@@ -71,5 +70,5 @@ def is_told(config: PretrainConfig) -> bool:
     return METHODS[type(config.method)].told or (task is not None and "oracle" in task.decoders)
 
 
-def _millions(count: int) -> str:
-    return f"{count / 1e6:.2f}"
+def _count(parameters: int) -> str:
+    return f"{parameters / 1e6:.2f} million" if parameters >= 1e5 else f"{parameters:,}"
