@@ -30,7 +30,7 @@ class Suite:
     """Tasks on given images with fixed settings.
 
     name: as commands call it.
-    settings: task -> setting -> value; other settings have their defaults.
+    settings: task -> setting -> value; other settings have their defaults. They are scored in this order.
     figures: what its table shows.
     representation: which is shown, of tasks that read several.
     """
@@ -51,6 +51,7 @@ REPEATS = 3
 EQUIVARIANCE = Suite(
     "equivariance",
     {
+        "layers": {"repeats": REPEATS},  # first: its output is what the rotation below is read from
         "transformation": {
             "transformations": ("rotation", "translation", "scale", "color", "blur"),
             "borders": ("content",),
@@ -59,7 +60,6 @@ EQUIVARIANCE = Suite(
             "representations": ("backbone",),
         },
         "knn": {},
-        "layers": {"repeats": REPEATS},
         "rot4": {},
     },
     (
