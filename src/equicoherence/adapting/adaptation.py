@@ -98,7 +98,7 @@ def adapt_with(
         out = default_out(config) if out is None else Path(out)
         before = Asked.of_run(out) if resume else None
         asked = (before or Asked()).changed(check=check, images=images, limit=limit)
-        if asked == before and (out / PAGE).is_file():
+        if asked == before and (out / PAGE).is_file() and config == load_config(out / "config.yaml"):
             return _shown(out)
         if not resume and _first():
             check_run(config, out, resume=False)

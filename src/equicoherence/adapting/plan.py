@@ -18,7 +18,7 @@ from equicoherence.reporting.adaptation.adaptation import ADAPTED, CHECK, ORIGIN
 from equicoherence.reporting.adaptation.figures import LAYERS
 from equicoherence.training.batch import check_batch
 from equicoherence.training.build import build_learner
-from equicoherence.training.config import POSES, PretrainConfig
+from equicoherence.training.config import PretrainConfig
 from equicoherence.training.start import started
 
 FEWEST = 20  # images to train on: fewer say nothing of the others
@@ -64,7 +64,7 @@ def plan_adaptation(config: PretrainConfig, asked: Asked, out: Path, world: int 
     """
     if not config.encoder.weights:
         raise ValueError("adapt needs an encoder to start from: MODEL, as `equicoherence evaluate` takes it")
-    if config.views.path != POSES and (count := len(open_images(config.data, "train"))) < FEWEST:
+    if (count := len(open_images(config.data, "train"))) < FEWEST:
         raise ValueError(
             f"{config.data!r} gives {count} image{'s' * (count != 1)} to train on, which is too few to adapt an "
             f"encoder to: give at least {FEWEST} with --data"
@@ -75,7 +75,7 @@ def plan_adaptation(config: PretrainConfig, asked: Asked, out: Path, world: int 
         refuse_inside(out, [job])
     config, encoder = started(config)
     learner = build_learner(config, start=encoder)
-    check_batch(config, len(open_images(config.data, "train")), world)
+    check_batch(config, count, world)
     name, views = config.encoder.weights, config.views
     original = FrozenModel(name, name, encoder.eval(), views.size, views.source, pool=encoder.pool)
     del learner  # built to see that everything fits
