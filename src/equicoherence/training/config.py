@@ -90,6 +90,12 @@ class EncoderConfig:
         check_normalisation(self.mean, self.std)
         read_train(self.train)
 
+    def starting_from(self, model: str) -> EncoderConfig:
+        """Return what starts from MODEL, with its architecture, arguments and normalisation; all else is as here."""
+        return dataclasses.replace(
+            self, name="", args={}, pretrained=False, weights=model, fingerprint="", mean=None, std=None
+        )
+
 
 @dataclass(frozen=True)
 class AugmentationConfig:
