@@ -110,15 +110,16 @@ def page(out: Path, names: Sequence[str]) -> str:
         raise FileNotFoundError(f"nothing in {str(out)!r} is done")
     config = next(iter(arms(every[0].name, 1).values()))
     tables = "\n\n".join(f"## {encoder}\n\n{grid(ways).markdown()}\n\n{costs(ways)}" for encoder, ways in found.items())
+    origin = origin_line([scores for each in every for scores in each.scores])
     return f"""# Adapting an encoder that exists
 
-Written by `python experiments/adapt.py MODEL --data DIR`. {origin_line([scores for each in every for scores in each.scores])}.
+Written by `python experiments/adapt.py MODEL --data DIR`. {origin}.
 
 Each row is one way of `equicoherence adapt` with the recipe `adapt-tiny`: {config.optim.batch_size} images a step, path
 {config.views.path}, decoder {config.coherence.decoder if config.coherence else ""} where no other is named. *head*: the
 encoder stands still, and a head on its middle layers learns z_equi. *last layer*, *all*: so much of the encoder is
 trained, held to what it was by `Anchor`, and z_equi is a linear map of its output. *told*: in place of a decoder, the
-transformation is regressed: what a method could reach that knows it. *{DRAWN}*: the head before it has learned anything.
+transformation is regressed: what a method could reach that knows it. *{DRAWN}*: the head before it has learned.
 
 R2 of an MLP probe on the features of an image and its transformed self; left or right: accuracy of a turn's side (.5 by
 chance). One seed. *Best earlier layer* is the original's, chosen for each figure by these images. Classes: accuracy.

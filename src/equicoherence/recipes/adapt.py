@@ -9,6 +9,8 @@ None has an encoder of its own: `equicoherence adapt MODEL`, or ``--encoder.weig
 
 from __future__ import annotations
 
+import dataclasses
+
 from equicoherence.coherence import CoherenceConfig
 from equicoherence.methods.anchor import AnchorConfig
 from equicoherence.training.config import (
@@ -41,7 +43,7 @@ def _adapted(
 
 
 def tiny() -> PretrainConfig:
-    """Adapt an encoder on a CPU: views of about 96 px, 64 images a step, a head of 128 features.
+    """Adapt an encoder on a CPU: views of about 96 px, 600 steps of 64 images, a head of 128 features.
 
     hardware: 2 CPU cores
     time: not measured yet
@@ -49,7 +51,8 @@ def tiny() -> PretrainConfig:
     """
     task = CoherenceConfig(d_equi=128, decoder="render", split="conv")
     optim = OptimConfig(epochs=10, batch_size=64, lr=4e-3, clip=1.0)
-    return _adapted("adapt-tiny", task, optim, "auto", size=96, source=110)
+    adapted = _adapted("adapt-tiny", task, optim, "auto", size=96, source=110)
+    return dataclasses.replace(adapted, max_steps=600)
 
 
 def small() -> PretrainConfig:
