@@ -54,7 +54,7 @@ def test_recipes_survive_yaml_and_say_what_they_cost(name):
     assert config.name == name
     assert (config.coherence is None) == (name.split("-")[0] in RIVALS)
     assert from_dict(to_dict(config)) == config
-    if not METHODS[type(config.method)].told:
+    if not METHODS[type(config.method)].told and config.encoder.train != "head":
         assert from_dict(to_dict(config.plain())) == config.plain()
     assert all(describe(name)[key] for key in ("summary", "hardware", "time", "scores"))
 

@@ -17,6 +17,7 @@ from equicoherence.paths.flips import Flip, check_flip, joint_flips
 from equicoherence.paths.masks import Masking, Masks, block_masks
 from equicoherence.paths.memory import empty_pixels
 from equicoherence.paths.outputs import Output
+from equicoherence.paths.places import Place, check_place, joint_places
 from equicoherence.paths.pyramid import Pyramid
 from equicoherence.paths.renderer import render_all
 from equicoherence.paths.sampling import Border, check_border
@@ -105,7 +106,8 @@ class PathViews:
     rotated by 0, 90, 180 and 270 degrees, and ``masking`` masks of v1 and v2; what is drawn for the rest does not
     depend on either. ``flip`` says whether all views of an image (v1, u, crops) are mirrored alike (``shared``), each
     by itself (``independent``), or not at all (``none``): of views that are mirrored each by itself an encoder learns
-    not to tell an image from its mirror image, nor left from right.
+    not to tell an image from its mirror image, nor left from right. ``place``: whether v1 and u show the same box of
+    the image (``shared``), so that but for colors nothing lies between v1 and v2 but the path.
     ``base`` also makes ``u``, for an invariant loss on v1 and u that does not see g; without a path v2 is u, and there
     is no third view. ``share``: of the batch, whose first samples alone have targets, and with ``base`` a view 2.
     What is drawn for the samples depends on neither.
@@ -130,6 +132,7 @@ class PathViews:
         crop_rotations: bool = False,
         masking: Masking | None = None,
         flip: Flip = "shared",
+        place: Place = "independent",
         base: bool = False,
         share: float = 1.0,
         paired: bool = False,
@@ -154,6 +157,7 @@ class PathViews:
             raise ValueError(f"one crop in four rotations is 4 crops, got {crops}")
         if isinstance(path, Between) and flip == "independent":
             raise ValueError(f"the path between the views needs views of one flip, shared or none, got flip {flip!r}")
+        check_place(place, first, second)
         check_flip(flip, [first, second, *([crop] if crops and crop is not None else [])])
         self.first, self.second, self.path = first, second, path
         self.size = size
@@ -162,6 +166,7 @@ class PathViews:
         self.crops, self.crop_size, self.crop, self.crop_rotations = crops, crop_size, crop, crop_rotations
         self.masking = masking
         self.flip: Flip = flip
+        self.place: Place = place
         self.base, self.share = base and isinstance(path, Transformation), share
         self.spacing: Spacing = spacing
         self.paired, self.symmetric = paired, symmetric
@@ -176,6 +181,7 @@ class PathViews:
         pyramid = Pyramid.build(images, size, min(0.5, smallest))  # down to the whole image in a local crop
         drawn = [(view, view.sample(batch, generator, aspect)) for view in (self.first, self.second)]
         joint_flips(self.flip, drawn)
+        joint_places(self.place, drawn[0][1], drawn[1][1])
         if isinstance(self.path, Transformation):
             theta = self.path.sample(batch, generator).to(device, non_blocking=True)
         else:  # written when the views are rendered

@@ -203,6 +203,7 @@ def build_views(config: PretrainConfig, encoder: Encoder) -> PathViews:
         spacing=config.coherence.spacing if config.coherence else "even",
         border=views.border,
         flip=views.flip,
+        place=views.place,
         crops=views.crops,
         crop_size=views.crop_size,
         crop=augmentation(**plain_values(views.crop)),

@@ -17,6 +17,7 @@ from equicoherence.models.trained import HEAD, BatchNorm, read_train
 from equicoherence.paths import Between, named_path
 from equicoherence.paths.between import BETWEEN
 from equicoherence.paths.flips import Flip
+from equicoherence.paths.places import Place
 from equicoherence.paths.renderer import Border
 from equicoherence.paths.transformation import Parameter
 
@@ -89,6 +90,12 @@ class EncoderConfig:
         check_normalisation(self.mean, self.std)
         read_train(self.train)
 
+    def starting_from(self, model: str) -> EncoderConfig:
+        """Return what starts from MODEL, with its architecture, arguments and normalisation; all else is as here."""
+        return dataclasses.replace(
+            self, name="", args={}, pretrained=False, weights=model, fingerprint="", mean=None, std=None
+        )
+
 
 @dataclass(frozen=True)
 class AugmentationConfig:
@@ -123,6 +130,9 @@ class ViewsConfig:
     flip: whether the views of an image (both, and local crops) are mirrored alike (shared), each by itself
     (independent, as most methods are published), or not at all (none). Flips of their own press features to be the
     same for an image and its mirror image, and such features cannot tell left from right: docs/transformation.md.
+    place: whether view 1 and u are the same box of the image (shared), the second view's place and size unread, so that
+    but for colors nothing lies between view 1 and view 2 but the path; or each has its own (independent), as joint-
+    embedding methods need.
     invariant: which two views the method's invariant loss is taken on, for methods with the task. path: v1 and
     v2 = g(u), as published, so that the loss presses out what the task shall keep; base: v1 and u, and the task alone
     sees v2, a third view, which costs its share (`CoherenceConfig.share`) of an encoder's pass: docs/transformation.md.
@@ -138,6 +148,7 @@ class ViewsConfig:
     told: tuple[str, ...] = ()
     border: Border = "content"
     flip: Flip = "shared"
+    place: Place = "independent"
     invariant: Literal["base", "path"] = "path"
     first: AugmentationConfig = AugmentationConfig()
     second: AugmentationConfig = AugmentationConfig()
