@@ -39,6 +39,7 @@ INDEPENDENT = "VICReg, independent flips"
 MAIN = (PLAIN, HALF)
 FIRST = (PLAIN, HALF, INDEPENDENT, QUARTER, ORACLE)
 PUBLISHED = ("+ conv [P2]", "+ g, no reconstruction")
+RIVALS = ("MoCo v3", "MoCo v3 + SER", "SimCLR", "SimCLR + STL, with g")
 HEADROOM = 0.05  # an oracle that is no better than the plain method leaves no headroom to close
 SUITE = Suite(
     "photographs",
@@ -61,14 +62,18 @@ SUITE = Suite(
 
 def arms(data: str) -> dict[str, PretrainConfig]:
     """Return the configurations by name. All views of an image share its flip, but for one arm as published."""
-    base = dataclasses.replace(
-        recipe("vicreg-tiny"),
-        data=data,
-        max_steps=STEPS,
-        checkpoint_every=100,
-        precision="fp32",
-        optim=OptimConfig(epochs=100, batch_size=256, lr=2e-3),
-    )
+
+    def from_recipe(name: str) -> PretrainConfig:
+        return dataclasses.replace(
+            recipe(name),
+            data=data,
+            max_steps=STEPS,
+            checkpoint_every=100,
+            precision="fp32",
+            optim=OptimConfig(epochs=100, batch_size=256, lr=2e-3),
+        )
+
+    base = from_recipe("vicreg-tiny")
 
     def views(**fields: object) -> ViewsConfig:
         return dataclasses.replace(base.views, **fields)  # type: ignore[arg-type]
@@ -92,12 +97,17 @@ def arms(data: str) -> dict[str, PretrainConfig]:
         "+ cross-attention [P1]": task("path", decoder="cross-attention"),
         "+ conv [P2]": task("path", decoder="conv"),
         "+ g, no reconstruction": dataclasses.replace(base, coherence=None, views=views(invariant="path")),
+        "MoCo v3": from_recipe("mocov3-tiny").plain(),
+        "MoCo v3 + SER": from_recipe("ser-tiny"),
+        "SimCLR": from_recipe("simclr-tiny").plain(),
+        "SimCLR + STL, with g": from_recipe("stl-tiny"),
     }
 
 
 def stages(configs: Mapping[str, PretrainConfig]) -> list[tuple[Sequence[str], Sequence[int]]]:
     """Return which arms are trained with which seeds, most telling first."""
-    return [(FIRST, (0,)), (MAIN, (0, 1)), (PUBLISHED, (0,)), (MAIN, (0, 1, 2)), (tuple(configs), (0,))]
+    main = [(FIRST, (0,)), (MAIN, (0, 1)), (PUBLISHED, (0,)), (MAIN, (0, 1, 2))]
+    return [*main, (RIVALS, (0,)), (tuple(configs), (0,))]
 
 
 def main() -> None:
@@ -144,7 +154,8 @@ Encoder: a ResNet of four blocks (0.6 M parameters), 32 px views of 64 px images
 1, 1, .04 (the published 25, 25, 1 divided by 25), so that lambda = 1 weighs the reconstruction as one of its terms.
 z has 256 features, 128 of them equivariant (plain: all 256 invariant). The views of an image share its flip, unless
 said otherwise. *g outside*: the invariant loss is taken on (v1, u) and the task on v1 and v2 = g(u); else the
-invariant loss is taken on (v1, v2), as published.
+invariant loss is taken on (v1, v2), as published. The rivals SER and STL stand beside the plain form of the method that
+they are built on; neither is told a label. SER sees no g; STL sees it in view 2, the same for two images each.
 
 R2 of an MLP probe on the features of I and g(I), 3,000 training images (each under two transformations) and 1,000
 test images; of a turn and a shift also of its size (| |) and the accuracy of its side (.5 by chance); of noise it is
@@ -171,7 +182,7 @@ The same share, from the backbone of the plain method to the equivariant part of
 
 
 def headroom(suite: Suite, rows: Sequence[SuiteRow], plain: SuiteRow | None) -> Grid:
-    """Return what share of the way from the plain method to the oracle each arm goes.
+    """Return what share of the way from the plain method to the oracle each arm of that method goes.
 
     plain: where the way begins; the plain method has no equivariant part, so there too it is its backbone.
     """
@@ -180,7 +191,7 @@ def headroom(suite: Suite, rows: Sequence[SuiteRow], plain: SuiteRow | None) -> 
     start, end = None if plain is None else plain.scores, own.get(ORACLE)
     body = []
     for name, scores in own.items():
-        if name in (PLAIN, ORACLE) or start is None or end is None:
+        if name in (PLAIN, ORACLE, *RIVALS) or start is None or end is None:
             continue
         cells = []
         for number in figures:

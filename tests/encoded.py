@@ -10,11 +10,17 @@ from equicoherence.paths.masks import Masks
 
 
 def encoded(views: int = 2, batch: int = 12, width: int = 8, seed: int = 0) -> Encoded:
-    """Return Gaussian tokens of ``views`` views, three each, their mean as the summary, z_equi of 6 and theta of 3."""
+    """Return Gaussian tokens of ``views`` views, three each, their mean as the summary, z_equi of 6 and theta of 3.
+
+    Of an early layer there are four tokens of 5, and all images are shown in symmetries of the square.
+    """
     generator = torch.Generator().manual_seed(seed)
     tokens = torch.randn(views, batch, 3, width, generator=generator)
     equivariant, theta = torch.randn(views, batch, 6, generator=generator), torch.randn(batch, 3, generator=generator)
-    return Encoded(tokens.mean(dim=2), tokens, equivariant=equivariant, theta=theta)
+    layer = torch.randn(views, batch, 4, 5, generator=generator)
+    symmetries = torch.randint(8, (views, batch), generator=generator)
+    summary = tokens.mean(dim=2)
+    return Encoded(summary, tokens, equivariant=equivariant, theta=theta, layer=layer, symmetries=symmetries)
 
 
 def with_masks(views: Encoded, share: float = 0.5) -> Encoded:
@@ -27,7 +33,12 @@ def with_masks(views: Encoded, share: float = 0.5) -> Encoded:
 def rows_of(views: Encoded, rows: slice) -> Encoded:
     """Return what was said of some images of the batch."""
     part = Encoded(
-        views.summary[:, rows], views.tokens[:, rows], equivariant=views.equivariant[:, rows], theta=views.theta[rows]
+        views.summary[:, rows],
+        views.tokens[:, rows],
+        equivariant=views.equivariant[:, rows],
+        theta=views.theta[rows],
+        layer=views.layer[:, rows],
+        symmetries=views.symmetries[:, rows],
     )
     if views.masks is None:
         return part

@@ -20,9 +20,11 @@ from equicoherence.methods.essl import ESSLConfig
 from equicoherence.methods.ibot import IBOTConfig
 from equicoherence.methods.lejepa import LeJEPAConfig
 from equicoherence.methods.mocov3 import MoCoV3Config
+from equicoherence.methods.ser import SERConfig
 from equicoherence.methods.sie import SIEConfig
 from equicoherence.methods.simclr import SimCLRConfig
 from equicoherence.methods.simsiam import SimSiamConfig
+from equicoherence.methods.stl import STLConfig
 from equicoherence.methods.vicreg import VICRegConfig
 from equicoherence.models import Encoder
 from equicoherence.training import AugmentationConfig, EncoderConfig, OptimConfig, PretrainConfig, ViewsConfig
@@ -44,6 +46,8 @@ METHOD_CONFIGS: list[MethodConfig] = [
     EquiModConfig(width=12, output=6, d_equi=6, theta_width=5),
     AugSelfConfig(width=12, output=6, hidden=8),
     ESSLConfig(width=12, output=6, hidden=8),
+    SERConfig(width=12, output=6, layer=1, hidden=8),
+    STLConfig(width=12, output=6, hidden=8, transformation=5),
     AnchorConfig(),
 ]
 

@@ -40,7 +40,17 @@ ROOMS = (
     ("evaluation",),
     ("downstream",),
     ("reporting",),
-    ("arms", "comparing", "embedding", "exporting", "feature_files", "quickstart", "recipes", "side_by_side"),
+    (
+        "adapting",
+        "arms",
+        "comparing",
+        "embedding",
+        "exporting",
+        "feature_files",
+        "quickstart",
+        "recipes",
+        "side_by_side",
+    ),
     ("commands",),
     ("cli", "__main__"),
 )

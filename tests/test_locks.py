@@ -118,7 +118,9 @@ def test_of_many_that_ask_at_once_one_has_it_and_all_have_it_in_turn(tmp_path: P
     assert tally.read_text() == "12"
 
 
-@pytest.mark.parametrize("command", ["pretrain", "compare", "quickstart", "report", "embed", "export", "render"])
+@pytest.mark.parametrize(
+    "command", ["pretrain", "adapt", "compare", "quickstart", "report", "embed", "export", "render"]
+)
 def test_no_command_writes_where_another_process_does(
     command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], run: Path
 ) -> None:
@@ -127,6 +129,7 @@ def test_no_command_writes_where_another_process_does(
     data = run.parent / "data"
     arguments = {
         "pretrain": ["simclr-tiny", "--data", str(data), "--optim.batch-size", "8", "--out", str(out)],
+        "adapt": [str(run), "--data", str(data), "--optim.batch-size", "8", "--out", str(out)],
         "compare": ["simclr-tiny", "--data", str(data), "--max-steps", "1", "--out", str(out)],
         "quickstart": ["--out", str(out)],
         "report": [str(run), "--out", str(out)],
@@ -150,5 +153,5 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from tests.small import small_config
 
     folder = tmp_path_factory.mktemp("runs")
-    data = picture_folder(folder / "data", 8)
+    data = picture_folder(folder / "data", 16)
     return pretrain(small_config(data, max_steps=1, optim=OptimConfig(batch_size=8)), folder / "run")

@@ -49,7 +49,17 @@ def test_every_command_on_a_page_is_there_and_has_the_options_it_is_given(capsys
     for page in PAGES:
         for command, options in commands(page.read_text(encoding="utf-8")):
             asked.setdefault(command, set()).update(options)
-    assert asked.keys() >= {"pretrain", "evaluate", "compare", "report", "embed", "export", "render", "quickstart"}
+    assert asked.keys() >= {
+        "pretrain",
+        "evaluate",
+        "compare",
+        "report",
+        "embed",
+        "export",
+        "render",
+        "quickstart",
+        "adapt",
+    }
     for command, options in asked.items():
         name = ["vicreg-tiny"] if command == "pretrain" else []
         assert main([command, *name, "--help"]) == 0

@@ -13,6 +13,7 @@ from equicoherence.quiet import quiet_threads
 quiet_threads()  # before torch is imported
 
 if TYPE_CHECKING:
+    from equicoherence.adapting import adapt as adapt
     from equicoherence.coherence import CoherenceConfig as CoherenceConfig
     from equicoherence.coherence import CoherenceOutput as CoherenceOutput
     from equicoherence.coherence import CoherenceTask as CoherenceTask
@@ -49,6 +50,7 @@ _HOMES = {
     "PretrainConfig": "training",
     "SplitHead": "models",
     "Views": "paths",
+    "adapt": "adapting",
     "batch_indices": "data",
     "compare": "comparing",
     "embed": "embedding",

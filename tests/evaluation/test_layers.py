@@ -96,6 +96,43 @@ def test_each_image_passes_through_the_encoder_once(run: Path, folder: Path, tmp
     assert counts[0] == counts[1] >= 30 * 3 + 9 * 2 + 30
 
 
+def test_what_the_output_tells_of_a_transformation_is_not_scored_again(run: Path, folder: Path) -> None:
+    counts, found = [], []
+    settings = {**SETTINGS, "transformation": SETTINGS["transformation"] | {"representations": ("backbone",)}}
+    for tasks in (("transformation",), ("layers", "transformation"), ("layers",)):
+        model, seen = load_model(run), []
+        model.encoder.model.conv1.register_forward_hook(lambda conv, given, output, seen=seen: seen.append(len(output)))  # type: ignore[union-attr]
+        own = {task: settings[task] for task in tasks}
+        scores = scored(model, folder, *tasks, controls=True, settings=own)
+        counts.append(sum(seen))
+        found.append(rows_of(scores, task="transformation"))
+    assert found[0] == found[1]
+    assert {row["control"] for row in found[0]} == {"", "random"}
+    assert counts[1] == counts[2] > counts[0]
+
+
+def test_what_the_output_says_of_upright_images_is_not_encoded_again(run: Path, folder: Path) -> None:
+    counts, found = [], []
+    own = SETTINGS["transformation"] | {
+        "transformations": ("rotation", "translation"),
+        "representations": ("backbone",),
+    }
+    for tasks in (("layers", "transformation"), ("layers",), ("transformation",)):
+        model, seen = load_model(run), []
+        object.__setattr__(model, "head", None)  # as encoders of others are
+        model.encoder.model.conv1.register_forward_hook(lambda conv, given, output, seen=seen: seen.append(len(output)))  # type: ignore[union-attr]
+        scores = scored(
+            model,
+            folder,
+            *tasks,
+            settings={task: own if task == "transformation" else SETTINGS[task] for task in tasks},
+        )
+        counts.append(sum(seen))
+        found.append(rows_of(scores, task="transformation"))
+    assert found[0] == found[2]
+    assert counts[0] - counts[1] == 2 * (2 * 30 + 9), "of shifts the moved images alone, and those of noise"
+
+
 def test_a_constant_and_labels_that_are_missing(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     model = load_model(run)
     for weight in model.encoder.parameters():

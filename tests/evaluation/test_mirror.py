@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from equicoherence.evaluation import evaluate
+from equicoherence.evaluation.bootstrap import resampled
 from equicoherence.evaluation.transformation.mirror import Figures, side_accuracy
 from equicoherence.paths import ColorJitter, Rotation, Translation, named_path
 from equicoherence.paths.transformation import Parameter
@@ -141,3 +142,14 @@ def test_the_side_counts_either_side_alike_and_is_not_known_where_one_is_missing
     truth = asked.targets(torch.tensor([[20.0], [30.0], [-5.0]]))
     scores = asked.scores(truth, truth)
     assert [row.target for row in asked.rows(scores, scores, "t", {})] == ["t", "t, absolute"]
+
+
+def test_scores_of_images_drawn_anew_are_those_of_the_images_one_draw_after_the_other():
+    asked = Figures([Parameter("hue", -1.0, 1.0), Parameter("angle", -45.0, 45.0, odd=("left-right",), side=10.0)])
+    generator = torch.Generator().manual_seed(0)
+    theta = torch.rand(40, 2, generator=generator) * torch.tensor([2.0, 90.0]) - torch.tensor([1.0, 45.0])
+    truth = asked.targets(theta)
+    for known in (truth, asked.targets(theta.abs())):  # of the latter no image is turned to one of the sides
+        predicted = known + torch.randn(known.shape, generator=generator) * known.std(dim=0)
+        expected = resampled(lambda rows, p=predicted, t=known: asked.scores(p[rows], t[rows]), len(known))
+        torch.testing.assert_close(asked.anew(predicted, known), expected, atol=1e-5, rtol=1e-5, equal_nan=True)

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import io
 import json
 import shutil
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from equicoherence.cli import main
 from equicoherence.commands.evaluate import Arguments
 from equicoherence.commands.evaluation_plan import chosen_suite
 from equicoherence.evaluation import evaluate
 from equicoherence.evaluation.suites import EQUIVARIANCE, Suite, named_suite
-from equicoherence.reporting.suite_table import write_suite
+from equicoherence.reporting.suite_table import suite_tables, write_suite
 
 SMALL = dataclasses.replace(
     EQUIVARIANCE,
     settings={
+        "layers": {"train": 30, "test": 9, "probes": ("linear",)},
         "transformation": {
             **EQUIVARIANCE.settings["transformation"],
             "train": 30,
@@ -28,7 +31,6 @@ SMALL = dataclasses.replace(
             "repeats": 1,
         },
         "knn": {"limit": 40},
-        "layers": {"train": 30, "test": 9, "probes": ("linear",)},
         "rot4": {"train": 30, "test": 9, "epochs": 2},
     },
 )
@@ -68,6 +70,39 @@ def test_a_table_has_every_figure_of_each_encoder_and_what_stands_beside_it(
     text = page.read_text(encoding="utf-8")
     assert "| baseline:spectrum |" in text
     assert "| constant |" in text
+
+
+def test_in_a_terminal_the_table_stands_upright_and_fits(scored: tuple[Path, Path], tmp_path: Path) -> None:
+    copies = [Path(shutil.copytree(scored[1], tmp_path / name)) for name in "abcd"]
+    for number, copy in enumerate(copies):
+        file = copy / "scores.json"
+        about = json.loads(file.read_text())
+        about |= {"name": f"/some/where/or/other/weights{number}.pth", "weights": str(number)}
+        file.write_text(json.dumps(about))
+    for folders, names in (
+        ([scored[0]], [["score", "small", "small, best layer", "small, random weights", "constant"]]),
+        (
+            [*scored, *copies],
+            [
+                [
+                    "score",
+                    "small",
+                    "baseline:spectrum",
+                    *(f"weights{n} (baseline:spectrum)" for n in (0, 1)),
+                    "constant",
+                ],
+                ["score", *(f"weights{n} (baseline:spectrum)" for n in (2, 3)), "constant"],
+            ],
+        ),
+    ):
+        tables = suite_tables(SMALL, folders)
+        assert [[str(column.header) for column in table.columns] for table in tables] == names
+        for table in tables:
+            assert table.row_count == len(SMALL.figures) <= 15
+            console = Console(width=100, file=io.StringIO())
+            console.print(table)
+            assert "..." not in console.file.getvalue()  # type: ignore[attr-defined]
+            assert len(console.file.getvalue().splitlines()) <= len(SMALL.figures) + 10  # type: ignore[attr-defined]
 
 
 def test_scores_of_other_settings_or_images_are_refused(scored: tuple[Path, Path], tmp_path: Path) -> None:

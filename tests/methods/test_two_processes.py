@@ -29,7 +29,8 @@ def _method(kind: str) -> Method:
     torch.manual_seed(0)
     config = CONFIGS[kind]
     method_class = METHODS[type(config)]
-    method = method_class(8, config, *([3] if method_class.told else []))
+    more = [3] if method_class.told else [5] if method_class.reads_layer else []
+    method = method_class(8, config, *more)
     return method.train(isinstance(method, DINO))  # BatchNorm's own statistics are not what is tested, centres are
 
 

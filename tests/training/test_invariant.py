@@ -19,7 +19,11 @@ VIT = EncoderConfig(
     "vit_tiny_patch16_224", {"img_size": 32, "patch_size": 8, "embed_dim": 24, "depth": 2, "num_heads": 2}
 )
 RESNET = EncoderConfig("resnet18", {"layers": [1, 1, 1, 1], "channels": [8, 16, 16, 16], "output_stride": 8})
-CONFIGS = {METHODS[type(config)].__name__: config for config in METHOD_CONFIGS if not METHODS[type(config)].told}
+CONFIGS = {
+    method.__name__: config
+    for config in METHOD_CONFIGS
+    if not (method := METHODS[type(config)]).told and not method.symmetries  # both replace the task
+}
 HEADS = [name for name, config in CONFIGS.items() if METHODS[type(config)].splits_head]
 BATCH = 6
 

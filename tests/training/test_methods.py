@@ -36,7 +36,8 @@ def _config(data, name: str, split: Literal["linear", "head"]) -> PretrainConfig
     if method.masks:
         views = dataclasses.replace(views, mask_probability=0.5)
     encoder = VIT if method.reads == "features" else config.encoder
-    coherence = None if method.told else CoherenceConfig(d_equi=8, decoder="conv", split=split)
+    task = CoherenceConfig(d_equi=8, decoder="conv", split=split)
+    coherence = None if method.told or method.symmetries else task
     if method.fixed_teacher:
         encoder = with_weights(encoder, data.parent / "encoder.safetensors")
     config = dataclasses.replace(config, method=CONFIGS[name], views=views, encoder=encoder, coherence=coherence)

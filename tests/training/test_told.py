@@ -24,7 +24,7 @@ def _config(name):
         method=CONFIGS[name],
         encoder=ENCODER,
         d=16,
-        coherence=None if method.told else CoherenceConfig(d_equi=8, decoder="conv"),
+        coherence=None if method.told or method.symmetries else CoherenceConfig(d_equi=8, decoder="conv"),
         views=ViewsConfig(size=32, source=32, **crops),
     )
 

@@ -39,7 +39,7 @@ def take_encoder(arguments: list[str], start: EncoderConfig) -> tuple[list[str],
     named = any(argument.partition("=")[0] == NAME for argument in rest)
     weights = [" ".join(values) for values in values_of(rest, WEIGHTS)]
     if weights and weights[-1]:
-        start = dataclasses.replace(start, name="", args={}, mean=None, std=None, weights=weights[-1], fingerprint="")
+        start = start.starting_from(weights[-1])
     args = {} if named else dict(start.args)
     for option, values in given:
         if option == ARGS:

@@ -12,6 +12,7 @@ import tyro
 from equicoherence.commands.arguments import CommaOrNone, parse, split
 from equicoherence.errors import refusing
 from equicoherence.loading import preparing
+from equicoherence.reporting.names import encoder_names
 
 
 @dataclass
@@ -84,7 +85,7 @@ def run(arguments: list[str]) -> None:
 
         suite = None if given.suite is None else chosen_suite(given)
         asked = None if given.tasks is None else split(given.tasks)
-        names = chosen_names(asked if suite is None else list(suite.settings), given.sets is not None)
+        names = chosen_names(asked, given.sets is not None) if suite is None else list(suite.settings)
         every = given.tasks not in (None, "all")
         settings = merged_settings(given, names) if suite is None else suite.settings
         tasks = make_tasks(names, fine_tuned=given.fine_tune, settings=settings, every=every)
@@ -113,12 +114,15 @@ def run(arguments: list[str]) -> None:
             page = comparison(folders, given.out or Path("results") / "comparison" if several else each.folder)
     console = Console()
     if suite is not None:
-        from equicoherence.reporting.suite_table import write_suite
+        from equicoherence.reporting.suite_table import suite_tables, write_suite
 
         folders = [each.folder for each in planned]
         table = write_suite(suite, folders, (given.out or Path("results") / suite.name) if several else folders[0])
+        for part in suite_tables(suite, folders):
+            console.print(part)
         console.print(f"suite: {table}", highlight=False, soft_wrap=True)
-    console.print(score_table(by_name(found, [each.folder for each in planned])))
+    else:
+        console.print(score_table(by_name(found, [each.folder for each in planned])))
     if page:
         console.print(f"page: {page}", highlight=False, soft_wrap=True)
 
@@ -126,9 +130,10 @@ def run(arguments: list[str]) -> None:
 def by_name(scores: Sequence[Mapping[str, Any]], folders: Sequence[Path]) -> dict[str, list[Mapping[str, Any]]]:
     """Return scores by the name of what was scored: seeds of one configuration together, others of its name apart."""
     kinds = [(each["name"], each["config"]) for each in scores]
+    readable = encoder_names((each["name"], each["arch"]) for each in scores)
     found: dict[str, list[Mapping[str, Any]]] = {}
     for each, (name, config), folder in zip(scores, kinds, folders):
         others = [other for known, other in kinds if known == name]
         seeds = len(others) == 1 or (config is not None and set(others) == {config})
-        found.setdefault(name if seeds else folder.name, []).append(each)
+        found.setdefault(readable[name, each["arch"]] if seeds else folder.name, []).append(each)
     return found

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -18,8 +19,21 @@ def resampled(score: Callable[[Tensor], Tensor], count: int) -> Tensor:
     score: what the images of these indices (``count``,) score.
     count: of test images.
     """
+    return torch.stack([score(rows) for rows in _draws(count)])
+
+
+@lru_cache(maxsize=2)
+def times_drawn(count: int) -> Tensor:
+    """Return how often each test image is among those that `resampled` draws, (`RESAMPLES`, ``count``), float64: sums
+    over the images drawn are products with it."""
+    with torch.inference_mode(False):
+        return torch.stack([rows.bincount(minlength=count) for rows in _draws(count)]).double()
+
+
+def _draws(count: int) -> Iterator[Tensor]:
     generator = torch.Generator().manual_seed(SEED)
-    return torch.stack([score(torch.randint(count, (count,), generator=generator)) for _ in range(RESAMPLES)])
+    for _ in range(RESAMPLES):
+        yield torch.randint(count, (count,), generator=generator)
 
 
 def interval(scores: Tensor) -> tuple[float, float] | None:

@@ -29,6 +29,7 @@ from equicoherence.training.seeds import step_seed
 
 T = TypeVar("T")
 NO_MODEL = "neither a run directory, nor timm:NAME, nor baseline:NAME, nor a weights file (give it with --arch)"
+SHARE = 1 / 3  # of the norm: a tenth of the cosine between two images
 TIMM_FILES = ("config.json", "model.safetensors")  # of a folder that is a model of timm
 
 
@@ -86,7 +87,8 @@ class FrozenModel:
         """Return each representation of images (B, 3, S, S), pooled (B, C) and as patch tokens (B, N, C).
 
         ``backbone``; of a run also ``z_inv``, ``z_equi`` and, pooled, ``z``, the two side by side; of a plain run
-        ``z`` alone. Where the method reads the encoder's own features there is neither z_inv nor ``z``.
+        ``z`` alone. Where the method reads the encoder's own features there is neither z_inv nor ``z``. Of a run that
+        started from weights also, pooled, ``joined``: see `joined`.
         """
         return self.represent_features(self.encoder(images))
 
@@ -102,7 +104,18 @@ class FrozenModel:
             pooled["z"] = torch.cat([pooled["z_inv"], pooled["z_equi"]], dim=-1)
         if self.pool != "mean":
             pooled["backbone"] = features.pooled(self.pool)
+        if "z_equi" in pooled and self.config is not None and self.config.encoder.weights:
+            pooled["joined"] = joined(pooled["backbone"], pooled["z_equi"])
         return pooled, tokens
+
+
+def joined(backbone: Tensor, z_equi: Tensor) -> Tensor:
+    """Return [backbone | z_equi] (B, C + d_equi), z_equi scaled to ``SHARE`` of the norm of the backbone's features.
+
+    So the first C features are the encoder's, as they are, and its neighbours by the cosine change little.
+    """
+    norms = [part.norm(dim=1, keepdim=True) for part in (backbone, z_equi)]
+    return torch.cat([backbone, z_equi * (SHARE * norms[0] / norms[1].clamp_min(1e-12))], dim=1)
 
 
 class MethodHead(nn.Module):

@@ -30,7 +30,7 @@ class Suite:
     """Tasks on given images with fixed settings.
 
     name: as commands call it.
-    settings: task -> setting -> value; other settings have their defaults.
+    settings: task -> setting -> value; other settings have their defaults. They are scored in this order.
     figures: what its table shows.
     representation: which is shown, of tasks that read several.
     """
@@ -51,6 +51,7 @@ REPEATS = 3
 EQUIVARIANCE = Suite(
     "equivariance",
     {
+        "layers": {"repeats": REPEATS},  # first: its output is what the rotation below is read from
         "transformation": {
             "transformations": ("rotation", "translation", "scale", "color", "blur"),
             "borders": ("content",),
@@ -59,7 +60,6 @@ EQUIVARIANCE = Suite(
             "representations": ("backbone",),
         },
         "knn": {},
-        "layers": {"repeats": REPEATS},
         "rot4": {},
     },
     (
@@ -78,7 +78,38 @@ EQUIVARIANCE = Suite(
         Figure("k-NN", "knn", "", "top1"),
     ),
 )
-SUITES = {suite.name: suite for suite in (EQUIVARIANCE,)}
+KEPT = ("rotation", "translation", "scale", "color", "blur")
+ADAPT = Suite(
+    "adapt",
+    {
+        "transformation": {
+            "transformations": KEPT,
+            "borders": ("content",),
+            "probes": ("mlp",),
+            "train": 2000,
+            "test": 800,
+        },
+        "knn": {"limit": 5000},
+        "linear": {"limit": 5000},
+        "layers": {"transformations": KEPT, "train": 2000, "test": 800, "limit": 5000},
+    },
+    (
+        Figure("rotation", "transformation", "rotation", "r2"),
+        Figure("|rotation|", "transformation", f"rotation, {ABSOLUTE}", "r2"),
+        Figure("its side", "transformation", f"rotation, {SIDE}", "accuracy"),
+        Figure("shift", "transformation", "translation", "r2"),
+        Figure("scale", "transformation", "scale", "r2"),
+        Figure("color", "transformation", "color", "r2"),
+        Figure("blur", "transformation", "blur", "r2"),
+        Figure("rotation of noise", "transformation", "rotation", NOISE),
+        Figure("|rotation| of noise", "transformation", f"rotation, {ABSOLUTE}", NOISE),
+        Figure("shift of noise", "transformation", "translation", NOISE),
+        Figure("scale of noise", "transformation", "scale", NOISE),
+        Figure("k-NN", "knn", "", "top1"),
+        Figure("linear", "linear", "", "top1"),
+    ),
+)
+SUITES = {suite.name: suite for suite in (EQUIVARIANCE, ADAPT)}
 
 
 def named_suite(name: str) -> Suite:

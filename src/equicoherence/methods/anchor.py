@@ -55,8 +55,12 @@ class Anchor(Method, config=AnchorConfig):
     def forward(
         self, student: Encoded, teacher: Encoded | None = None, crops: Encoded | None = None
     ) -> dict[str, Tensor]:
-        """Return the distance of the summaries and that of the patch tokens, of the views that the teacher saw."""
-        assert teacher is not None
+        """Return the distance of the summaries and that of the patch tokens, of the views that the teacher saw.
+
+        Without a teacher there is no loss.
+        """
+        if teacher is None:  # the encoder stands still
+            return {}
         assert student.tokens is not None
         assert teacher.tokens is not None
         count = len(teacher.summary)

@@ -25,6 +25,9 @@ class Encoded:
     (V, B, d_equi), the mean of z_equi, None where there is none; theta: (B, P), the parameters of the path between
     them, all or those that are told, scaled to zero mean and unit variance of their range; for poses as they are, or
     where the method predicts them, scaled to those of the pairs of training.
+    Global views of methods that read a layer have layer: (V, B, M, C'), its patch tokens, row by row; the student's of
+    methods that see symmetries have symmetries: (V, n) long, the numbers (`paths.symmetries`) of those that the first n
+    images are shown in.
     """
 
     summary: Tensor
@@ -34,6 +37,8 @@ class Encoded:
     weights: Tensor | None = None
     equivariant: Tensor | None = None
     theta: Tensor | None = None
+    layer: Tensor | None = None
+    symmetries: Tensor | None = None
 
     def summaries(self, crops: Encoded | None) -> Tensor:
         """Return the summaries (V + n, B, C) of these views, then those of ``crops``, if any."""
@@ -78,6 +83,11 @@ class Method(nn.Module, abc.ABC):
     parameters, and where its configuration has ``d_equi``, so many features of z are equivariant.
     compares_images: its loss, or a layer of its head, compares the images of a batch, so that one alone has none.
     predicts_theta: theta is a label that it predicts, each parameter with the same weight, no input of a predictor.
+    paired: images 2i and 2i + 1 of a batch are transformed alike: same augmentations, same path.
+    symmetries: both views of the first images of a batch, ``config.share`` of it, two at least, are one crop in two
+    symmetries of the square, whose numbers it gets. It replaces the auxiliary task.
+    reads_layer: it reads the patch tokens of the encoder's layer ``config.layer`` too, and is built with a third
+    argument ``layer_width``, their channels. It replaces the auxiliary task.
     """
 
     reads: ClassVar[Literal["z", "features"]] = "z"
@@ -92,6 +102,9 @@ class Method(nn.Module, abc.ABC):
     told: ClassVar[bool] = False
     compares_images: ClassVar[bool] = True
     predicts_theta: ClassVar[bool] = False
+    paired: ClassVar[bool] = False
+    symmetries: ClassVar[bool] = False
+    reads_layer: ClassVar[bool] = False
 
     def __init_subclass__(cls, config: type[MethodConfig] | None = None, **more: object) -> None:
         """Note the method in ``METHODS``. config: the class of its settings; None for a base of other methods."""

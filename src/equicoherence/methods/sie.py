@@ -73,16 +73,19 @@ class SIE(Method, config=SIEConfig):
 class LinearHypernetwork(nn.Module):
     """Multiply z (B, D) by a matrix that is linear in theta (B, P): (A_0 + sum_p theta_p A_p) z.
 
-    No matrix of a sample is ever made: the products theta_p z go through one linear layer.
+    No matrix of a sample is ever made: the products theta_p z go through one linear layer. constant: whether there is
+    a matrix A_0.
     """
 
-    def __init__(self, theta_size: int, width: int) -> None:
+    def __init__(self, theta_size: int, width: int, *, constant: bool = True) -> None:
         super().__init__()
-        self.matrices = nn.Linear((theta_size + 1) * width, width, bias=False)  # A_1 to A_P, then A_0, side by side
+        self.constant = constant
+        matrices = theta_size + constant  # A_1 to A_P, then A_0, side by side
+        self.matrices = nn.Linear(matrices * width, width, bias=False)
 
     def forward(self, z: Tensor, theta: Tensor) -> Tensor:
         """Return the products (B, D)."""
-        coefficients = F.pad(theta, (0, 1), value=1.0)
+        coefficients = F.pad(theta, (0, 1), value=1.0) if self.constant else theta
         return self.matrices((coefficients[:, :, None] * z[:, None, :]).flatten(1))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -15,7 +16,7 @@ class LayeredHead(nn.Module):
 
     What the last layers have thrown away, earlier ones still hold: docs/layers.md. Each layer is normalised and mapped
     to d_equi channels, a finer one by a convolution over the tokens that lie in one of the first layer's, a coarser one
-    token by token, enlarged. Their sum goes through a 3 x 3 convolution between two GELUs, and a linear map.
+    token by token, enlarged. To their sum, a 3 x 3 convolution of it between two GELUs and a linear map is added.
 
     widths: channels of each layer. reductions: pixels of the image along a side of each one's tokens. The tokens of
     z_equi are those of the first layer.
@@ -40,4 +41,5 @@ class LayeredHead(nn.Module):
             if part.shape[2:] != grids[0]:
                 part = F.interpolate(part, grids[0], mode="bilinear", antialias=part.shape[2] > grids[0][0])
             parts.append(part)
-        return self.mix(sum(parts)).flatten(2).transpose(1, 2)
+        read = torch.stack(parts).sum(dim=0)
+        return (read + self.mix(read)).flatten(2).transpose(1, 2)

@@ -12,27 +12,28 @@ from equicoherence.models.trained_layers import count_layers, parameter_layers
 from equicoherence.models.trained_lora import add_lora
 
 BatchNorm = Literal["train", "frozen"]
+HEAD = "head"
 NUMBERED = ("last", "lora", "lora-all")
 
 
 def read_train(text: str) -> tuple[str, int]:
-    """Return what `train_parts` trains: its word, and its number, 0 for all. Raises ValueError for any other text."""
+    """Return what `train_parts` trains: its word, and its number, 0 without. Raises ValueError for any other text."""
     word, _, number = text.partition(":")
-    if text == "all":
+    if text in ("all", HEAD):
         return word, 0
     if word in NUMBERED and number.isascii() and number.isdecimal() and int(number):
         return word, int(number)
     raise ValueError(
-        f"encoder.train is {text!r}: give all, last:N (its last N layers), lora:RANK or lora-all:RANK, with a number "
-        "from 1"
+        f"encoder.train is {text!r}: give all, head, last:N (its last N layers), lora:RANK or lora-all:RANK, with a "
+        "number from 1"
     )
 
 
 def train_parts(encoder: Encoder, train: str, batch_norm: BatchNorm = "train") -> None:
     """Choose what of an encoder is trained, in place; the rest gets no gradient, and is in eval mode in training too.
 
-    train: all; last:N, the last N layers (`models.layers`) and what follows them; lora:RANK, low-rank updates of the
-        linear layers of attention; lora-all:RANK, of those of MLPs too.
+    train: all; head, nothing of it, but a head on its tokens; last:N, the last N layers (`models.layers`) and what
+        follows them; lora:RANK, low-rank updates of the linear layers of attention; lora-all:RANK, of those of MLPs too.
     batch_norm: whether the statistics of BatchNorm layers that are trained move, or are frozen too.
 
     Raises ValueError for what the encoder does not have.
@@ -40,7 +41,9 @@ def train_parts(encoder: Encoder, train: str, batch_norm: BatchNorm = "train") -
     word, number = read_train(train)
     names = [name for name, _ in encoder.model.named_modules()]  # LoRA's own are gone when it is merged
     try:
-        if word == "last":
+        if word == HEAD:
+            encoder.requires_grad_(False)
+        elif word == "last":
             _train_last(encoder, number)
         elif word != "all":
             add_lora(encoder, number, mlp=word == "lora-all")

@@ -17,10 +17,12 @@ from equicoherence.paths.flips import Flip, check_flip, joint_flips
 from equicoherence.paths.masks import Masking, Masks, block_masks
 from equicoherence.paths.memory import empty_pixels
 from equicoherence.paths.outputs import Output
+from equicoherence.paths.places import Place, check_place, joint_places
 from equicoherence.paths.pyramid import Pyramid
 from equicoherence.paths.renderer import render_all
 from equicoherence.paths.sampling import Border, check_border
 from equicoherence.paths.state import State
+from equicoherence.paths.symmetries import SYMMETRIES, show_symmetries
 from equicoherence.paths.transformation import Transformation
 
 Spacing = Literal["even", "random"]
@@ -35,7 +37,8 @@ class Views:
     and those of methods that say they are told it. crops: (n, B, 3, s, s), local crops of multi-crop. base: (B, 3, S,
     S), the image u that the path starts from, where the invariant loss is taken on v1 and u; None where it is taken on
     v1 and v2. masks: patch tokens to mask of the two views of the invariant loss. times: (B, T), where on the path
-    each target of each image is: the positions, or what was drawn in their place.
+    each target of each image is: the positions, or what was drawn in their place. symmetries: (2, n) long, the numbers
+    of those that these two views of the first n images are shown in; None where all are upright.
     Where the task is given a share of the batch, targets, and beside base v2 too, are those of its first samples.
     """
 
@@ -48,6 +51,7 @@ class Views:
     masks: Masks | None = None
     base: Tensor | None = None
     times: Tensor = field(default=None)  # type: ignore[assignment]
+    symmetries: Tensor | None = None
 
     def __post_init__(self) -> None:
         """Put the targets at the positions where nothing else is said."""
@@ -102,10 +106,14 @@ class PathViews:
     rotated by 0, 90, 180 and 270 degrees, and ``masking`` masks of v1 and v2; what is drawn for the rest does not
     depend on either. ``flip`` says whether all views of an image (v1, u, crops) are mirrored alike (``shared``), each
     by itself (``independent``), or not at all (``none``): of views that are mirrored each by itself an encoder learns
-    not to tell an image from its mirror image, nor left from right.
+    not to tell an image from its mirror image, nor left from right. ``place``: whether v1 and u show the same box of
+    the image (``shared``), so that but for colors nothing lies between v1 and v2 but the path.
     ``base`` also makes ``u``, for an invariant loss on v1 and u that does not see g; without a path v2 is u, and there
     is no third view. ``share``: of the batch, whose first samples alone have targets, and with ``base`` a view 2.
     What is drawn for the samples depends on neither.
+    ``paired``: images 2i and 2i + 1 of a batch are transformed alike, by the same augmentations and path.
+    ``symmetric``: share of a batch, two images at least where it is not 0. They are its first; both their views (of the
+    invariant loss) are one crop, each with its own colors and in a symmetry of the square of its own, without a path.
     """
 
     def __init__(
@@ -124,8 +132,11 @@ class PathViews:
         crop_rotations: bool = False,
         masking: Masking | None = None,
         flip: Flip = "shared",
+        place: Place = "independent",
         base: bool = False,
         share: float = 1.0,
+        paired: bool = False,
+        symmetric: float = 0.0,
     ) -> None:
         check_border(border)
         if size < 1:
@@ -134,6 +145,8 @@ class PathViews:
             raise ValueError(f"positions must lie in [0, 1], got {tuple(positions)}")
         if not 0 < share <= 1:
             raise ValueError(f"share must lie in (0, 1], got {share}")
+        if not 0 <= symmetric <= 1:
+            raise ValueError(f"symmetric must lie in [0, 1], got {symmetric}")
         if spacing not in get_args(Spacing):
             raise ValueError(f"spacing {spacing!r} is unknown; choose one of {', '.join(get_args(Spacing))}")
         if crops < 0:
@@ -144,6 +157,7 @@ class PathViews:
             raise ValueError(f"one crop in four rotations is 4 crops, got {crops}")
         if isinstance(path, Between) and flip == "independent":
             raise ValueError(f"the path between the views needs views of one flip, shared or none, got flip {flip!r}")
+        check_place(place, first, second)
         check_flip(flip, [first, second, *([crop] if crops and crop is not None else [])])
         self.first, self.second, self.path = first, second, path
         self.size = size
@@ -152,8 +166,10 @@ class PathViews:
         self.crops, self.crop_size, self.crop, self.crop_rotations = crops, crop_size, crop, crop_rotations
         self.masking = masking
         self.flip: Flip = flip
+        self.place: Place = place
         self.base, self.share = base and isinstance(path, Transformation), share
         self.spacing: Spacing = spacing
+        self.paired, self.symmetric = paired, symmetric
 
     def __call__(self, images: Tensor, generator: torch.Generator, aspect: Tensor | None = None) -> Views:
         """Make the views of ``images`` (B, 3, H, W), uint8 or float in [0, 1].
@@ -165,10 +181,14 @@ class PathViews:
         pyramid = Pyramid.build(images, size, min(0.5, smallest))  # down to the whole image in a local crop
         drawn = [(view, view.sample(batch, generator, aspect)) for view in (self.first, self.second)]
         joint_flips(self.flip, drawn)
+        joint_places(self.place, drawn[0][1], drawn[1][1])
         if isinstance(self.path, Transformation):
             theta = self.path.sample(batch, generator).to(device, non_blocking=True)
         else:  # written when the views are rendered
             theta = torch.empty(batch, 0 if self.path is None else len(self.path.parameters), device=device)
+        if self.paired:
+            for numbers in (*(numbers for _, numbers in drawn), theta):
+                numbers[1::2] = numbers[: batch // 2 * 2 : 2]
         part = share_of(batch, self.share)
         v1 = empty_pixels(batch, 3, size, size, device=device)
         v2 = empty_pixels(part if self.base else batch, 3, size, size, device=device)
@@ -177,11 +197,21 @@ class PathViews:
         times = constant(self.positions, device).expand(part, -1)
         if self.spacing == "random":
             times = spread(self.positions, batch, generator)[:part].to(device, non_blocking=True)
-        made = Views(v1, v2, targets, self.positions, theta, base=base, times=times)
+        symmetries = None
+        if self.symmetric:
+            shown = min(batch, max(2, share_of(batch, self.symmetric)))
+            symmetries = torch.randint(SYMMETRIES, (2, shown), generator=generator, device=generator.device)
+            symmetries = symmetries.to(device, non_blocking=True)
+            if isinstance(self.path, Transformation):
+                theta[:shown] = self.path.at(theta[:shown], 0.0)
+        made = Views(v1, v2, targets, self.positions, theta, base=base, times=times, symmetries=symmetries)
         augmented = [numbers.to(device, non_blocking=True) for _, numbers in drawn]
         for rows in (slice(0, part), slice(part, batch)):
             if rows.start < rows.stop:
                 self._render(pyramid if part == batch else pyramid[rows], augmented, made, rows)
+        if symmetries is not None:
+            for view, numbers in zip(made.invariant, symmetries):
+                view[: len(numbers)] = show_symmetries(view[: len(numbers)], numbers)
         crops = self._local(pyramid, generator, aspect, drawn[0]) if self.crops else None
         masks = None
         if self.masking is not None:
@@ -192,6 +222,10 @@ class PathViews:
     def _render(self, pyramid: Pyramid, augmented: Sequence[Tensor], made: Views, rows: slice) -> None:
         """Render what there is of some rows of the views, from their sources. augmented: parameters of v1 and of u."""
         first, base = (view.state(numbers[rows]) for view, numbers in zip((self.first, self.second), augmented))
+        if made.symmetries is not None:
+            upright = torch.arange(rows.start, rows.stop, device=made.v1.device) >= made.symmetries.shape[1]
+            places = torch.where(upright[:, None, None], base.geometry, first.geometry)
+            base = base.replace(geometry=places, affine=first.affine and base.affine)
         slots = zip(made.times.unbind(dim=1), made.targets.unbind(dim=1))
         states = [(t[rows], pixels[rows]) for t, pixels in slots if rows.stop <= len(pixels)]
         if isinstance(self.path, Between):

@@ -2,7 +2,8 @@
 
 A public function ``METHOD`` in the file of a size is the recipe, and nothing else lists it; its docstring says
 hardware, time and expected scores. All have the task on; ``PretrainConfig.plain`` (``--no-coherence``) gives the method
-alone. Only the rivals, which are equivariant in ways of their own, are without it.
+alone. Only the rivals, which are equivariant in ways of their own, are without it. ``adapt-SIZE``, in a file of their
+own, start from an encoder that exists.
 """
 
 from __future__ import annotations
@@ -18,16 +19,18 @@ if TYPE_CHECKING:
     from equicoherence.training.config import PretrainConfig
 
 SIZES = ("tiny", "small", "paper")
+ADAPT = "adapt"
 
 
 def _declared() -> dict[str, str]:
     """Return the docstring of each recipe, read from the files: importing them would take seconds."""
     found = {}
-    for size in SIZES:
-        module = ast.parse((Path(__file__).parent / f"{size}.py").read_text(encoding="utf-8"))
+    for file in (*SIZES, ADAPT):
+        module = ast.parse((Path(__file__).parent / f"{file}.py").read_text(encoding="utf-8"))
         for node in module.body:
             if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
-                found[f"{node.name}-{size}"] = ast.get_docstring(node) or ""
+                name = f"{ADAPT}-{node.name}" if file == ADAPT else f"{node.name}-{file}"
+                found[name] = ast.get_docstring(node) or ""
     return found
 
 
@@ -39,7 +42,8 @@ def recipe(name: str) -> PretrainConfig:
     """Return the configuration of a recipe; a misspelt name raises ValueError with the nearest of the known ones."""
     check_recipe(name)
     method, size = name.rsplit("-", 1)
-    return getattr(import_module(f"equicoherence.recipes.{size}"), method)()
+    file, function = (ADAPT, size) if method == ADAPT else (size, method)
+    return getattr(import_module(f"equicoherence.recipes.{file}"), function)()
 
 
 def check_recipe(name: str) -> None:

@@ -24,9 +24,11 @@ from equicoherence.methods.essl import ESSLConfig
 from equicoherence.methods.ibot import IBOTConfig
 from equicoherence.methods.lejepa import LeJEPAConfig
 from equicoherence.methods.mocov3 import MoCoV3Config
+from equicoherence.methods.ser import SERConfig
 from equicoherence.methods.sie import SIEConfig
 from equicoherence.methods.simclr import SimCLRConfig
 from equicoherence.methods.simsiam import SimSiamConfig
+from equicoherence.methods.stl import STLConfig
 from equicoherence.methods.vicreg import VICRegConfig
 from equicoherence.training.config import AugmentationConfig, EncoderConfig, OptimConfig, PretrainConfig, ViewsConfig
 
@@ -249,3 +251,24 @@ def essl() -> PretrainConfig:
     """
     crops = {"crops": 4, "crop_size": 16, "crop": AUGMENTATION, "crop_rotations": True}
     return _convolutional("essl-tiny", ESSLConfig(temperature=0.2, width=512, hidden=512), None, **crops)
+
+
+def ser() -> PretrainConfig:
+    """SER on MoCo v3, without theta or a path, on 32 px views, one in a hundred turned, and 8x8 early tokens.
+
+    hardware: 2 CPU cores
+    time: not measured yet
+    scores: not measured yet
+    """
+    method = SERConfig(width=512, output=128, momentum=0.98, layer=1, hidden=128)
+    return _convolutional("ser-tiny", method, None, path="none")
+
+
+def stl() -> PretrainConfig:
+    """STL on SimCLR, without theta, on 32 px views, of which two images each are transformed alike.
+
+    hardware: 2 CPU cores
+    time: not measured yet
+    scores: not measured yet
+    """
+    return _convolutional("stl-tiny", STLConfig(width=512, hidden=256), None)

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
+from pathlib import PurePath
+
 from equicoherence.evaluation.transformation import NOISE
+
+WEIGHTS = (".safetensors", ".pth", ".pt", ".bin", ".ckpt", ".npz", ".tar")
+MORE = re.compile(r"(, layer -?\d+)?( \(random weights\))?$")  # what `scores.json` adds to what the user called a model
 
 METRIC_NAMES = {
     "miou": "mIoU",
@@ -102,3 +109,27 @@ def task_name(task: str) -> str:
 def heading(task: str) -> str:
     """Return a task as the title of a section."""
     return TASK_NAMES.get(task, task[:1].upper() + task[1:])
+
+
+def encoder_names(encoders: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
+    """Return what tables call encoders, by what ``scores.json`` calls them and their architecture.
+
+    A weights file is called by its stem, with as many of the folders above it as tell it from the others, and with its
+    architecture where that has another name; whatever is no file by its whole name.
+    """
+    names = list(dict.fromkeys(encoders))
+    paths = {name: PurePath(MORE.sub("", name)) for name, _ in names}
+    files = {name: path for name, path in paths.items() if path.suffix in WEIGHTS}
+    found = {}
+    for name, arch in names:
+        if name not in files:
+            found[name, arch] = name
+            continue
+        path, others = files[name], {path.with_suffix("") for path in files.values()} - {files[name].with_suffix("")}
+        parts = path.with_suffix("").parts
+        count = 1
+        while count < len(parts) and any(other.parts[-count:] == parts[-count:] for other in others):
+            count += 1
+        of_arch = "" if path.stem == arch else f" ({arch})"
+        found[name, arch] = "/".join(parts[-count:]) + of_arch + name[MORE.search(name).start() :]  # type: ignore[union-attr]
+    return found

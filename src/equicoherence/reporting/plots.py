@@ -141,7 +141,7 @@ def curves(lines: Sequence[Curve], logarithmic: bool = False) -> bytes:
         axes.set_xlabel("step")
         axes.locator_params(axis="x", nbins=5)
         axes.grid(axis="y", color="#e6e9ee", linewidth=0.8)
-        return _svg(figure)
+        return as_svg(figure)
 
 
 def score_curves(lines: Sequence[ScoreCurve], axis: str, floor: float | None = None) -> bytes:
@@ -175,7 +175,7 @@ def score_curves(lines: Sequence[ScoreCurve], axis: str, floor: float | None = N
             axes.xaxis.set_major_locator(MultipleLocator(90))
         axes.grid(color="#e6e9ee", linewidth=0.8)
         axes.set_axisbelow(True)
-        return _svg(figure)
+        return as_svg(figure)
 
 
 def bars(categories: Sequence[str], series: Sequence[Sequence[Bar | None]], lowest: float = 0.0) -> bytes:
@@ -207,7 +207,7 @@ def bars(categories: Sequence[str], series: Sequence[Sequence[Bar | None]], lowe
         axes.set_ylabel("R²")
         axes.grid(axis="y", color="#e6e9ee", linewidth=0.8)
         axes.set_axisbelow(True)
-        return _svg(figure)
+        return as_svg(figure)
 
 
 def thin(steps: np.ndarray, values: np.ndarray, points: int = POINTS) -> tuple[np.ndarray, np.ndarray]:
@@ -266,7 +266,8 @@ def _cycle(options: Sequence[T], index: int, stride: int = len(PALETTE)) -> T:
     return options[index // stride % len(options)]
 
 
-def _svg(figure: Figure) -> bytes:
+def as_svg(figure: Figure) -> bytes:
+    """Return a figure as SVG: of the same numbers the same bytes."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="svg", metadata={"Date": None})
     return buffer.getvalue()

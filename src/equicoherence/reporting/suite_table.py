@@ -7,7 +7,7 @@ import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from equicoherence.errors import refusing
 from equicoherence.evaluation.store import as_read
@@ -19,7 +19,11 @@ from equicoherence.reporting.origin import origin_line
 from equicoherence.reporting.summary import Score, joint_floors, select, summarise
 from equicoherence.reporting.tables import MISSING, NUMBER, Cell, Grid, floor_cell, number, plain, with_deviation
 
+if TYPE_CHECKING:
+    from rich.table import Table
+
 BEST, CONSTANT = "best layer", "constant"
+SIDE_BY_SIDE = 4  # encoders whose columns fit into 100 letters of a terminal
 
 
 @dataclass(frozen=True)
@@ -39,19 +43,32 @@ def write_suite(suite: Suite, folders: Sequence[Path], out: Path) -> Path:
     Raises ValueError where a file is damaged, was scored with other settings than the suite's or on other images than
     the first; FileNotFoundError where there is none.
     """
-    with refusing():
-        if not folders:
-            raise ValueError("a suite's table needs folders with scores; `equicoherence evaluate --suite` makes them")
-        paths = {folder.resolve(): folder for folder in folders}.values()
-        evaluated = [read_evaluated(path) for path in paths]
-        check_suite(suite, evaluated)
-        groups = group(evaluated)
+    groups = _read(suite, folders)
     rows = list(suite_rows(suite, groups))
     out.mkdir(parents=True, exist_ok=True)
     page = out / f"{suite.name}.md"
     for file, text in ((page.with_suffix(".csv"), suite_csv(suite, rows)), (page, suite_markdown(suite, rows, groups))):
         write_aside(file, text.encode("utf-8", errors="replace"))  # names may hold what UTF-8 cannot say
     return page
+
+
+def suite_tables(suite: Suite, folders: Sequence[Path]) -> list[Table]:
+    """Return the table for a terminal: a row for each figure, as many encoders side by side as fit.
+
+    Of one encoder what stands beside it has columns too; of several, the page alone shows that. Raises what
+    `write_suite` does.
+    """
+    groups = _read(suite, folders)
+    rows = [row for row in suite_rows(suite, groups) if len(groups) == 1 or not row.kind]
+    whole = suite_grid(suite, rows, intervals=False)
+    columns = list(zip(*whole.cells))
+    *names, constant = columns[0]
+    found = []
+    for start in range(0, len(names), SIDE_BY_SIDE):
+        places = [*range(start, min(start + SIDE_BY_SIDE, len(names))), len(names)]
+        body = [[title, *(column[place] for place in places)] for title, column in zip(whole.header[1:], columns[1:])]
+        found.append(Grid(["score", *([*names, constant][place].content for place in places)], body).rich())
+    return found
 
 
 def check_suite(suite: Suite, evaluated: Sequence[Evaluated]) -> None:
@@ -63,7 +80,7 @@ def check_suite(suite: Suite, evaluated: Sequence[Evaluated]) -> None:
         for key, task in wanted.items():
             title = f"{task.name} {task.variant}".strip()
             if key not in found:
-                if task.name in ("knn", "layers"):  # without labels there is no k-NN; modules have no layers
+                if task.name in ("knn", "linear", "layers"):  # without labels no classes; modules have no layers
                     continue
                 raise ValueError(f"{each.folder} has no scores of {title}, which suite {suite.name} has")
             given, settings = found[key]["settings"], as_read({"revision": task.revision, **vars(task)})
@@ -96,12 +113,12 @@ def suite_rows(suite: Suite, groups: Sequence[Group]) -> Iterator[SuiteRow]:
             yield SuiteRow(each.label, RANDOM, random)
 
 
-def suite_grid(suite: Suite, rows: Sequence[SuiteRow]) -> Grid:
+def suite_grid(suite: Suite, rows: Sequence[SuiteRow], *, intervals: bool = True) -> Grid:
     """Return the table: means over probe seeds with deviation and interval; last, what a constant scores."""
     body: list[list[object]] = []
     for row in rows:
         name = f"{row.name}, {row.kind}" if row.kind else row.name
-        body.append([name, *(_cell(score) for score in row.scores)])
+        body.append([name, *(_cell(score, intervals) for score in row.scores)])
     columns = zip(suite.figures, zip(*(row.scores for row in rows)))
     floors = [floor_cell(joint_floors(filter(None, scores)), figure.metric) for figure, scores in columns]
     return Grid(["encoder", *(figure.title for figure in suite.figures)], [*body, [CONSTANT, *floors]])
@@ -158,11 +175,21 @@ def _of_figure(entries: Sequence[Score], figure: Figure, representation: str, co
     return found[0] if found else None
 
 
-def _cell(score: Score | None) -> Cell:
+def _read(suite: Suite, folders: Sequence[Path]) -> list[Group]:
+    with refusing():
+        if not folders:
+            raise ValueError("a suite's table needs folders with scores; `equicoherence evaluate --suite` makes them")
+        paths = {folder.resolve(): folder for folder in folders}.values()
+        evaluated = [read_evaluated(path) for path in paths]
+        check_suite(suite, evaluated)
+        return group(evaluated)
+
+
+def _cell(score: Score | None, with_interval: bool) -> Cell:
     if score is None:
         return Cell(MISSING, NUMBER)
     text = with_deviation(score.mean, score.std, score.metric)
-    if score.interval is not None:
+    if with_interval and score.interval is not None:
         low, high = (number(end, score.metric) for end in score.interval)
         text += f" [{low}, {high}]"
     return Cell(text, NUMBER)

@@ -26,7 +26,7 @@ FIELDS = (
 """What tells scores apart, in the order in which tables sort by them."""
 ORDER = {
     "border": ("", "content", "reflection", "zeros"),
-    "representation": ("", "backbone", "z_inv", "z_equi", "z"),
+    "representation": ("", "backbone", "z_inv", "z_equi", "z", "joined"),
     "probe": ("", "mlp", "linear", "attentive"),
     "parameter": ("",),
     "control": ("", "random"),

@@ -32,7 +32,7 @@ class Cell:
     remark: str = ""
 
 
-FOLDED = 7  # letters of the title of a column of numbers in a terminal that stay on one line
+FOLDED = 8  # letters of the title of a column of numbers in a terminal that stay on one line
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from equicoherence.models import Encoder, SplitHead
 from equicoherence.models.foreign import copy_weights
 from equicoherence.models.layered_head import LayeredHead
 from equicoherence.models.lean_block import drop_samples
-from equicoherence.models.trained import moving_statistics, train_parts
+from equicoherence.models.trained import HEAD, moving_statistics, train_parts
 from equicoherence.paths import Between, PathViews, Transformation, augmentation, named_path
 from equicoherence.paths.between import BETWEEN
 from equicoherence.paths.masks import Masking
@@ -37,13 +37,14 @@ def build_learner(config: PretrainConfig, *, pretrained: bool | None = None, sta
         raise ValueError(f"encoder.weights is {config.encoder.weights}: read it first, with training.start.started")
     task_config, views = config.coherence, config.views
     method_class = METHODS[type(config.method)]
+    own_layers = (config.method.layer,) if method_class.reads_layer else ()  # type: ignore[attr-defined]
     encoder = Encoder(
         config.encoder.name,
         config.encoder.args,
         pretrained=config.encoder.pretrained if pretrained is None else pretrained,
         mean=config.encoder.mean,
         std=config.encoder.std,
-        layers=task_config.layers if task_config else (),
+        layers=task_config.layers if task_config else own_layers,
         masked=views.mask_probability > 0,
         any_size=views.crops > 0 and views.crop_size != views.size,
         read="tokens" if method_class.reads == "z" else "all",
@@ -69,6 +70,8 @@ def build_learner(config: PretrainConfig, *, pretrained: bool | None = None, sta
     )
     width = config.d - d_equi if reads_z else encoder.pooled_width
     more, standard = [d_equi] if in_head else [], None
+    if method_class.reads_layer:
+        more = encoder.tapped_widths
     if method_class.told:
         columns = views.told_columns
         more, standard = [len(columns)], nn.Sequential(ChosenTheta(columns))
@@ -186,9 +189,11 @@ def fit_theta(learner: Learner, feed: Feed) -> None:
 
 def build_views(config: PretrainConfig, encoder: Encoder) -> PathViews:
     """Build the views of a configuration, with masks over the tokens of ``encoder`` where it asks for them."""
-    views, outside = config.views, config.views.invariant == "base"
+    views = config.views
+    outside = views.invariant == "base" and config.encoder.train != HEAD  # else no method reads u
     masked = views.mask_probability > 0
     unread = outside and config.coherence is None  # nothing sees the path
+    method = METHODS[type(config.method)]
     return PathViews(
         augmentation(**plain_values(views.first)),
         augmentation(**plain_values(views.second)),
@@ -198,6 +203,7 @@ def build_views(config: PretrainConfig, encoder: Encoder) -> PathViews:
         spacing=config.coherence.spacing if config.coherence else "even",
         border=views.border,
         flip=views.flip,
+        place=views.place,
         crops=views.crops,
         crop_size=views.crop_size,
         crop=augmentation(**plain_values(views.crop)),
@@ -205,6 +211,8 @@ def build_views(config: PretrainConfig, encoder: Encoder) -> PathViews:
         base=outside and not unread,
         share=config.coherence.share if config.coherence else 1.0,
         masking=Masking(token_grid(encoder, views.size), views.mask_probability, views.mask_ratio) if masked else None,
+        paired=method.paired,
+        symmetric=config.method.share if method.symmetries else 0.0,  # type: ignore[attr-defined]
     )
 
 

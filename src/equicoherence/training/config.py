@@ -13,10 +13,11 @@ from equicoherence.methods import METHODS, MethodConfig
 from equicoherence.methods.vicreg import VICRegConfig
 from equicoherence.models.decoders import DECODERS
 from equicoherence.models.normalisation import Channels, check_normalisation
-from equicoherence.models.trained import BatchNorm, read_train
+from equicoherence.models.trained import HEAD, BatchNorm, read_train
 from equicoherence.paths import Between, named_path
 from equicoherence.paths.between import BETWEEN
 from equicoherence.paths.flips import Flip
+from equicoherence.paths.places import Place
 from equicoherence.paths.renderer import Border
 from equicoherence.paths.transformation import Parameter
 
@@ -55,9 +56,10 @@ class EncoderConfig:
     mean, std: of the three channels of images in [0, 1], by which the encoder normalises them; the model's own where
     None. drop_path: share of the samples that a block's branch leaves out, for vision transformers; the same in all
     blocks (DINOv2), or rising linearly from 0 where not drop_path_uniform (iBOT). The teacher leaves out none.
-    train: what is trained of an encoder that starts from weights: all; last:N, its last N layers (blocks of a vision
-        transformer, stages of a convolutional network) and what follows them; lora:RANK, LoRA on the linear layers of
-        attention, merged at the end; lora-all:RANK, on those of MLPs too. The rest stands still.
+    train: what is trained of an encoder that starts from weights: all; head, nothing of it, so that it stays what it
+        was bit for bit, and a head reads z_equi from it (`CoherenceConfig.layers`); last:N, its last N layers (blocks
+        of a vision transformer, stages of a convolutional network) and what follows them; lora:RANK, LoRA on the linear
+        layers of attention, merged at the end; lora-all:RANK, on those of MLPs too. The rest stands still.
     batch_norm: of BatchNorm layers that are trained, whether their statistics move (train, as encoders from random
         weights need), or not (frozen).
     checkpointing: keep less of the forward for the backward, which computes it once more: less memory, more time.
@@ -87,6 +89,12 @@ class EncoderConfig:
             )
         check_normalisation(self.mean, self.std)
         read_train(self.train)
+
+    def starting_from(self, model: str) -> EncoderConfig:
+        """Return what starts from MODEL, with its architecture, arguments and normalisation; all else is as here."""
+        return dataclasses.replace(
+            self, name="", args={}, pretrained=False, weights=model, fingerprint="", mean=None, std=None
+        )
 
 
 @dataclass(frozen=True)
@@ -122,6 +130,9 @@ class ViewsConfig:
     flip: whether the views of an image (both, and local crops) are mirrored alike (shared), each by itself
     (independent, as most methods are published), or not at all (none). Flips of their own press features to be the
     same for an image and its mirror image, and such features cannot tell left from right: docs/transformation.md.
+    place: whether view 1 and u are the same box of the image (shared), the second view's place and size unread, so that
+    but for colors nothing lies between view 1 and view 2 but the path; or each has its own (independent), as joint-
+    embedding methods need.
     invariant: which two views the method's invariant loss is taken on, for methods with the task. path: v1 and
     v2 = g(u), as published, so that the loss presses out what the task shall keep; base: v1 and u, and the task alone
     sees v2, a third view, which costs its share (`CoherenceConfig.share`) of an encoder's pass: docs/transformation.md.
@@ -137,6 +148,7 @@ class ViewsConfig:
     told: tuple[str, ...] = ()
     border: Border = "content"
     flip: Flip = "shared"
+    place: Place = "independent"
     invariant: Literal["base", "path"] = "path"
     first: AugmentationConfig = AugmentationConfig()
     second: AugmentationConfig = AugmentationConfig()
@@ -255,14 +267,14 @@ class PretrainConfig:
     """Everything a run is made from; `config.yaml` of its directory.
 
     d: features of z, for methods that read it. coherence: the auxiliary task, None for the plain method, and for
-    methods that are told the path's parameters and learn from those. max_steps: 0 for all epochs' steps, else the run
-    (and its schedule) ends there. checkpoint_every, log_every, watch_every: steps. precision: of the products; auto is
-    bf16 on devices that multiply it (a CPU without AMX or AVX-512-BF16 is faster in fp32), else fp32, and a resumed run
-    keeps what it began with. keep: how much of what the encoder knew at the start may be lost, a share in [0, 1), 0 to
-    measure nothing; where more is, as measured every watch_every steps, the run ends with the last good state
-    (docs/adapting.md). cache: MiB of decoded images kept. sharding: of several processes, each holds the whole model
-    (ddp), or a part of its parameters, their gradients, optimiser state and teacher (fsdp2, for vision transformers); a
-    run may be resumed with the other.
+    methods that are told the path's parameters, or have a layer of their own, and learn from those. max_steps: 0 for
+    all epochs' steps, else the run (and its schedule) ends there. checkpoint_every, log_every, watch_every: steps.
+    precision: of the products; auto is bf16 on devices that multiply it (a CPU without AMX or AVX-512-BF16 is faster in
+    fp32), else fp32, and a resumed run keeps what it began with. keep: how much of what the encoder knew at the start
+    may be lost, a share in [0, 1), 0 to measure nothing; where more is, as measured every watch_every steps, the run
+    ends with the last good state (docs/adapting.md). cache: MiB of decoded images kept. sharding: of several processes,
+    each holds the whole model (ddp), or a part of its parameters, their gradients, optimiser state and teacher (fsdp2,
+    for vision transformers); a run may be resumed with the other.
     """
 
     name: str = "custom"
@@ -296,6 +308,8 @@ class PretrainConfig:
         if self.seed < 0 or self.max_steps < 0:
             raise ValueError(f"seed and max_steps must be 0 or more, got {self.seed} and {self.max_steps}")
         self._check_fit()
+        if self.encoder.train == HEAD:
+            self._check_head()
         if METHODS[type(self.method)].told:
             self._check_told()
         if self.views.invariant == "base":
@@ -361,9 +375,23 @@ class PretrainConfig:
             raise ValueError(
                 f"views.crops is {self.views.crops}, but {name} reads no local crops; give --views.crops 0"
             )
-        if self.views.path == POSES and method.rotated_crops:
+        if self.views.path == POSES and (method.rotated_crops or method.paired or method.symmetries):
+            sees = (
+                "classifies rotated crops, and poses have none"
+                if method.rotated_crops
+                else "transforms images itself, and poses are seen as they were rendered"
+            )
+            raise ValueError(f"{name} {sees}; give another path, --views.path se2")
+        if method.paired and self.optim.batch_size % (2 * self.optim.accumulation):
             raise ValueError(
-                f"{name} classifies rotated crops, and poses have none; give another path, --views.path se2"
+                f"{name} reads images in pairs, but optim.batch_size {self.optim.batch_size} in "
+                f"{self.optim.accumulation} parts (optim.accumulation) gives odd ones; give a multiple of "
+                f"{2 * self.optim.accumulation}"
+            )
+        if self.coherence is not None and (method.symmetries or method.reads_layer):
+            raise ValueError(
+                f"{name} has a layer and views of its own in place of the task, so coherence must be null, got "
+                f"{self.coherence}"
             )
         if self.views.path == POSES and (self.views.crops or self.views.mask_probability):
             raise ValueError(
@@ -382,6 +410,20 @@ class PretrainConfig:
             )
         if self.coherence is not None and self.coherence.split == "head" and not method.splits_head:
             raise ValueError(f"coherence.split is head, but {name} has no head to split; give --coherence.split linear")
+
+    def _check_head(self) -> None:
+        """Refuse an encoder that stands still where there is no head, or a method that would train it."""
+        method = METHODS[type(self.method)]
+        if not method.fixed_teacher:
+            raise ValueError(
+                f"encoder.train is head, so the encoder stands still, and {method.__name__} has nothing to train; take "
+                "method Anchor (recipes adapt-*), or --encoder.train last:N"
+            )
+        if self.coherence is None:
+            raise ValueError(
+                "encoder.train is head, but without the task (coherence null) there is no head to train; give "
+                "--encoder.train last:N"
+            )
 
     def _check_told(self) -> None:
         """Refuse to tell a method nothing, or to give it the task beside what it is told."""

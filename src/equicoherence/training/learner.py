@@ -37,7 +37,8 @@ class Learner(nn.Module):
     """What DDP or FSDP wraps: one forward of views gives all losses.
 
     A method with a teacher gets one here: an EMA copy of the encoder and of the head's invariant part, or one that
-    stays as it is. A method that is told theta gets what ``standard`` makes of it, all of it as it is where None.
+    stays as it is, of which an encoder that stands still has no need. A method that is told theta gets what
+    ``standard`` makes of it, all of it as it is where None.
     """
 
     def __init__(
@@ -53,7 +54,9 @@ class Learner(nn.Module):
         self.encoder, self.head, self.method, self.task, self.weight = encoder, head, method, task, weight
         self.standard = standard or nn.Identity()
         copied = [encoder] if head.invariant is None else [encoder, head.invariant]
-        self.teacher = nn.ModuleList(frozen_copy(part) for part in copied) if method.has_teacher else None
+        stands = not any(parameter.requires_grad for parameter in encoder.parameters())
+        teaches = method.has_teacher and not (method.fixed_teacher and stands)
+        self.teacher = nn.ModuleList(frozen_copy(part) for part in copied) if teaches else None
         self.train()
 
     def train(self, mode: bool = True) -> Self:
@@ -105,6 +108,8 @@ class Learner(nn.Module):
             student = self._tell(student, features, views.theta)
             if student.equivariant is not None:
                 pooled["equivariant"] = student.equivariant.detach().flatten(0, 1)
+        if views.symmetries is not None:
+            student = dataclasses.replace(student, symmetries=views.symmetries)
         losses = self.method(student, self._teach(images, views.upright), self._local(views.crops))
         if self.task is None:
             return LearnerOutput(losses, pooled, None)
@@ -171,16 +176,18 @@ class Learner(nn.Module):
         self, features: Features, invariant: nn.Module | None, views: int, masks: Masks | None = None
     ) -> Encoded:
         """Gather what the method reads, of ``views`` views one after another."""
-        summary, tokens = features.pooled(self.summary), None
+        summary, tokens, layer = features.pooled(self.summary), None, None
         if invariant is not None:
             summary = invariant(summary)  # linear: the mean of z_inv
         if self.method.reads_tokens:
             tokens = features.patches if invariant is None else invariant(features.patches)
             tokens = tokens.unflatten(0, (views, -1))
+        if self.method.reads_layer:
+            layer = features.tapped[0].unflatten(0, (views, -1))
         summary = summary.unflatten(0, (views, -1))
         if masks is None:
-            return Encoded(summary, tokens)
-        return Encoded(summary, tokens, masks.indices, masks.tokens, masks.weights)
+            return Encoded(summary, tokens, layer=layer)
+        return Encoded(summary, tokens, masks.indices, masks.tokens, masks.weights, layer=layer)
 
 
 def drop_masked(tokens: Tensor, masks: Tensor) -> Tensor:

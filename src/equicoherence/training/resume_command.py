@@ -6,6 +6,9 @@ import os
 import shlex
 from pathlib import Path
 
+ADAPTS = "adapt.yaml"
+"""In the directory of a run that `equicoherence adapt` began: what it is scored on before and after."""
+
 
 def resume_command(out: Path, *options: str) -> str:
     """Return what goes on with the run ``out``: its configuration is its own. options: changes, as in a command.
@@ -21,4 +24,5 @@ def resume_command(out: Path, *options: str) -> str:
         meeting = f"--nnodes {processes // of_node} --rdzv-backend c10d --rdzv-endpoint {place} "
         several = meeting if of_node < processes else ""
         start = f"torchrun {several}--nproc-per-node {of_node} -m equicoherence"
-    return f"{start} pretrain --resume --out {shlex.quote(str(out))}{''.join(f' {option}' for option in options)}"
+    command = "adapt" if (out / ADAPTS).is_file() else "pretrain"
+    return f"{start} {command} --resume --out {shlex.quote(str(out))}{''.join(f' {option}' for option in options)}"

@@ -25,7 +25,7 @@ from equicoherence.training.config import PretrainConfig
 from equicoherence.training.config_file import differences, load_config, save_config
 from equicoherence.training.learner import Learner
 from equicoherence.training.metrics import drop_after
-from equicoherence.training.resume_command import resume_command
+from equicoherence.training.resume_command import ADAPTS, resume_command
 
 FREE = (
     "encoder.weights",
@@ -40,7 +40,7 @@ FREE = (
 """Fields that do not change what a run ends with, so that a resumed one may have others.
 
 Of weights to start from, the fingerprint counts, not the place."""
-START = ("config.yaml", "metrics.jsonl", "bad_images.txt", "tensorboard", "checkpoints", "report.html")
+START = ("config.yaml", ADAPTS, "metrics.jsonl", "bad_images.txt", "tensorboard", "checkpoints", "report.html")
 """What a run may have written before its first checkpoint."""
 
 
@@ -77,7 +77,7 @@ def _others(out: Path) -> list[str]:
     try:
         fields = read_yaml(out / "config.yaml", "").keys()
     except (ValueError, FileNotFoundError):
-        return names
+        return [name for name in names if name != ADAPTS]
     begun = fields >= {field.name for field in dataclasses.fields(PretrainConfig)}  # not one that a person wrote
     return [name for name in names if name not in START or (name == "config.yaml" and not begun)]
 

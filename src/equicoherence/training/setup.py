@@ -22,7 +22,7 @@ from equicoherence.files import alone
 from equicoherence.finite import NotFinite, not_finite
 from equicoherence.models.features import POOLS
 from equicoherence.models.shared_conv import share_weight_gradients
-from equicoherence.models.trained import trained_parameters
+from equicoherence.models.trained import HEAD, trained_parameters
 from equicoherence.models.trained_lora import merge_lora
 from equicoherence.notice import say
 from equicoherence.training.bad_images import note_bad_images
@@ -307,6 +307,8 @@ def described(config: PretrainConfig, learner: Learner, precision: Precision) ->
     encoder = learner.encoder
     count, train = sum(parameter.numel() for parameter in encoder.model.parameters()) / 1e6, config.encoder.train
     trained = "" if train == "all" else f" ({train} trained: {trained_parameters(encoder) / 1e6:,.3g} million)"
+    if train == HEAD:
+        trained = f" (which stand still; trained beside them: {trained_parameters(learner) / 1e6:,.3g} million)"
     return (
         f"{config.name}: encoder {encoder.architecture}, {count:,.2f} million parameters{trained}, images of "
         f"{config.views.size} px; {POOLS[learner.pool]} stands for an image; {precision}"

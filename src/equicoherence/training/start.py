@@ -19,7 +19,7 @@ from equicoherence.models.foreign import copy_weights, first_line, foreign_encod
 from equicoherence.models.normalisation import Channels
 from equicoherence.models.weights import load_weights
 from equicoherence.tensor_files import digest_of
-from equicoherence.training.checkpoint import checkpoints
+from equicoherence.training.checkpoint import checkpoints, saved_source
 from equicoherence.training.config import PretrainConfig
 from equicoherence.training.config_file import load_config, plain_values
 from equicoherence.training.run import is_finished, load_run
@@ -38,10 +38,14 @@ class Start:
 
     encoder: with its weights, for images of the size asked for as far as it has one.
     fingerprint: short hash of its file, or of its weights where they are no one file of the user's.
+    size: pixels of the images that it is used on.
+    source: pixels that images are read at for these, None where nothing says it.
     """
 
     encoder: Encoder
     fingerprint: str
+    size: int
+    source: int | None = None
 
 
 def begun_before(config: PretrainConfig, run: Path) -> PretrainConfig:
@@ -137,9 +141,10 @@ def started_or_begun(config: PretrainConfig, run: Path) -> PretrainConfig:
         return begun_before(config, run)
 
 
-def read_start(model: str, size: int, name: str, args: dict[str, Any]) -> Start:
+def read_start(model: str, size: int | None, name: str, args: dict[str, Any]) -> Start:
     """Read MODEL, as `equicoherence evaluate` takes it, for images of ``size`` pixels where it has positions.
 
+    size: None for its own.
     name: architecture of a weights file that does not say it; empty where none is given.
     args: further arguments of it.
     No code in a file is executed. Raises FileNotFoundError or ValueError for what cannot be read or does not fit.
@@ -160,30 +165,35 @@ def read_start(model: str, size: int, name: str, args: dict[str, Any]) -> Start:
         digest = hashlib.file_digest(opened, "sha256").hexdigest()[:DIGEST]
     advice = f"say which model it is for: --encoder.weights {file}@ARCH"
     if arch is None and not name:
-        return Start(read_exported(file, size, advice).encoder, digest)
+        held = read_exported(file, size, advice)
+        return Start(held.encoder, digest, held.size, held.source)
     encoder = foreign_encoder(arch or name, size, args, pretrained=False, option="views.size")
     load_weights(encoder.model, path)
-    return Start(encoder, digest)
+    return Start(encoder, digest, size or encoder.own_size[0])
 
 
 def _of_run(run: Path) -> Start:
     try:
-        encoder = load_run(run)[1].encoder
+        config, learner = load_run(run)
     except SafetensorError as error:
         raise ValueError(f"the weights of {run} cannot be read: a safetensors file is damaged ({error})") from error
     except RuntimeError as error:
         raise ValueError(f"the weights of {run} do not fit its config.yaml: {first_line(error)}") from error
-    return Start(encoder, digest_of(encoder.model.state_dict().items())[:DIGEST])
+    encoder = learner.encoder
+    return Start(
+        encoder, digest_of(encoder.model.state_dict().items())[:DIGEST], config.views.size, config.views.source
+    )
 
 
-def _of_timm(name: str, size: int) -> Start:
+def _of_timm(name: str, size: int | None) -> Start:
     """Read a model of timm by its name or place, with published or saved weights."""
     otherwise = "give a weights file, --encoder.weights FILE@ARCH"
     encoder = foreign_encoder(name, size, pretrained=True, option="views.size", otherwise=otherwise)
     own = encoder
     if sized(name, size):  # the fingerprint is that of the weights before their positions are resampled
         own = foreign_encoder(name, None, pretrained=True, otherwise=otherwise)
-    return Start(encoder, digest_of(own.model.state_dict().items())[:DIGEST])
+    source = saved_source(Path(name.removeprefix("local-dir:"))) if name.startswith("local-dir:") else None
+    return Start(encoder, digest_of(own.model.state_dict().items())[:DIGEST], size or encoder.own_size[0], source)
 
 
 def _resized(encoder: Encoder, size: int) -> int | None:

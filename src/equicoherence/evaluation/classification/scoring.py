@@ -13,9 +13,9 @@ from equicoherence.data import Loader, first_of_each
 from equicoherence.data.source import UnusableData
 from equicoherence.evaluation.bootstrap import share_interval
 from equicoherence.evaluation.classification.accuracy import linear_logits
-from equicoherence.evaluation.fit import reading
 from equicoherence.evaluation.images import BATCH
 from equicoherence.evaluation.model import FrozenModel
+from equicoherence.evaluation.reader import reader, represent
 from equicoherence.evaluation.task import Row, TaskScore, Track
 from equicoherence.finite import check_features
 from equicoherence.neighbours import knn_classes
@@ -83,7 +83,7 @@ def labelled_features(model: FrozenModel, loader: Loader, limit: int, track: Tra
 
     Raises ValueError where none of them can be decoded, `NotFinite` for features that are not.
     """
-    device = model.encoder.mean.device
+    device, model = model.encoder.mean.device, reader(model)
     labelled = torch.from_numpy(loader.source.labels >= 0).nonzero().flatten()
     picked = labelled[torch.linspace(0, len(labelled) - 1, min(limit, len(labelled))).round().long()].numpy()
     parts, labels, index = [], [], []
@@ -95,8 +95,7 @@ def labelled_features(model: FrozenModel, loader: Loader, limit: int, track: Tra
         index.append(batch.index)
         batch = batch.to(device)
         view = render(Pyramid.build(batch.images, model.size), base_state(batch.aspect, 1.0), size=model.size)
-        with reading(device):
-            parts.append({k: v.float() for k, v in model.represent(view)[0].items()})
+        parts.append(represent(model, view)[0])
     of_each = torch.cat(labels)
     kept = first_of_each(torch.cat(index))  # what stands in for a bad image may be another of the chosen ones
     kept = kept[of_each[kept] >= 0]  # or one without a label

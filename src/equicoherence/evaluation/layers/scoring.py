@@ -4,27 +4,37 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from equicoherence.data import Loader
 from equicoherence.evaluation.classification.task import unlabelled
 from equicoherence.evaluation.layers.every_layer import OUTPUT, Place, every_layer
 from equicoherence.evaluation.model import FrozenModel
+from equicoherence.evaluation.reader import reader
 from equicoherence.evaluation.task import Row, TaskScore, Track
+from equicoherence.evaluation.transformation.pairs import ImagePairs
+from equicoherence.evaluation.transformation.regression import known_rows
 from equicoherence.notice import say
 
 if TYPE_CHECKING:
     from equicoherence.evaluation.layers.task import Layers
 
 BEST = "best layer"
+OWN = "backbone"  # what a model calls its output
 
 
 def score_layers(task: Layers, model: FrozenModel, train: Loader, test: Loader, track: Track) -> TaskScore:
     """Score every layer by the tasks that score an output."""
-    layered = every_layer(model)
+    layered = every_layer(reader(model))
     places = {place.name: place for place in layered.places()}
-    found = task.regression().score(layered, train, test, track)
-    rows, counts = list(found.rows), dict(found.counts)
+    rows, counts = [], {}
+    for name in task.transformations:
+        part = dataclasses.replace(task.regression(), transformations=(name,))
+        found = part.score(layered, train, test, track)
+        rows, counts = [*rows, *found.rows], dict(found.counts)
+        known = [row for row in found.rows if places[row.representation].layer == OUTPUT]
+        _remember_rows(model, known_rows(dataclasses.replace(part, representations=(OWN,)), train, test), known)
+    _remember_pairs(model, layered, next(name for name, place in places.items() if place.layer == OUTPUT))
     layered.memo.clear()
     if missing := unlabelled(train.source, test.source):
         say(f"layers: k-NN is left out, for it {missing}")
@@ -34,6 +44,19 @@ def score_layers(task: Layers, model: FrozenModel, train: Loader, test: Loader, 
         counts |= {f"labelled {split}": count for split, count in found.counts.items()}
     whole = [row for row in rows if not row.parameter]  # of a transformation's parameters their mean
     return TaskScore([*_main_rows(whole, places, task.metrics), *_curves(whole, places)], counts=counts)
+
+
+def _remember_rows(model: FrozenModel, key: tuple[Any, ...], rows: Sequence[Row]) -> None:
+    """Let a model remember what its output scores, so that the task of the transformation does not score it again."""
+    model.remember(key, lambda: [dataclasses.replace(row, representation=OWN) for row in rows])
+
+
+def _remember_pairs(model: FrozenModel, layered: FrozenModel, output: str) -> None:
+    """Let a model remember the images, and what its output says of them upright, so that no task encodes them again."""
+    for key, pairs in list(layered.memo.values()):
+        if isinstance(pairs, ImagePairs):
+            names = {output: OWN} if model.head is None else {}  # with a head it says more of an image
+            model.remember(key, lambda pairs=pairs, names=names: pairs.seen_by(model, names))  # type: ignore[misc]
 
 
 def _curves(rows: Sequence[Row], places: dict[str, Place]) -> Iterator[Row]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -23,7 +24,8 @@ class Layers(Task):
     one; each image passes through the encoder once for all layers, and pooled features alone are kept: 4 bytes a
     channel, layer, kind of token and image. The output is what the encoder is used by: it stands last, at a depth of
     100 %. Main figures are those of the output and of the best layer, which is chosen by the very images it is scored
-    on and so flattered a little. k-NN needs labels, and is left out where there are none.
+    on and so flattered a little. k-NN needs labels, and is left out where there are none. Random weights are scored
+    with one repeat.
 
     transformations, probes, train, test, repeats, seed: as of `transformation`; but for the attentive probe, for no
         tokens are kept.
@@ -65,6 +67,9 @@ class Layers(Task):
     @property
     def protocol(self) -> str:
         return "frozen, every layer"
+
+    def of_control(self) -> Task:
+        return dataclasses.replace(self, repeats=1)
 
     def regression(self) -> TransformationRegression:
         """Return the transformation task that layers are scored by."""

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from equicoherence.evaluation.bootstrap import interval, resampled
+from equicoherence.evaluation.bootstrap import interval, times_drawn
 from equicoherence.evaluation.probes import r2_score
 from equicoherence.evaluation.task import Row
 from equicoherence.evaluation.transformation import ABSOLUTE, SIDE
@@ -53,8 +53,16 @@ class Figures:
         return torch.cat([r2_score(predicted[:, :values], truth[:, :values]), sides])
 
     def anew(self, predicted: Tensor, truth: Tensor) -> Tensor:
-        """Return the scores (R, P + 2 O) of test images drawn anew; see `resampled`."""
-        return resampled(lambda rows: self.scores(predicted[rows], truth[rows]), len(truth))
+        """Return the scores (R, P + 2 O) of test images drawn anew, as `resampled` draws them."""
+        drawn, values = times_drawn(len(truth)).to(truth.device), len(self.parameters) + len(self.odd)
+        target = truth[:, :values].double()
+        residual, centred = target - predicted[:, :values], target - target.mean(dim=0)
+        total = drawn @ centred.square() - (drawn @ centred).square() / len(truth)
+        r2 = 1 - drawn @ residual.square() / total.clamp_min(1e-12)
+        side = truth[:, values:]
+        right = (predicted[:, values:] > 0) == (side > 0)
+        shares = [(drawn @ (right & which).double()) / (drawn @ which.double()) for which in (side < 0, side > 0)]
+        return torch.cat([r2, torch.stack(shares).mean(dim=0)], dim=1).float()
 
     def rows(
         self, scores: Tensor, floors: Tensor, target: str, labels: dict[str, Any], anew: Tensor | None = None

@@ -60,7 +60,7 @@ class NoisePairs(ImagePairs):
     def __init__(self, model: FrozenModel, side: int, counts: tuple[int, int], keep_tokens: bool) -> None:
         self.model, self.keep_tokens = model, keep_tokens
         self._side, self._counts = side, counts
-        self._base = None
+        self._bases = {}
 
     @cached_property
     def images(self) -> tuple[Photographs, Photographs]:

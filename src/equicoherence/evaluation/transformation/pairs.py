@@ -5,8 +5,10 @@ Both images of a pair hold the same round band of frequencies (`equicoherence.pa
 
 from __future__ import annotations
 
+import copy
 import itertools
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -16,9 +18,9 @@ from torch import Tensor
 
 from equicoherence.data import Loader, first_of_each
 from equicoherence.errors import RefusedValue
-from equicoherence.evaluation.fit import reading
 from equicoherence.evaluation.images import BATCH
 from equicoherence.evaluation.model import FrozenModel
+from equicoherence.evaluation.reader import reader, represent
 from equicoherence.evaluation.task import Track
 from equicoherence.finite import check_features
 from equicoherence.paths import State, Transformation
@@ -70,13 +72,28 @@ class ImagePairs:
     ) -> None:
         self.model, self.keep_tokens = model, keep_tokens
         self._sources = (train, test)
-        self._base: tuple[tuple[float, float], tuple[EncodedImages, EncodedImages]] | None = None
+        self._bases: dict[tuple[float, float], tuple[EncodedImages, EncodedImages]] = {}
 
     @cached_property
     def images(self) -> tuple[Photographs, Photographs]:
         """Images of probe training and of test; read when first asked for."""
         train, test = (_read(loader, count) for loader, count in self._sources)
         return train, test
+
+    def seen_by(self, model: FrozenModel, names: Mapping[str, str]) -> ImagePairs:
+        """Return the same images for another model, with those upright encodings that it gives too.
+
+        names: representations of this model -> what the other one calls them; all that it gives, or none.
+        """
+        other = copy.copy(self)  # with the images, where they have been read
+        other.model, other._bases = model, {}
+        if names:
+            for key, encoded in self._bases.items():
+                train, test = (
+                    {names[name]: part for name, part in pooled.items() if name in names} for pooled, _ in encoded
+                )
+                other._bases[key] = (train, {}), (test, {})
+        return other
 
     def counts(self) -> dict[str, int]:
         """Return how many images of each split were read and scored."""
@@ -90,14 +107,15 @@ class ImagePairs:
         return torch.cat([first, *(path.sample(train, generator) for _ in range(DRAWS - 1))]), of_test
 
     def base(self, path: Transformation, share: float, track: Track) -> tuple[EncodedImages, EncodedImages]:
-        """Encode the images' central crops, with the band that ``path`` leaves them; the last ones are kept, so that a
-        second call for such a path costs nothing."""
+        """Encode the images' central crops, with the band that ``path`` leaves them; they are kept, so that a second
+        call for such a path costs nothing."""
         key = (share, least_pitch(path))
-        if self._base is None or self._base[0] != key:
-            self._base = None  # tokens of two shares would take twice the room
+        if key not in self._bases:
+            if self.keep_tokens:
+                self._bases.clear()  # tokens of two shares would take twice the room
             train, test = (self._encode(images, path, None, "content", share, track) for images in self.images)
-            self._base = (key, (train, test))
-        return self._base[1]
+            self._bases[key] = (train, test)
+        return self._bases[key]
 
     def moved(
         self, path: Transformation, thetas: tuple[Tensor, Tensor], border: Border, share: float, track: Track
@@ -133,9 +151,8 @@ class ImagePairs:
             view = draw_pair_image(
                 images[rows], path, None if theta is None else theta[rows], share, size, border, device
             )
-            with reading(device):
-                vectors, parts = self.model.represent(view)
-            pooled.append({name: part.float() for name, part in vectors.items()})
+            vectors, parts = represent(reader(self.model), view)
+            pooled.append(vectors)
             if self.keep_tokens:
                 tokens.append({name: pool_tokens(part).bfloat16() for name, part in parts.items()})
         joined = _join(pooled)

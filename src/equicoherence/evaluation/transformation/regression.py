@@ -40,8 +40,18 @@ def score_transformations(
         ("image pairs", train, test, task.train, task.test, tokens),
         lambda: ImagePairs(model, (train, task.train), (test, task.test), keep_tokens=tokens),
     )
-    rows = [row for name in task.transformations for row in _of_one(task, pairs, name, track)]
+    rows: list[Row] = []
+    for name in task.transformations:
+        rows += model.remember(
+            known_rows(dataclasses.replace(task, transformations=(name,)), train, test),
+            lambda name=name: list(_of_one(task, pairs, name, track)),
+        )
     return TaskScore(rows, counts=pairs.counts())
+
+
+def known_rows(part: TransformationRegression, train: Loader, test: Loader) -> tuple[Any, ...]:
+    """Return the key by which a model remembers the rows of a task of one transformation."""
+    return f"rows of {part.variant}", part, train, test
 
 
 def _of_one(task: TransformationRegression, pairs: ImagePairs, name: str, track: Track) -> Iterator[Row]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from equicoherence.reporting.comparison.evaluated import Evaluated
+from equicoherence.reporting.names import encoder_names
 from equicoherence.reporting.summary import FIELDS, Score, joint_floors, pivot, summarise
 from equicoherence.reporting.tables import number
 
@@ -81,12 +82,17 @@ def group(evaluated: Sequence[Evaluated]) -> list[Group]:
         about = each.about
         kind = (about["name"], about["arch"], about["size"], about["build"], about.get("config"))
         found.setdefault(kind, []).append(each)
-    names, kinds = [name for name, *_ in found], [kind[:3] for kind in found]
+    readable = encoder_names((name, arch) for name, arch, *_ in found)
+    names, kinds = [readable[kind[:2]] for kind in found], [kind[:3] for kind in found]
     groups: list[Group] = []
     for (name, arch, size, build, config), members in found.items():
         _refuse_twins(members)
         more = f", configuration {config or 'unknown'}" if kinds.count((name, arch, size)) > 1 else ""
-        label = name if names.count(name) == 1 else f"{name} ({arch}, {size} px{more})"
+        label = readable[name, arch]
+        if names.count(label) > 1:
+            label = (
+                f"{label} ({size} px{more})" if label.endswith(f"({arch})") else f"{label} ({arch}, {size} px{more})"
+            )
         groups += [Group(each, arch, size, build, tuple(own)) for each, own in _seeds(label, members).items()]
     return groups
 

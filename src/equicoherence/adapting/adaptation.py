@@ -1,0 +1,185 @@
+"""`adapt`: train from an encoder that exists, score it before and after, and say what was gained and what was kept."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from equicoherence.adapting.asked import Asked
+from equicoherence.adapting.plan import Plan, plan_adaptation
+from equicoherence.adapting.start_config import start_config
+from equicoherence.errors import Refused, refusing
+from equicoherence.evaluation.model import generators_kept, load_model
+from equicoherence.evaluation.run import Scoring, score_jobs
+from equicoherence.notice import say
+from equicoherence.reporting.adaptation.adaptation import SCORED, read_adaptation
+from equicoherence.reporting.adaptation.figures import FigureRow
+from equicoherence.reporting.adaptation.page import PAGE, write_adaptation
+from equicoherence.training import PretrainConfig, load_config, pretrain
+from equicoherence.training.interrupt import Interrupted
+from equicoherence.training.resume_command import ADAPTS, resume_command
+from equicoherence.training.run import check_run, is_finished
+
+
+@dataclass(frozen=True)
+class Adapted:
+    """What an adaptation left.
+
+    run: the run directory, which `export`, `evaluate` and all others take.
+    page: shows the table, a chart and how it came to be.
+    rows: of the table.
+    """
+
+    run: Path
+    page: Path
+    rows: Sequence[FigureRow]
+
+
+def adapt(
+    model: str | Path | None = None,
+    *,
+    data: str | Path | None = None,
+    out: Path | None = None,
+    recipe: str | PretrainConfig = "adapt-tiny",
+    check: str | Path | None = None,
+    resume: bool = False,
+    max_steps: int | None = None,
+    images: int | None = None,
+    limit: int | None = None,
+) -> Adapted:
+    """Adapt an encoder to transformations, score it before and after, print the table and write its page.
+
+    model: as `evaluate` takes it: a run directory, timm:NAME, FILE@ARCH, or what `export` wrote. None with ``resume``.
+    data: images to adapt it on; classes are used in scoring alone. None with ``resume``.
+    out: run directory; ``runs/RECIPE-MODEL`` where None.
+    recipe: name of one, whose views get a size that fits the model (`view_size`); or a configuration, taken as it is.
+    check: images with classes that it is not adapted on, to see whether these are kept.
+    resume: go on with what was interrupted, training or scoring; what is done is shown again.
+    max_steps: of training, in place of the recipe's.
+    images: for the training of the probes, 2,000 where None; two fifths as many test them.
+    limit: labelled images of each split for k-NN and the linear probe, 5,000 where None.
+
+    Raises ValueError, FileNotFoundError or FileExistsError before training begins for what cannot be adapted or scored;
+    `Interrupted` where it was asked to stop, with the command that goes on.
+    """
+    with refusing():
+        given = {"check": None if check is None else str(check), "images": images, "limit": limit}
+        if resume and model is None:
+            if out is None:
+                raise ValueError("adapt --resume: say with --out which run is to go on")
+            config = resumed_config(Path(out))
+        elif model is None or data is None:
+            raise ValueError("adapt needs an encoder and images: adapt MODEL --data DIR")
+        elif isinstance(recipe, PretrainConfig):
+            config = dataclasses.replace(recipe, encoder=recipe.encoder.starting_from(str(model)))
+        else:
+            config = start_config(recipe, str(model))
+        if data is not None:
+            config = dataclasses.replace(config, data=str(data))
+        if max_steps is not None:
+            config = dataclasses.replace(config, max_steps=max_steps)
+    return adapt_with(config, out, resume=resume, **given)
+
+
+def adapt_with(
+    config: PretrainConfig,
+    out: Path | None = None,
+    *,
+    resume: bool = False,
+    check: str | None = None,
+    images: int | None = None,
+    limit: int | None = None,
+) -> Adapted:
+    """Do what `adapt` does with a configuration that says all of the training."""
+    with refusing():
+        out = default_out(config) if out is None else Path(out)
+        before = Asked.of_run(out) if resume else None
+        asked = (before or Asked()).changed(check=check, images=images, limit=limit)
+        if asked == before and (out / PAGE).is_file() and config == load_config(out / "config.yaml"):
+            return _shown(out)
+        if not resume and _first():
+            check_run(config, out, resume=False)
+        plan = plan_adaptation(config, asked, out, int(os.environ.get("WORLD_SIZE", "1")))
+        if resume:
+            check_run(plan.config, out, resume=True)
+    _say_plan(plan)
+    _train(plan, out, asked, resume)
+    if not _first():
+        return Adapted(out, out / PAGE, ())
+    _score(plan, out)
+    write_adaptation(out)
+    return _shown(out)
+
+
+def default_out(config: PretrainConfig) -> Path:
+    """Return the run directory of a configuration where none is given."""
+    place, _, arch = config.encoder.weights.rpartition("@")
+    name = arch if place else Path(config.encoder.weights.removeprefix("timm:")).stem
+    return Path("runs") / f"{config.name}-{name}"
+
+
+def resumed_config(run: Path) -> PretrainConfig:
+    """Return the configuration of a run that is to go on. Raises FileNotFoundError where it is none of `adapt`."""
+    Asked.of_run(run)
+    if not (run / "config.yaml").is_file():
+        raise FileNotFoundError(f"{run} holds no run to resume (no config.yaml); to begin one, leave --resume out")
+    return load_config(run / "config.yaml")
+
+
+def _train(plan: Plan, out: Path, asked: Asked, resume: bool) -> None:
+    """Begin the run, resume it, or leave it as it is where it is finished."""
+    begun = (out / ADAPTS).is_file()
+    if _first():
+        (out / PAGE).unlink(missing_ok=True)
+        asked.write(out)
+    if is_finished(out):
+        return
+    try:
+        pretrain(plan.config, out, resume=resume)
+    except Refused:
+        if _first() and not begun:
+            (out / ADAPTS).unlink(missing_ok=True)
+            if not any(out.iterdir()):
+                out.rmdir()
+        raise
+
+
+def _score(plan: Plan, out: Path) -> None:
+    """Score before and after; what is scored already is kept."""
+    with generators_kept():
+        adapted = load_model(out)
+    try:
+        for name, of_original, jobs in plan.work:
+            score_jobs(plan.original if of_original else adapted, jobs, out / SCORED / name, Scoring(controls=False))
+    except KeyboardInterrupt as stop:
+        raise Interrupted(f"stopped while scoring; go on with: {resume_command(out)}") from stop
+
+
+def _say_plan(plan: Plan) -> None:
+    views, seen = plan.config.views, dict.fromkeys(job.data for job in (*plan.after, *plan.check))
+    task = plan.config.coherence
+    layers = f"; z_equi is read from layers {', '.join(map(str, task.layers))}" if task and task.layers else ""
+    say(
+        f"adapts {plan.original.name} by {plan.config.name}: views of {views.size} px of images read at "
+        f"{views.source} px{layers}; scored before and after on {' and '.join(seen)}, at the same size"
+    )
+
+
+def _shown(out: Path) -> Adapted:
+    """Print the table of a run; return what it left."""
+    from rich.console import Console
+
+    found = read_adaptation(out)
+    console = Console()
+    console.print(found.grid().rich())
+    for line in (*found.caption(), f"page: {out / PAGE}"):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+    return Adapted(out, out / PAGE, found.rows)
+
+
+def _first() -> bool:
+    """Return whether this is the first of the processes that train together, or alone."""
+    return os.environ.get("RANK", "0") == "0"

@@ -1,0 +1,111 @@
+"""What an adaptation will do, settled before it begins: all that can be refused is refused here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from equicoherence.adapting.asked import Asked
+from equicoherence.data import open_images
+from equicoherence.evaluation.classification.task import unlabelled
+from equicoherence.evaluation.jobs import Job, plan_jobs, refuse_inside
+from equicoherence.evaluation.model import FrozenModel
+from equicoherence.evaluation.registry import make_tasks
+from equicoherence.evaluation.suites import ADAPT
+from equicoherence.reporting.adaptation.adaptation import ADAPTED, CHECK, ORIGINAL
+from equicoherence.reporting.adaptation.figures import LAYERS
+from equicoherence.training.batch import check_batch
+from equicoherence.training.build import build_learner
+from equicoherence.training.config import PretrainConfig
+from equicoherence.training.start import started
+
+FEWEST = 20  # images to train on: fewer say nothing of the others
+CLASSES = ("knn", "linear")
+OF_LAYERS = ("transformation", "knn")  # tasks that the task over the layers scores at the output, too
+
+
+@dataclass(frozen=True)
+class Plan:
+    """An adaptation before it begins.
+
+    config: as training takes it, with all that describes the encoder.
+    original: the encoder as it starts, at the size of the views.
+    before, after: jobs on the given images, of the original and of the adapted encoder.
+    check: of both, on the images that it is not adapted on.
+    """
+
+    config: PretrainConfig
+    original: FrozenModel
+    before: Sequence[Job]
+    after: Sequence[Job]
+    check: Sequence[Job]
+
+    @property
+    def work(self) -> list[tuple[str, bool, Sequence[Job]]]:
+        """Return what is scored: the folder's name, whether it is of the original, and the jobs."""
+        every = [
+            (ORIGINAL, True, self.before),
+            (ADAPTED, False, self.after),
+            (f"{ORIGINAL}{CHECK}", True, self.check),
+            (f"{ADAPTED}{CHECK}", False, self.check),
+        ]
+        return [each for each in every if each[2]]
+
+
+def plan_adaptation(config: PretrainConfig, asked: Asked, out: Path, world: int = 1) -> Plan:
+    """Return the plan of an adaptation into the run directory ``out``; nothing is written.
+
+    world: processes that train together.
+
+    Raises FileNotFoundError or ValueError, in one sentence, for a model that there is not or that does not fit, for
+    images that are too few or cannot be opened, and for images to check by that have no classes.
+    """
+    if not config.encoder.weights:
+        raise ValueError("adapt needs an encoder to start from: MODEL, as `equicoherence evaluate` takes it")
+    if (count := len(open_images(config.data, "train"))) < FEWEST:
+        raise ValueError(
+            f"{config.data!r} gives {count} image{'s' * (count != 1)} to train on, which is too few to adapt an "
+            f"encoder to: give at least {FEWEST} with --data"
+        )
+    own = _jobs(_settings(asked), config.data)
+    check = [] if asked.check is None else _jobs_of_check(_settings(asked), asked.check)
+    for job in (*own, *check):
+        refuse_inside(out, [job])
+    config, encoder = started(config)
+    learner = build_learner(config, start=encoder)
+    check_batch(config, count, world)
+    name, views = config.encoder.weights, config.views
+    original = FrozenModel(name, name, encoder.eval(), views.size, views.source, pool=encoder.pool)
+    del learner  # built to see that everything fits
+    after = [job for job in own if job.task.name != LAYERS]
+    before = _before(own) if any(not job.task.unfit(original) for job in own if job.task.name == LAYERS) else after
+    return Plan(config, original, before, after, check)
+
+
+def _before(jobs: Sequence[Job]) -> list[Job]:
+    """Return the jobs of an original with layers: its output is read with them, and not once more."""
+    return [job for job in jobs if job.task.name not in OF_LAYERS]
+
+
+def _settings(asked: Asked) -> dict[str, dict[str, Any]]:
+    """Return the settings of suite `ADAPT`, for as many images as are asked for."""
+    numbers = {"train": asked.images, "test": asked.tested, "limit": asked.limit}
+    return {
+        task: {name: numbers.get(name, value) for name, value in settings.items()}
+        for task, settings in ADAPT.settings.items()
+    }
+
+
+def _jobs(settings: dict[str, dict[str, Any]], data: str) -> list[Job]:
+    """Return all tasks of the suite that the images allow: without labels, none of classes."""
+    labelled = not unlabelled(open_images(data, "train"), open_images(data, "val"))
+    names = [name for name in settings if labelled or name not in CLASSES]
+    return plan_jobs(make_tasks(names, settings={name: settings[name] for name in names}), data, None)
+
+
+def _jobs_of_check(settings: dict[str, dict[str, Any]], check: str) -> list[Job]:
+    if missing := unlabelled(open_images(check, "train"), open_images(check, "val")):
+        raise ValueError(f"--check {check}: whether classes are kept {missing}; give such images, or leave --check out")
+    return plan_jobs(make_tasks(CLASSES, settings={name: settings[name] for name in CLASSES}), check, None)

@@ -1,0 +1,63 @@
+"""The configuration that an encoder is adapted with: a recipe, from MODEL on, and what the recipe leaves to MODEL."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+
+import torch
+
+from equicoherence.evaluation.model import reading_size
+from equicoherence.models import Encoder
+from equicoherence.models.layers import layer_widths
+from equicoherence.recipes.from_file import named_config
+from equicoherence.training.config import PretrainConfig
+from equicoherence.training.start import Start, read_start
+
+SMALL = "-tiny"  # ends the name of a recipe whose size of views is a budget, and not the model's own
+MIDDLE = (1 / 2, 1 / 4, 3 / 4)  # of the depth: the first one's tokens are those of z_equi
+
+
+def start_config(recipe: str, model: str, size: int | None = None) -> PretrainConfig:
+    """Return the configuration of a recipe, by name or file, that starts from MODEL.
+
+    size: pixels of the views; `view_size` where None. Images are read as `equicoherence evaluate` reads them for it. A
+    head over layers that the recipe does not name gets the `middle_layers`.
+
+    Raises FileNotFoundError or ValueError for a recipe or a model that there is not.
+    """
+    config = named_config(recipe)
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+        start = read_start(model, None, "", {})
+    size = view_size(config, start) if size is None else size
+    source = start.source if start.source and size == start.size else reading_size(size)
+    views = dataclasses.replace(config.views, size=size, source=source)
+    task = config.coherence
+    if task is not None and task.split == "conv" and not task.layers:
+        task = dataclasses.replace(task, layers=middle_layers(start.encoder))
+    return dataclasses.replace(config, encoder=config.encoder.starting_from(model), views=views, coherence=task)
+
+
+def view_size(config: PretrainConfig, start: Start) -> int:
+    """Return the pixels of views of a model: its own, or for a tiny recipe that of the recipe, at most the model's own.
+
+    A vision transformer gets the nearest multiple of its patches: 98 pixels in place of 96 where they are of 14.
+    """
+    if not config.name.endswith(SMALL):
+        return start.size
+    patch = _patch(start.encoder)
+    return min(start.size, max(1, round(config.views.size / patch)) * patch)
+
+
+def middle_layers(encoder: Encoder) -> tuple[int, ...]:
+    """Return the layers at a half, a quarter and three quarters of the depth; none where timm tells no layers."""
+    with contextlib.suppress(ValueError):
+        last = len(layer_widths(encoder.model, encoder.name)) - 1
+        return tuple(dict.fromkeys(round(share * last) for share in MIDDLE))
+    return ()
+
+
+def _patch(encoder: Encoder) -> int:
+    """Return the pixels of a side of the patches that images are cut into first, 1 where a convolution overlaps."""
+    sizes = getattr(getattr(encoder.model, "patch_embed", None), "patch_size", 1)
+    return int(sizes[0] if isinstance(sizes, tuple | list) else sizes)

@@ -1,0 +1,76 @@
+"""Recipes of `equicoherence adapt`: an encoder that exists gains the task. By size: tiny, small, large.
+
+The encoder stays as it is, bit for bit, and a small head reads z_equi from its middle layers, which hold what its end
+has thrown away; what comes out is [original | z_equi]. ``--encoder.train last:N``, ``lora:RANK`` or ``all`` train the
+encoder as well, held to what it was by method Anchor (docs/adapting.md).
+
+None has an encoder of its own: `equicoherence adapt MODEL`, or ``--encoder.weights MODEL``, says what to start from.
+"""
+
+from __future__ import annotations
+
+from equicoherence.coherence import CoherenceConfig
+from equicoherence.methods.anchor import AnchorConfig
+from equicoherence.training.config import (
+    AugmentationConfig,
+    EncoderConfig,
+    OptimConfig,
+    Precision,
+    PretrainConfig,
+    ViewsConfig,
+)
+
+START = EncoderConfig("", weights="MODEL", train="head", batch_norm="frozen")  # a place for MODEL, which is no model
+# Both views are one crop, in its own colors: what lies between them is the path alone, and all of it can be told.
+PLAIN = AugmentationConfig(area=(0.5, 1.0), jitter_probability=0.0, grayscale=0.0, blur=0.0)
+
+
+def _adapted(
+    name: str, task: CoherenceConfig, optim: OptimConfig, precision: Precision, **views: int
+) -> PretrainConfig:
+    return PretrainConfig(
+        name=name,
+        method=AnchorConfig(),
+        encoder=START,
+        coherence=task,
+        views=ViewsConfig(path="all", place="shared", first=PLAIN, second=PLAIN, **views),  # type: ignore[arg-type]
+        optim=optim,
+        precision=precision,
+        checkpoint_every=100,
+    )
+
+
+def tiny() -> PretrainConfig:
+    """Adapt an encoder on a CPU: views of about 96 px, 64 images a step, a head of 128 features.
+
+    hardware: 2 CPU cores
+    time: not measured yet
+    scores: not measured yet
+    """
+    task = CoherenceConfig(d_equi=128, decoder="render", split="conv")
+    optim = OptimConfig(epochs=10, batch_size=64, lr=4e-3, clip=1.0)
+    return _adapted("adapt-tiny", task, optim, "auto", size=96, source=110)
+
+
+def small() -> PretrainConfig:
+    """Adapt an encoder on one GPU: views of its own size, 128 images a step, a head of 256 features.
+
+    hardware: one GPU of 24 GB
+    time: not measured yet
+    scores: not measured yet
+    """
+    task = CoherenceConfig(d_equi=256, decoder="render", split="conv")
+    optim = OptimConfig(epochs=10, batch_size=128, lr=2e-3, clip=1.0)
+    return _adapted("adapt-small", task, optim, "bf16")
+
+
+def large() -> PretrainConfig:
+    """Adapt a large encoder on several GPUs: views of its own size, 64 images a step and GPU, a head of 512 features.
+
+    hardware: 8 GPUs of 80 GB
+    time: not measured yet
+    scores: not measured yet
+    """
+    task = CoherenceConfig(d_equi=512, decoder="render", split="conv")
+    optim = OptimConfig(epochs=10, batch_size=64, lr=1e-3, clip=1.0)
+    return _adapted("adapt-large", task, optim, "bf16")

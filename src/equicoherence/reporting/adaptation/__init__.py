@@ -1,0 +1,1 @@
+"""What an encoder gained and what it kept: one table, one chart, one page."""

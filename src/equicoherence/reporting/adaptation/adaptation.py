@@ -1,0 +1,155 @@
+"""What was measured of an encoder before and after it was adapted: the one table, and what stands below it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from equicoherence.evaluation.store import FILE, read_scores
+from equicoherence.models.trained import HEAD
+from equicoherence.reporting.adaptation.facts import Facts, facts_of
+from equicoherence.reporting.adaptation.figures import (
+    BACKBONE,
+    JOINED,
+    Z_EQUI,
+    FigureRow,
+    NoiseRow,
+    figure_rows,
+    noise_row,
+)
+from equicoherence.reporting.main_figures import NOISY, NOISY_ABSOLUTE
+from equicoherence.reporting.runs import Run, read_run
+from equicoherence.reporting.summary import Score
+from equicoherence.reporting.tables import FLOOR, MISSING, NUMBER, Cell, Grid, number
+from equicoherence.training.config_file import load_config
+from equicoherence.training.resume_command import resume_command
+
+SCORED = "adapt"  # folder of the scores in a run directory
+ORIGINAL, ADAPTED, CHECK = "original", "adapted", "-check"  # folders there
+RULE = (
+    "gained, lost: the adapted encoder has more, or less, than the original. kept: the change is within 1 point of an "
+    "accuracy over classes, within .02 of R2 or of the share of turns whose side (left or right) is told. A question "
+    "mark: each of the two lies within the other's 95 % interval over test images, so more images could turn it. Bold: "
+    "the most in its row."
+)
+BESIDE = "The encoder stands still. adapted is [original | z_equi]: its features as they were, and beside them z_equi."
+BLIND = (
+    "The images have no classes, so nothing here tells whether the encoder still knows any: give labelled images with "
+    "--check."
+)
+TRACES = (
+    f"R2 on noise, which has no content, is not within {NOISY} of 0 ({NOISY_ABSOLUTE} for an absolute value), so the "
+    "figures of turns, shifts and scales are not to be trusted: a probe reads traces of the rendering, or had too few "
+    "images."
+)
+
+
+@dataclass(frozen=True)
+class Adaptation:
+    """What was measured of an encoder before and after.
+
+    name: of the original.
+    run: of its training.
+    rows: of the table.
+    noise: of images without content.
+    facts: of the training.
+    scores: the content of each ``scores.json``.
+    """
+
+    name: str
+    run: Run
+    rows: Sequence[FigureRow]
+    noise: NoiseRow
+    facts: Facts
+    scores: Sequence[Mapping[str, Any]]
+
+    @property
+    def output(self) -> str:
+        """What stands for the adapted encoder: its features, or beside them z_equi where they are the original's."""
+        return self.rows[0].output
+
+    @property
+    def read(self) -> list[str]:
+        """What is shown of the adapted encoder."""
+        return [name for name in (self.output, Z_EQUI) if any(name in row.adapted for row in self.rows)]
+
+    def grid(self) -> Grid:
+        """Return the table."""
+        adapted = ["adapted" if name == self.output else f"its {name}" for name in self.read]
+        header = ["", "original", "best earlier layer", *adapted, "change", "verdict"]
+        return Grid(header, [*(_row(row, self.read) for row in self.rows), self._noise_row()])
+
+    def _noise_row(self) -> list[object]:
+        before, after = (
+            MISSING if each is None else number(each.mean) for each in (self.noise.original, self.noise.adapted)
+        )
+        adapted = [after if name == self.output else MISSING for name in self.read]
+        quiet = [Cell(text, FLOOR) for text in (before, MISSING, *adapted, MISSING)]
+        return ["noise R2", *quiet, "near 0" if self.noise.near_zero else "not 0"]
+
+    def caption(self) -> list[str]:
+        """Return what stands below the table: how verdicts are given, what is odd, and what it cost."""
+        said = [RULE]
+        if self.output == JOINED:
+            said.append(BESIDE)
+        if behind := [row.title for row in self.rows if row.behind_layer]:
+            said.append(f"An earlier layer of the original has more than the adapted encoder of: {', '.join(behind)}.")
+        if not self.noise.near_zero:
+            said.append(TRACES)
+        if not any(row.of_classes for row in self.rows):
+            said.append(BLIND)
+        return [*said, *self.facts.words()]
+
+
+def read_adaptation(run: Path) -> Adaptation:
+    """Read what `equicoherence adapt` left in a run directory.
+
+    Raises FileNotFoundError where scores are missing, `Damaged` where they are.
+    """
+    found, config = read_run(run), load_config(run / "config.yaml")
+    own, check = _pair(run, ""), _pair(run, CHECK)
+    if own is None:
+        raise FileNotFoundError(f"{run / SCORED} lacks scores; go on with: {resume_command(run)}")
+    output = JOINED if config.encoder.train == HEAD else BACKBONE
+    rows = list(figure_rows(*own, output))
+    if check is not None:
+        rows += figure_rows(*check, output, check=True)
+    scores = [*own, *(check or ())]
+    facts = facts_of(config, found.metrics)
+    return Adaptation(config.encoder.weights, found, rows, noise_row(*own, output), facts, scores)
+
+
+def _pair(run: Path, kind: str) -> tuple[dict[str, Any], dict[str, Any]] | None:
+    """Return the scores before and after on one data set, None where one is missing."""
+    before, after = (read_scores(run / SCORED / f"{name}{kind}" / FILE) for name in (ORIGINAL, ADAPTED))
+    return (before, after) if before and after else None
+
+
+def _row(row: FigureRow, read: Sequence[str]) -> list[object]:
+    scores = [row.original, row.layer, *(row.adapted.get(name) for name in read)]
+    best = max((score.mean for score in scores if score is not None), default=None)
+    remarks = [_interval(row.original), row.layer_name, *(_interval(row.adapted.get(name)) for name in read)]
+    cells = [
+        Cell(mean_text(score), NUMBER, score is not None and score.mean == best, remark)
+        for score, remark in zip(scores, remarks)
+    ]
+    change = MISSING if row.change is None else _signed(row.change, row.metric)
+    return [row.title, *cells, Cell(change, NUMBER), row.said]
+
+
+def mean_text(score: Score | None) -> str:
+    """Write a score, a missing one as a dash."""
+    return MISSING if score is None else number(score.mean, score.metric)
+
+
+def _interval(score: Score | None) -> str:
+    if score is None or score.interval is None:
+        return ""
+    return " to ".join(number(end, score.metric).removesuffix(" %") for end in score.interval)
+
+
+def _signed(value: float, metric: str) -> str:
+    text = number(value, metric)
+    return text if text.startswith("\N{MINUS SIGN}") else f"+{text}"

@@ -1,0 +1,74 @@
+"""What an adaptation cost, and what it was told: read from its run directory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from equicoherence.methods import METHODS
+from equicoherence.models.trained import trained_parameters
+from equicoherence.training.build import build_learner
+from equicoherence.training.config import PretrainConfig
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What it cost, and what it was told.
+
+    seconds: of the steps of training.
+    images: seen, each as often as it was.
+    trained, whole: parameters of the encoder that were trained, and all. head: those of what reads z_equi.
+    told: whether the training was told what the transformations were.
+    stopped: why it ended before its last step, "" where it did not.
+    """
+
+    seconds: float
+    steps: int
+    images: int
+    trained: int
+    whole: int
+    head: int
+    told: bool
+    stopped: str = ""
+
+    def words(self) -> list[str]:
+        """Return the facts in sentences."""
+        minutes = f"{self.seconds / 60:.1f} minutes" if self.seconds >= 60 else f"{self.seconds:.0f} seconds"
+        told = "was told" if self.told else "was not told"
+        said = [
+            f"Training: {minutes}, {self.steps:,} steps, {self.images:,} images seen; {_count(self.trained)} of the "
+            f"encoder's {_count(self.whole)} parameters were trained, and {_count(self.head)} of the head beside it.",
+            f"It {told} which transformation led from one view to the other, and never the classes of images.",
+        ]
+        return [f"It was stopped: {self.stopped}.", *said] if self.stopped else said
+
+
+def facts_of(config: PretrainConfig, metrics: Sequence[Mapping[str, Any]]) -> Facts:
+    """Return the facts of a finished run. metrics: the lines of its ``metrics.jsonl``."""
+    lines = [line for line in metrics if "seconds" in line]
+    steps = max((int(line["step"]) for line in lines), default=0)
+    shown = sum(line["images_per_second"] * line["seconds"] for line in lines)
+    batch = config.optim.batch_size
+    processes = max(1, round(shown / (steps * batch))) if steps else 1
+    learner = build_learner(config, pretrained=False)
+    return Facts(
+        sum(line["seconds"] for line in lines),
+        steps,
+        steps * batch * processes,
+        trained_parameters(learner.encoder),
+        sum(parameter.numel() for parameter in learner.encoder.model.parameters()),
+        trained_parameters(learner.head),
+        is_told(config),
+        next((str(line["stopped"]) for line in metrics if "stopped" in line), ""),
+    )
+
+
+def is_told(config: PretrainConfig) -> bool:
+    """Return whether the method, or the task's decoder, gets the parameters of the path between the views."""
+    task = config.coherence
+    return METHODS[type(config.method)].told or (task is not None and "oracle" in task.decoders)
+
+
+def _count(parameters: int) -> str:
+    return f"{parameters / 1e6:.2f} million" if parameters >= 1e5 else f"{parameters:,}"

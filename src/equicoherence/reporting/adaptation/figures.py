@@ -1,0 +1,168 @@
+"""The rows of an adaptation's table: each figure before, at an earlier layer, and after, with a verdict. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from equicoherence.evaluation.suites import ADAPT, Figure
+from equicoherence.evaluation.transformation import NOISE
+from equicoherence.reporting.main_figures import NOISY, NOISY_ABSOLUTE
+from equicoherence.reporting.names import data_name
+from equicoherence.reporting.summary import Score, select, summarise_scores
+from equicoherence.reporting.tables import PERCENT
+
+Verdict = Literal["gained", "kept", "lost", ""]
+POINT = 0.01  # of an accuracy: a change within it is none
+R2_POINT = 0.02  # of R2 and of the accuracy of a side, which two seeds of a probe differ by
+SIDE_TITLE = "left or right"
+CLASSES = {"knn": "k-NN", "linear": "linear"}
+LAYERS, OUTPUT, BEST = "layers", "output", "best layer"  # the task, and what it calls its main figures
+BACKBONE, Z_EQUI, JOINED = READ = ("backbone", "z_equi", "joined")  # what is read of an adapted encoder
+Scores = Mapping[str, Any]
+"""The content of a ``scores.json``."""
+
+
+@dataclass(frozen=True)
+class FigureRow:
+    """One figure.
+
+    title, metric: what it is.
+    original: the encoder as it was.
+    layer: its best earlier layer, and which that is.
+    adapted: the encoder after, by what is read of it (`READ`).
+    output: which of these stands for it.
+    """
+
+    title: str
+    metric: str
+    original: Score | None
+    layer: Score | None
+    layer_name: str
+    adapted: Mapping[str, Score]
+    output: str
+
+    @property
+    def change(self) -> float | None:
+        """What the adapted encoder has more than the original."""
+        after = self.adapted.get(self.output)
+        return None if after is None or self.original is None else after.mean - self.original.mean
+
+    @property
+    def margin(self) -> float:
+        """The change that counts as none."""
+        return POINT if self.of_classes else R2_POINT
+
+    @property
+    def verdict(self) -> Verdict:
+        """Whether the figure was gained, kept or lost, "" where it was not measured on both sides."""
+        if self.change is None:
+            return ""
+        return "kept" if abs(self.change) <= self.margin else "gained" if self.change > 0 else "lost"
+
+    @property
+    def unsure(self) -> bool:
+        """Whether other test images could turn the verdict: each of the two lies in the other's interval."""
+        after, before = self.adapted.get(self.output), self.original
+        if self.verdict not in ("gained", "lost") or after is None or before is None:
+            return False
+        ends = ((before.interval, after.mean), (after.interval, before.mean))
+        return all(interval is not None and interval[0] <= mean <= interval[1] for interval, mean in ends)
+
+    @property
+    def said(self) -> str:
+        """The verdict as tables write it."""
+        return self.verdict + ("?" if self.unsure else "")
+
+    @property
+    def of_classes(self) -> bool:
+        """Whether it is a share of classes that are right."""
+        return self.metric in PERCENT
+
+    @property
+    def behind_layer(self) -> bool:
+        """Whether the best earlier layer of the original has more than the adapted encoder, beyond the margin."""
+        after = self.adapted.get(self.output)
+        return bool(after and self.layer and self.layer.mean - after.mean > self.margin)
+
+
+@dataclass(frozen=True)
+class NoiseRow:
+    """R2 on images without content: of each encoder the figure that is farthest from 0, as a share of its limit."""
+
+    original: Score | None
+    adapted: Score | None
+
+    @property
+    def near_zero(self) -> bool:
+        """Whether all are within their limits, so that the rows above can be trusted."""
+        return all(score is None or abs(score.mean) <= _limit(score) for score in (self.original, self.adapted))
+
+
+def figure_rows(before: Scores, after: Scores, output: str, *, check: bool = False) -> Iterator[FigureRow]:
+    """Yield the rows of one data set, those that either of the two has.
+
+    before, after: of the original and of the adapted encoder.
+    output: which of `READ` stands for the adapted one.
+    check: whether the images are others than it was adapted on.
+    """
+    own, others = (summarise_scores({name: [each]}) for name, each in (("before", before), ("after", after)))
+    for figure in ADAPT.figures:
+        if figure.metric == NOISE:
+            continue
+        original = _original(own, figure)
+        adapted = {name: score for name in READ if (score := _of(others, figure, name)) is not None}
+        if original is None and not adapted:
+            continue
+        layer = None if figure.task == "linear" else _of(own, figure, BEST, task=LAYERS)
+        name = "" if layer is None else _layer_name(own, figure)
+        one = original or next(iter(adapted.values()))
+        title = _title(figure, data_name(one.data) + (" (check)" if check else ""))
+        yield FigureRow(title, figure.metric, original, layer, name, adapted, output)
+
+
+def noise_row(before: Scores, after: Scores, output: str) -> NoiseRow:
+    """Return the row of images without content."""
+    own, others = (summarise_scores({"": [scores]}) for scores in (before, after))
+    figures = [figure for figure in ADAPT.figures if figure.metric == NOISE]
+    original = [_original(own, figure) for figure in figures]
+    adapted = [_of(others, figure, output) for figure in figures]
+    return NoiseRow(_farthest(original), _farthest(adapted))
+
+
+def _farthest(scores: Sequence[Score | None]) -> Score | None:
+    known = [score for score in scores if score is not None]
+    return max(known, key=lambda score: abs(score.mean) / _limit(score), default=None)
+
+
+def _limit(score: Score) -> float:
+    return NOISY_ABSOLUTE if "," in score.target else NOISY
+
+
+def _title(figure: Figure, data: str) -> str:
+    if figure.task in CLASSES:
+        return f"{CLASSES[figure.task]}, {data}"
+    return SIDE_TITLE if figure.metric == "accuracy" else f"{figure.title} R2"
+
+
+def _original(scores: Sequence[Score], figure: Figure) -> Score | None:
+    """Return a figure of the original's output, which the task over its layers has read with them."""
+    return _of(scores, figure, BACKBONE) or _of(scores, figure, OUTPUT, task=LAYERS)
+
+
+def _of(scores: Sequence[Score], figure: Figure, representation: str, task: str = "") -> Score | None:
+    """Return the score of a figure, None where there is none."""
+    place = {"target": figure.target, "metric": figure.metric, "parameter": "", "control": ""}
+    found = select(scores, task=task or figure.task, representation=representation, **place)
+    return found[0] if found else None
+
+
+def _layer_name(scores: Sequence[Score], figure: Figure) -> str:
+    """Return which layer is the best: "layer 2", with what is read of it where that is not the mean of the tokens."""
+    places = select(scores, task=LAYERS, target=figure.target, metric=figure.metric, control="")
+    layers = [score for score in places if score.parameter.startswith("layer ")]
+    best = max(layers, key=lambda score: score.mean, default=None)
+    if best is None:
+        return ""
+    return best.parameter + (", class token" if best.representation == "class token" else "")

@@ -1,0 +1,83 @@
+"""The page of an adaptation, and its table in Markdown: ``adapt.html`` and ``adapt.md`` in the run directory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from equicoherence.files import write_aside
+from equicoherence.reporting.adaptation.adaptation import Adaptation, mean_text, read_adaptation
+from equicoherence.reporting.adaptation.dumbbells import COLORS, dumbbells
+from equicoherence.reporting.adaptation.figures import FigureRow
+from equicoherence.reporting.markup import Markup, element, image, join, section
+from equicoherence.reporting.origin import dates_of, origin_line
+from equicoherence.reporting.tables import MISSING
+from equicoherence.reporting.template import fill
+from equicoherence.reporting.training import training_section
+
+PAGE, TABLE = "adapt.html", "adapt.md"
+CONTENTS = {
+    "table": "The table",
+    "chart": "Gained against kept",
+    "training": "Training",
+    "origin": "How it was measured",
+}
+GUIDE = (
+    "An encoder that existed was trained further, so that its features keep what a transformation did to an image. The "
+    "table shows it before and after, read in the same way on the same images. R2 of a transformation: how well a "
+    "probe reads its parameter from the frozen features of an image and of its transformed copy (1 is perfect, 0 no "
+    "better than a constant guess). k-NN and linear: how many images get the right class. The best earlier layer of "
+    "the original needs no training, so it is the rival to beat; it was chosen by these very images. A dash "
+    f"({MISSING}) means: not measured."
+)
+
+
+def write_adaptation(run: Path) -> Path:
+    """Write ``adapt.md`` and ``adapt.html`` into a run directory; return the page. Raises as `read_adaptation`."""
+    found = read_adaptation(run)
+    text = [f"# {found.name}, before and after", found.grid().markdown(), *found.caption(), _origin(found)]
+    write_aside(run / TABLE, ("\n\n".join(text) + "\n").encode("utf-8", errors="replace"))
+    write_aside(run / PAGE, render_adaptation(found).encode("utf-8", errors="replace"))
+    return run / PAGE
+
+
+def render_adaptation(found: Adaptation) -> str:
+    """Return the page as HTML."""
+    marked = [row.said == "lost" for row in found.rows] + [not found.noise.near_zero]
+    table = found.grid().html("Before and after, with 95 % intervals over test images", marked)
+    kinds = {
+        "transformations": [row for row in found.rows if not row.of_classes],
+        "classes": [row for row in found.rows if row.of_classes],
+    }
+    charts = [_chart(title, rows) for title, rows in kinds.items() if rows]
+    body = [
+        section("table", CONTENTS["table"], table, *(element("p", line) for line in found.caption())),
+        section("chart", CONTENTS["chart"], _legend(), element("div", *charts, class_="grid wide")),
+        training_section({found.run.name: [found.run]}),
+        section("origin", CONTENTS["origin"], element("p", _origin(found))),
+    ]
+    subtitle = f"by {found.run.name}, evaluated {dates_of(found.scores)}"
+    return fill(f"{Path(found.name).name}, adapted", subtitle, CONTENTS, GUIDE, join(body))
+
+
+def _chart(title: str, rows: list[FigureRow]) -> Markup:
+    said = "; ".join(
+        f"{row.title} {mean_text(row.original)} to {mean_text(row.adapted.get(row.output))}" for row in rows
+    )
+    picture = image(dumbbells(rows), "image/svg+xml", f"Before and after, {title}: {said}.")
+    caption = element("figcaption", element("strong", title), " · lines: 95 % intervals over test images")
+    return element("figure", caption, picture, class_="card")
+
+
+def _legend() -> Markup:
+    items = [element("li", _key(color), name) for name, color in COLORS.items()]
+    return element("ul", *items, class_="legend", aria_label="Legend")
+
+
+def _key(color: str) -> Markup:
+    return Markup(
+        f'<svg class="key" width="12" height="12" aria-hidden="true"><circle cx="6" cy="6" r="5" fill="{color}"/></svg>'
+    )
+
+
+def _origin(found: Adaptation) -> str:
+    return f"{origin_line(found.scores)}."

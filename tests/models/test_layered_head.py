@@ -1,0 +1,71 @@
+"""The head over several layers: each mapped to the tokens of the first, against a slow reference."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from equicoherence.models import Encoder, Features
+from equicoherence.models.layered_head import LayeredHead
+
+GRIDS, WIDTHS, REDUCTIONS = [(4, 4), (8, 8), (2, 2)], [5, 3, 7], [8, 4, 16]
+
+
+def _features(grids=GRIDS):
+    generator = torch.Generator().manual_seed(0)
+    tapped = tuple(torch.randn(2, h * w, c, generator=generator) for (h, w), c in zip(grids, WIDTHS))
+    return Features(None, torch.zeros(2, 4, 9), (2, 2), tapped, tuple(grids))
+
+
+def test_layers_are_added_up_at_the_tokens_of_the_first():
+    torch.manual_seed(0)
+    head, features = LayeredHead(WIDTHS, REDUCTIONS, 6), _features()
+    maps = []
+    for tokens, grid, width in zip(features.tapped, GRIDS, WIDTHS):
+        index = len(maps)
+        mean, deviation = tokens.mean(-1, keepdim=True), tokens.var(-1, keepdim=True, unbiased=False)
+        picture = ((tokens - mean) / (deviation + 1e-5).sqrt()).transpose(1, 2).view(2, width, *grid)
+        side = 2 if index == 1 else 1
+        read = torch.zeros(2, 6, grid[0] // side, grid[1] // side)
+        weight, bias = head.reads[index].weight, head.reads[index].bias
+        for row in range(read.shape[2]):
+            for column in range(read.shape[3]):
+                part = picture[:, :, row * side : (row + 1) * side, column * side : (column + 1) * side]
+                read[:, :, row, column] = torch.einsum("bchw,dchw->bd", part, weight) + bias
+        maps.append(read if index < 2 else F.interpolate(read, (4, 4), mode="bilinear"))
+    total = maps[0] + maps[1] + maps[2]
+    wanted = (total + head.mix(total)).view(2, 6, 16).transpose(1, 2)
+    assert torch.allclose(head(features), wanted, atol=1e-5)
+
+
+def test_without_tapped_layers_the_output_is_read():
+    torch.manual_seed(0)
+    head = LayeredHead([9], [1], 6)
+    patches = torch.randn(2, 4, 9)
+    found = head(Features(None, patches, (2, 2)))
+    tapped = head(Features(None, torch.zeros(2, 1, 3), (1, 1), (patches,), ((2, 2),)))
+    assert found.shape == (2, 4, 6)
+    assert torch.equal(found, tapped)
+
+
+@pytest.mark.parametrize(
+    ("name", "args", "layers", "side"),
+    [
+        ("resnet18", {"channels": [8, 8, 8, 8], "layers": [1, 1, 1, 1]}, (2, 1, -1), 6),
+        (
+            "vit_tiny_patch16_224",
+            {"img_size": 48, "patch_size": 8, "embed_dim": 24, "depth": 3, "num_heads": 2},
+            (1, 0),
+            6,
+        ),
+    ],
+)
+def test_layers_of_real_encoders_in_the_order_asked(name, args, layers, side):
+    torch.manual_seed(0)
+    encoder = Encoder(name, args, layers=layers).eval()
+    features = encoder(torch.rand(2, 3, 48, 48))
+    assert [tokens.shape[2] for tokens in features.tapped] == encoder.tapped_widths
+    head = LayeredHead(encoder.tapped_widths, encoder.tapped_reductions, 6)
+    assert head(features).shape == (2, features.tapped_grids[0][0] ** 2, 6)
+    assert features.tapped_grids[0] == (side, side)
+    _, every = encoder.every_layer(torch.rand(2, 3, 48, 48, generator=torch.Generator().manual_seed(0)))
+    assert [every[layer].grid for layer in layers] == list(features.tapped_grids)

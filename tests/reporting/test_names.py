@@ -1,0 +1,28 @@
+"""What tables call encoders."""
+
+from __future__ import annotations
+
+from equicoherence.reporting.names import encoder_names
+
+
+def test_weights_files_are_called_by_their_stems_and_architectures_that_have_other_names() -> None:
+    encoders = {
+        ("/data/lite0.safetensors", "tf_efficientnet_lite0"): "lite0 (tf_efficientnet_lite0)",
+        ("/data/resnet18.pth", "resnet18"): "resnet18",
+        ("/data/resnet18.pth, layer 3 (random weights)", "resnet18"): "resnet18, layer 3 (random weights)",
+        ("timm:resnet18", "resnet18"): "timm:resnet18",
+        ("vicreg-tiny", "resnet18"): "vicreg-tiny",
+        ("baseline:spectrum", "baseline:spectrum"): "baseline:spectrum",
+    }
+    assert encoder_names(encoders) == encoders
+
+
+def test_files_of_one_stem_are_told_apart_by_the_folders_above_them() -> None:
+    encoders = {
+        ("/a/first/best.pt", "best"): "a/first/best",
+        ("/b/first/best.pt", "best"): "b/first/best",
+        ("/b/second/best.pt", "best"): "second/best",
+        ("/b/second/other.pt", "best"): "other (best)",
+        ("best.pt", "best"): "best",
+    }
+    assert encoder_names(encoders) == encoders

@@ -1,0 +1,251 @@
+"""`adapt`: an encoder that exists is trained, scored before and after, and one table says what it gained and kept."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from equicoherence import adapt
+from equicoherence.adapting import Adapted
+from equicoherence.adapting.start_config import start_config
+from equicoherence.cli import main
+from equicoherence.commands.adapt import FirstOptions
+from equicoherence.evaluation import evaluate
+from equicoherence.evaluation.store import FILE
+from equicoherence.recipes import RECIPES
+from equicoherence.reporting.adaptation.figures import FigureRow, NoiseRow
+from equicoherence.reporting.adaptation.page import PAGE, TABLE
+from equicoherence.reporting.summary import Score
+from equicoherence.training import EncoderConfig, OptimConfig, PretrainConfig, pretrain
+from tests.small import picture_folder, small_config
+from tests.test_advice import stop_after
+
+VIT = {"img_size": 32, "patch_size": 8, "embed_dim": 16, "depth": 2, "num_heads": 2}
+MEANS = {"class_token": False, "global_pool": "avg", "fc_norm": False}
+FEW = {"images": 10, "limit": 20}
+NAMES = ["original", "adapted", "original-check", "adapted-check"]
+
+
+def few_steps(data: Path, model: Path) -> PretrainConfig:
+    """Return what `adapt MODEL --data DATA` trains with, of two steps."""
+    config = start_config("adapt-tiny", str(model))
+    return dataclasses.replace(
+        config, optim=OptimConfig(batch_size=16), data=str(data), max_steps=2, log_every=1, threads=1
+    )
+
+
+@pytest.fixture(scope="module")
+def model(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return an encoder that exists: a run of one step."""
+    encoder = EncoderConfig("vit_tiny_patch16_224", VIT | MEANS)
+    return pretrain(small_config(folder, encoder=encoder, max_steps=1), tmp_path_factory.mktemp("model") / "vit")
+
+
+@pytest.fixture(scope="module")
+def done(folder: Path, model: Path, tmp_path_factory: pytest.TempPathFactory) -> Adapted:
+    out = tmp_path_factory.mktemp("adapted")
+    other = picture_folder(out / "other", per_class=12)
+    return adapt(model, data=folder, out=out / "run", recipe=few_steps(folder, model), check=other, **FEW)
+
+
+def test_an_encoder_that_stands_still_scores_as_it_did_and_z_equi_beside_it_is_told(done: Adapted) -> None:
+    titles = [row.title for row in done.rows]
+    assert titles[:2] == ["rotation R2", "|rotation| R2"]
+    assert titles[-4:] == ["k-NN, data", "linear, data", "k-NN, other (check)", "linear, other (check)"]
+    for row in done.rows:
+        assert row.original is not None
+        assert row.adapted["backbone"].mean == pytest.approx(row.original.mean, abs=1e-5), row.title
+        assert row.output == "joined"
+        assert row.change == row.adapted["joined"].mean - row.original.mean
+
+
+def test_the_original_is_scored_as_evaluate_scores_it(done: Adapted, model: Path, folder: Path) -> None:
+    settings = {"transformations": ("scale",), "borders": ("content",), "probes": ("mlp",), "train": 10, "test": 4}
+    tasks, every = ["transformation", "knn"], {"transformation": settings, "knn": {"limit": 20}}
+    # read at the pixels that the adapted run reads its images at, as the model's own run does
+    scores = evaluate(model, tasks=tasks, data=folder, settings=every, controls=False, out=done.run / "own")
+    found = {
+        row["target"] or row["metric"]: row["value"]
+        for part in scores["parts"].values()
+        for row in part["rows"]
+        if row["representation"] == "backbone" and row["metric"] in ("r2", "top1")
+    }
+    original = {row.title: row.original.mean for row in done.rows if row.original is not None}
+    assert original["scale R2"] == pytest.approx(found["scale"], abs=1e-5)
+    assert original["k-NN, data"] == pytest.approx(found["top1"])
+
+
+def test_the_page_and_the_printed_table_say_the_same(done: Adapted, capsys: pytest.CaptureFixture[str]) -> None:
+    scored = {name: (done.run / "adapt" / name / FILE).stat().st_mtime_ns for name in NAMES}
+    assert main(["adapt", "--resume", "--out", str(done.run)]) == 0
+    printed = capsys.readouterr().out
+    page, table = ((done.run / name).read_text(encoding="utf-8") for name in (PAGE, TABLE))
+    for text in (
+        "gained, lost: the adapted encoder has more, or less",
+        "Training: ",
+        "2 steps, 32 images seen",
+        "The encoder stands still. adapted is [original | z_equi]",
+        "It was not told which transformation led from one view to the other, and never the classes of images.",
+    ):
+        assert all(text in each for each in (printed, page, table)), text
+    assert "http://" not in page.replace("http://www.w3.org", "")
+    assert all(row.said in printed for row in done.rows)
+    assert scored == {name: (done.run / "adapt" / name / FILE).stat().st_mtime_ns for name in NAMES}
+
+
+def test_scoring_goes_on_where_it_was_interrupted(
+    done: Adapted, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = Path(shutil.copytree(done.run, tmp_path / "run"))
+    (run / PAGE).unlink()
+    file = run / "adapt" / "adapted" / FILE
+    scores = json.loads(file.read_text())
+    (removed,) = (name for name in scores["parts"] if name.startswith("transformation blur"))
+    wanted = scores["parts"].pop(removed)
+    file.write_text(json.dumps(scores))
+    assert main(["adapt", "--resume", "--out", str(run)]) == 0
+    said = capsys.readouterr().err
+    assert [line for line in said.splitlines() if line.startswith("[") and "kept" not in line] == [
+        line for line in said.splitlines() if "transformation blur" in line and f"{run}" in line
+    ]
+    again = json.loads(file.read_text())["parts"][removed]
+    assert [row["value"] for row in again["rows"]] == pytest.approx([row["value"] for row in wanted["rows"]], abs=1e-4)
+    assert (run / PAGE).is_file()
+
+
+def test_interrupted_training_goes_on_by_the_command_it_ends_with(
+    folder: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "run"
+    stop_after(1, monkeypatch)
+    with pytest.raises(
+        KeyboardInterrupt, match=f"go on with: equicoherence adapt --resume --out {re.escape(str(out))}"
+    ):
+        adapt(model, data=folder, out=out, recipe=few_steps(folder, model), **FEW)
+    assert not (out / "adapt").exists()
+    with pytest.raises(ValueError, match="adapt --resume: say with --out"):
+        adapt(resume=True)
+    with pytest.raises(FileExistsError, match="go on with it: equicoherence adapt --resume"):
+        adapt(model, data=folder, out=out, recipe=few_steps(folder, model))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "quoted"),
+    [
+        ([], "adapt needs an encoder first"),
+        (["MODEL"], "adapt needs images: give them with --data DIR"),
+        (["MODEL", "--data", "DATA", "--recipe", "adapt-tinny"], "is it 'adapt-tiny'?"),
+        (["no-model", "--data", "DATA"], "'no-model' is none of what it may be"),
+        (["MODEL", "--data", "THREE"], "images to train on, which is too few"),
+        (["MODEL", "--data", "no/such"], "nothing at 'no/such'"),
+        (["MODEL", "--data", "DATA", "--check", "no/such"], "nothing at 'no/such'"),
+        (["MODEL", "--data", "DATA", "--check", "PLAIN"], "needs labelled images"),
+        (["MODEL", "--data", "DATA", "--views.size", "30"], "multiples of 8 fit, such as 24 or 32"),
+        (["MODEL", "--data", "DATA", "--images", "4"], "images must be a whole number, at least 5, got 4"),
+        (["MODEL", "--data", "DATA", "--limit", "0"], "limit must be a whole number, at least 2, got 0"),
+        (["MODEL", "--data", "DATA", "--out", "DATA"], "holds other things"),
+        (["MODEL", "--data", "DATA"], "38 images do not fill one batch of 64"),
+        (["--resume", "--out", "MODEL"], "holds no adaptation to resume (no adapt.yaml)"),
+        (["--resume"], "say with --out which run is to go on"),
+        (["MODEL", "--data", "DATA", "--chekc", "x"], "--check"),
+    ],
+)
+def test_what_cannot_be_adapted_is_refused_in_a_sentence_before_training(
+    arguments: list[str],
+    quoted: str,
+    folder: Path,
+    model: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    made = tmp_path / "made"
+    picture_folder(made / "three", per_class=2)
+    (made / "three" / "disc" / "000.png").unlink()
+    shutil.copytree(folder / "disc", made / "plain")
+    places = {"MODEL": model, "DATA": folder, "THREE": made / "three", "PLAIN": made / "plain"}
+    assert main(["adapt", *(str(places.get(word, word)) for word in arguments)]) == 2
+    captured = capsys.readouterr()
+    assert quoted in captured.err + captured.out
+    assert [path.name for path in tmp_path.iterdir()] == ["made"]
+
+
+def test_views_get_a_size_that_fits_the_model(model: Path, tmp_path: Path) -> None:
+    import timm
+    from safetensors.torch import save_file
+
+    sizes = {}
+    for name, arch, args in (
+        ("vit14", "vit_small_patch14_dinov2", {"depth": 1, "embed_dim": 12, "num_heads": 2}),
+        ("cnn", "resnet18", {"layers": [1, 1, 1, 1], "channels": [8, 8, 8, 8]}),
+    ):
+        built = timm.create_model(arch, num_classes=0, **args)
+        folder = tmp_path / name
+        folder.mkdir()
+        save_file(built.state_dict(), folder / "model.safetensors")
+        config = {"architecture": arch, "num_classes": 0, "model_args": args, "pretrained_cfg": built.pretrained_cfg}
+        (folder / "config.json").write_text(json.dumps(config))
+        for recipe in ("adapt-tiny", "adapt-small"):
+            views = start_config(recipe, str(folder)).views
+            sizes[name, recipe] = views.size, views.source
+    assert sizes == {
+        ("vit14", "adapt-tiny"): (98, 112),
+        ("vit14", "adapt-small"): (518, 592),
+        ("cnn", "adapt-tiny"): (96, 110),
+        ("cnn", "adapt-small"): (224, 256),
+    }
+    assert start_config("adapt-tiny", str(model)).views.size == 32  # the model's own, which is smaller
+    assert start_config("adapt-tiny", str(model), 64).views.source == 73
+
+
+def test_recipes_start_from_what_is_given_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert {name for name in RECIPES if name.startswith("adapt-")} == {"adapt-tiny", "adapt-small", "adapt-large"}
+    assert main(["pretrain", "adapt-tiny", "--out", str(tmp_path / "run")]) == 2
+    assert "encoder.weights 'MODEL' is none of what it may be: a run directory" in capsys.readouterr().err
+
+
+def test_the_options_of_the_help_are_options(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["adapt", "--help"]) == 0
+    shown = set(re.findall(r"^\W*(--[a-z][\w.-]*)", capsys.readouterr().out, flags=re.MULTILINE))
+    assert len(shown) == len(dataclasses.fields(FirstOptions))
+    assert main(["pretrain", "vicreg-tiny", "--help"]) == 0
+    known = set(re.findall(r"--[\w.-]+", capsys.readouterr().out))
+    assert shown - known == {"--recipe", "--check", "--images", "--limit"}
+
+
+def score(mean: float, interval: tuple[float, float] | None = None, target: str = "") -> Score:
+    place = ("knn", "data", "", target, "", "backbone", "", "top1", "", "")
+    return Score("", *place, mean, None, mean, mean, 1, "repeats", None, True, True, None, interval)
+
+
+@pytest.mark.parametrize(
+    ("metric", "before", "after", "verdict", "unsure"),
+    [
+        ("top1", score(0.5), score(0.509), "kept", False),
+        ("top1", score(0.5), score(0.489), "lost", False),
+        ("top1", score(0.5, (0.48, 0.52)), score(0.489, (0.47, 0.51)), "lost", True),
+        ("top1", score(0.5, (0.495, 0.505)), score(0.489, (0.47, 0.51)), "lost", False),
+        ("r2", score(0.1), score(0.085), "kept", False),
+        ("r2", score(0.1, (0.0, 0.2)), score(0.3, (0.25, 0.35)), "gained", False),
+        ("r2", score(0.1), None, "", False),
+    ],
+)
+def test_a_verdict_follows_the_rule_that_the_caption_says(
+    metric: str, before: Score, after: Score | None, verdict: str, unsure: bool
+) -> None:
+    row = FigureRow("", metric, before, None, "", {} if after is None else {"backbone": after}, "backbone")
+    assert (row.verdict, row.unsure) == (verdict, unsure)
+
+
+def test_an_earlier_layer_that_has_more_is_told_and_so_are_traces_of_the_rendering() -> None:
+    row = FigureRow("", "r2", score(0.1), score(0.5), "layer 2", {"backbone": score(0.4)}, "backbone")
+    assert row.behind_layer
+    assert not dataclasses.replace(row, layer=score(0.41)).behind_layer
+    assert NoiseRow(score(0.02), score(0.05, target="rotation, absolute")).near_zero
+    assert not NoiseRow(score(0.0), score(0.021)).near_zero

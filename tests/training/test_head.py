@@ -1,0 +1,94 @@
+"""An encoder that stands still, and a head on it that learns from the task alone."""
+
+import dataclasses
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from equicoherence.coherence import CoherenceConfig
+from equicoherence.evaluation.model import SHARE, load_model
+from equicoherence.methods.anchor import AnchorConfig
+from equicoherence.methods.vicreg import VICRegConfig
+from equicoherence.training import build_learner, build_views, pretrain
+from equicoherence.training.start import started
+from tests.small import ENCODER, picture_folder, small_config, with_weights
+
+TASK = CoherenceConfig(d_equi=8, decoder="render+cross-attention", layers=(2, 1), split="conv", width=8)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("head")
+
+
+@pytest.fixture(scope="module")
+def config(folder):
+    data = picture_folder(folder / "data", 10)
+    encoder = dataclasses.replace(with_weights(ENCODER, folder / "w.safetensors"), train="head")
+    config = small_config(data, method=AnchorConfig(), encoder=encoder, coherence=TASK)
+    return dataclasses.replace(config, optim=dataclasses.replace(config.optim, batch_size=4, lr=1e-2))
+
+
+@pytest.fixture(scope="module")
+def run(config, folder):
+    return pretrain(dataclasses.replace(config, max_steps=3), folder / "run")
+
+
+def test_the_encoder_stays_what_it_was_bit_for_bit(run, folder):
+    begin, end = load_file(folder / "w.safetensors"), load_file(run / "model.safetensors")
+    assert begin.keys() >= end.keys()
+    assert all(torch.equal(begin[name], tensor) for name, tensor in end.items())
+
+
+def test_the_head_learns_and_nothing_else_is_lost_or_kept(config, folder):
+    config, start = started(config)
+    torch.manual_seed(0)
+    learner = build_learner(config, start=start)
+    images = torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(1))
+    views = build_views(config, learner.encoder)(images, torch.Generator().manual_seed(2))
+    losses = learner(views).losses
+    assert views.base is None
+    assert learner.teacher is None
+    assert list(losses) == ["reconstruction"]
+    losses["reconstruction"].backward()
+    moved = {name for name, p in learner.named_parameters() if p.grad is not None and p.grad.abs().sum() > 0}
+    assert any(name.startswith("head.equivariant.reads.1") for name in moved)
+    assert not any(name.startswith("encoder.") for name in moved)
+
+
+def test_joined_is_the_encoders_own_features_and_then_z_equi_at_a_third_of_their_norm(run):
+    model = load_model(run)
+    with torch.inference_mode():
+        pooled, tokens = model.represent(torch.rand(3, 3, 32, 32, generator=torch.Generator().manual_seed(3)))
+    width = pooled["backbone"].shape[1]
+    assert torch.equal(pooled["joined"][:, :width], pooled["backbone"])
+    added = pooled["joined"][:, width:]
+    assert torch.allclose(added.norm(dim=1), SHARE * pooled["backbone"].norm(dim=1), rtol=1e-5)
+    assert torch.allclose(torch.cosine_similarity(added, pooled["z_equi"]), torch.ones(3), atol=1e-6)
+    assert tokens["z_equi"].shape[1:] == (16, 8)  # those of layer 2, at 8 px
+    assert "joined" not in tokens
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"coherence": None}, "without the task"),
+        ({"method": VICRegConfig(width=8)}, "VICReg has nothing to train"),
+    ],
+)
+def test_what_would_train_nothing_is_refused(config, changes, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        dataclasses.replace(config, **changes)
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"layers": (1, 2)}, r"split linear reads one layer, but coherence\.layers are \(1, 2\)"),
+        ({"layers": (1,), "split": "head"}, r"coherence\.layers must be empty, got \(1,\)"),
+    ],
+)
+def test_layers_that_nothing_reads_are_refused(settings, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        CoherenceConfig(d_equi=8, **settings)
