@@ -79,6 +79,11 @@ def test_every_target_gives_the_features_of_student_or_teacher(of, teacher, imag
     tokens = tokens[:, 1:] if of == "distilled" else tokens.flatten(2).transpose(1, 2)
     assert torch.allclose(tokens, wanted.patches, atol=1e-6)
 
+    program = torch.export.load(export(path, "program", tmp_path / "e.pt2", teacher=teacher)).module()
+    for count in (1, 3):
+        for value, truth in zip(program(images[:count]), (pooled, wanted.patches)):
+            assert torch.allclose(value, truth[:count], atol=1e-5)
+
     if teacher:
         return  # what ONNX makes of one encoder it makes of the other
     session = onnxruntime.InferenceSession(str(export(path, "onnx", tmp_path / "e.onnx", teacher=teacher)))
@@ -86,7 +91,12 @@ def test_every_target_gives_the_features_of_student_or_teacher(of, teacher, imag
         given = session.run(["pooled", "patches"], {"images": images[:count].numpy()})
         for value, truth in zip(given, (pooled, wanted.patches)):
             assert np.allclose(value, truth[:count], atol=1e-4)
-    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["e.onnx", "e.pt", "new"]  # nothing of its making
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == [
+        "e.onnx",
+        "e.pt",
+        "e.pt2",
+        "new",
+    ]  # nothing of its making
 
 
 @pytest.mark.parametrize(
@@ -245,7 +255,7 @@ def test_an_exported_folder_is_taken_for_no_run(run, tmp_path):
 
 
 def test_wrong_use_is_named(run, tmp_path, monkeypatch):
-    with pytest.raises(ValueError, match="to must be one of timm, onnx, torch, got 'jax'"):
+    with pytest.raises(ValueError, match="to must be one of timm, onnx, torch, program, got 'jax'"):
         export(run, "jax", tmp_path / "e")  # type: ignore[arg-type]
     with pytest.raises(FileNotFoundError, match=r"no config\.yaml"):
         export(tmp_path, "timm", tmp_path / "e")

@@ -1,7 +1,8 @@
-"""`equicoherence export`: a run's encoder as a timm model, an ONNX model, or a file of torch."""
+"""`equicoherence export`: a run's encoder as a timm model, an ONNX model, a file or a program of torch."""
 
 from __future__ import annotations
 
+import copy
 import importlib.util
 import os
 import shutil
@@ -14,17 +15,23 @@ import torch
 from torch import Tensor, nn
 
 from equicoherence.errors import RefusedValue, refusing
-from equicoherence.evaluation.model import generators_kept
+from equicoherence.evaluation.model import generators_kept, joined
 from equicoherence.files import alone_at, replacing
-from equicoherence.models import Encoder
+from equicoherence.models import Encoder, SplitHead
 from equicoherence.models.features import Pool
+from equicoherence.notice import say
 from equicoherence.training.checkpoint import export_encoder, not_in_timm
 from equicoherence.training.config import ViewsConfig
 from equicoherence.training.config_file import plain_values
 from equicoherence.training.run import load_run
 
-Target = Literal["timm", "onnx", "torch"]
-ENDINGS: dict[Target, tuple[str, ...]] = {"timm": ("",), "onnx": (".onnx",), "torch": (".pt", ".pth")}
+Target = Literal["timm", "onnx", "torch", "program"]
+ENDINGS: dict[Target, tuple[str, ...]] = {
+    "timm": ("",),
+    "onnx": (".onnx",),
+    "torch": (".pt", ".pth"),
+    "program": (".pt2",),
+}
 """Of names; the first where none is given. A folder may be called anything."""
 TOLERANCE = 1e-4  # of the values, or of the largest of them where that is above 1
 LARGEST = 2**31 - 2**24  # bytes of weights: an ONNX file ends at 2 GiB
@@ -38,21 +45,26 @@ def export(
 
     to: ``timm``, a folder with ``model.safetensors`` and ``config.json`` that ``timm.create_model("local-dir:OUT")``
     loads; ``onnx``, a file that takes ``images`` (B, 3, S, S), float32 in [0, 1], any B, and gives ``pooled`` (B, C)
-    and ``patches`` (B, N, C), checked with ONNX Runtime (extra ``onnx``); ``torch``, a file for
+    and ``patches`` (B, N, C), checked with ONNX Runtime (extra ``onnx``); ``program``, the same for
+    ``torch.export.load(OUT).module()``, which needs neither timm nor this package; ``torch``, a file for
     ``torch.load(OUT, weights_only=True)``: a dictionary of ``state_dict`` (of the timm model), ``architecture`` and
     ``args`` (of ``timm.create_model``, with ``num_classes=0``), ``mean``, ``std``, ``size``, ``source`` (pixels that
     evaluation reads images at before it makes them ``size``) and ``pool``.
-    timm's and torch's models take images normalised by mean and std; ONNX's normalises them itself. What stands for an
-    image is the run's own in all of them; where timm cannot pool so, it is refused there (ValueError).
+    Of a run that adapted an encoder, ONNX and the program also give ``z_equi`` (B, d_equi), pooled, and ``joined``, the
+    features and z_equi side by side (`evaluation.model.joined`), which are no part of a timm model.
+    timm's and torch's models take images normalised by mean and std; ONNX's and the program normalise them themselves.
+    What stands for an image is the run's own in all of them; where timm cannot pool so, it is refused there
+    (ValueError).
 
-    out: where None, ``encoder`` (timm: a folder), ``encoder.onnx`` or ``encoder.pt`` in the run; a file's name ends in
-    .onnx, or in .pt or .pth. teacher: write the EMA teacher of a method that has one (DINO's published weights are a
-    teacher's); the student, which evaluation scores, otherwise. overwrite: replace what is there. What is written is
-    whole or not there.
+    out: where None, ``encoder`` (timm: a folder), ``encoder.onnx``, ``encoder.pt`` or ``encoder.pt2`` in the run; a
+    file's name ends in .onnx, in .pt or .pth, or in .pt2. teacher: write the EMA teacher of a method that has one
+    (DINO's published weights are a teacher's); the student, which evaluation scores, otherwise. overwrite: replace what
+    is there. What is written is whole or not there.
 
     Raises FileExistsError where ``out`` is there, or another process writes it; ValueError for a file's name of another
     ending; FileNotFoundError and ValueError for a run that cannot be exported, one whose weights are not finite among
-    them; ImportError for a missing extra; RuntimeError where the ONNX model's outputs are not the encoder's.
+    them; ImportError for a missing extra; RuntimeError where the outputs of what was
+    written are not the encoder's.
     """
     with refusing():
         run = Path(run)
@@ -82,8 +94,17 @@ def export(
         if to == "timm":
             _write_timm(encoder, out, views, pool)
         else:
+            outputs = PooledAndPatches(encoder, pool).eval()
+            if config.encoder.weights and learner.head.equivariant is not None:
+                if to == "torch":
+                    say(f"z_equi of {run} is no part of a timm model, so it is left out: --to program or onnx has it")
+                else:
+                    outputs = Adapted(encoder, pool, learner.head).eval()
             with replacing(out) as aside:
-                (_write_onnx if to == "onnx" else _write_torch)(encoder, aside, views, pool)
+                if to == "torch":
+                    _write_torch(encoder, aside, views, pool)
+                else:
+                    (_write_onnx if to == "onnx" else _write_program)(outputs, aside, views.size)
     return out
 
 
@@ -130,16 +151,39 @@ def _write_torch(encoder: Encoder, path: Path, views: ViewsConfig, pool: Pool) -
 
 
 class PooledAndPatches(nn.Module):
-    """What an ONNX model computes: images (B, 3, S, S) in [0, 1] to pooled (B, C) and patch tokens (B, N, C)."""
+    """What is exported to ONNX and as a program: images (B, 3, S, S) in [0, 1] to pooled (B, C) and patches (B, N, C).
+
+    outputs: their names.
+    """
+
+    outputs: tuple[str, ...] = ("pooled", "patches")
 
     def __init__(self, encoder: Encoder, pool: Pool) -> None:
         super().__init__()
         self.encoder, self.pool = encoder, pool
 
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """Encode images."""
         features = self.encoder(images)
         return features.pooled(self.pool), features.patches
+
+
+class Adapted(PooledAndPatches):
+    """Of an adapted encoder also z_equi (B, d_equi), pooled, and joined (B, C + d_equi)."""
+
+    outputs = ("pooled", "patches", "z_equi", "joined")
+
+    def __init__(self, encoder: Encoder, pool: Pool, head: SplitHead) -> None:
+        super().__init__(encoder, pool)
+        self.head = head
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        """Encode images."""
+        features = self.encoder(images)
+        z_equi = self.head.z_equi(features)
+        assert z_equi is not None
+        pooled, z_equi = features.pooled(self.pool), z_equi.mean(dim=1)
+        return pooled, features.patches, z_equi, joined(pooled, z_equi)
 
 
 def _need_onnx() -> None:
@@ -149,36 +193,54 @@ def _need_onnx() -> None:
 
 
 @torch.no_grad()
-def _write_onnx(encoder: Encoder, path: Path, views: ViewsConfig, pool: Pool) -> None:
-    held = sum(t.nbytes for t in encoder.state_dict().values())
+def _write_program(module: PooledAndPatches, path: Path, size: int) -> None:
+    images = torch.rand(2, 3, size, size, generator=torch.Generator().manual_seed(0))
+    shapes = {"images": {0: torch.export.Dim("batch")}}
+    module = copy.deepcopy(module)
+    for tensor in (*module.parameters(), *module.buffers()):  # each is written by itself, in the usual order
+        tensor.data = tensor.data.clone(memory_format=torch.contiguous_format)
+    program = torch.export.export(module, (images,), dynamic_shapes=shapes)
+    with path.open("wb") as file:  # torch would refuse the name of a file that lies aside
+        torch.export.save(program, file)
+        file.flush()
+        os.fsync(file.fileno())
+    images = torch.rand(3, 3, size, size, generator=torch.Generator().manual_seed(1))
+    with path.open("rb") as file:
+        found = torch.export.load(file).module()(images)
+    for name, wanted, value in zip(module.outputs, module(images), found):
+        _check_same("program", name, wanted, value)
+
+
+@torch.no_grad()
+def _write_onnx(module: PooledAndPatches, path: Path, size: int) -> None:
+    held = sum(t.nbytes for t in module.state_dict().values())
     if held > LARGEST:
         raise RefusedValue(
             f"{held / 2**30:.1f} GiB of weights do not fit one ONNX file (2 GiB); export to timm or torch"
         )
-    module = PooledAndPatches(encoder, pool).eval()
-    images = torch.rand(2, 3, views.size, views.size, generator=torch.Generator().manual_seed(0))
+    images = torch.rand(2, 3, size, size, generator=torch.Generator().manual_seed(0))
     program: Any = torch.onnx.export(
         module,
         (images,),
         dynamo=True,
         dynamic_shapes={"images": {0: torch.export.Dim("batch")}},
         input_names=["images"],
-        output_names=["pooled", "patches"],
+        output_names=[*module.outputs],
         opset_version=OPSET,
         verbose=False,
     )
     program.save(path, external_data=False)
-    _check_onnx(module, path, views.size)
+    _check_onnx(module, path, size)
 
 
-def _check_onnx(module: nn.Module, path: Path, size: int) -> None:
+def _check_onnx(module: PooledAndPatches, path: Path, size: int) -> None:
     """Raise RuntimeError where the file's outputs are not the module's, for a batch it was not traced with."""
     import onnxruntime
 
     images = torch.rand(3, 3, size, size, generator=torch.Generator().manual_seed(1))
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    found = session.run(["pooled", "patches"], {"images": images.numpy()})
-    for name, wanted, value in zip(("pooled", "patches"), module(images), found):
+    found = session.run([*module.outputs], {"images": images.numpy()})
+    for name, wanted, value in zip(module.outputs, module(images), found):
         _check_same("ONNX model", name, wanted, torch.as_tensor(value))
 
 

@@ -2,12 +2,14 @@
 
 import dataclasses
 
+import onnxruntime
 import pytest
 import torch
 from safetensors.torch import load_file
 
 from equicoherence.coherence import CoherenceConfig
 from equicoherence.evaluation.model import SHARE, load_model
+from equicoherence.exporting import Adapted, export
 from equicoherence.methods.anchor import AnchorConfig
 from equicoherence.methods.vicreg import VICRegConfig
 from equicoherence.training import build_learner, build_views, pretrain
@@ -92,3 +94,24 @@ def test_what_would_train_nothing_is_refused(config, changes, sentence):
 def test_layers_that_nothing_reads_are_refused(settings, sentence):
     with pytest.raises(ValueError, match=sentence):
         CoherenceConfig(d_equi=8, **settings)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("to", ["program", "onnx"])
+def test_exports_give_z_equi_and_joined_without_timm(run, tmp_path, to):
+    images = torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(4))
+    wanted = load_model(run).represent(images)[0]
+    out = export(run, to)
+    if to == "program":
+        found = dict(zip(Adapted.outputs, torch.export.load(out).module()(images)))
+    else:
+        session = onnxruntime.InferenceSession(str(out))
+        found = dict(zip(Adapted.outputs, map(torch.as_tensor, session.run(None, {"images": images.numpy()}))))
+    assert torch.allclose(found["pooled"], wanted["backbone"], atol=1e-4)
+    for name in ("z_equi", "joined"):
+        assert torch.allclose(found[name], wanted[name], atol=1e-4)
+
+
+def test_the_file_for_timm_says_that_it_lacks_z_equi(run, tmp_path, capsys):
+    export(run, "torch", tmp_path / "e.pt")
+    assert "z_equi" in capsys.readouterr().err

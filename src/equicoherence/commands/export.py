@@ -1,4 +1,4 @@
-"""`equicoherence export RUN`: a run's encoder for timm, ONNX or torch."""
+"""`equicoherence export RUN`: a run's encoder for timm, ONNX or torch, with or without timm."""
 
 from __future__ import annotations
 
@@ -21,14 +21,15 @@ def run(arguments: list[str]) -> None:
 
     @dataclass
     class Arguments:
-        """Write a run's encoder for others to load: a folder for timm, an ONNX model, or a file of torch.
+        """Write a run's encoder for others to load: a folder for timm, an ONNX model, a file of torch for timm's model,
+        or a program of torch, which needs no timm. Of an adapted encoder, ONNX and the program also give z_equi.
 
-        out: RUN/encoder, RUN/encoder.onnx or RUN/encoder.pt where not given. teacher: the EMA teacher of a method that
-        has one, instead of the student, which evaluation scores.
+        out: RUN/encoder, RUN/encoder.onnx, RUN/encoder.pt or RUN/encoder.pt2 where not given. teacher: the EMA teacher
+        of a method that has one, instead of the student, which evaluation scores.
         """
 
         run: Annotated[Path, tyro.conf.Positional]
-        to: Literal["timm", "onnx", "torch"]
+        to: Literal["timm", "onnx", "torch", "program"]
         out: Path | None = None
         teacher: bool = False
         overwrite: bool = False
@@ -38,7 +39,8 @@ def run(arguments: list[str]) -> None:
         from equicoherence.exporting import export
 
     out = export(**vars(given))
-    how = {"timm": how_to_use_timm, "onnx": how_to_use_onnx, "torch": how_to_use_torch}[given.to](out)
+    ways = {"timm": how_to_use_timm, "onnx": how_to_use_onnx, "torch": how_to_use_torch, "program": how_to_use_program}
+    how = ways[given.to](out)
     print(f"{out} done; load it:\n{how}")
 
 
@@ -62,6 +64,14 @@ def how_to_use_torch(path: Path) -> str:
     features = FEATURES[about["pool"]]
     images = _normalised(about["size"], about["mean"], about["std"])
     return f"{lines}\n{images}; what stands for an image in evaluation: {features}"
+
+
+def how_to_use_program(path: Path) -> str:
+    """Return the lines that run an exported program."""
+    return (
+        f'program = torch.export.load("{path}").module()\n'
+        "outputs = program(images)  # images (B, 3, S, S) in [0, 1]: pooled, patches; adapted, also z_equi, joined"
+    )
 
 
 def how_to_use_onnx(path: Path) -> str:
