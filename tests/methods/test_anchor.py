@@ -125,8 +125,8 @@ def test_held_alone_an_encoder_without_batch_statistics_starts_at_no_distance(da
     assert all(abs(loss) < 1e-6 for loss in losses.values())
 
 
-@pytest.mark.parametrize("decoder", ["conv", "cross-attention", "render", "oracle", None])
-def test_a_run_with_each_decoder_ends_as_a_plain_timm_model_without_a_second_encoder(decoder, data, tmp_path):
+@pytest.mark.parametrize("decoder", ["render+cross-attention", "oracle", None])
+def test_a_run_with_any_decoder_ends_as_a_plain_timm_model_without_a_second_encoder(decoder, data, tmp_path):
     coherence = decoder and CoherenceConfig(d_equi=8, decoder=decoder)
     config = _config(data, tmp_path, VIT, coherence=coherence, max_steps=1)
     run = pretrain(config, tmp_path / "run")
@@ -153,7 +153,7 @@ def test_an_encoder_that_knows_nothing_is_refused_before_a_folder_is_made(data, 
 
 
 def test_summaries_of_other_widths_than_the_tokens_are_held_too(data, tmp_path):
-    encoder = EncoderConfig("mobilenetv3_small_050")
+    encoder = EncoderConfig("lcnet_035")
     learner, views = _built(_config(data, tmp_path, encoder, views=ViewsConfig(size=32, source=32)))
     assert learner.encoder.pooled_width != learner.encoder.width
     losses = learner(views).losses

@@ -141,16 +141,28 @@ def test_a_state_is_good_by_what_was_measured_and_lost_by_what_is_certain(data):
         assert (watch.is_kept(seen), watch.is_lost(seen)) == (good, gone)
 
 
-@pytest.mark.parametrize("train", ["all", "lora:2"])
-def test_watching_changes_no_bit_of_what_is_trained(train, data, weights, tmp_path):
-    weights = dataclasses.replace(weights, train=train)
+@pytest.fixture(scope="module")
+def free(data, weights, tmp_path_factory):
+    """Return a run that is watched, and may lose what it will."""
+    return pretrain(_config(data, weights, keep=0.999), tmp_path_factory.mktemp("free") / "run")
+
+
+def test_watching_changes_no_bit_of_what_is_trained(free, data, weights, tmp_path):
     plain = pretrain(_config(data, weights, keep=0.0), tmp_path / "plain")
-    watched = pretrain(_config(data, weights, keep=0.999), tmp_path / "watched")
-    _same_weights(plain, watched)
-    assert [line["step"] for line in _watched(watched)] == [0, 2, 4, 6]
+    _same_weights(plain, free)
+    assert [line["step"] for line in _watched(free)] == [0, 2, 4, 6]
     assert not _watched(plain)
-    steps = [line["loss"] for line in _lines(watched) if "loss" in line]
-    assert steps == [line["loss"] for line in _lines(plain) if "loss" in line]
+    losses = [[line["loss"] for line in _lines(run) if "loss" in line] for run in (plain, free)]
+    assert losses[0] == losses[1]
+
+
+def test_lora_is_watched_before_it_is_merged(data, weights, tmp_path):
+    method, lora = AnchorConfig(), dataclasses.replace(weights, train="lora:2")
+    optim = OptimConfig(epochs=1, batch_size=16, lr=0.1, warmup=0.0)
+    run = pretrain(_config(data, lora, method=method, optim=optim), tmp_path / "run")
+    assert [line["step"] for line in _watched(run)] == [0, 2]
+    assert _watched(run)[-1]["watched_lost"] > 0
+    assert load_file(weights.weights).keys() == load_file(run / "model.safetensors").keys()
 
 
 def _falling(data, weights, **changes):
@@ -159,8 +171,13 @@ def _falling(data, weights, **changes):
     return _config(data, weights, optim=optim, keep=0.05, watch_every=1, coherence=None, **changes)
 
 
-def test_a_run_that_loses_too_much_ends_with_its_last_good_state(data, weights, tmp_path, capsys):
-    run = pretrain(_falling(data, weights), tmp_path / "run")
+@pytest.fixture(scope="module")
+def fallen(data, weights, tmp_path_factory):
+    return pretrain(_falling(data, weights), tmp_path_factory.mktemp("fallen") / "run")
+
+
+def test_a_run_that_loses_too_much_ends_with_its_last_good_state(fallen, data, weights, tmp_path, capsys):
+    run = fallen
     seen = _watched(run)
     last = seen[-1]
     assert 2 < last["step"] < 12
@@ -171,7 +188,6 @@ def test_a_run_that_loses_too_much_ends_with_its_last_good_state(data, weights, 
     assert (ended["step"], ended["ends_with"]) == (last["step"], good)
     assert good > 0
     assert f"so the run ends with its state after step {good}" in ended["stopped"]
-    assert ended["stopped"] in capsys.readouterr().err
     state = torch.load(run / "checkpoints" / f"step-{good:08d}.pt", weights_only=True)["learner"]
     learner = load_run(run)[1]
     assert all(torch.equal(state[name], tensor) for name, tensor in learner.state_dict().items())
@@ -185,20 +201,18 @@ def test_a_run_that_loses_too_much_ends_with_its_last_good_state(data, weights, 
     again = tmp_path / "again"  # and a finished run that is resumed ends so again
     shutil.copytree(run, again)
     pretrain(_falling(data, weights), again, resume=True)
+    assert f"{again}: {ended['stopped']}\n" in capsys.readouterr().err
     _same_weights(run, again)
     assert _lines(again)[-1] == ended
 
 
-def test_the_anchor_holds_what_a_run_without_it_loses(data, weights, tmp_path):
-    free = pretrain(_config(data, weights, keep=0.999), tmp_path / "free")
+def test_the_anchor_holds_what_a_run_without_it_loses(free, data, weights, tmp_path):
     held = pretrain(_config(data, weights, keep=0.999, method=AnchorConfig()), tmp_path / "held")
     assert _watched(held)[-1]["watched_lost"] < 0.5 * _watched(free)[-1]["watched_lost"]
 
 
-def test_an_interrupted_run_ends_as_one_that_was_not(data, weights, tmp_path, monkeypatch):
-    config = _falling(data, weights, log_every=1)
-    whole = pretrain(config, tmp_path / "whole")
-    stopped = _lines(whole)[-1]["step"]
+def test_an_interrupted_run_ends_as_one_that_was_not(fallen, data, weights, tmp_path, monkeypatch):
+    config, stopped = _falling(data, weights), _lines(fallen)[-1]["step"]
     original, calls = metrics.Metrics.add, []
 
     def add(self, *args):
@@ -211,9 +225,9 @@ def test_an_interrupted_run_ends_as_one_that_was_not(data, weights, tmp_path, mo
     with pytest.raises(Interrupted, match=f"step {stopped - 1} of"):
         pretrain(config, tmp_path / "run")
     run = pretrain(config, tmp_path / "run", resume=True)
-    _same_weights(whole, run)
+    _same_weights(fallen, run)
     left, right = (
-        [{k: v for k, v in line.items() if "second" not in k} for line in _lines(each)] for each in (whole, run)
+        [{k: v for k, v in line.items() if "second" not in k} for line in _lines(each)] for each in (fallen, run)
     )
     assert left == right
 

@@ -49,7 +49,7 @@ def _pairs(model: nn.Module, run: Callable[[], Any]) -> list[tuple[nn.Conv2d, nn
     hooks = []
     for part in model.modules():
         if isinstance(part, nn.Conv2d):
-            hooks.append(part.register_forward_hook(lambda _, given, output, conv=part: made.append((conv, output))))
+            hooks.append(part.register_forward_hook(lambda _, given, output, conv=part: made.append((conv, output))))  # type: ignore[arg-type]
         elif type(part) in (nn.BatchNorm2d, BatchNormAct2d) and part.running_var is not None and not part.training:
             hooks.append(part.register_forward_hook(lambda _, given, output, norm=part: read.append((norm, given[0]))))
     run()
