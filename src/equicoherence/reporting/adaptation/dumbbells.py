@@ -49,7 +49,8 @@ def _dot(axes: Axes, score: Score | None, place: float, color: str) -> None:
     if score is None:
         return
     if score.interval is not None:
-        axes.hlines(place, *map(_at, score.interval), color=color, linewidth=1.4, zorder=3)
+        low, high = map(_at, score.interval)
+        axes.hlines(place, low, high, color=color, linewidth=1.4, zorder=3)
     axes.plot(_at(score.mean), place, "o", color=color, markersize=6, zorder=4)
 
 
