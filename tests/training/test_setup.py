@@ -57,7 +57,7 @@ def test_batch_norm_over_all_processes_keeps_its_activation(name):
 @pytest.mark.parametrize(
     ("wrong", "quoted"),
     [
-        ({"optim": OptimConfig(epochs=1, batch_size=8, layer_decay=0.9)}, "layer_decay"),
+        ({"optim": OptimConfig(epochs=1, batch_size=8, patch_embed_lr=0.5)}, "patch_embed_lr"),
         ({"data": "nowhere"}, "nowhere"),
         ({"encoder": EncoderConfig("resnet18x")}, "resnet18x"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import shutil
 
@@ -10,14 +11,16 @@ import timm
 import torch
 import yaml
 from safetensors.torch import load_file, save_file
+from torch import distributed
 
 from equicoherence.cli import main
 from equicoherence.errors import RefusedValue
 from equicoherence.evaluation import load_model
 from equicoherence.evaluation.model import random_control
 from equicoherence.methods.dino import DINOConfig
-from equicoherence.training import EncoderConfig, load_run, pretrain
+from equicoherence.training import EncoderConfig, build_learner, build_views, load_run, pretrain
 from equicoherence.training.checkpoint import load_checkpoint
+from equicoherence.training.sharding import shard, whole
 from tests.small import ENCODER, picture_folder, small_config
 
 VIT = {"img_size": 32, "patch_size": 8, "embed_dim": 24, "depth": 2, "num_heads": 2}
@@ -157,3 +160,27 @@ def test_a_run_with_checkpointing_ends_with_the_same_bits(data, starts, tmp_path
         run = pretrain(config, tmp_path / str(checkpointing))
         ends.append(load_file(run / "model.safetensors"))
     assert all(torch.equal(ends[0][name], ends[1][name]) for name in ends[0])
+
+
+def test_lora_is_divided_among_processes_as_the_rest_is(data, starts):
+    config = starting(data, starts, "lora:2")
+    torch.manual_seed(0)
+    learner = build_learner(config, pretrained=False)
+    divided = copy.deepcopy(learner)
+    images = torch.rand(8, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    views = build_views(config, learner.encoder)(images, torch.Generator().manual_seed(0))
+    distributed.init_process_group("gloo", store=distributed.HashStore(), rank=0, world_size=1)
+    try:
+        shard(divided)
+        for each in (learner, divided):
+            torch.stack(list(each(views).losses.values())).sum().backward()
+        gradients = whole({name: p.grad for name, p in divided.named_parameters()}, keep=True)
+    finally:
+        distributed.destroy_process_group()
+    for name, p in learner.named_parameters():
+        assert (p.grad is None) == (gradients[name] is None)
+        assert p.grad is None or torch.allclose(gradients[name], p.grad, atol=1e-6), name
+    assert {name.split(".")[-3] for name, p in learner.encoder.named_parameters() if p.grad is not None} == {
+        "lora_A",
+        "lora_B",
+    }

@@ -33,8 +33,8 @@ def train_parts(encoder: Encoder, train: str, batch_norm: BatchNorm = "train") -
     """Choose what of an encoder is trained, in place; the rest gets no gradient, and is in eval mode in training too.
 
     train: all; head, nothing of it, but a head on its tokens; last:N, the last N layers (`models.layers`) and what
-        follows them; lora:RANK, low-rank updates of the
-        linear layers of attention; lora-all:RANK, of those of MLPs too.
+        follows them; lora:RANK, low-rank updates of the linear layers of attention; lora-all:RANK, of those of MLPs
+        too.
     batch_norm: whether the statistics of BatchNorm layers that are trained move, or are frozen too.
 
     Raises ValueError for what the encoder does not have.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -120,6 +121,6 @@ def _arithmetic(precision: Precision, device: str) -> Iterator[None]:
         yield
 
 
-def _attention(precision: Precision, device: str) -> AbstractContextManager[None]:
+def _attention(precision: Precision, device: str) -> AbstractContextManager[Any]:
     """Leave out, on a CPU in bf16, the fused attention, whose backward is slow there."""
     return sdpa_kernel(SDPBackend.MATH) if precision == "bf16" and device == "cpu" else nullcontext()

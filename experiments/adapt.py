@@ -1,0 +1,177 @@
+"""Adapt an encoder that exists: which part of it is trained, from what, and what that gains and keeps.
+
+    python experiments/adapt.py MODEL --data FOLDER_OR_ARCHIVE [--check IMAGES] [--out runs/adapt]
+
+Adapts one encoder in several ways, one after another, each as `equicoherence adapt` does, and rewrites
+docs/results/adapt.md after each, with all encoders that lie in --out. Run again, it goes on where it stopped. The
+original is scored once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import re
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from pages import write_page
+
+from equicoherence.adapting.adaptation import adapt_with
+from equicoherence.adapting.asked import Asked
+from equicoherence.adapting.start_config import start_config
+from equicoherence.coherence import CoherenceConfig
+from equicoherence.reporting.adaptation.adaptation import CHECK, ORIGINAL, SCORED, Adaptation, read_adaptation
+from equicoherence.reporting.adaptation.figures import BACKBONE, JOINED, Z_EQUI, FigureRow
+from equicoherence.reporting.adaptation.page import PAGE as DONE
+from equicoherence.reporting.origin import origin_line
+from equicoherence.reporting.tables import MISSING, Cell, Grid, number
+from equicoherence.training import PretrainConfig, pretrain
+from equicoherence.training.run import is_finished
+
+PAGE = Path(__file__).parents[1] / "docs" / "results" / "adapt.md"
+DRAWN = "head, as drawn"  # a control: the head before it has learned anything
+READ = {BACKBONE: "features", Z_EQUI: "z_equi", JOINED: "[features, z_equi]"}
+
+
+def arms(model: str, steps: int) -> dict[str, PretrainConfig]:
+    """Return the ways of adapting an encoder, most telling first."""
+    base = dataclasses.replace(start_config("adapt-tiny", model), max_steps=steps, keep=0.0)
+    assert base.coherence is not None
+
+    def way(train: str = "head", lr: float = 1.0, **task: object) -> PretrainConfig:
+        coherence: CoherenceConfig = dataclasses.replace(base.coherence, **task)  # type: ignore[type-var, arg-type]
+        optim = dataclasses.replace(base.optim, lr=base.optim.lr * lr)
+        encoder = dataclasses.replace(base.encoder, train=train)
+        return dataclasses.replace(base, encoder=encoder, coherence=coherence, optim=optim)
+
+    return {
+        "head": way(),
+        "head, told": way(decoder="oracle"),
+        DRAWN: dataclasses.replace(way(lr=1e-9), max_steps=1),
+        "last layer": way("last:1", lr=0.1, layers=(), split="linear"),
+        "last layer, told": way("last:1", lr=0.1, layers=(), split="linear", decoder="oracle"),
+        "head, render and [P1]": way(decoder="render+cross-attention"),
+        "head, conv [P2]": way(decoder="conv"),
+        "all": way("all", lr=0.1, layers=(), split="linear"),
+    }
+
+
+def main() -> None:
+    """Adapt, score and write the page."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", help="an encoder that exists, as `equicoherence adapt` takes it")
+    parser.add_argument("--data", required=True, help="images to adapt it on")
+    parser.add_argument("--check", help="labelled images that it is not adapted on")
+    parser.add_argument("--out", type=Path, default=Path("runs/adapt"))
+    parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--images", type=int, default=2000, help="for the probes; two fifths as many test them")
+    parser.add_argument("--limit", type=int, default=5000, help="labelled images of each split for k-NN and linear")
+    parser.add_argument("--only", nargs="*", help="ways of adapting, by name")
+    given = parser.parse_args()
+    encoder = given.model.rpartition("@")[2].removeprefix("timm:").replace("/", "-")
+    for name, config in arms(given.model, given.steps).items():
+        if given.only and name not in given.only:
+            continue
+        run = given.out / encoder / slug(name)
+        config, asked = dataclasses.replace(config, data=given.data), Asked(given.check, given.images, given.limit)
+        if not is_finished(run):
+            asked.write(run)
+            pretrain(config, run, resume=(run / "config.yaml").is_file())
+        _with_original(run)
+        adapt_with(config, run, resume=True, **dataclasses.asdict(asked))
+        write_page(page(given.out, [*arms(given.model, given.steps)]), PAGE)
+    print(PAGE)
+
+
+def slug(name: str) -> str:
+    """Return the folder's name of a way of adapting."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+
+
+def _with_original(run: Path) -> None:
+    """Take the scores of the original from another run of the same encoder, where one has them."""
+    for place in (f"{SCORED}/{ORIGINAL}", f"{SCORED}/{ORIGINAL}{CHECK}"):
+        others = [path for path in run.parent.glob(f"*/{place}") if (path.parents[1] / DONE).is_file()]
+        if others and not (run / place).exists():
+            shutil.copytree(others[0], run / place)
+
+
+def page(out: Path, names: Sequence[str]) -> str:
+    """Return the page of the adaptations that are done."""
+    found: dict[str, dict[str, Adaptation]] = {}
+    for folder in sorted(path for path in out.iterdir() if path.is_dir()):
+        done = {name: folder / slug(name) for name in names if (folder / slug(name) / DONE).is_file()}
+        if done:
+            found[folder.name] = {name: read_adaptation(run) for name, run in done.items()}
+    every = [each for of_encoder in found.values() for each in of_encoder.values()]
+    if not every:
+        raise FileNotFoundError(f"nothing in {str(out)!r} is done")
+    config = next(iter(arms(every[0].name, 1).values()))
+    tables = "\n\n".join(f"## {encoder}\n\n{grid(ways).markdown()}\n\n{costs(ways)}" for encoder, ways in found.items())
+    origin = origin_line([scores for each in every for scores in each.scores])
+    return f"""# Adapting an encoder that exists
+
+Written by `python experiments/adapt.py MODEL --data DIR`. {origin}.
+
+Each row is one way of `equicoherence adapt` with the recipe `adapt-tiny`: {config.optim.batch_size} images a step, path
+{config.views.path}, decoder {config.coherence.decoder if config.coherence else ""} where no other is named. *head*: the
+encoder stands still, and a head on its middle layers learns z_equi. *last layer*, *all*: so much of the encoder is
+trained, held to what it was by `Anchor`, and z_equi is a linear map of its output. *told*: in place of a decoder, the
+transformation is regressed: what a method could reach that knows it. *{DRAWN}*: the head before it has learned.
+
+R2 of an MLP probe on the features of an image and its transformed self; left or right: accuracy of a turn's side (.5 by
+chance). One seed. *Best earlier layer* is the original's, chosen for each figure by these images. Classes: accuracy.
+
+{tables}
+"""
+
+
+def grid(ways: Mapping[str, Adaptation]) -> Grid:
+    """Return a row for the original, its best earlier layers, and what is read of each adapted encoder."""
+    first = next(iter(ways.values()))
+    titles = [row.title for row in first.rows]
+    body = [
+        ["original", "features", *_cells(first.rows, titles, lambda row: row.original)],
+        ["best earlier layer", "features", *_cells(first.rows, titles, lambda row: row.layer)],
+    ]
+    for name, way in ways.items():
+        for representation in _read(way):
+            cells = _cells(way.rows, titles, lambda row, read=representation: row.adapted.get(read))
+            body.append([name, READ[representation], *cells])
+    return Grid(["encoder", "read", *titles], body)
+
+
+def _read(way: Adaptation) -> Iterator[str]:
+    """Yield what is read: of an encoder that stands still, its own features are those of the original."""
+    for representation in (BACKBONE, Z_EQUI, JOINED):
+        if representation != BACKBONE or way.output == BACKBONE:
+            yield representation
+
+
+def _cells(rows: Sequence[FigureRow], titles: Sequence[str], score: object) -> list[object]:
+    by_title = {row.title: (score(row), row.metric) for row in rows}  # type: ignore[operator]
+    cells: list[object] = []
+    for title in titles:
+        value, metric = by_title.get(title, (None, ""))
+        cells.append(MISSING if value is None else Cell(number(value.mean, metric), "number"))
+    return cells
+
+
+def costs(ways: Mapping[str, Adaptation]) -> str:
+    """Return in a list what each way cost, and whether noise reads nothing."""
+    lines = []
+    for name, way in ways.items():
+        facts = way.facts
+        noise = "noise R2 near 0" if way.noise.near_zero else "**noise R2 not near 0**"
+        lines.append(
+            f"- {name}: {facts.seconds / 60:.1f} minutes of training, {facts.steps} steps, {facts.images:,} images; "
+            f"trained {facts.trained / 1e6:.2f} million parameters of the encoder, {facts.head / 1e6:.2f} of the head; "
+            f"{'told' if facts.told else 'not told'}; {noise}"
+        )
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
