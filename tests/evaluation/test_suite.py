@@ -80,7 +80,7 @@ def test_in_a_terminal_the_table_stands_upright_and_fits(scored: tuple[Path, Pat
         about |= {"name": f"/some/where/or/other/weights{number}.pth", "weights": str(number)}
         file.write_text(json.dumps(about))
     for folders, names in (
-        ([scored[0]], [["score", "small", "small, best layer", "small, random weights", "constant"]]),
+        ([scored[0]], [["score", "small", "best layer", "random weights", "constant"]]),
         (
             [*scored, *copies],
             [

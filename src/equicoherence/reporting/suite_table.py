@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 BEST, CONSTANT = "best layer", "constant"
-SIDE_BY_SIDE = 4  # encoders whose columns fit into 100 letters of a terminal
+SIDE_BY_SIDE, TITLE = 4, 14  # encoders whose columns fit into 100 letters of a terminal, and letters of their titles
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,8 @@ def suite_tables(suite: Suite, folders: Sequence[Path]) -> list[Table]:
     """
     groups = _read(suite, folders)
     rows = [row for row in suite_rows(suite, groups) if len(groups) == 1 or not row.kind]
+    if len(groups) == 1:
+        rows = [replace(row, name=row.kind or row.name, kind="") for row in rows]
     whole = suite_grid(suite, rows, intervals=False)
     columns = list(zip(*whole.cells))
     *names, constant = columns[0]
@@ -67,7 +69,10 @@ def suite_tables(suite: Suite, folders: Sequence[Path]) -> list[Table]:
     for start in range(0, len(names), SIDE_BY_SIDE):
         places = [*range(start, min(start + SIDE_BY_SIDE, len(names))), len(names)]
         body = [[title, *(column[place] for place in places)] for title, column in zip(whole.header[1:], columns[1:])]
-        found.append(Grid(["score", *([*names, constant][place].content for place in places)], body).rich())
+        table = Grid(["score", *([*names, constant][place].content for place in places)], body).rich()
+        for column in table.columns[1:]:
+            column.max_width = TITLE
+        found.append(table)
     return found
 
 
