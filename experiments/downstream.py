@@ -23,8 +23,8 @@ from equicoherence.evaluation.jobs import plan_jobs
 from equicoherence.evaluation.model import load_model
 from equicoherence.evaluation.registry import make_tasks
 from equicoherence.evaluation.run import Scoring, score_jobs
-from equicoherence.evaluation.store import FILE, as_json, read_scores
-from equicoherence.files import write_aside
+from equicoherence.evaluation.store import FILE, read_scores
+from equicoherence.json_file import write_json
 from equicoherence.reporting.comparison.evaluated import read_evaluated
 from equicoherence.reporting.comparison.lines import columns, group, score_lines
 from equicoherence.reporting.comparison.page import comparison
@@ -108,7 +108,7 @@ def main() -> None:
                 if seed and not run.is_dir():
                     continue
                 scores = score_jobs(load_model(run), jobs, out, Scoring(controls=name == "VICReg"))
-                write_aside(out / FILE, as_json({**scores, "name": name}))
+                write_json(out / FILE, {**scores, "name": name})
                 scored.append(out)
                 comparison(scored, folder)
                 write_page(page(given.out), PAGE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import runpy
 from pathlib import Path
 
 import pytest
@@ -108,3 +109,10 @@ def test_a_reading_is_kept_and_says_so_when_the_figures_are_others(
     assert "It is one." in page.read_text()
     pages.mark_as_read(page)
     assert "Written about earlier figures" not in page.read_text()
+
+
+@pytest.mark.parametrize("path", sorted(EXPERIMENTS.glob("*.py")), ids=lambda path: path.stem)
+def test_every_experiment_finds_what_it_imports(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(EXPERIMENTS)
+    found = runpy.run_path(str(path), run_name="imported")
+    assert found["__doc__"]
