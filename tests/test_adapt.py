@@ -207,7 +207,7 @@ def test_views_get_a_size_that_fits_the_model(model: Path, tmp_path: Path) -> No
 def test_recipes_start_from_what_is_given_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert {name for name in RECIPES if name.startswith("adapt-")} == {"adapt-tiny", "adapt-small", "adapt-large"}
     assert main(["pretrain", "adapt-tiny", "--out", str(tmp_path / "run")]) == 2
-    assert "encoder.weights 'MODEL' is none of what it may be: a run directory" in capsys.readouterr().err
+    assert "so say which: --encoder.weights MODEL, or `equicoherence adapt MODEL`" in capsys.readouterr().err
 
 
 def test_the_options_of_the_help_are_options(capsys: pytest.CaptureFixture[str]) -> None:
@@ -230,7 +230,10 @@ def score(mean: float, interval: tuple[float, float] | None = None, target: str 
         ("top1", score(0.5), score(0.509), "kept", False),
         ("top1", score(0.5), score(0.489), "lost", False),
         ("top1", score(0.5, (0.48, 0.52)), score(0.489, (0.47, 0.51)), "lost", True),
-        ("top1", score(0.5, (0.495, 0.505)), score(0.489, (0.47, 0.51)), "lost", False),
+        ("top1", score(0.5, (0.495, 0.505)), score(0.489, (0.47, 0.51)), "lost", True),
+        ("top1", score(0.5, (0.495, 0.505)), score(0.489, (0.485, 0.493)), "lost", False),
+        ("accuracy", score(0.5, (0.5, 0.5)), score(0.571, (0.5, 0.75)), "gained", True),
+        ("r2", score(-0.5), score(-0.3), "kept", False),
         ("r2", score(0.1), score(0.085), "kept", False),
         ("r2", score(0.1, (0.0, 0.2)), score(0.3, (0.25, 0.35)), "gained", False),
         ("r2", score(0.1), None, "", False),

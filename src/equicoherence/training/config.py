@@ -424,6 +424,11 @@ class PretrainConfig:
                 "encoder.train is head, but without the task (coherence null) there is no head to train; give "
                 "--encoder.train last:N"
             )
+        if self.keep:
+            raise ValueError(
+                f"keep is {self.keep:g}, but with encoder.train head the encoder stands still, so all that it knows is "
+                "kept; leave --keep out, or give --encoder.train last:N"
+            )
 
     def _check_told(self) -> None:
         """Refuse to tell a method nothing, or to give it the task beside what it is told."""

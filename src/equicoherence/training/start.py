@@ -159,6 +159,13 @@ def read_start(model: str, size: int | None, name: str, args: dict[str, Any]) ->
         return _of_timm(place, size)
     file, arch = split_file(model)
     path = Path(file)
+    if model == "MODEL":  # which recipes hold in its place
+        raise FileNotFoundError(
+            f"the recipe starts from an encoder that exists, so say which: --encoder.weights MODEL, or `equicoherence "
+            f"adapt MODEL`, with for MODEL {KINDS}"
+        )
+    if arch is not None and not path.is_file():
+        raise FileNotFoundError(f"there is no weights file {file!r} (for {arch})")
     if not path.is_file():
         raise FileNotFoundError(f"encoder.weights {model!r} is none of what it may be: {KINDS}")
     with path.open("rb") as opened:

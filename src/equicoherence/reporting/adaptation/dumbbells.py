@@ -14,7 +14,7 @@ from equicoherence.reporting.summary import Score
 
 BEFORE, AFTER, LAYER = "#7a828e", PALETTE[0], PALETTE[4]
 COLORS = {"original": BEFORE, "adapted": AFTER, "best earlier layer of the original": LAYER}
-LOWEST = -0.2  # what lies below is drawn here
+LOWEST = -0.2  # what lies below is drawn here, as an arrow
 MARGIN = 0.03
 
 
@@ -51,7 +51,7 @@ def _dot(axes: Axes, score: Score | None, place: float, color: str) -> None:
     if score.interval is not None:
         low, high = map(_at, score.interval)
         axes.hlines(place, low, high, color=color, linewidth=1.4, zorder=3)
-    axes.plot(_at(score.mean), place, "o", color=color, markersize=6, zorder=4)
+    axes.plot(_at(score.mean), place, "<" if score.mean < LOWEST else "o", color=color, markersize=6, zorder=4)
 
 
 def _at(value: float) -> float:

@@ -56,19 +56,27 @@ class FigureRow:
 
     @property
     def verdict(self) -> Verdict:
-        """Whether the figure was gained, kept or lost, "" where it was not measured on both sides."""
-        if self.change is None:
+        """Whether the figure was gained, kept or lost, "" where it was not measured on both sides.
+
+        R2 below 0 says no more than R2 of 0: nothing is read.
+        """
+        after = self.adapted.get(self.output)
+        if after is None or self.original is None:
             return ""
-        return "kept" if abs(self.change) <= self.margin else "gained" if self.change > 0 else "lost"
+        change = max(after.mean, 0) - max(self.original.mean, 0)
+        return "kept" if abs(change) <= self.margin else "gained" if change > 0 else "lost"
 
     @property
     def unsure(self) -> bool:
-        """Whether other test images could turn the verdict: each of the two lies in the other's interval."""
+        """Whether other test images could turn the verdict: one of the two lies in the other's interval.
+
+        An interval without width, of a probe that always says the same, says nothing of other images.
+        """
         after, before = self.adapted.get(self.output), self.original
         if self.verdict not in ("gained", "lost") or after is None or before is None:
             return False
         ends = ((before.interval, after.mean), (after.interval, before.mean))
-        return all(interval is not None and interval[0] <= mean <= interval[1] for interval, mean in ends)
+        return any(interval is not None and interval[0] <= mean <= interval[1] for interval, mean in ends)
 
     @property
     def said(self) -> str:
