@@ -31,8 +31,8 @@ ORIGINAL, ADAPTED, CHECK = "original", "adapted", "-check"  # folders there
 RULE = (
     "gained, lost: the adapted encoder has more, or less, than the original. kept: the change is within 1 point of an "
     "accuracy over classes, within .02 of R2 or of the share of turns whose side (left or right) is told. A question "
-    "mark: one of the two lies within the other's 95 % interval over test images, so more images could turn it. R2 below "
-    "0 counts as 0. Bold: the most in its row."
+    "mark: one of the two lies within the other's 95 % interval over test images, so more images could turn it. R2 "
+    "below 0 counts as 0. Bold: the most in its row."
 )
 BESIDE = "The encoder stands still. adapted is [original | z_equi]: its features as they were, and beside them z_equi."
 BLIND = (
@@ -41,8 +41,8 @@ BLIND = (
 )
 TRACES = (
     f"R2 on noise, which has no content, is not within {NOISY} of 0 ({NOISY_ABSOLUTE} for an absolute value), so the "
-    "figures of turns, shifts and scales are not to be trusted: above 0 a probe reads traces of the rendering, below 0 it "
-    "had too few images."
+    "figures of turns, shifts and scales are not to be trusted: above 0 a probe reads traces of the rendering, below 0 "
+    "it had too few images."
 )
 
 
