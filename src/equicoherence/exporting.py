@@ -95,9 +95,12 @@ def export(
             _write_timm(encoder, out, views, pool)
         else:
             outputs = PooledAndPatches(encoder, pool).eval()
-            if config.encoder.weights and learner.head.equivariant is not None:
+            if config.encoder.weights and config.coherence is not None:
                 if to == "torch":
                     say(f"z_equi of {run} is no part of a timm model, so it is left out: --to program or onnx has it")
+                elif teacher or learner.head.equivariant is None:
+                    owner = "the student" if teacher else "the method's own head"
+                    say(f"z_equi of {run} is of {owner}, so it is left out")
                 else:
                     outputs = Adapted(encoder, pool, learner.head).eval()
             with replacing(out) as aside:
@@ -216,7 +219,7 @@ def _write_onnx(module: PooledAndPatches, path: Path, size: int) -> None:
     held = sum(t.nbytes for t in module.state_dict().values())
     if held > LARGEST:
         raise RefusedValue(
-            f"{held / 2**30:.1f} GiB of weights do not fit one ONNX file (2 GiB); export to timm or torch"
+            f"{held / 2**30:.1f} GiB of weights do not fit one ONNX file (2 GiB); export to timm, torch or program"
         )
     images = torch.rand(2, 3, size, size, generator=torch.Generator().manual_seed(0))
     program: Any = torch.onnx.export(

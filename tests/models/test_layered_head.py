@@ -69,3 +69,13 @@ def test_layers_of_real_encoders_in_the_order_asked(name, args, layers, side):
     assert features.tapped_grids[0] == (side, side)
     _, every = encoder.every_layer(torch.rand(2, 3, 48, 48, generator=torch.Generator().manual_seed(0)))
     assert [every[layer].grid for layer in layers] == list(features.tapped_grids)
+
+
+@pytest.mark.parametrize(("first", "second", "reductions"), [(2, 24, [32, 2]), (13, 25, [8, 4]), (1, 10, [16, 1])])
+def test_every_token_of_a_finer_layer_is_read_where_sides_do_not_divide(first, second, reductions):
+    torch.manual_seed(0)
+    head = LayeredHead([3, 3], reductions, 4)
+    coarse, fine = torch.randn(1, first**2, 3), torch.randn(1, second**2, 3, requires_grad=True)
+    features = Features(None, coarse, (first, first), (coarse, fine), ((first, first), (second, second)))
+    head(features).square().sum().backward()
+    assert (fine.grad.abs().sum(dim=2) > 0).all()

@@ -5,6 +5,7 @@ import torch
 
 from equicoherence.paths import PathViews, augmentation, named_path
 from equicoherence.paths.transformations.crop import ResizedCrop
+from equicoherence.training import PretrainConfig, ViewsConfig
 
 IMAGES = torch.rand(6, 3, 40, 40, generator=torch.Generator().manual_seed(0))
 
@@ -37,3 +38,9 @@ def test_views_without_a_crop_and_misspelt_places_are_refused():
     with pytest.raises(ValueError, match="place 'same' is unknown"):
         PathViews(crop, crop, plain, size=16, place="same")
     assert [parameter.name for parameter in ResizedCrop().parameters][-1] == "flip"  # which places leave alone
+
+
+@pytest.mark.parametrize("path", ["poses", "between"])
+def test_paths_that_lead_from_one_view_to_the_other_share_no_place(path):
+    with pytest.raises(ValueError, match="views.place is shared, but with views.path"):
+        PretrainConfig(views=ViewsConfig(path=path, place="shared"))

@@ -10,6 +10,7 @@ import torch
 from equicoherence.evaluation.model import reading_size
 from equicoherence.models import Encoder
 from equicoherence.models.layers import layer_widths
+from equicoherence.models.trained import HEAD
 from equicoherence.recipes.from_file import named_config
 from equicoherence.training.config import PretrainConfig
 from equicoherence.training.start import Start, read_start
@@ -18,11 +19,12 @@ SMALL = "-tiny"  # ends the name of a recipe whose size of views is a budget, an
 MIDDLE = (1 / 2, 1 / 4, 3 / 4)  # of the depth: the first one's tokens are those of z_equi
 
 
-def start_config(recipe: str, model: str, size: int | None = None) -> PretrainConfig:
+def start_config(recipe: str, model: str, size: int | None = None, train: str | None = None) -> PretrainConfig:
     """Return the configuration of a recipe, by name or file, that starts from MODEL.
 
-    size: pixels of the views; `view_size` where None. Images are read as `equicoherence evaluate` reads them for it. A
-    head over layers that the recipe does not name gets the `middle_layers`.
+    size: pixels of the views; `view_size` where None. Images are read as `equicoherence evaluate` reads them for it.
+    train: what is trained of the encoder; as the recipe says where None. A head over layers that the recipe does not
+        name reads the `middle_layers` of an encoder that stands still, and the output, which is trained, of any other.
 
     Raises FileNotFoundError or ValueError for a recipe or a model that there is not.
     """
@@ -33,9 +35,11 @@ def start_config(recipe: str, model: str, size: int | None = None) -> PretrainCo
     source = start.source if start.source and size == start.size else reading_size(size)
     views = dataclasses.replace(config.views, size=size, source=source)
     task = config.coherence
-    if task is not None and task.split == "conv" and not task.layers:
+    train = config.encoder.train if train is None else train
+    if task is not None and task.split == "conv" and not task.layers and train == HEAD:
         task = dataclasses.replace(task, layers=middle_layers(start.encoder))
-    return dataclasses.replace(config, encoder=config.encoder.starting_from(model), views=views, coherence=task)
+    encoder = dataclasses.replace(config.encoder.starting_from(model), train=train)
+    return dataclasses.replace(config, encoder=encoder, views=views, coherence=task)
 
 
 def view_size(config: PretrainConfig, start: Start) -> int:

@@ -64,7 +64,7 @@ def run(arguments: list[str]) -> None:
         if {"-h", "--help"} & set(arguments):
             parse(FirstOptions, ["--help"], "adapt MODEL")
         model, rest = _model(arguments)
-        name = next((values[0] for values in values_of(rest, "--recipe") if values), RECIPE)
+        name = _last(rest, "--recipe") or RECIPE
         if not is_file_name(name):
             check_recipe(name)
         from equicoherence.adapting.adaptation import adapt_with, resumed_config
@@ -77,8 +77,9 @@ def run(arguments: list[str]) -> None:
         else:
             if not values_of(rest, "--data") and "--resume" not in rest:
                 raise ValueError("adapt needs images: give them with --data DIR")
-            size = next((values[0] for values in values_of(rest, "--views.size") if values), None)
-            start = start_config(name, model, int(size) if size is not None and size.isdigit() else None)
+            size = _last(rest, "--views.size")
+            number = int(size) if size is not None and size.isdigit() else None
+            start = start_config(name, model, number, _last(rest, "--encoder.train"))
         rest, encoder = take_encoder(rest, start.encoder)
         start = dataclasses.replace(start, encoder=encoder)
 
@@ -103,6 +104,11 @@ def _model(arguments: list[str]) -> tuple[str | None, list[str]]:
     if "--resume" in arguments:
         return None, arguments
     raise ValueError("adapt needs an encoder first: adapt MODEL --data DIR, MODEL as `equicoherence evaluate` takes it")
+
+
+def _last(arguments: list[str], option: str) -> str | None:
+    """Return the value that an option was given last, None without one."""
+    return next((values[0] for values in reversed(values_of(arguments, option)) if values), None)
 
 
 def _resumed(arguments: list[str]) -> Path:

@@ -30,8 +30,9 @@ def floor_kind(model: FrozenModel) -> tuple[str, str, int, int]:
 def build_digest(model: FrozenModel) -> str:
     """Return a short hash of what a model's features depend on besides its architecture's name and its weights."""
     encoder = model.encoder
+    tapped = [*encoder.layers] or None
     normalisation = [buffer.flatten().tolist() for buffer in (encoder.mean, encoder.std)]
-    return short_digest([encoder.args, encoder.layers, encoder.ends_at, normalisation, model.pool, model.source])
+    return short_digest([encoder.args, tapped, encoder.ends_at, normalisation, model.pool, model.source])
 
 
 def config_digest(config: PretrainConfig | None) -> str | None:

@@ -37,7 +37,12 @@ class LayeredHead(nn.Module):
         grids = features.tapped_grids or (features.grid,)
         parts = []
         for tokens, grid, norm, read in zip(layers, grids, self.norms, self.reads):
-            part = read(norm(tokens).transpose(1, 2).unflatten(2, grid))
+            part = norm(tokens).transpose(1, 2).unflatten(2, grid)
+            side = read.stride[0]
+            whole = (grids[0][0] * side, grids[0][1] * side)
+            if side > 1 and part.shape[2:] != whole:  # sides that do not divide, such as 25 tokens over 13
+                part = F.interpolate(part, whole, mode="bilinear")
+            part = read(part)
             if part.shape[2:] != grids[0]:
                 part = F.interpolate(part, grids[0], mode="bilinear", antialias=part.shape[2] > grids[0][0])
             parts.append(part)

@@ -393,6 +393,11 @@ class PretrainConfig:
                 f"{name} has a layer and views of its own in place of the task, so coherence must be null, got "
                 f"{self.coherence}"
             )
+        if self.views.place == "shared" and self.views.path in (POSES, BETWEEN):
+            raise ValueError(
+                f"views.place is shared, but with views.path {self.views.path} the views are not two crops of one "
+                "place; give --views.place independent"
+            )
         if self.views.path == POSES and (self.views.crops or self.views.mask_probability):
             raise ValueError(
                 f"with views.path poses, views are renders as they are, but views.crops is {self.views.crops} and "

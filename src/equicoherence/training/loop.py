@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from equicoherence.data import Batch
-from equicoherence.errors import refusing
+from equicoherence.errors import RefusedValue, refusing
 from equicoherence.finite import NotFinite
 from equicoherence.training.bad_images import advise_on_bad_images
 from equicoherence.training.config import Precision, PretrainConfig
@@ -55,7 +55,10 @@ def _train(run: Parts) -> None:
     config, total = run.config, run.total
     shown = run.accelerator.is_main_process
     if config.keep and not run.start:
-        look(run, 0)
+        try:
+            look(run, 0)
+        except NotFinite as error:  # there is no good state to end with
+            raise RefusedValue(str(error)) from error
         run.save(0)
     with StopFlag() as stop, TrainingProgress(config.name, run.start, total, shown) as progress:
         for step, batch in run.batches():

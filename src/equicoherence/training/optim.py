@@ -69,6 +69,11 @@ def rate_scales(module: nn.Module, config: OptimConfig) -> Mapping[str, float]:
             "give --optim.patch-embed-lr 1"
         )
     powers = _powers(module, config.layer_decay) if config.layer_decay != 1 else {}
+    if config.layer_decay != 1 and not any(powers.get(name) for name in names):
+        raise ValueError(
+            f"optim.layer_decay is {config.layer_decay}, but no layer of the encoder is trained; give "
+            "--optim.layer-decay 1"
+        )
 
     def scale(name: str) -> float:
         patch = config.patch_embed_lr if name.startswith(PATCH_EMBED) else 1.0

@@ -144,7 +144,9 @@ class Watch:
             with torch.autocast(device.type, torch.bfloat16, enabled=self.bfloat16):
                 parts.append(self.encoder(view).pooled(self.pool).float().cpu())
         kept = first_of_each(torch.cat(index))  # what stands in for a bad image may be another of the chosen ones
-        return torch.cat(parts)[kept], torch.cat(labels)[kept]
+        features, found = torch.cat(parts)[kept], torch.cat(labels)[kept]
+        known = found >= 0 if self.labelled else torch.ones(len(found), dtype=torch.bool)
+        return features[known], found[known]
 
 
 def watched_images(labels: np.ndarray) -> tuple[np.ndarray, bool]:
