@@ -42,5 +42,5 @@ def test_views_without_a_crop_and_misspelt_places_are_refused():
 
 @pytest.mark.parametrize("path", ["poses", "between"])
 def test_paths_that_lead_from_one_view_to_the_other_share_no_place(path):
-    with pytest.raises(ValueError, match="views.place is shared, but with views.path"):
+    with pytest.raises(ValueError, match=r"views\.place is shared, but with views\.path"):
         PretrainConfig(views=ViewsConfig(path=path, place="shared"))

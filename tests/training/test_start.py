@@ -216,7 +216,7 @@ class Danger:
 @pytest.mark.parametrize(
     ("model", "encoder", "sentence"),
     [
-        ("{d}/absent.pt@resnet18", {}, "absent.pt' \\(for resnet18\\)"),
+        ("{d}/absent.pt@resnet18", {}, "absent.pt' of weights for resnet18"),
         ("baseline:thumbnail", {}, "'baseline:thumbnail' is none of what it may be"),
         ("{d}/resnet.safetensors", {}, "is a weights file: say which timm model it is for: --encoder.weights"),
         ("{d}/resnet.safetensors@resnet19", {}, "timm has no model 'resnet19'"),

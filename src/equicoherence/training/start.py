@@ -164,8 +164,9 @@ def read_start(model: str, size: int | None, name: str, args: dict[str, Any]) ->
             f"the recipe starts from an encoder that exists, so say which: --encoder.weights MODEL, or `equicoherence "
             f"adapt MODEL`, with for MODEL {KINDS}"
         )
-    if arch is not None and not path.is_file():
-        raise FileNotFoundError(f"there is no weights file {file!r} (for {arch})")
+    absent, _, wanted = model.rpartition("@")
+    if absent and not path.is_file():
+        raise FileNotFoundError(f"encoder.weights {model!r}: there is no file {absent!r} of weights for {wanted}")
     if not path.is_file():
         raise FileNotFoundError(f"encoder.weights {model!r} is none of what it may be: {KINDS}")
     with path.open("rb") as opened:
