@@ -38,7 +38,7 @@ class LayeredHead(nn.Module):
         parts = []
         for tokens, grid, norm, read in zip(layers, grids, self.norms, self.reads):
             part = norm(tokens).transpose(1, 2).unflatten(2, grid)
-            side = read.stride[0]
+            side = int(read.stride[0])  # type: ignore[index, arg-type]
             whole = (grids[0][0] * side, grids[0][1] * side)
             if side > 1 and part.shape[2:] != whole:  # sides that do not divide, such as 25 tokens over 13
                 part = F.interpolate(part, whole, mode="bilinear")
