@@ -154,7 +154,6 @@ def test_where_no_image_is_good_no_tolerance_is_advised(file: Path, out: Path, d
         ["--views.crops", "2"],
         ["--views.mask-probability", "0.5"],
         ["--coherence.split", "head"],
-        ["--optim.layer-decay", "0.9"],
         ["--optim.patch-embed-lr", "0.2"],
         ["--optim.freeze-last-layer", "1"],
         ["--views.crop-rotations", "--views.crops", "4"],

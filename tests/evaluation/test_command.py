@@ -251,10 +251,10 @@ def test_a_run_is_compared_with_a_weights_file_and_folders_are_joined_later(
     run = Path(shutil.copytree(encoder, tmp_path / "own"))
     assert main(["evaluate", str(run), "--sets", str(camvid), *ONLY]) == 0  # into the run itself
     assert main(["report", str(run), str(out / "w.pth")]) == 0
-    assert "w.pth" in (run / "comparison" / "comparison.md").read_text()
+    assert f"w ({tiny})" in (run / "comparison" / "comparison.md").read_text()
     assert main(["report", str(run)]) == 0  # both pages of a run
     assert (run / "report.html").is_file()
-    assert "w.pth" not in (run / "comparison" / "comparison.md").read_text()
+    assert f"w ({tiny})" not in (run / "comparison" / "comparison.md").read_text()
     assert main(["report", str(out / "w.pth"), "--out", str(tmp_path / "page.html")]) == 2
     assert "page.html is to be a folder" in capsys.readouterr().err
 

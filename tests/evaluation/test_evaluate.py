@@ -83,7 +83,7 @@ def test_the_random_control_of_a_bare_timm_model_is_that_model_with_other_weight
             for found, control in ((scores, "random"), (own, ""), (scores, ""))
         )
         assert len(random) == (5 if task == "transformation" else 1)  # the angle, its size, both on noise, and its side
-        assert random == alone
+        assert random == pytest.approx(alone, rel=1e-4)  # norms in convolutions round in another order
         assert task == "knn" or random != bare
     assert (scores["arch"], scores["size"], scores["random_weights"]) == (arch, 32, True)
     assert scores["name"].endswith("(random weights)")

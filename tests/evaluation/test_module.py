@@ -101,12 +101,16 @@ def test_it_scores_what_the_same_network_scores_behind_another_door(
     ours = evaluate(encoder, **given)
     assert len(rows_of(file)) == 7  # five of the transformation: the angle, its size, both on noise, and its side
     assert rows_of(ours) == rows_of(file)
-    numbers = ("value", "floor", "interval")  # in float32 the layout of the maps changes the last bits
+    numbers = (
+        "value",
+        "floor",
+        "interval",
+    )  # in float32, the norms that an `Encoder` has in its convolutions change the last bits
     for one, other in zip(rows_of(module), rows_of(file), strict=True):
         assert {**one, **dict.fromkeys(numbers)} == {**other, **dict.fromkeys(numbers)}
         for name in numbers:
             known = other[name]
-            assert one[name] == (None if known is None else pytest.approx(known, rel=1e-5))
+            assert one[name] == (None if known is None else pytest.approx(known, rel=1e-4))
     assert (module["model"], module["arch"], module["size"]) == ("ForwardFeatures", "ForwardFeatures", 64)
     assert (tmp_path / "module" / "scores.json").is_file()
     plain = evaluate(ForwardFeatures(model), **given)
