@@ -46,8 +46,8 @@ def tiny() -> PretrainConfig:
     """Adapt an encoder on a CPU: views of about 96 px, 600 steps of 64 images, a head of 128 features.
 
     hardware: 2 CPU cores
-    time: not measured yet
-    scores: not measured yet
+    time: EfficientNet-Lite0 at 96 px: 300 steps in 7 minutes of one core (docs/results/adapt.md)
+    scores: EfficientNet-Lite0, 300 steps: turn R2 .83 on z_equi (features -.00), k-NN 50.3 % (50.4 %)
     """
     task = CoherenceConfig(d_equi=128, decoder="render", split="conv")
     optim = OptimConfig(epochs=10, batch_size=64, lr=4e-3, clip=1.0)
