@@ -149,9 +149,9 @@ def _train(plan: Plan, out: Path, asked: Asked, resume: bool) -> None:
 
 def _score(plan: Plan, out: Path) -> None:
     """Score before and after; what is scored already is kept."""
-    with generators_kept():
-        adapted = load_model(out)
     try:
+        with generators_kept():
+            adapted = load_model(out)
         for name, of_original, jobs in plan.work:
             score_jobs(plan.original if of_original else adapted, jobs, out / SCORED / name, Scoring(controls=False))
     except KeyboardInterrupt as stop:
