@@ -47,13 +47,26 @@ class Suite:
         return make_tasks(list(self.settings), settings=self.settings)
 
 
+TRANSFORMATIONS = ("rotation", "translation", "scale", "color", "blur")
+TURN = (
+    Figure("rotation", "transformation", "rotation", "r2"),
+    Figure("|rotation|", "transformation", f"rotation, {ABSOLUTE}", "r2"),
+    Figure("its side", "transformation", f"rotation, {SIDE}", "accuracy"),
+)
+TURN_OF_NOISE = (
+    Figure("rotation of noise", "transformation", "rotation", NOISE),
+    Figure("|rotation| of noise", "transformation", f"rotation, {ABSOLUTE}", NOISE),
+)
+SHIFT = Figure("shift", "transformation", "translation", "r2")
+SCALE_COLOR_BLUR = tuple(Figure(name, "transformation", name, "r2") for name in ("scale", "color", "blur"))
+NEIGHBOURS = Figure("k-NN", "knn", "", "top1")
 REPEATS = 3
 EQUIVARIANCE = Suite(
     "equivariance",
     {
         "layers": {"repeats": REPEATS},  # first: its output is what the rotation below is read from
         "transformation": {
-            "transformations": ("rotation", "translation", "scale", "color", "blur"),
+            "transformations": TRANSFORMATIONS,
             "borders": ("content",),
             "probes": ("mlp",),
             "repeats": REPEATS,
@@ -63,27 +76,21 @@ EQUIVARIANCE = Suite(
         "rot4": {},
     },
     (
-        Figure("rotation", "transformation", "rotation", "r2"),
-        Figure("|rotation|", "transformation", f"rotation, {ABSOLUTE}", "r2"),
-        Figure("its side", "transformation", f"rotation, {SIDE}", "accuracy"),
-        Figure("rotation of noise", "transformation", "rotation", NOISE),
-        Figure("|rotation| of noise", "transformation", f"rotation, {ABSOLUTE}", NOISE),
-        Figure("shift", "transformation", "translation", "r2"),
+        *TURN,
+        *TURN_OF_NOISE,
+        SHIFT,
         Figure("|shift|", "transformation", f"translation, {ABSOLUTE}", "r2"),
         Figure("its side", "transformation", f"translation, {SIDE}", "accuracy"),
-        Figure("scale", "transformation", "scale", "r2"),
-        Figure("color", "transformation", "color", "r2"),
-        Figure("blur", "transformation", "blur", "r2"),
+        *SCALE_COLOR_BLUR,
         Figure("rot4", "rot4", "", "top1"),
-        Figure("k-NN", "knn", "", "top1"),
+        NEIGHBOURS,
     ),
 )
-KEPT = ("rotation", "translation", "scale", "color", "blur")
 ADAPT = Suite(
     "adapt",
     {
         "transformation": {
-            "transformations": KEPT,
+            "transformations": TRANSFORMATIONS,
             "borders": ("content",),
             "probes": ("mlp",),
             "train": 2000,
@@ -91,21 +98,16 @@ ADAPT = Suite(
         },
         "knn": {"limit": 5000},
         "linear": {"limit": 5000},
-        "layers": {"transformations": KEPT, "train": 2000, "test": 800, "limit": 5000},
+        "layers": {"transformations": TRANSFORMATIONS, "train": 2000, "test": 800, "limit": 5000},
     },
     (
-        Figure("rotation", "transformation", "rotation", "r2"),
-        Figure("|rotation|", "transformation", f"rotation, {ABSOLUTE}", "r2"),
-        Figure("its side", "transformation", f"rotation, {SIDE}", "accuracy"),
-        Figure("shift", "transformation", "translation", "r2"),
-        Figure("scale", "transformation", "scale", "r2"),
-        Figure("color", "transformation", "color", "r2"),
-        Figure("blur", "transformation", "blur", "r2"),
-        Figure("rotation of noise", "transformation", "rotation", NOISE),
-        Figure("|rotation| of noise", "transformation", f"rotation, {ABSOLUTE}", NOISE),
+        *TURN,
+        SHIFT,
+        *SCALE_COLOR_BLUR,
+        *TURN_OF_NOISE,
         Figure("shift of noise", "transformation", "translation", NOISE),
         Figure("scale of noise", "transformation", "scale", NOISE),
-        Figure("k-NN", "knn", "", "top1"),
+        NEIGHBOURS,
         Figure("linear", "linear", "", "top1"),
     ),
 )

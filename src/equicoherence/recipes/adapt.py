@@ -14,6 +14,7 @@ import dataclasses
 from equicoherence.coherence import CoherenceConfig
 from equicoherence.methods.anchor import AnchorConfig
 from equicoherence.training.config import (
+    PLACEHOLDER,
     AugmentationConfig,
     EncoderConfig,
     OptimConfig,
@@ -22,7 +23,7 @@ from equicoherence.training.config import (
     ViewsConfig,
 )
 
-START = EncoderConfig("", weights="MODEL", train="head", batch_norm="frozen")  # a place for MODEL, which is no model
+START = EncoderConfig("", weights=PLACEHOLDER, train="head", batch_norm="frozen")
 # Both views are one crop, in its own colors: what lies between them is the path alone, and all of it can be told.
 PLAIN = AugmentationConfig(area=(0.5, 1.0), jitter_probability=0.0, grayscale=0.0, blur=0.0)
 

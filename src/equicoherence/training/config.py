@@ -23,6 +23,7 @@ from equicoherence.paths.transformation import Parameter
 
 Precision = Literal["auto", "fp32", "bf16"]
 POSES = "poses"  # the path that leads from one render of an object to another
+PLACEHOLDER = "MODEL"  # what recipes that start from an encoder that exists hold as its weights
 LARGEST_TURN = 80.0  # degrees of each view; between crops of two aspects, 163 may have no logarithm
 POSE_LATENTS = 7  # of each render: what 3DIEBench-T adds behind them is not part of the path
 

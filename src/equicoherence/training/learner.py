@@ -15,6 +15,7 @@ from equicoherence.methods import Encoded, Method
 from equicoherence.methods.teacher import ema_update, frozen_copy, teacher_mode
 from equicoherence.models import Encoder, Features, SplitHead
 from equicoherence.models.features import Pool
+from equicoherence.models.trained import trained_parameters
 from equicoherence.paths import Views
 from equicoherence.paths.masks import Masks
 
@@ -54,8 +55,7 @@ class Learner(nn.Module):
         self.encoder, self.head, self.method, self.task, self.weight = encoder, head, method, task, weight
         self.standard = standard or nn.Identity()
         copied = [encoder] if head.invariant is None else [encoder, head.invariant]
-        stands = not any(parameter.requires_grad for parameter in encoder.parameters())
-        teaches = method.has_teacher and not (method.fixed_teacher and stands)
+        teaches = method.has_teacher and not (method.fixed_teacher and not trained_parameters(encoder))
         self.teacher = nn.ModuleList(frozen_copy(part) for part in copied) if teaches else None
         self.train()
 

@@ -20,7 +20,7 @@ from equicoherence.models.normalisation import Channels
 from equicoherence.models.weights import load_weights
 from equicoherence.tensor_files import digest_of
 from equicoherence.training.checkpoint import checkpoints, saved_source
-from equicoherence.training.config import PretrainConfig
+from equicoherence.training.config import PLACEHOLDER, PretrainConfig
 from equicoherence.training.config_file import load_config, plain_values
 from equicoherence.training.run import is_finished, load_run
 
@@ -159,7 +159,7 @@ def read_start(model: str, size: int | None, name: str, args: dict[str, Any]) ->
         return _of_timm(place, size)
     file, arch = split_file(model)
     path = Path(file)
-    if model == "MODEL":  # which recipes hold in its place
+    if model == PLACEHOLDER:
         raise FileNotFoundError(
             f"the recipe starts from an encoder that exists, so say which: --encoder.weights MODEL, or `equicoherence "
             f"adapt MODEL`, with for MODEL {KINDS}"

@@ -143,10 +143,10 @@ class Watch:
             view = render(Pyramid.build(batch.images, self.size), base_state(batch.aspect, 1.0), size=self.size)
             with torch.autocast(device.type, torch.bfloat16, enabled=self.bfloat16):
                 parts.append(self.encoder(view).pooled(self.pool).float().cpu())
-        kept = first_of_each(torch.cat(index))  # what stands in for a bad image may be another of the chosen ones
-        features, found = torch.cat(parts)[kept], torch.cat(labels)[kept]
-        known = found >= 0 if self.labelled else torch.ones(len(found), dtype=torch.bool)
-        return features[known], found[known]
+        kept, found = first_of_each(torch.cat(index)), torch.cat(labels)
+        if self.labelled:  # what stands in for a bad image may have no label, or be another of the chosen ones
+            kept = kept[found[kept] >= 0]
+        return torch.cat(parts)[kept], found[kept]
 
 
 def watched_images(labels: np.ndarray) -> tuple[np.ndarray, bool]:

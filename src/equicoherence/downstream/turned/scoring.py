@@ -14,8 +14,8 @@ from equicoherence.data.source import UnusableData
 from equicoherence.downstream.tokens import read_ahead, resize_image
 from equicoherence.evaluation.bootstrap import resampled
 from equicoherence.evaluation.fit import reading
-from equicoherence.evaluation.images import BATCH
 from equicoherence.evaluation.model import FrozenModel
+from equicoherence.evaluation.reader import BATCH
 from equicoherence.evaluation.task import Row, TaskScore, Track, spread
 from equicoherence.evaluation.transformation.mirror import Figures
 from equicoherence.evaluation.transformation.pair_probes import PAIR_PROBES

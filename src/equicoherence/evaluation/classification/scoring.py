@@ -13,9 +13,8 @@ from equicoherence.data import Loader, first_of_each
 from equicoherence.data.source import UnusableData
 from equicoherence.evaluation.bootstrap import share_interval
 from equicoherence.evaluation.classification.accuracy import linear_logits
-from equicoherence.evaluation.images import BATCH
 from equicoherence.evaluation.model import FrozenModel
-from equicoherence.evaluation.reader import reader, represent
+from equicoherence.evaluation.reader import BATCH, reader, represent
 from equicoherence.evaluation.task import Row, TaskScore, Track
 from equicoherence.finite import check_features
 from equicoherence.neighbours import knn_classes

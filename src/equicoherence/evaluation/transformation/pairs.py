@@ -18,9 +18,8 @@ from torch import Tensor
 
 from equicoherence.data import Loader, first_of_each
 from equicoherence.errors import RefusedValue
-from equicoherence.evaluation.images import BATCH
 from equicoherence.evaluation.model import FrozenModel
-from equicoherence.evaluation.reader import reader, represent
+from equicoherence.evaluation.reader import BATCH, reader, represent
 from equicoherence.evaluation.task import Track
 from equicoherence.finite import check_features
 from equicoherence.paths import State, Transformation

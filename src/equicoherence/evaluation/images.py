@@ -1,3 +1,0 @@
-"""How many given images tasks read at a time."""
-
-BATCH = 256
