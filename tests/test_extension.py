@@ -37,7 +37,7 @@ for name in ("pictures", "classes"):
 (found,) = find_sets(Path("sets"), DECLARATIONS)
 masks = [found.open(split).mask(0).max().item() for split in ("train", "val")]
 scores = evaluate("baseline:thumbnail", tasks=["brightness"], data="data", out=Path("scores"), size=32)
-(row,) = scores["tasks"][0]["rows"]
+(row,) = next(iter(scores["parts"].values()))["rows"]
 print(json.dumps({"laws": len(laws), "set": found.name, "masks": masks, "r2": row["value"]}))
 """
 """What asks for the path, the reader and the task of the page, and prints what it got."""
@@ -92,7 +92,7 @@ def test_a_new_path_holds_its_laws_a_new_reader_finds_its_set_and_a_new_task_sco
     picture_folder(extended.folder / "data")
     status, said = extended("-c", SCORES, program=())
     assert status == 0, said
-    found = json.loads(said.splitlines()[-1])
+    found = json.loads(re.findall(r"^{.*}$", said, flags=re.MULTILINE)[0])
     assert found["set"] == "pairs"
     assert found["masks"] == [1, 0]  # images 1 and 0
     assert found["laws"] >= 7
