@@ -72,6 +72,6 @@ def test_every_page_is_on_the_table_of_contents() -> None:
     listed = re.findall(r"[\w./-]+\.md", nav)
     assert len(listed) == len(set(listed))
     assert set(PAGES) <= set(listed)
-    shown = {name for name in set(listed) - set(PAGES)}
+    shown = set(listed) - set(PAGES)
     sources = {re.sub(r"\.(py|ipynb)$", ".md", path.relative_to(ROOT).as_posix()) for path in ROOT.glob("examples/*.*")}
     assert shown == sources | {"CONTRIBUTING.md", "CHANGELOG.md"}

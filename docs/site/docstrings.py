@@ -1,4 +1,4 @@
-"""The docstrings' own dialect for the site: ``name: what it is`` after a sentence or a line becomes a list of arguments."""
+"""Docstrings for the site: ``name: what it is``, after a sentence or on a line, becomes an item of a list."""
 
 from __future__ import annotations
 
