@@ -21,6 +21,7 @@ types: $(VENV)/installed-dev
 
 docs: $(VENV)/installed-dev
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	! grep -rE '<(script|link)[^>]*(src|href)="https?://' site --include='*.html'  # nothing is loaded from the network
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

@@ -27,15 +27,22 @@ def arguments_listed(text: str, names: set[str]) -> str:
         if starts and not paragraph.startswith(" "):
             rest = paragraph[: starts[0].start()]
             for start, end in zip(starts, [*(match.start() for match in starts[1:]), len(paragraph)], strict=True):
-                said, raises, raised = paragraph[start.end() : end].partition("Raises ")
+                item = paragraph[start.end() : end]
+                said, after = _parted(item, last=end == len(paragraph) and "\n    " not in item)
                 found += [(name, " ".join(said.split())) for name in start[1].split(", ")]
-                rest += f"\n\n{raises}{raised}" if raises else ""
+                rest += f"\n\n{after}" if after else ""
         prose.append(rest.strip("\n"))
         items += found
     body = "\n\n".join(part for part in prose if part.strip())
     if not items:
         return body
     return f"{body}\n\nArgs:\n" + "\n".join(f"    {name}: {said}" for name, said in items)
+
+
+def _parted(item: str, last: bool) -> tuple[str, str]:
+    """Return what an item says, and what follows it: what is raised, and after the last one all further sentences."""
+    end = re.search(r"(?<=\.)\s+(?=[A-Z])" if last else r"(?=Raises )", item)
+    return (item[: end.start()], item[end.end() :]) if end else (item, "")
 
 
 class Docstrings(griffe.Extension):
@@ -54,5 +61,8 @@ class Docstrings(griffe.Extension):
 
 
 def _names(member: griffe.Function | griffe.Class) -> set[str]:
-    named = {parameter.name for parameter in member.parameters}
-    return named - {"self", "cls"}
+    """Return the arguments of a function or a class; the fields of a dataclass, which has no ``__init__`` to read."""
+    named = {parameter.name for parameter in member.parameters} - {"self", "cls"}
+    if named or not any("dataclass" in str(decorator.value) for decorator in getattr(member, "decorators", ())):
+        return named
+    return {name for name, each in member.members.items() if isinstance(each, griffe.Attribute)}
