@@ -1,4 +1,4 @@
-"""Draw the path from the base image u to view 2 as an animation: view 1 | the state at t | view 2, a row for each image.
+"""Draw the path from the base image u to view 2 as an animation: view 1 | the state at t | view 2, a row per image.
 
 python docs/animation.py OUT.webp [DATA]    images of a data set that `pretrain` takes; else embedded objects
 """
