@@ -42,20 +42,22 @@ def arms(model: str, steps: int) -> dict[str, PretrainConfig]:
     base = dataclasses.replace(start_config("adapt-tiny", model), max_steps=steps, keep=0.0)
     assert base.coherence is not None
 
-    def way(train: str = "head", lr: float = 1.0, **task: object) -> PretrainConfig:
+    def way(train: str = "head", lr: float = 1.0, seed: int = 0, **task: object) -> PretrainConfig:
         coherence: CoherenceConfig = dataclasses.replace(base.coherence, **task)  # type: ignore[type-var, arg-type]
         optim = dataclasses.replace(base.optim, lr=base.optim.lr * lr)
         encoder = dataclasses.replace(base.encoder, train=train)
-        return dataclasses.replace(base, encoder=encoder, coherence=coherence, optim=optim)
+        return dataclasses.replace(base, encoder=encoder, coherence=coherence, optim=optim, seed=seed)
 
     return {
         "head": way(),
+        "head, second seed": way(seed=1),
         "head, told": way(decoder="oracle"),
         DRAWN: dataclasses.replace(way(lr=1e-9), max_steps=1),
         "last layer": way("last:1", lr=0.1, layers=(), split="linear"),
         "last layer, told": way("last:1", lr=0.1, layers=(), split="linear", decoder="oracle"),
         "head, render and [P1]": way(decoder="render+cross-attention"),
         "head, conv [P2]": way(decoder="conv"),
+        "lora": way("lora:8", lr=0.1, layers=(), split="linear"),
         "all": way("all", lr=0.1, layers=(), split="linear"),
     }
 
