@@ -43,7 +43,10 @@ def test_a_notebook_runs_from_its_first_cell_to_its_last(
         assert names["cosines"][len(names["cosines"]) // 2] == pytest.approx(1, abs=1e-5)  # not turned
         assert min(names["cosines"]) < 1
     else:
-        assert {"backbone", "z_equi", "joined"} <= names["pooled"].keys()
+        shapes = {name: tuple(features.shape) for name, features in names["pooled"].items()}
+        assert shapes == {"backbone": (8, 48), "z_equi": (8, 64), "joined": (8, 112)}
+        (shown,) = [output for cell in cells(name) for output in cell.get("outputs", ())]
+        assert "".join(shown["data"]["text/plain"]) == str(shapes)
         assert all(row.verdict == "kept" for row in names["adapted"].rows if row.adapted.keys() == {"backbone"})
         assert all(torch.isfinite(features).all() for features in names["pooled"].values())
 
