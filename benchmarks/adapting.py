@@ -97,10 +97,10 @@ def step_of(architecture: str, way: str, given: argparse.Namespace) -> Callable[
 def adapted(architecture: str, way: str, size: int, given: argparse.Namespace) -> PretrainConfig:
     """Return the configuration of a way of adapting."""
     start = recipe("adapt-tiny")
-    args = {"img_size": size} if architecture.startswith("vit") else {}
+    args: dict[str, Any] = {"img_size": size} if architecture.startswith("vit") else {}
     encoder = dataclasses.replace(start.encoder, name=architecture, args=args, train=way)
     assert start.coherence is not None
-    depth = len(timm.create_model(architecture, features_only=True).feature_info) if not args else 12
+    depth = 12 if args else len(timm.create_model(architecture, features_only=True).feature_info)  # type: ignore[arg-type]
     layers = tuple(depth * part // 4 for part in (2, 1, 3)) if way == "head" else ()
     task = dataclasses.replace(start.coherence, split=TRAINED[way], layers=layers)
     views = dataclasses.replace(start.views, size=size, source=size + 14)
@@ -112,7 +112,7 @@ def adapted(architecture: str, way: str, size: int, given: argparse.Namespace) -
 def plain_steps(architecture: str, size: int, given: argparse.Namespace) -> Callable[[], list[float]]:
     """Return what takes one step of a plain loop over timm's model."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    args = {"img_size": size} if architecture.startswith("vit") else {}
+    args: dict[str, Any] = {"img_size": size} if architecture.startswith("vit") else {}
     model = timm.create_model(architecture, num_classes=100, **args).to(device).train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
     crop = v2.Compose([v2.RandomResizedCrop(size, antialias=True), v2.RandomHorizontalFlip()])

@@ -35,7 +35,10 @@ def parse(cls: type[T], arguments: list[str], name: str, default: T | None = Non
             joined = ",".join(value for several in values for value in several)
             raise ValueError(f"{option} is given {len(values)} times: give it once, with commas: {option} {joined}")
     try:
-        return tyro.cli(cls, args=arguments, prog=f"equicoherence {name}", config=FLAT, default=default)
+        prog = f"equicoherence {name}"
+        if default is None:
+            return tyro.cli(cls, args=arguments, prog=prog, config=FLAT)
+        return tyro.cli(cls, args=arguments, prog=prog, config=FLAT, default=default)
     except SystemExit as stop:
         for option, values in given.items():
             if not (stop.code and values and len(values[0]) > 1):
