@@ -8,7 +8,7 @@ from equicoherence.evaluation.transformation import NOISE
 from equicoherence.reporting import plots
 from equicoherence.reporting.curve_panels import advice, curve_panels
 from equicoherence.reporting.main_figures import score_grid
-from equicoherence.reporting.markup import Markup, details, element, image, join, note, section
+from equicoherence.reporting.markup import Markup, details, element, join, note, section
 from equicoherence.reporting.names import heading, metric_name
 from equicoherence.reporting.runs import SCORES, Run, labels
 from equicoherence.reporting.summary import (
@@ -43,7 +43,7 @@ BORDER_TITLES = {
 
 
 def score_sections(groups: dict[str, list[Run]]) -> Markup:
-    """Return the sections of all evaluation results."""
+    """Return the sections of what encoders keep of transformations, and of all other tasks."""
     entries = summarise_scores({name: [run.scores for run in runs] for name, runs in groups.items()})
     names, runs = list(groups), [run for of_name in groups.values() for run in of_name]
     remarks = [
@@ -51,10 +51,16 @@ def score_sections(groups: dict[str, list[Run]]) -> Markup:
         for run, label in zip(runs, labels(runs))
         if SCORES in run.problems
     ]
-    every = _every_score(entries) if entries else note("No scores yet: `equicoherence evaluate RUN` writes them.")
     others = [entry for entry in entries if entry.task != "transformation"]
     transformation = _transformation_section(select(entries, task="transformation"), names, remarks)
-    return join([transformation, _others_section(others, names), section("numbers", "Every score", every)])
+    return join([transformation, _others_section(others, names)])
+
+
+def every_score_section(groups: dict[str, list[Run]]) -> Markup:
+    """Return the section with all scores in one table."""
+    entries = summarise_scores({name: [run.scores for run in runs] for name, runs in groups.items()})
+    every = _every_score(entries) if entries else note("No scores yet: `equicoherence evaluate RUN` writes them.")
+    return section("numbers", "Every score", every)
 
 
 def _transformation_section(entries: Sequence[Score], names: Sequence[str], remarks: Sequence[Markup]) -> Markup:
@@ -62,7 +68,7 @@ def _transformation_section(entries: Sequence[Score], names: Sequence[str], rema
     if not own:
         missing = note("There is no R² yet: `equicoherence evaluate RUN --tasks transformation` measures it.")
         return section("transformation", title, *remarks, missing)
-    main, controls = [entry for entry in own if entry.main and entry.metric == "r2"], _controls(entries)
+    main, controls = [entry for entry in own if entry.main and entry.metric == "r2"], controls_of(entries)
     lowest = min([0.0, *(entry.mean for entry in main), *(floor for entry in main for floor in entry.floors or ())])
     data = distinct(main, "data")
     panels = [
@@ -101,12 +107,12 @@ def _panel(entries: Sequence[Score], controls: Controls, names: Sequence[str], l
     """Return a chart of the main figures of one representation and border, a group of bars for each target."""
     targets, first = distinct(entries, "target"), entries[0]
     by_name = {target: found for (target,), found in pivot(entries, ("target",))}
-    series = [[_bar(controls, by_name[target].get(name)) for target in targets] for name in names]
+    series = [[score_bar(controls, by_name[target].get(name)) for target in targets] for name in names]
     described = [f"{name}: {_described(targets, of_name)}" for name, of_name in zip(names, series)]
     alt = (
         f"Bar chart of R², representation {first.representation}, border {first.border}{data}. {'; '.join(described)}."
     )
-    picture = image(plots.bars(targets, series, lowest), "image/svg+xml", alt)
+    picture = plots.bars(targets, series, alt, lowest)
     about = f" · {_border_title(first.border)}{data}"
     caption = element("figcaption", element("strong", first.representation), about)
     return element("figure", caption, picture, class_="card")
@@ -120,21 +126,26 @@ def _described(targets: Iterable[str], bars: Sequence[plots.Bar | None]) -> str:
     return ", ".join(f"{target} {number(bar.mean if bar else None)}" for target, bar in zip(targets, bars))
 
 
-def _bar(controls: Controls, entry: Score | None) -> plots.Bar | None:
+def score_bar(controls: Controls, entry: Score | None) -> plots.Bar | None:
+    """Return a score as a bar with its floors, None where there is none. controls: what random weights score."""
     if entry is None:
         return None
     random = controls.get(entry.key(OF_CONTROL))
     floors = {"random": random, "constant": entry.floors[1] if entry.floors else None}
-    return plots.Bar(entry.mean, entry.low, entry.high, {kind: v for kind, v in floors.items() if v is not None})
+    known = {kind: value for kind, value in floors.items() if value is not None}
+    text = f"{entry.name}, {entry.target or entry.task}: {number(entry.mean, entry.metric)}"
+    text += f" ({found})" if (found := range_text(entry)) else ""
+    text += "".join(f"; {kind} {number(value, entry.metric)}" for kind, value in known.items())
+    return plots.Bar(entry.mean, entry.low, entry.high, known, text)
 
 
-def _controls(entries: Sequence[Score]) -> Controls:
+def controls_of(entries: Sequence[Score]) -> Controls:
     """Return what random weights score, by what is read of what."""
     return {entry.key(OF_CONTROL): entry.mean for entry in select(entries, control="random")}
 
 
 def _comparison(entries: Sequence[Score], names: Sequence[str]) -> Grid:
-    controls, rows = _controls(entries), []
+    controls, rows = controls_of(entries), []
     index = ("representation", "data", "target", "metric", "parameter")
     several = len(distinct(entries, "data")) > 1
     for (representation, data, target, metric, parameter), by_name in pivot(select(entries, control=""), index):

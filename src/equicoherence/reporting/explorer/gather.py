@@ -1,0 +1,88 @@
+"""Find what there is to slide through: drawn anew where weights and images are at hand, else as it was kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeVar
+
+from equicoherence.reporting.explorer.kept import kept_scenes
+from equicoherence.reporting.explorer.scene import Scene
+from equicoherence.reporting.runs import Run
+
+if TYPE_CHECKING:
+    from equicoherence.training.config import PretrainConfig
+    from equicoherence.training.learner import Learner
+
+T = TypeVar("T")
+
+
+@dataclass
+class Found:
+    """scenes: of paths. remarks: why runs are in none, or in one that was kept."""
+
+    scenes: list[Scene] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+
+
+def gather(groups: Mapping[str, Sequence[Run]]) -> Found:
+    """Return the scenes of the first run of each name."""
+    found = Found()
+    kept: list[Run] = []
+    held: dict[tuple[object, ...], list[tuple[Run, PretrainConfig, Learner]]] = {}
+    for runs in groups.values():
+        loaded, reason = _tried(lambda run=runs[0]: _load(run))
+        if loaded is None:
+            kept.append(runs[0])
+            found.remarks += _said([runs[0]], reason)
+            continue
+        config, learner = loaded
+        from equicoherence.reporting.explorer.drawn import alike, can_draw
+
+        if can_draw(config):
+            held.setdefault(alike(config), []).append((runs[0], config, learner))
+        elif config.coherence is None:
+            found.remarks.append(f"{runs[0].name} was trained without the task, so there is nothing that it decodes.")
+        else:
+            kept.append(runs[0])
+    for members in held.values():
+        scene, reason = _tried(lambda members=members: _draw(members))
+        if scene is None:
+            kept += [run for run, _, _ in members]
+            found.remarks += _said([run for run, _, _ in members], reason)
+        else:
+            found.scenes.append(scene)
+    found.scenes += kept_scenes(kept)
+    return found
+
+
+def _load(run: Run) -> tuple[PretrainConfig, Learner]:
+    from equicoherence.training.run import load_run
+
+    return load_run(run.path)
+
+
+def _draw(members: Sequence[tuple[Run, PretrainConfig, Learner]]) -> Scene:
+    from equicoherence.reporting.explorer.drawn import drawn_scene
+
+    return drawn_scene([(run.name, config, learner) for run, config, learner in members])
+
+
+def _said(runs: Sequence[Run], reason: str) -> list[str]:
+    """Return why runs are shown as they were kept, or are not shown at all."""
+    return [
+        f"No pictures for {run.name}: samples.npz is {run.problems['samples.npz']}."
+        if "samples.npz" in run.problems
+        else f"{run.name}: states as they were kept at the end of training, since they cannot be drawn anew: {reason}"
+        for run in runs
+    ]
+
+
+def _tried(make: Callable[[], T]) -> tuple[T | None, str]:
+    """Return what is made, or None and why it cannot be: weights or images are damaged, of another version or gone."""
+    from safetensors import SafetensorError
+
+    try:
+        return make(), ""
+    except (ValueError, OSError, RuntimeError, SafetensorError) as error:
+        return None, str(error).splitlines()[0]

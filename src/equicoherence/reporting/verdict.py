@@ -1,0 +1,150 @@
+"""The verdict in one chart and one sentence: what an encoder gained, and whether it kept the classes. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from equicoherence.reporting import plots
+from equicoherence.reporting.markup import Markup, element, join
+from equicoherence.reporting.summary import REPEATS, RUNS, Score, distinct, select
+from equicoherence.reporting.tables import PERCENT, number
+
+TITLES = {
+    "rotation": "turn",
+    "rotation, side": "side of the turn",
+    "translation": "shift",
+    "knn": "k-NN",
+    "linear": "linear probe",
+}
+SIDE = "rotation, side"
+WIDTH = 900
+CLASSES = ("knn", "linear")
+PLACE = ("task", "data", "protocol", "target", "border", "representation", "probe", "metric", "parameter")
+SPREADS = {
+    RUNS: "from the smallest to the largest of the seeds",
+    "images": "95 % intervals over test images",
+    REPEATS: "from the smallest to the largest of the probe's repeats",
+}
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure of the chart. title: what it is. scores: name -> its score. random: of untrained encoders."""
+
+    title: str
+    of_classes: bool
+    scores: Mapping[str, Score]
+    random: Score | None
+
+
+def main_figures(entries: Sequence[Score], names: Sequence[str]) -> list[Figure]:
+    """Return the figures of a verdict, those of transformations first: of the backbone, by the main probe, no leak."""
+    found = []
+    own = [entry for entry in select(entries, control="", parameter="") if entry.main and entry.name in names]
+    for classes in (False, True):
+        chosen = [entry for entry in own if _asked(entry, classes)]
+        for field in ("border", "representation"):
+            if values := distinct(chosen, field):
+                chosen = select(chosen, **{field: values[0]})
+        for key in dict.fromkeys(entry.key(PLACE) for entry in chosen):
+            scores = {entry.name: entry for entry in chosen if entry.key(PLACE) == key}
+            one = next(iter(scores.values()))
+            random = next((e for e in select(entries, control="random") if e.key(PLACE) == key), None)
+            title = TITLES.get(one.task if classes else one.target, one.target or one.task)
+            several = len({entry.data for entry in chosen}) > 1
+            found.append(Figure(f"{title}, {one.data}" if several else title, classes, scores, random))
+    return found
+
+
+def spread(score: Score) -> tuple[float, float, str]:
+    """Return the ends of a score's whisker, and of what it is, "" where one value is all there is.
+
+    Seeds first; of one run the interval over test images, else the repeats of the probe.
+    """
+    if score.over == RUNS and score.n > 1:
+        return score.low, score.high, RUNS
+    if score.interval is not None:
+        return *score.interval, "images"
+    if score.n > 1:
+        return score.low, score.high, REPEATS
+    return score.mean, score.mean, ""
+
+
+def verdict_chart(figures: Sequence[Figure], names: Sequence[str]) -> Markup:
+    """Return the chart: a group of bars for each figure, with the spread and the floors of each bar."""
+    series = [[_bar(figure, name) for figure in figures] for name in names]
+    described = [
+        f"{name}: " + ", ".join(f"{f.title} {number(f.scores[name].mean, f.scores[name].metric)}"
+                                for f in figures if name in f.scores)
+        for name in names
+    ]  # fmt: skip
+    label = f"Bar chart of what each encoder keeps. {'; '.join(described)}."
+    shown = [score for figure in figures for score in figure.scores.values()]
+    ends = [end for score in shown for end in (score.mean, spread(score)[0], *(score.floors or ()))]
+    lowest = min([0.0, *ends])
+    picture = plots.bars([f.title for f in figures], series, label, lowest, axis="R² or share", width=WIDTH)
+    kinds = [kind for kind in SPREADS if any(spread(score)[2] == kind for score in shown)]
+    whiskers = f"Whiskers: {'; '.join(SPREADS[kind] for kind in kinds)}." if kinds else "No spread is known."
+    single = sum(not spread(score)[2] for score in shown)
+    if kinds and single:
+        whiskers += f" {single} of {len(shown)} bars are one value each and have none."
+    note = (
+        "R² of what a probe reads of the turn, shift, scale and color from frozen features; for the side of the turn "
+        f"and the classes the share that is right. {whiskers}"
+    )
+    return join([element("div", picture, class_="verdict"), element("p", note, class_="quiet small")])
+
+
+def verdict_lines(figures: Sequence[Figure], names: Sequence[str], reference: str | None) -> list[str]:
+    """Return one sentence for each name: what it gained and kept against the reference, or against random weights.
+
+    A difference counts where the whiskers of both do not meet.
+    """
+    lines = []
+    for name in names:
+        if name == reference:
+            continue
+        said: dict[str, list[str]] = {"gained": [], "kept": [], "lost": [], "not clear": []}
+        for figure in figures:
+            own = figure.scores.get(name)
+            other = figure.random if reference is None else figure.scores.get(reference)
+            if own is not None and other is not None:
+                text = f"{figure.title} {number(other.mean, own.metric)} → {number(own.mean, own.metric)}"
+                said[_change(own, other, figure.of_classes)].append(text)
+        if any(said.values()):
+            against = "random weights" if reference is None else reference
+            parts = [f"{verb} {', '.join(texts)}" for verb, texts in said.items() if texts]
+            lines.append(f"{name} against {against}: {'; '.join(parts)}.")
+    return lines
+
+
+def _change(own: Score, other: Score, of_classes: bool) -> str:
+    (low, high, _), (least, most, _) = spread(own), spread(other)
+    if low > most:
+        return "gained"
+    if high < least:
+        return "lost"
+    return "kept" if of_classes else "not clear"
+
+
+def _asked(entry: Score, classes: bool) -> bool:
+    if classes:
+        return entry.task in CLASSES and entry.metric in PERCENT
+    if entry.task != "transformation" or entry.border == "zeros":
+        return False
+    return entry.target == SIDE or (entry.metric == "r2" and ", " not in entry.target)
+
+
+def _bar(figure: Figure, name: str) -> plots.Bar | None:
+    score = figure.scores.get(name)
+    if score is None:
+        return None
+    low, high, kind = spread(score)
+    floors = {"random": figure.random.mean if figure.random else None}
+    floors["constant"] = score.floors[1] if score.floors else None
+    known = {floor: value for floor, value in floors.items() if value is not None}
+    text = f"{name}, {figure.title}: {number(score.mean, score.metric)}"
+    text += f" ({number(low, score.metric)} to {number(high, score.metric)})" if kind else ""
+    text += "".join(f"; {floor} {number(value, score.metric)}" for floor, value in known.items())
+    return plots.Bar(score.mean, low, high, known, text)
