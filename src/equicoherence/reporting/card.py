@@ -11,12 +11,13 @@ import numpy as np
 from equicoherence.reporting.explorer.files import address, reduced
 from equicoherence.reporting.explorer.scene import Scene
 from equicoherence.reporting.markup import Markup
+from equicoherence.reporting.names import data_title
 from equicoherence.reporting.plots import key
 from equicoherence.reporting.runs import Run, is_number
 from equicoherence.reporting.summary import summarise_scores
 from equicoherence.reporting.template import rendered
 from equicoherence.reporting.training import legend
-from equicoherence.reporting.verdict import main_figures, verdict_chart, verdict_lines
+from equicoherence.reporting.verdict import main_figures, verdict_chart, verdicts
 
 
 def card_section(groups: Mapping[str, Sequence[Run]], scenes: Sequence[Scene]) -> Markup:
@@ -33,9 +34,9 @@ def card_section(groups: Mapping[str, Sequence[Run]], scenes: Sequence[Scene]) -
     return rendered(
         "card.html",
         trained=[(key(index), name, trained(runs)) for index, (name, runs) in enumerate(groups.items())],
-        lines=verdict_lines(figures, scored, reference),
+        verdicts=verdicts(figures, scored, reference),
         chart=verdict_chart(figures, names) if figures else None,
-        legend=legend(names, controls),
+        legend=legend((), controls),
         between=bool(scenes) and scenes[0].begin == "v1",
         pictures=_pictures(scenes[0]) if scenes else {},
     )
@@ -52,7 +53,7 @@ def trained(runs: Sequence[Run]) -> str:
         decoder, path = _of(config, "coherence", "decoder"), _of(config, "views", "path")
         task = f"with the task: {str(decoder).replace('+', ' and ')}, path {path}"
         parts.append(task if _of(config, "coherence") else "without the task")
-    parts += [f"images: {PurePath(str(data)).name}"] if data else []
+    parts += [f"images: {data_title(str(data))}"] if data else []
     last = next((line for line in reversed(runs[0].metrics) if is_number(line.get("step"))), None)
     if last is not None:
         epochs = f", {last['epoch']:.1f} epochs" if is_number(last.get("epoch")) else ""

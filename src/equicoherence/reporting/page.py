@@ -10,6 +10,7 @@ from equicoherence.files import alone_at, write_aside
 from equicoherence.reporting.card import card_section
 from equicoherence.reporting.explorer.explorer import explorer_section
 from equicoherence.reporting.explorer.gather import gather
+from equicoherence.reporting.explorer.turned_section import turned_section
 from equicoherence.reporting.markup import join
 from equicoherence.reporting.origin import dates_of
 from equicoherence.reporting.provenance import configuration_section, provenance_section
@@ -22,6 +23,7 @@ from equicoherence.reporting.training import training_section
 CONTENTS = {
     "card": "Verdict",
     "path": "The path",
+    "turn": "A turn",
     "transformation": "Equivariance",
     "others": "Other tasks",
     "training": "Training",
@@ -29,6 +31,7 @@ CONTENTS = {
     "configuration": "Configuration",
     "provenance": "Provenance",
 }
+TITLE = 60  # letters of the names that fit into the title
 RUNS_GUIDE = (
     "Each run trained an image encoder without labels. Its embedding has two parts: z_inv, which should forget how an "
     "image was transformed, and z_equi, which should keep it; the backbone is the encoder before that split. An "
@@ -68,10 +71,17 @@ def render_runs(runs: Sequence[Run]) -> str:
     groups = group_by_name(runs)
     found = gather(groups)
     sections = (score_sections, training_section, every_score_section, configuration_section, provenance_section)
-    front = card_section(groups, found.scenes), explorer_section(found.scenes, found.remarks)
+    front = (
+        card_section(groups, found.scenes),
+        explorer_section(found.scenes, found.remarks),
+        turned_section(found.turns),
+    )
     dates = dates_of(run.scores for run in runs if run.scores)
     seeds = f"{len(runs)} runs of {len(groups)} recipes" if len(groups) > 1 else f"{len(runs)} run"
     seeds += "s" if len(groups) == 1 < len(runs) else ""
     evaluated = f"evaluated {dates}" if dates else "not evaluated yet"
     title, subtitle = " · ".join(groups), f"{seeds}, {evaluated}"
-    return fill(title, subtitle, CONTENTS, RUNS_GUIDE, join([*front, *(part(groups) for part in sections)]))
+    if len(title) > TITLE:
+        title = f"{len(groups)} recipes side by side" if len(groups) > 1 else title
+    contents = {anchor: text for anchor, text in CONTENTS.items() if anchor != "turn" or found.turns}
+    return fill(title, subtitle, contents, RUNS_GUIDE, join([*front, *(part(groups) for part in sections)]))

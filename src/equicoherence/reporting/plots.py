@@ -179,8 +179,8 @@ def bars(
     left = 44 + (min(longest, 26) * CHARACTER * 0.4 if tilted else 0)
     span = bottom - (0.06 if bottom < 0 else 0.0), 1.05
     width = left + 12 + room * len(categories)
-    frame = Frame((0, len(categories)), span, width=width, height=190 + depth, left=left, bottom=depth)
-    parts = [_lines_across(frame), element("text", axis, x=frame.left - 6, y=frame.top - 2, class_="unit")]
+    frame = Frame((0, len(categories)), span, width=width, height=196 + depth, left=left, top=18, bottom=depth)
+    parts = [_lines_across(frame), element("text", axis, x=2, y=frame.top - 2, class_="unit")]
     step = (frame.across(1) - frame.across(0)) / (len(series) + 0.8)
     for index, scores in enumerate(series):
         for place, bar in enumerate(scores):

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from equicoherence.reporting import plots
+from equicoherence.reporting.adaptation.figures import POINT, R2_POINT
 from equicoherence.reporting.markup import Markup, element, join
 from equicoherence.reporting.summary import REPEATS, RUNS, Score, distinct, select
 from equicoherence.reporting.tables import PERCENT, number
@@ -96,12 +97,22 @@ def verdict_chart(figures: Sequence[Figure], names: Sequence[str]) -> Markup:
     return join([element("div", picture, class_="verdict"), element("p", note, class_="quiet small")])
 
 
-def verdict_lines(figures: Sequence[Figure], names: Sequence[str], reference: str | None) -> list[str]:
-    """Return one sentence for each name: what it gained and kept against the reference, or against random weights.
+@dataclass(frozen=True)
+class Said:
+    """What is said of one name. against: what it is compared with. changes: verb -> figures, before and after."""
 
-    A difference counts where the whiskers of both do not meet.
+    name: str
+    against: str
+    changes: Mapping[str, Sequence[str]]
+
+
+def verdicts(figures: Sequence[Figure], names: Sequence[str], reference: str | None) -> list[Said]:
+    """Return for each name what it gained and kept against the reference, or against random weights where None.
+
+    A change that is larger than `POINT` or `R2_POINT` counts where the whiskers of both do not meet; a smaller one is
+    none.
     """
-    lines = []
+    found = []
     for name in names:
         if name == reference:
             continue
@@ -111,21 +122,20 @@ def verdict_lines(figures: Sequence[Figure], names: Sequence[str], reference: st
             other = figure.random if reference is None else figure.scores.get(reference)
             if own is not None and other is not None:
                 text = f"{figure.title} {number(other.mean, own.metric)} → {number(own.mean, own.metric)}"
-                said[_change(own, other, figure.of_classes)].append(text)
+                said[_change(own, other, POINT if figure.of_classes else R2_POINT)].append(text)
         if any(said.values()):
-            against = "random weights" if reference is None else reference
-            parts = [f"{verb} {', '.join(texts)}" for verb, texts in said.items() if texts]
-            lines.append(f"{name} against {against}: {'; '.join(parts)}.")
-    return lines
+            changes = {verb: texts for verb, texts in said.items() if texts}
+            found.append(Said(name, "random weights" if reference is None else reference, changes))
+    return found
 
 
-def _change(own: Score, other: Score, of_classes: bool) -> str:
+def _change(own: Score, other: Score, margin: float) -> str:
     (low, high, _), (least, most, _) = spread(own), spread(other)
+    if abs(own.mean - other.mean) <= margin:
+        return "kept"
     if low > most:
         return "gained"
-    if high < least:
-        return "lost"
-    return "kept" if of_classes else "not clear"
+    return "lost" if high < least else "not clear"
 
 
 def _asked(entry: Score, classes: bool) -> bool:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -19,6 +18,7 @@ from equicoherence.models.decoders import DECODERS
 from equicoherence.paths import Between, Transformation, Views
 from equicoherence.paths.transformations.affine import PIXEL
 from equicoherence.reporting.explorer.scene import Decoding, Number, Scene
+from equicoherence.reporting.names import data_title
 from equicoherence.training.build import build_feed
 from equicoherence.training.config import POSES, CoherenceConfig, PretrainConfig
 from equicoherence.training.feed import ImageFeed
@@ -73,7 +73,7 @@ def drawn_scene(runs: Sequence[tuple[str, PretrainConfig, Learner]]) -> Scene:
     )
     decodings = [found for name, each, own in runs if (found := _decoded(name, each, own, views)) is not None]
     return Scene(
-        f"{Path(config.data).name or config.data}, path {config.views.path}",
+        f"{data_title(config.data)}, path {config.views.path}",
         "v1" if isinstance(path, Between) else "u",
         as_bytes(views.v1),
         as_bytes(views.targets),

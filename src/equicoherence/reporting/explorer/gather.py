@@ -11,6 +11,7 @@ from equicoherence.reporting.explorer.scene import Scene
 from equicoherence.reporting.runs import Run
 
 if TYPE_CHECKING:
+    from equicoherence.reporting.explorer.turned import Turned
     from equicoherence.training.config import PretrainConfig
     from equicoherence.training.learner import Learner
 
@@ -19,9 +20,10 @@ T = TypeVar("T")
 
 @dataclass
 class Found:
-    """scenes: of paths. remarks: why runs are in none, or in one that was kept."""
+    """scenes: of paths. turns: images under a turn. remarks: why runs are in none, or in one that was kept."""
 
     scenes: list[Scene] = field(default_factory=list)
+    turns: list[Turned] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
 
 
@@ -30,6 +32,7 @@ def gather(groups: Mapping[str, Sequence[Run]]) -> Found:
     found = Found()
     kept: list[Run] = []
     held: dict[tuple[object, ...], list[tuple[Run, PretrainConfig, Learner]]] = {}
+    fed: dict[tuple[object, ...], list[Run]] = {}
     for runs in groups.values():
         loaded, reason = _tried(lambda run=runs[0]: _load(run))
         if loaded is None:
@@ -37,12 +40,14 @@ def gather(groups: Mapping[str, Sequence[Run]]) -> Found:
             found.remarks += _said([runs[0]], reason)
             continue
         config, learner = loaded
+        fed.setdefault((config.data, config.views.size, config.views.source), []).append(runs[0])
         from equicoherence.reporting.explorer.drawn import alike, can_draw
 
         if can_draw(config):
             held.setdefault(alike(config), []).append((runs[0], config, learner))
-        elif config.coherence is None:
-            found.remarks.append(f"{runs[0].name} was trained without the task, so there is nothing that it decodes.")
+        elif config.coherence is None or not any(config.coherence.positions_of().values()):
+            why = "was trained without the task" if config.coherence is None else "has no decoder"
+            found.remarks.append(f"{runs[0].name} {why}, so there is nothing that it decodes.")
         else:
             kept.append(runs[0])
     for members in held.values():
@@ -53,6 +58,13 @@ def gather(groups: Mapping[str, Sequence[Run]]) -> Found:
         else:
             found.scenes.append(scene)
     found.scenes += kept_scenes(kept)
+    for members in fed.values():
+        study, reason = _tried(lambda members=members: _turn(members))
+        if study is not None:
+            found.turns.append(study)
+        else:
+            names = ", ".join(run.name for run in members)
+            found.remarks.append(f"{names}: images under a turn cannot be shown: {reason}")
     return found
 
 
@@ -66,6 +78,13 @@ def _draw(members: Sequence[tuple[Run, PretrainConfig, Learner]]) -> Scene:
     from equicoherence.reporting.explorer.drawn import drawn_scene
 
     return drawn_scene([(run.name, config, learner) for run, config, learner in members])
+
+
+def _turn(members: Sequence[Run]) -> Turned:
+    from equicoherence.evaluation.model import load_model
+    from equicoherence.reporting.explorer.turned import turned
+
+    return turned({run.name: load_model(run.path) for run in members})
 
 
 def _said(runs: Sequence[Run], reason: str) -> list[str]:

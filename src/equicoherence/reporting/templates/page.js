@@ -133,6 +133,77 @@ function explorer(part) {
 
 all(document, "[data-explorer]").forEach(explorer);
 
+// ---- Under a turn ------------------------------------------------------------------------------------------------
+
+function drawColors(canvas, text, angle, grid) {
+  const [height, width] = grid, bytes = atob(text), begin = 3 * angle * height * width;
+  canvas.width = width;
+  canvas.height = height;
+  const context = canvas.getContext("2d"), made = context.createImageData(width, height);
+  for (let i = 0; i < height * width; i += 1) {
+    const rgb = [0, 1, 2].map((c) => bytes.charCodeAt(begin + 3 * i + c));
+    made.data.set([...rgb, 255], 4 * i);
+  }
+  context.putImageData(made, 0, 0);
+}
+
+function turning(part) {
+  const data = dataOf(part), range = part.querySelector("input[type=range]"), upright = data.angles.indexOf(0);
+  const buttons = all(part, ".reads button"), views = all(part, ".view");
+  let sample = 0, turn = 0, read = buttons.length ? buttons[0].dataset.read : "";
+
+  async function show() {
+    const mine = (turn += 1), angle = Number(range.value), chosen = sample;
+    const [shown, bank] = await Promise.all([loaded(data.shown[chosen]), loaded(data.bank)]);
+    if (mine !== turn) return; // the slider has moved on
+    part.querySelector(".place").textContent = String(data.angles[angle]).replace("-", "−") + "°";
+    part.querySelector(".class").textContent = data.classes[chosen];
+    draw(part.querySelector("canvas.shown"), shown, angle, data.size);
+    views.forEach((view, index) => {
+      const said = data.runs[index][read];
+      view.classList.toggle("none", !said);
+      if (!said) return (view.querySelector(".agree").textContent = "has no " + read);
+      const near = said.nearest[chosen][angle], before = said.nearest[chosen][upright];
+      const patches = view.querySelector(".patches");
+      patches.hidden = !said.colors;
+      if (said.colors) drawColors(patches, said.colors[chosen], angle, said.grid);
+      all(view, ".near").forEach((canvas, k) => {
+        const side = data.side, place = near[k];
+        canvas.hidden = place === undefined;
+        if (canvas.hidden) return;
+        canvas.width = canvas.height = side;
+        const x = (place % data.columns) * side, y = Math.floor(place / data.columns) * side;
+        canvas.getContext("2d").drawImage(bank, x, y, side, side, 0, 0, side, side);
+        canvas.title = data.bankClasses[place];
+        canvas.classList.toggle("same", before.includes(place));
+      });
+      const same = near.filter((place) => before.includes(place)).length;
+      const right = near.filter((place) => data.bankClasses[place] === data.classes[chosen]).length;
+      view.querySelector(".agree").textContent =
+        same + " of " + near.length + " as upright" + (data.classes[chosen] ? ", " + right + " of its class" : "");
+    });
+    part.dataset.shown = chosen + "/" + data.angles[angle] + "/" + read;
+  }
+
+  buttons.forEach((button) => button.addEventListener("click", () => {
+    read = button.dataset.read;
+    buttons.forEach((each) => each.setAttribute("aria-pressed", String(each === button)));
+    show();
+  }));
+  Promise.all(data.shown.map(loaded)).then((strips) => {
+    const first = strips.map((strip) => {
+      const canvas = document.createElement("canvas");
+      draw(canvas, strip, upright, data.size);
+      return canvas.toDataURL();
+    });
+    picker(part.querySelector(".samples"), first, "image", (index) => { sample = index; show(); });
+    show();
+  });
+  player(part.querySelector(".play"), range, show);
+}
+
+all(document, "[data-turn]").forEach(turning);
+
 // ---- Values of plots --------------------------------------------------------------------------------------------
 
 const tip = document.createElement("div");
