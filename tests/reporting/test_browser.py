@@ -13,13 +13,15 @@ import pytest
 
 from equicoherence.reporting.page import report
 from equicoherence.reporting.runs import read_run
+from equicoherence.reporting.summary import flat_rows
 from tests.reporting.conftest import write_run_directory
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page
 
 MINUS = "\N{MINUS SIGN}"
-CHROMIUM = next((found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None)  # fmt: skip
+NAMES = "chromium", "chromium-browser", "google-chrome"
+CHROMIUM = next((found for found in map(shutil.which, NAMES) if found), None)
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +29,7 @@ def browser() -> Iterator[Browser]:
     """Return one browser for all tests of this file."""
     playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright, which the extra dev installs")
     if CHROMIUM is None:
-        pytest.skip("needs Chromium: none of chromium, chromium-browser, google-chrome is on the PATH")
+        pytest.skip(f"needs Chromium: none of {', '.join(NAMES)} is on the PATH")
     with playwright.sync_playwright() as started:
         opened = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield opened
@@ -143,7 +145,12 @@ def test_a_pointer_reads_the_values_of_curves_and_bars(seen: Seen, file: Path) -
     bar = seen.page.locator("#card .bar").first
     bar.focus()
     assert seen.page.locator(".tip").inner_text() == bar.get_attribute("data-tip")
-    assert "first, turn: 0.680 (" in (bar.get_attribute("data-tip") or "")
+    wanted = {"target": "rotation", "border": "content", "representation": "backbone", "probe": "mlp", "control": ""}
+    rows = flat_rows(read_run(file.parent / "0").scores)
+    values = [row["value"] for row in rows if wanted.items() <= row.items()]
+    assert (bar.get_attribute("data-tip") or "").startswith(
+        f"first, turn: {np.mean(values):.3f} ({min(values):.3f} to "
+    )
 
 
 def test_tables_are_sorted_by_a_click_and_filtered_by_words(seen: Seen) -> None:

@@ -68,9 +68,7 @@ def drawn_scene(runs: Sequence[tuple[str, PretrainConfig, Learner]]) -> Scene:
     batch = some_images(feed, config)
     views = feed.whole_views(batch, torch.Generator().manual_seed(step_seed(config.seed, 0, 0, 2)))
     path = feed.make.path
-    numbers, theta = (
-        _geodesic_numbers(views.theta, times) if isinstance(path, Between) else _numbers(feed, views, times)
-    )
+    numbers, theta = geodesic_numbers(views.theta, times) if isinstance(path, Between) else _numbers(feed, views, times)
     decodings = [found for name, each, own in runs if (found := _decoded(name, each, own, views)) is not None]
     return Scene(
         f"{data_title(config.data)}, path {config.views.path}",
@@ -109,7 +107,7 @@ def _numbers(feed: ImageFeed, views: Views, times: Sequence[float]) -> tuple[lis
     return [Number(p.name, p.unit) for p in path.parameters], theta.double().numpy()
 
 
-def _geodesic_numbers(theta: Tensor, times: Sequence[float]) -> tuple[list[Number], np.ndarray]:
+def geodesic_numbers(theta: Tensor, times: Sequence[float]) -> tuple[list[Number], np.ndarray]:
     """Return what people read of the logarithm of a place (B, 19): turn, zoom and shift, which grow evenly with t."""
     a, b, x, c, d, y = theta[:, :6].double().unbind(dim=1)
     turn = torch.rad2deg((c - b) / 2)

@@ -15,9 +15,9 @@ from equicoherence.reporting.template import rendered
 COLUMNS, SIDE = 20, 48
 ADVICE = (
     "Turn an image and see what each encoder makes of it. Nearest: the images, of those that are held out, whose "
-    "features are most alike; a frame says that an image is among the nearest at 0° too. A representation that forgets the turn has the same nearest images at every angle. "
-    "Patches: the first three principal components of the patch tokens as red, green and blue. Where they keep their "
-    "color and move with the image, the tokens follow the turn."
+    "features are most alike; a frame says that an image is among the nearest at 0° too. A representation that forgets "
+    "the turn has the same nearest images at every angle. Patches: the first three principal components of the patch "
+    "tokens as red, green and blue. Where they keep their color and move with the image, the tokens follow the turn."
 )
 
 
