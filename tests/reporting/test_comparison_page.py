@@ -34,6 +34,16 @@ def test_the_summary_is_first_and_the_encoders_are_last(write: Write, tmp_path: 
         assert shown in page["Summary"]
 
 
+def test_the_summary_begins_with_a_chart_of_what_is_better_when_higher(write: Write, tmp_path: Path) -> None:
+    text = sections(comparison([write("a", 0.4), write("b", 0.7)], tmp_path / "out"))["Summary"]
+    told = re.findall('data-tip="(.*?)"', text)
+    assert told == [
+        "a, Segmentation mIoU: 0.400; random 0.100; constant 0.050",
+        "b, Segmentation mIoU: 0.700; random 0.100; constant 0.050",
+    ]
+    assert text.index("data-tip") < text.index("<table")
+
+
 @pytest.mark.parametrize(("count", "names"), [(2, "e0 · e1 (2 encoders,"), (5, "e0 · e1 · e2 · 2 more (5 encoders,")])
 def test_the_subtitle_names_the_encoders(write: Write, tmp_path: Path, count: int, names: str) -> None:
     out = comparison([write(f"e{number}") for number in range(count)], tmp_path / "out")

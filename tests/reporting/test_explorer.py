@@ -48,7 +48,7 @@ def holding(name: str = "a", **samples: np.ndarray) -> Run:
 def test_what_is_drawn_anew_is_what_the_run_kept_and_the_steps_between(run: Path) -> None:
     read = read_run(run)
     found = gather({"small": [read]})
-    assert found.remarks == []
+    assert found.remarks == found.notes == []
     (scene,), kept = found.scenes, read.samples
     assert len(scene.times) == 13, "eleven steps, and the two places that the decoder has its states at"
     own = [int(np.abs(scene.times - place).argmin()) for place in kept["positions"]]
@@ -122,13 +122,13 @@ def test_arrays_of_a_wrong_kind_are_left_out() -> None:
     assert kept_scenes([holding(targets=levels(1, 2), positions=np.array([0.5]))]) == []
     (scene,) = kept_scenes([holding(targets=levels(10), decoded=levels(1, 2), positions=np.array([0.5]))])
     assert scene.decodings == []
-    assert "No run decodes these states." in explorer_section([scene], [])
+    assert "No run decodes these states." in explorer_section([scene], [], [])
 
 
 def test_a_run_without_weights_is_shown_as_it_was_kept_and_it_is_said_why(write_run: WriteRun) -> None:
     found = gather({"a": [read_run(write_run())]})
     assert [scene.title for scene in found.scenes] == ["kept by vicreg-tiny"]
-    (remark,) = found.remarks
+    (remark,) = found.notes
     assert "as they were kept at the end of training, since they cannot be drawn anew: " in remark
     assert "is unknown" in remark, "the reason: the configuration is not one of today"
 

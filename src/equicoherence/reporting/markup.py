@@ -26,7 +26,7 @@ def element(tag: str, *children: object, **attributes: object) -> Markup:
 
 def join(parts: Sequence[object]) -> Markup:
     """Put parts one after the other, escaped."""
-    return Markup("").join(parts)
+    return Markup("").join(map(escape, parts))
 
 
 def image(data: bytes, media_type: str, alt: str, class_: str | None = None) -> Markup:

@@ -73,7 +73,7 @@ def render_runs(runs: Sequence[Run]) -> str:
     sections = (score_sections, training_section, every_score_section, configuration_section, provenance_section)
     front = (
         card_section(groups, found.scenes),
-        explorer_section(found.scenes, found.remarks),
+        explorer_section(found.scenes, found.remarks, found.notes),
         turned_section(found.turns),
     )
     dates = dates_of(run.scores for run in runs if run.scores)

@@ -114,7 +114,8 @@ def curves(lines: Sequence[Curve], label: str, logarithmic: bool = False) -> Mar
     finite, steps = every[np.isfinite(every)], np.concatenate([line.steps for line in lines])
     logarithmic = logarithmic and _spans_magnitudes(finite)
     frame = Frame(_span(steps), _span(finite, logarithmic), logarithmic=logarithmic)
-    parts, read = [_axes(frame, "step")], []
+    parts: list[object] = [_axes(frame, "step")]
+    read = []
     for line in lines:
         tone, dash = f"tone t{line.index % TONES}", _dashed(_cycle(DASHES, line.index, TONES))
         xs, ys = thin(line.steps, line.values)

@@ -90,7 +90,7 @@ def _transformation_section(entries: Sequence[Score], names: Sequence[str], rema
 
 
 def _comparisons(entries: Sequence[Score], names: Sequence[str]) -> list[Markup]:
-    """Return one table for each probe and border: the first in sight, the others on a click."""
+    """Return one table for each probe and border, each of which opens on a click."""
     tables = []
     for probe in distinct(entries, "probe"):
         for border in distinct(entries, "border"):
@@ -99,7 +99,7 @@ def _comparisons(entries: Sequence[Score], names: Sequence[str]) -> list[Markup]
                 sides = " (of a side: accuracy)" if select(chosen, metric="accuracy") else ""
                 caption = f"R²{sides} of {PROBES.get(probe, f'a {probe}')} probe, {_border_title(border)}"
                 compared = _comparison(chosen, names).html(caption)
-                tables.append(details(caption, compared) if tables else compared)
+                tables.append(details(f"Table: {caption}", compared))
     return tables
 
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from equicoherence.reporting import plots
 from equicoherence.reporting.adaptation.figures import POINT, R2_POINT
 from equicoherence.reporting.markup import Markup, element, join
+from equicoherence.reporting.names import data_name, heading, metric_name
 from equicoherence.reporting.summary import REPEATS, RUNS, Score, distinct, select
-from equicoherence.reporting.tables import PERCENT, number
+from equicoherence.reporting.tables import number
 
 TITLES = {
     "rotation": "turn",
@@ -39,22 +40,25 @@ class Figure:
     random: Score | None
 
 
-def main_figures(entries: Sequence[Score], names: Sequence[str]) -> list[Figure]:
-    """Return the figures of a verdict, those of transformations first: of the backbone, by the main probe, no leak."""
+def main_figures(entries: Sequence[Score], names: Sequence[str], tasks: Sequence[str] = CLASSES) -> list[Figure]:
+    """Return the figures of a verdict, those of transformations first: of the backbone, by the main probe, no leak.
+
+    tasks: those beside the transformation that have figures here, where higher is better, up to 1.
+    """
     found = []
     own = [entry for entry in select(entries, control="", parameter="") if entry.main and entry.name in names]
-    for classes in (False, True):
-        chosen = [entry for entry in own if _asked(entry, classes)]
+    for task in ("transformation", *tasks):
+        chosen = [entry for entry in select(own, task=task) if _shown(entry)]
         for field in ("border", "representation"):
             if values := distinct(chosen, field):
                 chosen = select(chosen, **{field: values[0]})
+        several = len({entry.data for entry in chosen}) > 1
         for key in dict.fromkeys(entry.key(PLACE) for entry in chosen):
             scores = {entry.name: entry for entry in chosen if entry.key(PLACE) == key}
             one = next(iter(scores.values()))
             random = next((e for e in select(entries, control="random") if e.key(PLACE) == key), None)
-            title = TITLES.get(one.task if classes else one.target, one.target or one.task)
-            several = len({entry.data for entry in chosen}) > 1
-            found.append(Figure(f"{title}, {one.data}" if several else title, classes, scores, random))
+            title = _title(one) + (f", {data_name(one.data)}" if several else "")
+            found.append(Figure(title, task != "transformation", scores, random))
     return found
 
 
@@ -92,7 +96,7 @@ def verdict_chart(figures: Sequence[Figure], names: Sequence[str]) -> Markup:
         whiskers += f" {single} of {len(shown)} bars are one value each and have none."
     note = (
         "R² of what a probe reads of the turn, shift, scale and color from frozen features; for the side of the turn "
-        f"and the classes the share that is right. {whiskers}"
+        f"and all other tasks a share, of what is right where it is not named. {whiskers}"
     )
     return join([element("div", picture, class_="verdict"), element("p", note, class_="quiet small")])
 
@@ -138,12 +142,23 @@ def _change(own: Score, other: Score, margin: float) -> str:
     return "lost" if high < least else "not clear"
 
 
-def _asked(entry: Score, classes: bool) -> bool:
-    if classes:
-        return entry.task in CLASSES and entry.metric in PERCENT
-    if entry.task != "transformation" or entry.border == "zeros":
-        return False
-    return entry.target == SIDE or (entry.metric == "r2" and ", " not in entry.target)
+def _shown(entry: Score) -> bool:
+    if entry.task == "transformation":
+        signed = entry.target == SIDE or (entry.metric == "r2" and ", " not in entry.target)
+        return signed and entry.border != "zeros"
+    return entry.higher and entry.mean <= 1 and entry.at is None
+
+
+def _title(entry: Score) -> str:
+    """Return a figure as people call it."""
+    if entry.task == "transformation":
+        return TITLES.get(entry.target, entry.target)
+    name = TITLES.get(entry.task, heading(entry.task))
+    return (
+        name
+        if entry.metric == "top1"
+        else " ".join(part for part in (name, entry.target, metric_name(entry.metric)) if part)
+    )
 
 
 def _bar(figure: Figure, name: str) -> plots.Bar | None:

@@ -18,9 +18,11 @@ from equicoherence.reporting.curve_panels import advice, curve_panels
 from equicoherence.reporting.markup import Markup, details, element, join, note, section
 from equicoherence.reporting.names import data_name, heading, task_name
 from equicoherence.reporting.origin import dates_of, joined_variants, settings_taken
-from equicoherence.reporting.summary import Score
+from equicoherence.reporting.summary import Score, distinct
 from equicoherence.reporting.tables import MISSING, Grid
 from equicoherence.reporting.template import fill
+from equicoherence.reporting.training import legend
+from equicoherence.reporting.verdict import main_figures, verdict_chart
 
 
 def comparison(folders: Sequence[Path], out: Path) -> Path:
@@ -67,11 +69,15 @@ def render_comparison(groups: Sequence[Group]) -> str:
 
 
 def _summary(groups: Sequence[Group], evaluated: Sequence[Evaluated], lines: Sequence[Line]) -> Markup:
-    """Return the section with the main figures of each task on each data set, and what is to be noted."""
+    """Return the section with the main figures of each task on each data set, drawn and as a table, and remarks."""
     place = {"task": lambda entry: heading(entry.task), "data": _on, "metric": arrowed}
     main = lines_grid([line for line in lines if line.main], groups, columns(groups), place)
     remarks = [note(remark) for remark in unlike(evaluated)]
-    return section("summary", "Summary", main.html("The main figures of each task"), *remarks)
+    names, entries = [each.label for each in groups], [entry for line in lines for entry in line.entries.values()]
+    figures = main_figures(entries, names, [task for task in distinct(entries, "task") if task != "transformation"])
+    floors = [kind for kind, there in (("random", any(f.random for f in figures)), ("constant", True)) if there]
+    chart = [legend(names, floors), verdict_chart(figures, names)] if figures else []
+    return section("summary", "Summary", *chart, main.html("The main figures of each task"), *remarks)
 
 
 def _task(groups: Sequence[Group], evaluated: Sequence[Evaluated], task: str, lines: Sequence[Line]) -> list[Markup]:

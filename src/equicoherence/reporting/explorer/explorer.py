@@ -10,15 +10,18 @@ import numpy as np
 
 from equicoherence.reporting.explorer.files import reduced, strip
 from equicoherence.reporting.explorer.scene import Scene
-from equicoherence.reporting.markup import Markup, note, section
+from equicoherence.reporting.markup import Markup, element, note, section
 from equicoherence.reporting.template import rendered
 
 DIGITS = 4
 
 
-def explorer_section(scenes: Sequence[Scene], remarks: Sequence[str]) -> Markup:
-    """Return the section. scenes: what there is to slide through. remarks: on runs that are in none."""
-    parts = [note(remark) for remark in remarks]
+def explorer_section(scenes: Sequence[Scene], remarks: Sequence[str], notes: Sequence[str]) -> Markup:
+    """Return the section.
+
+    scenes: what there is to slide through. remarks: on runs that are in none. notes: on what is missing.
+    """
+    parts = [*map(note, notes), element("p", " ".join(remarks), class_="quiet") if remarks else ""]
     if not scenes:
         parts.append(note("There is nothing to slide through: no run has kept or can draw states of a path."))
     for index, scene in enumerate(scenes):

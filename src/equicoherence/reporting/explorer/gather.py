@@ -20,11 +20,12 @@ T = TypeVar("T")
 
 @dataclass
 class Found:
-    """scenes: of paths. turns: images under a turn. remarks: why runs are in none, or in one that was kept."""
+    """scenes: of paths. turns: images under a turn. remarks: on runs that decode nothing. notes: on what is missing."""
 
     scenes: list[Scene] = field(default_factory=list)
     turns: list[Turned] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
 def gather(groups: Mapping[str, Sequence[Run]]) -> Found:
@@ -37,7 +38,7 @@ def gather(groups: Mapping[str, Sequence[Run]]) -> Found:
         loaded, reason = _tried(lambda run=runs[0]: _load(run))
         if loaded is None:
             kept.append(runs[0])
-            found.remarks += _said([runs[0]], reason)
+            found.notes += _said([runs[0]], reason)
             continue
         config, learner = loaded
         fed.setdefault((config.data, config.views.size, config.views.source), []).append(runs[0])
@@ -54,7 +55,7 @@ def gather(groups: Mapping[str, Sequence[Run]]) -> Found:
         scene, reason = _tried(lambda members=members: _draw(members))
         if scene is None:
             kept += [run for run, _, _ in members]
-            found.remarks += _said([run for run, _, _ in members], reason)
+            found.notes += _said([run for run, _, _ in members], reason)
         else:
             found.scenes.append(scene)
     found.scenes += kept_scenes(kept)
@@ -64,7 +65,7 @@ def gather(groups: Mapping[str, Sequence[Run]]) -> Found:
             found.turns.append(study)
         else:
             names = ", ".join(run.name for run in members)
-            found.remarks.append(f"{names}: images under a turn cannot be shown: {reason}")
+            found.notes.append(f"{names}: images under a turn cannot be shown: {reason}")
     return found
 
 

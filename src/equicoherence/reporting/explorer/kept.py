@@ -61,7 +61,7 @@ def _scene(run: Run) -> Scene | None:
     numbers, theta = _theta(samples, len(v1))
     decodings = []
     if decoded is not None and decoded.shape == targets.shape:
-        place = {int(k): inside.index(int(k)) + 1 if k in inside else round(positions[k]) * (len(times) - 1)
+        place = {int(k): inside.index(int(k)) + 1 if k in inside else round(float(positions[k])) * (len(times) - 1)
                  for k in order}  # fmt: skip
         columns = list(place)
         decodings.append(Decoding(run.name, tuple(place.values()), ("",) * len(place), decoded[:, columns]))

@@ -75,7 +75,7 @@ def turned(models: Mapping[str, FrozenModel]) -> Turned:
     others[queries] = False
     shown = torch.stack([_at(batch, queries, float(angle), first.size) for angle in ANGLES], dim=1)
     bank = _at(batch, others.nonzero()[:, 0], 0.0, first.size)
-    labels = [names[label] if label >= 0 else "" for label in batch.labels.tolist()]
+    labels = [names[int(label)] if label >= 0 else "" for label in batch.labels.tolist()]
     return Turned(
         f"held-out images of {data_title(first.config.data)}",
         ANGLES,
