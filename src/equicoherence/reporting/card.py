@@ -13,7 +13,7 @@ from equicoherence.reporting.explorer.scene import Scene
 from equicoherence.reporting.markup import Markup
 from equicoherence.reporting.names import data_title
 from equicoherence.reporting.plots import key
-from equicoherence.reporting.runs import Run, is_number
+from equicoherence.reporting.runs import Run, is_number, random_sources
 from equicoherence.reporting.summary import summarise_scores
 from equicoherence.reporting.template import rendered
 from equicoherence.reporting.training import legend
@@ -24,7 +24,7 @@ def card_section(groups: Mapping[str, Sequence[Run]], scenes: Sequence[Scene]) -
     """Return the section. groups: runs by name. scenes: whose pictures stand in the drawing."""
     names = list(groups)
     entries = summarise_scores({name: [run.scores for run in runs] for name, runs in groups.items()})
-    figures = main_figures(entries, names)
+    figures = main_figures(entries, random_sources(groups))
     plain = [
         name for name, runs in groups.items() if not _of(runs[0].config, "coherence") and "coherence" in runs[0].config
     ]

@@ -10,30 +10,32 @@ from equicoherence.reporting.curve_panels import advice, curve_panels
 from equicoherence.reporting.main_figures import score_grid
 from equicoherence.reporting.markup import Markup, details, element, join, note, section
 from equicoherence.reporting.names import heading, metric_name
-from equicoherence.reporting.runs import SCORES, Run, labels
+from equicoherence.reporting.runs import SCORES, Run, labels, random_sources
 from equicoherence.reporting.summary import (
     FIELDS,
+    PLACE,
     Score,
     distinct,
     joint_floors,
     pivot,
+    random_scores,
     select,
     summarise_scores,
 )
 from equicoherence.reporting.tables import MISSING, NUMBER, Cell, Grid, floor_cell, number, range_text
 from equicoherence.reporting.training import legend
+from equicoherence.reporting.verdict import score_bar
 
-Controls = Mapping[tuple[str, ...], float]
-OF_CONTROL = ("name", "data", "target", "border", "representation", "probe", "metric", "parameter")
+Controls = Mapping[tuple[str, ...], Score]
 PROBES = {"": "a", "mlp": "an MLP", "linear": "a linear", "attentive": "an attentive"}
 R2_GUIDE = (
     "that reads the parameters of the transformation from the frozen embeddings of both images: 1 is perfect, 0 is no "
     "better than a constant guess. An angle or a shift is asked three times: with its sign, “absolute” without it, and "
     "in the tables its “side”, the accuracy of left against right where it is large (chance 0.5). Embeddings that are "
     "the same for an image and its mirror image score 0 with the sign, 0.5 at the side, and may still be high without. "
-    "Bars are means; whiskers run from the smallest to the largest over the runs of one "
-    "name, or over probe repeats where there is one run. Marks across a bar are its floors. Read “content” first: with "
-    "“zeros” the empty corners alone give the answer away."
+    "Bars are means; whiskers run from the smallest to the largest over the runs of one name. Where there is one run, "
+    "they are its 95 % interval over test images, or run over the repeats of the probe. Marks across a bar are its "
+    "floors. Read “content” first: with “zeros” the empty corners alone give the answer away."
 )
 BORDER_TITLES = {
     "": "border not named",
@@ -52,7 +54,8 @@ def score_sections(groups: dict[str, list[Run]]) -> Markup:
         if SCORES in run.problems
     ]
     others = [entry for entry in entries if entry.task != "transformation"]
-    transformation = _transformation_section(select(entries, task="transformation"), names, remarks)
+    controls = random_scores(entries, random_sources(groups))
+    transformation = _transformation_section(select(entries, task="transformation"), controls, names, remarks)
     return join([transformation, _others_section(others, names)])
 
 
@@ -63,12 +66,14 @@ def every_score_section(groups: dict[str, list[Run]]) -> Markup:
     return section("numbers", "Every score", every)
 
 
-def _transformation_section(entries: Sequence[Score], names: Sequence[str], remarks: Sequence[Markup]) -> Markup:
+def _transformation_section(
+    entries: Sequence[Score], controls: Controls, names: Sequence[str], remarks: Sequence[Markup]
+) -> Markup:
     title, own = "Does the encoder keep the transformation?", select(entries, control="")
     if not own:
         missing = note("There is no R² yet: `equicoherence evaluate RUN --tasks transformation` measures it.")
         return section("transformation", title, *remarks, missing)
-    main, controls = [entry for entry in own if entry.main and entry.metric == "r2"], controls_of(entries)
+    main = [entry for entry in own if entry.main and entry.metric == "r2"]
     lowest = min([0.0, *(entry.mean for entry in main), *(floor for entry in main for floor in entry.floors or ())])
     data = distinct(main, "data")
     panels = [
@@ -85,11 +90,11 @@ def _transformation_section(entries: Sequence[Score], names: Sequence[str], rema
     floors = [kind for kind in plots.CONTROLS if kind == "constant" or controls]
     charts = element("div", *panels, class_="grid wide")
     return section(
-        "transformation", title, *remarks, text, legend(names, floors), charts, *_comparisons(entries, names)
+        "transformation", title, *remarks, text, legend(names, floors), charts, *_comparisons(entries, controls, names)
     )
 
 
-def _comparisons(entries: Sequence[Score], names: Sequence[str]) -> list[Markup]:
+def _comparisons(entries: Sequence[Score], controls: Controls, names: Sequence[str]) -> list[Markup]:
     """Return one table for each probe and border, each of which opens on a click."""
     tables = []
     for probe in distinct(entries, "probe"):
@@ -98,7 +103,7 @@ def _comparisons(entries: Sequence[Score], names: Sequence[str]) -> list[Markup]
             if select(chosen, control=""):
                 sides = " (of a side: accuracy)" if select(chosen, metric="accuracy") else ""
                 caption = f"R²{sides} of {PROBES.get(probe, f'a {probe}')} probe, {_border_title(border)}"
-                compared = _comparison(chosen, names).html(caption)
+                compared = _comparison(chosen, controls, names).html(caption)
                 tables.append(details(f"Table: {caption}", compared))
     return tables
 
@@ -107,7 +112,7 @@ def _panel(entries: Sequence[Score], controls: Controls, names: Sequence[str], l
     """Return a chart of the main figures of one representation and border, a group of bars for each target."""
     targets, first = distinct(entries, "target"), entries[0]
     by_name = {target: found for (target,), found in pivot(entries, ("target",))}
-    series = [[score_bar(controls, by_name[target].get(name)) for target in targets] for name in names]
+    series = [[_bar(controls, by_name[target].get(name)) for target in targets] for name in names]
     described = [f"{name}: {_described(targets, of_name)}" for name, of_name in zip(names, series)]
     alt = (
         f"Bar chart of R², representation {first.representation}, border {first.border}{data}. {'; '.join(described)}."
@@ -126,30 +131,16 @@ def _described(targets: Iterable[str], bars: Sequence[plots.Bar | None]) -> str:
     return ", ".join(f"{target} {number(bar.mean if bar else None)}" for target, bar in zip(targets, bars))
 
 
-def score_bar(controls: Controls, entry: Score | None) -> plots.Bar | None:
-    """Return a score as a bar with its floors, None where there is none. controls: what random weights score."""
-    if entry is None:
-        return None
-    random = controls.get(entry.key(OF_CONTROL))
-    floors = {"random": random, "constant": entry.floors[1] if entry.floors else None}
-    known = {kind: value for kind, value in floors.items() if value is not None}
-    text = f"{entry.name}, {entry.target or entry.task}: {number(entry.mean, entry.metric)}"
-    text += f" ({found})" if (found := range_text(entry)) else ""
-    text += "".join(f"; {kind} {number(value, entry.metric)}" for kind, value in known.items())
-    return plots.Bar(entry.mean, entry.low, entry.high, known, text)
+def _bar(controls: Controls, entry: Score | None) -> plots.Bar | None:
+    return None if entry is None else score_bar(entry, controls.get((entry.name, *entry.key(PLACE))), entry.target)
 
 
-def controls_of(entries: Sequence[Score]) -> Controls:
-    """Return what random weights score, by what is read of what."""
-    return {entry.key(OF_CONTROL): entry.mean for entry in select(entries, control="random")}
-
-
-def _comparison(entries: Sequence[Score], names: Sequence[str]) -> Grid:
-    controls, rows = controls_of(entries), []
+def _comparison(entries: Sequence[Score], controls: Controls, names: Sequence[str]) -> Grid:
+    rows = []
     index = ("representation", "data", "target", "metric", "parameter")
     several = len(distinct(entries, "data")) > 1
     for (representation, data, target, metric, parameter), by_name in pivot(select(entries, control=""), index):
-        random = [controls[e.key(OF_CONTROL)] for e in by_name.values() if e.key(OF_CONTROL) in controls]
+        random = [found.mean for e in by_name.values() if (found := controls.get((e.name, *e.key(PLACE))))]
         texts = dict.fromkeys(number(value) for value in random)
         floors = Cell(" / ".join(texts) or MISSING, "number quiet"), floor_cell(joint_floors(by_name.values()), "r2")
         of_noise = metric_name(metric) if metric == NOISE else ""

@@ -9,7 +9,7 @@ from equicoherence.reporting import plots
 from equicoherence.reporting.adaptation.figures import POINT, R2_POINT
 from equicoherence.reporting.markup import Markup, element, join
 from equicoherence.reporting.names import data_name, heading, metric_name
-from equicoherence.reporting.summary import REPEATS, RUNS, Score, distinct, select
+from equicoherence.reporting.summary import IMAGES, PLACE, REPEATS, RUNS, Score, distinct, random_scores, select, spread
 from equicoherence.reporting.tables import number
 
 TITLES = {
@@ -22,30 +22,32 @@ TITLES = {
 SIDE = "rotation, side"
 WIDTH = 900
 CLASSES = ("knn", "linear")
-PLACE = ("task", "data", "protocol", "target", "border", "representation", "probe", "metric", "parameter")
 SPREADS = {
     RUNS: "from the smallest to the largest of the seeds",
-    "images": "95 % intervals over test images",
+    IMAGES: "95 % intervals over test images",
     REPEATS: "from the smallest to the largest of the probe's repeats",
 }
 
 
 @dataclass(frozen=True)
 class Figure:
-    """One figure of the chart. title: what it is. scores: name -> its score. random: of untrained encoders."""
+    """One figure of the chart. title: what it is. scores, random: name -> its score, that of random weights."""
 
     title: str
     of_classes: bool
     scores: Mapping[str, Score]
-    random: Score | None
+    random: Mapping[str, Score]
 
 
-def main_figures(entries: Sequence[Score], names: Sequence[str], tasks: Sequence[str] = CLASSES) -> list[Figure]:
+def main_figures(
+    entries: Sequence[Score], sources: Mapping[str, Sequence[str]], tasks: Sequence[str] = CLASSES
+) -> list[Figure]:
     """Return the figures of a verdict, those of transformations first: of the backbone, by the main probe, no leak.
 
-    tasks: those beside the transformation that have figures here, where higher is better, up to 1.
+    sources: name -> where its random weights stand, see `random_scores`. tasks: those beside the transformation that
+    have figures here, where higher is better, up to 1.
     """
-    found = []
+    found, names, controls = [], list(sources), random_scores(entries, sources)
     own = [entry for entry in select(entries, control="", parameter="") if entry.main and entry.name in names]
     for task in ("transformation", *tasks):
         chosen = [entry for entry in select(own, task=task) if _shown(entry)]
@@ -56,24 +58,10 @@ def main_figures(entries: Sequence[Score], names: Sequence[str], tasks: Sequence
         for key in dict.fromkeys(entry.key(PLACE) for entry in chosen):
             scores = {entry.name: entry for entry in chosen if entry.key(PLACE) == key}
             one = next(iter(scores.values()))
-            random = next((e for e in select(entries, control="random") if e.key(PLACE) == key), None)
+            random = {name: controls[name, *key] for name in scores if (name, *key) in controls}
             title = _title(one) + (f", {data_name(one.data)}" if several else "")
             found.append(Figure(title, task != "transformation", scores, random))
     return found
-
-
-def spread(score: Score) -> tuple[float, float, str]:
-    """Return the ends of a score's whisker, and of what it is, "" where one value is all there is.
-
-    Seeds first; of one run the interval over test images, else the repeats of the probe.
-    """
-    if score.over == RUNS and score.n > 1:
-        return score.low, score.high, RUNS
-    if score.interval is not None:
-        return *score.interval, "images"
-    if score.n > 1:
-        return score.low, score.high, REPEATS
-    return score.mean, score.mean, ""
 
 
 def verdict_chart(figures: Sequence[Figure], names: Sequence[str]) -> Markup:
@@ -123,7 +111,7 @@ def verdicts(figures: Sequence[Figure], names: Sequence[str], reference: str | N
         said: dict[str, list[str]] = {"gained": [], "kept": [], "lost": [], "not clear": []}
         for figure in figures:
             own = figure.scores.get(name)
-            other = figure.random if reference is None else figure.scores.get(reference)
+            other = figure.random.get(name) if reference is None else figure.scores.get(reference)
             if own is not None and other is not None:
                 text = f"{figure.title} {number(other.mean, own.metric)} → {number(own.mean, own.metric)}"
                 said[_change(own, other, POINT if figure.of_classes else R2_POINT)].append(text)
@@ -163,13 +151,15 @@ def _title(entry: Score) -> str:
 
 def _bar(figure: Figure, name: str) -> plots.Bar | None:
     score = figure.scores.get(name)
-    if score is None:
-        return None
+    return None if score is None else score_bar(score, figure.random.get(name), figure.title)
+
+
+def score_bar(score: Score, random: Score | None, title: str) -> plots.Bar:
+    """Return a score as a bar with its spread and its floors. random: that of random weights."""
     low, high, kind = spread(score)
-    floors = {"random": figure.random.mean if figure.random else None}
-    floors["constant"] = score.floors[1] if score.floors else None
+    floors = {"random": random.mean if random else None, "constant": score.floors[1] if score.floors else None}
     known = {floor: value for floor, value in floors.items() if value is not None}
-    text = f"{name}, {figure.title}: {number(score.mean, score.metric)}"
+    text = f"{score.name}, {title}: {number(score.mean, score.metric)}"
     text += f" ({number(low, score.metric)} to {number(high, score.metric)})" if kind else ""
     text += "".join(f"; {floor} {number(value, score.metric)}" for floor, value in known.items())
     return plots.Bar(score.mean, low, high, known, text)

@@ -10,7 +10,16 @@ from equicoherence.evaluation.store import FILE
 from equicoherence.files import write_aside
 from equicoherence.reporting.comparison.encoders import counted, encoder_grid, named
 from equicoherence.reporting.comparison.evaluated import Evaluated, read_evaluated, unlike
-from equicoherence.reporting.comparison.lines import Group, Line, columns, group, members, random_columns, score_lines
+from equicoherence.reporting.comparison.lines import (
+    Group,
+    Line,
+    columns,
+    control_column,
+    group,
+    members,
+    random_columns,
+    score_lines,
+)
 from equicoherence.reporting.comparison.markdown import render_markdown
 from equicoherence.reporting.comparison.pictures import picture_panels
 from equicoherence.reporting.comparison.texts import COMPARISON_GUIDE, TITLE, arrowed, lines_grid
@@ -74,7 +83,8 @@ def _summary(groups: Sequence[Group], evaluated: Sequence[Evaluated], lines: Seq
     main = lines_grid([line for line in lines if line.main], groups, columns(groups), place)
     remarks = [note(remark) for remark in unlike(evaluated)]
     names, entries = [each.label for each in groups], [entry for line in lines for entry in line.entries.values()]
-    figures = main_figures(entries, names, [task for task in distinct(entries, "task") if task != "transformation"])
+    sources = {each.label: [control_column(groups, each)] for each in groups}
+    figures = main_figures(entries, sources, [task for task in distinct(entries, "task") if task != "transformation"])
     floors = [kind for kind, there in (("random", any(f.random for f in figures)), ("constant", True)) if there]
     chart = [legend(names, floors), verdict_chart(figures, names)] if figures else []
     return section("summary", "Summary", *chart, main.html("The main figures of each task"), *remarks)

@@ -157,7 +157,7 @@ function turning(part) {
     const [shown, bank] = await Promise.all([loaded(data.shown[chosen]), loaded(data.bank)]);
     if (mine !== turn) return; // the slider has moved on
     part.querySelector(".place").textContent = String(data.angles[angle]).replace("-", "−") + "°";
-    part.querySelector(".class").textContent = data.classes[chosen];
+    part.querySelector(".class").textContent = data.classes[chosen] ? "(" + data.classes[chosen] + ")" : "";
     draw(part.querySelector("canvas.shown"), shown, angle, data.size);
     views.forEach((view, index) => {
       const said = data.runs[index][read];
