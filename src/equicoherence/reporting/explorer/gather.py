@@ -36,6 +36,7 @@ def gather(groups: Mapping[str, Sequence[Run]]) -> Found:
     fed: dict[tuple[object, ...], list[Run]] = {}
     for runs in groups.values():
         loaded, reason = _tried(lambda run=runs[0]: _load(run))
+        found.notes += _unread(runs[0], loaded is not None)
         if loaded is None:
             kept.append(runs[0])
             found.notes += _said([runs[0]], reason)
@@ -89,13 +90,19 @@ def _turn(members: Sequence[Run]) -> Turned:
 
 
 def _said(runs: Sequence[Run], reason: str) -> list[str]:
-    """Return why runs are shown as they were kept, or are not shown at all."""
+    """Return why runs are shown as they were kept, where they kept anything."""
     return [
-        f"No pictures for {run.name}: samples.npz is {run.problems['samples.npz']}."
-        if "samples.npz" in run.problems
-        else f"{run.name}: states as they were kept at the end of training, since they cannot be drawn anew: {reason}"
+        f"{run.name}: states as they were kept at the end of training, since they cannot be drawn anew: {reason}"
         for run in runs
+        if "samples.npz" not in run.problems
     ]
+
+
+def _unread(run: Run, drawn: bool) -> list[str]:
+    """Return what is wrong with the file of a run's samples; that there is none matters where nothing is drawn."""
+    problem = run.problems.get("samples.npz", "")
+    told = problem and not (drawn and problem.startswith("missing"))
+    return [f"No kept pictures of {run.name}: samples.npz is {problem}."] if told else []
 
 
 def _tried(make: Callable[[], T]) -> tuple[T | None, str]:
