@@ -11,7 +11,7 @@ import numpy as np
 from equicoherence.reporting.explorer.files import address, reduced
 from equicoherence.reporting.explorer.scene import Scene
 from equicoherence.reporting.markup import Markup
-from equicoherence.reporting.names import data_title
+from equicoherence.reporting.names import data_name
 from equicoherence.reporting.plots import key
 from equicoherence.reporting.runs import Run, is_number, random_sources
 from equicoherence.reporting.summary import summarise_scores
@@ -53,7 +53,7 @@ def trained(runs: Sequence[Run]) -> str:
         decoder, path = _of(config, "coherence", "decoder"), _of(config, "views", "path")
         task = f"with the task: {str(decoder).replace('+', ' and ')}, path {path}"
         parts.append(task if _of(config, "coherence") else "without the task")
-    parts += [f"images: {data_title(str(data))}"] if data else []
+    parts += [f"images: {data_name(str(data))}"] if data else []
     last = next((line for line in reversed(runs[0].metrics) if is_number(line.get("step"))), None)
     if last is not None:
         epochs = f", {last['epoch']:.1f} epochs" if is_number(last.get("epoch")) else ""

@@ -98,15 +98,10 @@ def source_name(representation: str, probe: str) -> str:
 
 
 def data_name(data: str) -> str:
-    """Return a data set as tables call it, one that is unknown by its id."""
-    return DATA_NAMES.get(data, data)
-
-
-def data_title(path: str) -> str:
-    """Return images as pages call them: their folder or archive, without the folders above it and its endings."""
-    name = PurePath(path).name or path
+    """Return a data set as tables call it: one that is unknown by its folder or archive, without the endings."""
+    name = PurePath(data).name or data
     ending = "".join(suffix for suffix in PurePath(name).suffixes[-2:] if suffix in ARCHIVES)
-    return data_name(name.removesuffix(ending))
+    return DATA_NAMES.get(data, name.removesuffix(ending))
 
 
 def task_name(task: str) -> str:

@@ -15,6 +15,7 @@ COLORS = {"original": BEFORE, "adapted": AFTER, "best earlier layer of the origi
 LOWEST = -0.2  # what lies below is drawn here, as an arrow
 MARGIN = 0.03
 STEP = 30  # from row to row
+WIDTH = 480
 LETTER = 6.2  # width of one, about
 
 
@@ -27,7 +28,7 @@ def dumbbells(rows: Sequence[FigureRow], label: str) -> Markup:
     ends = [_at(end) for each in shown for end in (each.mean, *(each.interval or ()))] or [0.0, 1.0]
     span = max(LOWEST - MARGIN, min(ends) - MARGIN), min(1 + MARGIN, max(ends) + MARGIN)
     left, height = 16 + LETTER * max(len(row.title) for row in rows), 48 + STEP * len(rows)
-    frame = Frame(span, (0, 1), width=left + 300, height=height, left=left, bottom=40)
+    frame = Frame(span, (0, 1), width=max(WIDTH, left + 220), height=height, left=left, bottom=40)
     parts = []
     for value in ticks(*span):
         x = f"{frame.across(value):.1f}"

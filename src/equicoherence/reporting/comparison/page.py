@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from equicoherence.errors import refusing
+from equicoherence.evaluation.registry import all_tasks
 from equicoherence.evaluation.store import FILE
 from equicoherence.files import write_aside
 from equicoherence.reporting.comparison.encoders import counted, encoder_grid, named
@@ -84,10 +85,16 @@ def _summary(groups: Sequence[Group], evaluated: Sequence[Evaluated], lines: Seq
     remarks = [note(remark) for remark in unlike(evaluated)]
     names, entries = [each.label for each in groups], [entry for line in lines for entry in line.entries.values()]
     sources = {each.label: [control_column(groups, each)] for each in groups}
-    figures = main_figures(entries, sources, [task for task in distinct(entries, "task") if task != "transformation"])
+    others = [task for task in distinct(entries, "task") if task != "transformation" and not _has_axis(task)]
+    figures = main_figures(entries, sources, others)
     floors = [kind for kind, there in (("random", any(f.random for f in figures)), ("constant", True)) if there]
     chart = [legend(names, floors), verdict_chart(figures, names)] if figures else []
     return section("summary", "Summary", *chart, main.html("The main figures of each task"), *remarks)
+
+
+def _has_axis(task: str) -> bool:
+    declared = all_tasks().get(task)
+    return declared is not None and bool(declared.axis)  # it has plots of its own
 
 
 def _task(groups: Sequence[Group], evaluated: Sequence[Evaluated], task: str, lines: Sequence[Line]) -> list[Markup]:

@@ -18,7 +18,7 @@ from equicoherence.models.decoders import DECODERS
 from equicoherence.paths import Between, Transformation, Views
 from equicoherence.paths.transformations.affine import PIXEL
 from equicoherence.reporting.explorer.scene import Decoding, Number, Scene
-from equicoherence.reporting.names import data_title
+from equicoherence.reporting.names import data_name
 from equicoherence.training.build import build_feed
 from equicoherence.training.config import POSES, CoherenceConfig, PretrainConfig
 from equicoherence.training.feed import ImageFeed
@@ -71,7 +71,7 @@ def drawn_scene(runs: Sequence[tuple[str, PretrainConfig, Learner]]) -> Scene:
     numbers, theta = geodesic_numbers(views.theta, times) if isinstance(path, Between) else _numbers(feed, views, times)
     decodings = [found for name, each, own in runs if (found := _decoded(name, each, own, views)) is not None]
     return Scene(
-        f"{data_title(config.data)}, path {config.views.path}",
+        f"{data_name(config.data)}, path {config.views.path}",
         "v1" if isinstance(path, Between) else "u",
         as_bytes(views.v1),
         as_bytes(views.targets),

@@ -22,7 +22,7 @@ from equicoherence.paths.renderer import render
 from equicoherence.paths.transformations.affine import Rotation
 from equicoherence.reporting.explorer.drawn import as_bytes
 from equicoherence.reporting.explorer.files import reduced
-from equicoherence.reporting.names import data_title
+from equicoherence.reporting.names import data_name
 
 QUERIES = 6
 BANK = 240  # images among which the nearest are sought
@@ -77,7 +77,7 @@ def turned(models: Mapping[str, FrozenModel]) -> Turned:
     bank = _at(batch, others.nonzero()[:, 0], 0.0, first.size)
     labels = [names[int(label)] if label >= 0 else "" for label in batch.labels.tolist()]
     return Turned(
-        f"held-out images of {data_title(first.config.data)}",
+        f"held-out images of {data_name(first.config.data)}",
         ANGLES,
         as_bytes(shown),
         as_bytes(bank),
