@@ -26,7 +26,8 @@ from equicoherence.reporting.explorer.files import reduced, strip
 from equicoherence.reporting.explorer.gather import gather
 from equicoherence.reporting.explorer.kept import kept_scenes
 from equicoherence.reporting.explorer.scene import Scene, mean_error
-from equicoherence.reporting.explorer.turned import NEAREST, principal_colors, thumbnails, turned
+from equicoherence.reporting.explorer.study import NEAREST, thumbnails
+from equicoherence.reporting.explorer.turned import principal_colors, turned
 from equicoherence.reporting.runs import Run, read_run
 from equicoherence.training.build import build_learner
 from tests.small import small_config

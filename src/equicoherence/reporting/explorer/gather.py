@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, TypeVar
 
 from equicoherence.reporting.explorer.kept import kept_scenes
 from equicoherence.reporting.explorer.scene import Scene
+from equicoherence.reporting.explorer.study import Turned
 from equicoherence.reporting.runs import Run
 
 if TYPE_CHECKING:
-    from equicoherence.reporting.explorer.turned import Turned
     from equicoherence.training.config import PretrainConfig
     from equicoherence.training.learner import Learner
+
+    Loaded = tuple[Run, PretrainConfig, Learner]
 
 T = TypeVar("T")
 
@@ -32,8 +34,8 @@ def gather(groups: Mapping[str, Sequence[Run]]) -> Found:
     """Return the scenes of the first run of each name."""
     found = Found()
     kept: list[Run] = []
-    held: dict[tuple[object, ...], list[tuple[Run, PretrainConfig, Learner]]] = {}
-    fed: dict[tuple[object, ...], list[Run]] = {}
+    held: dict[tuple[object, ...], list[Loaded]] = {}
+    fed: dict[tuple[object, ...], list[Loaded]] = {}
     for runs in groups.values():
         loaded, reason = _tried(lambda run=runs[0]: _load(run))
         found.notes += _unread(runs[0], loaded is not None)
@@ -42,7 +44,7 @@ def gather(groups: Mapping[str, Sequence[Run]]) -> Found:
             found.notes += _said([runs[0]], reason)
             continue
         config, learner = loaded
-        fed.setdefault((config.data, config.views.size, config.views.source), []).append(runs[0])
+        fed.setdefault((config.data, config.views.size, config.views.source), []).append((runs[0], config, learner))
         from equicoherence.reporting.explorer.drawn import alike, can_draw
 
         if can_draw(config):
@@ -65,7 +67,7 @@ def gather(groups: Mapping[str, Sequence[Run]]) -> Found:
         if study is not None:
             found.turns.append(study)
         else:
-            names = ", ".join(run.name for run in members)
+            names = ", ".join(run.name for run, _, _ in members)
             found.notes.append(f"{names}: images under a turn cannot be shown: {reason}")
     return found
 
@@ -76,17 +78,17 @@ def _load(run: Run) -> tuple[PretrainConfig, Learner]:
     return load_run(run.path)
 
 
-def _draw(members: Sequence[tuple[Run, PretrainConfig, Learner]]) -> Scene:
+def _draw(members: Sequence[Loaded]) -> Scene:
     from equicoherence.reporting.explorer.drawn import drawn_scene
 
     return drawn_scene([(run.name, config, learner) for run, config, learner in members])
 
 
-def _turn(members: Sequence[Run]) -> Turned:
-    from equicoherence.evaluation.model import load_model
+def _turn(members: Sequence[Loaded]) -> Turned:
+    from equicoherence.evaluation.model import of_run
     from equicoherence.reporting.explorer.turned import turned
 
-    return turned({run.name: load_model(run.path) for run in members})
+    return turned({run.name: of_run(run.path, config, learner) for run, config, learner in members})
 
 
 def _said(runs: Sequence[Run], reason: str) -> list[str]:

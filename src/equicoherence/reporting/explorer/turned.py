@@ -6,7 +6,6 @@ This needs the weights of the runs and their images.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -21,44 +20,17 @@ from equicoherence.paths.pyramid import Pyramid
 from equicoherence.paths.renderer import render
 from equicoherence.paths.transformations.affine import Rotation
 from equicoherence.reporting.explorer.drawn import as_bytes
-from equicoherence.reporting.explorer.files import reduced
+from equicoherence.reporting.explorer.study import NEAREST, READS, Read, Turned
 from equicoherence.reporting.names import data_name
 
 QUERIES = 6
-BANK = 240  # images among which the nearest are sought
-NEAREST = 5
+BANK = 240  # images among which the nearest are sought, of an input of `SMALL` pixels; fewer of a larger one
+LEAST = 60
+SMALL = 64
 ANGLES = tuple(range(-180, 181, 20))
 SHARE = 0.7  # of an image's side that is shown: no corner of it leaves the image in a turn
-READS = ("backbone", "z_inv", "z_equi")
 BATCH = 64
 TRIMMED = 0.02  # of the numbers at either end, which have the first and the last color
-
-
-@dataclass(frozen=True, eq=False)
-class Read:
-    """What one representation says. nearest: (n, A, k), places in the bank. colors: (n, A, h, w, 3) uint8, or None."""
-
-    name: str
-    nearest: np.ndarray
-    colors: np.ndarray | None
-
-
-@dataclass(frozen=True, eq=False)
-class Turned:
-    """Images at several angles.
-
-    title: which images. angles: A of them, degrees, counter-clockwise as seen. shown: (n, A, S, S, 3) uint8.
-    bank: (M, S, S, 3) uint8, the images among which the nearest are sought. classes, bank_classes: of both, "" where
-        unknown. reads: of each run, by name.
-    """
-
-    title: str
-    angles: Sequence[int]
-    shown: np.ndarray
-    bank: np.ndarray
-    classes: Sequence[str]
-    bank_classes: Sequence[str]
-    reads: Mapping[str, Sequence[Read]]
 
 
 @torch.no_grad()
@@ -69,6 +41,8 @@ def turned(models: Mapping[str, FrozenModel]) -> Turned:
     """
     first = next(iter(models.values()))
     assert first.config is not None
+    if torch.cuda.is_available():
+        models = {name: model.to(torch.device("cuda")) for name, model in models.items()}
     batch, names = _some_images(first)
     queries = torch.linspace(0, len(batch.images) - 1, min(QUERIES, len(batch.images) // 2)).long()
     others = torch.ones(len(batch.images), dtype=torch.bool)
@@ -91,14 +65,14 @@ def _some_images(model: FrozenModel) -> tuple[Batch, Sequence[str]]:
     """Return images from all over the held-out ones, which may lie by class, and the names of classes."""
     assert model.config is not None
     source = open_images(model.config.data, "val")
-    indices = np.unique(np.linspace(0, len(source) - 1, QUERIES + BANK).astype(np.int64))
+    bank = max(LEAST, BANK * SMALL**2 // max(SMALL, model.size) ** 2)
+    indices = np.unique(np.linspace(0, len(source) - 1, QUERIES + bank).astype(np.int64))
     tolerance = model.config.bad_image_tolerance
     loader = Loader(source, model.source, tolerance=tolerance, cache_bytes=0, threads=1)
     (batch,) = loader.batches([indices])
     rows = first_of_each(batch.index)
-    return Batch(*(part[rows] for part in (batch.images, batch.aspect, batch.side, batch.labels, batch.index))), (
-        source.classes
-    )
+    parts = batch.images, batch.aspect, batch.side, batch.labels, batch.index
+    return Batch(*(part[rows] for part in parts)), source.classes
 
 
 def _at(batch: Batch, rows: Tensor, angle: float, size: int) -> Tensor:
@@ -131,8 +105,9 @@ def _represent(
     """Return pooled features, patch tokens, and the grids of those that have at least 2 x 2."""
     parts, grids = [], {}
     for part in images.split(BATCH):
-        features = model.encoder(part)
-        parts.append(model.represent_features(features))
+        features = model.encoder(part.to(model.encoder.mean.device))
+        both = model.represent_features(features)
+        parts.append(tuple({name: each.cpu() for name, each in named.items()} for named in both))
         for name, tokens in parts[-1][1].items():
             fitting = [g for g in (*features.tapped_grids, features.grid) if g[0] * g[1] == tokens.shape[1]]
             if fitting and min(fitting[0]) > 1:
@@ -158,13 +133,3 @@ def principal_colors(tokens: Tensor, upright: int, grid: tuple[int, int]) -> np.
     if colors.shape[-1] < 3:
         colors = F.pad(colors, (0, 3 - colors.shape[-1]))
     return (colors * 255).round().to(torch.uint8).unflatten(2, grid).numpy()
-
-
-def thumbnails(pictures: np.ndarray, side: int = 48, columns: int = 20) -> np.ndarray:
-    """Return pictures (M, S, S, 3) as one sheet, reduced, row by row."""
-    small = reduced(pictures, side)
-    rows = -(-len(small) // columns)
-    sheet = np.zeros((rows * columns, *small.shape[1:]), np.uint8)
-    sheet[: len(small)] = small
-    size = small.shape[1]
-    return sheet.reshape(rows, columns, size, size, 3).swapaxes(1, 2).reshape(rows * size, columns * size, 3)

@@ -8,7 +8,7 @@ from typing import Any
 
 from equicoherence.reporting.explorer.explorer import embedded
 from equicoherence.reporting.explorer.files import address, reduced, strip
-from equicoherence.reporting.explorer.turned import NEAREST, READS, Turned, thumbnails
+from equicoherence.reporting.explorer.study import NEAREST, READS, Turned, thumbnails
 from equicoherence.reporting.markup import Markup, element, section
 from equicoherence.reporting.template import rendered
 
