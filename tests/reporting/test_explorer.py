@@ -20,12 +20,12 @@ from equicoherence.paths import geometry
 from equicoherence.paths.lie import affine_logarithm
 from equicoherence.paths.transformations.affine import PIXEL
 from equicoherence.reporting.explorer import files
-from equicoherence.reporting.explorer.drawn import drawn_scene, geodesic_numbers
+from equicoherence.reporting.explorer.drawn import drawn_scene
 from equicoherence.reporting.explorer.explorer import embedded, explorer_section, scene_data
 from equicoherence.reporting.explorer.files import reduced, strip
 from equicoherence.reporting.explorer.gather import gather
 from equicoherence.reporting.explorer.kept import kept_scenes
-from equicoherence.reporting.explorer.scene import Scene, mean_error
+from equicoherence.reporting.explorer.scene import Scene, geodesic_numbers, mean_error
 from equicoherence.reporting.explorer.study import NEAREST, thumbnails
 from equicoherence.reporting.explorer.turned import principal_colors, turned
 from equicoherence.reporting.runs import Run, read_run
@@ -92,7 +92,7 @@ def test_numbers_of_a_path_between_views_are_turn_zoom_and_shift() -> None:
     ]
     logarithms, _ = affine_logarithm(torch.cat(moves))
     theta = torch.cat([logarithms[:, :2].flatten(1), torch.zeros(3, 13)], dim=1)
-    numbers, found = geodesic_numbers(theta, [0.0, 0.5, 1.0])
+    numbers, found = geodesic_numbers(theta.numpy(), [0.0, 0.5, 1.0])
     assert [number.name for number in numbers] == ["turn", "zoom", "shift x", "shift y", "blur, variance"]
     wanted = np.array([[30, 0, 0, 0, 0], [0, 0.5, 0, 0, 0], [0, 0, 10, -4, 0]])
     np.testing.assert_allclose(found[:, 2], wanted, atol=1e-4)

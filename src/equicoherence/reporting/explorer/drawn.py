@@ -5,7 +5,6 @@ This needs the weights of the runs and their images.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -16,8 +15,7 @@ from equicoherence.coherence import CoherenceTask, CoherenceTasks
 from equicoherence.data import Batch, Loader
 from equicoherence.models.decoders import DECODERS
 from equicoherence.paths import Between, Transformation, Views
-from equicoherence.paths.transformations.affine import PIXEL
-from equicoherence.reporting.explorer.scene import Decoding, Number, Scene
+from equicoherence.reporting.explorer.scene import Decoding, Number, Scene, geodesic_numbers
 from equicoherence.reporting.names import data_name
 from equicoherence.training.build import build_feed
 from equicoherence.training.config import POSES, CoherenceConfig, PretrainConfig
@@ -27,7 +25,6 @@ from equicoherence.training.seeds import step_seed
 
 COUNT = 8
 STEPS = 11
-TURN, ZOOM = "turn", "zoom"
 
 
 def can_draw(config: PretrainConfig) -> bool:
@@ -68,7 +65,9 @@ def drawn_scene(runs: Sequence[tuple[str, PretrainConfig, Learner]]) -> Scene:
     batch = some_images(feed, config)
     views = feed.whole_views(batch, torch.Generator().manual_seed(step_seed(config.seed, 0, 0, 2)))
     path = feed.make.path
-    numbers, theta = geodesic_numbers(views.theta, times) if isinstance(path, Between) else _numbers(feed, views, times)
+    numbers, theta = (
+        geodesic_numbers(views.theta.numpy(), times) if isinstance(path, Between) else _numbers(feed, views, times)
+    )
     decodings = [found for name, each, own in runs if (found := _decoded(name, each, own, views)) is not None]
     return Scene(
         f"{data_name(config.data)}, path {config.views.path}",
@@ -105,17 +104,6 @@ def _numbers(feed: ImageFeed, views: Views, times: Sequence[float]) -> tuple[lis
     assert isinstance(path, Transformation)
     theta = torch.stack([path.at(views.theta, t) for t in times], dim=1)
     return [Number(p.name, p.unit) for p in path.parameters], theta.double().numpy()
-
-
-def geodesic_numbers(theta: Tensor, times: Sequence[float]) -> tuple[list[Number], np.ndarray]:
-    """Return what people read of the logarithm of a place (B, 19): turn, zoom and shift, which grow evenly with t."""
-    a, b, x, c, d, y = theta[:, :6].double().unbind(dim=1)
-    turn = torch.rad2deg((c - b) / 2)
-    zoom = -(a + d) / 2 / math.log(2)
-    found = torch.stack([turn, zoom, -x / PIXEL, -y / PIXEL, theta[:, 18].double()], dim=1)
-    numbers = [Number(TURN, "degrees"), Number(ZOOM, "octaves"), Number("shift x", "px at 224"),
-               Number("shift y", "px at 224"), Number("blur, variance", "px²")]  # fmt: skip
-    return numbers, (torch.tensor(times, dtype=torch.float64)[:, None] * found[:, None]).numpy()
 
 
 def _decoded(name: str, config: PretrainConfig, learner: Learner, views: Views) -> Decoding | None:

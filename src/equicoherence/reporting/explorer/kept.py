@@ -6,8 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from equicoherence.reporting.explorer.scene import UNITS, Decoding, Number, Scene
+from equicoherence.reporting.explorer.scene import UNITS, Decoding, Number, Scene, geodesic_numbers
 from equicoherence.reporting.runs import Run
+
+GEODESIC_NUMBERS = 19
 
 
 def kept_scenes(runs: Sequence[Run]) -> list[Scene]:
@@ -58,7 +60,7 @@ def _scene(run: Run) -> Scene | None:
     inside = [int(k) for k in order if 0 < positions[k] < 1]
     times = np.array([0.0, *(float(positions[k]) for k in inside), 1.0])
     states = np.concatenate([base[:, None], targets[:, inside], v2[:, None]], axis=1)
-    numbers, theta = _theta(samples, len(v1))
+    numbers, theta = _theta(samples, len(v1), times)
     decodings = []
     if decoded is not None and decoded.shape == targets.shape:
         place = {int(k): inside.index(int(k)) + 1 if k in inside else round(float(positions[k])) * (len(times) - 1)
@@ -69,11 +71,13 @@ def _scene(run: Run) -> Scene | None:
     return Scene(run.name, begin, v1, states, times, numbers, theta, decodings)
 
 
-def _theta(samples: dict[str, np.ndarray], count: int) -> tuple[list[Number], np.ndarray]:
-    """Return the numbers of the whole path, none where the file does not hold them."""
+def _theta(samples: dict[str, np.ndarray], count: int, times: np.ndarray) -> tuple[list[Number], np.ndarray]:
+    """Return the numbers of the whole path, at each place where they grow evenly; none where the file has none."""
     theta, names = samples.get("theta"), [str(name) for name in samples.get("theta_names", ())]
     if theta is None or theta.shape != (count, len(names)) or not np.isfinite(theta).all():
         return [], np.zeros((count, 1, 0))
+    if len(names) == GEODESIC_NUMBERS and names[0].startswith("move_"):
+        return geodesic_numbers(theta, times.tolist())
     units = [str(unit) for unit in samples.get("theta_units", ())]
     if len(units) != len(names):
         units = [UNITS.get(name.rsplit("_", 1)[-1], "") for name in names]

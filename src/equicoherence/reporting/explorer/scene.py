@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -16,6 +17,16 @@ class Number:
 
     name: str
     unit: str = ""
+
+
+GEODESIC = [
+    Number("turn", "degrees"),
+    Number("zoom", "octaves"),
+    Number("shift x", "px at 224"),
+    Number("shift y", "px at 224"),
+    Number("blur, variance", "px²"),
+]
+HALF = 112  # pixels of a 224-pixel image in a normalised unit
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,3 +78,14 @@ def mean_error(pictures: np.ndarray, truth: np.ndarray) -> np.ndarray:
     """Return the mean absolute difference (n, D) of uint8 pictures (n, D, S, S, 3), in [0, 1]."""
     difference = np.abs(pictures.astype(np.int16) - truth.astype(np.int16))
     return difference.mean(axis=(2, 3, 4)) / 255
+
+
+def geodesic_numbers(theta: np.ndarray, times: Sequence[float]) -> tuple[list[Number], np.ndarray]:
+    """Return what people read of theta of a path between two views: turn, zoom, shift and blur, (n, T, 5) at times.
+
+    theta: (n, 19), see `equicoherence.paths.between.Between`: the logarithm of a place, which grows evenly with t.
+    """
+    a, b, x, c, d, y = theta[:, :6].astype(np.float64).T
+    turn, zoom = np.rad2deg((c - b) / 2), -(a + d) / 2 / math.log(2)
+    whole = np.stack([turn, zoom, -x * HALF, -y * HALF, theta[:, 18].astype(np.float64)], axis=1)
+    return GEODESIC, np.asarray(times)[:, None] * whole[:, None]

@@ -119,7 +119,7 @@ function explorer(part) {
       figure.classList.toggle("elsewhere", !here);
       figure.querySelector(".time").textContent = "at " + time(stop);
       who.querySelector(".by").textContent =
-        (run.by[near] ? "by " + run.by[near] : "") + (here ? "" : ", the nearest place that it decodes");
+        [run.by[near] ? "by " + run.by[near] : "", here ? "" : "the nearest place that it decodes"].filter(Boolean).join(", ");
       who.querySelector(".error").textContent =
         "error " + number(run.errors[chosen][near]) + "; the nearer end unchanged " + number(data.still[chosen][stop]);
     });
@@ -270,7 +270,7 @@ const FILTERED = 9; // rows from which on a table can be filtered
 function worth(cell) {
   const text = (cell.firstChild ? cell.firstChild.textContent : "").trim().replace(/−/g, "-").replace(/,/g, "");
   const found = text.match(/^-?\d*\.?\d+/);
-  return found ? Number(found[0]) : text;
+  return text === "–" ? null : found ? Number(found[0]) : text;
 }
 
 function compare(one, other) {
@@ -293,7 +293,11 @@ function sortable(table) {
       if (now === "ascending") return body.append(...first); // the third click: as it was
       const sign = now === "descending" ? 1 : -1;
       title.setAttribute("aria-sort", sign < 0 ? "descending" : "ascending");
-      const rows = [...first].sort((a, b) => sign * compare(worth(a.cells[column]), worth(b.cells[column])));
+      const rows = [...first].sort((a, b) => {
+        const one = worth(a.cells[column]), other = worth(b.cells[column]);
+        if (one === null || other === null) return (one === null) - (other === null); // what is missing comes last
+        return sign * compare(one, other);
+      });
       body.append(...rows);
     });
   });
