@@ -68,6 +68,9 @@ def test_a_point_of_the_classes_is_kept_and_more_is_not() -> None:
     worse = [dataclasses.replace(KNN, name="ours", mean=mean, low=mean, high=mean) for mean in (0.492, 0.485)]
     found = [verdicts(main_figures([KNN, each], BOTH), ["ours"], "plain")[0].changes for each in worse]
     assert [list(changes) for changes in found] == [["kept"], ["lost"]]
+    better = dataclasses.replace(KNN, name="ours", mean=0.55, low=0.45, high=0.65, n=2)
+    (said,) = verdicts(main_figures([KNN, better], BOTH), ["ours"], "plain")
+    assert list(said.changes) == ["kept"], "more, within the spread, is no loss"
 
 
 def test_without_a_plain_run_the_verdict_is_against_random_weights() -> None:

@@ -102,7 +102,7 @@ def verdicts(figures: Sequence[Figure], names: Sequence[str], reference: str | N
     """Return for each name what it gained and kept against the reference, or against random weights where None.
 
     A change that is larger than `POINT` or `R2_POINT` counts where the whiskers of both do not meet; a smaller one is
-    none.
+    none, and classes that are no worse are kept.
     """
     found = []
     for name in names:
@@ -114,20 +114,23 @@ def verdicts(figures: Sequence[Figure], names: Sequence[str], reference: str | N
             other = figure.random.get(name) if reference is None else figure.scores.get(reference)
             if own is not None and other is not None:
                 text = f"{figure.title} {number(other.mean, own.metric)} → {number(own.mean, own.metric)}"
-                said[_change(own, other, POINT if figure.of_classes else R2_POINT)].append(text)
+                said[_change(own, other, figure.of_classes)].append(text)
         if any(said.values()):
             changes = {verb: texts for verb, texts in said.items() if texts}
             found.append(Said(name, "random weights" if reference is None else reference, changes))
     return found
 
 
-def _change(own: Score, other: Score, margin: float) -> str:
+def _change(own: Score, other: Score, of_classes: bool) -> str:
+    margin = POINT if of_classes else R2_POINT
     (low, high, _), (least, most, _) = spread(own), spread(other)
     if abs(own.mean - other.mean) <= margin:
         return "kept"
     if low > most:
         return "gained"
-    return "lost" if high < least else "not clear"
+    if high < least:
+        return "lost"
+    return "kept" if of_classes and own.mean > other.mean else "not clear"
 
 
 def _shown(entry: Score) -> bool:
