@@ -26,12 +26,22 @@ def sections(page: Path) -> dict[str, str]:
 
 def test_the_summary_is_first_and_the_encoders_are_last(write: Write, tmp_path: Path) -> None:
     page = sections(comparison([write("a", 0.4), write("b", 0.7)], tmp_path / "out"))
-    assert list(page) == ["How to read this page", "Summary", "Segmentation", "Encoders"]
+    assert list(page) == ["Summary", "Segmentation", "Encoders"]
     assert "mIoU" in page["Summary"]
     assert "error" not in page["Summary"], "the first metric alone"
     assert "error" in page["Segmentation"]
     for shown in ("0.400", "<strong>0.700</strong>", "0.100", "0.050", "CamVid"):
         assert shown in page["Summary"]
+
+
+def test_the_summary_begins_with_a_chart_of_what_is_better_when_higher(write: Write, tmp_path: Path) -> None:
+    text = sections(comparison([write("a", 0.4), write("b", 0.7)], tmp_path / "out"))["Summary"]
+    told = re.findall('data-tip="(.*?)"', text)
+    assert told == [
+        "a, Segmentation mIoU: 0.400; random 0.100; constant 0.050",
+        "b, Segmentation mIoU: 0.700; random 0.100; constant 0.050",
+    ]
+    assert text.index("data-tip") < text.index("<table")
 
 
 @pytest.mark.parametrize(("count", "names"), [(2, "e0 · e1 (2 encoders,"), (5, "e0 · e1 · e2 · 2 more (5 encoders,")])
@@ -135,7 +145,7 @@ def test_points_of_curves_are_drawn_with_all_encoders_in_one_picture(tmp_path: P
     assert "Who wants invariance (satellite, microscopy, inspection) looks for" in text
     legend = re.findall(r"</svg>([^<]*)</li>", text)
     assert legend == ["a", "b", "random weights", "constant guess (floor)"]
-    alts = re.findall('alt="(Curve of .*?)"', text)
+    alts = re.findall('aria-label="(Curve of .*?)"', text)
     assert len(alts) == 2
     assert alts[0] == (
         "Curve of retrieved among all, backbone, over degrees. a: 0 0.900, 90 0.810; b: 0 0.500, 90 0.410; "

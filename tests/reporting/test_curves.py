@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import html
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from equicoherence.reporting import plots
 from equicoherence.reporting.runs import curve, read_run
+from equicoherence.reporting.tables import MISSING
 from equicoherence.reporting.training import training_section
 
 WriteRun = Callable[..., Path]  # the fixture of conftest.py
@@ -37,7 +41,9 @@ def test_values_that_are_not_finite_are_counted_in_words(write_run: WriteRun) ->
 
 def test_a_run_in_which_nothing_is_finite_still_gives_a_picture() -> None:
     line = plots.Curve(np.array([1.0, 2.0]), np.array([np.nan, np.inf]), index=0)
-    assert plots.curves([line], logarithmic=True).startswith(b"<?xml")
+    drawn = plots.curves([line], "a loss", logarithmic=True)
+    assert drawn.startswith("<svg")
+    assert not re.search("nan|inf", drawn.replace("infin", ""))
 
 
 def test_a_long_curve_is_thinned_without_losing_its_spikes() -> None:
@@ -57,14 +63,36 @@ def test_a_stretch_without_a_finite_value_stays_a_gap() -> None:
 
 
 def test_lines_beyond_the_palette_can_still_be_told_apart() -> None:
-    keys = [plots.key(index) for index in range(2 * len(plots.PALETTE))]
+    keys = [plots.key(index) for index in range(2 * plots.TONES)]
     assert len(set(keys)) == len(keys)
 
 
 def test_bars_are_drawn_for_missing_and_very_bad_scores_alike() -> None:
     scores = [None, plots.Bar(0.5, 0.5, 0.5), plots.Bar(-40.0, -50.0, -30.0, {"random": 0.2, "constant": -0.9})]
-    assert plots.bars(["a", "b", "$c_{"], [scores], lowest=-40.0).startswith(b"<?xml")
+    drawn = plots.bars(["a", "b", "$c_{"], [scores], "bars", lowest=-40.0)
+    assert (drawn.count(MISSING), drawn.count("▼")) == (1, 1)
+    heights = [float(height) for height in re.findall('<rect [^>]*height="([^"]*)"', drawn)]
+    zero, half = (float(re.findall(f'y="([\\d.]+)" text-anchor="end">{text}<', drawn)[0]) for text in ("0", "0.5"))
+    assert heights[0] == pytest.approx(zero - half, abs=0.11)
+    assert heights[1] == pytest.approx(zero - half, abs=0.11), "cut off at the lower end of the axis, -.5"
 
 
-def test_characters_outside_the_font_are_replaced() -> None:
-    assert plots.drawable("rotation θ \u4e2d\ud800\n") == "rotation θ ???"
+def test_a_pointer_reads_the_values_that_are_drawn() -> None:
+    line = plots.Curve(np.array([10.0, 20.0]), np.array([0.12345, np.nan]), index=1, name='a "<b>"')
+    drawn = plots.curves([line], "a loss")
+    assert "<b>" not in drawn
+    (lines,) = re.findall('data-lines="([^"]*)"', drawn)
+    assert json.loads(html.unescape(lines)) == [{"name": 'a "<b>"', "x": [10.0, 20.0], "y": [0.1235, None]}]
+
+
+@pytest.mark.parametrize(
+    ("begin", "end", "found"),
+    [
+        (0, 1, [0, 0.2, 0.4, 0.6, 0.8, 1]),
+        (-0.56, 1.05, [-0.5, 0, 0.5, 1]),
+        (3, 3.5, [3, 3.1, 3.2, 3.3, 3.4, 3.5]),
+        (1, 940, [200, 400, 600, 800]),
+    ],
+)
+def test_ticks_are_round_numbers(begin: float, end: float, found: list[float]) -> None:
+    assert plots.ticks(begin, end) == found

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import re
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +22,7 @@ from tests.reporting.scored import part, scores, write_file
 
 WriteRun = Callable[..., Path]  # the fixture of conftest.py
 
-VOID = {"meta", "img", "line", "br", "link"}
+VOID = {"meta", "img", "line", "br", "link", "input"}
 
 
 class Page(HTMLParser):
@@ -30,11 +33,14 @@ class Page(HTMLParser):
         self.tags: list[tuple[str, dict[str, str | None]]] = []
         self.open: list[str] = []
         self.text = ""
+        self.scripts: list[str] = []
         self.feed(file.read_text(encoding="utf-8"))
         assert self.open == []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append((tag, dict(attrs)))
+        if tag == "script":
+            self.scripts.append("")
         if tag not in VOID:
             self.open.append(tag)
 
@@ -43,11 +49,31 @@ class Page(HTMLParser):
             assert self.open.pop() == tag
 
     def handle_data(self, data: str) -> None:
-        if "style" not in self.open:
+        if self.open[-1:] == ["script"]:
+            self.scripts[-1] += data
+        elif "style" not in self.open:
             self.text += data
 
     def alternatives(self) -> list[str]:
-        return [attributes["alt"] or "" for tag, attributes in self.tags if tag == "img"]
+        """Return the words for each picture, a plot among them."""
+        plots = [each for tag, each in self.tags if tag == "svg" and each.get("role") == "img"]
+        return [each["alt"] or "" for tag, each in self.tags if tag == "img"] + [
+            each["aria-label"] or "" for each in plots
+        ]
+
+    def runs_its_own_script_alone(self) -> bool:
+        """Tell whether all that runs is what the page allows by its hash; blocks of data do not run."""
+        kinds = [attributes.get("type") for tag, attributes in self.tags if tag == "script"]
+        (own,) = [script for script, kind in zip(self.scripts, kinds) if kind != "application/json"]
+        digest = base64.b64encode(hashlib.sha256(own.encode()).digest()).decode()
+        (policy,) = [a["content"] or "" for tag, a in self.tags if tag == "meta" and a.get("http-equiv")]
+        alone = f"script-src 'sha256-{digest}'" in policy and "default-src 'none'" in policy
+        return alone and not [name for _, attributes in self.tags for name in attributes if name.startswith("on")]
+
+    def data(self) -> list[Any]:
+        """Return what the blocks of data hold."""
+        kinds = [attributes.get("type") for tag, attributes in self.tags if tag == "script"]
+        return [json.loads(text) for text, kind in zip(self.scripts, kinds) if kind == "application/json"]
 
 
 def test_one_run_gives_a_page_in_its_own_folder(write_run: WriteRun) -> None:
@@ -57,8 +83,10 @@ def test_one_run_gives_a_page_in_its_own_folder(write_run: WriteRun) -> None:
     assert out == run / "report.html"
     assert sorted(file.name for file in run.iterdir() if file.name.startswith(".")) == []  # nothing left beside it
     assert "missing" not in page.text
-    assert sum("decoded state of sample" in alt for alt in page.alternatives()) == 5 * 3
-    assert "θ: angle" in page.text
+    (scene,) = page.data()
+    assert len(scene["v1"]) == len(scene["states"]) == 5
+    assert scene["times"] == [0, 0.25, 0.5, 0.75, 1]
+    assert "angle" in page.text
     assert "px at 224" in page.text
     for shown in (
         "reconstruction",
@@ -71,13 +99,14 @@ def test_one_run_gives_a_page_in_its_own_folder(write_run: WriteRun) -> None:
         assert shown in page.text
 
 
-def test_nothing_is_fetched_and_nothing_runs(write_run: WriteRun) -> None:
+def test_nothing_is_fetched_and_nothing_but_its_own_script_runs(write_run: WriteRun) -> None:
     page = Page(report([write_run()]))
     for tag, attributes in page.tags:
-        assert tag not in {"script", "link", "iframe", "object"}
+        assert tag not in {"link", "iframe", "object"}
         assert (attributes.get("src") or "data:").startswith("data:")
-        assert (attributes.get("href") or "#").startswith("#")
+        assert (attributes.get("href") or "#").startswith("data:" if tag == "image" else "#")
     assert all(page.alternatives())  # each picture has its words
+    assert page.runs_its_own_script_alone()
 
 
 def test_each_link_of_the_contents_leads_somewhere(write_run: WriteRun) -> None:
@@ -122,7 +151,7 @@ def test_a_side_is_a_row_and_no_bar_for_it_is_no_r2(write_run: WriteRun) -> None
     write_file(run, scores([part(rows, task="transformation")]))
     out = report([run])
     page = Page(out)
-    (chart,) = [alt for alt in page.alternatives() if alt.startswith("Bar chart")]
+    (chart,) = [alt for alt in page.alternatives() if alt.startswith("Bar chart of R²")]
     assert "rotation 0.125, rotation, absolute 0.625." in chart
     assert "R² (of a side: accuracy) of an MLP probe" in page.text
     assert ">rotation, side</td><td" in out.read_text(encoding="utf-8")
@@ -134,7 +163,7 @@ def test_a_transformation_that_is_in_no_list_is_a_bar_and_a_row(write_run: Write
     place = {"target": "a path of my own", "border": "content", "representation": "backbone", "floor": -0.25}
     write_file(run, scores([part([Row("r2", 0.625, **place, probe="mlp")], task="transformation")]))
     page = Page(report([run]))
-    (chart,) = [alt for alt in page.alternatives() if alt.startswith("Bar chart")]
+    (chart,) = [alt for alt in page.alternatives() if alt.startswith("Bar chart of R²")]
     assert "a path of my own 0.625" in chart
     assert "R² of an MLP probe" in page.text
     assert "\N{MINUS SIGN}0.250" in page.text
@@ -154,7 +183,9 @@ def test_tasks_of_all_other_kinds_stand_in_one_table(write_run: WriteRun) -> Non
 
 def test_the_leak_free_border_comes_first(write_run: WriteRun) -> None:
     charts = [
-        alt for alt in Page(report([write_run(parts=("scores.json",))])).alternatives() if alt.startswith("Bar chart")
+        alt
+        for alt in Page(report([write_run(parts=("scores.json",))])).alternatives()
+        if alt.startswith("Bar chart of R²")
     ]
     order = [re.findall(r"representation (\w+), border (\w+)", chart)[0] for chart in charts]
     assert order == [(r, b) for r in ("backbone", "z_inv", "z_equi") for b in ("content", "zeros")]
@@ -239,7 +270,9 @@ def test_hostile_values_stay_text(write_run: WriteRun) -> None:
         np.savez(run / "samples.npz", **dict(arrays) | {"theta_names": np.array([attack, "x"])})  # type: ignore[arg-type]
     second = write_run("second", parts=("scores.json",), config={"other": attack})
     page = Page(report([run, second]))
-    assert not {"script", "b"} & {tag for tag, _ in page.tags}
+    assert page.runs_its_own_script_alone()
+    assert not [attributes for tag, attributes in page.tags if tag == "b" and attributes]
+    assert sum(tag == "b" for tag, _ in page.tags) == 2, "the numbers of theta, and none of a value"
     assert page.text.count(attack) > 8
 
 

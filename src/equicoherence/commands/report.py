@@ -22,7 +22,7 @@ def run(arguments: list[str]) -> None:
 
     @dataclass
     class Arguments:
-        """Write one self-contained page about runs: film strips, curves, scores, configurations.
+        """Write one self-contained page about runs: verdict, path, turns, scores, curves, configurations.
 
         Where a folder is no run, a page that puts the scores of all side by side takes its place; where all are runs
         and any has scores of data sets, as `evaluate --sets` writes them, it is written too. out: the file,

@@ -25,6 +25,7 @@ from equicoherence.notice import say
 from equicoherence.training.build import build_whole
 from equicoherence.training.checkpoint import saved_source
 from equicoherence.training.config import POSES, PretrainConfig
+from equicoherence.training.learner import Learner
 from equicoherence.training.run import load_run
 from equicoherence.training.seeds import step_seed
 
@@ -246,6 +247,11 @@ def _of_run(path: Path) -> FrozenModel:
         raise ValueError(f"the weights of {path} cannot be read: a safetensors file is damaged ({error})") from error
     except RuntimeError as error:
         raise ValueError(f"the weights of {path} do not fit its config.yaml: {first_line(error)}") from error
+    return of_run(path, config, learner)
+
+
+def of_run(path: Path, config: PretrainConfig, learner: Learner) -> FrozenModel:
+    """Return the encoder under evaluation of a run, of what `load_run` read of it."""
     in_method = config.coherence is not None and config.coherence.split == "head"
     head = MethodHead(learner.method) if in_method else learner.head
     views = config.views

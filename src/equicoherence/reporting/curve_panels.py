@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from equicoherence.evaluation.registry import all_tasks
 from equicoherence.reporting import plots
-from equicoherence.reporting.markup import Markup, element, image
+from equicoherence.reporting.markup import Markup, element
 from equicoherence.reporting.names import data_name, metric_name
 from equicoherence.reporting.summary import Score, distinct, joint_floors, pivot
 from equicoherence.reporting.tables import number
@@ -53,7 +53,7 @@ def _panel(
             ordered = sorted(points[name], key=lambda each: each.at or 0.0)
             if ordered:
                 of_each = zip(*((each.at or 0.0, each.mean, each.low, each.high) for each in ordered))
-                lines.append(plots.ScoreCurve(*map(list, of_each), index=index, control=is_control))  # type: ignore[arg-type]
+                lines.append(plots.ScoreCurve(*map(list, of_each), index=index, control=is_control, name=name))  # type: ignore[arg-type]
                 values = ", ".join(f"{each.parameter} {number(each.mean, each.metric)}" for each in ordered)
                 described.append(f"{name}: {values}")
     every = [each for of_name in points.values() for each in of_name]
@@ -64,10 +64,10 @@ def _panel(
     about += [one.protocol] if "protocol" in varying else []
     about += [data_name(one.data)] if "data" in varying else []
     text = " · ".join(about)
-    picture = plots.score_curves(lines, axis, sum(floors) / 2 if floors else None)
     alt = f"Curve of {title}, {text}, over {axis}. {'; '.join(described)}."
+    picture = plots.score_curves(lines, axis, alt, sum(floors) / 2 if floors else None)
     caption = element("figcaption", element("strong", title), f" {text}")
-    return element("figure", caption, image(picture, "image/svg+xml", alt), class_="card")
+    return element("figure", caption, picture, class_="card")
 
 
 def _legend(names: Sequence[str], quiet: Sequence[str]) -> Markup:

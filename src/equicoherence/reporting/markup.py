@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import base64
-import html
 import re
 from collections.abc import Sequence
 
+from markupsafe import Markup, escape
 
-class Markup(str):
-    """Text that is HTML already and is put into the page as it is."""
-
-
-def escape(value: object) -> Markup:
-    """Return the value as HTML text; `Markup` passes unchanged."""
-    return value if isinstance(value, Markup) else Markup(html.escape(str(value)))
+__all__ = ["Markup", "data_uri", "details", "element", "escape", "image", "join", "note", "section"]
 
 
 def element(tag: str, *children: object, **attributes: object) -> Markup:
@@ -26,20 +20,24 @@ def element(tag: str, *children: object, **attributes: object) -> Markup:
     for name, value in attributes.items():
         if value is not None and value is not False:
             name = name.rstrip("_").replace("_", "-")
-            written += f" {name}" if value is True else f' {name}="{html.escape(str(value))}"'
+            written += f" {name}" if value is True else f' {name}="{escape(str(value))}"'
     return Markup(f"<{tag}{written}>{join(children)}</{tag}>")
 
 
 def join(parts: Sequence[object]) -> Markup:
     """Put parts one after the other, escaped."""
-    return Markup("".join(escape(part) for part in parts))
+    return Markup("").join(map(escape, parts))
 
 
 def image(data: bytes, media_type: str, alt: str, class_: str | None = None) -> Markup:
-    """Return an ``<img>`` that carries its own bytes (``media_type`` image/png or image/svg+xml)."""
-    source = f"data:{media_type};base64,{base64.b64encode(data).decode('ascii')}"
-    kind = f' class="{html.escape(class_)}"' if class_ else ""
-    return Markup(f'<img src="{source}" alt="{html.escape(alt)}"{kind}>')
+    """Return an ``<img>`` that carries its own bytes, of a ``media_type`` such as image/png."""
+    kind = Markup(' class="{}"').format(class_) if class_ else ""
+    return Markup('<img src="{}" alt="{}"{}>').format(data_uri(data, media_type), alt, kind)
+
+
+def data_uri(data: bytes, media_type: str) -> str:
+    """Return bytes as an address that carries them."""
+    return f"data:{media_type};base64,{base64.b64encode(data).decode('ascii')}"
 
 
 def details(summary: object, *children: object, open: bool = False) -> Markup:
@@ -49,7 +47,7 @@ def details(summary: object, *children: object, open: bool = False) -> Markup:
 
 def note(*children: object) -> Markup:
     """Return a remark on something missing or odd; text between backticks is set as code."""
-    marked = re.sub("`([^`<]*)`", r"<code>\1</code>", join(children))
+    marked = re.sub("`([^`<]*)`", r"<code>\1</code>", str(join(children)))
     return element("p", Markup(marked), class_="note")
 
 

@@ -8,6 +8,7 @@ from pathlib import PurePath
 
 from equicoherence.evaluation.transformation import NOISE
 
+ARCHIVES = (".tar", ".gz", ".tgz", ".bz2", ".xz", ".zip")
 WEIGHTS = (".safetensors", ".pth", ".pt", ".bin", ".ckpt", ".npz", ".tar")
 MORE = re.compile(r"(, layer -?\d+)?( \(random weights\))?$")  # what `scores.json` adds to what the user called a model
 
@@ -97,8 +98,10 @@ def source_name(representation: str, probe: str) -> str:
 
 
 def data_name(data: str) -> str:
-    """Return a data set as tables call it, one that is unknown by its id."""
-    return DATA_NAMES.get(data, data)
+    """Return a data set as tables call it: one that is unknown by its folder or archive, without the endings."""
+    name = PurePath(data).name or data
+    ending = "".join(suffix for suffix in PurePath(name).suffixes[-2:] if suffix in ARCHIVES)
+    return DATA_NAMES.get(data, name.removesuffix(ending))
 
 
 def task_name(task: str) -> str:

@@ -1,4 +1,4 @@
-"""One self-contained HTML page about one or several runs: nothing is fetched, nothing runs, everything is inside."""
+"""One self-contained HTML page about one or several runs: nothing is fetched, everything is inside."""
 
 from __future__ import annotations
 
@@ -7,31 +7,36 @@ from pathlib import Path
 
 from equicoherence.errors import refusing
 from equicoherence.files import alone_at, write_aside
-from equicoherence.reporting.film import film_section
+from equicoherence.reporting.card import card_section
+from equicoherence.reporting.explorer.explorer import explorer_section
+from equicoherence.reporting.explorer.gather import gather
+from equicoherence.reporting.explorer.turned_section import turned_section
 from equicoherence.reporting.markup import join
 from equicoherence.reporting.origin import dates_of
-from equicoherence.reporting.provenance import configuration_section, overview_section, provenance_section
+from equicoherence.reporting.provenance import configuration_section, provenance_section
 from equicoherence.reporting.runs import Run, group_by_name, read_run
-from equicoherence.reporting.scores import score_sections
+from equicoherence.reporting.scores import every_score_section, score_sections
 from equicoherence.reporting.tables import MISSING
 from equicoherence.reporting.template import fill
 from equicoherence.reporting.training import training_section
 
 CONTENTS = {
-    "runs": "Runs",
-    "films": "Pictures",
-    "training": "Training",
+    "card": "Verdict",
+    "path": "The path",
+    "turn": "A turn",
     "transformation": "Equivariance",
     "others": "Other tasks",
+    "training": "Training",
     "numbers": "All numbers",
     "configuration": "Configuration",
     "provenance": "Provenance",
 }
+TITLE = 60  # letters of the names that fit into the title
 RUNS_GUIDE = (
     "Each run trained an image encoder without labels. Its embedding has two parts: z_inv, which should forget how an "
     "image was transformed, and z_equi, which should keep it; the backbone is the encoder before that split. An "
-    "auxiliary task asks decoders to draw, from z_equi of two views, the states in between. The pictures show how "
-    "well it does that, the curves how training went, the R² charts how much of a transformation a probe can still "
+    "auxiliary task asks decoders to draw, from z_equi of two views, the states in between. The slider shows how "
+    "well they do that, the curves how training went, the R² charts how much of a transformation a probe can still "
     "read from the frozen encoder, and the table of the other tasks what the encoder knows about the images "
     "themselves. Runs with the same name are seeds of one recipe and count together. "
     f"A dash ({MISSING}) means: not measured."
@@ -64,17 +69,19 @@ def report(runs: Sequence[Path], out: Path | None = None) -> Path:
 def render_runs(runs: Sequence[Run]) -> str:
     """Return the page as HTML."""
     groups = group_by_name(runs)
-    sections = (
-        overview_section,
-        film_section,
-        training_section,
-        score_sections,
-        configuration_section,
-        provenance_section,
+    found = gather(groups)
+    sections = (score_sections, training_section, every_score_section, configuration_section, provenance_section)
+    front = (
+        card_section(groups, found.scenes),
+        explorer_section(found.scenes, found.remarks, found.notes),
+        turned_section(found.turns),
     )
     dates = dates_of(run.scores for run in runs if run.scores)
     seeds = f"{len(runs)} runs of {len(groups)} recipes" if len(groups) > 1 else f"{len(runs)} run"
     seeds += "s" if len(groups) == 1 < len(runs) else ""
     evaluated = f"evaluated {dates}" if dates else "not evaluated yet"
     title, subtitle = " · ".join(groups), f"{seeds}, {evaluated}"
-    return fill(title, subtitle, CONTENTS, RUNS_GUIDE, join([part(groups) for part in sections]))
+    if len(title) > TITLE:
+        title = f"{len(groups)} recipes side by side" if len(groups) > 1 else title
+    contents = {anchor: text for anchor, text in CONTENTS.items() if anchor != "turn" or found.turns}
+    return fill(title, subtitle, contents, RUNS_GUIDE, join([*front, *(part(groups) for part in sections)]))

@@ -15,26 +15,6 @@ OF_ONE_SEED = ("seed", "out")  # fields in which the seeds of one recipe may dif
 ABOUT = ("model", "arch", "size", "random_weights", "weights", "seed")
 
 
-def overview_section(groups: dict[str, list[Run]]) -> Markup:
-    """Return the section with one line for each run: how far it went, how fast, what its folder holds."""
-    runs = [run for of_name in groups.values() for run in of_name]
-    rows = [
-        [
-            run.name,
-            Cell(MISSING if run.seed is None else run.seed, "number"),
-            Cell(_last(run, "step", "{:.0f}"), "number"),
-            Cell(_last(run, "epoch", "{:.1f}"), "number"),
-            Cell(_last(run, "loss", "{:.4g}"), "number"),
-            Cell(_median_speed(run), "number"),
-            ", ".join(file for file in ("metrics.jsonl", "samples.npz", SCORES) if file not in run.problems) or MISSING,
-            element("code", run.path),
-        ]
-        for run in runs
-    ]
-    header = ["name", "seed", "steps", "epochs", "last loss", "images/s (median)", "has", "folder"]
-    return section("runs", "Runs", Grid(header, rows).html(f"{len(runs)} runs" if len(runs) > 1 else "One run"))
-
-
 def configuration_section(groups: dict[str, list[Run]]) -> Markup:
     """Return the section with all configuration fields; those that differ between runs stand first and marked."""
     runs = [run for of_name in groups.values() for run in of_name]
@@ -63,20 +43,39 @@ def configuration_section(groups: dict[str, list[Run]]) -> Markup:
 
 
 def provenance_section(groups: dict[str, list[Run]]) -> Markup:
-    """Return the section with model, machine, date and versions of the evaluation, and its tasks' settings."""
+    """Return the section, folded, with folders, model, machine, date and versions, and the settings of tasks."""
     runs = [run for of_name in groups.values() for run in of_name]
-    if not any(run.scores for run in runs):
-        missing = note(f"Nothing is known yet: `equicoherence evaluate RUN` writes {SCORES}, which says it.")
-        return section("provenance", "Machine, date, versions", missing)
-    header = ["", *labels(runs)]
-    evaluation = _side_by_side([_about(run.scores) if run.scores else {} for run in runs])
-    tasks = _side_by_side([_tasks(run.scores) if run.scores else {} for run in runs])
+    parts = [_folders(runs)]
+    if any(run.scores for run in runs):
+        header = ["", *labels(runs)]
+        evaluation = _side_by_side([_about(run.scores) if run.scores else {} for run in runs])
+        tasks = _side_by_side([_tasks(run.scores) if run.scores else {} for run in runs])
+        parts.append(Grid(header, evaluation).html("Of the evaluation"))
+        parts.append(Grid(header, tasks).html("Settings and counts of the tasks"))
+    else:
+        parts.append(note(f"Of an evaluation nothing is known yet: `equicoherence evaluate RUN` writes {SCORES}."))
     return section(
-        "provenance",
-        "Machine, date, versions",
-        Grid(header, evaluation).html("Of the evaluation"),
-        details("Settings of its tasks", Grid(header, tasks).html("Settings and counts of the tasks")),
+        "provenance", "Where the numbers come from", details("Folders, weights, machine, date, versions", *parts)
     )
+
+
+def _folders(runs: Sequence[Run]) -> Markup:
+    """Return a table with a row for each run: how far it went, how fast, what its folder holds."""
+    rows = [
+        [
+            run.name,
+            Cell(MISSING if run.seed is None else run.seed, "number"),
+            Cell(_last(run, "step", "{:.0f}"), "number"),
+            Cell(_last(run, "epoch", "{:.1f}"), "number"),
+            Cell(_last(run, "loss", "{:.4g}"), "number"),
+            Cell(_median_speed(run), "number"),
+            ", ".join(file for file in ("metrics.jsonl", "samples.npz", SCORES) if file not in run.problems) or MISSING,
+            element("code", run.path),
+        ]
+        for run in runs
+    ]
+    header = ["name", "seed", "steps", "epochs", "last loss", "images/s (median)", "has", "folder"]
+    return Grid(header, rows).html(f"{len(runs)} runs" if len(runs) > 1 else "One run")
 
 
 def _about(scores: Mapping[str, Any]) -> dict[str, str]:

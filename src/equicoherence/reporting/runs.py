@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -88,6 +88,15 @@ def group_by_name(runs: Sequence[Run]) -> dict[str, list[Run]]:
     for run in runs:
         groups.setdefault(run.name, []).append(run)
     return groups
+
+
+def random_sources(groups: Mapping[str, Sequence[Run]]) -> dict[str, list[str]]:
+    """Return for each name those whose random weights are of its architecture and input size, its own first."""
+    kinds = {name: (run.scores.get("arch"), run.scores.get("size")) for name, (run, *_) in groups.items()}
+    return {
+        name: [name, *(other for other in groups if other != name and kinds[other] == kinds[name] != (None, None))]
+        for name in groups
+    }
 
 
 def labels(runs: Sequence[Run]) -> list[str]:

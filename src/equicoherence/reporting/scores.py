@@ -8,32 +8,34 @@ from equicoherence.evaluation.transformation import NOISE
 from equicoherence.reporting import plots
 from equicoherence.reporting.curve_panels import advice, curve_panels
 from equicoherence.reporting.main_figures import score_grid
-from equicoherence.reporting.markup import Markup, details, element, image, join, note, section
+from equicoherence.reporting.markup import Markup, details, element, join, note, section
 from equicoherence.reporting.names import heading, metric_name
-from equicoherence.reporting.runs import SCORES, Run, labels
+from equicoherence.reporting.runs import SCORES, Run, labels, random_sources
 from equicoherence.reporting.summary import (
     FIELDS,
+    PLACE,
     Score,
     distinct,
     joint_floors,
     pivot,
+    random_scores,
     select,
     summarise_scores,
 )
 from equicoherence.reporting.tables import MISSING, NUMBER, Cell, Grid, floor_cell, number, range_text
 from equicoherence.reporting.training import legend
+from equicoherence.reporting.verdict import score_bar
 
-Controls = Mapping[tuple[str, ...], float]
-OF_CONTROL = ("name", "data", "target", "border", "representation", "probe", "metric", "parameter")
+Controls = Mapping[tuple[str, ...], Score]
 PROBES = {"": "a", "mlp": "an MLP", "linear": "a linear", "attentive": "an attentive"}
 R2_GUIDE = (
     "that reads the parameters of the transformation from the frozen embeddings of both images: 1 is perfect, 0 is no "
     "better than a constant guess. An angle or a shift is asked three times: with its sign, “absolute” without it, and "
     "in the tables its “side”, the accuracy of left against right where it is large (chance 0.5). Embeddings that are "
     "the same for an image and its mirror image score 0 with the sign, 0.5 at the side, and may still be high without. "
-    "Bars are means; whiskers run from the smallest to the largest over the runs of one "
-    "name, or over probe repeats where there is one run. Marks across a bar are its floors. Read “content” first: with "
-    "“zeros” the empty corners alone give the answer away."
+    "Bars are means; whiskers run from the smallest to the largest over the runs of one name. Where there is one run, "
+    "they are its 95 % interval over test images, or run over the repeats of the probe. Marks across a bar are its "
+    "floors. Read “content” first: with “zeros” the empty corners alone give the answer away."
 )
 BORDER_TITLES = {
     "": "border not named",
@@ -43,7 +45,7 @@ BORDER_TITLES = {
 
 
 def score_sections(groups: dict[str, list[Run]]) -> Markup:
-    """Return the sections of all evaluation results."""
+    """Return the sections of what encoders keep of transformations, and of all other tasks."""
     entries = summarise_scores({name: [run.scores for run in runs] for name, runs in groups.items()})
     names, runs = list(groups), [run for of_name in groups.values() for run in of_name]
     remarks = [
@@ -51,18 +53,27 @@ def score_sections(groups: dict[str, list[Run]]) -> Markup:
         for run, label in zip(runs, labels(runs))
         if SCORES in run.problems
     ]
-    every = _every_score(entries) if entries else note("No scores yet: `equicoherence evaluate RUN` writes them.")
     others = [entry for entry in entries if entry.task != "transformation"]
-    transformation = _transformation_section(select(entries, task="transformation"), names, remarks)
-    return join([transformation, _others_section(others, names), section("numbers", "Every score", every)])
+    controls = random_scores(entries, random_sources(groups))
+    transformation = _transformation_section(select(entries, task="transformation"), controls, names, remarks)
+    return join([transformation, _others_section(others, names)])
 
 
-def _transformation_section(entries: Sequence[Score], names: Sequence[str], remarks: Sequence[Markup]) -> Markup:
+def every_score_section(groups: dict[str, list[Run]]) -> Markup:
+    """Return the section with all scores in one table."""
+    entries = summarise_scores({name: [run.scores for run in runs] for name, runs in groups.items()})
+    every = _every_score(entries) if entries else note("No scores yet: `equicoherence evaluate RUN` writes them.")
+    return section("numbers", "Every score", every)
+
+
+def _transformation_section(
+    entries: Sequence[Score], controls: Controls, names: Sequence[str], remarks: Sequence[Markup]
+) -> Markup:
     title, own = "Does the encoder keep the transformation?", select(entries, control="")
     if not own:
         missing = note("There is no R² yet: `equicoherence evaluate RUN --tasks transformation` measures it.")
         return section("transformation", title, *remarks, missing)
-    main, controls = [entry for entry in own if entry.main and entry.metric == "r2"], _controls(entries)
+    main = [entry for entry in own if entry.main and entry.metric == "r2"]
     lowest = min([0.0, *(entry.mean for entry in main), *(floor for entry in main for floor in entry.floors or ())])
     data = distinct(main, "data")
     panels = [
@@ -79,12 +90,12 @@ def _transformation_section(entries: Sequence[Score], names: Sequence[str], rema
     floors = [kind for kind in plots.CONTROLS if kind == "constant" or controls]
     charts = element("div", *panels, class_="grid wide")
     return section(
-        "transformation", title, *remarks, text, legend(names, floors), charts, *_comparisons(entries, names)
+        "transformation", title, *remarks, text, legend(names, floors), charts, *_comparisons(entries, controls, names)
     )
 
 
-def _comparisons(entries: Sequence[Score], names: Sequence[str]) -> list[Markup]:
-    """Return one table for each probe and border: the first in sight, the others on a click."""
+def _comparisons(entries: Sequence[Score], controls: Controls, names: Sequence[str]) -> list[Markup]:
+    """Return one table for each probe and border, each of which opens on a click."""
     tables = []
     for probe in distinct(entries, "probe"):
         for border in distinct(entries, "border"):
@@ -92,8 +103,8 @@ def _comparisons(entries: Sequence[Score], names: Sequence[str]) -> list[Markup]
             if select(chosen, control=""):
                 sides = " (of a side: accuracy)" if select(chosen, metric="accuracy") else ""
                 caption = f"R²{sides} of {PROBES.get(probe, f'a {probe}')} probe, {_border_title(border)}"
-                compared = _comparison(chosen, names).html(caption)
-                tables.append(details(caption, compared) if tables else compared)
+                compared = _comparison(chosen, controls, names).html(caption)
+                tables.append(details(f"Table: {caption}", compared))
     return tables
 
 
@@ -106,7 +117,7 @@ def _panel(entries: Sequence[Score], controls: Controls, names: Sequence[str], l
     alt = (
         f"Bar chart of R², representation {first.representation}, border {first.border}{data}. {'; '.join(described)}."
     )
-    picture = image(plots.bars(targets, series, lowest), "image/svg+xml", alt)
+    picture = plots.bars(targets, series, alt, lowest)
     about = f" · {_border_title(first.border)}{data}"
     caption = element("figcaption", element("strong", first.representation), about)
     return element("figure", caption, picture, class_="card")
@@ -121,24 +132,15 @@ def _described(targets: Iterable[str], bars: Sequence[plots.Bar | None]) -> str:
 
 
 def _bar(controls: Controls, entry: Score | None) -> plots.Bar | None:
-    if entry is None:
-        return None
-    random = controls.get(entry.key(OF_CONTROL))
-    floors = {"random": random, "constant": entry.floors[1] if entry.floors else None}
-    return plots.Bar(entry.mean, entry.low, entry.high, {kind: v for kind, v in floors.items() if v is not None})
+    return None if entry is None else score_bar(entry, controls.get((entry.name, *entry.key(PLACE))), entry.target)
 
 
-def _controls(entries: Sequence[Score]) -> Controls:
-    """Return what random weights score, by what is read of what."""
-    return {entry.key(OF_CONTROL): entry.mean for entry in select(entries, control="random")}
-
-
-def _comparison(entries: Sequence[Score], names: Sequence[str]) -> Grid:
-    controls, rows = _controls(entries), []
+def _comparison(entries: Sequence[Score], controls: Controls, names: Sequence[str]) -> Grid:
+    rows = []
     index = ("representation", "data", "target", "metric", "parameter")
     several = len(distinct(entries, "data")) > 1
     for (representation, data, target, metric, parameter), by_name in pivot(select(entries, control=""), index):
-        random = [controls[e.key(OF_CONTROL)] for e in by_name.values() if e.key(OF_CONTROL) in controls]
+        random = [found.mean for e in by_name.values() if (found := controls.get((e.name, *e.key(PLACE))))]
         texts = dict.fromkeys(number(value) for value in random)
         floors = Cell(" / ".join(texts) or MISSING, "number quiet"), floor_cell(joint_floors(by_name.values()), "r2")
         of_noise = metric_name(metric) if metric == NOISE else ""

@@ -32,7 +32,9 @@ ORDER = {
     "control": ("", "random"),
 }
 """Known values in the order they are read; others follow as they appear, tasks as `all_tasks` has them."""
-RUNS, REPEATS = "runs", "repeats"
+RUNS, REPEATS, IMAGES = "runs", "repeats", "images"
+PLACE = tuple(field for field in FIELDS if field != "control")
+"""What a score and that of random weights beside it share."""
 
 
 @dataclass(frozen=True)
@@ -142,6 +144,36 @@ def pivot(entries: Sequence[Score], index: Sequence[str]) -> list[tuple[tuple[st
         rows.setdefault(entry.key(index), {})[entry.name] = entry
     places = [{value: place for place, value in enumerate(distinct(entries, field))} for field in index]
     return sorted(rows.items(), key=lambda row: [place[value] for place, value in zip(places, row[0])])
+
+
+def random_scores(entries: Iterable[Score], sources: Mapping[str, Sequence[str]]) -> dict[tuple[str, ...], Score]:
+    """Return the score of random weights for each name and `PLACE`, where one was taken.
+
+    sources: name -> the names under which random weights of its architecture may stand, in the order they are taken.
+    """
+    found = {(entry.name, *entry.key(PLACE)): entry for entry in entries if entry.control == "random"}
+    places = dict.fromkeys(key[1:] for key in found)
+    return {
+        (name, *place): found[source, *place]
+        for name, names in sources.items()
+        for place in places
+        for source in reversed(names)
+        if (source, *place) in found
+    }
+
+
+def spread(score: Score) -> tuple[float, float, str]:
+    """Return the ends of a score's whisker, and what it is over, "" where one value is all there is.
+
+    Over seeds first; of one run the interval over test images, else the repeats of the probe.
+    """
+    if score.over == RUNS and score.n > 1:
+        return score.low, score.high, RUNS
+    if score.interval is not None:
+        return *score.interval, IMAGES
+    if score.n > 1:
+        return score.low, score.high, REPEATS
+    return score.mean, score.mean, ""
 
 
 def joint_floors(entries: Iterable[Score]) -> tuple[float, float] | None:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections.abc import Mapping
+from functools import cache
 from importlib import resources
-from string import Template
+from typing import Any
 
-from equicoherence.reporting.markup import Markup, element, escape, join
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from equicoherence.reporting.markup import Markup
 
 
 def fill(title: str, subtitle: str, contents: Mapping[str, str], guide: str, body: Markup) -> str:
@@ -14,16 +19,31 @@ def fill(title: str, subtitle: str, contents: Mapping[str, str], guide: str, bod
 
     contents: anchor -> title of each section, as the page links them. guide: says how to read it. body: the sections.
     """
-    links = [element("li", element("a", text, href=f"#{anchor}")) for anchor, text in contents.items()]
-    return Template(_packaged("page.html")).substitute(
-        title=escape(title),
-        subtitle=escape(subtitle),
-        style=_packaged("style.css"),
-        contents=join(links),
-        guide=escape(guide),
+    script = _packaged("page.js")
+    return rendered(
+        "page.html",
+        title=title,
+        subtitle=subtitle,
+        style=Markup(_packaged("style.css")),
+        script=Markup(script),
+        fingerprint=base64.b64encode(hashlib.sha256(f"\n{script}\n".encode()).digest()).decode("ascii"),
+        contents=contents,
+        guide=guide,
         body=body,
     )
 
 
+def rendered(template: str, **values: Any) -> Markup:
+    """Return a template of this package with its values, escaped unless they are markup."""
+    return Markup(_environment().get_template(template).render(values))
+
+
+@cache
+def _environment() -> Environment:
+    """Return what reads the templates; each value is escaped, and one that is missing is an error."""
+    loader = PackageLoader("equicoherence.reporting", "templates")
+    return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+
+
 def _packaged(name: str) -> str:
-    return (resources.files("equicoherence.reporting") / "templates" / name).read_text(encoding="utf-8")
+    return (resources.files("equicoherence.reporting") / "templates" / name).read_text(encoding="utf-8").strip()

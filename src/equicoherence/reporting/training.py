@@ -8,7 +8,7 @@ import numpy as np
 
 from equicoherence.metric_fields import ENDS_WITH, HEALTH, WATCHED
 from equicoherence.reporting import plots
-from equicoherence.reporting.markup import Markup, element, image, join, note, section
+from equicoherence.reporting.markup import Markup, element, join, note, section
 from equicoherence.reporting.runs import Run, curve, is_number, labels
 
 AXES = ("step", "epoch", "seconds", ENDS_WITH)
@@ -82,11 +82,13 @@ def panel(key: str, groups: dict[str, list[Run]], logarithmic: bool = False) -> 
     """Return the figure of one metric over steps; ``logarithmic`` where its values span orders of magnitude."""
     lines, broken = [], 0
     last: list[str] = []
+    every = [run for runs in groups.values() for run in runs]
+    called = dict(zip((run.path for run in every), labels(every)))
     for index, (name, runs) in enumerate(groups.items()):
         for run in runs:
             steps, values = curve(run, key)
             if len(values):
-                lines.append(plots.Curve(steps, values, index))
+                lines.append(plots.Curve(steps, values, index, called[run.path]))
                 broken += int((~np.isfinite(values)).sum())
                 last.append(f"{name} {values[-1]:.4g} at step {steps[-1]:.0f}")
     title = TITLES.get(key, key)
@@ -98,7 +100,7 @@ def panel(key: str, groups: dict[str, list[Run]], logarithmic: bool = False) -> 
         if broken
         else ""
     )
-    picture = image(plots.curves(lines, logarithmic), "image/svg+xml", alt)
+    picture = plots.curves(lines, alt, logarithmic)
     return element("figure", element("figcaption", element("strong", title), " ", remark), picture, class_="card")
 
 

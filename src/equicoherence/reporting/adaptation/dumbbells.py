@@ -4,54 +4,74 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import matplotlib
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-
 from equicoherence.reporting.adaptation.figures import FigureRow
-from equicoherence.reporting.plots import PALETTE, STYLE, as_svg, drawable
+from equicoherence.reporting.markup import Markup, element
+from equicoherence.reporting.plots import Frame, ticks
 from equicoherence.reporting.summary import Score
+from equicoherence.reporting.tables import number
 
-BEFORE, AFTER, LAYER = "#7a828e", PALETTE[0], PALETTE[4]
+BEFORE, AFTER, LAYER = "t6", "t0", "t4"
 COLORS = {"original": BEFORE, "adapted": AFTER, "best earlier layer of the original": LAYER}
 LOWEST = -0.2  # what lies below is drawn here, as an arrow
 MARGIN = 0.03
+STEP = 30  # from row to row
+WIDTH = 480
+LETTER = 6.2  # width of one, about
 
 
-def dumbbells(rows: Sequence[FigureRow]) -> bytes:
-    """Draw each row as a line from the original to the adapted encoder, with intervals, and a mark for the layer."""
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(5.2, 0.8 + 0.38 * len(rows)), layout="constrained")
-        axes = figure.add_subplot()
-        for place, row in enumerate(rows):
-            after = row.adapted.get(row.output)
-            if row.original is not None and after is not None:
-                ends = _at(row.original.mean), _at(after.mean)
-                axes.plot(ends, (place, place), color="#d5dae1", linewidth=4, zorder=1, solid_capstyle="round")
-            _dot(axes, row.original, place + 0.14, BEFORE)
-            _dot(axes, after, place - 0.14, AFTER)
-            if row.layer is not None:
-                axes.plot(_at(row.layer.mean), place, "|", color=LAYER, markersize=13, markeredgewidth=2.6, zorder=2)
-        axes.set_yticks(range(len(rows)), [drawable(row.title) for row in rows], parse_math=False)
-        axes.set_ylim(len(rows) - 0.45, -0.55)
-        left, right = axes.get_xlim()
-        axes.set_xlim(max(LOWEST - MARGIN, left), min(1 + MARGIN, right))
-        axes.set_xlabel(
-            "share that is right" if rows[0].of_classes else "R2; of left or right, the share that is right"
-        )
-        axes.tick_params(axis="y", length=0)
-        axes.grid(axis="x", color="#e6e9ee", linewidth=0.8)
-        axes.set_axisbelow(True)
-        return as_svg(figure)
+def dumbbells(rows: Sequence[FigureRow], label: str) -> Markup:
+    """Draw each row as a line from the original to the adapted encoder, with intervals, and a mark for the layer.
+
+    label: what the chart shows, for those who do not see it.
+    """
+    shown = [each for row in rows for each in (row.original, row.layer, row.adapted.get(row.output)) if each]
+    ends = [_at(end) for each in shown for end in (each.mean, *(each.interval or ()))] or [0.0, 1.0]
+    span = max(LOWEST - MARGIN, min(ends) - MARGIN), min(1 + MARGIN, max(ends) + MARGIN)
+    left, height = 16 + LETTER * max(len(row.title) for row in rows), 48 + STEP * len(rows)
+    frame = Frame(span, (0, 1), width=max(WIDTH, left + 220), height=height, left=left, bottom=40)
+    parts = []
+    for value in ticks(*span):
+        x = f"{frame.across(value):.1f}"
+        parts.append(element("line", x1=x, x2=x, y1=frame.top, y2=height - frame.bottom, class_="grid"))
+        parts.append(element("text", f"{value:g}", x=x, y=height - frame.bottom + 14, text_anchor="middle"))
+    for place, row in enumerate(rows):
+        y, after = frame.top + STEP * (place + 0.5), row.adapted.get(row.output)
+        parts.append(element("text", row.title, x=left - 10, y=y + 4, text_anchor="end"))
+        if row.original is not None and after is not None:
+            begin, end = (frame.across(_at(each.mean)) for each in (row.original, after))
+            parts.append(element("line", x1=f"{begin:.1f}", x2=f"{end:.1f}", y1=y, y2=y, class_="link"))
+        if row.layer is not None:
+            x = f"{frame.across(_at(row.layer.mean)):.1f}"
+            mark = element("line", x1=x, x2=x, y1=y - 8, y2=y + 8, class_=f"tone {LAYER}")
+            parts.append(_read(mark, f"{row.title}, {row.layer_name}: {number(row.layer.mean, row.metric)}"))
+        parts += _dot(frame, row.original, y - 4, BEFORE, f"{row.title}, original", row.metric)
+        parts += _dot(frame, after, y + 4, AFTER, f"{row.title}, adapted", row.metric)
+    unit = "share that is right" if rows[0].of_classes else "R2; of left or right, the share that is right"
+    middle = (left + frame.width - frame.right) / 2
+    parts.append(element("text", unit, x=middle, y=height - 7, text_anchor="middle", class_="title"))
+    box = f"0 0 {frame.width:.0f} {height:.0f}"
+    return element("svg", *parts, class_="plot", viewBox=box, role="img", aria_label=label)
 
 
-def _dot(axes: Axes, score: Score | None, place: float, color: str) -> None:
+def _dot(frame: Frame, score: Score | None, y: float, tone: str, title: str, metric: str) -> list[Markup]:
     if score is None:
-        return
+        return []
+    x, text = frame.across(_at(score.mean)), f"{title}: {number(score.mean, metric)}"
+    parts = []
     if score.interval is not None:
-        low, high = map(_at, score.interval)
-        axes.hlines(place, low, high, color=color, linewidth=1.4, zorder=3)
-    axes.plot(_at(score.mean), place, "<" if score.mean < LOWEST else "o", color=color, markersize=6, zorder=4)
+        low, high = (frame.across(_at(end)) for end in score.interval)
+        text += f" ({' to '.join(number(end, metric) for end in score.interval)})"
+        parts.append(element("line", x1=f"{low:.1f}", x2=f"{high:.1f}", y1=y, y2=y, class_=f"tone {tone}"))
+    if score.mean < LOWEST:
+        parts.append(element("path", d=f"M{x:.1f} {y}l7 -4v8z", class_=f"tone {tone} dot"))
+    else:
+        parts.append(element("circle", cx=f"{x:.1f}", cy=y, r="4", class_=f"tone {tone} dot"))
+    return [_read(*parts, text)]
+
+
+def _read(*parts: object) -> Markup:
+    """Return marks with the text, the last of ``parts``, that a pointer reads of them."""
+    return element("g", *parts[:-1], class_="bar", tabindex="0", data_tip=parts[-1], aria_label=parts[-1])
 
 
 def _at(value: float) -> float:

@@ -8,7 +8,7 @@ from equicoherence.files import write_aside
 from equicoherence.reporting.adaptation.adaptation import Adaptation, mean_text, read_adaptation
 from equicoherence.reporting.adaptation.dumbbells import COLORS, dumbbells
 from equicoherence.reporting.adaptation.figures import FigureRow
-from equicoherence.reporting.markup import Markup, element, image, join, section
+from equicoherence.reporting.markup import Markup, element, join, section
 from equicoherence.reporting.origin import dates_of, origin_line
 from equicoherence.reporting.tables import MISSING
 from equicoherence.reporting.template import fill
@@ -63,20 +63,19 @@ def _chart(title: str, rows: list[FigureRow]) -> Markup:
     said = "; ".join(
         f"{row.title} {mean_text(row.original)} to {mean_text(row.adapted.get(row.output))}" for row in rows
     )
-    picture = image(dumbbells(rows), "image/svg+xml", f"Before and after, {title}: {said}.")
+    picture = dumbbells(rows, f"Before and after, {title}: {said}.")
     caption = element("figcaption", element("strong", title), " · lines: 95 % intervals over test images")
     return element("figure", caption, picture, class_="card")
 
 
 def _legend() -> Markup:
-    items = [element("li", _key(color), name) for name, color in COLORS.items()]
+    items = [element("li", _key(tone), name) for name, tone in COLORS.items()]
     return element("ul", *items, class_="legend", aria_label="Legend")
 
 
-def _key(color: str) -> Markup:
-    return Markup(
-        f'<svg class="key" width="12" height="12" aria-hidden="true"><circle cx="6" cy="6" r="5" fill="{color}"/></svg>'
-    )
+def _key(tone: str) -> Markup:
+    dot = element("circle", cx="6", cy="6", r="5", class_=f"tone {tone} dot")
+    return element("svg", dot, class_="key", width="12", height="12", aria_hidden="true")
 
 
 def _origin(found: Adaptation) -> str:

@@ -6,11 +6,21 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from equicoherence.errors import refusing
+from equicoherence.evaluation.registry import all_tasks
 from equicoherence.evaluation.store import FILE
 from equicoherence.files import write_aside
 from equicoherence.reporting.comparison.encoders import counted, encoder_grid, named
 from equicoherence.reporting.comparison.evaluated import Evaluated, read_evaluated, unlike
-from equicoherence.reporting.comparison.lines import Group, Line, columns, group, members, random_columns, score_lines
+from equicoherence.reporting.comparison.lines import (
+    Group,
+    Line,
+    columns,
+    control_column,
+    group,
+    members,
+    random_columns,
+    score_lines,
+)
 from equicoherence.reporting.comparison.markdown import render_markdown
 from equicoherence.reporting.comparison.pictures import picture_panels
 from equicoherence.reporting.comparison.texts import COMPARISON_GUIDE, TITLE, arrowed, lines_grid
@@ -18,9 +28,11 @@ from equicoherence.reporting.curve_panels import advice, curve_panels
 from equicoherence.reporting.markup import Markup, details, element, join, note, section
 from equicoherence.reporting.names import data_name, heading, task_name
 from equicoherence.reporting.origin import dates_of, joined_variants, settings_taken
-from equicoherence.reporting.summary import Score
+from equicoherence.reporting.summary import Score, distinct
 from equicoherence.reporting.tables import MISSING, Grid
 from equicoherence.reporting.template import fill
+from equicoherence.reporting.training import legend
+from equicoherence.reporting.verdict import main_figures, verdict_chart
 
 
 def comparison(folders: Sequence[Path], out: Path) -> Path:
@@ -67,11 +79,22 @@ def render_comparison(groups: Sequence[Group]) -> str:
 
 
 def _summary(groups: Sequence[Group], evaluated: Sequence[Evaluated], lines: Sequence[Line]) -> Markup:
-    """Return the section with the main figures of each task on each data set, and what is to be noted."""
+    """Return the section with the main figures of each task on each data set, drawn and as a table, and remarks."""
     place = {"task": lambda entry: heading(entry.task), "data": _on, "metric": arrowed}
     main = lines_grid([line for line in lines if line.main], groups, columns(groups), place)
     remarks = [note(remark) for remark in unlike(evaluated)]
-    return section("summary", "Summary", main.html("The main figures of each task"), *remarks)
+    names, entries = [each.label for each in groups], [entry for line in lines for entry in line.entries.values()]
+    sources = {each.label: [control_column(groups, each)] for each in groups}
+    others = [task for task in distinct(entries, "task") if task != "transformation" and not _has_axis(task)]
+    figures = main_figures(entries, sources, others)
+    floors = [kind for kind, there in (("random", any(f.random for f in figures)), ("constant", True)) if there]
+    chart = [legend(names, floors), verdict_chart(figures, names)] if figures else []
+    return section("summary", "Summary", *chart, main.html("The main figures of each task"), *remarks)
+
+
+def _has_axis(task: str) -> bool:
+    declared = all_tasks().get(task)
+    return declared is not None and bool(declared.axis)  # it has plots of its own
 
 
 def _task(groups: Sequence[Group], evaluated: Sequence[Evaluated], task: str, lines: Sequence[Line]) -> list[Markup]:

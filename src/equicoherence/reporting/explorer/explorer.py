@@ -1,0 +1,62 @@
+"""The section with the slider along the path, all runs stacked below the truth."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from equicoherence.reporting.explorer.files import reduced, strip
+from equicoherence.reporting.explorer.scene import Scene
+from equicoherence.reporting.markup import Markup, element, note, section
+from equicoherence.reporting.template import rendered
+
+DIGITS = 4
+
+
+def explorer_section(scenes: Sequence[Scene], remarks: Sequence[str], notes: Sequence[str]) -> Markup:
+    """Return the section.
+
+    scenes: what there is to slide through. remarks: on runs that are in none. notes: on what is missing.
+    """
+    parts = [*map(note, notes), element("p", " ".join(remarks), class_="quiet") if remarks else ""]
+    if not scenes:
+        parts.append(note("There is nothing to slide through: no run has kept or can draw states of a path."))
+    for index, scene in enumerate(scenes):
+        parts.append(rendered("scene.html", index=index, scene=scene, data=embedded(scene_data(scene))))
+    return section("path", "One path, step by step", *parts)
+
+
+def scene_data(scene: Scene) -> dict[str, Any]:
+    """Return what the page's script reads of a scene: pictures as addresses, numbers, errors."""
+    small = reduced(scene.states)
+    still = np.round(scene.still(), DIGITS)
+    runs = []
+    for decoding in scene.decodings:
+        pictures, errors = reduced(decoding.pictures), np.round(scene.errors(decoding), DIGITS)
+        runs.append(
+            {
+                "stops": decoding.stops,
+                "by": decoding.by,
+                "strips": [strip(each) for each in pictures],
+                "errors": errors.tolist(),
+            }
+        )
+    return {
+        "size": small.shape[-2],
+        "begin": scene.begin,
+        "times": np.round(scene.times, DIGITS).tolist(),
+        "v1": [strip(each[None]) for each in reduced(scene.v1)],
+        "states": [strip(each) for each in small],
+        "theta": [[[float(f"{x:.4g}") for x in place] for place in sample] for sample in scene.theta.tolist()],
+        "still": still.tolist(),
+        "runs": runs,
+    }
+
+
+def embedded(value: Any) -> Markup:
+    """Return a value as JSON for a data block of a page: nothing in it can end the block."""
+    text = json.dumps(value, allow_nan=False, separators=(",", ":"))
+    return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))

@@ -1,0 +1,117 @@
+"""Find what there is to slide through: drawn anew where weights and images are at hand, else as it was kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeVar
+
+from equicoherence.reporting.explorer.kept import kept_scenes
+from equicoherence.reporting.explorer.scene import Scene
+from equicoherence.reporting.explorer.study import Turned
+from equicoherence.reporting.runs import Run
+
+if TYPE_CHECKING:
+    from equicoherence.training.config import PretrainConfig
+    from equicoherence.training.learner import Learner
+
+    Loaded = tuple[Run, PretrainConfig, Learner]
+
+T = TypeVar("T")
+
+
+@dataclass
+class Found:
+    """scenes: of paths. turns: images under a turn. remarks: on runs that decode nothing. notes: on what is missing."""
+
+    scenes: list[Scene] = field(default_factory=list)
+    turns: list[Turned] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def gather(groups: Mapping[str, Sequence[Run]]) -> Found:
+    """Return the scenes of the first run of each name."""
+    found = Found()
+    kept: list[Run] = []
+    held: dict[tuple[object, ...], list[Loaded]] = {}
+    fed: dict[tuple[object, ...], list[Loaded]] = {}
+    for runs in groups.values():
+        loaded, reason = _tried(lambda run=runs[0]: _load(run))
+        found.notes += _unread(runs[0], loaded is not None)
+        if loaded is None:
+            kept.append(runs[0])
+            found.notes += _said([runs[0]], reason)
+            continue
+        config, learner = loaded
+        fed.setdefault((config.data, config.views.size, config.views.source), []).append((runs[0], config, learner))
+        from equicoherence.reporting.explorer.drawn import alike, can_draw
+
+        if can_draw(config):
+            held.setdefault(alike(config), []).append((runs[0], config, learner))
+        elif config.coherence is None or not any(config.coherence.positions_of().values()):
+            why = "was trained without the task" if config.coherence is None else "has no decoder"
+            found.remarks.append(f"{runs[0].name} {why}, so there is nothing that it decodes.")
+        else:
+            kept.append(runs[0])
+    for members in held.values():
+        scene, reason = _tried(lambda members=members: _draw(members))
+        if scene is None:
+            kept += [run for run, _, _ in members]
+            found.notes += _said([run for run, _, _ in members], reason)
+        else:
+            found.scenes.append(scene)
+    found.scenes += kept_scenes(kept)
+    for members in fed.values():
+        study, reason = _tried(lambda members=members: _turn(members))
+        if study is not None:
+            found.turns.append(study)
+        else:
+            names = ", ".join(run.name for run, _, _ in members)
+            found.notes.append(f"{names}: images under a turn cannot be shown: {reason}")
+    return found
+
+
+def _load(run: Run) -> tuple[PretrainConfig, Learner]:
+    from equicoherence.training.run import load_run
+
+    return load_run(run.path)
+
+
+def _draw(members: Sequence[Loaded]) -> Scene:
+    from equicoherence.reporting.explorer.drawn import drawn_scene
+
+    return drawn_scene([(run.name, config, learner) for run, config, learner in members])
+
+
+def _turn(members: Sequence[Loaded]) -> Turned:
+    from equicoherence.evaluation.model import of_run
+    from equicoherence.reporting.explorer.turned import turned
+
+    return turned({run.name: of_run(run.path, config, learner) for run, config, learner in members})
+
+
+def _said(runs: Sequence[Run], reason: str) -> list[str]:
+    """Return why runs are shown as they were kept, where they kept anything."""
+    return [
+        f"{run.name}: states as they were kept at the end of training, since they cannot be drawn anew: {reason}"
+        for run in runs
+        if "samples.npz" not in run.problems
+    ]
+
+
+def _unread(run: Run, drawn: bool) -> list[str]:
+    """Return what is wrong with the file of a run's samples; that there is none matters where nothing is drawn."""
+    problem = run.problems.get("samples.npz", "")
+    told = problem and not (drawn and problem.startswith("missing"))
+    return [f"No kept pictures of {run.name}: samples.npz is {problem}."] if told else []
+
+
+def _tried(make: Callable[[], T]) -> tuple[T | None, str]:
+    """Return what is made, or None and why it cannot be: weights or images are damaged, of another version or gone."""
+    from safetensors import SafetensorError
+
+    try:
+        return make(), ""
+    except (ValueError, OSError, RuntimeError, SafetensorError) as error:
+        return None, str(error).splitlines()[0]

@@ -1,0 +1,135 @@
+"""Images under a turn, as encoders see them: which images are nearest, and the patch tokens as colors.
+
+This needs the weights of the runs and their images.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from equicoherence.data import Batch, Loader, first_of_each, open_images
+from equicoherence.evaluation.model import FrozenModel
+from equicoherence.paths import State
+from equicoherence.paths.central import base_state
+from equicoherence.paths.pyramid import Pyramid
+from equicoherence.paths.renderer import render
+from equicoherence.paths.transformations.affine import Rotation
+from equicoherence.reporting.explorer.drawn import as_bytes
+from equicoherence.reporting.explorer.study import NEAREST, READS, Read, Turned
+from equicoherence.reporting.names import data_name
+
+QUERIES = 6
+BANK = 240  # images among which the nearest are sought, of an input of `SMALL` pixels; fewer of a larger one
+LEAST = 60
+SMALL = 64
+ANGLES = tuple(range(-180, 181, 20))
+SHARE = 0.7  # of an image's side that is shown: no corner of it leaves the image in a turn
+BATCH = 64
+TRIMMED = 0.02  # of the numbers at either end, which have the first and the last color
+
+
+@torch.no_grad()
+def turned(models: Mapping[str, FrozenModel]) -> Turned:
+    """Return what models of one input size, trained on the same images, say of held-out ones of these under a turn.
+
+    models: by name. Raises ValueError or OSError where the images cannot be read.
+    """
+    first = next(iter(models.values()))
+    assert first.config is not None
+    if torch.cuda.is_available():
+        models = {name: model.to(torch.device("cuda")) for name, model in models.items()}
+    batch, names = _some_images(first)
+    queries = torch.linspace(0, len(batch.images) - 1, min(QUERIES, len(batch.images) // 2)).long()
+    others = torch.ones(len(batch.images), dtype=torch.bool)
+    others[queries] = False
+    shown = torch.stack([_at(batch, queries, float(angle), first.size) for angle in ANGLES], dim=1)
+    bank = _at(batch, others.nonzero()[:, 0], 0.0, first.size)
+    labels = [names[int(label)] if label >= 0 else "" for label in batch.labels.tolist()]
+    return Turned(
+        f"held-out images of {data_name(first.config.data)}",
+        ANGLES,
+        as_bytes(shown),
+        as_bytes(bank),
+        [labels[i] for i in queries.tolist()],
+        [label for label, other in zip(labels, others.tolist()) if other],
+        {name: _reads(model, shown, bank) for name, model in models.items()},
+    )
+
+
+def _some_images(model: FrozenModel) -> tuple[Batch, Sequence[str]]:
+    """Return images from all over the held-out ones, which may lie by class, and the names of classes."""
+    assert model.config is not None
+    source = open_images(model.config.data, "val")
+    bank = max(LEAST, BANK * SMALL**2 // max(SMALL, model.size) ** 2)
+    indices = np.unique(np.linspace(0, len(source) - 1, QUERIES + bank).astype(np.int64))
+    tolerance = model.config.bad_image_tolerance
+    loader = Loader(source, model.source, tolerance=tolerance, cache_bytes=0, threads=1)
+    (batch,) = loader.batches([indices])
+    rows = first_of_each(batch.index)
+    parts = batch.images, batch.aspect, batch.side, batch.labels, batch.index
+    return Batch(*(part[rows] for part in parts)), source.classes
+
+
+def _at(batch: Batch, rows: Tensor, angle: float, size: int) -> Tensor:
+    """Return the middle of images (n, 3, S, S), turned by an angle; what turns in is what the image shows there."""
+    state: State = Rotation().state(torch.full((len(rows), 1), angle))
+    pyramid = Pyramid.build(batch.images[rows], size, SHARE)
+    return render(pyramid, base_state(batch.aspect[rows], SHARE), state, size=size)
+
+
+def _reads(model: FrozenModel, shown: Tensor, bank: Tensor) -> list[Read]:
+    """Return what each representation of a model says of the images (n, A, 3, S, S)."""
+    count, angles = shown.shape[:2]
+    pooled, tokens, grids = _represent(model, torch.cat([shown.flatten(0, 1), bank]))
+    found = []
+    for name in READS:
+        if name not in pooled:
+            continue
+        features = F.normalize(pooled[name].float(), dim=1)
+        own, others = features[: count * angles], features[count * angles :]
+        nearest = (own @ others.T).topk(min(NEAREST, len(others)), dim=1).indices
+        parts = tokens[name][: count * angles].float().unflatten(0, (count, angles))
+        colors = principal_colors(parts, ANGLES.index(0), grids[name]) if name in grids else None
+        found.append(Read(name, nearest.unflatten(0, (count, angles)).numpy(), colors))
+    return found
+
+
+def _represent(
+    model: FrozenModel, images: Tensor
+) -> tuple[dict[str, Tensor], dict[str, Tensor], dict[str, tuple[int, int]]]:
+    """Return pooled features, patch tokens, and the grids of those that have at least 2 x 2."""
+    parts, grids = [], {}
+    for part in images.split(BATCH):
+        features = model.encoder(part.to(model.encoder.mean.device))
+        both = model.represent_features(features)
+        parts.append(tuple({name: each.cpu() for name, each in named.items()} for named in both))
+        for name, tokens in parts[-1][1].items():
+            fitting = [g for g in (*features.tapped_grids, features.grid) if g[0] * g[1] == tokens.shape[1]]
+            if fitting and min(fitting[0]) > 1:
+                grids[name] = fitting[0]
+    pooled, tokens = ({name: torch.cat([each[k][name] for each in parts]) for name in parts[0][k]} for k in (0, 1))
+    return pooled, tokens, grids
+
+
+def principal_colors(tokens: Tensor, upright: int, grid: tuple[int, int]) -> np.ndarray:
+    """Return the first three principal components of patch tokens (n, A, N, C) as colors (n, A, h, w, 3) uint8.
+
+    The components, and the range of each that has colors, are those of the images at the angle ``upright``, so that a
+    color means the same at all angles.
+    """
+    basis = tokens[:, upright].flatten(0, 1)
+    mean = basis.mean(dim=0)
+    _, vectors = torch.linalg.eigh((basis - mean).T.double() @ (basis - mean).double())
+    axes = vectors[:, -3:].flip(1).float()
+    axes = axes * axes.gather(0, axes.abs().argmax(dim=0, keepdim=True)).sign()  # an eigenvector has no sign
+    seen, every = (basis - mean) @ axes, (tokens - mean) @ axes
+    low, high = (seen.quantile(share, dim=0) for share in (TRIMMED, 1 - TRIMMED))
+    colors = ((every - low) / (high - low).clamp_min(1e-12)).clamp(0, 1)
+    if colors.shape[-1] < 3:
+        colors = F.pad(colors, (0, 3 - colors.shape[-1]))
+    return (colors * 255).round().to(torch.uint8).unflatten(2, grid).numpy()

@@ -1,0 +1,168 @@
+"""The verdict in one chart and one sentence: what an encoder gained, and whether it kept the classes. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from equicoherence.reporting import plots
+from equicoherence.reporting.adaptation.figures import POINT, R2_POINT
+from equicoherence.reporting.markup import Markup, element, join
+from equicoherence.reporting.names import data_name, heading, metric_name
+from equicoherence.reporting.summary import IMAGES, PLACE, REPEATS, RUNS, Score, distinct, random_scores, select, spread
+from equicoherence.reporting.tables import number
+
+TITLES = {
+    "rotation": "turn",
+    "rotation, side": "side of the turn",
+    "translation": "shift",
+    "knn": "k-NN",
+    "linear": "linear probe",
+}
+SIDE = "rotation, side"
+WIDTH = 900
+CLASSES = ("knn", "linear")
+SPREADS = {
+    RUNS: "from the smallest to the largest of the seeds",
+    IMAGES: "95 % intervals over test images",
+    REPEATS: "from the smallest to the largest of the probe's repeats",
+}
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure of the chart. title: what it is. scores, random: name -> its score, that of random weights."""
+
+    title: str
+    of_classes: bool
+    scores: Mapping[str, Score]
+    random: Mapping[str, Score]
+
+
+def main_figures(
+    entries: Sequence[Score], sources: Mapping[str, Sequence[str]], tasks: Sequence[str] = CLASSES
+) -> list[Figure]:
+    """Return the figures of a verdict, those of transformations first: of the backbone, by the main probe, no leak.
+
+    sources: name -> where its random weights stand, see `random_scores`. tasks: those beside the transformation that
+    have figures here, where higher is better, up to 1.
+    """
+    found, names, controls = [], list(sources), random_scores(entries, sources)
+    own = [entry for entry in select(entries, control="", parameter="") if entry.main and entry.name in names]
+    for task in ("transformation", *tasks):
+        chosen = [entry for entry in select(own, task=task) if _shown(entry)]
+        for field in ("border", "representation"):
+            if values := distinct(chosen, field):
+                chosen = select(chosen, **{field: values[0]})
+        several = len({entry.data for entry in chosen}) > 1
+        for key in dict.fromkeys(entry.key(PLACE) for entry in chosen):
+            scores = {entry.name: entry for entry in chosen if entry.key(PLACE) == key}
+            one = next(iter(scores.values()))
+            random = {name: controls[name, *key] for name in scores if (name, *key) in controls}
+            title = _title(one) + (f", {data_name(one.data)}" if several else "")
+            found.append(Figure(title, task != "transformation", scores, random))
+    return found
+
+
+def verdict_chart(figures: Sequence[Figure], names: Sequence[str]) -> Markup:
+    """Return the chart: a group of bars for each figure, with the spread and the floors of each bar."""
+    series = [[_bar(figure, name) for figure in figures] for name in names]
+    described = [
+        f"{name}: " + ", ".join(f"{f.title} {number(f.scores[name].mean, f.scores[name].metric)}"
+                                for f in figures if name in f.scores)
+        for name in names
+    ]  # fmt: skip
+    label = f"Bar chart of what each encoder keeps. {'; '.join(described)}."
+    shown = [score for figure in figures for score in figure.scores.values()]
+    ends = [end for score in shown for end in (score.mean, spread(score)[0], *(score.floors or ()))]
+    lowest = min([0.0, *ends])
+    picture = plots.bars([f.title for f in figures], series, label, lowest, axis="R² or share", width=WIDTH)
+    kinds = [kind for kind in SPREADS if any(spread(score)[2] == kind for score in shown)]
+    whiskers = f"Whiskers: {'; '.join(SPREADS[kind] for kind in kinds)}." if kinds else "No spread is known."
+    single = sum(not spread(score)[2] for score in shown)
+    if kinds and single:
+        whiskers += f" {single} of {len(shown)} bars are one value each and have none."
+    note = (
+        "R² of what a probe reads of the turn, shift, scale and color from frozen features; for the side of the turn "
+        f"and all other tasks a share, of what is right where it is not named. {whiskers}"
+    )
+    return join([element("div", picture, class_="verdict"), element("p", note, class_="quiet small")])
+
+
+@dataclass(frozen=True)
+class Said:
+    """What is said of one name. against: what it is compared with. changes: verb -> figures, before and after."""
+
+    name: str
+    against: str
+    changes: Mapping[str, Sequence[str]]
+
+
+def verdicts(figures: Sequence[Figure], names: Sequence[str], reference: str | None) -> list[Said]:
+    """Return for each name what it gained and kept against the reference, or against random weights where None.
+
+    A change that is larger than `POINT` or `R2_POINT` counts where the whiskers of both do not meet; a smaller one is
+    none, and classes that are no worse are kept.
+    """
+    found = []
+    for name in names:
+        if name == reference:
+            continue
+        said: dict[str, list[str]] = {"gained": [], "kept": [], "lost": [], "not clear": []}
+        for figure in figures:
+            own = figure.scores.get(name)
+            other = figure.random.get(name) if reference is None else figure.scores.get(reference)
+            if own is not None and other is not None:
+                text = f"{figure.title} {number(other.mean, own.metric)} → {number(own.mean, own.metric)}"
+                said[_change(own, other, figure.of_classes)].append(text)
+        if any(said.values()):
+            changes = {verb: texts for verb, texts in said.items() if texts}
+            found.append(Said(name, "random weights" if reference is None else reference, changes))
+    return found
+
+
+def _change(own: Score, other: Score, of_classes: bool) -> str:
+    margin = POINT if of_classes else R2_POINT
+    (low, high, _), (least, most, _) = spread(own), spread(other)
+    if abs(own.mean - other.mean) <= margin:
+        return "kept"
+    if low > most:
+        return "gained"
+    if high < least:
+        return "lost"
+    return "kept" if of_classes and own.mean > other.mean else "not clear"
+
+
+def _shown(entry: Score) -> bool:
+    if entry.task == "transformation":
+        signed = entry.target == SIDE or (entry.metric == "r2" and ", " not in entry.target)
+        return signed and entry.border != "zeros"
+    return entry.higher and entry.mean <= 1 and entry.at is None
+
+
+def _title(entry: Score) -> str:
+    """Return a figure as people call it."""
+    if entry.task == "transformation":
+        return TITLES.get(entry.target, entry.target)
+    name = TITLES.get(entry.task, heading(entry.task))
+    return (
+        name
+        if entry.metric == "top1"
+        else " ".join(part for part in (name, entry.target, metric_name(entry.metric)) if part)
+    )
+
+
+def _bar(figure: Figure, name: str) -> plots.Bar | None:
+    score = figure.scores.get(name)
+    return None if score is None else score_bar(score, figure.random.get(name), figure.title)
+
+
+def score_bar(score: Score, random: Score | None, title: str) -> plots.Bar:
+    """Return a score as a bar with its spread and its floors. random: that of random weights."""
+    low, high, kind = spread(score)
+    floors = {"random": random.mean if random else None, "constant": score.floors[1] if score.floors else None}
+    known = {floor: value for floor, value in floors.items() if value is not None}
+    text = f"{score.name}, {title}: {number(score.mean, score.metric)}"
+    text += f" ({number(low, score.metric)} to {number(high, score.metric)})" if kind else ""
+    text += "".join(f"; {floor} {number(value, score.metric)}" for floor, value in known.items())
+    return plots.Bar(score.mean, low, high, known, text)

@@ -1,0 +1,208 @@
+"""What the sliders show: the same views that training saw, whatever is drawn anew or was kept, and turned images."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from equicoherence.coherence import CoherenceConfig
+from equicoherence.evaluation.model import load_model
+from equicoherence.paths import geometry
+from equicoherence.paths.lie import affine_logarithm
+from equicoherence.paths.transformations.affine import PIXEL
+from equicoherence.reporting.explorer import files
+from equicoherence.reporting.explorer.drawn import drawn_scene
+from equicoherence.reporting.explorer.explorer import embedded, explorer_section, scene_data
+from equicoherence.reporting.explorer.files import reduced, strip
+from equicoherence.reporting.explorer.gather import gather
+from equicoherence.reporting.explorer.kept import kept_scenes
+from equicoherence.reporting.explorer.scene import Scene, geodesic_numbers, mean_error
+from equicoherence.reporting.explorer.study import NEAREST, thumbnails
+from equicoherence.reporting.explorer.turned import principal_colors, turned
+from equicoherence.reporting.runs import Run, read_run
+from equicoherence.training.build import build_learner
+from tests.small import small_config
+
+WriteRun = Callable[..., Path]  # the fixture of conftest.py
+
+
+def levels(*values: int, size: int = 8) -> np.ndarray:
+    """Return one sample of flat grey pictures, (1, K, size, size, 3)."""
+    return np.broadcast_to(np.array(values, np.uint8)[None, :, None, None, None], (1, len(values), size, size, 3))
+
+
+def holding(name: str = "a", **samples: np.ndarray) -> Run:
+    """Return a run that kept samples."""
+    views = {view: levels(level)[:, 0] for view, level in (("v1", 90), ("base", 0), ("v2", 40))}
+    return Run(Path(name), name, {}, samples=views | samples)
+
+
+def test_what_is_drawn_anew_is_what_the_run_kept_and_the_steps_between(run: Path) -> None:
+    read = read_run(run)
+    found = gather({"small": [read]})
+    assert found.remarks == found.notes == []
+    (scene,), kept = found.scenes, read.samples
+    assert len(scene.times) == 13, "eleven steps, and the two places that the decoder has its states at"
+    own = [int(np.abs(scene.times - place).argmin()) for place in kept["positions"]]
+    (decoding,) = scene.decodings
+    assert list(decoding.stops) == own
+    for drawn, then in (
+        (scene.v1, kept["v1"]),
+        (scene.states[:, 0], kept["base"]),
+        (scene.states[:, -1], kept["v2"]),
+        (scene.states[:, own], kept["targets"]),
+        (decoding.pictures, kept["decoded"]),
+    ):
+        assert np.abs(drawn.astype(int) - then).max() <= 1
+    np.testing.assert_allclose(scene.theta[:, -1], kept["theta"], rtol=1e-6)
+    np.testing.assert_allclose(scene.theta[:, 5], 0.4 * kept["theta"], rtol=1e-5)
+    assert scene.times[5] == pytest.approx(0.4)
+    assert [number.name for number in scene.numbers] == kept["theta_names"].tolist()
+
+
+def test_a_path_between_the_views_begins_at_view_1_and_is_decoded_at_each_step(folder: Path) -> None:
+    config = small_config(folder)
+    views = dataclasses.replace(config.views, path="between", invariant="path")
+    config = dataclasses.replace(config, views=views, coherence=CoherenceConfig(d_equi=8, decoder="geodesic"))
+    torch.manual_seed(0)
+    scene = drawn_scene([("a", config, build_learner(config).eval())])
+    assert scene.begin == "v1"
+    assert np.abs(scene.states[:, 0].astype(int) - scene.v1).max() <= 1
+    (decoding,) = scene.decodings
+    assert decoding.stops == tuple(range(1, len(scene.times) - 1)), "all places but the ends, which it is given"
+    ends = (scene.v1.astype(float) + scene.states[:, -1]) / 2
+    middle = decoding.pictures[:, decoding.stops.index(len(scene.times) // 2)]
+    assert np.abs(middle - ends).mean() < 3, "an untrained one draws the mean of both"
+
+
+def test_numbers_of_a_path_between_views_are_turn_zoom_and_shift() -> None:
+    moves = [
+        geometry.rotation(torch.tensor([30.0])),
+        geometry.scaling(torch.tensor([2**0.5])),
+        geometry.translation(torch.tensor([10 * PIXEL]), torch.tensor([-4 * PIXEL])),
+    ]
+    logarithms, _ = affine_logarithm(torch.cat(moves))
+    theta = torch.cat([logarithms[:, :2].flatten(1), torch.zeros(3, 13)], dim=1)
+    numbers, found = geodesic_numbers(theta.numpy(), [0.0, 0.5, 1.0])
+    assert [number.name for number in numbers] == ["turn", "zoom", "shift x", "shift y", "blur, variance"]
+    wanted = np.array([[30, 0, 0, 0, 0], [0, 0.5, 0, 0, 0], [0, 0, 10, -4, 0]])
+    np.testing.assert_allclose(found[:, 2], wanted, atol=1e-4)
+    np.testing.assert_allclose(found[:, 1], wanted / 2, atol=1e-4)
+
+
+def test_kept_states_stand_in_the_order_of_the_path_whatever_the_order_of_the_file() -> None:
+    places = np.array([0.75, 0.25, 1.0, 0.5])
+    (scene,) = kept_scenes([holding(targets=levels(30, 10, 40, 20), decoded=levels(31, 11, 41, 21), positions=places)])
+    assert scene.times.tolist() == [0, 0.25, 0.5, 0.75, 1]
+    assert scene.states[0, :, 0, 0, 0].tolist() == [0, 10, 20, 30, 40]
+    (decoding,) = scene.decodings
+    found = dict(zip(decoding.stops, decoding.pictures[0, :, 0, 0, 0].tolist()))
+    assert found == {1: 11, 2: 21, 3: 31, 4: 41}
+    assert scene.errors(decoding) == pytest.approx(1 / 255)
+    assert scene.still()[0] * 255 == pytest.approx([0, 10, 20, 10, 0]), "of u and view 2 the nearer one"
+
+
+def test_runs_that_kept_the_same_views_are_stacked_and_others_are_not() -> None:
+    arrays = {"targets": levels(10), "decoded": levels(11), "positions": np.array([0.5])}
+    runs = [holding("a", **arrays), holding("b", **arrays), holding("c", **arrays | {"v2": levels(50)[:, 0]})]
+    scenes = kept_scenes(runs)
+    assert [[each.name for each in scene.decodings] for scene in scenes] == [["a", "b"], ["c"]]
+
+
+def test_arrays_of_a_wrong_kind_are_left_out() -> None:
+    assert kept_scenes([holding(v1=np.zeros((1, 8, 8, 3), np.float32))]) == []
+    assert kept_scenes([holding(targets=levels(1, 2), positions=np.array([0.5]))]) == []
+    (scene,) = kept_scenes([holding(targets=levels(10), decoded=levels(1, 2), positions=np.array([0.5]))])
+    assert scene.decodings == []
+    assert "No run decodes these states." in explorer_section([scene], [], [])
+
+
+def test_a_run_without_weights_is_shown_as_it_was_kept_and_it_is_said_why(write_run: WriteRun) -> None:
+    found = gather({"a": [read_run(write_run())]})
+    assert [scene.title for scene in found.scenes] == ["kept by vicreg-tiny"]
+    (remark,) = found.notes
+    assert "as they were kept at the end of training, since they cannot be drawn anew: " in remark
+    assert "is unknown" in remark, "the reason: the configuration is not one of today"
+
+
+def test_a_turned_image_is_turned_and_its_nearest_are_those_of_its_features(run: Path) -> None:
+    model = load_model(run)
+    study = turned({"small": model})
+    upright, quarter = study.angles.index(0), study.angles.index(180)
+    half = study.shown[:, upright, ::-1, ::-1].astype(int)
+    assert np.abs(study.shown[:, quarter] - half).mean() < 1
+    assert set(study.bank_classes) == {"disc", "square"}
+    reads = {read.name: read for read in study.reads["small"]}
+    assert list(reads) == ["backbone", "z_inv", "z_equi"]
+
+    def features(pictures: np.ndarray, name: str) -> np.ndarray:
+        images = torch.from_numpy(pictures.copy()).movedim(-1, -3).float() / 255
+        with torch.no_grad():
+            found = model.represent(images)[0][name].double().numpy()
+        return found / np.linalg.norm(found, axis=1, keepdims=True)
+
+    for name, read in reads.items():
+        likeness = features(study.shown[:, 3], name) @ features(study.bank, name).T
+        best = np.sort(likeness, axis=1)[:, ::-1][:, :NEAREST]
+        found = np.take_along_axis(likeness, read.nearest[:, 3], axis=1)
+        np.testing.assert_allclose(found, best, atol=2e-4)  # pictures are rounded to bytes here
+        assert read.colors is not None
+        assert read.colors.shape == (len(study.shown), len(study.angles), 4, 4, 3)
+
+
+def test_colors_of_patches_move_with_tokens_that_move() -> None:
+    tokens = torch.randn(2, 1, 4, 4, 7, generator=torch.Generator().manual_seed(0))
+    turning = torch.cat([tokens.rot90(turns, (2, 3)) for turns in range(4)], dim=1)
+    colors = principal_colors(turning.flatten(2, 3), 0, (4, 4))
+    for turns in range(4):
+        assert np.array_equal(colors[:, turns], np.rot90(colors[:, 0], turns, axes=(1, 2)))
+    points = tokens.reshape(-1, 7).double()
+    centred = points - points.mean(dim=0)
+    first = centred @ torch.linalg.svd(centred, full_matrices=False)[2][0]
+    red = colors[:, 0, ..., 0].flatten().astype(float)
+    assert abs(np.corrcoef(red, first.numpy())[0, 1]) > 0.98, "red is the first component, cut off at its ends"
+
+
+def opened(address: str) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(address.partition(",")[2]))))
+
+
+def test_pictures_are_webp_or_png_where_pillow_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    pictures = np.random.default_rng(0).integers(0, 255, (3, 16, 16, 3)).astype(np.uint8)
+    beside = np.concatenate(list(pictures), axis=1)
+    assert strip(pictures).startswith("data:image/webp;base64,")
+    assert opened(strip(pictures)).shape == beside.shape
+    monkeypatch.setattr(files.features, "check", lambda name: False)
+    assert strip(pictures).startswith("data:image/png;base64,")
+    assert np.array_equal(opened(strip(pictures)), beside)
+
+
+def test_large_pictures_are_reduced_and_small_ones_kept() -> None:
+    assert [reduced(levels(7, 9, size=size)).shape[-2] for size in (300, 32)] == [128, 32]
+    sheet = thumbnails(levels(*range(0, 250, 10))[0], side=4, columns=10)
+    assert sheet.shape == (12, 40, 3)
+    assert sheet[::4, ::4, 0].flatten().tolist() == [*range(0, 250, 10), *[0] * 5]
+
+
+def test_data_blocks_cannot_be_ended_from_inside() -> None:
+    text = embedded({"name": "</script><script>alert(1)</script>&lt;"})
+    assert not set("<>&") & set(text)
+    assert json.loads(text) == {"name": "</script><script>alert(1)</script>&lt;"}
+
+
+def test_the_data_of_a_scene_say_its_errors_and_numbers() -> None:
+    (scene,) = kept_scenes([holding(targets=levels(10), decoded=levels(61), positions=np.array([0.5]))])
+    assert isinstance(scene, Scene)
+    data = scene_data(scene)
+    assert data["runs"][0]["errors"] == [[0.2]]
+    assert data["still"] == [[0, round(10 / 255, 4), 0]]
+    assert mean_error(levels(10, 20), levels(61, 20)).tolist() == [[0.2, 0.0]]
