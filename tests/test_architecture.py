@@ -26,6 +26,7 @@ ROOMS = (
         "neighbours",
         "notice",
         "quiet",
+        "ridge",
         "tensor_files",
     ),
     ("paths",),

@@ -20,6 +20,9 @@ from equicoherence.paths.flips import Flip
 from equicoherence.paths.places import Place
 from equicoherence.paths.renderer import Border
 from equicoherence.paths.transformation import Parameter
+from equicoherence.training.comma_lists import check_listed
+from equicoherence.training.online import watchable
+from equicoherence.training.trackers import PACKAGES
 
 Precision = Literal["auto", "fp32", "bf16"]
 POSES = "poses"  # the path that leads from one render of an object to another
@@ -275,7 +278,9 @@ class PretrainConfig:
     may be lost, a share in [0, 1), 0 to measure nothing; where more is, as measured every watch_every steps, the run
     ends with the last good state (docs/adapting.md). cache: MiB of decoded images kept. sharding: of several processes,
     each holds the whole model (ddp), or a part of its parameters, their gradients, optimiser state and teacher (fsdp2,
-    for vision transformers); a run may be resumed with the other.
+    for vision transformers); a run may be resumed with the other. watch: figures of images held out of training, every
+    watch_every steps, with commas: knn, and paths such as rotation (`online`). track: trackers that get metrics,
+    pictures and configuration, with commas: tensorboard, trackio, wandb, mlflow (`trackers`).
     """
 
     name: str = "custom"
@@ -298,7 +303,8 @@ class PretrainConfig:
     checkpoint_every: int = 500
     keep: float = 0.0
     watch_every: int = 100
-    track: Literal["none", "tensorboard"] = "none"
+    watch: str = "none"
+    track: str = "none"
 
     def __post_init__(self) -> None:
         """Refuse what could only fail later, quoting the value."""
@@ -306,6 +312,8 @@ class PretrainConfig:
         for name in ("log_every", "checkpoint_every", "watch_every"):
             _check(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
         _check(0 <= self.keep < 1, "keep", "a share in [0, 1)", self.keep)
+        check_listed("track", self.track, PACKAGES)
+        check_listed("watch", self.watch, watchable())
         if self.seed < 0 or self.max_steps < 0:
             raise ValueError(f"seed and max_steps must be 0 or more, got {self.seed} and {self.max_steps}")
         self._check_fit()
