@@ -48,6 +48,8 @@ ROOMS = (
         "embedding",
         "exporting",
         "feature_files",
+        "model_card",
+        "pushing",
         "quickstart",
         "recipes",
         "side_by_side",

@@ -60,7 +60,7 @@ class Trackers:
 
     def log(self, step: int, values: Mapping[str, Any]) -> None:
         """Show those of the values after ``step`` steps that are numbers."""
-        numbers = {name: value for name, value in values.items() if isinstance(value, int | float)}
+        numbers = {k: v for k, v in values.items() if k != "step" and isinstance(v, int | float)}
         for tracker in self._trackers.values():
             tracker.log(numbers, step=step)
 
@@ -135,7 +135,7 @@ def _show_in_wandb(tracker: Any, strips: np.ndarray, step: int) -> None:
 
 
 def _show_in_mlflow(tracker: Any, strips: np.ndarray, step: int) -> None:
-    import mlflow
+    import mlflow  # pyright: ignore[reportMissingImports]
 
     for number, strip in enumerate(strips):
         mlflow.log_image(strip, key=f"film-strip-{number}", step=step)
