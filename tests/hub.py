@@ -122,7 +122,8 @@ class Answer(BaseHTTPRequestHandler):
         if asked["organization"] != OWNER:
             return self._reply(403, b"", X_Error_Message="You don't have the rights to create a model there")
         if name in self.server.repositories:
-            return self._reply(409, {"error": "You already created this model repo"})
+            said = {"error": "You already created this model repo", "url": f"{self.server.url}/{name}"}
+            return self._reply(409, said)
         self.server.add(name, {".gitattributes": b"*.safetensors filter=lfs"})
         if asked.get("visibility") == "private" or asked.get("private"):
             self.server.hidden.add(name)
@@ -130,7 +131,7 @@ class Answer(BaseHTTPRequestHandler):
 
     def _repository(self, name: str, what: str, body: bytes) -> None:
         if self._refused(name):
-            return
+            return None
         commits = self.server.repositories[name]
         if what.startswith("/preupload/"):
             files = [

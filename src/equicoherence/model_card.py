@@ -35,11 +35,11 @@ def model_card(
     if license is not None:
         head["license"] = license
     sections = {
+        "Load it": _how(name, config),
         "Scores": _scores(run, name, teacher),
         "Data": f"{_data(config)}. No labels were used in training.",
         "Recipe": f"<details><summary>the whole configuration</summary>\n\n```yaml\n{_recipe(config)}```\n\n</details>",
         "License": license or "None is given: ask the owner before you use the weights.",
-        "Load it": _how(name, config),
         "Method": f"The auxiliary task, and what it is for: {PAPERS}. Made with equicoherence {__version__}.",
     }
     metadata = yaml.safe_dump(head, sort_keys=False)

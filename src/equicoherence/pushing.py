@@ -10,7 +10,7 @@ from equicoherence.errors import refusing
 from equicoherence.exporting import export
 from equicoherence.model_card import model_card
 from equicoherence.models import Encoder
-from equicoherence.models.hub import PREFIXES
+from equicoherence.models.hub import PREFIXES, hub_folder
 from equicoherence.models.hub_errors import explained
 from equicoherence.training.config_file import load_config
 
@@ -63,6 +63,7 @@ def push(
         with explained(model):
             api.create_repo(name, private=private, exist_ok=True)
             api.create_commit(name, added, commit_message=f"Add the encoder of {config.name}")
+    hub_folder.cache_clear()  # which may know what was there before
     return model
 
 

@@ -29,10 +29,13 @@ def hub_folder(name: str) -> Path:
     Raises FileNotFoundError for a repository, a revision or a file that is not there, or not for whoever asks;
     ValueError for a name that none can have; ConnectionError where the Hub cannot be reached.
     """
-    from huggingface_hub import hf_hub_download
+    from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url, try_to_load_from_cache
 
-    repository, _, revision = name.split(":", 1)[1].partition("@")
+    repository, _, given = name.split(":", 1)[1].partition("@")
+    revision = given or None
     with explained(name):
-        config = Path(hf_hub_download(repository, CONFIG, revision=revision or None))
+        if not isinstance(try_to_load_from_cache(repository, CONFIG, revision=revision), str):
+            get_hf_file_metadata(hf_hub_url(repository, CONFIG, revision=revision))  # fails at once, a download in 24 s
+        config = Path(hf_hub_download(repository, CONFIG, revision=revision))
         commit = config.parent.name
         return Path(hf_hub_download(repository, WEIGHTS, revision=commit)).parent

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 LOG_IN = "log in with `hf auth login`, or set HF_TOKEN"
+CHECK = "check the connection, HF_ENDPOINT and HF_HUB_OFFLINE"
 REFUSED = (401, 403)
-OURS = (FileExistsError, FileNotFoundError, PermissionError)  # raised inside, and said well already
 
 
 @contextmanager
@@ -33,8 +33,7 @@ def explained(name: str) -> Iterator[None]:
         raise FileNotFoundError(f"{name}: the repository has no such revision; give another, or none") from error
     except errors.LocalEntryNotFoundError as error:  # before the more general one: the Hub was not reached
         raise ConnectionError(
-            f"{name}: the Hub cannot be reached, and its cache on this machine does not hold the model; check the "
-            "connection, HF_ENDPOINT and HF_HUB_OFFLINE, or give a weights file"
+            f"{name}: the Hub cannot be reached, and its cache on this machine does not hold the whole model; {CHECK}"
         ) from error
     except errors.EntryNotFoundError as error:
         raise FileNotFoundError(
@@ -49,6 +48,7 @@ def explained(name: str) -> Iterator[None]:
             ) from error
         raise ConnectionError(f"{name}: the Hub answers with status {status}; try again later") from error
     except Exception as error:
-        if isinstance(error, OURS) or not isinstance(error, errors.HfHubHTTPError.__bases__[0]):
+        if not isinstance(error, (ConnectionError, errors.HfHubHTTPError.__bases__[0])):
             raise  # else it is of the library that HTTP is spoken by
-        raise ConnectionError(f"{name}: the Hub cannot be reached ({error}); check the connection") from error
+        reason = " ".join(str(error).split())
+        raise ConnectionError(f"{name}: the Hub cannot be reached ({reason}); {CHECK}") from error
