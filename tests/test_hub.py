@@ -2,8 +2,10 @@
 
 import dataclasses
 import json
+import re
 import socket
 import struct
+from pathlib import Path
 
 import pytest
 import timm
@@ -20,6 +22,7 @@ from tests.small import small_config
 
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")  # how huggingface_hub uploads
 
+DOCS = Path(__file__).resolve().parents[1] / "docs"
 NAME = "someone/small"
 MODEL = f"hf-hub:{NAME}"
 
@@ -173,6 +176,17 @@ def test_what_was_fetched_once_is_there_without_the_hub(run, hub, images, monkey
             load_model("hf-hub:someone/other")
         with pytest.raises(ConnectionError, match="hf-hub:someone/other: the Hub cannot be reached"):
             push(run, "someone/other")
+
+
+def test_the_code_on_the_page_runs(copied, hub, images, monkeypatch, tmp_path):
+    runs = tmp_path / "runs"
+    runs.mkdir()
+    copied().rename(runs / "mine")
+    monkeypatch.chdir(tmp_path)
+    (code,) = re.findall(r"```python\n(.*?)```", (DOCS / "models.md").read_text(), flags=re.DOTALL)
+    names = {"images": images}
+    exec(code, names)  # the page's own words
+    assert names["features"].patches.shape == (2, 16, 16)
 
 
 def test_from_pretrained_takes_files_and_folders_and_quotes_what_it_does_not(run, tmp_path, images):

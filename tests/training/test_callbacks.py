@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import runpy
 import signal
 import sys
@@ -16,7 +17,8 @@ from equicoherence import Callback, pretrain
 from equicoherence.training import Interrupted
 from tests.small import picture_folder, small_config
 
-EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "callback.py"
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLE = ROOT / "examples" / "callback.py"
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +98,13 @@ def test_resumed_with_all_that_looks_on_a_run_ends_with_the_same_bits_and_lines(
     _same_weights(plain, run)
     assert _lines(whole) == _lines(run)
     assert [line["step"] for line in _lines(run) if "held_out_knn" in line] == [0, 2, 4]
+
+
+def test_the_code_on_the_page_runs(data, tmp_path, monkeypatch):
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "callbacks.md").read_text(), flags=re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    exec(code, {"config": small_config(data, max_steps=1)})  # the page's own words
+    assert _lines(tmp_path / "runs" / "mine")[-1]["weight_norm"] > 0
 
 
 def test_the_example_runs(data, tmp_path, monkeypatch, capsys):

@@ -1,5 +1,6 @@
 """Figures of images that are held out of training: what they are, and that taking them changes nothing."""
 
+import dataclasses
 import json
 
 import pytest
@@ -7,6 +8,7 @@ import torch
 
 from equicoherence.data import Loader, epoch_order, open_images
 from equicoherence.evaluation import load_model
+from equicoherence.methods.anchor import AnchorConfig
 from equicoherence.neighbours import neighbours_right
 from equicoherence.paths import Pyramid, render
 from equicoherence.paths.central import base_state
@@ -109,6 +111,9 @@ def test_what_cannot_be_watched_is_refused(data, tmp_path):
         small_config(data, watch="knn,rotaton")
     with pytest.raises(ValueError, match="watch is knn,knn: give each name once"):
         small_config(data, watch="knn,knn")
+    adapted = dataclasses.replace(small_config(data).encoder, weights="timm:resnet18", train="head")
+    with pytest.raises(ValueError, match=r"watch is knn, but with encoder\.train head the encoder stands still"):
+        small_config(data, watch="knn", method=AnchorConfig(), encoder=adapted)
     few = picture_folder(tmp_path / "few", 30)
     with pytest.raises(ValueError, match=r"watch is rotation, but \d+ images are held out, fewer than 20"):
         pretrain(small_config(few, watch="rotation"), tmp_path / "run")

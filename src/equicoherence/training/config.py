@@ -20,7 +20,7 @@ from equicoherence.paths.flips import Flip
 from equicoherence.paths.places import Place
 from equicoherence.paths.renderer import Border
 from equicoherence.paths.transformation import Parameter
-from equicoherence.training.comma_lists import check_listed
+from equicoherence.training.comma_lists import NONE, check_listed
 from equicoherence.training.online import watchable
 from equicoherence.training.trackers import PACKAGES
 
@@ -442,6 +442,11 @@ class PretrainConfig:
             raise ValueError(
                 f"keep is {self.keep:g}, but with encoder.train head the encoder stands still, so all that it knows is "
                 "kept; leave --keep out, or give --encoder.train last:N"
+            )
+        if self.watch != NONE:
+            raise ValueError(
+                f"watch is {self.watch}, but with encoder.train head the encoder stands still, so its figures do, too; "
+                "leave --watch out, or give --encoder.train last:N"
             )
 
     def _check_told(self) -> None:
