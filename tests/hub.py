@@ -186,7 +186,7 @@ def hub_at(folder: Path) -> Iterator[Hub]:
     """Let huggingface_hub speak to a stand-in, as HF_ENDPOINT, HF_HOME and HF_HUB_DISABLE_XET would from its start."""
     from huggingface_hub import constants
 
-    from equicoherence.models.hub import hub_folder
+    from equicoherence.models.on_hub import hub_folder
 
     hub = Hub()
     thread = threading.Thread(target=hub.serve_forever, daemon=True)

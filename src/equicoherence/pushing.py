@@ -10,8 +10,8 @@ from equicoherence.errors import refusing
 from equicoherence.exporting import export
 from equicoherence.model_card import model_card
 from equicoherence.models import Encoder
-from equicoherence.models.hub import PREFIXES, hub_folder
 from equicoherence.models.hub_errors import explained
+from equicoherence.models.on_hub import PREFIXES, hub_folder
 from equicoherence.training.config_file import load_config
 
 NAME = re.compile(r"[\w.-]+/[\w.-]+")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 
 from equicoherence.models.create import checked_args, create
 from equicoherence.models.features import Features, Pool
+from equicoherence.models.hub import hub_or_cache
 from equicoherence.models.image_sizes import check_size
 from equicoherence.models.layers import gives_class_tokens, layer_number, layer_widths, read_layers
 from equicoherence.models.lean_block import lean_last
@@ -119,7 +121,8 @@ class Encoder(nn.Module):
                 f"model {name!r} is neither timm:NAME, nor hf-hub:OWNER/NAME, nor an exported folder, nor FILE@ARCH; "
                 "load_model takes more"
             )
-        return cls(name, sized(name, size), pretrained=True).eval()
+        with nullcontext() if name.startswith(SOURCES) else hub_or_cache():
+            return cls(name, sized(name, size), pretrained=True).eval()
 
     def train(self, mode: bool = True) -> Self:
         """Set the mode of all parts but those that stand still."""

@@ -1,41 +1,41 @@
-"""Encoders on the Hugging Face Hub: two files of a repository, which hold values alone, in the Hub's cache."""
+"""The Hugging Face Hub, which holds published weights: asked once whether it is there, so that nobody waits for it."""
 
 from __future__ import annotations
 
-import functools
-from pathlib import Path
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from equicoherence.models.hub_errors import explained
+from huggingface_hub import constants
+from huggingface_hub.utils import get_session
 
-PREFIXES = ("hf-hub:", "hf_hub:")
-CONFIG, WEIGHTS = "config.json", "model.safetensors"
-
-
-def is_on_hub(name: str) -> bool:
-    """Return whether a name is one of the Hub's, ``hf-hub:OWNER/NAME``."""
-    return name.startswith(PREFIXES)
+PATIENCE = 5.0  # seconds; the Hub's own client tries for more than a minute
 
 
-@functools.cache
-def hub_folder(name: str) -> Path:
-    """Return the folder of the Hub's cache that holds ``config.json`` and ``model.safetensors`` of a repository.
+def hub_answers(patience: float = PATIENCE) -> bool:
+    """Return whether the Hub answers within so many seconds, whatever it says."""
+    answered = threading.Event()
 
-    What is not there is fetched, both files of one commit; nothing else of the repository is read, so that no code of
-    it can run. A second call of a process returns the same folder and asks nobody. Where the Hub is, and where the
-    cache and the token are, say ``HF_ENDPOINT``, ``HF_HOME`` and ``HF_TOKEN``.
+    def ask() -> None:
+        try:
+            get_session().head(constants.ENDPOINT, timeout=patience)
+        except Exception:  # of the client that huggingface_hub has, which differs by version: not reached
+            return
+        answered.set()
 
-    name: ``hf-hub:OWNER/NAME``, or ``hf-hub:OWNER/NAME@REVISION``.
+    asking = threading.Thread(target=ask, daemon=True)  # the look-up of a name knows no time limit
+    asking.start()
+    asking.join(patience)
+    return answered.is_set()
 
-    Raises FileNotFoundError for a repository, a revision or a file that is not there, or not for whoever asks;
-    ValueError for a name that none can have; ConnectionError where the Hub cannot be reached.
-    """
-    from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url, try_to_load_from_cache
 
-    repository, _, given = name.split(":", 1)[1].partition("@")
-    revision = given or None
-    with explained(name):
-        if not isinstance(try_to_load_from_cache(repository, CONFIG, revision=revision), str):
-            get_hf_file_metadata(hf_hub_url(repository, CONFIG, revision=revision))  # fails at once, a download in 24 s
-        config = Path(hf_hub_download(repository, CONFIG, revision=revision))
-        commit = config.parent.name
-        return Path(hf_hub_download(repository, WEIGHTS, revision=commit)).parent
+@contextmanager
+def hub_or_cache() -> Iterator[None]:
+    """Take what is inside from the cache alone, where the Hub does not answer: at once, and not after its retries."""
+    before = constants.HF_HUB_OFFLINE
+    if not before and not hub_answers():
+        constants.HF_HUB_OFFLINE = True
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = before
