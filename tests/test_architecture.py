@@ -124,7 +124,7 @@ def _loaded(statement):
     ("room", "with_it"),
     [
         ("paths", set()),
-        ("methods", {"errors", "files", "finite", "json_file", "models", "paths"}),
+        ("methods", {"errors", "files", "finite", "json_file", "models", "notice", "paths"}),
         ("recipes", {"errors"}),
     ],
 )

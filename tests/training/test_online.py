@@ -94,7 +94,7 @@ def test_a_run_notes_them_from_the_start_and_the_last_is_the_trained_encoders_on
     with torch.no_grad():
         view = render(Pyramid.build(batch.images, 32), base_state(batch.aspect, 1.0), size=32)
         features = encoder(view).pooled("mean")
-    order = epoch_order(len(source), 0, 0)
+    order = torch.from_numpy(epoch_order(len(source), 0, 0).copy())
     right = neighbours_right(features[order], batch.labels[order])
     assert lines[-1]["held_out_knn"] == pytest.approx(float(right.float().mean()), abs=1 / len(right) + 1e-6)
     assert lines[0]["held_out_rotation"] != lines[-1]["held_out_rotation"]

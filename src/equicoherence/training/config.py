@@ -22,7 +22,7 @@ from equicoherence.paths.renderer import Border
 from equicoherence.paths.transformation import Parameter
 from equicoherence.training.comma_lists import NONE, check_listed
 from equicoherence.training.online import watchable
-from equicoherence.training.trackers import PACKAGES
+from equicoherence.training.trackers import TRACKERS
 
 Precision = Literal["auto", "fp32", "bf16"]
 POSES = "poses"  # the path that leads from one render of an object to another
@@ -376,7 +376,7 @@ class PretrainConfig:
         for name in ("log_every", "checkpoint_every", "watch_every"):
             _check(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
         _check(0 <= self.keep < 1, "keep", "a share in [0, 1)", self.keep)
-        check_listed("track", self.track, PACKAGES)
+        check_listed("track", self.track, TRACKERS)
         check_listed("watch", self.watch, watchable())
         if self.seed < 0 or self.max_steps < 0:
             raise ValueError(f"seed and max_steps must be 0 or more, got {self.seed} and {self.max_steps}")

@@ -17,8 +17,7 @@ from equicoherence.training.comma_lists import listed
 if TYPE_CHECKING:
     from accelerate.tracking import GeneralTracker
 
-PACKAGES = {"tensorboard": "tensorboard", "trackio": "trackio", "wandb": "wandb", "mlflow": "mlflow"}
-"""Name of a tracker -> what `pip install` calls it."""
+TRACKERS = ("tensorboard", "trackio", "wandb", "mlflow")  # each is called so by `import` and `pip install`
 PROJECT = "equicoherence"  # by which trackers that have projects gather runs
 FOLDER = "tensorboard"  # of the event files, in the run
 IDENTITIES = "trackers.json"  # in the run: by which wandb and MLflow know it again when it is resumed
@@ -29,7 +28,7 @@ def need_trackers(track: str) -> None:
     """Raise ImportError, with the line that installs it, where a tracker is not installed."""
     for name in listed(track):
         if importlib.util.find_spec(name) is None:
-            raise ImportError(f"--track {name} needs {name}, which is not installed: pip install {PACKAGES[name]}")
+            raise ImportError(f"--track {name} needs {name}, which is not installed: pip install {name}")
 
 
 class Trackers:
