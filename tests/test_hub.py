@@ -76,6 +76,8 @@ def test_the_card_says_what_it_is_and_names_no_path_of_this_machine(folder, copi
     assert yaml.safe_load(head)["license"] == "mit"
     value = next(iter(json.loads((run / "scores.json").read_text())["parts"].values()))["rows"][0]["value"]
     assert f"| knn top-1 | backbone | {100 * value:.1f} % |" in text
+    assert "| z_inv |" not in text  # whose head stays with the run
+    assert str(folder.parent) not in text
     assert len(hub.repositories[NAME]) == 3  # made, and two commits
 
 

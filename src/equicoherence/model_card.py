@@ -8,13 +8,16 @@ from typing import Any
 import yaml
 
 from equicoherence import __version__
-from equicoherence.evaluation.store import FILE
+from equicoherence.evaluation.store import FILE, read_scores
 from equicoherence.methods import METHODS
-from equicoherence.reporting.main_figures import score_markdown
+from equicoherence.reporting.main_figures import score_grid
+from equicoherence.reporting.origin import origin_line
+from equicoherence.reporting.summary import select, summarise_scores
 from equicoherence.training.config import PretrainConfig
 from equicoherence.training.config_file import to_dict
 
 TAGS = ["timm", "equicoherence", "self-supervised-learning", "equivariance", "image-feature-extraction"]
+OWN = ("", "backbone")  # representations that a timm model has
 PAPERS = "[2412.03314](https://arxiv.org/abs/2412.03314), [2503.18753](https://arxiv.org/abs/2503.18753)"
 
 
@@ -64,9 +67,15 @@ def _first(config: PretrainConfig, parameters: int, teacher: bool) -> str:
 def _scores(run: Path, name: str, teacher: bool) -> str:
     if teacher:
         return "None: what was scored of this run is the student."
-    if not (run / FILE).is_file():
+    scores = read_scores(run / FILE)
+    if not scores:
         return "None yet: the run was not scored."
-    return score_markdown({PurePath(name).name: [run]}).strip()
+    column = PurePath(name).name
+    own = select(summarise_scores({column: [scores]}), representation=OWN)
+    return (
+        f"Of the features that this model gives; z_inv and z_equi need the run itself. {origin_line([scores])}.\n\n"
+        f"{score_grid(own, [column]).markdown()}"
+    )
 
 
 def _data(config: PretrainConfig) -> str:
