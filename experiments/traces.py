@@ -28,13 +28,13 @@ from torch import Tensor
 import equicoherence
 from equicoherence.data import open_images
 from equicoherence.evaluation.baselines import Spectrum
-from equicoherence.evaluation.probes import mlp_probe, r2_score, ridge_probe
+from equicoherence.evaluation.probes import mlp_probe
 from equicoherence.evaluation.transformation.noise import as_photographs, noise_images
-from equicoherence.evaluation.transformation.pairs import Photographs, draw_pair_image
-from equicoherence.evaluation.transformation.regression import base_share
 from equicoherence.json_file import write_json
 from equicoherence.paths import Pyramid, Rotation, render
 from equicoherence.paths.central import base_state
+from equicoherence.paths.pair_images import Photographs, base_share, draw_pair_image
+from equicoherence.ridge import r2_score, ridge_probe
 
 PAGE = Path(__file__).parents[1] / "docs" / "results" / "traces.md"
 PICTURE = PAGE.parent / "traces.png"

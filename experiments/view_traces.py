@@ -28,12 +28,12 @@ from traces import after, before
 import equicoherence
 from equicoherence.evaluation import load_model
 from equicoherence.evaluation.baselines import Spectrum
-from equicoherence.evaluation.probes import r2_score, ridge_probe
 from equicoherence.evaluation.transformation.noise import as_photographs, noise_images
 from equicoherence.json_file import write_json
 from equicoherence.models import Encoder
 from equicoherence.paths import Rotation
 from equicoherence.recipes import recipe
+from equicoherence.ridge import r2_score, ridge_probe
 from equicoherence.training import PretrainConfig, pretrain
 from equicoherence.training.build import build_views
 

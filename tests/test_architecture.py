@@ -26,6 +26,7 @@ ROOMS = (
         "neighbours",
         "notice",
         "quiet",
+        "ridge",
         "tensor_files",
     ),
     ("paths",),
@@ -47,6 +48,8 @@ ROOMS = (
         "embedding",
         "exporting",
         "feature_files",
+        "model_card",
+        "pushing",
         "quickstart",
         "recipes",
         "side_by_side",
@@ -121,7 +124,7 @@ def _loaded(statement):
     ("room", "with_it"),
     [
         ("paths", set()),
-        ("methods", {"errors", "files", "finite", "json_file", "models", "paths"}),
+        ("methods", {"errors", "files", "finite", "json_file", "models", "notice", "paths"}),
         ("recipes", {"errors"}),
     ],
 )

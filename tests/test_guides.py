@@ -12,7 +12,13 @@ from tests.small import picture_folder
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
-ELSEWHERE = {"extending.md": "test_extension", "features.md": "test_features_page", "own-loop.md": "test_examples"}
+ELSEWHERE = {
+    "callbacks.md": "training/test_callbacks",
+    "extending.md": "test_extension",
+    "features.md": "test_features_page",
+    "models.md": "test_hub",
+    "own-loop.md": "test_examples",
+}
 """Pages whose code another file of tests runs."""
 
 

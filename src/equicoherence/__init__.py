@@ -30,15 +30,19 @@ if TYPE_CHECKING:
     from equicoherence.models import SplitHead as SplitHead
     from equicoherence.paths import PathViews as PathViews
     from equicoherence.paths import Views as Views
+    from equicoherence.pushing import push as push
     from equicoherence.rendering import render as render
     from equicoherence.reporting.page import report as report
     from equicoherence.training import Learner as Learner
     from equicoherence.training import PretrainConfig as PretrainConfig
     from equicoherence.training import pretrain as pretrain
+    from equicoherence.training.callbacks import Callback as Callback
+    from equicoherence.training.callbacks import Moment as Moment
 
     __version__: str
 
 _HOMES = {
+    "Callback": "training.callbacks",
     "CoherenceConfig": "coherence",
     "CoherenceOutput": "coherence",
     "CoherenceTask": "coherence",
@@ -46,6 +50,7 @@ _HOMES = {
     "Features": "models",
     "Learner": "training",
     "Loader": "data",
+    "Moment": "training.callbacks",
     "PathViews": "paths",
     "PretrainConfig": "training",
     "SplitHead": "models",
@@ -59,6 +64,7 @@ _HOMES = {
     "load_model": "evaluation",
     "open_images": "data",
     "pretrain": "training",
+    "push": "pushing",
     "render": "rendering",
     "report": "reporting.page",
 }

@@ -15,8 +15,8 @@ from equicoherence.downstream.turned.scoring import pairs_of_scenes, turn_betwee
 from equicoherence.downstream.turned.task import TurnedPhotographs
 from equicoherence.evaluation.module import as_frozen
 from equicoherence.evaluation.task import Row, no_bar
-from equicoherence.evaluation.transformation.pairs import Photographs, draw_pair_image
 from equicoherence.paths import Rotation
+from equicoherence.paths.pair_images import Photographs, draw_pair_image
 from equicoherence.sets.turned import Turned
 from tests.sets.test_turned import slope, write_turned
 

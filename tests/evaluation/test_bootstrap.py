@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from equicoherence.evaluation.bootstrap import interval, resampled, share_interval
-from equicoherence.evaluation.probes import r2_score
+from equicoherence.ridge import r2_score
 
 
 @pytest.mark.parametrize(("share", "count"), [(0.5, 400), (0.9, 1000)])

@@ -14,9 +14,9 @@ from equicoherence.evaluation import evaluate
 from equicoherence.evaluation.curves.scoring import PATHS, similarities
 from equicoherence.evaluation.curves.task import RotationCurve, ScaleCurve, ShiftCurve
 from equicoherence.evaluation.task import no_bar
-from equicoherence.evaluation.transformation.pairs import Photographs, draw_pair_image
 from equicoherence.paths import named_path
 from equicoherence.paths.central import base_state
+from equicoherence.paths.pair_images import Photographs, draw_pair_image
 from tests.evaluation.rows import rows_of, values_of
 
 CURVES = {task.name: task for task in (RotationCurve, ScaleCurve, ShiftCurve)}

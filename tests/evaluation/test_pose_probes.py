@@ -19,8 +19,8 @@ from equicoherence.evaluation.poses.probes import (
 )
 from equicoherence.evaluation.poses.renders import Renders, ViewPairs
 from equicoherence.evaluation.poses.task import PoseProbes
-from equicoherence.evaluation.probes import r2_score
 from equicoherence.rendering.plan import Plan, draw_latents
+from equicoherence.ridge import r2_score
 from tests.evaluation.poses import imagine
 
 SMALL = PoseProbes(epochs=60, batch=128, hidden=64, learning_rate=3e-3)

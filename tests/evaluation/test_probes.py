@@ -4,14 +4,8 @@ import pytest
 import torch
 
 from equicoherence.evaluation.classification.accuracy import knn_accuracy, linear_accuracy
-from equicoherence.evaluation.probes import (
-    attentive_probe,
-    calibrate,
-    mlp_probe,
-    r2_score,
-    ridge_probe,
-    split_images,
-)
+from equicoherence.evaluation.probes import attentive_probe, calibrate, mlp_probe
+from equicoherence.ridge import r2_score, ridge_probe, split_images
 
 
 def _linear_data(noise=0.0):

@@ -5,13 +5,13 @@ import torch
 
 from equicoherence.evaluation.baselines import Spectrum
 from equicoherence.evaluation.model import load_model
-from equicoherence.evaluation.probes import r2_score, ridge_probe
 from equicoherence.evaluation.task import no_bar
 from equicoherence.evaluation.transformation.noise import NoisePairs, as_photographs, leaves_noise, noise_images
-from equicoherence.evaluation.transformation.pairs import ImagePairs, draw_pair_image, least_pitch
-from equicoherence.evaluation.transformation.regression import base_share
+from equicoherence.evaluation.transformation.pairs import ImagePairs
 from equicoherence.paths import Pyramid, Rotation, named_path, render
 from equicoherence.paths.central import base_state
+from equicoherence.paths.pair_images import base_share, draw_pair_image, least_pitch
+from equicoherence.ridge import r2_score, ridge_probe
 
 
 def directions():

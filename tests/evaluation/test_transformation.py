@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from equicoherence.evaluation.transformation.pairs import pool_tokens
-from equicoherence.evaluation.transformation.regression import BASE, SMALLER
 from equicoherence.evaluation.transformation.task import TransformationRegression
 from equicoherence.paths import named_path
 from equicoherence.paths.central import base_state
+from equicoherence.paths.pair_images import BASE, SMALLER
 
 NAMED = TransformationRegression().transformations
 

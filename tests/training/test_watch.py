@@ -15,11 +15,12 @@ from equicoherence.data import Loader, open_images
 from equicoherence.evaluation import load_model
 from equicoherence.methods.anchor import AnchorConfig
 from equicoherence.models import Encoder
+from equicoherence.neighbours import neighbours_right
 from equicoherence.reporting.runs import read_run
 from equicoherence.reporting.training import training_section
 from equicoherence.training import EncoderConfig, Interrupted, NotFinite, OptimConfig, load_run, metrics, pretrain
 from equicoherence.training.checkpoint import checkpoints
-from equicoherence.training.watch import Look, Watch, neighbours_right, watched_images
+from equicoherence.training.watch import Look, Watch, watched_images
 from tests.small import ENCODER, picture_folder, small_config, with_weights
 
 VIT = EncoderConfig(

@@ -19,9 +19,10 @@ class AdaptOptions:
     """Train an encoder further, so that its features keep what transformations do to images; score it before and
     after, and print one table of what it gained and what it kept.
 
-    MODEL is what `equicoherence evaluate` takes: timm:NAME, a weights file (FILE@ARCH), a run directory, or what
-    `equicoherence export` wrote. Below is what one changes first; every other field of the configuration is an option,
-    too: `equicoherence pretrain adapt-tiny --help` lists them. None stands for what the recipe or the model says.
+    MODEL is what `equicoherence evaluate` takes: timm:NAME, hf-hub:OWNER/NAME, a weights file (FILE@ARCH), a run
+    directory, or what `equicoherence export` wrote. Below is what one changes first; every other field of the
+    configuration is an option, too: `equicoherence pretrain adapt-tiny --help` lists them. None stands for what the
+    recipe or the model says.
 
     Args:
         data: Images to adapt it on, with classes or without; classes score it, and never train it.

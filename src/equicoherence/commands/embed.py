@@ -19,10 +19,11 @@ def run(arguments: list[str]) -> None:
     class Arguments:
         """Write an encoder's features of every image of a data set to a .parquet or .npz file.
 
-        model: a run directory, timm:NAME, or a weights file with --arch. features: of backbone, cls, patches and, of a
-        run, z_inv, z_equi, z. dtype: of the file. limit: at most so many images, evenly spread; 0 is all. batch: images
-        at a time. size: of a model that is no run. random-weights: take a timm model's initialisation.
-        bad-image-tolerance: share of images that may be bad (their rows are NaN); a run's own where not given.
+        model: a run directory, timm:NAME, hf-hub:OWNER/NAME, or a weights file with --arch. features: of backbone, cls,
+        patches and, of a run, z_inv, z_equi, z. dtype: of the file. limit: at most so many images, evenly spread; 0 is
+        all. batch: images at a time. size: of a model that is no run. random-weights: take a timm model's
+        initialisation. bad-image-tolerance: share of images that may be bad (their rows are NaN); a run's own where not
+        given.
         """
 
         model: Annotated[str, tyro.conf.Positional]

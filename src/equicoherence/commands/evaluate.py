@@ -18,12 +18,13 @@ from equicoherence.reporting.names import encoder_names
 
 @dataclass
 class Arguments:
-    """Score frozen encoders: run directories, timm:NAME, weights files (FILE@ARCH), or baseline:NAME.
+    """Score frozen encoders: run directories, timm:NAME, hf-hub:OWNER/NAME, weights files (FILE@ARCH), or
+    baseline:NAME.
 
     `equicoherence tasks` lists the tasks, `equicoherence tasks NAME` what one does and its settings.
 
-    models: run directories, timm:NAME, weights files (FILE@ARCH), or baseline:thumbnail and baseline:spectrum, which
-        have no weights.
+    models: run directories, timm:NAME, hf-hub:OWNER/NAME, weights files (FILE@ARCH), or baseline:thumbnail and
+        baseline:spectrum, which have no weights.
     data: images, or objects in poses, for transformation, knn, linear, pose and retrieval; a run's own where not given.
     sets: a folder that holds data sets in their published layouts, for all other tasks.
     tasks: names, or all; where not given, the usual ones on data sets where --sets is given, else those that the data

@@ -150,7 +150,7 @@ def check_models(models: Sequence[str]) -> None:
     import timm
 
     from equicoherence.evaluation.baselines import PREFIX, check_baseline
-    from equicoherence.evaluation.model import refuse_exported
+    from equicoherence.evaluation.model import TIMM, refuse_exported
     from equicoherence.models.names import no_model, unknown_model
 
     for model in models:
@@ -158,6 +158,8 @@ def check_models(models: Sequence[str]) -> None:
         if kind == "timm":
             if ":" not in name and not timm.is_model(name):  # hf-hub:NAME lies with others
                 raise unknown_model(name)
+        elif model.startswith(TIMM):  # read when the model is loaded
+            continue
         elif model.startswith(PREFIX):
             check_baseline(model.removeprefix(PREFIX))
         elif not Path(model).exists():

@@ -23,25 +23,48 @@ def run(arguments: list[str]) -> None:
     class Arguments:
         """Write a run's encoder for others to load: a folder for timm, an ONNX model, a file of torch for timm's model,
         or a program of torch, which needs no timm. Of an adapted encoder, ONNX and the program also give z_equi.
+        --push OWNER/NAME puts it on the Hugging Face Hub, as a model of timm with a card of its scores, data and
+        recipe.
 
         out: RUN/encoder, RUN/encoder.onnx, RUN/encoder.pt or RUN/encoder.pt2 where not given. teacher: the EMA teacher
-        of a method that has one, instead of the student, which evaluation scores.
+        of a method that has one, instead of the student, which evaluation scores. license: of what is pushed, as the
+        Hub calls it, such as apache-2.0; none where not given. private: make the repository on the Hub a private one.
         """
 
         run: Annotated[Path, tyro.conf.Positional]
-        to: Literal["timm", "onnx", "torch", "program"]
+        to: Literal["timm", "onnx", "torch", "program"] | None = None
+        push: str | None = None
         out: Path | None = None
         teacher: bool = False
+        license: str | None = None
+        private: bool = False
         overwrite: bool = False
 
     with preparing():
         given = parse(Arguments, arguments, "export")
+        check_target(given.to, given.push, out=given.out, license=given.license, private=given.private)
         from equicoherence.exporting import export
+        from equicoherence.pushing import push
 
-    out = export(**vars(given))
+    if given.to is None:
+        own = {"teacher": given.teacher, "license": given.license, "private": given.private}
+        model = push(given.run, str(given.push), overwrite=given.overwrite, **own)
+        print(f"{model} done; use it: equicoherence evaluate {model} --data DIR")
+        return
+    out = export(given.run, given.to, given.out, teacher=given.teacher, overwrite=given.overwrite)
     ways = {"timm": how_to_use_timm, "onnx": how_to_use_onnx, "torch": how_to_use_torch, "program": how_to_use_program}
     how = ways[given.to](out)
     print(f"{out} done; load it:\n{how}")
+
+
+def check_target(to: str | None, push: str | None, **given: object) -> None:
+    """Raise ValueError unless an export goes to one place, and where an option is given that is of the other."""
+    if (to is None) == (push is None):
+        raise ValueError("export needs one of --to timm, onnx, torch or program, and --push OWNER/NAME")
+    of_others = ("license", "private") if push is None else ("out",)
+    for name in of_others:
+        if given[name]:
+            raise ValueError(f"--{name} does not apply with --{'to' if push is None else 'push'}; leave it out")
 
 
 def how_to_use_timm(folder: Path) -> str:

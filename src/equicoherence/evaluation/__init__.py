@@ -9,22 +9,23 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from equicoherence.evaluation.classification.accuracy import knn_accuracy, linear_accuracy
     from equicoherence.evaluation.model import FrozenModel, load_model
-    from equicoherence.evaluation.probes import mlp_probe, r2_score, ridge_probe
+    from equicoherence.evaluation.probes import mlp_probe
     from equicoherence.evaluation.registry import make_tasks
     from equicoherence.evaluation.run import evaluate
     from equicoherence.evaluation.task import main_rows
+    from equicoherence.ridge import r2_score, ridge_probe
 
-_ROOM = {
-    "FrozenModel": "model",
-    "evaluate": "run",
-    "knn_accuracy": "classification.accuracy",
-    "linear_accuracy": "classification.accuracy",
-    "load_model": "model",
-    "main_rows": "task",
-    "make_tasks": "registry",
-    "mlp_probe": "probes",
-    "r2_score": "probes",
-    "ridge_probe": "probes",
+_HOMES = {
+    "FrozenModel": "evaluation.model",
+    "evaluate": "evaluation.run",
+    "knn_accuracy": "evaluation.classification.accuracy",
+    "linear_accuracy": "evaluation.classification.accuracy",
+    "load_model": "evaluation.model",
+    "main_rows": "evaluation.task",
+    "make_tasks": "evaluation.registry",
+    "mlp_probe": "evaluation.probes",
+    "r2_score": "ridge",
+    "ridge_probe": "ridge",
 }
 __all__ = [
     "FrozenModel",
@@ -41,6 +42,6 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _ROOM:
+    if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_ROOM[name]}"), name)
+    return getattr(importlib.import_module(f"equicoherence.{_HOMES[name]}"), name)

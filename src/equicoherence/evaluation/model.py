@@ -19,7 +19,7 @@ from equicoherence.methods import Method
 from equicoherence.models import Encoder, Features
 from equicoherence.models.features import POOLS, Pool
 from equicoherence.models.foreign import first_line, foreign_encoder, read_exported
-from equicoherence.models.names import no_model
+from equicoherence.models.names import SOURCES, folder_of, no_model
 from equicoherence.models.weights import load_weights
 from equicoherence.notice import say
 from equicoherence.training.build import build_whole
@@ -30,6 +30,7 @@ from equicoherence.training.run import load_run
 from equicoherence.training.seeds import step_seed
 
 T = TypeVar("T")
+TIMM = ("timm:", *SOURCES)  # what names begin with that timm's models have
 SHARE = 1 / 3  # of the norm: a tenth of the cosine between two images
 TIMM_FILES = ("config.json", "model.safetensors")  # of a folder that is a model of timm
 
@@ -139,7 +140,8 @@ def load_model(
     size: int | None = None,
     layer: int | None = None,
 ) -> FrozenModel:
-    """Load MODEL: a run directory, ``timm:NAME``, ``baseline:NAME``, or a weights file together with ``arch``.
+    """Load MODEL: a run directory, ``timm:NAME``, ``hf-hub:OWNER/NAME``, ``baseline:NAME``, or a weights file together
+    with ``arch``.
 
     A file that `equicoherence export --to torch` wrote needs no ``arch``: it says that itself, and its size.
 
@@ -181,9 +183,9 @@ def _load(model: str | Path, arch: str | None, random_weights: bool, size: int |
     if size is not None and size < 1:
         raise ValueError(f"size is {size}, but an input has at least 1 pixel")
     with generators_kept():
-        if text.startswith("timm:"):
+        if text.startswith(TIMM):
             _refuse(text, "a timm model, whose name is its architecture", given, "--arch")
-            return _foreign(text, text[5:], pretrained=not random_weights, size=size)
+            return _foreign(text, text.removeprefix("timm:"), pretrained=not random_weights, size=size)
         if text.startswith(PREFIX):
             _refuse(text, "a baseline, which has no weights", given, "--arch", "--random-weights")
             side = SIZE if size is None else size
@@ -277,12 +279,12 @@ def reading_size(size: int) -> int:
 
 def _foreign(name: str, arch: str, *, pretrained: bool, size: int | None) -> FrozenModel:
     torch.manual_seed(0)  # of a bare initialisation
-    folder = arch.removeprefix("local-dir:") if arch.startswith("local-dir:") else None
+    folder = folder_of(arch)
     otherwise = "give a weights file with --arch, or --random-weights to evaluate the bare initialisation"
     encoder = foreign_encoder(arch, size, pretrained=pretrained, otherwise=otherwise)
     side = size if size is not None else int(encoder.model.pretrained_cfg["input_size"][1])  # type: ignore[index]
     _check_size(encoder, side)
-    source = saved_source(Path(folder)) if folder is not None and size is None else None
+    source = saved_source(folder) if folder is not None and size is None else None
     if encoder.pool == "head":
         say(f"{name}: {POOLS['head']} stands for an image ({encoder.pooled_width} channels), as it does in timm")
     return FrozenModel(name, name, encoder.eval(), side, source or reading_size(side), None, None, encoder.pool)

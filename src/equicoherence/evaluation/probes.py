@@ -7,32 +7,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from equicoherence.evaluation.fit import fit, reading
+from equicoherence.ridge import CUT, floored, split_images, standardise
 
-STRENGTHS = tuple(10.0**e for e in range(-5, 4))
 HELD_OUT = 0.1  # share of the images on which a fitted probe is calibrated
-CUT = 5.0  # standard deviations at which features are cut
-
-
-def r2_score(predicted: Tensor, target: Tensor) -> Tensor:
-    """Return R2 = 1 - RSS / TSS of each column of (N, P); the mean of ``target`` as a constant predictor scores 0."""
-    residual = (target - predicted).square().sum(dim=0)
-    total = (target - target.mean(dim=0)).square().sum(dim=0)
-    return 1 - residual / total.clamp_min(1e-12)
-
-
-def ridge_probe(train: Tensor, target: Tensor, test: Tensor, *, draws: int = 1, held_out: float = 0.2) -> Tensor:
-    """Predict (M, P) for ``test`` (M, C) by ridge regression from ``train`` (N, C) to ``target`` (N, P).
-
-    The strength is chosen, of each target apart, on a random ``held_out`` share of the images (the same ones each
-    time), then all are used.
-    draws: rows of each image, as `split_images` takes them.
-    """
-    train, test = _standardise(train, test)
-    kept, held = split_images(len(train), draws, held_out)
-    strengths = torch.tensor(STRENGTHS, dtype=torch.float64, device=train.device)
-    tried = _ridge(train[kept], target[kept], train[held], strengths[:, None].expand(-1, target.shape[1]))
-    best = torch.stack([r2_score(each, target[held]) for each in tried]).argmax(dim=0)
-    return _ridge(train, target, test, strengths[best][None])[0]
 
 
 def mlp_probe(
@@ -46,7 +23,7 @@ def mlp_probe(
     where nothing generalises. draws: rows of each image, as `split_images` takes them; an epoch sees as many rows as
     there are images.
     """
-    train, test = _standardise(train, test)
+    train, test = standardise(train, test)
     with torch.random.fork_rng(devices=[train.device] if train.is_cuda else []):
         torch.manual_seed(seed)
         net = nn.Sequential(
@@ -89,26 +66,11 @@ def attentive_probe(
     rows = train.flatten(0, 2).split(2**16)
     mean = torch.stack([part.float().sum(dim=0) for part in rows]).sum(dim=0) / sum(map(len, rows))
     spread = torch.stack([(part.float() - mean).square().sum(dim=0) for part in rows]).sum(dim=0)
-    std = _floored((spread / sum(map(len, rows))).sqrt())
+    std = floored((spread / sum(map(len, rows))).sqrt())
     with torch.random.fork_rng(devices=[train.device] if train.is_cuda else []):
         torch.manual_seed(seed)
         net = AttentivePair(mean, std, target.shape[1]).to(train.device)
         return _fit(net, train, target, test, draws=draws, epochs=epochs, lr=5e-3)
-
-
-def split_images(rows: int, draws: int, share: float, seed: int = 0) -> tuple[Tensor, Tensor]:
-    """Return the indices of kept and of held-out rows, the same ones for the same seed; none shares an image.
-
-    The rows are ``draws`` passes over the images in one order; ``share`` of the images is held out, at least one.
-    Raises ValueError where that leaves none to keep.
-    """
-    images = rows // draws
-    held = max(1, round(images * share))
-    if rows % draws or held >= images:
-        raise ValueError(f"{rows} rows are not {draws} each of two or more images; a probe needs one image held out")
-    order = torch.randperm(images, generator=torch.Generator().manual_seed(seed))
-    passes = images * torch.arange(draws)[:, None]
-    return (passes + order[held:]).flatten(), (passes + order[:held]).flatten()
 
 
 def calibrate(predicted: Tensor, held: Tensor, target: Tensor, centre: Tensor) -> Tensor:
@@ -145,26 +107,3 @@ def _fit(net: nn.Module, train: Tensor, target: Tensor, test: Tensor, *, draws: 
             torch.cat([net(part).float() for part in x.split(1024)]) * std + mean for x in (test, train[held])
         )
     return calibrate(asked, checked, target[held], mean)
-
-
-def _standardise(train: Tensor, test: Tensor) -> tuple[Tensor, Tensor]:
-    """Standardise the columns by ``train``, cut at ``CUT`` standard deviations: no outlier throws a probe far off."""
-    mean, std = train.mean(dim=0), _floored(train.std(dim=0))
-    return ((train - mean) / std).clamp(-CUT, CUT), ((test - mean) / std).clamp(-CUT, CUT)
-
-
-def _floored(std: Tensor) -> Tensor:
-    """Add a hundredth of the mean deviation: a column dead in training must not explode where it wakes."""
-    return std + 0.01 * std.mean() + 1e-6
-
-
-def _ridge(train: Tensor, target: Tensor, test: Tensor, strengths: Tensor) -> list[Tensor]:
-    """Solve for every row of strengths (S, P), one of each target, from one eigendecomposition, in float64."""
-    x, y = train.double(), target.double()
-    x_mean, y_mean = x.mean(dim=0), y.mean(dim=0)
-    x = x - x_mean
-    values, vectors = torch.linalg.eigh(x.T @ x)
-    projected = vectors.T @ (x.T @ (y - y_mean))
-    moved = (test.double() - x_mean) @ vectors
-    spread = values.clamp_min(0)[:, None]
-    return [(moved @ (projected / (spread + each * len(x))) + y_mean).float() for each in strengths]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from equicoherence.evaluation.baselines import PREFIX
+from equicoherence.evaluation.model import TIMM
 from equicoherence.models.foreign import split_file
 from equicoherence.models.weights import read_export
 
@@ -44,7 +45,7 @@ def subjects_of(
         file, own = split_file(model)
         if own is not None:
             subjects.append(Subject(file, own, size=size, layer=layer))
-        elif model.startswith("timm:"):
+        elif model.startswith(TIMM):
             subjects.append(Subject(model, random_weights=random_weights, size=size, layer=layer))
         elif Path(model).is_dir():
             subjects.append(Subject(model, layer=layer))

@@ -7,6 +7,7 @@ from typing import Any
 import timm
 from torch import nn
 
+from equicoherence.models.names import LOCAL, folder_of
 from equicoherence.models.timm_head import arguments_without_head
 
 # a shared configuration must not make timm open files or fetch weights, nor set what `Encoder` itself sets
@@ -30,8 +31,11 @@ def create(
     Raises ValueError for arguments that do not fit the model, and what timm raises for weights that cannot be had.
     """
 
+    folder = folder_of(name)
+    place = name if folder is None else f"{LOCAL}{folder}"  # timm itself would fetch, and read, other files, too
+
     def build(more: dict[str, Any], published: bool = False) -> nn.Module:
-        return timm.create_model(name, pretrained=published, num_classes=0, **args | more)
+        return timm.create_model(place, pretrained=published, num_classes=0, **args | more)
 
     try:
         more = arguments_without_head(build, args) if headless else None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from contextlib import nullcontext
+from pathlib import Path
 from typing import Any, Literal, Self
 
 import timm
@@ -12,14 +14,16 @@ from torch import Tensor, nn
 
 from equicoherence.models.create import checked_args, create
 from equicoherence.models.features import Features, Pool
+from equicoherence.models.hub import hub_or_cache
 from equicoherence.models.image_sizes import check_size
 from equicoherence.models.layers import gives_class_tokens, layer_number, layer_widths, read_layers
 from equicoherence.models.lean_block import lean_last
-from equicoherence.models.names import resolve
+from equicoherence.models.names import LOCAL, SOURCES, resolve
 from equicoherence.models.normalisation import Channels, check_normalisation
 from equicoherence.models.on_meta import forget_biases, own_size, unreached, with_kept_biases
 from equicoherence.models.timm_head import own_pool
 from equicoherence.models.tokens import has_class_token, late_norm, read_tokens
+from equicoherence.models.weights import load_weights
 
 VISION_TRANSFORMERS = ("vision_transformer", "deit", "eva")  # timm's modules of those that mask and take any size
 Read = Literal["all", "tokens"]
@@ -94,6 +98,31 @@ class Encoder(nn.Module):
         self.layers = tuple(layer_number(self.model, name, layer) for layer in layers)
         self.ends_at: int | None = None
         self.still: tuple[str, ...] = ()
+
+    @classmethod
+    def from_pretrained(cls, model: str | Path, *, size: int | None = None) -> Self:
+        """Return an encoder that exists, with its weights, in evaluation mode.
+
+        model: ``timm:NAME``, ``hf-hub:OWNER/NAME``, a folder that `equicoherence export` wrote, or a weights file and
+            its timm architecture, ``FILE@ARCH``. `load_model` takes more, such as runs with their heads.
+        size: pixels of its images, of a model that is built for one size; its own where None.
+
+        No code in a file is executed. Raises ValueError or FileNotFoundError, in one sentence, for what is not there,
+        cannot be read or does not fit.
+        """
+        file, _, arch = str(model).rpartition("@")
+        if file and Path(file).is_file():
+            encoder = cls(arch, sized(arch, size))
+            load_weights(encoder.model, Path(file))
+            return encoder.eval()
+        name = f"{LOCAL}{model}" if Path(model).is_dir() else str(model).removeprefix("timm:")
+        if name == str(model) and not name.startswith(SOURCES):
+            raise ValueError(
+                f"model {name!r} is neither timm:NAME, nor hf-hub:OWNER/NAME, nor an exported folder, nor FILE@ARCH; "
+                "load_model takes more"
+            )
+        with nullcontext() if name.startswith(SOURCES) else hub_or_cache():
+            return cls(name, sized(name, size), pretrained=True).eval()
 
     def train(self, mode: bool = True) -> Self:
         """Set the mode of all parts but those that stand still."""
@@ -218,3 +247,13 @@ class Encoder(nn.Module):
         if self.pool != "head":
             return features
         return dataclasses.replace(features, head=self.model.forward_head(output, pre_logits=True))  # type: ignore[operator]
+
+
+def sized(name: str, size: int | None) -> dict[str, int]:
+    """Return the arguments that build a timm model for images of a size; none where its own is wanted."""
+    if size is None:
+        return {}
+    architecture, _ = resolve(name)
+    known = timm.get_pretrained_cfg(architecture)
+    fixed = known is not None and known.fixed_input_size
+    return {"img_size": size} if fixed or timm.models.is_model_in_modules(architecture, VISION_TRANSFORMERS) else {}

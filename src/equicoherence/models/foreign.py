@@ -14,10 +14,10 @@ from huggingface_hub.errors import LocalEntryNotFoundError
 from safetensors import SafetensorError
 from torch import nn
 
-from equicoherence.models.encoder import VISION_TRANSFORMERS, Encoder
+from equicoherence.models.encoder import Encoder, sized
 from equicoherence.models.features import POOLS, Pool
 from equicoherence.models.hub import hub_or_cache
-from equicoherence.models.names import resolve
+from equicoherence.models.names import folder_of
 from equicoherence.models.weights import load_weights, read_export, with_positions
 from equicoherence.notice import say
 
@@ -38,16 +38,6 @@ class Exported:
     pool: Pool
 
 
-def sized(name: str, size: int | None) -> dict[str, int]:
-    """Return the arguments that build a timm model for images of a size; none where its own is wanted."""
-    if size is None:
-        return {}
-    architecture, _ = resolve(name)
-    known = timm.get_pretrained_cfg(architecture)
-    fixed = known is not None and known.fixed_input_size
-    return {"img_size": size} if fixed or timm.models.is_model_in_modules(architecture, VISION_TRANSFORMERS) else {}
-
-
 def foreign_encoder(
     name: str,
     size: int | None,
@@ -60,19 +50,20 @@ def foreign_encoder(
     """Return the encoder of a timm name, for images of a size or, where None, its own.
 
     args: further arguments of the model.
-    pretrained: with its published weights, or those of its folder; else as torch's global generator initialises it.
+    pretrained: with its published weights, or those of its folder or repository; else as torch's global generator
+        initialises it.
     option: what sizes are given by, and otherwise: what to do where weights cannot be had; both for errors.
 
     Raises ValueError for a size that does not fit and for a damaged folder, RuntimeError for weights that cannot be
     had.
     """
-    folder = name.removeprefix("local-dir:") if name.startswith("local-dir:") else None
-    published = folder is None and (pretrained or ":" in name)
+    folder = folder_of(name)
+    published = folder is None and pretrained
     try:
         with hub_or_cache() if published else nullcontext():
             return Encoder(name, sized(name, size) | (args or {}), pretrained=pretrained)
     except (OSError, RuntimeError, SafetensorError) as error:
-        if folder is not None and not (Path(folder) / "config.json").is_file():
+        if folder is not None and not (folder / "config.json").is_file():
             raise  # which says what folder it is
         if folder is not None:
             raise ValueError(

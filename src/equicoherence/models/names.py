@@ -11,7 +11,10 @@ import timm
 
 from equicoherence.files import Damaged
 from equicoherence.json_file import read_json
+from equicoherence.models.on_hub import PREFIXES, hub_folder, is_on_hub
 
+LOCAL = "local-dir:"
+SOURCES = (LOCAL, *PREFIXES)  # what names begin with that say where a model lies
 MODELS = "timm.list_models() names those there are"
 
 
@@ -37,21 +40,25 @@ def resolve(name: str) -> tuple[str, dict[str, Any]]:
     ``hf-hub:OWNER/MODEL``, whose configuration is fetched. Raises ValueError for a name that timm does not know,
     FileNotFoundError for a folder without ``config.json``.
     """
-    source, place = timm.models.parse_model_name(name) if ":" in name else (None, name)
-    if source == "local-dir":
-        path = Path(place) / "config.json"
+    folder = folder_of(name)
+    if folder is not None:
+        path = folder / "config.json"
         if not path.is_file():
-            is_run = (path.parent / "config.yaml").is_file()
-            advice = f"it is a run that timm cannot load; write {place}" if is_run else "give an exported run's folder"
+            is_run = (folder / "config.yaml").is_file()
+            advice = f"it is a run that timm cannot load; write {folder}" if is_run else "give an exported run's folder"
             raise FileNotFoundError(f"{name} cannot be loaded: {path} does not exist; {advice}")
         config = read_config(path)
         return config["architecture"], dict(config.get("model_args") or {})
-    if source is not None:
-        _, architecture, args = timm.models.load_model_config_from_hf(place)
-        return architecture, dict(args or {})
-    if not timm.is_model(place):
+    if not timm.is_model(name):
         raise unknown_model(name)
     return name, {}
+
+
+def folder_of(name: str) -> Path | None:
+    """Return the folder that holds the model of a name, fetched where it is on the Hub; None for one of timm's own."""
+    if is_on_hub(name):
+        return hub_folder(name)
+    return Path(name.removeprefix(LOCAL)) if name.startswith(LOCAL) else None
 
 
 def unknown_model(name: str) -> ValueError:
@@ -72,6 +79,6 @@ def no_model(text: str) -> FileNotFoundError:
     else:
         hint = ""
     return FileNotFoundError(
-        f"model {text!r} is neither a run directory, nor timm:NAME, nor baseline:NAME, nor a weights file "
-        f"(FILE@ARCH){hint}"
+        f"model {text!r} is neither a run directory, nor timm:NAME, hf-hub:OWNER/NAME or baseline:NAME, nor a weights "
+        f"file (FILE@ARCH){hint}"
     )

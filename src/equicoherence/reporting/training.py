@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from equicoherence.metric_fields import ENDS_WITH, HEALTH, WATCHED
+from equicoherence.metric_fields import ENDS_WITH, HEALTH, HELD_OUT, WATCHED
 from equicoherence.reporting import plots
 from equicoherence.reporting.markup import Markup, element, join, note, section
 from equicoherence.reporting.runs import Run, curve, is_number, labels
@@ -25,6 +25,7 @@ TITLES = {
     "spread_equivariant": "relative spread, z_equi",
     "teacher_entropy": "entropy of the teacher, nats",
     "prototype_entropy": "entropy of the teacher's mean, nats",
+    "held_out_knn": "k-NN, images held out",
     "watched_knn": "k-NN on some images of the data",
     "watched_cosine": "cosine of the features to those of the start",
     "watched_lost": "lost since the start",
@@ -51,7 +52,9 @@ def training_section(groups: dict[str, list[Run]]) -> Markup:
     present = list(dict.fromkeys(k for line in lines for k, v in line.items() if v is None or is_number(v)))
     health = [k for k in present if k.startswith(HEALTH)]
     kept = [k for k in present if k.startswith(WATCHED)]
-    losses = sorted((k for k in present if k not in (*AXES, *PACE, *health, *kept)), key=lambda k: k != "loss")
+    held_out = [k for k in present if k.startswith(HELD_OUT)]
+    others = (*AXES, *PACE, *health, *kept, *held_out)
+    losses = sorted((k for k in present if k not in others), key=lambda k: k != "loss")
     parts: list[object] = [*remarks]
     for title, keys, text in (
         (
@@ -59,6 +62,12 @@ def training_section(groups: dict[str, list[Run]]) -> Markup:
             losses,
             "The total, and each part as it is named by the method; reconstruction is the auxiliary task, and with "
             "the name of a decoder behind it, what of it is that decoder's.",
+        ),
+        (
+            "Images held out of training",
+            held_out,
+            "Read by the encoder as it was at each step: the share that k-NN gives the right class, and R2 of what a "
+            "transformation did, read from pairs of an image and its transformed self by a ridge regression.",
         ),
         (
             "What the encoder still knows",
@@ -91,7 +100,7 @@ def panel(key: str, groups: dict[str, list[Run]], logarithmic: bool = False) -> 
                 lines.append(plots.Curve(steps, values, index, called[run.path]))
                 broken += int((~np.isfinite(values)).sum())
                 last.append(f"{name} {values[-1]:.4g} at step {steps[-1]:.0f}")
-    title = TITLES.get(key, key)
+    title = TITLES.get(key, f"R2 of {key.removeprefix(HELD_OUT)}, images held out" if key.startswith(HELD_OUT) else key)
     if not lines:
         return Markup("")
     alt = f"Curve of {title} over training steps. Last values: {'; '.join(last)}."

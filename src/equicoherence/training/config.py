@@ -20,6 +20,9 @@ from equicoherence.paths.flips import Flip
 from equicoherence.paths.places import Place
 from equicoherence.paths.renderer import Border
 from equicoherence.paths.transformation import Parameter
+from equicoherence.training.comma_lists import NONE, check_listed
+from equicoherence.training.online import watchable
+from equicoherence.training.trackers import TRACKERS
 
 Precision = Literal["auto", "fp32", "bf16"]
 POSES = "poses"  # the path that leads from one render of an object to another
@@ -337,8 +340,11 @@ class PretrainConfig:
         keep: How much of what the encoder knew at the start may be lost, a share in [0, 1), 0 to measure
             nothing. Where more is lost, as measured every watch_every steps, the run ends with the last good
             state (docs/adapting.md).
-        watch_every: Steps between two measurements of what is kept.
-        track: Also write the metrics for a tracker.
+        watch_every: Steps between two measurements of what is kept, and of what is watched.
+        watch: Figures to take of images that are held out of training, with commas: knn, and paths such as
+            rotation (docs/callbacks.md); none for none.
+        track: Trackers that get metrics, pictures and the configuration, with commas: tensorboard, trackio,
+            wandb, mlflow; none for none.
     """
 
     name: str = "custom"
@@ -361,7 +367,8 @@ class PretrainConfig:
     checkpoint_every: int = 500
     keep: float = 0.0
     watch_every: int = 100
-    track: Literal["none", "tensorboard"] = "none"
+    watch: str = "none"
+    track: str = "none"
 
     def __post_init__(self) -> None:
         """Refuse what could only fail later, quoting the value."""
@@ -369,6 +376,8 @@ class PretrainConfig:
         for name in ("log_every", "checkpoint_every", "watch_every"):
             _check(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
         _check(0 <= self.keep < 1, "keep", "a share in [0, 1)", self.keep)
+        check_listed("track", self.track, TRACKERS)
+        check_listed("watch", self.watch, watchable())
         if self.seed < 0 or self.max_steps < 0:
             raise ValueError(f"seed and max_steps must be 0 or more, got {self.seed} and {self.max_steps}")
         self._check_fit()
@@ -497,6 +506,11 @@ class PretrainConfig:
             raise ValueError(
                 f"keep is {self.keep:g}, but with encoder.train head the encoder stands still, so all that it knows is "
                 "kept; leave --keep out, or give --encoder.train last:N"
+            )
+        if self.watch != NONE:
+            raise ValueError(
+                f"watch is {self.watch}, but with encoder.train head the encoder stands still, so its figures do, too; "
+                "leave --watch out, or give --encoder.train last:N"
             )
 
     def _check_told(self) -> None:

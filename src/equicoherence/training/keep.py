@@ -19,24 +19,26 @@ class NotKept(RuntimeError):
 
 
 def look(run: Parts, step: int) -> bool:
-    """Measure what the encoder still knows after ``step`` steps; return whether that state is good, as `Watch` says.
+    """Measure the encoder after ``step`` steps: on images that are held out, and what it still knows; return whether
+    that state is good, as `Watch` says.
 
     All processes call this together; the first one measures. Raises, on all of them, `NotKept` where too much is lost,
     and `NotFinite` where the encoder's features are not.
     """
     weights, watch = run.weights(), run.watch
     good, lost, broken = False, "", None
-    if watch is not None:
-        try:
+    try:
+        if run.held_out is not None:
+            run.metrics.note(step, run.held_out.measure(weights))
+        if watch is not None:
             seen = watch.look(step, weights)
-        except NotFinite as error:
-            broken = error
-        else:
             run.metrics.note(step, watch.fields(seen))
-            run.metrics.restart_clock()
             good, lost = watch.is_kept(seen), watch.sentence(seen) if watch.is_lost(seen) else ""
             if step == run.total and not lost:
                 say(f"{run.out}: {watch.sentence(seen)}")
+    except NotFinite as error:
+        broken = error
+    run.metrics.restart_clock()
     if run.any_process(broken is not None):
         raise broken or NotFinite("the features of the watched images are not finite")
     if run.any_process(bool(lost)):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,8 @@ from equicoherence.data import Batch
 from equicoherence.errors import RefusedValue, refusing
 from equicoherence.finite import NotFinite
 from equicoherence.training.bad_images import advise_on_bad_images
+from equicoherence.training.callbacks import Callback
+from equicoherence.training.comma_lists import listed
 from equicoherence.training.config import Precision, PretrainConfig
 from equicoherence.training.interrupt import Interrupted, StopFlag
 from equicoherence.training.keep import NotKept, last_good, look
@@ -28,25 +30,28 @@ from equicoherence.training.seeds import seed_step
 from equicoherence.training.setup import Parts, set_up
 
 
-def pretrain(config: PretrainConfig, out: Path, *, resume: bool = False) -> Path:
+def pretrain(config: PretrainConfig, out: Path, *, resume: bool = False, callbacks: Sequence[Callback] = ()) -> Path:
     """Train a configuration into the run directory ``out`` and return it.
 
     Processes started by torchrun or accelerate train together (DDP or FSDP2). A run that was interrupted is continued
     with ``resume`` and ends with the same bits on the same machine; fields that do not change these may be others then
-    (`run.FREE`), and the images may lie elsewhere. Raises FileExistsError where another process has ``out``;
-    `Interrupted` after saving, on Ctrl-C or SIGTERM; `NotFinite` where a loss breaks and nothing is watched
-    (`PretrainConfig.keep`), else such a run ends with its last good state; `TooManyBadImages` where the data
-    does; `LostProcess` where another process of the job ended.
+    (`run.FREE`), and the images may lie elsewhere. callbacks: called while it trains, in this order.
+
+    Raises FileExistsError where another process has ``out``; `Interrupted` after saving, on Ctrl-C or SIGTERM;
+    `NotFinite` where a loss breaks and ``keep`` of the configuration is 0, else such a run ends with its last good
+    state; `TooManyBadImages` where the data does; `LostProcess` where another process of the job ended.
     """
     with name_lost_processes(out), advise_on_bad_images(out), ExitStack() as held:
         with refusing():
-            parts = set_up(config, out, resume, held)
+            parts = set_up(config, out, resume, held, callbacks)
         weights = None
         try:
             _train(parts)
         except (NotFinite, NotKept) as error:
             weights = last_good(parts, error)
         parts.finish(weights)
+        for callback in callbacks:
+            callback.on_end(parts.moment(parts.metrics.step))
     return out
 
 
@@ -54,12 +59,16 @@ def _train(run: Parts) -> None:
     """Take all remaining steps, with metrics and checkpoints between them."""
     config, total = run.config, run.total
     shown = run.accelerator.is_main_process
-    if config.keep and not run.start:
+    measured = bool(config.keep or listed(config.watch))
+    for callback in run.callbacks:
+        callback.on_start(run.moment(run.start))
+    if measured and not run.start:
         try:
             look(run, 0)
         except NotFinite as error:  # there is no good state to end with
             raise RefusedValue(str(error)) from error
-        run.save(0)
+        if config.keep:
+            run.save(0)
     with StopFlag() as stop, TrainingProgress(config.name, run.start, total, shown) as progress:
         for step, batch in run.batches():
             lr = set_schedules(run.optimizer, config.optim, step, total, run.per_epoch, run.world)
@@ -72,10 +81,12 @@ def _train(run: Parts) -> None:
             run.metrics.add(losses, norm, config.optim.batch_size * run.world, parts)
 
             done = step + 1
+            for callback in run.callbacks:
+                callback.on_step(run.moment(done, losses | parts))
             noted = done % config.log_every == 0
             asked = run.any_process(stop.requested) if run.world == 1 or noted else False
             due = done % config.checkpoint_every == 0 or done == total or asked
-            watched = bool(config.keep) and (done % config.watch_every == 0 or done == total)
+            watched = measured and (done % config.watch_every == 0 or done == total)
             if noted or due or watched:
                 line, collapse = run.note(done, lr, output)
                 progress.show(line)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 import math
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -25,30 +24,33 @@ from equicoherence.training.health import (
 )
 from equicoherence.training.learner import LearnerOutput
 
+if TYPE_CHECKING:
+    from equicoherence.training.trackers import Trackers
+
 
 class Metrics:
     """Collect loss terms without waiting for the device; ``flush`` averages, checks and writes them.
 
-    path: ``metrics.jsonl``, None on processes that do not write. board: a folder for TensorBoard event files, or None.
+    path: ``metrics.jsonl``, None on processes that do not write. trackers: what also gets each line's numbers, or None.
     step: of the newest line. total_steps, prototypes: of the run and of its teacher, which say what is a collapse.
     start: steps that a resumed run has done; what its lines up to there said of a collapse is not said again.
     """
 
     def __init__(
-        self, path: Path | None, board: Path | None = None, total_steps: int = 0, prototypes: int = 0, start: int = 0
+        self,
+        path: Path | None,
+        trackers: Trackers | None = None,
+        total_steps: int = 0,
+        prototypes: int = 0,
+        start: int = 0,
     ) -> None:
-        self.path, self.names, self._summed = path, [""], 0
+        self.path, self.trackers, self.names, self._summed = path, trackers, [""], 0
         self.step = start
         self._watch = CollapseWatch(total_steps, prototypes)
         for line in lines_until(path, start) if path is not None and start else ():
             self._watch.note(line)
         self._steps: list[Tensor] = []
         self._images, self._clock = 0, time.perf_counter()
-        self._writer = None
-        if board is not None:
-            from torch.utils.tensorboard import SummaryWriter
-
-            self._writer = SummaryWriter(str(board), purge_step=start + 1 if start else None)
 
     def add(
         self, losses: dict[str, Tensor], gradient_norm: Tensor, images: int, parts: Mapping[str, Tensor] | None = None
@@ -93,34 +95,27 @@ class Metrics:
         self._steps.clear()
         self._images, self._clock = 0, time.perf_counter()
         self._write(line if collapse is None else {**line, "collapse": collapse})
-        self._show(step, line)
+        self._track(step, line)
         return line, collapse
 
     def note(self, step: int, values: Mapping[str, float | str]) -> None:
         """Write a line of its own for what was found after ``step`` steps."""
         self.step, line = step, _rounded({"step": step, **values})
         self._write(line)
-        self._show(step, line)
+        self._track(step, line)
 
     def _write(self, line: dict[str, Any]) -> None:
         if self.path is not None:
             with self.path.open("a", encoding="utf-8") as file:
                 file.write(strict_json(line, str(self.path)) + "\n")
 
-    def _show(self, step: int, line: Mapping[str, Any]) -> None:
-        if self._writer is not None:
-            for name, value in line.items():
-                if isinstance(value, int | float):
-                    self._writer.add_scalar(name, value, step)
+    def _track(self, step: int, line: Mapping[str, Any]) -> None:
+        if self.trackers is not None:
+            self.trackers.log(step, line)
 
     def restart_clock(self) -> None:
         """Leave out of the speed what lies between two steps, such as a checkpoint."""
         self._clock = time.perf_counter()
-
-    def close(self) -> None:
-        """Close the event files."""
-        if self._writer is not None:
-            self._writer.close()
 
 
 def drop_after(path: Path, step: int) -> None:
@@ -146,12 +141,6 @@ def _read_lines(path: Path) -> list[dict[str, Any]]:
         if not isinstance(line.get("step"), int):
             raise Damaged(path, f"line {number}: it has no step", advice)
     return lines
-
-
-def need_tracker(track: str) -> None:
-    """Raise ImportError, naming the extra, where what a run is tracked with is not installed."""
-    if track == "tensorboard" and importlib.util.find_spec("tensorboard") is None:
-        raise ImportError("--track tensorboard needs the extra: pip install 'equicoherence[track]'")
 
 
 def _rounded(line: dict[str, Any]) -> dict[str, Any]:

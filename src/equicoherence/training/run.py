@@ -26,6 +26,7 @@ from equicoherence.training.config_file import differences, load_config, save_co
 from equicoherence.training.learner import Learner
 from equicoherence.training.metrics import drop_after
 from equicoherence.training.resume_command import ADAPTS, resume_command
+from equicoherence.training.trackers import FOLDER, IDENTITIES
 
 FREE = (
     "encoder.weights",
@@ -34,13 +35,15 @@ FREE = (
     "cache",
     "log_every",
     "checkpoint_every",
+    "watch",
     "track",
     "sharding",
 )
 """Fields that do not change what a run ends with, so that a resumed one may have others.
 
 Of weights to start from, the fingerprint counts, not the place."""
-START = ("config.yaml", ADAPTS, "metrics.jsonl", "bad_images.txt", "tensorboard", "checkpoints", "report.html")
+TRACKED = (FOLDER, IDENTITIES)  # what trackers leave in a run
+START = ("config.yaml", ADAPTS, "metrics.jsonl", "bad_images.txt", *TRACKED, "checkpoints", "report.html")
 """What a run may have written before its first checkpoint."""
 
 
@@ -98,9 +101,9 @@ def begin_run(config: PretrainConfig, out: Path, step: int) -> None:
     """
     path = out / "config.yaml"
     if not step:
-        for name in ("metrics.jsonl", "bad_images.txt"):
+        for name in ("metrics.jsonl", "bad_images.txt", IDENTITIES):
             (out / name).unlink(missing_ok=True)
-        shutil.rmtree(out / "tensorboard", ignore_errors=True)
+        shutil.rmtree(out / FOLDER, ignore_errors=True)
         out.mkdir(parents=True, exist_ok=True)
         save_config(config, path)
         return

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
 
 from equicoherence.arithmetic import has_bfloat16
-from equicoherence.data import Batch, Loader, describe_images
+from equicoherence.data import Batch, Loader, describe_images, open_images
 from equicoherence.files import alone
 from equicoherence.finite import NotFinite, not_finite
 from equicoherence.models.features import POOLS
@@ -28,19 +28,26 @@ from equicoherence.notice import say
 from equicoherence.training.bad_images import note_bad_images
 from equicoherence.training.batch import check_batch
 from equicoherence.training.build import build_feed, build_learner, fit_theta
+from equicoherence.training.callbacks import Callback, Moment
 from equicoherence.training.checkpoint import (
+    checkpoint_of,
     export_encoder,
     newest_whole_checkpoint,
     not_in_timm,
     save_checkpoint,
     save_tensors,
 )
+from equicoherence.training.comma_lists import listed
 from equicoherence.training.config import Precision, PretrainConfig
+from equicoherence.training.config_file import to_dict
+from equicoherence.training.encoder_copy import EncoderCopy
 from equicoherence.training.feed import Feed
+from equicoherence.training.films import film_strips
 from equicoherence.training.health import REMEDY
 from equicoherence.training.learner import Learner, LearnerOutput
 from equicoherence.training.lost import TIMEOUT
-from equicoherence.training.metrics import Metrics, need_tracker
+from equicoherence.training.metrics import Metrics
+from equicoherence.training.online import MOST, PER_BATCH, HeldOut
 from equicoherence.training.optim import build_optimizer, rate_scales
 from equicoherence.training.run import (
     begin_run,
@@ -55,6 +62,7 @@ from equicoherence.training.run import (
 from equicoherence.training.samples import save_samples, take_samples
 from equicoherence.training.sharding import divide_like_parameters, shard, whole
 from equicoherence.training.start import begun_before, check_start, needs_start, started
+from equicoherence.training.trackers import Trackers, need_trackers
 from equicoherence.training.watch import Watch
 
 
@@ -62,8 +70,9 @@ from equicoherence.training.watch import Watch
 class Parts:
     """What the loop works with. precision: that it computes in, not auto. model: the learner, wrapped for several
     processes (DDP), or itself, divided among them (FSDP2). start, total: steps done, and of the whole run. generator:
-    of the views. shape: what must stay the same for the run to be resumed. watch: what the encoder still knows, None
-    where nobody asks and on other processes than the first."""
+    of the views. shape: what must stay the same for the run to be resumed. watch, held_out: what the encoder still
+    knows, and figures of images that it is not trained on; None where nobody asks and on other processes than the
+    first. callbacks: what else is called."""
 
     config: PretrainConfig
     precision: Precision
@@ -81,6 +90,8 @@ class Parts:
     per_epoch: int
     shape: dict[str, Any]
     watch: Watch | None
+    held_out: HeldOut | None
+    callbacks: Sequence[Callback]
 
     @property
     def rank(self) -> int:
@@ -144,7 +155,34 @@ class Parts:
             save_checkpoint(self.out, step, state, needed)
             note_bad_images(self.out / "bad_images.txt", bad)
         self.accelerator.wait_for_everyone()
+        self._show_films(step)
+        moment, path = self.moment(step), checkpoint_of(self.out, step)
+        for callback in self.callbacks:
+            callback.on_checkpoint(moment, path)
         self.metrics.restart_clock()
+
+    def moment(self, step: int, losses: Mapping[str, Tensor] | None = None) -> Moment:
+        """Return where the run stands after ``step`` steps, for callbacks."""
+        return Moment(
+            step,
+            self.total,
+            self.config,
+            self.out,
+            self.learner,
+            losses or {},
+            self.accelerator.is_main_process,
+            lambda values: self.metrics.note(step, values),
+        )
+
+    def _show_films(self, step: int) -> None:
+        """Give the trackers pictures of what the task decodes now; a learner that is divided has none till its end."""
+        if self.metrics.trackers is None or self.sharded:
+            return
+        modes = [(module, module.training) for module in self.learner.modules()]
+        samples = take_samples(self.learner, self.feed, self.loader, self.config)
+        for module, mode in modes:
+            module.training = mode
+        self.metrics.trackers.show_films(step, film_strips(samples))
 
     def note(self, step: int, lr: float, output: LearnerOutput) -> tuple[dict[str, Any], str | None]:
         """Write the metrics of ``step`` steps done; return as `Metrics.flush` does.
@@ -166,7 +204,6 @@ class Parts:
 
         weights: of another state than it is in.
         """
-        self.metrics.close()
         other, weights = weights is not None, self.weights() if weights is None else weights
         if self.accelerator.is_main_process:
             learner = self.learner
@@ -176,6 +213,8 @@ class Parts:
                 learner.to(self.accelerator.device)
             merge_lora(learner)
             samples = take_samples(learner, self.feed, self.loader, self.config)  # which first looks at the features
+            if self.metrics.trackers is not None and (self.sharded or other):
+                self.metrics.trackers.show_films(self.metrics.step, film_strips(samples))
             views, encoder = self.config.views, learner.encoder
             if sentence := not_in_timm(encoder, learner.pool):
                 save_tensors(encoder.model.state_dict(), self.out / "model.safetensors")  # type: ignore[arg-type]
@@ -188,10 +227,12 @@ class Parts:
         self.accelerator.wait_for_everyone()
 
 
-def set_up(config: PretrainConfig, out: Path, resume: bool, held: ExitStack) -> Parts:
+def set_up(
+    config: PretrainConfig, out: Path, resume: bool, held: ExitStack, callbacks: Sequence[Callback] = ()
+) -> Parts:
     """Build a run's parts, from its newest whole checkpoint on where ``resume`` and there is one.
 
-    held: keeps the run directory for this job, until it is closed.
+    held: keeps the run directory for this job, and the trackers open, until it is closed.
     """
     if config.threads:
         torch.set_num_threads(config.threads)
@@ -203,7 +244,7 @@ def set_up(config: PretrainConfig, out: Path, resume: bool, held: ExitStack) -> 
     if main:
         held.enter_context(alone(out, "pretrains into"))
         check_run(config, out, resume)
-        need_tracker(config.track)
+        need_trackers(config.track)
     accelerator.wait_for_everyone()
     state, remark = newest_whole_checkpoint(out) if resume else (None, "")
     start = state["step"] if state else 0
@@ -226,6 +267,7 @@ def set_up(config: PretrainConfig, out: Path, resume: bool, held: ExitStack) -> 
     learner.to(accelerator.device)
     loader = _loader(config, feed)
     watch = _watch(config, learner, loader, precision) if config.keep and main else None
+    held_out = _held_out(config, learner, watch, precision) if listed(config.watch) and main else None
     if accelerator.device.type == "cpu" and not config.compile:
         share_weight_gradients(learner)
     scales = rate_scales(learner, config.optim)
@@ -247,6 +289,8 @@ def set_up(config: PretrainConfig, out: Path, resume: bool, held: ExitStack) -> 
             if line:
                 say(line)
     metrics = _metrics(config, learner, out if main else None, start, total)
+    if metrics.trackers is not None:
+        held.callback(metrics.trackers.close)
     if watch is not None and state and start:
         watch.load(state["watch"])
     accelerator.wait_for_everyone()
@@ -267,6 +311,8 @@ def set_up(config: PretrainConfig, out: Path, resume: bool, held: ExitStack) -> 
         per_epoch,
         shape,
         watch,
+        held_out,
+        callbacks,
     )
 
 
@@ -287,13 +333,30 @@ def _watch(config: PretrainConfig, learner: Learner, loader: Loader, precision: 
     return Watch(learner.encoder, learner.pool, loader, size=config.views.size, keep=config.keep, bfloat16=bfloat16)
 
 
+def _held_out(config: PretrainConfig, learner: Learner, watch: Watch | None, precision: Precision) -> HeldOut:
+    """Return what measures an encoder on images that are held out of its training."""
+    copy = watch.copy if watch else EncoderCopy(learner.encoder, learner.pool, bfloat16=precision == "bf16")
+    source = open_images(config.data, "val")
+    loader = Loader(
+        source,
+        config.views.source,
+        tolerance=config.bad_image_tolerance,
+        cache_bytes=0,
+        threads=config.threads or None,
+    )
+    most = min(MOST, PER_BATCH * config.optim.batch_size)
+    return HeldOut(listed(config.watch), copy, loader, size=config.views.size, most=most)
+
+
 def _metrics(config: PretrainConfig, learner: Learner, out: Path | None, start: int, total: int) -> Metrics:
     """Return what notes the metrics of a run from its step ``start`` on; ``out`` is None but for the first process."""
     watched = learner.method.watched()
-    board = out / "tensorboard" if out is not None and config.track == "tensorboard" else None
-    return Metrics(
-        out / "metrics.jsonl" if out is not None else None, board, total, watched[1] if watched else 0, start
-    )
+    path, trackers = None, None
+    if out is not None:
+        path = out / "metrics.jsonl"
+        if names := listed(config.track):
+            trackers = Trackers(names, out, to_dict(config), start)
+    return Metrics(path, trackers, total, watched[1] if watched else 0, start)
 
 
 def precision_on(device: torch.device, asked: Precision) -> Precision:

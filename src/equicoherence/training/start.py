@@ -15,7 +15,9 @@ from safetensors import SafetensorError
 from equicoherence.finite import not_finite
 from equicoherence.methods import METHODS
 from equicoherence.models import Encoder
-from equicoherence.models.foreign import copy_weights, first_line, foreign_encoder, read_exported, sized, split_file
+from equicoherence.models.encoder import sized
+from equicoherence.models.foreign import copy_weights, first_line, foreign_encoder, read_exported, split_file
+from equicoherence.models.names import LOCAL, SOURCES, folder_of
 from equicoherence.models.normalisation import Channels
 from equicoherence.models.weights import load_weights
 from equicoherence.tensor_files import digest_of
@@ -25,7 +27,6 @@ from equicoherence.training.config_file import load_config, plain_values
 from equicoherence.training.run import is_finished, load_run
 
 DIGEST = 16  # letters of a fingerprint
-SOURCES = ("local-dir:", "hf-hub:", "hf_hub:")
 KINDS = (
     "a run directory, timm:NAME, a weights file (FILE@ARCH), what `equicoherence export` wrote, local-dir:FOLDER or "
     "hf-hub:OWNER/MODEL"
@@ -154,7 +155,7 @@ def read_start(model: str, size: int | None, name: str, args: dict[str, Any]) ->
     if path.is_dir() and (path / "config.yaml").is_file():
         return _of_run(path)
     if path.is_dir() and (path / "config.json").is_file():
-        place = f"local-dir:{model}"
+        place = f"{LOCAL}{model}"
     if place != model or place.startswith(SOURCES):
         return _of_timm(place, size)
     file, arch = split_file(model)
@@ -200,7 +201,8 @@ def _of_timm(name: str, size: int | None) -> Start:
     own = encoder
     if sized(name, size):  # the fingerprint is that of the weights before their positions are resampled
         own = foreign_encoder(name, None, pretrained=True, otherwise=otherwise)
-    source = saved_source(Path(name.removeprefix("local-dir:"))) if name.startswith("local-dir:") else None
+    folder = folder_of(name)
+    source = None if folder is None else saved_source(folder)
     return Start(encoder, digest_of(own.model.state_dict().items())[:DIGEST], size or encoder.own_size[0], source)
 
 

@@ -14,21 +14,19 @@ from torch import Tensor
 
 from equicoherence.data import Loader, epoch_order, first_of_each
 from equicoherence.finite import NotFinite, not_finite
-from equicoherence.methods.teacher import frozen_copy
 from equicoherence.metric_fields import WATCHED
 from equicoherence.models import Encoder
 from equicoherence.models.features import Pool
-from equicoherence.neighbours import knn_classes
+from equicoherence.neighbours import neighbours_right
 from equicoherence.paths import Pyramid, render
 from equicoherence.paths.central import base_state
+from equicoherence.training.encoder_copy import EncoderCopy
 from equicoherence.training.health import REMEDY
 
 LABELLED, PER_CLASS, LEAST = 2000, 20, 100  # images: at most, of a class where there are many, at least
 UNLABELLED = 500
-FOLDS = 5
 BATCH = 256
 CERTAIN = 1.645  # standard errors: 95 % on one side
-ENCODER = "encoder."
 
 
 @dataclass(frozen=True)
@@ -59,8 +57,8 @@ class Watch:
     """
 
     def __init__(self, encoder: Encoder, pool: Pool, loader: Loader, *, size: int, keep: float, bfloat16: bool) -> None:
-        self.encoder, self.pool, self.loader = frozen_copy(encoder).eval(), pool, loader
-        self.size, self.keep, self.bfloat16 = size, keep, bfloat16
+        self.copy = EncoderCopy(encoder, pool, bfloat16=bfloat16)
+        self.loader, self.size, self.keep = loader, size, keep
         self.images, self.labelled = watched_images(np.asarray(loader.source.labels))
         self.name = "knn" if self.labelled else "cosine"
         self._start: Tensor | None = None  # of each image: whether k-NN was right, or its features
@@ -71,8 +69,7 @@ class Watch:
 
         Raises `NotFinite` where its features are not.
         """
-        of_encoder = {k.removeprefix(ENCODER): v for k, v in weights.items() if k.startswith(ENCODER)}
-        self.encoder.load_state_dict(of_encoder)
+        self.copy.load(weights)
         features, labels = self._read()
         if not_finite({"features": features}):
             raise NotFinite(f"the features of the watched images are not finite after step {step}; {REMEDY}")
@@ -130,19 +127,16 @@ class Watch:
         """Go on from what a checkpoint kept."""
         self._start, self._good = state["start"], [tuple(each) for each in state["good"]]
 
-    @torch.no_grad()
     def _read(self) -> tuple[Tensor, Tensor]:
-        """Return features (N, C) and labels (N,) of the images, on the CPU, where all that follows is exact."""
-        device = self.encoder.mean.device
+        """Return features (N, C) and labels (N,) of the images."""
         parts, labels, index = [], [], []
         chunks = [self.images[start : start + BATCH] for start in range(0, len(self.images), BATCH)]
         for batch in self.loader.batches(chunks):
             labels.append(batch.labels)
             index.append(batch.index)
-            batch = batch.to(device)
+            batch = batch.to(self.copy.device)
             view = render(Pyramid.build(batch.images, self.size), base_state(batch.aspect, 1.0), size=self.size)
-            with torch.autocast(device.type, torch.bfloat16, enabled=self.bfloat16):
-                parts.append(self.encoder(view).pooled(self.pool).float().cpu())
+            parts.append(self.copy.read(view))
         kept, found = first_of_each(torch.cat(index)), torch.cat(labels)
         if self.labelled:  # what stands in for a bad image may have no label, or be another of the chosen ones
             kept = kept[found[kept] >= 0]
@@ -161,16 +155,3 @@ def watched_images(labels: np.ndarray) -> tuple[np.ndarray, bool]:
     if len(taken) > 1 and len(known) >= LEAST:
         return known, True
     return order[:UNLABELLED], False
-
-
-def neighbours_right(features: Tensor, labels: Tensor) -> Tensor:
-    """Return whether k-NN gives each image (N,) its class, by the four fifths that it is not in.
-
-    features: (N, C). labels: (N,); an image is in the part of its place modulo five.
-    """
-    _, classes = labels.unique(return_inverse=True)
-    part, right = torch.arange(len(classes)) % FOLDS, torch.zeros(len(classes), dtype=torch.bool)
-    for number in range(FOLDS):
-        asked = part == number
-        right[asked] = knn_classes(features[~asked], classes[~asked], features[asked]) == classes[asked]
-    return right

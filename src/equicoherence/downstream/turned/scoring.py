@@ -19,10 +19,9 @@ from equicoherence.evaluation.reader import BATCH
 from equicoherence.evaluation.task import Row, TaskScore, Track, spread
 from equicoherence.evaluation.transformation.mirror import Figures
 from equicoherence.evaluation.transformation.pair_probes import PAIR_PROBES
-from equicoherence.evaluation.transformation.pairs import Photographs, draw_pair_image
-from equicoherence.evaluation.transformation.regression import base_share
 from equicoherence.finite import check_features
 from equicoherence.paths import Rotation
+from equicoherence.paths.pair_images import Photographs, base_share, draw_pair_image
 from equicoherence.sets.kinds import TurnedSet
 
 if TYPE_CHECKING:

@@ -19,8 +19,8 @@ from equicoherence.evaluation.fit import reading
 from equicoherence.evaluation.poses.head_batch import Head, HeadBatch
 from equicoherence.evaluation.poses.quaternions import NAMES
 from equicoherence.evaluation.poses.renders import Renders, ViewPairs
-from equicoherence.evaluation.probes import r2_score
 from equicoherence.evaluation.task import Row
+from equicoherence.ridge import r2_score
 
 if TYPE_CHECKING:
     from equicoherence.evaluation.poses.task import PoseProbes

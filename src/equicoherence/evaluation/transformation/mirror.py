@@ -15,10 +15,10 @@ import torch
 from torch import Tensor
 
 from equicoherence.evaluation.bootstrap import interval, times_drawn
-from equicoherence.evaluation.probes import r2_score
 from equicoherence.evaluation.task import Row
 from equicoherence.evaluation.transformation import ABSOLUTE, SIDE
 from equicoherence.paths.transformation import Parameter
+from equicoherence.ridge import r2_score
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,9 @@ from torch import Tensor
 
 from equicoherence.evaluation.model import FrozenModel
 from equicoherence.evaluation.task import Track
-from equicoherence.evaluation.transformation.pairs import EncodedImages, ImagePairs, Photographs, at_ends
+from equicoherence.evaluation.transformation.pairs import EncodedImages, ImagePairs
 from equicoherence.paths import State, Transformation, geometry
+from equicoherence.paths.pair_images import Photographs, at_ends
 
 TRAIN, TEST = 1000, 500  # images of noise, at most, for the probes: enough to see an R2 of .02
 PARTS = 2  # samples of the scene for each pixel, along each side: a pixel sees their mean

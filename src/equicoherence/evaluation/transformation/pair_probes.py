@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from equicoherence.evaluation.probes import attentive_probe, mlp_probe, ridge_probe
+from equicoherence.evaluation.probes import attentive_probe, mlp_probe
+from equicoherence.ridge import ridge_probe
 
 
 @dataclass(frozen=True)

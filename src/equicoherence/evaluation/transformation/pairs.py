@@ -6,10 +6,8 @@ Both images of a pair hold the same round band of frequencies (`equicoherence.pa
 from __future__ import annotations
 
 import copy
-import itertools
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cached_property
 
 import torch
@@ -22,38 +20,13 @@ from equicoherence.evaluation.model import FrozenModel
 from equicoherence.evaluation.reader import BATCH, reader, represent
 from equicoherence.evaluation.task import Track
 from equicoherence.finite import check_features
-from equicoherence.paths import State, Transformation
-from equicoherence.paths.central import base_state
+from equicoherence.paths import Transformation
+from equicoherence.paths.pair_images import Photographs, draw_pair_image, least_pitch
 from equicoherence.paths.renderer import Border
-from equicoherence.paths.round_band import band_of, pitch, render_round
 
 DRAWS = 2  # transformations of each training image: more pairs from the same images keep a probe from overfitting
 GRID = 7  # tokens are kept as a grid of at most 7 x 7, which bounds what the pairs of a ViT take
 EncodedImages = tuple[dict[str, Tensor], dict[str, Tensor]]  # pooled (N, C) and tokens (N, T, C), by representation
-
-
-@dataclass(frozen=True)
-class Photographs:
-    """Images of one split.
-
-    images: (N, 3, H, W), uint8. aspect: (N,), true width / height. side: (N,), pixels of the originals' shorter sides.
-    """
-
-    images: Tensor
-    aspect: Tensor
-    side: Tensor
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def __getitem__(self, rows: slice | Tensor) -> Photographs:
-        return Photographs(self.images[rows], self.aspect[rows], self.side[rows])
-
-    def own(self) -> Tensor:
-        """Return how many pixels of the originals (N, 2), along x and y, each pixel of the images stands for."""
-        height, width = self.images.shape[2:]
-        sides = torch.stack([self.aspect.clamp_min(1), (1 / self.aspect).clamp_min(1)], dim=1)
-        return self.side[:, None] * sides / self.side.new_tensor((width, height))
 
 
 class ImagePairs:
@@ -157,39 +130,6 @@ class ImagePairs:
         joined = _join(pooled)
         check_features(joined, self.model.name)
         return joined, _join(tokens)
-
-
-def draw_pair_image(
-    images: Photographs,
-    path: Transformation,
-    theta: Tensor | None,
-    share: float,
-    size: int,
-    border: Border = "content",
-    device: torch.device | str = "cpu",
-) -> Tensor:
-    """Render central crops of ``share`` of the shorter side, (B, 3, size, size): transformed by ``theta`` (B, P), or
-    upright where it is None.
-
-    What is the finest in them is the same for all parameters of the path.
-    """
-    base = base_state(images.aspect.to(device), share)
-    pitches = pitch(base.geometry, images.images.shape[2:], size)
-    band = band_of(pitches * least_pitch(path), images.own().to(device))
-    state = None if theta is None else path.state(theta.to(device))
-    return render_round(images.images.to(device), base, state, band, size=size, border=border)
-
-
-def least_pitch(path: Transformation) -> float:
-    """Return the least of a base image's own pixels that a pixel of its transformed self covers, along either axis."""
-    states = at_ends(path)
-    return min(1.0, round(float(pitch(states.geometry, (1, 1), 1).amin()), 4))
-
-
-def at_ends(path: Transformation) -> State:
-    """Return the states of a path at all ends of its parameters, and with one or several of them at 0."""
-    ends = [sorted({p.low, min(max(0.0, p.low), p.high), p.high}) for p in path.parameters]
-    return path.state(torch.tensor(list(itertools.product(*ends))))
 
 
 def pool_tokens(tokens: Tensor) -> Tensor:

@@ -17,16 +17,12 @@ from equicoherence.evaluation.transformation import NOISE
 from equicoherence.evaluation.transformation.mirror import Figures
 from equicoherence.evaluation.transformation.noise import leaves_noise, noise_pairs
 from equicoherence.evaluation.transformation.pair_probes import PAIR_PROBES
-from equicoherence.evaluation.transformation.pairs import DRAWS, EncodedImages, ImagePairs, at_ends
+from equicoherence.evaluation.transformation.pairs import DRAWS, EncodedImages, ImagePairs
 from equicoherence.paths import Transformation, named_path
-from equicoherence.paths.central import base_state
+from equicoherence.paths.pair_images import base_share
 
 if TYPE_CHECKING:
     from equicoherence.evaluation.transformation.task import TransformationRegression
-
-BASE = 0.66  # base crop's share of the shorter side: turned by 45 degrees, it still lies inside the image
-SMALLER = {"se2": 0.64, "all": 0.45}  # turned and shifted; turned, shifted and shrunk to 0.7
-STEP = 0.01  # in which a share is looked for of other paths
 
 
 def score_transformations(
@@ -107,23 +103,6 @@ def _probe_all(
                 labels["tokens"] = train.shape[2]
             for repeat in range(task.repeats if probe.seeded else 1):
                 yield probe.predict(train, target, test, task.seed + repeat, DRAWS), {**labels, "repeat": repeat}
-
-
-def base_share(name: str) -> float:
-    """Return the share of the shorter side that base images of a path are cropped to: at its ends, and with one or
-    several parameters at 0, nothing beyond the photograph shows."""
-    if name in SMALLER:
-        return SMALLER[name]
-    path, share = named_path(name), BASE
-    state = at_ends(path)
-    corners = torch.tensor([[-1.0, -1, 1], [-1, 1, 1], [1, -1, 1], [1, 1, 1]]).T
-    while share > STEP:
-        base = base_state(torch.ones(len(state.geometry)), share)
-        points = base.then(state).geometry @ corners
-        if bool((points[:, 2:] > 0).all()) and float((points[:, :2] / points[:, 2:]).abs().max()) <= 1:
-            return share
-        share -= STEP
-    raise RefusedValue(f"path {name!r} shows what lies beyond the image however small the crop; choose smaller ranges")
 
 
 def _moves(path: Transformation) -> bool:

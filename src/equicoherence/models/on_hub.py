@@ -1,0 +1,39 @@
+"""Encoders on the Hugging Face Hub: two files of a repository, which hold values alone, in the Hub's cache."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+
+from equicoherence.models.hub import hub_or_cache
+from equicoherence.models.hub_errors import explained
+
+PREFIXES = ("hf-hub:", "hf_hub:")
+CONFIG, WEIGHTS = "config.json", "model.safetensors"
+
+
+def is_on_hub(name: str) -> bool:
+    """Return whether a name is one of the Hub's, ``hf-hub:OWNER/NAME``."""
+    return name.startswith(PREFIXES)
+
+
+@functools.cache
+def hub_folder(name: str) -> Path:
+    """Return the folder of the Hub's cache that holds ``config.json`` and ``model.safetensors`` of a repository.
+
+    What is not there is fetched, both files of one commit; nothing else of the repository is read, so that no code of
+    it can run. A second call of a process returns the same folder and asks nobody. Where the Hub is, and where the
+    cache and the token are, say ``HF_ENDPOINT``, ``HF_HOME`` and ``HF_TOKEN``.
+
+    name: ``hf-hub:OWNER/NAME``, or ``hf-hub:OWNER/NAME@REVISION``.
+
+    Raises FileNotFoundError for a repository, a revision or a file that is not there, or not for whoever asks;
+    ValueError for a name that none can have; ConnectionError where the Hub cannot be reached.
+    """
+    from huggingface_hub import hf_hub_download
+
+    repository, _, revision = name.split(":", 1)[1].partition("@")
+    with explained(name), hub_or_cache():
+        config = Path(hf_hub_download(repository, CONFIG, revision=revision or None))
+        commit = config.parent.name
+        return Path(hf_hub_download(repository, WEIGHTS, revision=commit)).parent

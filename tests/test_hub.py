@@ -1,0 +1,204 @@
+"""A run's encoder on the Hub: what goes there, what comes back, and what is said where it does not."""
+
+import dataclasses
+import json
+import re
+import socket
+import struct
+from pathlib import Path
+
+import pytest
+import timm
+import torch
+import yaml
+
+from equicoherence import Encoder, load_model, push
+from equicoherence.cli import main
+from equicoherence.evaluation import evaluate
+from equicoherence.models.on_hub import hub_folder
+from equicoherence.training.start import started
+from tests.hub import hub_at
+from tests.small import small_config
+
+pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")  # how huggingface_hub uploads
+
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+NAME = "someone/small"
+MODEL = f"hf-hub:{NAME}"
+
+
+@pytest.fixture
+def hub(tmp_path):
+    with hub_at(tmp_path) as hub:
+        yield hub
+
+
+@pytest.fixture
+def images():
+    return torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+
+
+@torch.no_grad()
+def test_what_is_pushed_is_loaded_back_in_timm_and_here_with_the_same_features(run, hub, images):
+    wanted = load_model(run).represent(images)[0]["backbone"]
+    assert push(run, NAME, license="cc-by-4.0") == MODEL
+    assert sorted(hub.files(NAME)) == [".gitattributes", "README.md", "config.json", "model.safetensors"]
+    encoder = Encoder.from_pretrained(MODEL)
+    assert not encoder.training
+    assert torch.equal(encoder(images).pooled(encoder.pool), wanted)
+    loaded = load_model(MODEL)
+    assert torch.equal(loaded.represent(images)[0]["backbone"], wanted)
+    assert (loaded.name, loaded.size, loaded.source) == (MODEL, 32, 32)
+    model = timm.create_model(MODEL, pretrained=True).eval()
+    assert torch.allclose(model((images - encoder.mean) / encoder.std), wanted, atol=1e-6)
+    config = small_config(run, encoder=dataclasses.replace(small_config(run).encoder.starting_from(MODEL)))
+    begun, start = started(config)
+    assert torch.equal(start.eval()(images).pooled(start.pool), wanted)
+    assert (begun.encoder.name, begun.encoder.weights) == ("resnet18", MODEL)
+
+
+def test_the_card_says_what_it_is_and_names_no_path_of_this_machine(folder, copied, hub):
+    run = copied()
+    push(run, NAME)
+    _, head, text = hub.files(NAME)["README.md"].decode().split("---\n", 2)
+    assert yaml.safe_load(head)["library_name"] == "timm"
+    assert "license" not in yaml.safe_load(head)  # none is invented
+    assert "None is given" in text
+    assert "None yet: the run was not scored." in text
+    assert "An image encoder, resnet18, 0.0" in text
+    assert str(folder.parent) not in text
+    recipe = yaml.safe_load(text.split("```yaml\n")[1].split("```")[0])
+    assert recipe == yaml.safe_load((run / "config.yaml").read_text()) | {"data": folder.name}
+
+    evaluate(run, tasks=["knn"], data=str(folder), settings={"knn": {"limit": 40}})
+    push(run, NAME, license="mit", overwrite=True)
+    _, head, text = hub.files(NAME)["README.md"].decode().split("---\n", 2)
+    assert yaml.safe_load(head)["license"] == "mit"
+    value = next(iter(json.loads((run / "scores.json").read_text())["parts"].values()))["rows"][0]["value"]
+    assert f"| knn top-1 | backbone | {100 * value:.1f} % |" in text
+    assert "| z_inv |" not in text  # whose head stays with the run
+    assert str(folder.parent) not in text
+    assert len(hub.repositories[NAME]) == 3  # made, and two commits
+
+
+def test_every_command_that_takes_a_model_takes_one_of_the_hub(run, folder, hub, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    push(run, NAME)
+    assert main(["embed", MODEL, "--data", str(folder), "--out", "f.npz", "--limit", "4"]) == 0
+    scored = ["--tasks", "knn", "--limit", "20", "--no-controls", "--data", str(folder)]
+    assert main(["evaluate", MODEL, *scored]) == 0
+    assert (tmp_path / "results" / "hf-hub-someone-small-data" / "scores.json").is_file()
+    small = ["--views.size", "32", "--optim.batch-size", "16", "--max-steps", "1", "--threads", "1"]
+    trained = ["--data", str(folder), "--encoder.weights", MODEL, "--out", "on", *small]
+    assert main(["pretrain", "vicreg-tiny", *trained]) == 0
+    assert yaml.safe_load((tmp_path / "on" / "config.yaml").read_text())["encoder"]["weights"] == MODEL
+
+
+def test_the_command_pushes_and_says_how_to_use_it(run, hub, capsys):
+    assert main(["export", str(run), "--push", NAME, "--private", "--license", "apache-2.0"]) == 0
+    assert capsys.readouterr().out == f"{MODEL} done; use it: equicoherence evaluate {MODEL} --data DIR\n"
+    assert NAME in hub.hidden
+    assert main(["export", str(run)]) == 2
+    assert main(["export", str(run), "--push", NAME, "--to", "timm"]) == 2
+    assert main(["export", str(run), "--push", NAME, "--out", "somewhere"]) == 2
+    assert main(["export", str(run), "--to", "timm", "--license", "mit"]) == 2
+    said = capsys.readouterr().err
+    assert said.count("export needs one of --to timm, onnx, torch or program, and --push OWNER/NAME") == 2
+    assert "--out does not apply with --push; leave it out" in said
+    assert "--license does not apply with --to; leave it out" in said
+
+
+def test_what_cannot_be_pushed_is_refused_in_one_sentence(run, hub, tmp_path, monkeypatch):
+    hub.add("someone/taken", {"notes.md": b"mine"})
+    with pytest.raises(FileExistsError, match=r"someone/taken is taken: .*1 files, such as notes\.md; give another"):
+        push(run, "someone/taken")
+    hub.add("someone/empty", {".gitattributes": b""})
+    push(run, "someone/empty")  # as one that was made by hand
+    with pytest.raises(ValueError, match="--push takes OWNER/NAME, got 'small'"):
+        push(run, "small")
+    with pytest.raises(PermissionError, match=r"hf-hub:other/small: the Hub refuses access \(403\)"):
+        push(run, "other/small")
+    with pytest.raises(FileNotFoundError, match=r"no config\.yaml"):
+        push(tmp_path, NAME)
+    monkeypatch.setenv("HF_TOKEN", "hf_wrong")
+    with pytest.raises(PermissionError, match=r"the Hub refuses access \(401\), so the token is wrong"):
+        push(run, NAME)
+    monkeypatch.delenv("HF_TOKEN")
+    with pytest.raises(PermissionError, match=r"\(401\).*log in with `hf auth login`, or set HF_TOKEN"):
+        push(run, NAME)
+    assert NAME not in hub.repositories
+
+
+def test_what_cannot_be_fetched_is_refused_in_one_sentence(run, hub, monkeypatch, capsys):
+    push(run, NAME, private=True)
+    for model, sentence in {
+        "hf-hub:someone/gone": "the Hub has no such repository, or it is private; check the name, or log in",
+        f"{MODEL}@{'0' * 40}": "the repository has no such revision; give another, or none",
+        "hf-hub:a/b/c": "write OWNER/NAME",
+    }.items():
+        assert main(["embed", model, "--data", "objects", "--out", "never.npz"]) == 2
+        assert sentence in capsys.readouterr().err
+    monkeypatch.setenv("HF_TOKEN", "hf_wrong")
+    with pytest.raises(PermissionError, match=r"\(401\), so the token is wrong"):
+        load_model(MODEL)
+    monkeypatch.delenv("HF_TOKEN")
+    with pytest.raises(FileNotFoundError, match="or it is private"):
+        Encoder.from_pretrained(MODEL)
+
+
+def test_nothing_but_safetensors_is_asked_for_and_no_code_of_a_repository_runs(run, hub, monkeypatch):
+    push(run, NAME)
+    config = hub.files(NAME)["config.json"]
+    pickle = b"cos\nsystem\n(S'touch ran'\ntR."
+    hub.add("someone/pickled", {"config.json": config, "pytorch_model.bin": pickle, "modeling.py": b"1 / 0"})
+    hub.asked.clear()
+    with pytest.raises(FileNotFoundError, match=r"lacks config\.json or model\.safetensors.*without running code"):
+        load_model("hf-hub:someone/pickled")
+    asked = {path.rsplit("/", 1)[1] for _, path in hub.asked if path != "/"}  # which asks whether it is there
+    assert asked == {"config.json", "model.safetensors"}
+    hub.add("someone/odd", {"config.json": config, "model.safetensors": struct.pack("<Q", 2) + b"{}"})
+    with pytest.raises(ValueError, match=r"the weights in .* cannot be read, or do not fit its config\.json"):
+        load_model("hf-hub:someone/odd")
+
+
+def test_what_was_fetched_once_is_there_without_the_hub(run, hub, images, monkeypatch):
+    from huggingface_hub import constants
+
+    push(run, NAME)
+    wanted = load_model(MODEL).represent(images)[0]["backbone"]
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        monkeypatch.setattr(constants, "ENDPOINT", f"http://127.0.0.1:{free.getsockname()[1]}")
+        monkeypatch.setattr(
+            constants, "HUGGINGFACE_CO_URL_TEMPLATE", constants.ENDPOINT + "/{repo_id}/resolve/{revision}/{filename}"
+        )
+        hub_folder.cache_clear()
+        assert torch.equal(load_model(MODEL).represent(images)[0]["backbone"], wanted)
+        with pytest.raises(ConnectionError, match="hf-hub:someone/other: the Hub cannot be reached, and its cache"):
+            load_model("hf-hub:someone/other")
+        with pytest.raises(ConnectionError, match="hf-hub:someone/other: the Hub cannot be reached"):
+            push(run, "someone/other")
+
+
+def test_the_code_on_the_page_runs(copied, hub, images, monkeypatch, tmp_path):
+    runs = tmp_path / "runs"
+    runs.mkdir()
+    copied().rename(runs / "mine")
+    monkeypatch.chdir(tmp_path)
+    (code,) = re.findall(r"```python\n(.*?)```", (DOCS / "models.md").read_text(), flags=re.DOTALL)
+    names = {"images": images}
+    exec(code, names)  # the page's own words
+    assert names["features"].patches.shape == (2, 16, 16)
+
+
+def test_from_pretrained_takes_files_and_folders_and_quotes_what_it_does_not(run, tmp_path, images):
+    wanted = load_model(run).represent(images)[0]["backbone"]
+    encoder = Encoder.from_pretrained(run)
+    with torch.no_grad():
+        assert torch.equal(encoder(images).pooled("mean"), wanted)
+    small = timm.create_model("test_resnet", num_classes=0)
+    torch.save(small.state_dict(), tmp_path / "w.pt")
+    taken = Encoder.from_pretrained(f"{tmp_path / 'w.pt'}@test_resnet")
+    assert torch.equal(taken.model.state_dict()["conv1.0.weight"], small.state_dict()["conv1.0.weight"])
+    with pytest.raises(ValueError, match="model 'resnet18' is neither timm:NAME, nor hf-hub:OWNER/NAME"):
+        Encoder.from_pretrained("resnet18")

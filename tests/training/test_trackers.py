@@ -1,0 +1,92 @@
+"""Trackers get what a run writes, pictures of what it decodes, and its configuration; without one nothing starts."""
+
+import importlib.util
+import json
+import os
+import sys
+
+import numpy as np
+import pytest
+import yaml
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from equicoherence.training import pretrain
+from equicoherence.training.films import film_strips
+from equicoherence.training.trackers import flat
+from tests.small import picture_folder, small_config
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return picture_folder(tmp_path_factory.mktemp("pictures") / "data")
+
+
+def _lines(run):
+    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+
+
+def test_tensorboard_gets_the_numbers_of_each_line_the_films_and_the_configuration(data, tmp_path):
+    run = pretrain(small_config(data, max_steps=4, track="tensorboard"), tmp_path / "run")
+    events = EventAccumulator(str(run / "tensorboard"), size_guidance={"images": 0}).Reload()
+    lines = _lines(run)
+    assert set(events.Tags()["scalars"]) == set(lines[0]) - {"step"}
+    for name in events.Tags()["scalars"]:
+        found = [(event.step, pytest.approx(event.value, rel=1e-5)) for event in events.Scalars(name)]
+        assert found == [(line["step"], line[name]) for line in lines]
+    assert [image.step for image in events.Images("film strips")] == [2, 4]
+    (text,) = events.Tensors("config/text_summary")
+    said = text.tensor_proto.string_val[0].decode().removeprefix("```yaml\n").removesuffix("```")
+    assert yaml.safe_load(said) == yaml.safe_load((run / "config.yaml").read_text())
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_trackio_gets_the_same_offline_and_a_resumed_run_goes_on_there(data, tmp_path_factory, tmp_path):
+    if importlib.util.find_spec("trackio") is None:
+        pytest.skip("trackio is not installed: pip install trackio")
+    if "trackio" not in sys.modules:  # it reads this once
+        os.environ["TRACKIO_DIR"] = str(tmp_path_factory.mktemp("trackio"))
+    trackio = pytest.importorskip("trackio")
+    name = f"run-{tmp_path.name}"
+    config = small_config(data, max_steps=4, track="trackio")
+    run = pretrain(config, tmp_path / name)
+    pretrain(config, run, resume=True)  # which is finished, and adds nothing
+    (found,) = [each for each in trackio.Api().runs("equicoherence") if each.name == name]
+    logs = trackio.sqlite_storage.SQLiteStorage.get_logs("equicoherence", name)
+    losses = [(line["step"], line["loss"]) for line in logs if "loss" in line]
+    assert losses == [(line["step"], line["loss"]) for line in _lines(run)]
+    pictures = [line for line in logs if "film strips/0" in line]
+    assert [line["step"] for line in pictures] == [2, 4]
+    assert found.config["optim.batch_size"] == 16
+    assert found.config["method.kind"] == "SimCLR"
+
+
+def test_a_film_strip_has_each_picture_where_it_belongs():
+    def picture(value, *shape):
+        return np.full((2, *shape, 4, 4, 3), value, dtype=np.uint8)
+
+    states = [np.stack([picture(value)[:, None][:, 0] for value in values], axis=1) for values in ((30, 20), (31, 21))]
+    samples = {"v1": picture(1), "base": picture(2), "v2": picture(5), "positions": np.array([0.6, 0.3])}
+    strips = film_strips({**samples, "targets": states[0], "decoded": states[1]})
+    assert strips.shape == (2, 8, 20, 3)
+    assert strips.dtype == np.uint8
+    assert strips[:, ::4, ::4, 0].tolist() == 2 * [[[1, 2, 20, 30, 5], [255, 255, 21, 31, 255]]]
+    assert film_strips({**samples, "targets": states[0]}).shape == (2, 4, 20, 3)
+
+
+def test_a_tracker_that_is_not_there_is_refused_before_the_run_begins(data, tmp_path, monkeypatch):
+    found = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "wandb" else found(name))
+    with pytest.raises(ImportError, match=r"^--track wandb needs wandb, which is not installed: pip install wandb$"):
+        pretrain(small_config(data, track="tensorboard,wandb"), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    with pytest.raises(ValueError, match="track 'tensorbord' is unknown; is it 'tensorboard'"):
+        small_config(data, track="tensorbord")
+
+
+def test_a_configuration_is_flat_plain_values_for_a_tracker():
+    assert flat({"a": {"b": 1, "c": {"d": None, "e": [1, 2]}}, "f": True}) == {
+        "a.b": 1,
+        "a.c.d": "None",
+        "a.c.e": "[1, 2]",
+        "f": True,
+    }
