@@ -85,6 +85,7 @@ def embed(
             raise ValueError(
                 f"{str(data)!r} comes split, held out is {source.origin.held_out}: give --split train or val"
             )
+        source.format.check(frozen.encoder.channels, repr(str(data)), frozen.name)
         say(describe_images(source))
         tolerance = config.bad_image_tolerance if bad_image_tolerance is None else bad_image_tolerance
         loader = Loader(source, frozen.source, threads=config.threads or None, tolerance=tolerance, cache_bytes=0)
@@ -129,7 +130,7 @@ def _named(model: FrozenModel, features: Features, names: Sequence[str]) -> dict
 @torch.no_grad()
 def _shapes(model: FrozenModel, names: Sequence[str]) -> tuple[dict[str, tuple[int, ...]], tuple[int, int]]:
     """Return the shape of each feature of an image, and the grid of its patch tokens."""
-    blank = torch.zeros(1, 3, model.size, model.size, device=model.encoder.mean.device)
+    blank = torch.zeros(1, model.encoder.channels, model.size, model.size, device=model.encoder.mean.device)
     features = model.encoder(blank)
     named = _named(model, features, names)
     check_features(named, model.name)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from equicoherence.data.archive import ARCHIVE_SUFFIXES
-from equicoherence.data.images import SUFFIXES, ending_of, is_hidden
+from equicoherence.data.images import ARRAYS, SUFFIXES, ending_of, is_hidden
 from equicoherence.data.poses.objects import has_poses
 from equicoherence.data.source import printable
 
@@ -23,12 +23,14 @@ _NAME = re.compile(
 
 @dataclass(frozen=True)
 class Listing:
-    """What lies in a folder itself, by name, sorted: folders, .tar shards, other archives. images: how many."""
+    """What lies in a folder itself, by name, sorted: folders, .tar shards, other archives. images, arrays (.npy): how
+    many."""
 
     folders: list[str]
     shards: list[str]
     archives: list[str]
     images: int
+    arrays: int = 0
 
     @property
     def lone(self) -> str | None:
@@ -38,7 +40,7 @@ class Listing:
     @property
     def holds_images_alone(self) -> bool:
         """Whether it is like the folder of a class: images, and no folders that could be classes."""
-        return self.images > 0 and not (self.folders or self.shards)
+        return self.images + self.arrays > 0 and not (self.folders or self.shards)
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ class Layout:
 
 def list_folder(folder: Path) -> Listing:
     """List what lies in a folder itself; names that are hidden are left out."""
-    folders, shards, archives, images = [], [], [], 0
+    folders, shards, archives, images, arrays = [], [], [], 0, 0
     with os.scandir(folder) as entries:
         for entry in entries:
             if is_hidden(entry.name):
@@ -66,9 +68,11 @@ def list_folder(folder: Path) -> Listing:
                 folders.append(entry.name)
             elif ending_of(entry.name) in SUFFIXES:
                 images += 1
+            elif ending_of(entry.name) in ARRAYS:
+                arrays += 1
             elif entry.name.lower().endswith(ARCHIVE_SUFFIXES):
                 (shards if entry.name.lower().endswith(".tar") else archives).append(entry.name)
-    return Listing(sorted(folders), sorted(shards), sorted(archives), images)
+    return Listing(sorted(folders), sorted(shards), sorted(archives), images, arrays)
 
 
 def split_name(name: str) -> str | None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from equicoherence.data.archive import ARCHIVE_SUFFIXES, unpack_archive
-from equicoherence.data.images import SUFFIXES, holds_image
+from equicoherence.data.images import ARRAYS, SUFFIXES, holds_image
 from equicoherence.data.layout import find_layout
 
 _ACCEPTED = (
@@ -47,7 +47,7 @@ def check_data(data: str | Path) -> None:
     if layout.poses:
         return
     for folder, shards in zip(layout.sides or (layout.folder,), layout.shards):
-        if not shards and not holds_image(folder):
+        if not shards and not holds_image(folder, SUFFIXES | ARRAYS):
             raise ValueError(f"no images in {str(folder)!r}: files must end in {' '.join(sorted(SUFFIXES))}")
 
 

@@ -34,7 +34,7 @@ def as_frozen(
     """
     if size is None or size < 1:
         raise ValueError(f"size is {size}: say how many pixels on a side the module takes (size=224)")
-    check_normalisation(mean, std)
+    check_normalisation(mean, std, len(mean or std or (0, 0, 0)))
     called, pixels = type(model).__name__, round(size / 0.875)
     try:
         if isinstance(model, Encoder):
@@ -43,7 +43,7 @@ def as_frozen(
                 raise ValueError(f"mean and std are given, but {called} normalises images by its own; leave them out")
             encoder = copy.deepcopy(model).eval()
             with torch.no_grad():
-                encoder(torch.zeros(2, 3, size, size, device=encoder.mean.device))
+                encoder(torch.zeros(2, encoder.channels, size, size, device=encoder.mean.device))
             return FrozenModel(name or called, name or called, encoder, size, pixels, pool=encoder.pool)
         wrapped = ModuleEncoder(copy.deepcopy(model), size, mean or (0.0, 0.0, 0.0), std or (1.0, 1.0, 1.0))
     except torch.OutOfMemoryError:

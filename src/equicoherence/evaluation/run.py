@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from equicoherence.data import ImageSource, Loader
+from equicoherence.data.pixel_format import PICTURE
 from equicoherence.errors import refusing
 from equicoherence.evaluation.fingerprint import build_digest, config_digest, fingerprint, short_digest
 from equicoherence.evaluation.jobs import Job, plan_jobs, refuse_inside
@@ -133,6 +134,9 @@ def score_jobs(
     with refusing():
         if out is not None:
             refuse_inside(out, jobs)
+        for job in jobs:
+            held = job.train.format if isinstance(job.train, ImageSource) else PICTURE  # data sets are of pictures
+            held.check(frozen.encoder.channels, job.data, frozen.name)
     with generators_kept(), alone(out, "evaluates into") if out is not None else contextlib.nullcontext():
         with refusing():
             store = Store(out, about)

@@ -7,6 +7,7 @@ from typing import Any
 import timm
 from torch import nn
 
+from equicoherence.models.normalisation import RGB
 from equicoherence.models.timm_head import arguments_without_head
 
 # a shared configuration must not make timm open files or fetch weights, nor set what `Encoder` itself sets
@@ -31,7 +32,9 @@ def create(
     """
 
     def build(more: dict[str, Any], published: bool = False) -> nn.Module:
-        return timm.create_model(name, pretrained=published, num_classes=0, **args | more)
+        model = timm.create_model(name, pretrained=published, num_classes=0, **args | more)
+        model.input_channels = args.get("in_chans", RGB)
+        return model
 
     try:
         more = arguments_without_head(build, args) if headless else None

@@ -54,9 +54,13 @@ class EncoderConfig:
         (FILE@ARCH), an export, local-dir:FOLDER, hf-hub:NAME; empty for none. Architecture, arguments and normalisation
         are those of its model; what is given beside must fit.
     fingerprint: short hash of what weights held when they were read, which training writes; empty where not yet read.
-    mean, std: of the three channels of images in [0, 1], by which the encoder normalises them; the model's own where
-    None. drop_path: share of the samples that a block's branch leaves out, for vision transformers; the same in all
-    blocks (DINOv2), or rising linearly from 0 where not drop_path_uniform (iBOT). The teacher leaves out none.
+    channels: of the images, 3 for pictures; of images that are no pictures as many as they have, 2 or more
+        (docs/data.md). The first convolution has as many, those behind the third with weights that timm derives from
+        the first three where there are weights to start from.
+    mean, std: of the channels of images in [0, 1], by which the encoder normalises them; the model's own where None,
+        their mean for channels behind the third.
+    drop_path: share of the samples that a block's branch leaves out, for vision transformers; the same in all blocks
+        (DINOv2), or rising linearly from 0 where not drop_path_uniform (iBOT). The teacher leaves out none.
     train: what is trained of an encoder that starts from weights: all; head, nothing of it, so that it stays what it
         was bit for bit, and a head reads z_equi from it (`CoherenceConfig.layers`); last:N, its last N layers (blocks
         of a vision transformer, stages of a convolutional network) and what follows them; lora:RANK, LoRA on the linear
@@ -68,6 +72,7 @@ class EncoderConfig:
 
     name: str = "vit_small_patch16_224"
     args: dict[str, Any] = field(default_factory=dict)
+    channels: int = 3
     pretrained: bool = False
     weights: str = ""
     fingerprint: str = ""
@@ -88,8 +93,16 @@ class EncoderConfig:
                 f"encoder.weights is {self.weights}, and encoder.pretrained asks for published weights: leave one out "
                 "(timm:NAME names published ones)"
             )
-        check_normalisation(self.mean, self.std)
+        _check(self.channels >= 2, "encoder.channels", "2 or more (gray images count as 3, all alike)", self.channels)
+        if "in_chans" in self.args:
+            raise ValueError("encoder.args holds in_chans: give --encoder.channels in its place")
+        check_normalisation(self.mean, self.std, self.channels)
         read_train(self.train)
+
+    @property
+    def model_args(self) -> dict[str, Any]:
+        """Arguments of `timm.create_model`, with those that other fields stand for."""
+        return self.args if self.channels == 3 else {**self.args, "in_chans": self.channels}
 
     def starting_from(self, model: str) -> EncoderConfig:
         """Return what starts from MODEL, with its architecture, arguments and normalisation; all else is as here."""

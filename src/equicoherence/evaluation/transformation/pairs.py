@@ -36,7 +36,8 @@ EncodedImages = tuple[dict[str, Tensor], dict[str, Tensor]]  # pooled (N, C) and
 class Photographs:
     """Images of one split.
 
-    images: (N, 3, H, W), uint8. aspect: (N,), true width / height. side: (N,), pixels of the originals' shorter sides.
+    images: (N, C, H, W), uint8 or uint16. aspect: (N,), true width / height. side: (N,), pixels of the originals'
+    shorter sides.
     """
 
     images: Tensor
