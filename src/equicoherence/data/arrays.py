@@ -24,7 +24,8 @@ def read_array(data: bytes, image: Image.Image | None) -> np.ndarray:
     maximum. image: the file as Pillow opened it, None where it has not.
 
     Raises:
-        ImportError: a tiff file of several channels, without tifffile.
+        ImportError: a tiff file of several channels without tifffile, or a deep one of colors in png without
+            imagecodecs.
         ValueError: values that are not finite; and whatever readers raise for damaged files.
     """
     if data.startswith(b"\x93NUMPY"):
@@ -88,11 +89,14 @@ def _sixteen_bits(values: np.ndarray, stated: bool) -> np.ndarray:
 
 
 def _deep_png(data: bytes) -> np.ndarray:
-    import torch  # reading pictures of 8 bits needs neither
-    from torchvision.io import ImageReadMode, decode_png
-
-    held = decode_png(torch.from_numpy(np.frombuffer(data, np.uint8).copy()), ImageReadMode.UNCHANGED)
-    array = held.movedim(0, 2).numpy()
+    try:
+        from imagecodecs import png_decode
+    except ImportError as error:
+        raise ImportError(
+            "png files of 16 bits a color need imagecodecs, as Pillow drops 8 of them: pip install "
+            "'equicoherence[tiff]'"
+        ) from error
+    array = np.asarray(png_decode(data))
     return _blended(array) if array.shape[2] in (2, 4) else array
 
 

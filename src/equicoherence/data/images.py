@@ -109,7 +109,7 @@ def _read(data: bytes, name: str, take: Callable[[ImageFile.ImageFile], T]) -> T
             if width * height > LARGEST_PIXEL_COUNT:
                 raise BadImage(name, f"{width} x {height} pixels; at most {LARGEST_PIXEL_COUNT} in all are decoded")
             return take(image)
-    except (BadImage, MemoryError):
+    except (BadImage, ImportError, MemoryError):
         raise
     except Exception as error:  # decoders raise anything on damaged files: OSError, SyntaxError, struct.error, ...
         raise BadImage(name, printable(str(error)) or type(error).__name__) from error
@@ -277,7 +277,7 @@ def format_of_files(folder: Path, names: Sequence[str]) -> PixelFormat:
     """Return the format that the image files of these names in a folder are kept with; ValueError where they differ in
     their channels."""
     doubtful = [name for name in names if ending_of(name) in PROBED_SUFFIXES]
-    found = format_of_all(doubtful, lambda index: (folder / doubtful[index]).open("rb"))
+    found = format_of_all(len(doubtful), doubtful.__getitem__, lambda index: (folder / doubtful[index]).open("rb"))
     if len(doubtful) < len(names) and found.channels != PICTURE.channels:
         picture = next(name for name in names if ending_of(name) not in PROBED_SUFFIXES)
         raise ValueError(

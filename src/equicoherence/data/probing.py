@@ -99,27 +99,28 @@ def _one_size(pages: Sequence[ImageFileDirectory_v2]) -> bool:
     return len(kinds) == 1 and not any(page.get(254, 0) & 1 for page in pages)
 
 
-def format_of_all(names: Sequence[str], open_file: Callable[[int], BinaryIO]) -> PixelFormat:
-    """Return the format that images of these names are kept with: as many bits as any of some of them has.
+def format_of_all(count: int, name: Callable[[int], str], open_file: Callable[[int], BinaryIO]) -> PixelFormat:
+    """Return the format that images are kept with: as many bits as any of some of them has.
 
-    open_file: opens the image of a number. Those that cannot be opened are left out.
+    count: of the images. name: gives that of a number. open_file: opens the image of a number; one that cannot be
+    opened is left out.
 
     Raises:
         ValueError: they have different numbers of channels, or values that no image may have.
     """
     found: dict[int, str] = {}
     bits = 8
-    for index in range(0, len(names), max(1, len(names) // PROBED)):
+    for index in range(0, count, max(1, count // PROBED)):
         try:
             with open_file(index) as file:
                 own = format_of(file)
         except OSError:
             continue
         except OddFormat as error:
-            raise ValueError(f"{printable(names[index])}: {error}") from error
-        found.setdefault(own.channels, names[index])
+            raise ValueError(f"{printable(name(index))}: {error}") from error
+        found.setdefault(own.channels, name(index))
         bits = max(bits, own.bits)
     if len(found) > 1:
-        told = ", ".join(f"{channels} of {printable(name)}" for channels, name in found.items())
+        told = ", ".join(f"{channels} of {printable(first)}" for channels, first in found.items())
         raise ValueError(f"images have different numbers of channels: {told}; keep those of one number together")
     return PixelFormat(next(iter(found), 3), bits)
