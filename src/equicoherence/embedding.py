@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from equicoherence.data import Loader, Split, describe_images, open_images
+from equicoherence.devices import Device, chosen_device
 from equicoherence.errors import refusing
 from equicoherence.evaluation.fingerprint import fingerprint
 from equicoherence.evaluation.model import FrozenModel, generators_kept, load_model
@@ -44,6 +45,7 @@ def embed(
     random_weights: bool = False,
     size: int | None = None,
     bad_image_tolerance: float | None = None,
+    device: Device = "auto",
     overwrite: bool = False,
 ) -> Path:
     """Write the features of every image of a data set to ``out``, a ``.parquet`` or ``.npz`` file, and return it.
@@ -58,7 +60,7 @@ def embed(
     Images are seen as `evaluate` sees them, the largest central square at the model's own size, but computed in full
     precision; ``dtype`` is of the file. data: as `open_images`. split: "train", "val", or "all" of data that come in
     one. limit: at most so many images, evenly spread; 0: all. A batch is in memory at a time. model, arch,
-    random_weights, size: as `load_model`.
+    random_weights, size: as `load_model`. device: name of the one that encodes; see `chosen_device`.
 
     A bad image keeps its row, so that rows are those of the data set: ``bad`` is true there, all its features are NaN
     (never those of another image), and ``bad_images`` says why; a line on standard error counts them. More than the
@@ -75,8 +77,7 @@ def embed(
         _check(out, overwrite, batch, limit, dtype)
         with generators_kept():
             frozen = load_model(model, arch=arch, random_weights=random_weights, size=size)
-        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        frozen.to(device)
+        frozen.to(chosen_device(device))
         names = list(dict.fromkeys(name.strip() for name in features.split(",")))
         shapes, grid = _shapes(frozen, names)
         config = frozen.config or PretrainConfig()

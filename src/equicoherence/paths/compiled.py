@@ -5,8 +5,6 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-from equicoherence.notice import say
-
 
 @functools.cache
 def compiled_kernel() -> Any:
@@ -17,6 +15,8 @@ def compiled_kernel() -> Any:
     try:
         from equicoherence.paths import kernel
     except Exception as error:  # no numba, or one without the switch that `kernel` sets: whatever it raises
+        from equicoherence.notice import say  # what a path is needs nothing else of the package
+
         why = "numba is not installed" if isinstance(error, ModuleNotFoundError) else f"numba does not fit: {error}"
         say(f"{why}; on a CPU torch renders the views, more slowly (pip install numba)")
         return None

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from equicoherence.coherence import CoherenceConfig
 from equicoherence.data.poses.views import change_parameters
+from equicoherence.devices import Device
 from equicoherence.methods import METHODS, MethodConfig
 from equicoherence.methods.vicreg import VICRegConfig
 from equicoherence.models.decoders import DECODERS
@@ -21,7 +22,7 @@ from equicoherence.paths.places import Place
 from equicoherence.paths.renderer import Border
 from equicoherence.paths.transformation import Parameter
 
-Precision = Literal["auto", "fp32", "bf16"]
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
 POSES = "poses"  # the path that leads from one render of an object to another
 PLACEHOLDER = "MODEL"  # what recipes that start from an encoder that exists hold as its weights
 LARGEST_TURN = 80.0  # degrees of each view; between crops of two aspects, 163 may have no logarithm
@@ -284,11 +285,13 @@ class PretrainConfig:
     methods that are told the path's parameters, or have a layer of their own, and learn from those. max_steps: 0 for
     all epochs' steps, else the run (and its schedule) ends there. checkpoint_every, log_every, watch_every: steps.
     precision: of the products; auto is bf16 on devices that multiply it (a CPU without AMX or AVX-512-BF16 is faster in
-    fp32), else fp32, and a resumed run keeps what it began with. keep: how much of what the encoder knew at the start
-    may be lost, a share in [0, 1), 0 to measure nothing; where more is, as measured every watch_every steps, the run
-    ends with the last good state (docs/adapting.md). cache: MiB of decoded images kept. sharding: of several processes,
-    each holds the whole model (ddp), or a part of its parameters, their gradients, optimiser state and teacher (fsdp2,
-    for vision transformers); a run may be resumed with the other.
+    fp32), else fp32, and a resumed run keeps what it began with; fp16 is for GPUs without bf16, and slow on a CPU: the
+    loss is scaled, so that small gradients are not lost. device: cpu, cuda, mps, or auto, the first CUDA device where
+    there is one. keep: how much of what the encoder knew at the start may be lost, a share in [0, 1), 0 to measure
+    nothing; where more is, as measured every watch_every steps, the run ends with the last good state
+    (docs/adapting.md). cache: MiB of decoded images kept. sharding: of several processes, each holds the whole model
+    (ddp), or a part of its parameters, their gradients, optimiser state and teacher (fsdp2, for vision transformers); a
+    run may be resumed with the other.
     """
 
     name: str = "custom"
@@ -302,6 +305,7 @@ class PretrainConfig:
     seed: int = 0
     max_steps: int = 0
     precision: Precision = "fp32"
+    device: Device = "auto"
     compile: bool = False
     sharding: Literal["ddp", "fsdp2"] = "ddp"
     threads: int = 0
@@ -321,6 +325,10 @@ class PretrainConfig:
         _check(0 <= self.keep < 1, "keep", "a share in [0, 1)", self.keep)
         if self.seed < 0 or self.max_steps < 0:
             raise ValueError(f"seed and max_steps must be 0 or more, got {self.seed} and {self.max_steps}")
+        if self.precision == "fp16" and self.sharding == "fsdp2":
+            raise ValueError(
+                "precision fp16 needs the whole gradient on each process; give --precision bf16 with fsdp2"
+            )
         self._check_fit()
         if self.encoder.train == HEAD:
             self._check_head()

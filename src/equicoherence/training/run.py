@@ -36,6 +36,7 @@ FREE = (
     "checkpoint_every",
     "track",
     "sharding",
+    "device",
 )
 """Fields that do not change what a run ends with, so that a resumed one may have others.
 
