@@ -26,6 +26,7 @@ Precision = Literal["auto", "fp32", "bf16", "fp16"]
 POSES = "poses"  # the path that leads from one render of an object to another
 PLACEHOLDER = "MODEL"  # what recipes that start from an encoder that exists hold as its weights
 LARGEST_TURN = 80.0  # degrees of each view; between crops of two aspects, 163 may have no logarithm
+COLORED = ("brightness", "contrast", "saturation", "hue", "amount")  # parameters of paths that change colors
 POSE_LATENTS = 7  # of each render: what 3DIEBench-T adds behind them is not part of the path
 
 
@@ -330,6 +331,8 @@ class PretrainConfig:
                 "precision fp16 needs the whole gradient on each process; give --precision bf16 with fsdp2"
             )
         self._check_fit()
+        if self.encoder.channels < 3:
+            self._check_colors()
         if self.encoder.train == HEAD:
             self._check_head()
         if METHODS[type(self.method)].told:
@@ -437,6 +440,23 @@ class PretrainConfig:
             )
         if self.coherence is not None and self.coherence.split == "head" and not method.splits_head:
             raise ValueError(f"coherence.split is head, but {name} has no head to split; give --coherence.split linear")
+
+    def _check_colors(self) -> None:
+        """Refuse to change the colors of images that have none."""
+        views, changed = self.views, []
+        for name in ("first", "second", *(("crop",) if views.crops else ())):
+            each: AugmentationConfig = getattr(views, name)
+            if each.jitter_probability and any(each.jitter):
+                changed.append(f"--views.{name}.jitter-probability 0")
+            changed += [f"--views.{name}.{what} 0" for what in ("grayscale", "solarize") if getattr(each, what)]
+        drawn = () if views.path in (POSES, BETWEEN) else views.parameters
+        if any(parameter.name.endswith(COLORED) for parameter in drawn):
+            changed.append("--views.path se2")
+        if changed:
+            raise ValueError(
+                f"encoder.channels is {self.encoder.channels}, but colors are changed in images of three channels or "
+                f"more alone; give {' '.join(changed)}"
+            )
 
     def _check_head(self) -> None:
         """Refuse an encoder that stands still where there is no head, or a method that would train it."""
