@@ -59,6 +59,7 @@ def begun_before(config: PretrainConfig, run: Path) -> PretrainConfig:
         given,
         name=given.name or before.name,
         args=before.args | given.args,
+        channels=before.channels if given.channels == 3 else given.channels,
         mean=given.mean or before.mean,
         std=given.std or before.std,
         fingerprint=given.fingerprint or before.fingerprint,
