@@ -1,9 +1,10 @@
 # make quickstart: a virtual environment, the package, the main job.   make test: the same with the development tools, the tests, two at once.
+# make docs: the site, into site/; whatever it warns of is an error.
 PYTHON ?= python3.11
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: quickstart test lint types clean
+.PHONY: quickstart test lint types docs clean
 
 quickstart: $(VENV)/installed
 	$(BIN)/equicoherence quickstart
@@ -17,6 +18,10 @@ lint: $(VENV)/installed-dev
 
 types: $(VENV)/installed-dev
 	$(BIN)/pyright --pythonpath $(BIN)/python
+
+docs: $(VENV)/installed-dev
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	! grep -rE '<(script|link)[^>]*(src|href)="https?://' site --include='*.html'  # nothing is loaded from the network
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

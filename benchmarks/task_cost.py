@@ -93,18 +93,10 @@ def steps_of(config: PretrainConfig) -> Callable[[], list[float]]:
     """Return what takes one step of a run and says the seconds of its phases."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.manual_seed(0)
-    learner = build_learner(config).to(device)
+    learner = build_learner(config, pretrained=False).to(device)
     views, optimizer = build_views(config, learner.encoder), build_optimizer(learner, config.optim)
-    size = config.views.source
-    images = torch.nn.functional.interpolate(torch.rand(config.optim.batch_size, 3, 8, 8), (size, size))
-    images = (images * 255).byte().to(device)
+    images, clock = images_of(config.optim.batch_size, config.views.source, device), clock_of(device)
     generator = torch.Generator(device).manual_seed(0)
-
-    def clock() -> float:
-        if device.type == "cpu":
-            return time.process_time()
-        torch.cuda.synchronize()
-        return time.perf_counter()
 
     def step() -> list[float]:
         times = [clock()]
@@ -122,6 +114,24 @@ def steps_of(config: PretrainConfig) -> Callable[[], list[float]]:
         return [after - before for before, after in itertools.pairwise(times)]
 
     return step
+
+
+def images_of(count: int, size: int, device: torch.device) -> torch.Tensor:
+    """Return uint8 images of a size, smooth enough to be photographs."""
+    images = torch.nn.functional.interpolate(torch.rand(count, 3, 8, 8), (size, size))
+    return (images * 255).byte().to(device)
+
+
+def clock_of(device: torch.device) -> Callable[[], float]:
+    """Return a clock in seconds: the processor's time on a CPU; on a GPU the time at which its work is done."""
+
+    def clock() -> float:
+        if device.type == "cpu":
+            return time.process_time()
+        torch.cuda.synchronize()
+        return time.perf_counter()
+
+    return clock
 
 
 def markdown(rows: list[dict[str, Any]]) -> str:

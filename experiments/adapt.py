@@ -16,6 +16,7 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from adapt_charts import Found, bars, gained_and_kept
 from pages import write_page
 
 from equicoherence.adapting.adaptation import adapt_with
@@ -31,6 +32,7 @@ from equicoherence.training import PretrainConfig, pretrain
 from equicoherence.training.run import is_finished
 
 PAGE = Path(__file__).parents[1] / "docs" / "results" / "adapt.md"
+CHART = Path(__file__).parents[1] / "docs" / "adapt.png"
 DRAWN = "head, as drawn"  # a control: the head before it has learned anything
 READ = {BACKBONE: "features", Z_EQUI: "z_equi", JOINED: "[features, z_equi]"}
 
@@ -40,20 +42,25 @@ def arms(model: str, steps: int) -> dict[str, PretrainConfig]:
     base = dataclasses.replace(start_config("adapt-tiny", model), max_steps=steps, keep=0.0)
     assert base.coherence is not None
 
-    def way(train: str = "head", lr: float = 1.0, **task: object) -> PretrainConfig:
+    def way(train: str = "head", lr: float = 1.0, seed: int = 0, **task: object) -> PretrainConfig:
         coherence: CoherenceConfig = dataclasses.replace(base.coherence, **task)  # type: ignore[type-var, arg-type]
         optim = dataclasses.replace(base.optim, lr=base.optim.lr * lr)
         encoder = dataclasses.replace(base.encoder, train=train)
-        return dataclasses.replace(base, encoder=encoder, coherence=coherence, optim=optim)
+        return dataclasses.replace(base, encoder=encoder, coherence=coherence, optim=optim, seed=seed)
 
     return {
         "head": way(),
+        "head, second seed": way(seed=1),
         "head, told": way(decoder="oracle"),
+        "head, 128 wide": way(d_equi=128),
+        "head, 128 wide, told": way(d_equi=128, decoder="oracle"),
+        "head, 128 wide, as drawn": dataclasses.replace(way(lr=1e-9, d_equi=128), max_steps=1),
         DRAWN: dataclasses.replace(way(lr=1e-9), max_steps=1),
         "last layer": way("last:1", lr=0.1, layers=(), split="linear"),
         "last layer, told": way("last:1", lr=0.1, layers=(), split="linear", decoder="oracle"),
         "head, render and [P1]": way(decoder="render+cross-attention"),
         "head, conv [P2]": way(decoder="conv"),
+        "lora": way("lora:8", lr=0.1, layers=(), split="linear"),
         "all": way("all", lr=0.1, layers=(), split="linear"),
     }
 
@@ -81,7 +88,10 @@ def main() -> None:
             pretrain(config, run, resume=(run / "config.yaml").is_file())
         _with_original(run)
         adapt_with(config, run, resume=True, **dataclasses.asdict(asked))
-        write_page(page(given.out, [*arms(given.model, given.steps)]), PAGE)
+        found = done(given.out, [*arms(given.model, given.steps)])
+        write_page(page(found), PAGE)
+        gained_and_kept(found, PAGE.with_suffix(".png"))
+        bars({encoder: ways["head"] for encoder, ways in found.items() if "head" in ways}, CHART)
     print(PAGE)
 
 
@@ -98,16 +108,21 @@ def _with_original(run: Path) -> None:
             shutil.copytree(others[0], run / place)
 
 
-def page(out: Path, names: Sequence[str]) -> str:
-    """Return the page of the adaptations that are done."""
+def done(out: Path, names: Sequence[str]) -> Found:
+    """Return the adaptations that are done, by encoder and way. Raises FileNotFoundError where none is."""
     found: dict[str, dict[str, Adaptation]] = {}
     for folder in sorted(path for path in out.iterdir() if path.is_dir()):
-        done = {name: folder / slug(name) for name in names if (folder / slug(name) / DONE).is_file()}
-        if done:
-            found[folder.name] = {name: read_adaptation(run) for name, run in done.items()}
-    every = [each for of_encoder in found.values() for each in of_encoder.values()]
-    if not every:
+        whole = {name: folder / slug(name) for name in names if (folder / slug(name) / DONE).is_file()}
+        if whole:
+            found[folder.name] = {name: read_adaptation(run) for name, run in whole.items()}
+    if not found:
         raise FileNotFoundError(f"nothing in {str(out)!r} is done")
+    return found
+
+
+def page(found: Found) -> str:
+    """Return the page of adaptations by encoder and way."""
+    every = [each for of_encoder in found.values() for each in of_encoder.values()]
     config = next(iter(arms(every[0].name, 1).values()))
     tables = "\n\n".join(f"## {encoder}\n\n{grid(ways).markdown()}\n\n{costs(ways)}" for encoder, ways in found.items())
     origin = origin_line([scores for each in every for scores in each.scores])
@@ -123,6 +138,8 @@ transformation is regressed: what a method could reach that knows it. *{DRAWN}*:
 
 R2 of an MLP probe on the features of an image and its transformed self; left or right: accuracy of a turn's side (.5 by
 chance). One seed. *Best earlier layer* is the original's, chosen for each figure by these images. Classes: accuracy.
+
+![Mean change of what is read over the change of k-NN, for each way of adapting](adapt.png)
 
 {tables}
 """

@@ -14,7 +14,7 @@ from equicoherence import adapt
 from equicoherence.adapting import Adapted
 from equicoherence.adapting.start_config import start_config
 from equicoherence.cli import main
-from equicoherence.commands.adapt import FirstOptions
+from equicoherence.commands.adapt import AdaptOptions
 from equicoherence.evaluation import evaluate
 from equicoherence.evaluation.store import FILE
 from equicoherence.recipes import RECIPES
@@ -213,8 +213,8 @@ def test_recipes_start_from_what_is_given_alone(tmp_path: Path, capsys: pytest.C
 def test_the_options_of_the_help_are_options(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["adapt", "--help"]) == 0
     shown = set(re.findall(r"^\W*(--[a-z][\w.-]*)", capsys.readouterr().out, flags=re.MULTILINE))
-    assert len(shown) == len(dataclasses.fields(FirstOptions))
-    assert main(["pretrain", "vicreg-tiny", "--help"]) == 0
+    assert len(shown) == len(dataclasses.fields(AdaptOptions))
+    assert main(["pretrain", "vicreg-tiny", "--help-all"]) == 0
     known = set(re.findall(r"--[\w.-]+", capsys.readouterr().out))
     assert shown - known == {"--recipe", "--check", "--images", "--limit"}
 

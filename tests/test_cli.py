@@ -1,21 +1,33 @@
 """The command: exit statuses, errors that say what to do, and the whole way from pictures to page."""
 
+import dataclasses
 import json
+import re
 import signal
 import subprocess
 import sys
 import time
 
+import docstring_parser
 import pytest
 
 from equicoherence.cli import main
+from equicoherence.coherence import CoherenceConfig
 from equicoherence.commands import known_commands, recipes
 from equicoherence.comparing import compare
 from equicoherence.data.source import BadImage
 from equicoherence.evaluation.store import FILE, read_scores
+from equicoherence.methods import METHODS
 from equicoherence.methods.simclr import SimCLR
-from equicoherence.reporting.main_figures import score_table
+from equicoherence.reporting.short_table import short_grid
 from equicoherence.reporting.summary import summarise_scores
+from equicoherence.training.config import (
+    AugmentationConfig,
+    EncoderConfig,
+    OptimConfig,
+    PretrainConfig,
+    ViewsConfig,
+)
 from tests.small import picture_folder, small_config
 
 
@@ -101,6 +113,44 @@ def test_help_and_recipes_exit_with_0(capsys):
     assert "vicreg-tiny" in capsys.readouterr().out
 
 
+def test_help_shows_first_what_one_changes_first_with_the_values_of_the_recipe(capsys):
+    assert main(["pretrain", "vicreg-tiny", "--no-coherence", "--help"]) == 0
+    first = capsys.readouterr().out
+    options = set(re.findall(r"^\W*(--[a-z][\w.-]*)", first, flags=re.MULTILINE))
+    assert options == {
+        "--data",
+        "--out",
+        "--resume",
+        "--seed",
+        "--max-steps",
+        "--precision",
+        "--track",
+        "--optim.epochs",
+        "--optim.batch-size",
+        "--optim.lr",
+        "--encoder.name",
+        "--encoder.weights",
+        "--views.size",
+        "--views.path",
+        "--coherence.decoder",
+        "--coherence.share",
+    }
+    assert re.search(r"--optim.lr FLOAT .*?\(default: 0.002\)", " ".join(first.split()))
+    assert "--help-all" in first
+    assert main(["pretrain", "vicreg-tiny", "--help-all"]) == 0
+    assert options < set(re.findall(r"--[a-z][\w.-]*", capsys.readouterr().out))
+
+
+CONFIGS = (PretrainConfig, EncoderConfig, AugmentationConfig, ViewsConfig, OptimConfig, CoherenceConfig, *METHODS)
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.__name__)
+def test_every_field_of_a_configuration_is_described(config):
+    described = {part.arg_name: part.description for part in docstring_parser.parse(config.__doc__).params}
+    assert [each.name for each in dataclasses.fields(config)] == list(described)
+    assert all(described.values())
+
+
 def test_a_broken_run_exits_with_1(data, tmp_path, capsys):
     out = str(tmp_path / "run")
     broken = ["--optim.lr", "1e30", "--precision", "fp32", *TINY, "--max-steps", "6"]
@@ -158,8 +208,9 @@ def test_compare_keeps_what_is_done_and_refuses_another_configuration(data, tmp_
     assert (runs["ours"][0] / "model.safetensors").stat().st_mtime_ns == before
     scores = {name: [read_scores(run / FILE) for run in paths] for name, paths in runs.items()}
     assert {entry.n for entry in summarise_scores(scores) if entry.name == "ours"} == {2}
-    # of backbone, z_inv, z_equi and z each the angle, its size, both on noise, and its side
-    assert score_table(scores).row_count == 4 * 5
+    grid, _ = short_grid(summarise_scores(scores), list(scores))
+    assert [row[0] for row in grid.rows][:3] == ["rotation R2", "rotation, absolute R2", "rotation, side accuracy"]
+    assert len(grid.rows) == 4  # and noise
     with pytest.raises(ValueError, match="another configuration"):
         compare({"ours": small_config(data, max_steps=2, d=32)}, tmp_path, **arguments)
 

@@ -1,5 +1,6 @@
-"""A new method, decoder, recipe or command is one file, or a function in one: shown on a copy of the package."""
+"""What docs/extending.md shows is true: each addition is one file, or a function in one, on a copy of the package."""
 
+import json
 import os
 import re
 import shutil
@@ -15,97 +16,56 @@ from equicoherence.methods import METHODS, MethodConfig
 from equicoherence.models import DECODERS
 from tests.small import picture_folder
 
-METHOD = '''
-"""A method: the cosine of two views."""
+PAGE = (Path(__file__).resolve().parents[1] / "docs" / "extending.md").read_text(encoding="utf-8")
+FILES = dict(re.findall(r'```python title="([\w/.]+)"\n(.*?)```', PAGE, flags=re.DOTALL))
+"""Name of each file that the page shows -> what is in it."""
+SCORES = """
+import json
+from pathlib import Path
 
-from dataclasses import dataclass
+from PIL import Image
 
-import torch.nn.functional as F
+from equicoherence.evaluation import evaluate
+from equicoherence.paths import named_path
+from equicoherence.sets import DECLARATIONS, find_sets
 
-from equicoherence.methods.method import Method, MethodConfig
-
-
-@dataclass(frozen=True)
-class CosineConfig(MethodConfig):
-    """Weight of the one term."""
-
-    weight: float = 1.0
-
-
-class Cosine(Method, config=CosineConfig):
-    """The views' cosine."""
-
-    def __init__(self, d_inv, config):
-        super().__init__()
-        self.config = config
-
-    def forward(self, student, teacher=None, crops=None):
-        a, b = student.summary
-        return {"cosine": -F.cosine_similarity(a, b).mean() * self.config.weight}
-'''
-DECODER = '''
-"""A decoder: all pixels from the mean of the tokens."""
-
-import torch
-from torch import nn
-
-from equicoherence.models.decoders.decoder import Decoder, named
-
-
-class FlatDecoder(Decoder):
-    def __init__(self, d_equi, targets, size):
-        super().__init__()
-        self.shape = (targets, 3, size, size)
-        self.pixels = nn.Linear(2 * d_equi, targets * 3 * size * size)
-
-    def forward(self, z1, z2, grid, views, times):
-        return self.pixels(torch.cat([z1.mean(dim=1), z2.mean(dim=1)], dim=-1)).unflatten(1, self.shape)
-
-
-@named("flat")
-def build(wanted):
-    return FlatDecoder(wanted.d_equi, wanted.targets, wanted.size)
-'''
-RECIPE = '''
-
-def cosine() -> PretrainConfig:
-    """The cosine of two views, flat decoder.
-
-    hardware: 1 CPU core
-    time: a second
-    scores: none
-    """
-    from equicoherence.methods.cosine import CosineConfig
-
-    return _convolutional("cosine-tiny", CosineConfig(2.0), CoherenceConfig(d_equi=8, decoder="flat"))
-'''
-COMMAND = '''
-"""`equicoherence greet NAME`: a greeting."""
-
-
-def run(arguments):
-    print("hello", *arguments)
-'''
+laws = named_path("stretch").check()
+for name in ("pictures", "classes"):
+    Path("sets", name).mkdir(parents=True)
+    for number in range(6):
+        Image.new("RGB" if name == "pictures" else "L", (8, 8), number % 2).save(Path("sets", name, f"{number}.png"))
+(found,) = find_sets(Path("sets"), DECLARATIONS)
+masks = [found.open(split).mask(0).max().item() for split in ("train", "val")]
+scores = evaluate("baseline:thumbnail", tasks=["brightness"], data="data", out=Path("scores"), size=32)
+(row,) = next(iter(scores["parts"].values()))["rows"]
+print(json.dumps({"laws": len(laws), "set": found.name, "masks": masks, "r2": row["value"]}))
+"""
+"""What asks for the path, the reader and the task of the page, and prints what it got."""
 
 
 @pytest.fixture(scope="module")
 def extended(tmp_path_factory):
-    """Return a function that runs the command of a copy of the package with four additions; it returns the output."""
+    """Return a function that runs a copy of the package with what the page adds to it; it returns the output."""
     folder = tmp_path_factory.mktemp("extended")
     package = folder / "src" / "equicoherence"
     shutil.copytree(Path(equicoherence.__file__).parent, package)  # with what is compiled
-    (package / "methods" / "cosine.py").write_text(METHOD.lstrip())
-    (package / "models" / "decoders" / "flat.py").write_text(DECODER.lstrip())
-    (package / "commands" / "greet.py").write_text(COMMAND.lstrip())
-    with (package / "recipes" / "tiny.py").open("a") as file:
-        file.write(RECIPE)
+    for name, code in FILES.items():
+        path = package / name
+        if path.exists():  # a recipe is a function in a file that is there
+            path.write_text(path.read_text(encoding="utf-8") + "\n\n" + code, encoding="utf-8")
+            continue
+        if not path.parent.exists():
+            path.parent.mkdir()
+            (path.parent / "__init__.py").touch()
+        path.write_text(code, encoding="utf-8")
 
-    def command(*arguments):
+    def command(*arguments, program=("-m", "equicoherence")):
         environment = {**os.environ, "PYTHONPATH": str(folder / "src")}
-        full = [sys.executable, "-m", "equicoherence", *arguments]
+        full = [sys.executable, *program, *arguments]
         done = subprocess.run(full, capture_output=True, text=True, cwd=folder, env=environment)
         return done.returncode, done.stdout + done.stderr
 
+    command.folder = folder
     return command
 
 
@@ -126,6 +86,17 @@ def test_a_new_recipe_of_a_new_method_and_decoder_trains_and_its_run_is_read_bac
     assert "decoder: flat" in config
     status, said = extended(*train, "--max-steps", "1", "--resume")
     assert status == 0, said  # read from config.yaml, and the same
+
+
+def test_a_new_path_holds_its_laws_a_new_reader_finds_its_set_and_a_new_task_scores(extended):
+    picture_folder(extended.folder / "data")
+    status, said = extended("-c", SCORES, program=())
+    assert status == 0, said
+    found = json.loads(re.findall(r"^{.*}$", said, flags=re.MULTILINE)[0])
+    assert found["set"] == "pairs"
+    assert found["masks"] == [1, 0]  # images 1 and 0
+    assert found["laws"] >= 7
+    assert found["r2"] > 0.9  # a thumbnail knows how bright it is
 
 
 def test_every_method_has_a_configuration_of_its_own_and_a_kind():

@@ -11,6 +11,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from equicoherence import files
 from equicoherence.files import replacing, write_aside
 
 
@@ -81,3 +82,13 @@ def test_a_file_has_the_mode_that_the_umask_says_whoever_writes_it(tmp_path: Pat
     for name in ("text", "model.safetensors"):
         assert (tmp_path / name).stat().st_mode & 0o777 == 0o666 & ~umask
     assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_where_a_system_has_no_locks_a_folder_is_given_back_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "fcntl", None)  # as on Windows
+    for _ in range(2):
+        with files.alone(tmp_path / "out", "writes"):
+            (tmp_path / "out" / "made").touch()
+        assert [path.name for path in (tmp_path / "out").iterdir()] == ["made"]

@@ -12,7 +12,7 @@ from equicoherence.cli import main
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
+PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
 RESULTS = ROOT / "docs" / "results" / "vicreg-tiny-imagenet.md"
 
 
@@ -38,6 +38,7 @@ def test_the_figures_of_the_readme_are_those_of_the_results_page() -> None:
 
 def commands(text: str) -> Iterator[tuple[str, list[str]]]:
     """Yield the commands in a page's blocks and between its words, each with the options that it is given."""
+    text = re.sub(r"```python.*?```", "", text, flags=re.DOTALL)
     for block in re.findall(r"```\n(.*?)```|`((?:equicoherence|torchrun|python) [^`]+)`", text, flags=re.DOTALL):
         for line in "".join(block).replace("\\\n", " ").splitlines():
             if found := re.search(r"equicoherence ([a-z]+)(.*)", line.partition("#")[0]):
@@ -61,8 +62,8 @@ def test_every_command_on_a_page_is_there_and_has_the_options_it_is_given(capsys
         "adapt",
     }
     for command, options in asked.items():
-        name = ["vicreg-tiny"] if command == "pretrain" else []
-        assert main([command, *name, "--help"]) == 0
+        wanted = ["vicreg-tiny", "--help-all"] if command == "pretrain" else ["--help"]
+        assert main([command, *wanted]) == 0
         shown = set(re.findall(r"--[a-z][\w.-]*", capsys.readouterr().out))
         assert options <= shown, command
 

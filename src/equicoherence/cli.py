@@ -83,10 +83,15 @@ def _say(text: str) -> None:
 
 
 def _nobody_reads() -> bool:
-    """Return whether what reads the output is gone, as `head` soon is, and write no more to it."""
+    """Return whether what reads the output is gone, as `head` soon is, and write no more to it.
+
+    Windows cannot say, so there it counts as any other error.
+    """
     import select
 
     gone = False
+    if not hasattr(select, "poll"):
+        return gone
     for stream in (sys.stdout, sys.stderr):
         poll = select.poll()
         poll.register(stream.fileno(), 0)

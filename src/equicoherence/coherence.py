@@ -29,25 +29,32 @@ OWN = "own"
 class CoherenceConfig:
     """Settings of the task; defaults are [P2]'s.
 
-    d_equi: equivariant features of z. states: K, intermediate states, 0 or more. targets: what is
-    reconstructed: intermediate, final (view 2), views (view 2, and view 1 from the views in the other order), base (u)
-    or intermediate+final; or each decoder's own: views for cross-attention, as in [P1], intermediate for the others, as
-    in [P2]. Of several decoders, one for all of them, or one for each in their order, with commas between.
-    weight: lambda. decoder: conv [P2], cross-attention [P1] (cross-attention-other: from the tokens of view 1 alone),
-    render (ours), geodesic (ours, for views.path between), or several on one z_equi, with + between:
-    render+cross-attention; or the oracle control, which regresses theta. The losses of several decoders are added up,
-    each with weight lambda.
-    parts: of the render decoder, among affine, color, blur, flow. width: channels inside the render, geodesic and
-    cross-attention decoders, a multiple of 4; the last one's time goes with its square. scales: of the geodesic
-    decoder, sides in pixels of the squares over which its error is averaged before it is squared, so that far shifts
-    are felt. spacing: the K intermediate states lie at k / (K + 1) of the path (even [P2]), or each is drawn for each
-    image and step, in its own K-th of the path, and the decoder is told where (random). layers: 0-based encoder layers
-    that z_equi is read from (negative ones count from the last), the output where empty; its tokens are those of the
-    first. split: how, by a linear map of the patch tokens of one layer (linear), by a small convolutional head over
-    one layer or several (conv, see `LayeredHead`), or as the last d_equi outputs of the method's own head, as
-    published for iBOT and DINOv2 (head).
-    share: of the samples of a batch (of each process and part), in (0, 1]: the first ones, which are a random choice,
-    have the task; a part of a sample is rounded up. The others cost nothing for it.
+    Args:
+        d_equi: Equivariant features of z.
+        states: K, the intermediate states that are reconstructed; 0 or more.
+        targets: What is reconstructed: intermediate, final (view 2), views (view 2, and view 1 from the views
+            in the other order), base (u) or intermediate+final; or each decoder's own: views for
+            cross-attention, as in [P1], intermediate for the others, as in [P2]. Of several decoders, one for
+            all of them, or one for each in their order, with commas between.
+        weight: Lambda, the weight of the loss of each decoder.
+        decoder: conv [P2], cross-attention [P1] (cross-attention-other: from the tokens of view 1 alone),
+            render (ours), geodesic (ours, for views.path between), or several on one z_equi, with + between:
+            render+cross-attention; or the oracle control, which regresses theta.
+        parts: What the render decoder predicts, among affine, color, blur, flow.
+        width: Channels inside the render, geodesic and cross-attention decoders, a multiple of 4; the last
+            one's time goes with its square.
+        scales: Of the geodesic decoder, sides in pixels of the squares over which its error is averaged before
+            it is squared, so that far shifts are felt.
+        spacing: Where the K states lie on the path: at k / (K + 1) (even [P2]), or each is drawn for each image
+            and step, in its own K-th of the path, and the decoder is told where (random).
+        layers: 0-based encoder layers that z_equi is read from (negative ones count from the last); the output
+            where empty. Its tokens are those of the first.
+        split: How z_equi is read: by a linear map of the patch tokens of one layer (linear), by a small
+            convolutional head over one layer or several (conv, see `LayeredHead`), or as the last d_equi
+            outputs of the method's own head, as published for iBOT and DINOv2 (head).
+        share: Of the samples of a batch (of each process and part), in (0, 1], the share that has the task: the
+            first ones, which are a random choice; a part of a sample is rounded up. The others cost nothing for
+            it.
     """
 
     d_equi: int = 256

@@ -110,8 +110,13 @@ def _locked(lock: Path, what: Path, doing: str) -> Iterator[None]:
         os.write(handle, json.dumps({**about, "started": time.strftime("%Y-%m-%d %H:%M:%S")}).encode())
         yield
     finally:
-        lock.unlink(missing_ok=True)  # while it is ours: who waits for this file looks whether it is still there
-        os.close(handle)
+        if fcntl is None:  # Windows removes no file that is open, by us or by another
+            os.close(handle)
+            with contextlib.suppress(PermissionError):
+                lock.unlink(missing_ok=True)
+        else:
+            lock.unlink(missing_ok=True)  # while it is ours: who waits for this file looks whether it is still there
+            os.close(handle)
 
 
 def _open_lock(lock: Path, what: Path, doing: str) -> int:

@@ -347,6 +347,7 @@ def test_foreign_models_have_folders_of_their_own_for_data_size_and_random_weigh
     assert folders[0] == Path("results/timm-resnet18")
     assert folders[2] == Path("results/timm-resnet18-flowers-random")
     assert results_folder("/weights/dino.pth", None, None, False) == Path("results/weights-dino.pth")
+    assert results_folder(r"C:\weights\dino.pth@vit", None, None, False) == Path("results/C--weights-dino.pth@vit")
 
 
 def test_seeds_of_one_configuration_have_one_digest() -> None:

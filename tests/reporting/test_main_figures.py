@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from equicoherence.evaluation.task import Row
-from equicoherence.reporting.main_figures import print_scores, score_grid, score_markdown
+from equicoherence.reporting.main_figures import score_grid, score_markdown
 from equicoherence.reporting.summary import summarise_scores
 from equicoherence.reporting.tables import Cell, Grid
 from tests.reporting.scored import part, scores, write_file
@@ -129,15 +129,6 @@ def test_the_markdown_table_says_every_date_machine_and_version(tmp_path: Path) 
         "2026-01-01 / 2026-01-02, processor old / new, torch 2.11 / 2.12, timm 1.0; seeds 0, 1; data shapes."
     )
     assert header == "| score | reads | a |"
-
-
-def test_what_is_printed_is_the_table_and_a_folder_without_scores_is_named(tmp_path: Path) -> None:
-    run = write_file(tmp_path / "run", scores([part([Row("top1", 0.5, representation="backbone")])]))
-    console = Console(width=80, record=True, file=io.StringIO())
-    print_scores({"a": [run]}, console)
-    assert "50.0 %" in console.export_text()
-    with pytest.raises(FileNotFoundError, match=r"empty has no scores.json; score it: equicoherence evaluate"):
-        print_scores({"a": [tmp_path / "empty"]})
 
 
 def test_a_table_is_the_same_in_every_form_and_names_stay_text() -> None:

@@ -15,7 +15,7 @@ RECIPE = "adapt-tiny"
 
 
 @dataclass
-class FirstOptions:
+class AdaptOptions:
     """Train an encoder further, so that its features keep what transformations do to images; score it before and
     after, and print one table of what it gained and what it kept.
 
@@ -62,7 +62,7 @@ def run(arguments: list[str]) -> None:
     """Run the command with its arguments."""
     with preparing():
         if {"-h", "--help"} & set(arguments):
-            parse(FirstOptions, ["--help"], "adapt MODEL")
+            parse(AdaptOptions, ["--help"], "adapt MODEL")
         model, rest = _model(arguments)
         name = _last(rest, "--recipe") or RECIPE
         if not is_file_name(name):

@@ -20,8 +20,10 @@ def split(text: str) -> list[str]:
     return [name.strip() for name in text.split(",")]
 
 
-def parse(cls: type[T], arguments: list[str], name: str) -> T:
+def parse(cls: type[T], arguments: list[str], name: str, default: T | None = None) -> T:
     """Return the arguments as an instance of a dataclass; those that do not fit raise SystemExit.
+
+    name: of the command, for its help. default: values of what is not given, where they are not those of the class.
 
     Raises ValueError for a list with commas that is given twice, of which the first would be forgotten.
     """
@@ -33,7 +35,7 @@ def parse(cls: type[T], arguments: list[str], name: str) -> T:
             joined = ",".join(value for several in values for value in several)
             raise ValueError(f"{option} is given {len(values)} times: give it once, with commas: {option} {joined}")
     try:
-        return tyro.cli(cls, args=arguments, prog=f"equicoherence {name}", config=FLAT)
+        return tyro.cli(cls, args=arguments, prog=f"equicoherence {name}", config=FLAT, default=default)
     except SystemExit as stop:
         for option, values in given.items():
             if not (stop.code and values and len(values[0]) > 1):

@@ -41,9 +41,11 @@ def run(arguments: list[str]) -> None:
     with preparing():
         given = parse(Arguments, arguments, "compare")
         configs = _configs(given.recipes, given.seeds, {"data": given.data, "max_steps": given.max_steps})
+        from rich.console import Console
+
         from equicoherence.comparing import compare
-        from equicoherence.reporting.main_figures import print_scores
         from equicoherence.reporting.page import report
+        from equicoherence.reporting.short_table import print_runs
 
     runs = compare(
         configs,
@@ -52,7 +54,7 @@ def run(arguments: list[str]) -> None:
         tasks=None if given.tasks is None else split(given.tasks),
         jobs=given.jobs,
     )
-    print_scores(runs)
+    print_runs(runs, Console())
     page = report([run for paths in runs.values() for run in paths], given.out / "report.html")
     print(f"page: {page}")
 

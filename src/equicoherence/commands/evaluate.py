@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,7 +98,7 @@ def run(arguments: list[str]) -> None:
 
         from equicoherence.evaluation.run import Scoring, score_jobs
         from equicoherence.reporting.comparison.page import comparison
-        from equicoherence.reporting.main_figures import score_table
+        from equicoherence.reporting.short_table import print_short
 
         Scoring(
             given.controls, given.bad_image_tolerance, device=given.device
@@ -127,9 +128,18 @@ def run(arguments: list[str]) -> None:
             console.print(part)
         console.print(f"suite: {table}", highlight=False, soft_wrap=True)
     else:
-        console.print(score_table(by_name(found, [each.folder for each in planned])))
+        print_short(by_name(found, [each.folder for each in planned]), console)
     if page:
         console.print(f"page: {page}", highlight=False, soft_wrap=True)
+    console.print(next_command(given, [each.folder for each in planned]), highlight=False, markup=False, soft_wrap=True)
+
+
+def next_command(given: Arguments, folders: Sequence[Path]) -> str:
+    """Return what one may do next: look at it, or give an encoder that is no run of ours what it lacks."""
+    first = given.models[0]
+    if len(given.models) == 1 and given.data and not Path(first).is_dir() and not first.startswith("baseline:"):
+        return f"next: equicoherence adapt {shlex.quote(first)} --data {shlex.quote(given.data)}"
+    return f"next: equicoherence report {shlex.join(map(str, folders))}"
 
 
 def by_name(scores: Sequence[Mapping[str, Any]], folders: Sequence[Path]) -> dict[str, list[Mapping[str, Any]]]:

@@ -150,8 +150,8 @@ def check_models(models: Sequence[str]) -> None:
     import timm
 
     from equicoherence.evaluation.baselines import PREFIX, check_baseline
-    from equicoherence.evaluation.model import NO_MODEL, refuse_exported
-    from equicoherence.models.names import unknown_model
+    from equicoherence.evaluation.model import refuse_exported
+    from equicoherence.models.names import no_model, unknown_model
 
     for model in models:
         kind, _, name = model.partition(":")
@@ -161,7 +161,7 @@ def check_models(models: Sequence[str]) -> None:
         elif model.startswith(PREFIX):
             check_baseline(model.removeprefix(PREFIX))
         elif not Path(model).exists():
-            raise FileNotFoundError(f"model {model!r} is {NO_MODEL}")
+            raise no_model(model)
         elif Path(model).is_dir() and not (Path(model) / "config.yaml").is_file():
             refuse_exported(Path(model))
             raise FileNotFoundError(f"{model} is not a run directory: it has no config.yaml")

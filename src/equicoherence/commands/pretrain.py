@@ -13,22 +13,27 @@ from equicoherence.commands.arguments import parse, positional, values_of
 from equicoherence.loading import preparing
 from equicoherence.recipes import RECIPES, check_recipe, is_file_name
 
+EVERY = "--help-all"
+
 
 def run(arguments: list[str]) -> None:
     """Run the command with its arguments."""
     with preparing():
         plain = "--no-coherence" in arguments
-        rest = [a for a in arguments if a != "--no-coherence"]
+        rest = ["--help" if a == EVERY else a for a in arguments if a != "--no-coherence"]
         resumed = resumed_run(rest)
         name, rest = (None, rest) if resumed else positional(rest, "pretrain RECIPE", RECIPES)
         if name and not is_file_name(name):
             check_recipe(name)
         from equicoherence.commands.encoder_arguments import take_encoder
+        from equicoherence.commands.pretrain_options import PretrainOptions, first_options
         from equicoherence.recipes.from_file import named_config
         from equicoherence.training import PretrainConfig, pretrain  # which takes seconds
 
         named = str(resumed / "config.yaml") if resumed else name
         start = named_config(named, plain=plain) if named else PretrainConfig()
+        if {"-h", "--help"} & set(arguments):
+            parse(PretrainOptions, ["--help"], f"pretrain {name or 'RECIPE'}", first_options(start))
         rest, encoder = take_encoder(rest, start.encoder)
         start = dataclasses.replace(start, encoder=encoder)
 
@@ -37,12 +42,13 @@ def run(arguments: list[str]) -> None:
             """Pretrain a recipe, or a FILE.yaml: a run's config.yaml, or a short one with `recipe: NAME` and what
             differs. Any field of its configuration is an option; --no-coherence gives the plain method.
 
-            out: run directory, runs/RECIPE where none is given.
-            resume: continue an interrupted run; without RECIPE, with its own configuration.
-
             --encoder.name takes any model of timm, with its own arguments in place of the recipe's:
             --encoder.args.img-size 64 sets one, --encoder.args '{"img_size": 64}' all of them.
             --encoder.weights MODEL starts from what `evaluate` takes as MODEL, with its encoder and normalisation.
+
+            Args:
+                out: Run directory, runs/RECIPE where none is given.
+                resume: Continue an interrupted run; without RECIPE, with its own configuration.
             """
 
             config: Annotated[PretrainConfig, tyro.conf.arg(name="")] = start

@@ -19,6 +19,7 @@ from equicoherence.methods import Method
 from equicoherence.models import Encoder, Features
 from equicoherence.models.features import POOLS, Pool
 from equicoherence.models.foreign import first_line, foreign_encoder, read_exported
+from equicoherence.models.names import no_model
 from equicoherence.models.weights import load_weights
 from equicoherence.notice import say
 from equicoherence.training.build import build_whole
@@ -28,7 +29,6 @@ from equicoherence.training.run import load_run
 from equicoherence.training.seeds import step_seed
 
 T = TypeVar("T")
-NO_MODEL = "neither a run directory, nor timm:NAME, nor baseline:NAME, nor a weights file (give it with --arch)"
 SHARE = 1 / 3  # of the norm: a tenth of the cosine between two images
 TIMM_FILES = ("config.json", "model.safetensors")  # of a folder that is a model of timm
 
@@ -196,7 +196,7 @@ def _load(model: str | Path, arch: str | None, random_weights: bool, size: int |
             _refuse(text, "a run directory, which says itself what it is", given, *given)
             return _of_run(path)
         if not path.is_file():
-            raise FileNotFoundError(f"model {text!r} is {NO_MODEL}")
+            raise no_model(text)
         _refuse(text, "a weights file", given, "--random-weights")
         if arch is None:
             return _exported(text, size)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -264,7 +265,7 @@ def results_folder(
     if Path(model).is_dir():
         return Path(model) / at
     asked = (Path(data).resolve().name if data else "", str(size or ""), "random" if random_weights else "", at)
-    text = str(model).replace(":", "-").replace("/", "-").lstrip("-")
+    text = re.sub(r"[:/\\]", "-", str(model)).lstrip("-")
     return Path("results") / "-".join([text, *(part for part in asked if part)])
 
 

@@ -213,7 +213,8 @@ def show_bar(sequence: Sequence[T], what: str) -> Iterable[T]:
     from rich.progress import track
 
     console = Console(stderr=True)
-    return track(sequence, what, console=console, transient=True, disable=not console.is_terminal)
+    shown = console.is_terminal and not console.is_jupyter  # rich needs another package to draw one in a notebook
+    return track(sequence, what, console=console, transient=True, disable=not shown)
 
 
 def no_bar(sequence: Sequence[T], what: str) -> Iterable[T]:

@@ -15,9 +15,10 @@ from equicoherence.methods.method import Encoded, Method, MethodConfig
 class AnchorConfig(MethodConfig):
     """How strongly an encoder is held to what it was, and on which views.
 
-    weight: of the distance of what stands for an image: class token or pooled feature.
-    tokens: of the distance of the patch tokens, averaged over these.
-    transformed: also hold the view that the path transformed.
+    Args:
+        weight: Of the distance of what stands for an image: class token or pooled feature.
+        tokens: Weight of the distance of the patch tokens, averaged over these.
+        transformed: Also hold the view that the path transformed.
     """
 
     weight: float = 1.0

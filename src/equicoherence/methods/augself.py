@@ -15,7 +15,15 @@ from equicoherence.models.heads import projector
 
 @dataclass(frozen=True)
 class AugSelfConfig(SimCLRConfig):
-    """Width of the hidden layers that regress theta; weight of that term, published .5 to 1."""
+    """SimCLR's settings, and those of the regression of theta.
+
+    Args:
+        temperature: Of the cosines in the contrastive loss.
+        width: Hidden features of the projector.
+        output: Features that the projector puts out.
+        hidden: Width of the hidden layers that regress theta.
+        weight: Of the regression; published .5 to 1.
+    """
 
     hidden: int = 512
     weight: float = 1.0

@@ -15,7 +15,12 @@ from equicoherence.models.heads import projector
 
 @dataclass(frozen=True)
 class BarlowTwinsConfig(MethodConfig):
-    """Weight of redundancy, the off-diagonal correlations, and width of the three-layer projector; as published."""
+    """Barlow Twins, as published.
+
+    Args:
+        redundancy: Weight of the correlations off the diagonal.
+        width: Of the three-layer projector.
+    """
 
     redundancy: float = 5e-3
     width: int = 8192

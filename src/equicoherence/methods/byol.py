@@ -15,7 +15,13 @@ from equicoherence.models.heads import projector
 
 @dataclass(frozen=True)
 class BYOLConfig(MethodConfig):
-    """Hidden and output width of projector and predictor, and the teacher's first momentum; as published."""
+    """BYOL, as published.
+
+    Args:
+        width: Hidden features of projector and predictor.
+        output: Features that both put out.
+        momentum: Of the teacher at the start; a cosine takes it to 1.
+    """
 
     width: int = 4096
     output: int = 256

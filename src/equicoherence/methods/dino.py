@@ -17,13 +17,21 @@ from equicoherence.models.heads import ClassPatchHead, PrototypeHead
 
 @dataclass(frozen=True)
 class DINOConfig(MethodConfig):
-    """Outputs and widths of the head, the softmaxes, and the teacher's first momentum.
+    """DINO's head, softmaxes and teacher; as published but for prototypes, 65,536 there, 8192 here.
 
-    prototypes: outputs of the head, the equivariant ones of a split head [P2] among them; 65,536 as published, 8192
-    our default. centring: of the teacher's outputs, see `Targets`. teacher_temperature: goes linearly from the first
-    to the second over ``temperature_warmup``, a share of all steps: as published over 30 epochs, a tenth of 300.
-    norm_last_layer: whether prototypes keep length 1 (see `PrototypeHead`), as by default in DINO and iBOT, whose
-    published ViT-S train the lengths; DINOv2 trains them always. All else is as published.
+    Args:
+        prototypes: Outputs of the head, the equivariant ones of a split head [P2] among them.
+        hidden: Width of the hidden layers of the head.
+        bottleneck: Width before the prototypes.
+        centring: Of the teacher's outputs, see `Targets`.
+        centre_momentum: Of the running centre.
+        student_temperature: Of the student's softmax.
+        teacher_temperature: Of the teacher's softmax, linearly from the first to the second over
+            temperature_warmup.
+        temperature_warmup: Share of all steps: as published over 30 epochs, a tenth of 300.
+        momentum: Of the teacher at the start; a cosine takes it to 1.
+        norm_last_layer: Whether prototypes keep length 1 (see `PrototypeHead`), as by default in DINO and iBOT,
+            whose published ViT-S train the lengths; DINOv2 trains them always.
     """
 
     prototypes: int = 8192

@@ -14,11 +14,30 @@ from equicoherence.methods.method import Encoded
 
 @dataclass(frozen=True)
 class DINOv2Config(IBOTConfig):
-    """iBOT's settings with DINOv2's values, and koleo, the weight of KoLeo, .1 as published.
+    """iBOT's settings with DINOv2's values, and KoLeo.
 
-    Published are two recipes: the short one of ImageNet-1k, which the defaults follow, has 65,536 prototypes, a shared
-    head, centring ema, a temperature warm-up of 30 of its 100 epochs and momentum .992; the long one has 131,072
-    prototypes, heads of their own, centring sinkhorn and momentum .994. [P2], and our default, has 2048 prototypes.
+    Published are two recipes: the short one of ImageNet-1k, which the defaults follow, has 65,536 prototypes, a
+    shared head, centring ema, a temperature warm-up of 30 of its 100 epochs and momentum .992; the long one has
+    131,072 prototypes, heads of their own, centring sinkhorn and momentum .994. [P2], and our default, has 2048
+    prototypes.
+
+    Args:
+        prototypes: Outputs of the head, the equivariant ones of a split head [P2] among them.
+        hidden: Width of the hidden layers of the head.
+        bottleneck: Width before the prototypes.
+        centring: Of the teacher's outputs, see `Targets`.
+        centre_momentum: Of the running centre.
+        student_temperature: Of the student's softmax.
+        teacher_temperature: Of the teacher's softmax, linearly from the first to the second over
+            temperature_warmup.
+        temperature_warmup: Share of all steps: as published over 30 epochs, a tenth of 300.
+        momentum: Of the teacher at the start; a cosine takes it to 1.
+        norm_last_layer: Whether prototypes keep length 1 (see `PrototypeHead`), as by default in DINO and iBOT,
+            whose published ViT-S train the lengths; DINOv2 trains them always.
+        patch: Weight of the patch loss, 1 as published; the class loss has weight 1.
+        shared_head: Whether patches go through the class token's head, as published; else through one of their
+            own, which is the one that is split.
+        koleo: Weight of KoLeo, .1 as published.
     """
 
     prototypes: int = 2048

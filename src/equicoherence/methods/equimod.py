@@ -14,9 +14,15 @@ from equicoherence.models.heads import projector
 
 @dataclass(frozen=True)
 class EquiModConfig(SimCLRConfig):
-    """Equivariant features of z; width of theta's embedding; weight of the equivariant term, 1 as published.
+    """SimCLR's settings, for both projectors and both contrastive terms, and EquiMod's.
 
-    Temperature and widths are those of both projectors and both contrastive terms.
+    Args:
+        temperature: Of the cosines in the contrastive loss.
+        width: Hidden features of the projector.
+        output: Features that the projector puts out.
+        d_equi: Equivariant features of z.
+        theta_width: Width of theta's embedding.
+        weight: Of the equivariant term, 1 as published.
     """
 
     d_equi: int = 256

@@ -17,7 +17,15 @@ ROTATIONS = 4
 
 @dataclass(frozen=True)
 class ESSLConfig(SimCLRConfig):
-    """Width of the hidden layers that classify rotations; weight of that term, .4 as published."""
+    """SimCLR's settings, and those of the prediction of rotations.
+
+    Args:
+        temperature: Of the cosines in the contrastive loss.
+        width: Hidden features of the projector.
+        output: Features that the projector puts out.
+        hidden: Width of the hidden layers that classify rotations.
+        weight: Of that term, .4 as published.
+    """
 
     hidden: int = 2048
     weight: float = 0.4

@@ -15,10 +15,15 @@ from equicoherence.models.heads import projector
 
 @dataclass(frozen=True)
 class LeJEPAConfig(MethodConfig):
-    """Weight of SIGReg, random directions of a step, hidden and output width of the three-layer projector.
+    """SIGReg and the three-layer projector.
 
-    Invariance has the rest of the weight. Published: .05 and 1024 directions; widths are those of the authors' minimal
-    code, which runs with .02 and 256.
+    Published: .05 and 1024 directions; widths are those of the authors' minimal code, which runs with .02 and 256.
+
+    Args:
+        sigreg: Weight of SIGReg; invariance has the rest.
+        directions: Random directions of a step.
+        width: Hidden features of the projector.
+        output: Features that the projector puts out.
     """
 
     sigreg: float = 0.05

@@ -16,7 +16,14 @@ from equicoherence.models.heads import projector
 
 @dataclass(frozen=True)
 class MoCoV3Config(MethodConfig):
-    """Temperature, hidden and output width of projector and predictor, first momentum; as published for ViT."""
+    """MoCo v3; as published for ViT.
+
+    Args:
+        temperature: Of the cosines in the contrastive loss.
+        width: Hidden features of projector and predictor.
+        output: Features that both put out.
+        momentum: Of the teacher at the start; a cosine takes it to 1.
+    """
 
     temperature: float = 0.2
     width: int = 4096

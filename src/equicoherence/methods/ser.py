@@ -18,11 +18,17 @@ from equicoherence.paths.symmetries import undo_symmetries
 class SERConfig(MoCoV3Config):
     """Settings of the equivariance term, beside those of MoCo v3; published for MoCo v3 and ViT-S/16.
 
-    layer: 0-based layer of the encoder that is to turn as the image does, the third of twelve.
-    share: of a batch (of each process and part) that is shown in symmetries of the square, two images at least.
-    equivariance_temperature: of the cosines of tokens.
-    hidden: width of both layers of the head over these tokens.
-    weight: lambda, of the term.
+    Args:
+        temperature: Of the cosines in the contrastive loss.
+        width: Hidden features of projector and predictor.
+        output: Features that both put out.
+        momentum: Of the teacher at the start; a cosine takes it to 1.
+        layer: 0-based layer of the encoder that is to turn as the image does, the third of twelve.
+        share: Of a batch (of each process and part), the share that is shown in symmetries of the square, two
+            images at least.
+        equivariance_temperature: Of the cosines of tokens.
+        hidden: Width of both layers of the head over these tokens.
+        weight: Lambda, of the term.
     """
 
     layer: int = 2

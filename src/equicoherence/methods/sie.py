@@ -16,10 +16,16 @@ from equicoherence.models.heads import projector
 
 @dataclass(frozen=True)
 class SIEConfig(MethodConfig):
-    """Equivariant features of z, weights of the five terms, and width of each expander; all as published.
+    """Equivariant features of z, weights of the five terms, and the expanders; all as published.
 
-    predictor: weight of the variance of what is predicted; the other names are those of `sie_losses`.
-    width: of the three layers of each expander; the published 2048-2048-2048 is that of both side by side.
+    Args:
+        d_equi: Equivariant features of z.
+        invariance: Weight of the distance of the invariant parts.
+        equivariance: Weight of the distance of what is predicted.
+        variance: Weight of the hinge on standard deviations.
+        predictor: Weight of the variance of what is predicted.
+        covariance: Weight of the covariances off the diagonal.
+        width: Of the three layers of each expander; the published 2048-2048-2048 is that of both side by side.
     """
 
     d_equi: int = 256

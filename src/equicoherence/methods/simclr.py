@@ -15,7 +15,13 @@ from equicoherence.models.heads import projector
 
 @dataclass(frozen=True)
 class SimCLRConfig(MethodConfig):
-    """Temperature of NT-Xent; hidden and output width of the two-layer projector. Published: .1, 2048, 128."""
+    """NT-Xent and its two-layer projector; published: .1, 2048, 128.
+
+    Args:
+        temperature: Of the cosines in the contrastive loss.
+        width: Hidden features of the projector.
+        output: Features that the projector puts out.
+    """
 
     temperature: float = 0.1
     width: int = 2048

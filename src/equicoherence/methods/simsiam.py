@@ -14,7 +14,12 @@ from equicoherence.models.heads import projector
 
 @dataclass(frozen=True)
 class SimSiamConfig(MethodConfig):
-    """Width of the three-layer projector, and of the predictor's hidden layer, a bottleneck; as published."""
+    """SimSiam, as published.
+
+    Args:
+        width: Of the three-layer projector.
+        bottleneck: Of the predictor's hidden layer.
+    """
 
     width: int = 2048
     bottleneck: int = 512

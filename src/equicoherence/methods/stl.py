@@ -15,10 +15,16 @@ from equicoherence.models.heads import projector
 
 @dataclass(frozen=True)
 class STLConfig(SimCLRConfig):
-    """Temperature and widths of both projectors; widths of what tells a transformation; weights. All as published.
+    """Both projectors, what tells a transformation, and weights; all as published.
 
-    hidden: of the two hidden layers over both views. transformation: of the representation y_t of what was done.
-    equivariance, self_supervised: weights lambda_equi and lambda_trans, beside 1 for the invariant term.
+    Args:
+        temperature: Of the cosines in the contrastive losses.
+        width: Hidden features of both projectors.
+        output: Features that both put out.
+        hidden: Width of the two hidden layers over both views.
+        transformation: Features of y_t, the representation of what was done.
+        equivariance: Weight lambda_equi, beside 1 for the invariant term.
+        self_supervised: Weight lambda_trans, beside 1 for the invariant term.
     """
 
     temperature: float = 0.2

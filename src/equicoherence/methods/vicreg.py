@@ -15,7 +15,14 @@ from equicoherence.models.heads import projector
 
 @dataclass(frozen=True)
 class VICRegConfig(MethodConfig):
-    """Weights of the three terms and width of the three-layer projector; published: 25, 25, 1 and 8192."""
+    """Weights of the three terms, and the projector; published: 25, 25, 1 and 8192.
+
+    Args:
+        invariance: Weight of the distance of the two views.
+        variance: Weight of the hinge on standard deviations.
+        covariance: Weight of the covariances off the diagonal.
+        width: Of the three-layer projector.
+    """
 
     invariance: float = 25.0
     variance: float = 25.0

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import timm
 import torch
+from huggingface_hub import constants
+from huggingface_hub.errors import LocalEntryNotFoundError
 from safetensors import SafetensorError
 from torch import nn
 
 from equicoherence.models.encoder import VISION_TRANSFORMERS, Encoder
 from equicoherence.models.features import POOLS, Pool
+from equicoherence.models.hub import hub_or_cache
 from equicoherence.models.names import resolve
 from equicoherence.models.weights import load_weights, read_export, with_positions
 from equicoherence.notice import say
@@ -63,8 +67,10 @@ def foreign_encoder(
     had.
     """
     folder = name.removeprefix("local-dir:") if name.startswith("local-dir:") else None
+    published = folder is None and (pretrained or ":" in name)
     try:
-        return Encoder(name, sized(name, size) | (args or {}), pretrained=pretrained)
+        with hub_or_cache() if published else nullcontext():
+            return Encoder(name, sized(name, size) | (args or {}), pretrained=pretrained)
     except (OSError, RuntimeError, SafetensorError) as error:
         if folder is not None and not (Path(folder) / "config.json").is_file():
             raise  # which says what folder it is
@@ -72,11 +78,15 @@ def foreign_encoder(
             raise ValueError(
                 f"the weights in {folder} cannot be read, or do not fit its config.json: {first_line(error)}"
             ) from error
-        raise RuntimeError(
-            f"the published weights of {name} cannot be had ({type(error).__name__}: {str(error)[:200]}); {otherwise}"
-        ) from error
+        raise RuntimeError(f"the published weights of {name} cannot be had ({_reason(error)}); {otherwise}") from error
     except ValueError as error:
         raise ValueError(f"{option} is {size}, but {error}" if size is not None else str(error)) from error
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, LocalEntryNotFoundError):
+        return f"they are not in the cache, and {constants.ENDPOINT} does not answer"
+    return f"{type(error).__name__}: {first_line(error)}"
 
 
 def read_exported(path: str, size: int | None, advice: str) -> Exported:

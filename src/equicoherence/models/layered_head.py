@@ -10,13 +10,16 @@ from torch import Tensor, nn
 
 from equicoherence.models.features import Features
 
+INNER = 128  # a wide z_equi stands its ground beside the features; the convolution need not be as wide
+
 
 class LayeredHead(nn.Module):
     """Read the tapped layers of an encoder, its output where none is tapped, into z_equi.
 
     What the last layers have thrown away, earlier ones still hold: docs/layers.md. Each layer is normalised and mapped
     to d_equi channels, a finer one by a convolution over the tokens that lie in one of the first layer's, a coarser one
-    token by token, enlarged. To their sum, a 3 x 3 convolution of it between two GELUs and a linear map is added.
+    token by token, enlarged. To their sum is added what a 3 x 3 convolution of at most `INNER` channels makes of it,
+    between linear maps and GELUs.
 
     widths: channels of each layer. reductions: pixels of the image along a side of each one's tokens. The tokens of
     z_equi are those of the first layer.
@@ -27,8 +30,11 @@ class LayeredHead(nn.Module):
         sides = [max(1, reductions[0] // reduction) for reduction in reductions]
         self.norms = nn.ModuleList(nn.LayerNorm(width) for width in widths)
         self.reads = nn.ModuleList(nn.Conv2d(width, d_equi, side, stride=side) for width, side in zip(widths, sides))
+        inner = min(d_equi, INNER)
         self.mix = nn.Sequential(
-            nn.GELU(), nn.Conv2d(d_equi, d_equi, 3, padding=1), nn.GELU(), nn.Conv2d(d_equi, d_equi, 1)
+            *(nn.GELU(), nn.Conv2d(d_equi, inner, 1)),
+            *(nn.GELU(), nn.Conv2d(inner, inner, 3, padding=1)),
+            *(nn.GELU(), nn.Conv2d(inner, d_equi, 1)),
         )
 
     def forward(self, features: Features) -> Tensor:

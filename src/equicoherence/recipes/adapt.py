@@ -44,37 +44,37 @@ def _adapted(
 
 
 def tiny() -> PretrainConfig:
-    """Adapt an encoder on a CPU: views of about 96 px, 600 steps of 64 images, a head of 128 features.
+    """Adapt an encoder on a CPU: views of about 96 px, 600 steps of 64 images, a head of 512 features.
 
     hardware: 2 CPU cores
     time: EfficientNet-Lite0 at 96 px: 300 steps in 7 minutes of one core (docs/results/adapt.md)
     scores: EfficientNet-Lite0, 300 steps: turn R2 .83 on z_equi (features -.00), k-NN 50.3 % (50.4 %)
     """
-    task = CoherenceConfig(d_equi=128, decoder="render", split="conv")
+    task = CoherenceConfig(d_equi=512, decoder="render", split="conv")
     optim = OptimConfig(epochs=10, batch_size=64, lr=4e-3, clip=1.0)
     adapted = _adapted("adapt-tiny", task, optim, "auto", size=96, source=110)
     return dataclasses.replace(adapted, max_steps=600)
 
 
 def small() -> PretrainConfig:
-    """Adapt an encoder on one GPU: views of its own size, 128 images a step, a head of 256 features.
+    """Adapt an encoder on one GPU: views of its own size, 128 images a step, a head of 512 features.
 
     hardware: one GPU of 24 GB
     time: not measured yet
     scores: not measured yet
     """
-    task = CoherenceConfig(d_equi=256, decoder="render", split="conv")
+    task = CoherenceConfig(d_equi=512, decoder="render", split="conv")
     optim = OptimConfig(epochs=10, batch_size=128, lr=2e-3, clip=1.0)
     return _adapted("adapt-small", task, optim, "bf16")
 
 
 def large() -> PretrainConfig:
-    """Adapt a large encoder on several GPUs: views of its own size, 64 images a step and GPU, a head of 512 features.
+    """Adapt a large encoder on several GPUs: views of its own size, 64 images a step and GPU, a head of 1024 features.
 
     hardware: 8 GPUs of 80 GB
     time: not measured yet
     scores: not measured yet
     """
-    task = CoherenceConfig(d_equi=512, decoder="render", split="conv")
+    task = CoherenceConfig(d_equi=1024, decoder="render", split="conv")
     optim = OptimConfig(epochs=10, batch_size=64, lr=1e-3, clip=1.0)
     return _adapted("adapt-large", task, optim, "bf16")

@@ -159,7 +159,7 @@ def _files(path: Path, objects: int | None) -> Meshes:
         if file.suffix.lower() in EXTENSIONS:
             found.setdefault(relative.with_suffix(""), file)
         elif file.suffix.lower() in REFERRED:
-            contents.append(f"{relative} {_content(file)}")
+            contents.append(f"{relative.as_posix()} {_content(file)}")
     if not found:
         raise FileNotFoundError(f"no mesh at {str(path)!r}: files end in {', '.join(EXTENSIONS)}")
     in_folder = Counter(Path(*stem.parts[:2]) for stem in found if len(stem.parts) > 2)
@@ -170,7 +170,7 @@ def _files(path: Path, objects: int | None) -> Meshes:
         name = "-".join(below) if several else below[0]
         load = partial(read_mesh, file, root)
         entries.append(Entry(category, name, load, part_of=below[0] if several else None))
-        contents.append(f"{stem} {_content(file)}")
+        contents.append(f"{stem.as_posix()} {_content(file)}")
     return _limited(entries, objects, contents)
 
 

@@ -1,10 +1,10 @@
-"""The main figures of all tasks in one table, which `evaluate`, `compare` and `quickstart` print."""
+"""The main figures of all tasks in one table, as pages and `compare` write them; `short_table` has a few of them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from equicoherence.evaluation.store import FILE, read_scores
 from equicoherence.evaluation.transformation import ABSOLUTE, NOISE
@@ -12,10 +12,6 @@ from equicoherence.reporting.names import metric_name, source_name
 from equicoherence.reporting.origin import origin_line
 from equicoherence.reporting.summary import Score, distinct, joint_floors, pivot, select, summarise_scores
 from equicoherence.reporting.tables import MISSING, NUMBER, Cell, Grid, floor_cell, with_deviation
-
-if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.table import Table
 
 # sizes of an R2 on noise above which what is beside it may be read from traces
 NOISY, NOISY_ABSOLUTE = 0.02, 0.05
@@ -57,31 +53,18 @@ def score_grid(entries: Sequence[Score], names: Sequence[str]) -> Grid:
     return Grid(["score", "reads", *names, *randoms.values(), *constant], rows)
 
 
-def score_table(scores: Mapping[str, Sequence[Mapping[str, Any]]]) -> Table:
-    """Return `score_grid` for the terminal. scores: name -> the content of the ``scores.json`` of each of its runs."""
-    return score_grid(summarise_scores(scores), list(scores)).rich()
-
-
-def print_scores(runs: Mapping[str, Sequence[Path]], console: Console | None = None) -> None:
-    """Print `score_table` of the folders by name."""
-    if console is None:
-        from rich.console import Console
-
-        console = Console()
-    console.print(score_table(_read(runs)))
-
-
 def score_markdown(runs: Mapping[str, Sequence[Path]]) -> str:
     """Return `score_grid` of folders as Markdown, under a line that says all machines, dates and versions.
 
     Raises FileNotFoundError where a folder holds no scores.
     """
-    scores = _read(runs)
+    scores = read_runs(runs)
     line = origin_line([each for of_name in scores.values() for each in of_name])
     return f"{line}.\n\n{score_grid(summarise_scores(scores), list(runs)).markdown()}\n"
 
 
-def _read(runs: Mapping[str, Sequence[Path]]) -> dict[str, list[dict[str, Any]]]:
+def read_runs(runs: Mapping[str, Sequence[Path]]) -> dict[str, list[dict[str, Any]]]:
+    """Return the ``scores.json`` of each run of each name. Raises FileNotFoundError where a folder holds no scores."""
     found = {name: [read_scores(run / FILE) for run in paths] for name, paths in runs.items()}
     for name, paths in runs.items():
         for run, scores in zip(paths, found[name]):

@@ -49,27 +49,35 @@ def _check_finite(value: object, where: str) -> None:
 
 @dataclass(frozen=True)
 class EncoderConfig:
-    """A timm model: its name, further arguments of `timm.create_model`, and whether to start from its weights.
+    """A timm model, what it starts from, and what of it is trained.
 
-    name: empty where ``weights`` says which model it is.
-    weights: what to start from, as `equicoherence evaluate` takes MODEL: a run directory, timm:NAME, a weights file
-        (FILE@ARCH), an export, local-dir:FOLDER, hf-hub:NAME; empty for none. Architecture, arguments and normalisation
-        are those of its model; what is given beside must fit.
-    fingerprint: short hash of what weights held when they were read, which training writes; empty where not yet read.
-    channels: of the images, 3 for pictures; of images that are no pictures as many as they have, 2 or more
-        (docs/data.md). The first convolution has as many, those behind the third with weights that timm derives from
-        the first three where there are weights to start from.
-    mean, std: of the channels of images in [0, 1], by which the encoder normalises them; the model's own where None,
-        their mean for channels behind the third.
-    drop_path: share of the samples that a block's branch leaves out, for vision transformers; the same in all blocks
-        (DINOv2), or rising linearly from 0 where not drop_path_uniform (iBOT). The teacher leaves out none.
-    train: what is trained of an encoder that starts from weights: all; head, nothing of it, so that it stays what it
-        was bit for bit, and a head reads z_equi from it (`CoherenceConfig.layers`); last:N, its last N layers (blocks
-        of a vision transformer, stages of a convolutional network) and what follows them; lora:RANK, LoRA on the linear
-        layers of attention, merged at the end; lora-all:RANK, on those of MLPs too. The rest stands still.
-    batch_norm: of BatchNorm layers that are trained, whether their statistics move (train, as encoders from random
-        weights need), or not (frozen).
-    checkpointing: keep less of the forward for the backward, which computes it once more: less memory, more time.
+    Args:
+        name: The model, any that timm has; empty where weights says which one it is.
+        args: Further arguments of `timm.create_model`, such as {"img_size": 64}.
+        pretrained: Start from timm's published weights of that name.
+        weights: What to start from, as `equicoherence evaluate` takes MODEL: a run directory, timm:NAME, a
+            weights file (FILE@ARCH), an export, local-dir:FOLDER, hf-hub:NAME; empty for none. Architecture,
+            arguments and normalisation are those of its model; what is given beside must fit.
+        fingerprint: Short hash of what weights held when they were read. Training writes it; empty where not
+            yet read.
+        channels: Of the images: 3 for pictures, else as many as they have, 2 or more (docs/data.md). The first
+            convolution has as many; where there are weights of timm to start from, it spreads them over these.
+        mean: Of the channels of images in [0, 1], by which the encoder normalises them; the model's own where
+            None, and their mean for channels behind the third.
+        std: As mean, the standard deviations.
+        drop_path: Share of the samples that a block's branch leaves out, for vision transformers. The teacher
+            leaves out none.
+        drop_path_uniform: Whether drop_path is the same in all blocks (DINOv2), or rises linearly from 0
+            (iBOT).
+        train: What is trained of an encoder that starts from weights: all; head, nothing of it, so that it
+            stays what it was bit for bit, and a head reads z_equi from it (coherence.layers); last:N, its last
+            N layers (blocks of a vision transformer, stages of a convolutional network) and what follows them;
+            lora:RANK, LoRA on the linear layers of attention, merged at the end; lora-all:RANK, on those of
+            MLPs too. The rest stands still.
+        batch_norm: Of BatchNorm layers that are trained, whether their statistics move (train, as encoders from
+            random weights need), or not (frozen).
+        checkpointing: Keep less of the forward pass for the backward pass, which computes it once more: less
+            memory, more time.
     """
 
     name: str = "vit_small_patch16_224"
@@ -115,8 +123,19 @@ class EncoderConfig:
 
 @dataclass(frozen=True)
 class AugmentationConfig:
-    """Strengths of one augmentation set; see `equicoherence.paths.augmentation`. rotation: degrees, up to which a view
-    is turned to either side."""
+    """Strengths of one set of augmentations; see `equicoherence.paths.augmentation`.
+
+    Args:
+        area: Smallest and largest share of the image that the crop holds.
+        jitter: Largest change of brightness, contrast, saturation and hue.
+        jitter_probability: Share of the views whose colors are changed.
+        grayscale: Share of the views without color.
+        blur: Share of the views that are blurred.
+        sigma: Smallest and largest sigma of the blur, in pixels of the view.
+        solarize: Share of the views whose bright pixels are inverted.
+        flip: Share of the views that are mirrored.
+        rotation: Degrees up to which a view is turned to either side, in [0, 180].
+    """
 
     area: tuple[float, float] = (0.2, 1.0)
     jitter: tuple[float, float, float, float] = (0.4, 0.4, 0.2, 0.1)
@@ -135,27 +154,41 @@ class AugmentationConfig:
 
 @dataclass(frozen=True)
 class ViewsConfig:
-    """size: pixels of a view. source: pixels an image is kept at. path: further transformation g, or none; or between:
-    no further transformation, and the states lie on the path from view 1 to view 2, so that all that the augmentations
-    did is asked of the task (docs/between.md; border and invariant mean nothing there); or poses: the two views are
-    renders of an object, as they are, and the states those of its pose path (data: 3DIEBench, or what `equicoherence
-    render` writes). Of a set with pose paths (`equicoherence render --paths`) only views at the ends of a path are
-    paired, those of the same one; training says how many of the views these are.
+    """The views of an image, and the path that the task sees.
 
-    told: names of the parameters of the path that a method gets which is told theta; all where empty.
-    flip: whether the views of an image (both, and local crops) are mirrored alike (shared), each by itself
-    (independent, as most methods are published), or not at all (none). Flips of their own press features to be the
-    same for an image and its mirror image, and such features cannot tell left from right: docs/transformation.md.
-    place: whether view 1 and u are the same box of the image (shared), the second view's place and size unread, so that
-    but for colors nothing lies between view 1 and view 2 but the path; or each has its own (independent), as joint-
-    embedding methods need.
-    invariant: which two views the method's invariant loss is taken on, for methods with the task. path: v1 and
-    v2 = g(u), as published, so that the loss presses out what the task shall keep; base: v1 and u, and the task alone
-    sees v2, a third view, which costs its share (`CoherenceConfig.share`) of an encoder's pass: docs/transformation.md.
-    Without a path both are the same, and without the task nothing sees the path of base.
-    crops: local crops per image of crop_size pixels, for methods that read them. crop_rotations: whether the crops are
-    one crop rotated by 0, 90, 180 and 270 degrees. mask_probability: share of the global views in which patch tokens
-    are masked, for methods that predict them; mask_ratio: lowest and highest share of the tokens masked in those.
+    Args:
+        size: Pixels of a view along a side.
+        source: Pixels along a side that an image is kept at, from which the views are cut.
+        path: Transformation g that leads from u to view 2, with states between: se2, rotation, all and others;
+            none; between: no further transformation, and the states lie on the path from view 1 to view 2, so
+            that all that the augmentations did is asked of the task (docs/between.md; border and invariant mean
+            nothing there); poses: the two views are renders of an object, as they are, and the states those of
+            its pose path (data: 3DIEBench, or what `equicoherence render` writes). Of a set with pose paths
+            (`equicoherence render --paths`) only views at the ends of a path are paired.
+        told: Names of the parameters of the path that a method gets which is told theta; all where empty.
+        border: What lies beyond the crop: content, what the image shows there; reflection; zeros, which give
+            the angle away.
+        flip: Whether the views of an image (both, and local crops) are mirrored alike (shared), each by itself
+            (independent, as most methods are published), or not at all (none). Flips of their own press
+            features to be the same for an image and its mirror image, and such features cannot tell left from
+            right (docs/transformation.md).
+        place: Whether view 1 and u are the same box of the image (shared; the second view's place and size are
+            unread, so that but for colors nothing lies between view 1 and view 2 but the path), or each has its
+            own (independent), as joint-embedding methods need.
+        invariant: Which two views the method's invariant loss is taken on, for methods with the task. path: v1
+            and v2 = g(u), as published, so that the loss presses out what the task shall keep. base: v1 and u;
+            the task alone sees v2, a third view, which costs its share (coherence.share) of an encoder's pass.
+            Without a path both are the same, and without the task nothing sees the path of base
+            (docs/transformation.md).
+        first: Augmentations of view 1.
+        second: Augmentations of u, and so of view 2.
+        crops: Local crops of an image, for methods that read them.
+        crop_size: Pixels of a local crop along a side.
+        crop: Augmentations of local crops.
+        crop_rotations: Whether the crops are one crop, turned by 0, 90, 180 and 270 degrees.
+        mask_probability: Share of the global views in which patch tokens are masked, for methods that predict
+            them.
+        mask_ratio: Lowest and highest share of the tokens that are masked in those.
     """
 
     size: int = 224
@@ -242,12 +275,20 @@ class ViewsConfig:
 class OptimConfig:
     """AdamW with linear warm-up and cosine decay.
 
-    batch_size: images per process and step. lr: at a global batch of 256 images, linear in it, or with lr_scaling sqrt
-    at 1024, in proportion to its root. weight_decay_end: where a cosine takes weight_decay, None to keep it. warmup:
-    share of all steps. clip: largest gradient norm, 0 for none. accumulation: parts a step's batch is split into.
-    layer_decay: factor of the rate from one layer of the encoder (block of a vision transformer, stage of a
-    convolutional network) to the one before it, 1 for none; patch_embed_lr: further factor of a patch embedding.
-    freeze_last_layer: epochs in which the method's last layer stays as it is.
+    Args:
+        epochs: Passes over the images.
+        batch_size: Images of a step, of each process.
+        lr: Highest learning rate at a global batch of 256 images (with lr_scaling sqrt, of 1024).
+        lr_scaling: How lr grows with the global batch: linearly, or with its root (sqrt).
+        weight_decay: Of weights; biases and norms have none.
+        weight_decay_end: Where a cosine takes weight_decay; None to keep it.
+        warmup: Share of all steps in which the rate rises.
+        clip: Largest norm of the gradient; 0 for none.
+        accumulation: Parts that a step's batch is split into, to save memory.
+        layer_decay: Factor of the rate from one layer of the encoder (block of a vision transformer, stage of a
+            convolutional network) to the one before it; 1 for none.
+        patch_embed_lr: Further factor of the rate of a patch embedding.
+        freeze_last_layer: Epochs in which the method's last layer stays as it is.
     """
 
     epochs: int = 100
@@ -282,17 +323,37 @@ class OptimConfig:
 class PretrainConfig:
     """Everything a run is made from; `config.yaml` of its directory.
 
-    d: features of z, for methods that read it. coherence: the auxiliary task, None for the plain method, and for
-    methods that are told the path's parameters, or have a layer of their own, and learn from those. max_steps: 0 for
-    all epochs' steps, else the run (and its schedule) ends there. checkpoint_every, log_every, watch_every: steps.
-    precision: of the products; auto is bf16 on devices that multiply it (a CPU without AMX or AVX-512-BF16 is faster in
-    fp32), else fp32, and a resumed run keeps what it began with; fp16 is for GPUs without bf16, and slow on a CPU: the
-    loss is scaled, so that small gradients are not lost. device: cpu, cuda, mps, or auto, the first CUDA device where
-    there is one. keep: how much of what the encoder knew at the start may be lost, a share in [0, 1), 0 to measure
-    nothing; where more is, as measured every watch_every steps, the run ends with the last good state
-    (docs/adapting.md). cache: MiB of decoded images kept. sharding: of several processes, each holds the whole model
-    (ddp), or a part of its parameters, their gradients, optimiser state and teacher (fsdp2, for vision transformers); a
-    run may be resumed with the other.
+    Args:
+        name: Of the recipe; the run directory is runs/NAME where --out says no other.
+        method: The joint-embedding method and its settings.
+        encoder: The encoder.
+        d: Features of z, for methods that read it.
+        coherence: The auxiliary task; None for the plain method, and for methods that are told the parameters
+            of the path, or have a layer of their own, and learn from those.
+        views: The views of an image.
+        optim: The optimiser.
+        data: Images: a folder, tar shards, an archive, or objects (rendered, no file needed).
+        seed: Of weights, views and order.
+        max_steps: Steps after which the run, and its schedule, ends; 0 for those of all epochs.
+        precision: Of the products: fp32, bf16, fp16, or auto: bf16 on devices that multiply it (a CPU without
+            AMX or AVX-512-BF16 is faster in fp32), else fp32. A resumed run keeps what it began with. fp16 is for
+            GPUs without bf16, and slow on a CPU; the loss is scaled, so that small gradients are not lost.
+        device: Where to compute: cpu, cuda, mps (of a Mac), or auto, the first CUDA device where there is one.
+        compile: Compile the encoder with torch.compile.
+        sharding: Of several processes, each holds the whole model (ddp), or a part of its parameters, their
+            gradients, optimiser state and teacher (fsdp2, for vision transformers); a run may be resumed with
+            the other.
+        threads: Threads of each process, for products and for decoding images; 0 for as many as the machine has
+            for it.
+        cache: MiB of decoded images that are kept in memory.
+        bad_image_tolerance: Share of the images that may be unreadable before the run stops.
+        log_every: Steps between two lines of metrics.jsonl.
+        checkpoint_every: Steps between two checkpoints.
+        keep: How much of what the encoder knew at the start may be lost, a share in [0, 1), 0 to measure
+            nothing. Where more is lost, as measured every watch_every steps, the run ends with the last good
+            state (docs/adapting.md).
+        watch_every: Steps between two measurements of what is kept.
+        track: Also write the metrics for a tracker.
     """
 
     name: str = "custom"

@@ -1,0 +1,101 @@
+"""Charts of adaptations: what each way gained against what it kept, and one way figure by figure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from equicoherence.reporting.adaptation.adaptation import Adaptation
+from equicoherence.reporting.adaptation.figures import BACKBONE, JOINED, SIDE_TITLE, Z_EQUI, FigureRow
+from equicoherence.reporting.plots import PALETTE, STYLE
+from equicoherence.reporting.summary import Score
+
+GAINS = ("rotation R2", "|rotation| R2", SIDE_TITLE, "scale R2", "color R2")
+CALLED = {"rotation R2": "turn", "|rotation| R2": "size of turn", SIDE_TITLE: "its side", "scale R2": "scale",
+          "color R2": "color"}  # fmt: skip
+READ = {BACKBONE: "o", JOINED: "s", Z_EQUI: "^"}
+SAID = {BACKBONE: "its features", JOINED: "[features, z_equi]", Z_EQUI: "z_equi alone"}
+Found = Mapping[str, Mapping[str, Adaptation]]
+
+
+def gained_and_kept(found: Found, path: Path) -> None:
+    """Draw for each way of adapting the mean change of `GAINS` over the change of k-NN, an encoder a panel."""
+    names = dict.fromkeys(name for ways in found.values() for name in ways)
+    colors = {name: PALETTE[number % len(PALETTE)] for number, name in enumerate(names)}
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(1.6 + 4.0 * len(found), 4.2), layout="constrained")
+        panels = figure.subplots(1, len(found), sharey=True, squeeze=False)[0]
+        for axes, (encoder, ways) in zip(panels, found.items()):
+            for name, way in ways.items():
+                for read, change, gain in _changes(way):
+                    axes.plot(change, gain, READ[read], color=colors[name], label=name)
+            axes.axvline(0, color="#7a828e", linewidth=0.8)
+            axes.axhline(0, color="#7a828e", linewidth=0.8)
+            axes.set_title(encoder, fontsize=10)
+            axes.set_xlabel("k-NN: change, points")
+        panels[0].set_ylabel("turn, size, side, scale, color: mean change")
+        figure.supxlabel(", ".join(f"{mark} {SAID[read]}" for read, mark in zip(READ, "●■▲")), fontsize=8)
+        _legend(figure)
+        figure.savefig(path, dpi=130)
+
+
+def bars(found: Mapping[str, Adaptation], path: Path) -> None:
+    """Draw what is read before and after, with intervals over test images, a panel for each encoder."""
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(8.6, 2.9 * len(found)), layout="constrained")
+        for axes, (encoder, way) in zip(figure.subplots(len(found), 1, squeeze=False)[:, 0], found.items()):
+            rows = [*(row for row in way.rows if row.title in GAINS), *(row for row in way.rows if row.of_classes)]
+            kinds = {
+                "features, before": ("#7a828e", lambda row: row.original),
+                "best earlier layer, before": (PALETTE[4], lambda row: row.layer),
+                f"adapted: {SAID[way.output]}": (PALETTE[0], lambda row: row.adapted.get(row.output)),
+                "adapted: z_equi alone": (PALETTE[1], lambda row: row.adapted.get(Z_EQUI)),
+            }
+            for number, (label, (color, score)) in enumerate(kinds.items()):
+                _bars(axes, [score(row) for row in rows], (number - 1.5) * 0.2, color, label)
+            axes.set_xticks(range(len(rows)), [CALLED.get(row.title, row.title.partition(",")[0]) for row in rows])
+            axes.set_ylim(min(0.0, axes.get_ylim()[0]), 1)
+            axes.set_title(encoder, fontsize=10)
+            axes.set_ylabel("R2; share that is right")
+        figure.axes[0].legend(fontsize=8, ncols=4, loc="upper center", bbox_to_anchor=(0.5, 1.28), frameon=False)
+        figure.savefig(path, dpi=130)
+
+
+def _bars(axes: Axes, scores: list[Score | None], shift: float, color: str, label: str) -> None:
+    places = [place + shift for place, score in enumerate(scores) if score is not None]
+    known = [score for score in scores if score is not None]
+    axes.bar(places, [max(score.mean, 0.0) for score in known], 0.18, color=color, label=label)
+    for place, score in zip(places, known):
+        if score.interval is not None:
+            axes.vlines(place, *(max(end, 0.0) for end in score.interval), color="#23272e", linewidth=1)
+
+
+def _changes(way: Adaptation) -> Iterator[tuple[str, float, float]]:
+    """Yield what is read, the change of k-NN in points, and the mean change of `GAINS`; R2 below 0 counts as 0."""
+    gains = [row for row in way.rows if row.title in GAINS]
+    knn = next((row for row in way.rows if row.title.startswith("k-NN")), None)
+    for read in READ:
+        if read == BACKBONE and way.output != BACKBONE:
+            continue  # of an encoder that stands still
+        changes = [change for row in gains if (change := _change(row, read)) is not None]
+        kept = None if knn is None else _change(knn, read)
+        if changes and kept is not None:
+            yield read, 100 * kept, sum(changes) / len(changes)
+
+
+def _change(row: FigureRow, read: str) -> float | None:
+    after = row.adapted.get(read)
+    return None if after is None or row.original is None else max(after.mean, 0) - max(row.original.mean, 0)
+
+
+def _legend(figure: Figure) -> None:
+    """Name each way once, beside the panels."""
+    found: dict[str, object] = {}
+    for axes in figure.axes:
+        for handle, label in zip(*axes.get_legend_handles_labels()):
+            found.setdefault(label, handle)
+    figure.legend(found.values(), found.keys(), fontsize=8, loc="outside right upper", frameon=False)

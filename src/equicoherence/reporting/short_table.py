@@ -1,0 +1,118 @@
+"""The main figures in a few rows for a terminal: what `evaluate`, `compare` and `quickstart` end with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from equicoherence.evaluation.transformation import ABSOLUTE, NOISE, SIDE
+from equicoherence.reporting.main_figures import NOISY, NOISY_ABSOLUTE, read_runs
+from equicoherence.reporting.names import metric_name
+from equicoherence.reporting.summary import Score, distinct, joint_floors, select, summarise_scores
+from equicoherence.reporting.tables import MISSING, NUMBER, Cell, Grid, floor_cell, number, with_deviation
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+ROWS = 12
+INDEX = ("task", "data", "protocol", "target", "metric")
+DETAILS = tuple(f"translation, {part}" for part in (ABSOLUTE, SIDE))  # the turn alone shows all three figures
+FIRST = ("border", "probe")
+
+
+def short_grid(entries: Sequence[Score], names: Sequence[str]) -> tuple[Grid, int]:
+    """Return at most `ROWS` main figures, and how many were left out.
+
+    Of several names, each has a column for what it puts out (its backbone); of one, each of its representations has.
+    What is read of patch tokens stands in the first. Scores are of the first border and probe. All R2 on noise are one
+    row, the one farthest from 0.
+    """
+    mine = [e for e in entries if not e.parameter and (e.main or e.metric == NOISE)]
+    own = _first(select(mine, control=""))
+    reads = [read for read in distinct(own, "representation") if read] or [""]
+    columns = [(name, read) for name in names for read in (reads if len(names) == 1 else reads[:1])]
+    random = [e for e in _first(select(mine, control="random")) if e.representation in ("", reads[0])]
+    has_floors = any(entry.floors for entry in own)
+    shown = [e for e in _sorted(own) if (e.name, e.representation or reads[0]) in columns]
+    keys = list(dict.fromkeys(e.key(INDEX) for e in shown if e.metric != NOISE and e.target not in DETAILS))
+    limit = ROWS - any(e.metric == NOISE for e in own)
+    with_data = len(distinct(own, "data")) > 1
+    protocols = {task: distinct(select(own, task=task), "protocol") for task in distinct(own, "task")}
+    rows = []
+    for key in keys[:limit]:
+        found = {(e.name, e.representation or reads[0]): e for e in own if e.key(INDEX) == key}
+        others = _random([e for e in random if e.key(INDEX) == key], random)
+        one = next(iter(found.values()))
+        floors = [floor_cell(joint_floors(found.values()), one.metric)] if has_floors else []
+        rows.append(
+            [
+                _title(one, with_data, len(protocols[one.task]) > 1),
+                *(_cell(found.get(c)) for c in columns),
+                *others,
+                *floors,
+            ]
+        )
+    if limit < ROWS:
+        noise = [_noise(own, column) for column in columns]
+        rows.append(["R2 on noise, farthest from 0", *noise, *_random([], random), *([Cell(MISSING)] * has_floors)])
+    titles = [name for name, _ in columns] if len(names) > 1 else [read or "patch tokens" for _, read in columns]
+    header = ["score", *titles, *(["random weights"] if random else []), *(["constant"] if has_floors else [])]
+    return Grid(header, rows), max(0, len(keys) - limit)
+
+
+def print_short(scores: Mapping[str, Sequence[Mapping[str, Any]]], console: Console) -> None:
+    """Print `short_grid`. scores: name -> the content of the ``scores.json`` of each of its runs."""
+    grid, more = short_grid(summarise_scores(scores), list(scores))
+    console.print(grid.rich())
+    if more:
+        console.print(f"{more} more main figures are in scores.json, and on the page.", highlight=False)
+
+
+def print_runs(runs: Mapping[str, Sequence[Path]], console: Console) -> None:
+    """Print `short_grid` of the scored folders of each name."""
+    print_short(read_runs(runs), console)
+
+
+def _first(entries: Sequence[Score]) -> list[Score]:
+    """Return the entries of the first border and the first probe that a task's target has."""
+    kept: dict[tuple[str, ...], Score] = {}
+    order = {field: distinct(entries, field) for field in FIRST}
+    for entry in sorted(entries, key=lambda e: [order[field].index(getattr(e, field)) for field in FIRST]):
+        kept.setdefault((entry.name, entry.representation, *entry.key(INDEX)), entry)
+    return list(kept.values())
+
+
+def _sorted(entries: Sequence[Score]) -> list[Score]:
+    order = {field: distinct(entries, field) for field in ("task", "data")}
+    return sorted(entries, key=lambda e: [order[field].index(getattr(e, field)) for field in order])
+
+
+def _title(entry: Score, with_data: bool, with_protocol: bool) -> str:
+    what = entry.target or entry.task
+    if entry.target and entry.task != "transformation":
+        what = f"{entry.task} {entry.target}"
+    place = (f" on {entry.data}" if with_data else "") + (f", {entry.protocol}" if with_protocol else "")
+    return f"{what} {metric_name(entry.metric)}{place}"
+
+
+def _cell(entry: Score | None) -> Cell:
+    return Cell(MISSING if entry is None else with_deviation(entry.mean, entry.std, entry.metric), NUMBER)
+
+
+def _random(found: Sequence[Score], column: Sequence[Score]) -> list[Cell]:
+    """Return the cell of random weights, the range of several, where there is such a column."""
+    if not column:
+        return []
+    texts = dict.fromkeys(number(value, e.metric) for e in found for value in (e.low, e.high)) if found else {}
+    return [Cell(" to ".join(texts) or MISSING, NUMBER)]
+
+
+def _noise(entries: Sequence[Score], column: tuple[str, str]) -> Cell:
+    """Return the R2 on noise that is farthest from 0, and whether figures beside it can be trusted."""
+    of_column = [e for e in entries if (e.name, e.representation) == column and e.metric == NOISE]
+    if not of_column:
+        return Cell(MISSING, NUMBER)
+    worst = max(of_column, key=lambda e: abs(e.mean))
+    noisy = [e for e in of_column if abs(e.mean) > (NOISY_ABSOLUTE if e.target.endswith(ABSOLUTE) else NOISY)]
+    return Cell(number(worst.mean) + (f" ({noisy[0].target}: do not trust)" if noisy else ""), NUMBER)
