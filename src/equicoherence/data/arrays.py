@@ -90,7 +90,7 @@ def _sixteen_bits(values: np.ndarray, stated: bool) -> np.ndarray:
 
 def _deep_png(data: bytes) -> np.ndarray:
     try:
-        from imagecodecs import png_decode
+        from imagecodecs import png_decode  # pyright: ignore[reportMissingImports]
     except ImportError as error:
         raise ImportError(
             "png files of 16 bits a color need imagecodecs, as Pillow drops 8 of them: pip install "

@@ -30,36 +30,36 @@ class ConvDecoder(Decoder):
         targets: int,
         size: int,
         grid: tuple[int, int],
-        width: int = 96,
+        channels: int = 96,
         *,
         any_time: bool = False,
-        channels: int = 3,
+        colors: int = 3,
     ) -> None:
         super().__init__()
-        self.place = PositionEmbedding(width) if any_time else None
+        self.place = PositionEmbedding(channels) if any_time else None
         targets = 1 if any_time else targets
-        self.targets, self.channels = targets, channels
+        self.targets, self.colors = targets, colors
         self.size = size
         self.factors = stage_factors(size, grid)
-        widths = [width, max(16, width * 2 // 3), max(16, width // 3), max(16, width // 3)]
-        self.linear = nn.Linear(2 * d_equi, width * targets)
+        widths = [channels, max(16, channels * 2 // 3), max(16, channels // 3), max(16, channels // 3)]
+        self.linear = nn.Linear(2 * d_equi, channels * targets)
         enlarged = zip(itertools.pairwise(widths), [1, *self.factors])  # each stage enlarges for the next
         self.stages = nn.ModuleList(UpsampledConv(a * targets, b * targets, f, targets) for (a, b), f in enlarged)
-        self.last = UpsampledConv(widths[-1] * targets, channels * targets, self.factors[-1], targets)
+        self.last = UpsampledConv(widths[-1] * targets, colors * targets, self.factors[-1], targets)
 
     def forward(
         self, z1: Tensor, z2: Tensor, grid: tuple[int, int], views: tuple[Tensor, Tensor], times: Tensor
     ) -> Tensor:
         x = self.linear(torch.cat([z1, z2], dim=-1))
         if self.place is not None:
-            x = (x[:, None] + self.place(times)[:, :, None]).flatten(0, 1)  # (B * T, N, width)
+            x = (x[:, None] + self.place(times)[:, :, None]).flatten(0, 1)  # (B * T, N, channels)
         x = x.transpose(1, 2).unflatten(2, grid)
         for stage in self.stages:
             x = F.gelu(stage(x))
         x = self.last(x)
         if x.shape[2:] != (self.size, self.size):
             x = F.interpolate(x, size=(self.size, self.size), mode="bilinear")
-        pictures = x.unflatten(1, (self.targets, self.channels))
+        pictures = x.unflatten(1, (self.targets, self.colors))
         return pictures if self.place is None else pictures[:, 0].unflatten(0, times.shape)
 
 
@@ -68,7 +68,7 @@ def _build(wanted: Decoding) -> ConvDecoder:
     return ConvDecoder(
         *(wanted.d_equi, wanted.targets, wanted.size, wanted.grid),
         any_time=wanted.any_time,
-        channels=wanted.channels,
+        colors=wanted.channels,
     )
 
 
