@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 
@@ -9,7 +10,7 @@ import pytest
 import torch
 
 import equicoherence.paths
-from equicoherence.paths import SE2, Blur, ColorJitter, Compose, Pyramid, Scale, State, augmentation, render
+from equicoherence.paths import SE2, Blur, ColorJitter, Compose, Pyramid, Scale, State, augmentation, geometry, render
 from equicoherence.paths.compiled import compiled_kernel
 from equicoherence.paths.round_band import render_round
 from equicoherence.paths.sampling import BORDERS, Border
@@ -37,6 +38,24 @@ def state_of(count: int) -> tuple[State, State]:
     generator = torch.Generator().manual_seed(0)
     first, path = augmentation(), Compose(SE2(), Scale(), ColorJitter(), Blur())
     return first.state(first.sample(count, generator)), path.state(path.sample(count, generator))
+
+
+def test_a_program_without_numba_imports_and_renders() -> None:
+    program = (
+        "import sys; sys.modules['numba'] = None\n"
+        "import torch\n"
+        "from equicoherence.paths import Pyramid, State, render\n"
+        "images = torch.arange(75, dtype=torch.uint8).view(1, 3, 5, 5)\n"
+        "made = render(Pyramid.build(images, 5), State.identity(1), size=5)\n"
+        "assert torch.allclose(made * 255, images.float(), atol=1e-3)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stderr.startswith("numba is not installed; ")
+
+
+def test_both_ways_have_one_horizon() -> None:
+    kernel = compiled_kernel()
+    assert kernel.HORIZON == geometry.HORIZON
 
 
 @pytest.mark.parametrize("border", BORDERS)
