@@ -16,6 +16,7 @@ SOURCE = Path(equicoherence.__file__).parent
 ROOMS = (
     (
         "arithmetic",
+        "devices",
         "errors",
         "files",
         "finite",

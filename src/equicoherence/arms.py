@@ -61,7 +61,7 @@ class Arm:
                 chosen = chosen_tasks(self.tasks, False, self.settings)
                 jobs = plan_jobs(chosen, self.config.data, None, every=self.tasks is not None)
                 frozen = load_model(self.run)
-            score_jobs(frozen, jobs, self.run, Scoring(self.controls))
+            score_jobs(frozen, jobs, self.run, Scoring(self.controls, device=self.config.device))
 
 
 @contextmanager

@@ -174,7 +174,7 @@ class CoherenceConfig:
 class CoherenceOutput:
     """What the task says of a batch.
 
-    loss: scalar, not yet weighted. decoded: (B, T, 3, S, S) in [0, 1] (unclamped), of each target by the first decoder
+    loss: scalar, not yet weighted. decoded: (B, T, C, S, S) in [0, 1] (unclamped), of each target by the first decoder
     that has it; None where nothing is decoded, or in training at another size alone. parts: decoder -> its part of the
     loss, where there are several.
     """
@@ -192,8 +192,8 @@ class CoherenceTask(nn.Module):
     d_equi: features of the tokens. targets: T. size: S, pixels. grid: (h, w) of the tokens. decoder: a name of
     `DECODERS`, or a decoder. parts, width, scales: see `CoherenceConfig`. any_time: the decoder is told where the
     targets lie. symmetric: also reconstruct view 1 from the views in the other order, as [P1] does, where view 2 is the
-    one target. mean, std: of the colors, for normalising. Without targets (K = 0) the loss is zero and the split is all
-    that is left of the task.
+    one target. mean, std: of the C channels, for normalising. Without targets (K = 0) the loss is zero and the split is
+    all that is left of the task.
     """
 
     mean: Tensor
@@ -222,10 +222,10 @@ class CoherenceTask(nn.Module):
         elif isinstance(decoder, Decoder):
             self.decoder = decoder
         else:
-            wanted = Decoding(d_equi, targets, size, grid, parts, width, scales, any_time)
+            wanted = Decoding(d_equi, targets, size, grid, parts, width, scales, any_time, len(mean))
             self.decoder = build_decoder(decoder, wanted)
-        self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(std).view(3, 1, 1), persistent=False)
+        self.register_buffer("mean", torch.tensor(mean).view(-1, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(-1, 1, 1), persistent=False)
 
     def forward(self, z1: Tensor, z2: Tensor, views: Views) -> CoherenceOutput:
         """Decode from z1, z2 (B, N, d_equi) and compare with ``views.targets``.
@@ -262,7 +262,7 @@ class CoherenceTask(nn.Module):
 
 
 def squared_error(decoded: Tensor, targets: Tensor, scales: Sequence[int] = (1,)) -> Tensor:
-    """Return the mean squared error of pictures (B, T, 3, S, S).
+    """Return the mean squared error of pictures (B, T, C, S, S).
 
     scales: the mean is taken over these, each the side, in pixels, of the squares over which the error is averaged
     before it is squared.
@@ -274,7 +274,7 @@ def squared_error(decoded: Tensor, targets: Tensor, scales: Sequence[int] = (1,)
 
 
 def averaged(pictures: Tensor, side: int) -> Tensor:
-    """Average pictures (B, T, 3, S, S) over squares of ``side`` pixels."""
+    """Average pictures (B, T, C, S, S) over squares of ``side`` pixels."""
     if side == 1:
         return pictures
     return F.avg_pool2d(pictures.flatten(0, 1), side).unflatten(0, pictures.shape[:2])

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from equicoherence.data import Loader, Split, describe_images, open_images
+from equicoherence.devices import Device, chosen_device
 from equicoherence.errors import refusing
 from equicoherence.evaluation.fingerprint import fingerprint
 from equicoherence.evaluation.model import FrozenModel, generators_kept, load_model
@@ -44,6 +45,7 @@ def embed(
     random_weights: bool = False,
     size: int | None = None,
     bad_image_tolerance: float | None = None,
+    device: Device = "auto",
     overwrite: bool = False,
 ) -> Path:
     """Write the features of every image of a data set to ``out``, a ``.parquet`` or ``.npz`` file, and return it.
@@ -58,7 +60,7 @@ def embed(
     Images are seen as `evaluate` sees them, the largest central square at the model's own size, but computed in full
     precision; ``dtype`` is of the file. data: as `open_images`. split: "train", "val", or "all" of data that come in
     one. limit: at most so many images, evenly spread; 0: all. A batch is in memory at a time. model, arch,
-    random_weights, size: as `load_model`.
+    random_weights, size: as `load_model`. device: name of the one that encodes; see `chosen_device`.
 
     A bad image keeps its row, so that rows are those of the data set: ``bad`` is true there, all its features are NaN
     (never those of another image), and ``bad_images`` says why; a line on standard error counts them. More than the
@@ -75,8 +77,7 @@ def embed(
         _check(out, overwrite, batch, limit, dtype)
         with generators_kept():
             frozen = load_model(model, arch=arch, random_weights=random_weights, size=size)
-        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        frozen.to(device)
+        frozen.to(chosen_device(device))
         names = list(dict.fromkeys(name.strip() for name in features.split(",")))
         shapes, grid = _shapes(frozen, names)
         config = frozen.config or PretrainConfig()
@@ -85,6 +86,7 @@ def embed(
             raise ValueError(
                 f"{str(data)!r} comes split, held out is {source.origin.held_out}: give --split train or val"
             )
+        source.format.check(frozen.encoder.channels, repr(str(data)), frozen.name)
         say(describe_images(source))
         tolerance = config.bad_image_tolerance if bad_image_tolerance is None else bad_image_tolerance
         loader = Loader(source, frozen.source, threads=config.threads or None, tolerance=tolerance, cache_bytes=0)
@@ -129,7 +131,7 @@ def _named(model: FrozenModel, features: Features, names: Sequence[str]) -> dict
 @torch.no_grad()
 def _shapes(model: FrozenModel, names: Sequence[str]) -> tuple[dict[str, tuple[int, ...]], tuple[int, int]]:
     """Return the shape of each feature of an image, and the grid of its patch tokens."""
-    blank = torch.zeros(1, 3, model.size, model.size, device=model.encoder.mean.device)
+    blank = torch.zeros(1, model.encoder.channels, model.size, model.size, device=model.encoder.mean.device)
     features = model.encoder(blank)
     named = _named(model, features, names)
     check_features(named, model.name)

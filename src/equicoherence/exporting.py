@@ -129,7 +129,7 @@ def _write_timm(encoder: Encoder, out: Path, views: ViewsConfig, pool: Pool) -> 
 @torch.no_grad()
 def _check_timm(encoder: Encoder, folder: Path, size: int, pool: Pool) -> None:
     """Raise RuntimeError where what timm loads from a folder gives something else than the encoder."""
-    images = torch.rand(2, 3, size, size, generator=torch.Generator().manual_seed(1))
+    images = torch.rand(2, encoder.channels, size, size, generator=torch.Generator().manual_seed(1))
     with generators_kept():
         model = timm.create_model(f"local-dir:{folder}", pretrained=True).eval()
     found = model((images - encoder.mean) / encoder.std)
@@ -154,7 +154,7 @@ def _write_torch(encoder: Encoder, path: Path, views: ViewsConfig, pool: Pool) -
 
 
 class PooledAndPatches(nn.Module):
-    """What is exported to ONNX and as a program: images (B, 3, S, S) in [0, 1] to pooled (B, C) and patches (B, N, C).
+    """What is exported to ONNX and as a program: images (B, C, S, S) in [0, 1] to pooled (B, C) and patches (B, N, C).
 
     outputs: their names.
     """
@@ -197,7 +197,7 @@ def _need_onnx() -> None:
 
 @torch.no_grad()
 def _write_program(module: PooledAndPatches, path: Path, size: int) -> None:
-    images = torch.rand(2, 3, size, size, generator=torch.Generator().manual_seed(0))
+    images = torch.rand(2, module.encoder.channels, size, size, generator=torch.Generator().manual_seed(0))
     shapes = {"images": {0: torch.export.Dim("batch")}}
     module = copy.deepcopy(module)
     for tensor in (*module.parameters(), *module.buffers()):  # each is written by itself, in the usual order
@@ -207,7 +207,7 @@ def _write_program(module: PooledAndPatches, path: Path, size: int) -> None:
         torch.export.save(program, file)
         file.flush()
         os.fsync(file.fileno())
-    images = torch.rand(3, 3, size, size, generator=torch.Generator().manual_seed(1))
+    images = torch.rand(3, module.encoder.channels, size, size, generator=torch.Generator().manual_seed(1))
     with path.open("rb") as file:
         found = torch.export.load(file).module()(images)
     for name, wanted, value in zip(module.outputs, module(images), found):
@@ -221,7 +221,7 @@ def _write_onnx(module: PooledAndPatches, path: Path, size: int) -> None:
         raise RefusedValue(
             f"{held / 2**30:.1f} GiB of weights do not fit one ONNX file (2 GiB); export to timm, torch or program"
         )
-    images = torch.rand(2, 3, size, size, generator=torch.Generator().manual_seed(0))
+    images = torch.rand(2, module.encoder.channels, size, size, generator=torch.Generator().manual_seed(0))
     program: Any = torch.onnx.export(
         module,
         (images,),
@@ -240,7 +240,7 @@ def _check_onnx(module: PooledAndPatches, path: Path, size: int) -> None:
     """Raise RuntimeError where the file's outputs are not the module's, for a batch it was not traced with."""
     import onnxruntime
 
-    images = torch.rand(3, 3, size, size, generator=torch.Generator().manual_seed(1))
+    images = torch.rand(3, module.encoder.channels, size, size, generator=torch.Generator().manual_seed(1))
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     found = session.run([*module.outputs], {"images": images.numpy()})
     for name, wanted, value in zip(module.outputs, module(images), found):

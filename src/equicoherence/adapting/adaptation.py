@@ -11,6 +11,7 @@ from pathlib import Path
 from equicoherence.adapting.asked import Asked
 from equicoherence.adapting.plan import Plan, plan_adaptation
 from equicoherence.adapting.start_config import start_config
+from equicoherence.devices import chosen_device
 from equicoherence.errors import Refused, refusing
 from equicoherence.evaluation.model import generators_kept, load_model
 from equicoherence.evaluation.run import Scoring, score_jobs
@@ -95,6 +96,7 @@ def adapt_with(
 ) -> Adapted:
     """Do what `adapt` does with a configuration that says all of the training."""
     with refusing():
+        chosen_device(config.device)
         out = default_out(config) if out is None else Path(out)
         before = Asked.of_run(out) if resume else None
         asked = (before or Asked()).changed(check=check, images=images, limit=limit)
@@ -153,7 +155,8 @@ def _score(plan: Plan, out: Path) -> None:
         with generators_kept():
             adapted = load_model(out)
         for name, of_original, jobs in plan.work:
-            score_jobs(plan.original if of_original else adapted, jobs, out / SCORED / name, Scoring(controls=False))
+            scoring = Scoring(controls=False, device=plan.config.device)
+            score_jobs(plan.original if of_original else adapted, jobs, out / SCORED / name, scoring)
     except KeyboardInterrupt as stop:
         raise Interrupted(f"stopped while scoring; go on with: {resume_command(out)}") from stop
 

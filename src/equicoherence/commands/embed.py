@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import tyro
 
 from equicoherence.commands.arguments import Comma, parse
+from equicoherence.devices import Device
 from equicoherence.loading import preparing
 
 
@@ -23,7 +24,7 @@ def run(arguments: list[str]) -> None:
         patches and, of a run, z_inv, z_equi, z. dtype: of the file. limit: at most so many images, evenly spread; 0 is
         all. batch: images at a time. size: of a model that is no run. random-weights: take a timm model's
         initialisation. bad-image-tolerance: share of images that may be bad (their rows are NaN); a run's own where not
-        given.
+        given. device: cpu, cuda, mps, or auto, the first CUDA device where there is one.
         """
 
         model: Annotated[str, tyro.conf.Positional]
@@ -38,6 +39,7 @@ def run(arguments: list[str]) -> None:
         random_weights: bool = False
         size: int | None = None
         bad_image_tolerance: float | None = None
+        device: Device = "auto"
         overwrite: bool = False
 
     with preparing():

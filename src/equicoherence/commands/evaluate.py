@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import tyro
 
 from equicoherence.commands.arguments import CommaOrNone, parse, split
+from equicoherence.devices import Device
 from equicoherence.errors import refusing
 from equicoherence.loading import preparing
 from equicoherence.reporting.names import encoder_names
@@ -45,6 +46,7 @@ class Arguments:
     size: input pixels of models that are no runs.
     layer: score what this layer says in place of the output: block or stage from 0; -1 is the last, -2 the one before.
     bad_image_tolerance: share of the images that may be bad; of --data a run's own where not given.
+    device: cpu, cuda, mps, or auto, the first CUDA device where there is one.
     """
 
     models: Annotated[tuple[str, ...], tyro.conf.Positional]
@@ -67,6 +69,7 @@ class Arguments:
     size: int | None = None
     layer: int | None = None
     bad_image_tolerance: float | None = None
+    device: Device = "auto"
 
 
 def run(arguments: list[str]) -> None:
@@ -98,7 +101,9 @@ def run(arguments: list[str]) -> None:
         from equicoherence.reporting.comparison.page import comparison
         from equicoherence.reporting.short_table import print_short
 
-        Scoring(given.controls, given.bad_image_tolerance)  # what is wrong with these is said first
+        Scoring(
+            given.controls, given.bad_image_tolerance, device=given.device
+        )  # what is wrong with these is said first
         planned = plan(given, tasks, every)
         several = len(planned) > 1
         on_page = several or given.sets is not None or any(task.axis for task in tasks)
@@ -108,7 +113,7 @@ def run(arguments: list[str]) -> None:
     for number, each in enumerate(planned, start=1):
         with refusing():
             frozen = each.load()
-        scoring = Scoring(given.controls and each.has_floor, given.bad_image_tolerance)
+        scoring = Scoring(given.controls and each.has_floor, given.bad_image_tolerance, device=given.device)
         jobs = each.jobs if suite is None else fitting(frozen, each.jobs)
         found.append(score_jobs(frozen, jobs, each.folder, scoring, random_weights=each.subject.random_weights))
         if on_page:  # written after each: the next may fail

@@ -93,7 +93,7 @@ def how_to_use_program(path: Path) -> str:
     """Return the lines that run an exported program."""
     return (
         f'program = torch.export.load("{path}").module()\n'
-        "outputs = program(images)  # images (B, 3, S, S) in [0, 1]: pooled, patches; adapted, also z_equi, joined"
+        "outputs = program(images)  # images (B, C, S, S) in [0, 1]: pooled, patches; adapted, also z_equi, joined"
     )
 
 
@@ -104,17 +104,16 @@ def how_to_use_onnx(path: Path) -> str:
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     (images,), outputs = session.get_inputs(), session.get_outputs()
     names = ", ".join(each.name for each in outputs)
-    side = images.shape[-1]
+    channels, side = images.shape[1], images.shape[-1]
     return (
         f'session = onnxruntime.InferenceSession("{path}")\n'
         f'{names} = session.run(None, {{"{images.name}": {images.name}}})\n'
-        f"{images.name}: float32 (B, 3, {side}, {side}) in [0, 1], not normalised (the model does that), of any B, of "
-        "this size alone"
+        f"{images.name}: float32 (B, {channels}, {side}, {side}) in [0, 1], not normalised (the model does that), of "
+        "any B, of this size alone"
     )
 
 
 def _normalised(side: int, mean: Sequence[float], std: Sequence[float]) -> str:
     mean, std = ([round(value, 6) for value in values] for values in (mean, std))  # as they were before float32
-    return (
-        f"images: float32 (B, 3, {side}, {side}) in [0, 1], normalised: (images - mean) / std, mean {mean}, std {std}"
-    )
+    said = f"normalised: (images - mean) / std, mean {mean}, std {std}"
+    return f"images: float32 (B, {len(mean)}, {side}, {side}) in [0, 1], {said}"

@@ -1,4 +1,4 @@
-"""Images in, uint8 batches out: folders, archives, tar shards, objects with poses; sampling and threaded loading.
+"""Images in, batches out: folders, archives, tar shards, tables, lists, objects with poses; sampling, threaded loading.
 
 Each name is loaded when it is first asked for: reading files needs no torch. ``equicoherence.data.objects`` (rendered
 objects) is imported only when it is asked for.
@@ -14,9 +14,11 @@ if TYPE_CHECKING:
     from equicoherence.data.cache import cache_folder
     from equicoherence.data.describe import describe_images
     from equicoherence.data.images import ImageFolder, decode
+    from equicoherence.data.lists import ImageList
     from equicoherence.data.loader import Batch, Loader, first_of_each
     from equicoherence.data.locate import check_data, data_identity
     from equicoherence.data.open import open_images
+    from equicoherence.data.pixel_format import PixelFormat
     from equicoherence.data.poses.pairs import PoseSampler
     from equicoherence.data.poses.paths import PosePaths
     from equicoherence.data.poses.threediebench import ThreeDIEBench
@@ -32,15 +34,18 @@ if TYPE_CHECKING:
         TooManyBadImages,
         some_sizes,
     )
+    from equicoherence.data.tables import TableSource
 
 _MODULES = {
     "archive": ("unpack_archive",),
     "cache": ("cache_folder",),
     "describe": ("describe_images",),
     "images": ("ImageFolder", "decode"),
+    "lists": ("ImageList",),
     "loader": ("Batch", "Loader", "first_of_each"),
     "locate": ("check_data", "data_identity"),
     "open": ("open_images",),
+    "pixel_format": ("PixelFormat",),
     "poses.pairs": ("PoseSampler",),
     "poses.paths": ("PosePaths",),
     "poses.threediebench": ("ThreeDIEBench",),
@@ -48,6 +53,7 @@ _MODULES = {
     "sampler": ("batch_indices", "epoch_order", "steps_per_epoch"),
     "shards": ("ShardSource",),
     "source": ("BadImage", "ImageSource", "Sample", "Split", "Subset", "TooManyBadImages", "some_sizes"),
+    "tables": ("TableSource",),
 }
 _PLACES = {name: f"{__name__}.{module}" for module, names in _MODULES.items() for name in names}
 
@@ -55,8 +61,10 @@ __all__ = [
     "BadImage",
     "Batch",
     "ImageFolder",
+    "ImageList",
     "ImageSource",
     "Loader",
+    "PixelFormat",
     "PosePaths",
     "PoseSampler",
     "PoseViews",
@@ -64,6 +72,7 @@ __all__ = [
     "ShardSource",
     "Split",
     "Subset",
+    "TableSource",
     "ThreeDIEBench",
     "TooManyBadImages",
     "batch_indices",

@@ -25,7 +25,8 @@ def describe_images(source: ImageSource, held_out: ImageSource | None = None) ->
         where = f"{count} images ({where})"
     remarks = [remark for each in sides for remark in each.origin.remarks]
     remarks += [f"not read: {each.passed_over.words()}" for each in sides if each.passed_over]
-    line = f"{len(source)} images, {_classes(source)}, held out: {where}"
+    of_what = f" of {source.format.words}" if source.format.words else ""
+    line = f"{len(source)} images{of_what}, {_classes(source)}, held out: {where}"
     return "\n".join([line, "; ".join(dict.fromkeys(remarks))] if remarks else [line])
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,7 +19,10 @@ from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from equicoherence.data.archive import ARCHIVE_SUFFIXES
+from equicoherence.data.arrays import read_array, square_array
 from equicoherence.data.passed_over import PassedOver
+from equicoherence.data.pixel_format import PICTURE, PixelFormat
+from equicoherence.data.probing import format_of, format_of_all
 from equicoherence.data.source import BadImage, ImageSource, Sample, printable, size_of_file
 
 T = TypeVar("T")
@@ -27,6 +30,10 @@ SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm"}
 )
 """Endings of image files, compared in lower case."""
+ARRAYS = frozenset({".npy"})
+"""Endings of files that hold an image as an array: read where no image files are."""
+PROBED_SUFFIXES = frozenset({".png", ".tif", ".tiff", ".ppm", ".pgm", ".pnm", *ARRAYS})
+"""Endings of files that may hold more than three channels of 8 bits."""
 LARGEST_PIXEL_COUNT = 2**27
 """Images of more pixels (about 11,600 x 11,600) are refused: decoding one takes over half a gigabyte."""
 BACKGROUND = (128, 128, 128)
@@ -58,23 +65,26 @@ _TURNS = {
 }
 
 
-def decode(data: bytes, size: int, name: str) -> Sample:
+def decode(data: bytes, size: int, name: str, format: PixelFormat | None = None) -> Sample:
     """Decode the bytes of an image file to a square of ``size`` pixels.
 
     The whole image is squashed with an antialiased bicubic filter. The kind is told from the first bytes, not from the
     name. Of an animation the first frame is taken; EXIF rotation is applied; transparency shows ``BACKGROUND``;
-    16-bit values are scaled by 1/257; 32-bit integers and floats, which state no white, are stretched from their own
-    minimum to their own maximum.
+    32-bit integers and floats, which state no white, are stretched from their own minimum to their own maximum.
 
     Args:
         data: The file's bytes.
         size: Side of the square in pixels.
         name: What to call the image in an error.
+        format: Channels and bits of the result. None: three of 8, to which 16-bit values are scaled by 1/257.
 
     Raises:
-        BadImage: empty, not an image, truncated or damaged, or above ``LARGEST_PIXEL_COUNT``.
+        BadImage: empty, not an image, truncated or damaged, above ``LARGEST_PIXEL_COUNT``, or of other channels or more
+            bits than ``format``.
     """
-    return _read(data, name, lambda image: _square(image, size))
+    if format is None or (format == PICTURE and _is_picture(data, name)):
+        return _read(data, name, lambda image: _square(image, size))
+    return _deep(data, name, size, format)
 
 
 def decode_whole(data: bytes, name: str, *, turn: bool = True) -> np.ndarray:
@@ -99,10 +109,66 @@ def _read(data: bytes, name: str, take: Callable[[ImageFile.ImageFile], T]) -> T
             if width * height > LARGEST_PIXEL_COUNT:
                 raise BadImage(name, f"{width} x {height} pixels; at most {LARGEST_PIXEL_COUNT} in all are decoded")
             return take(image)
-    except (BadImage, MemoryError):
+    except (BadImage, ImportError, MemoryError):
         raise
     except Exception as error:  # decoders raise anything on damaged files: OSError, SyntaxError, struct.error, ...
         raise BadImage(name, printable(str(error)) or type(error).__name__) from error
+
+
+def _is_picture(data: bytes, name: str) -> bool:
+    """Say whether the bytes of a file are of a picture of 8 bits, as all are that are not understood."""
+    try:
+        return format_of(io.BytesIO(data)) == PICTURE and not data.startswith(b"\x93NUMPY")
+    except ValueError as error:
+        raise BadImage(name, str(error)) from error
+
+
+def _deep(data: bytes, name: str, size: int, format: PixelFormat) -> Sample:
+    """Decode with all bits and channels, turned as EXIF says."""
+    if data.startswith((b"\x93NUMPY", b"II", b"MM")):  # Pillow does not know all that tiff files may hold
+        return _squared(data, None if data.startswith(b"\x93NUMPY") else _opened(data), name, size, format)
+    return _read(data, name, lambda image: _squared(data, image, name, size, format))
+
+
+def _opened(data: bytes) -> ImageFile.ImageFile | None:
+    """Open a tiff file, None where Pillow does not."""
+    try:
+        return TiffImageFile(io.BytesIO(data))
+    except Exception:
+        return None
+
+
+def _squared(data: bytes, image: ImageFile.ImageFile | None, name: str, size: int, format: PixelFormat) -> Sample:
+    try:
+        turn = None if image is None else _TURNS.get(_orientation(image))
+        array = read_array(data, image)
+        height, width = array.shape[:2]
+        if height * width > LARGEST_PIXEL_COUNT:
+            raise ValueError(f"{width} x {height} pixels; at most {LARGEST_PIXEL_COUNT} in all are decoded")
+        pixels = square_array(array, size, format)
+    except (ImportError, MemoryError):
+        raise
+    except Exception as error:  # as in `_read`
+        raise BadImage(name, printable(str(error)) or type(error).__name__) from error
+    if turn is not None:
+        pixels = _turned(pixels, turn)
+    if turn in (_TURNS[5], _TURNS[6], _TURNS[7], _TURNS[8]):
+        width, height = height, width
+    return Sample(np.ascontiguousarray(pixels), width / height, min(width, height))
+
+
+def _turned(pixels: np.ndarray, turn: Image.Transpose) -> np.ndarray:
+    """Do to an array what Pillow's transpose does to an image."""
+    flips = {
+        Image.Transpose.FLIP_LEFT_RIGHT: lambda a: a[:, ::-1],
+        Image.Transpose.FLIP_TOP_BOTTOM: lambda a: a[::-1],
+        Image.Transpose.ROTATE_90: lambda a: np.rot90(a, 1),
+        Image.Transpose.ROTATE_180: lambda a: np.rot90(a, 2),
+        Image.Transpose.ROTATE_270: lambda a: np.rot90(a, 3),
+        Image.Transpose.TRANSPOSE: lambda a: a.swapaxes(0, 1),
+        Image.Transpose.TRANSVERSE: lambda a: np.rot90(a, 2).swapaxes(0, 1),
+    }
+    return flips[turn](pixels)
 
 
 def _whole(image: ImageFile.ImageFile, turned: bool) -> np.ndarray:
@@ -164,11 +230,13 @@ class ImageFolder(ImageSource):
     """A folder of image files, nested in any way, in sorted order.
 
     An image in a subfolder has the first folder below ``path`` as its class; one directly in ``path`` has label -1.
-    Links are followed; names that start with a dot, and ``__MACOSX``, are skipped.
+    Arrays (.npy) are images where there are no others. All are kept with the channels and bits of some that are looked
+    into; where one is found to have others, it is bad. Links are followed; names that start with a dot, and
+    ``__MACOSX``, are skipped.
 
     Raises:
         FileNotFoundError: ``path`` is not a folder.
-        ValueError: there is no image in it; what lies there instead is named.
+        ValueError: there is no image in it, what lies there instead is named; or images of different channels.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -176,12 +244,16 @@ class ImageFolder(ImageSource):
         if not self.path.is_dir():
             raise FileNotFoundError(f"no folder at {str(path)!r}: give the path of a folder that holds images")
         self.files = list(image_files(self.path, self.passed_over))
+        if not self.files and any(kind in ARRAYS for kind, _, _ in self.passed_over.rows()):
+            self.passed_over = PassedOver()
+            self.files = list(image_files(self.path, self.passed_over, ARRAYS))
         if not self.files:
             raise ValueError(_no_images(self.path, self.passed_over))
         folders = [printable(parts[0]) if len(parts) > 1 else None for parts in self.files]
         self.classes = sorted({folder for folder in folders if folder is not None})
         label = {folder: number for number, folder in enumerate(self.classes)}
         self.labels = np.array([-1 if folder is None else label[folder] for folder in folders], dtype=np.int64)
+        self.format = format_of_files(self.path, ["/".join(parts) for parts in self.files])
 
     def __len__(self) -> int:
         return len(self.files)
@@ -195,10 +267,24 @@ class ImageFolder(ImageSource):
             data = self.path.joinpath(*self.files[index]).read_bytes()
         except OSError as error:
             raise BadImage(name, f"cannot be read: {error.strerror}") from error
-        return decode(data, size, name)
+        return decode(data, size, name, self.format)
 
     def file_size(self, index: int) -> int | None:
         return size_of_file(self.path.joinpath(*self.files[index]))
+
+
+def format_of_files(folder: Path, names: Sequence[str]) -> PixelFormat:
+    """Return the format that the image files of these names in a folder are kept with; ValueError where they differ in
+    their channels."""
+    doubtful = [name for name in names if ending_of(name) in PROBED_SUFFIXES]
+    found = format_of_all(len(doubtful), doubtful.__getitem__, lambda index: (folder / doubtful[index]).open("rb"))
+    if len(doubtful) < len(names) and found.channels != PICTURE.channels:
+        picture = next(name for name in names if ending_of(name) not in PROBED_SUFFIXES)
+        raise ValueError(
+            f"images have different numbers of channels: {found.channels} of {printable(doubtful[0])}, 3 of "
+            f"{printable(picture)}; keep those of one number together"
+        )
+    return found
 
 
 def _no_images(folder: Path, passed_over: PassedOver) -> str:
@@ -221,10 +307,12 @@ def ending_of(name: str) -> str:
     return os.path.splitext(name)[1].lower()
 
 
-def image_files(folder: Path, passed_over: PassedOver | None = None) -> Iterator[tuple[str, ...]]:
+def image_files(
+    folder: Path, passed_over: PassedOver | None = None, suffixes: frozenset[str] = SUFFIXES
+) -> Iterator[tuple[str, ...]]:
     """List the image files below a folder as sorted path parts; a link that leads back up is not entered.
 
-    passed_over: counts, where given, the other files, by their endings.
+    passed_over: counts, where given, the other files, by their endings. suffixes: endings of image files.
     """
 
     def walk(path: str, parts: tuple[str, ...], above: frozenset[str]) -> Iterator[tuple[str, ...]]:
@@ -232,7 +320,7 @@ def image_files(folder: Path, passed_over: PassedOver | None = None) -> Iterator
             listed = sorted(entries, key=lambda entry: entry.name)
         for entry in listed:
             if is_hidden(entry.name):
-                if passed_over is not None and (entry.is_dir() or ending_of(entry.name) in SUFFIXES):
+                if passed_over is not None and (entry.is_dir() or ending_of(entry.name) in suffixes):
                     passed_over.note("hidden", "/".join((*parts, entry.name)))
             elif entry.is_dir():
                 real = os.path.realpath(entry.path) if entry.is_symlink() else entry.path
@@ -240,7 +328,7 @@ def image_files(folder: Path, passed_over: PassedOver | None = None) -> Iterator
                     yield from walk(entry.path, (*parts, entry.name), above | {real})
                 elif passed_over is not None:
                     passed_over.note("links that lead back up", "/".join((*parts, entry.name)))
-            elif (ending := ending_of(entry.name)) in SUFFIXES:
+            elif (ending := ending_of(entry.name)) in suffixes:
                 yield (*parts, entry.name)
             elif passed_over is not None:
                 passed_over.note(ending or "without an ending", "/".join((*parts, entry.name)))
@@ -249,8 +337,11 @@ def image_files(folder: Path, passed_over: PassedOver | None = None) -> Iterator
     yield from walk(root, (), frozenset({root}))
 
 
-def holds_image(folder: str | Path) -> bool:
-    """Say whether there is an image file below a folder; few files are looked at where there is."""
+def holds_image(folder: str | Path, suffixes: frozenset[str] = SUFFIXES) -> bool:
+    """Say whether there is an image file below a folder; few files are looked at where there is.
+
+    suffixes: endings of image files.
+    """
     waiting, seen = [os.path.realpath(folder)], set()
     while waiting:
         path = waiting.pop()
@@ -262,6 +353,6 @@ def holds_image(folder: str | Path) -> bool:
                 if entry.is_dir():
                     real = os.path.realpath(entry.path) if entry.is_symlink() else entry.path
                     waiting += [real] if real not in seen else []
-                elif ending_of(entry.name) in SUFFIXES:
+                elif ending_of(entry.name) in suffixes:
                     return True
     return False

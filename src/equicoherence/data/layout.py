@@ -9,11 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from equicoherence.data.archive import ARCHIVE_SUFFIXES
-from equicoherence.data.images import SUFFIXES, ending_of, is_hidden
+from equicoherence.data.images import ARRAYS, SUFFIXES, ending_of, holds_image, is_hidden
 from equicoherence.data.poses.objects import has_poses
 from equicoherence.data.source import printable
 
 TRAINING = ("train", "training")
+TABLES = (".arrow", ".parquet")
+"""Endings of tables that hold images, compared in lower case; those of the first one are read where both lie there."""
+COMPUTED = "cache-"  # begins the names of files in which `datasets` keeps what it computed
 HELD_OUT = ("val", "valid", "validation", "dev", "eval", "evaluation", "test", "testing")
 """In the order in which one is taken where there are several."""
 _NAME = re.compile(
@@ -23,12 +26,14 @@ _NAME = re.compile(
 
 @dataclass(frozen=True)
 class Listing:
-    """What lies in a folder itself, by name, sorted: folders, .tar shards, other archives. images: how many."""
+    """What lies in a folder itself, by name, sorted: folders, shards (.tar, or tables where there are neither those nor
+    images), other archives. images, arrays (.npy): how many."""
 
     folders: list[str]
     shards: list[str]
     archives: list[str]
     images: int
+    arrays: int = 0
 
     @property
     def lone(self) -> str | None:
@@ -38,13 +43,13 @@ class Listing:
     @property
     def holds_images_alone(self) -> bool:
         """Whether it is like the folder of a class: images, and no folders that could be classes."""
-        return self.images > 0 and not (self.folders or self.shards)
+        return self.images + self.arrays > 0 and not (self.folders or self.shards)
 
 
 @dataclass(frozen=True)
 class Layout:
     """folder: where the data set lies, below folders that hold one folder alone. sides: the folders for training and
-    held out, none where it comes in one. shards: of ``folder``, or of both sides, the .tar files there. held_out: name
+    held out, none where it comes in one. shards: of ``folder``, or of both sides, .tar files or tables. held_out: name
     of the second side. poses: whether it is 3DIEBench's. remarks: what a person must know of."""
 
     folder: Path
@@ -57,7 +62,8 @@ class Layout:
 
 def list_folder(folder: Path) -> Listing:
     """List what lies in a folder itself; names that are hidden are left out."""
-    folders, shards, archives, images = [], [], [], 0
+    folders, shards, archives, images, arrays = [], [], [], 0, 0
+    tables: dict[str, list[str]] = {ending: [] for ending in TABLES}
     with os.scandir(folder) as entries:
         for entry in entries:
             if is_hidden(entry.name):
@@ -66,9 +72,16 @@ def list_folder(folder: Path) -> Listing:
                 folders.append(entry.name)
             elif ending_of(entry.name) in SUFFIXES:
                 images += 1
+            elif ending_of(entry.name) in ARRAYS:
+                arrays += 1
+            elif ending_of(entry.name) in TABLES and not entry.name.startswith(COMPUTED):
+                tables[ending_of(entry.name)].append(entry.name)
             elif entry.name.lower().endswith(ARCHIVE_SUFFIXES):
                 (shards if entry.name.lower().endswith(".tar") else archives).append(entry.name)
-    return Listing(sorted(folders), sorted(shards), sorted(archives), images)
+    held = next((names for names in tables.values() if names), [])
+    if held and not (shards or images or holds_image(folder)):  # beside images, a table says something of them
+        shards = held
+    return Listing(sorted(folders), sorted(shards), sorted(archives), images, arrays)
 
 
 def split_name(name: str) -> str | None:

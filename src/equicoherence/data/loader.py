@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 from collections import deque
@@ -23,7 +24,7 @@ class Batch:
     """Images of one step. Where an image was bad, all five fields are those of the one that replaced it."""
 
     images: Tensor
-    """(B, 3, S, S) uint8."""
+    """(B, C, S, S) uint8, or uint16 of images of more than 8 bits."""
     aspect: Tensor
     """(B,) float32, width / height of the originals."""
     side: Tensor
@@ -54,8 +55,8 @@ def usable_cores() -> int:
 class Loader:
     """Decode batches of a source in the order asked for.
 
-    Where all pixels fit into ``cache_bytes`` (N * S * S * 3), each image is decoded once and later batches are plain
-    gathers; each process keeps its own. A bad image is noted in ``bad`` and replaced by the next good one
+    Where all pixels fit into ``cache_bytes`` (N * S * S * 3 of pictures), each image is decoded once and later batches
+    are plain gathers; each process keeps its own. A bad image is noted in ``bad`` and replaced by the next good one
     (index + 1, + 2, ... modulo N), so that what comes out depends on the data alone.
 
     Args:
@@ -97,8 +98,10 @@ class Loader:
         self._labels = torch.from_numpy(np.array(source.labels, dtype=np.int64))
         self._aspect, self._side = torch.ones(n), torch.zeros(n)
         self._shown = np.full(n, -1, dtype=np.int64)  # index -> the good image shown for it, -1 before it is decoded
-        fits = n * size * size * 3 <= cache_bytes
-        self._cache = torch.empty((n, 3, size, size), dtype=torch.uint8) if fits else None
+        self._shape = (source.format.channels, size, size)
+        self._dtype = torch.uint8 if source.format.bits == 8 else torch.uint16
+        fits = n * math.prod(self._shape) * self._dtype.itemsize <= cache_bytes
+        self._cache = torch.empty((n, *self._shape), dtype=self._dtype) if fits else None
 
     def batches(self, indices: Iterable[np.ndarray]) -> Generator[Batch, None, None]:
         """Yield one batch per array of indices, in order; closing the iterator stops the threads.
@@ -174,7 +177,7 @@ class Loader:
         return Batch(images, *(field.pin_memory() if self._pin else field for field in small))
 
     def _empty(self, count: int) -> Tensor:
-        return torch.empty((count, 3, self.size, self.size), dtype=torch.uint8, pin_memory=self._pin)
+        return torch.empty((count, *self._shape), dtype=self._dtype, pin_memory=self._pin)
 
 
 def first_of_each(index: Tensor) -> Tensor:

@@ -10,12 +10,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from equicoherence.data.archive import ARCHIVE_SUFFIXES, unpack_archive
-from equicoherence.data.images import SUFFIXES, holds_image
-from equicoherence.data.layout import find_layout
+from equicoherence.data.images import ARRAYS, SUFFIXES, ending_of, holds_image
+from equicoherence.data.layout import TABLES, find_layout
+from equicoherence.data.lists import LISTS, read_list
 
 _ACCEPTED = (
-    f"a folder of images, of .tar shards, or in 3DIEBench's layout, an archive ({', '.join(ARCHIVE_SUFFIXES)}), "
-    "or 'objects' for rendered objects"
+    f"a folder of images, of .tar shards, of tables ({', '.join(TABLES)}), or in 3DIEBench's layout, an archive "
+    f"({', '.join(ARCHIVE_SUFFIXES)}), a table, a list of images ({', '.join(LISTS)}), or 'objects' for rendered ones"
 )
 _MOST_NAMES = 10_000  # of a folder, among which one is looked for that may be meant
 
@@ -41,29 +42,33 @@ def check_data(data: str | Path) -> None:
         return
     path = located(data)
     if path.is_file():
-        _check_archive(path)
+        if ending_of(path.name) in LISTS:
+            read_list(path)
+        elif ending_of(path.name) not in TABLES:
+            _check_archive(path)
         return
     layout = find_layout(path)
     if layout.poses:
         return
     for folder, shards in zip(layout.sides or (layout.folder,), layout.shards):
-        if not shards and not holds_image(folder):
+        if not shards and not holds_image(folder, SUFFIXES | ARRAYS):
             raise ValueError(f"no images in {str(folder)!r}: files must end in {' '.join(sorted(SUFFIXES))}")
 
 
-def data_folder(data: str | Path) -> Path:
-    """Return the folder that ``data`` names, or that of an archive, which is unpacked where it was not before."""
+def data_place(data: str | Path) -> Path:
+    """Return the folder, table or list that ``data`` names, or the folder of an archive, which is unpacked where it was
+    not before."""
     path = located(data)
-    return path if path.is_dir() else unpack_archive(path)
+    return path if path.is_dir() or ending_of(path.name) in (*TABLES, *LISTS) else unpack_archive(path)
 
 
 def located(data: str | Path) -> Path:
-    """Return the folder or the archive that ``data`` names.
+    """Return the folder, archive, table or list that ``data`` names.
 
     Raises FileNotFoundError or ValueError as `check_data`.
     """
     path = _path(data)
-    if path.is_dir() or (path.is_file() and path.name.lower().endswith(ARCHIVE_SUFFIXES)):
+    if path.is_dir() or (path.is_file() and path.name.lower().endswith((*ARCHIVE_SUFFIXES, *TABLES, *LISTS))):
         return path
     if path.exists():
         raise ValueError(f"{str(path)!r} is not a data set: give {_ACCEPTED}")

@@ -28,7 +28,7 @@ def read_npy(data: bytes) -> np.ndarray:
     """
     if not data.startswith(_MAGIC) or len(data) < 12 or data[6] not in (1, 2):
         raise ValueError(f"not a .npy file (it starts with {data[:8]!r})")
-    start = 10 + int.from_bytes(data[8:10], "little") if data[6] == 1 else 12 + int.from_bytes(data[8:12], "little")
+    start = _start(data)
     shape, fortran, dtype = _header(data[:start])
     if dtype.hasobject:
         raise ObjectArray("it holds pickled Python objects")
@@ -37,6 +37,14 @@ def read_npy(data: bytes) -> np.ndarray:
         raise ValueError(f"{len(data) - start} bytes of values instead of {count * dtype.itemsize}")
     flat = np.frombuffer(data, dtype, count, start) if count else np.empty(0, dtype)
     return flat.reshape(shape, order="F" if fortran else "C")
+
+
+def npy_header(data: bytes) -> tuple[tuple[int, ...], np.dtype]:
+    """Return shape and type of the array in a .npy file from its first bytes. Raises ValueError for another file."""
+    if not data.startswith(_MAGIC) or len(data) < 12 or data[6] not in (1, 2):
+        raise ValueError(f"not a .npy file (it starts with {data[:8]!r})")
+    shape, _, dtype = _header(data[: _start(data)])
+    return shape, dtype
 
 
 def read_npz(path: str | Path, *names: str) -> dict[str, np.ndarray]:
@@ -54,6 +62,11 @@ def read_npz(path: str | Path, *names: str) -> dict[str, np.ndarray]:
         raise
     except Exception as error:  # damaged zip files raise anything
         raise ValueError(str(error.args[0]) if error.args else type(error).__name__) from error
+
+
+def _start(data: bytes) -> int:
+    """Return where the values of a .npy file begin."""
+    return 10 + int.from_bytes(data[8:10], "little") if data[6] == 1 else 12 + int.from_bytes(data[8:12], "little")
 
 
 @lru_cache(maxsize=64)

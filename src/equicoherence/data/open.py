@@ -11,12 +11,14 @@ from typing import get_args
 
 import numpy as np
 
-from equicoherence.data.images import ImageFolder
-from equicoherence.data.layout import find_layout, one_sided
-from equicoherence.data.locate import data_folder
+from equicoherence.data.images import ImageFolder, ending_of
+from equicoherence.data.layout import TABLES, find_layout, one_sided
+from equicoherence.data.lists import LISTS, ImageList
+from equicoherence.data.locate import data_place
 from equicoherence.data.shards import ShardSource, refuse_beside_shards
 from equicoherence.data.sides import sides_below_classes, sides_of_shards
 from equicoherence.data.source import ImageSource, Origin, Split, Subset
+from equicoherence.data.tables import TableSource
 
 VALIDATION_SHARE = 0.2
 """Share of the images that the hash split gives to ``val``."""
@@ -34,7 +36,8 @@ def open_images(path: str | Path, split: Split = "all", seed: int = 0) -> ImageS
     `ThreeDIEBench`.
 
     Args:
-        path: A folder of images or of .tar shards, an archive, or ``"objects"``.
+        path: A folder of images, of .tar shards or of tables (.arrow, .parquet), an archive, a table, a list of images
+            (.csv, .txt), or ``"objects"``.
         split: ``"train"``, ``"val"`` or ``"all"``.
         seed: Changes the hash split; folders that are split already stay as they are.
 
@@ -49,7 +52,11 @@ def open_images(path: str | Path, split: Split = "all", seed: int = 0) -> ImageS
         from equicoherence.data.objects import ObjectsSource  # needs the renderer, which images do not
 
         return ObjectsSource(split=split)
-    layout = find_layout(data_folder(path))
+    place = data_place(path)
+    if place.is_file():
+        one = ImageList(place) if ending_of(place.name) in LISTS else TableSource(place.parent, [place.name])
+        return _split_whole(one, split, seed)
+    layout = find_layout(place)
     if layout.poses:
         from equicoherence.data.poses.threediebench import ThreeDIEBench  # needs more than images do
 
@@ -90,12 +97,15 @@ def hash_split(source: ImageSource, split: Split, seed: int) -> ImageSource:
 def _open_whole(folder: Path, shards: Sequence[str], split: Split, seed: int) -> ImageSource:
     """Open a folder that is not split by folders; what it holds may be."""
     if sided := sides_of_shards(shards, folder):
-        refuse_beside_shards(folder)
         training, held_out, where, remarks = sided
         origin = Origin(where, split, True, remarks=tuple(remarks))
-        opened = [partial(ShardSource, folder, names) for names in (training, held_out)]
+        opened = [partial(_open_folder, folder, names) for names in (training, held_out)]
         return _open_sides(opened, origin, [f"the shards for training in {str(folder)!r}", "those that are held out"])
-    source = _open_folder(folder, shards)
+    return _split_whole(_open_folder(folder, shards), split, seed)
+
+
+def _split_whole(source: ImageSource, split: Split, seed: int) -> ImageSource:
+    """Return one side of images that are not split by where they lie; folders in each class may say the sides."""
     sided = sides_below_classes(source.files) if isinstance(source, ImageFolder) else None
     if single := _single_class(source):
         source = _unlabelled(source, single)
@@ -112,6 +122,8 @@ def _open_whole(folder: Path, shards: Sequence[str], split: Split, seed: int) ->
 def _open_folder(folder: Path, shards: Sequence[str]) -> ImageSource:
     if not shards:
         return ImageFolder(folder)
+    if ending_of(shards[0]) in TABLES:
+        return TableSource(folder, shards)
     refuse_beside_shards(folder)
     return ShardSource(folder, shards)
 
@@ -127,7 +139,7 @@ def _open_sides(opened: Sequence[Callable[[], ImageSource]], origin: Origin, nam
             source = Subset(source, np.arange(len(source)), classes=classes)
         except ValueError as error:
             raise ValueError(f"{names[1]} and {names[0]} disagree: {error}. Give both the same classes.") from error
-        if isinstance(training, ShardSource):
+        if isinstance(training, ShardSource | TableSource):
             used = [{classes[label] for label in np.unique(each.labels) if label >= 0} for each in (training, source)]
             remarks = (*remarks, *one_sided(used[0], used[1], "training", "what is held out"))
     source.origin = dataclasses.replace(origin, remarks=remarks)

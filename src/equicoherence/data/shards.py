@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
-import os
 import tarfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,8 +14,9 @@ from typing import BinaryIO
 import numpy as np
 
 from equicoherence.data.cache import cache_folder
-from equicoherence.data.images import SUFFIXES, decode, holds_image
+from equicoherence.data.images import PROBED_SUFFIXES, SUFFIXES, decode, ending_of, holds_image
 from equicoherence.data.passed_over import PassedOver
+from equicoherence.data.probing import format_of_all
 from equicoherence.data.source import BadImage, ImageSource, Sample, printable
 from equicoherence.data.tar import whole_members
 from equicoherence.files import replacing
@@ -140,7 +141,8 @@ def _scan(shard: Path, passed_over: PassedOver) -> list[tuple[int, int, int, byt
 
 
 def _label(file: BinaryIO, entry: tarfile.TarInfo, shard: Path) -> int:
-    text = os.pread(file.fileno(), entry.size, entry.offset_data)
+    file.seek(entry.offset_data)
+    text = file.read(entry.size)
     where = f"{entry.name!r} in shard {str(shard)!r}"
     try:
         written = json.loads(text).get("label", -1) if entry.name.endswith(".json") else text.decode("ascii")
@@ -202,6 +204,8 @@ class ShardSource(ImageSource):
             )
         self.labels = self._index.label
         self.classes = [str(label) for label in range(int(self.labels.max()) + 1)]
+        deep = [i for i in range(len(self)) if ending_of(self.name(i)) in PROBED_SUFFIXES]
+        self.format = format_of_all(len(deep), lambda i: self.name(deep[i]), lambda i: io.BytesIO(self._bytes(deep[i])))
 
     def __len__(self) -> int:
         return len(self._index.offset)
@@ -210,20 +214,19 @@ class ShardSource(ImageSource):
         return self._index.name[index].decode()
 
     def load(self, index: int, size: int) -> Sample:
-        name = self.name(index)
-        count = int(self._index.size[index])
         try:
-            # Opened for each read: no limit on the number of shards, nothing shared between threads or processes.
-            handle = os.open(self._shards[self._index.shard[index]], os.O_RDONLY)
-            try:
-                data = os.pread(handle, count, int(self._index.offset[index]))
-            finally:
-                os.close(handle)
+            data = self._bytes(index)
         except OSError as error:
-            raise BadImage(name, f"cannot be read: {error.strerror}") from error
-        if len(data) < count:
-            raise BadImage(name, "the shard became shorter while it was in use")
-        return decode(data, size, name)
+            raise BadImage(self.name(index), f"cannot be read: {error.strerror}") from error
+        if len(data) < self._index.size[index]:
+            raise BadImage(self.name(index), "the shard became shorter while it was in use")
+        return decode(data, size, self.name(index), self.format)
+
+    def _bytes(self, index: int) -> bytes:
+        # Opened for each read: no limit on the number of shards, nothing shared between threads or processes.
+        with open(self._shards[self._index.shard[index]], "rb") as file:
+            file.seek(int(self._index.offset[index]))
+            return file.read(int(self._index.size[index]))
 
     def file_size(self, index: int) -> int | None:
         return int(self._index.size[index])

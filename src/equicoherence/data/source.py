@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 
 from equicoherence.data.passed_over import PassedOver
+from equicoherence.data.pixel_format import PixelFormat
 
 Split = Literal["train", "val", "all"]
 
@@ -24,7 +25,7 @@ class Sample:
     """One decoded image: all of it, squashed to a square; ``aspect`` says what the square was."""
 
     pixels: np.ndarray
-    """(S, S, 3) uint8 RGB; nothing is cropped or padded."""
+    """(S, S, C) of its source's format, uint8 RGB of most; nothing is cropped or padded."""
     aspect: float
     """Width / height of the original, after EXIF rotation."""
     side: int
@@ -101,6 +102,8 @@ class ImageSource(abc.ABC):
     """How they were told from others that lie there; `describe_images` says it to people."""
     passed_over: PassedOver = PassedOver()
     """What lies there and is no image of this source."""
+    format: PixelFormat = PixelFormat()
+    """Channels and bits of all of them."""
 
     @abc.abstractmethod
     def __len__(self) -> int: ...
@@ -142,7 +145,7 @@ class Subset(ImageSource):
     def __init__(self, source: ImageSource, indices: np.ndarray, classes: Sequence[str] | None = None) -> None:
         self._source = source
         self._indices = np.asarray(indices, dtype=np.int64)
-        self.origin, self.passed_over = source.origin, source.passed_over
+        self.origin, self.passed_over, self.format = source.origin, source.passed_over, source.format
         self.classes = list(source.classes if classes is None else classes)
         self.labels = source.labels[self._indices]
         if classes is not None:

@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numba
+try:
+    import numba
+except ImportError as error:
+    raise ImportError(
+        "objects are drawn by numba: pip install numba, or give images of your own with --data"
+    ) from error
 
 
 def compiled(function: Callable[..., Any]) -> Any:

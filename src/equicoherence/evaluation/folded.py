@@ -32,7 +32,8 @@ def folded(model: FrozenModel) -> FrozenModel:
     if not isinstance(encoder, Encoder) or not any(isinstance(part, nn.BatchNorm2d) for part in encoder.modules()):
         return model
     made = copy.deepcopy(encoder)
-    images = torch.rand(CHECKED, 3, model.size, model.size, generator=torch.Generator().manual_seed(0))
+    generator = torch.Generator().manual_seed(0)
+    images = torch.rand(CHECKED, encoder.channels, model.size, model.size, generator=generator)
     pairs = _pairs(made.model, lambda: made(images))
     for conv, norm in pairs:
         _fold(made.model, conv, norm)

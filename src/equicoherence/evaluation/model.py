@@ -86,7 +86,7 @@ class FrozenModel:
         return [module for module in (self.encoder, self.head, self.predictor) if module is not None]
 
     def represent(self, images: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Return each representation of images (B, 3, S, S), pooled (B, C) and as patch tokens (B, N, C).
+        """Return each representation of images (B, C, S, S), pooled (B, C) and as patch tokens (B, N, C).
 
         ``backbone``; of a run also ``z_inv``, ``z_equi`` and, pooled, ``z``, the two side by side; of a plain run
         ``z`` alone. Where the method reads the encoder's own features there is neither z_inv nor ``z``. Of a run that
@@ -170,7 +170,7 @@ def at_layer(model: FrozenModel, layer: int) -> FrozenModel:
         )
     model.encoder.end_at(layer)
     with torch.no_grad():
-        model.encoder(torch.zeros(1, 3, model.size, model.size, device=model.encoder.mean.device))
+        model.encoder(torch.zeros(1, model.encoder.channels, model.size, model.size, device=model.encoder.mean.device))
     said = f", layer {model.encoder.ends_at}"
     pool: Pool = "cls" if model.pool == "cls" and model.encoder.has_cls else "mean"
     names = {"name": f"{model.name}{said}", "group": f"{model.group}{said}"}

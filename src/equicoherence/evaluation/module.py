@@ -11,7 +11,7 @@ from torch import nn
 from equicoherence.evaluation.model import FrozenModel
 from equicoherence.evaluation.module_encoder import ModuleEncoder
 from equicoherence.models import Encoder
-from equicoherence.models.encoder import check_normalisation
+from equicoherence.models.normalisation import RGB, check_normalisation
 
 
 def as_frozen(
@@ -26,7 +26,8 @@ def as_frozen(
 
     model: an `Encoder`, which knows its mean and deviation itself, or a module as `ModuleEncoder` takes it.
     size: pixels on a side of its input.
-    mean, std: by which images in [0, 1] are normalised before a module that is no `Encoder`; not at all where None.
+    mean, std: by which images in [0, 1] are normalised before a module that is no `Encoder`; not at all where None. As
+        many numbers as the images have channels, where these are more than three.
     name: what scores call it, its class where None.
 
     Raises ValueError without a size, for a normalisation that cannot be or that an `Encoder` has itself, and for an
@@ -34,7 +35,8 @@ def as_frozen(
     """
     if size is None or size < 1:
         raise ValueError(f"size is {size}: say how many pixels on a side the module takes (size=224)")
-    check_normalisation(mean, std)
+    channels = max(RGB, len(mean or std or ()))
+    check_normalisation(mean, std, channels)
     called, pixels = type(model).__name__, round(size / 0.875)
     try:
         if isinstance(model, Encoder):
@@ -43,13 +45,13 @@ def as_frozen(
                 raise ValueError(f"mean and std are given, but {called} normalises images by its own; leave them out")
             encoder = copy.deepcopy(model).eval()
             with torch.no_grad():
-                encoder(torch.zeros(2, 3, size, size, device=encoder.mean.device))
+                encoder(torch.zeros(2, encoder.channels, size, size, device=encoder.mean.device))
             return FrozenModel(name or called, name or called, encoder, size, pixels, pool=encoder.pool)
         wrapped = ModuleEncoder(copy.deepcopy(model), size, mean or (0.0, 0.0, 0.0), std or (1.0, 1.0, 1.0))
     except torch.OutOfMemoryError:
         raise
     except (AssertionError, RuntimeError, TypeError) as error:  # what modules raise for images that they do not fit
-        raise ValueError(f"{called} does not take images (B, 3, {size}, {size}): {error}") from error
+        raise ValueError(f"{called} does not take images (B, {channels}, {size}, {size}): {error}") from error
     return FrozenModel(
         *(name or called, name or called, wrapped, size, pixels),  # type: ignore[arg-type]
         fresh=lambda: fresh_weights(wrapped),

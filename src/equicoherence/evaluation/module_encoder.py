@@ -16,9 +16,9 @@ class ModuleEncoder(nn.Module):
     """A module behind the contract of `Encoder`.
 
     model: gives (B, C), one vector an image, (B, N, C), patch tokens row by row, or (B, C, h, w), for normalised images
-        (B, 3, H, W).
+        (B, C, H, W).
     size: pixels on a side of the images that it is known to take.
-    mean, std: of three channels, by which images in [0, 1] are normalised first.
+    mean, std: of the C channels, by which images in [0, 1] are normalised first.
 
     Raises ValueError for an output that is no feature of images.
     """
@@ -35,14 +35,19 @@ class ModuleEncoder(nn.Module):
         self.pool: Pool = "mean"
         device = next((tensor.device for tensor in [*model.parameters(), *model.buffers()]), torch.device("cpu"))
         for name, values in (("mean", mean), ("std", std)):
-            self.register_buffer(name, torch.tensor(list(values), device=device).view(1, 3, 1, 1), persistent=False)
+            self.register_buffer(name, torch.tensor(list(values), device=device).view(1, -1, 1, 1), persistent=False)
         with torch.no_grad():
-            output = self.eval().model(self._normalised(torch.zeros(2, 3, size, size, device=device)))
+            output = self.eval().model(self._normalised(torch.zeros(2, self.channels, size, size, device=device)))
         self.width = features_of(output, self.name, (2, size, size)).patches.shape[2]
         self.gives_vectors = output.ndim == 2
 
+    @property
+    def channels(self) -> int:
+        """Channels of the images that it takes."""
+        return self.mean.shape[1]
+
     def forward(self, images: Tensor) -> Features:
-        """Encode images (B, 3, H, W) in [0, 1]."""
+        """Encode images (B, C, H, W) in [0, 1]."""
         batch, _, height, width = images.shape
         return features_of(self.model(self._normalised(images)), self.name, (batch, height, width))
 

@@ -11,10 +11,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 
 from equicoherence.data import ImageSource, Loader
+from equicoherence.data.pixel_format import PICTURE
+from equicoherence.devices import Device, chosen_device
 from equicoherence.errors import refusing
 from equicoherence.evaluation.fingerprint import build_digest, config_digest, fingerprint, short_digest
 from equicoherence.evaluation.jobs import Job, plan_jobs, refuse_inside
@@ -37,14 +38,17 @@ class Scoring:
     controls: also score the same architecture with random weights, the floor.
     tolerance: share of the images that may be bad; a run's own, else that of pretraining, where None.
     track: shows on a bar how far a task is.
+    device: name of the device that scores (`chosen_device`); auto leaves a module in memory where it is without a GPU.
     """
 
     controls: bool = True
     tolerance: float | None = None
     track: Track = show_bar
+    device: Device = "auto"
 
     def __post_init__(self) -> None:
-        """Refuse a share that is none."""
+        """Refuse a share that is none, and a device that is not there."""
+        chosen_device(self.device)
         if self.tolerance is not None and not 0 <= self.tolerance <= 1:
             raise ValueError(f"bad_image_tolerance must be a share from 0 to 1, got {self.tolerance}")
 
@@ -65,6 +69,7 @@ def evaluate(
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
     bad_image_tolerance: float | None = None,
+    device: Device = "auto",
     track: Track = show_bar,
 ) -> dict[str, Any]:
     """Score a frozen encoder; return what ``scores.json`` holds of it.
@@ -83,6 +88,7 @@ def evaluate(
     layer: score what a layer says in place of the output, as `at_layer` takes it.
     mean, std: of a module in memory; not at all where None.
     bad_image_tolerance: share of the images of ``data`` that may be bad.
+    device: cpu, cuda, mps, or auto, the first CUDA device where there is one.
 
     Scores that the file holds already of the same weights, settings and data are kept; see `Store`. Torch's global
     generators are left as they were. Raises ValueError or FileNotFoundError, before anything is scored, for what cannot
@@ -92,7 +98,7 @@ def evaluate(
         given = {"arch": arch, "random_weights": random_weights or None, "size": size, "layer": layer}
         given |= {"mean": mean, "std": std}
         _refuse_idle(model, {option for option, value in given.items() if value is not None})
-        scoring = Scoring(controls, bad_image_tolerance, track)
+        scoring = Scoring(controls, bad_image_tolerance, track, device)
         if data is None and not isinstance(model, (nn.Module, FrozenModel)) and Path(model).is_dir():
             data = own_data(model)
         chosen = chosen_tasks(tasks, sets is not None, settings)
@@ -134,6 +140,9 @@ def score_jobs(
     with refusing():
         if out is not None:
             refuse_inside(out, jobs)
+        for job in jobs:
+            held = job.train.format if isinstance(job.train, ImageSource) else PICTURE  # data sets are of pictures
+            held.check(frozen.encoder.channels, job.data, frozen.name)
     with generators_kept(), alone(out, "evaluates into") if out is not None else contextlib.nullcontext():
         with refusing():
             store = Store(out, about)
@@ -146,7 +155,7 @@ def score_jobs(
 
 def _score_all(frozen: FrozenModel, jobs: Sequence[Job], store: Store, scoring: Scoring) -> None:
     planned = [(job, job.settings()) for job in jobs]
-    variants = _variants(frozen, scoring.controls)
+    variants = _variants(frozen, scoring)
     work = [(*variant, *each) for variant in variants.items() for each in planned]
     reading: FrozenModel | None = None
     for number, (control, build, job, settings) in enumerate(work):
@@ -168,10 +177,12 @@ def _score_all(frozen: FrozenModel, jobs: Sequence[Job], store: Store, scoring: 
             reading.memo.clear()  # features that no task reads any more
 
 
-def _variants(frozen: FrozenModel, controls: bool) -> dict[str, Callable[[], FrozenModel]]:
+def _variants(frozen: FrozenModel, scoring: Scoring) -> dict[str, Callable[[], FrozenModel]]:
     """Return the encoder and, where there is one, the same architecture with random weights, built when it is needed,
     by what its scores are called before the task's name."""
-    device = torch.device("cuda" if torch.cuda.is_available() else frozen.encoder.mean.device)
+    controls, device = scoring.controls, chosen_device(scoring.device)
+    if scoring.device == "auto" and device.type == "cpu":
+        device = frozen.encoder.mean.device
 
     @functools.cache
     def control() -> FrozenModel:

@@ -8,6 +8,7 @@ import timm
 from torch import nn
 
 from equicoherence.models.names import LOCAL, folder_of
+from equicoherence.models.normalisation import RGB
 from equicoherence.models.timm_head import arguments_without_head
 
 # a shared configuration must not make timm open files or fetch weights, nor set what `Encoder` itself sets
@@ -35,7 +36,9 @@ def create(
     place = name if folder is None else f"{LOCAL}{folder}"  # timm itself would fetch, and read, other files, too
 
     def build(more: dict[str, Any], published: bool = False) -> nn.Module:
-        return timm.create_model(place, pretrained=published, num_classes=0, **args | more)
+        model = timm.create_model(place, pretrained=published, num_classes=0, **args | more)
+        model.input_channels = args.get("in_chans", RGB)
+        return model
 
     try:
         more = arguments_without_head(build, args) if headless else None

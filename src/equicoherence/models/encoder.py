@@ -19,7 +19,7 @@ from equicoherence.models.image_sizes import check_size
 from equicoherence.models.layers import gives_class_tokens, layer_number, layer_widths, read_layers
 from equicoherence.models.lean_block import lean_last
 from equicoherence.models.names import LOCAL, SOURCES, resolve
-from equicoherence.models.normalisation import Channels, check_normalisation
+from equicoherence.models.normalisation import RGB, Channels, check_normalisation, for_channels
 from equicoherence.models.on_meta import forget_biases, own_size, unreached, with_kept_biases
 from equicoherence.models.timm_head import own_pool
 from equicoherence.models.tokens import has_class_token, late_norm, read_tokens
@@ -33,8 +33,10 @@ class Encoder(nn.Module):
     """A timm model without its classifier; it normalises the images itself.
 
     name: any `timm.create_model` name, with a source (``local-dir:FOLDER``, ``hf-hub:NAME``) or without; args: further
-    keyword arguments of it (``img_size``, ``patch_size``, ...), none that reads files or weights (ValueError).
-    mean, std: by which images are normalised, those timm names for the model where None (`check_normalisation`).
+    keyword arguments of it (``img_size``, ``patch_size``, ``in_chans``, ...), none that reads files or weights
+    (ValueError).
+    mean, std: by which images are normalised, those timm names for the model where None (`check_normalisation`,
+    `for_channels`).
     layers: 0-based numbers of layers whose patch tokens are also returned, in this order; negative ones count from the
     last.
     masked: whether patch tokens can be replaced by a learned ``mask_token`` (C,), which is no part of the timm model.
@@ -65,13 +67,14 @@ class Encoder(nn.Module):
         read: Read = "all",
     ) -> None:
         super().__init__()
-        check_normalisation(mean, std)
         architecture, saved = resolve(name)
         transformer = timm.models.is_model_in_modules(architecture, VISION_TRANSFORMERS)
         if masked and not transformer:
             raise ValueError(f"{name} cannot mask patch tokens: masks need a vision transformer (vit_*, deit*, eva*)")
         args = checked_args(saved, args) | ({"dynamic_img_size": True} if any_size and transformer else {})
         self.name, self.architecture, self.read = name, architecture, read
+        channels = args.get("in_chans", RGB)
+        check_normalisation(mean, std, channels)
         self.model, self.args, headless = create(name, args, pretrained=pretrained, headless=read == "tokens")
         self.model.to(memory_format=torch.channels_last)  # convolutions run fastest so, on CPUs and GPUs alike
         self.width: int = self.model.num_features  # type: ignore[assignment]
@@ -89,8 +92,8 @@ class Encoder(nn.Module):
         for idle in unreached(self.model, self.own_size, head=read == "all" and self.pool == "head"):
             self.model.get_parameter(idle).requires_grad_(False)  # DDP would wait for its gradient
         for key, given in (("mean", mean), ("std", std)):
-            values = config[key] if given is None else given  # type: ignore[index]
-            self.register_buffer(key, torch.tensor(values).view(1, 3, 1, 1), persistent=False)
+            values = for_channels(config[key], channels) if given is None else given  # type: ignore[index]
+            self.register_buffer(key, torch.tensor(values).view(1, channels, 1, 1), persistent=False)
         self.mask_token = nn.Parameter(torch.randn(self.width) * 0.02) if masked else None
         self._masks: Tensor | None = None
         if masked:
@@ -123,6 +126,11 @@ class Encoder(nn.Module):
             )
         with nullcontext() if name.startswith(SOURCES) else hub_or_cache():
             return cls(name, sized(name, size), pretrained=True).eval()
+
+    @property
+    def channels(self) -> int:
+        """Channels of the images that it takes."""
+        return self.mean.shape[1]
 
     def train(self, mode: bool = True) -> Self:
         """Set the mode of all parts but those that stand still."""
@@ -158,7 +166,7 @@ class Encoder(nn.Module):
         self.pool = "cls" if self.pool == "cls" and self.has_cls else "mean"
 
     def every_layer(self, images: Tensor) -> tuple[Features, list[Features]]:
-        """Return what the encoder says of images (B, 3, H, W) in [0, 1], and what each of its layers does, in order.
+        """Return what the encoder says of images (B, C, H, W) in [0, 1], and what each of its layers does, in order.
 
         One pass gives all. Layers behind the one that the encoder ends at are none of its own.
         """
@@ -185,7 +193,7 @@ class Encoder(nn.Module):
             self._sizes.add((height, width))
 
     def forward(self, images: Tensor, masks: Tensor | None = None, *, class_only: bool = False) -> Features:
-        """Encode images (B, 3, H, W) in [0, 1]; the patch tokens where ``masks`` (B, N) is True are the mask token.
+        """Encode images (B, C, H, W) in [0, 1]; the patch tokens where ``masks`` (B, N) is True are the mask token.
 
         class_only: only the class token is read, so patches is left empty, (B, 0, C), and a vision
         transformer's last layers see the class token alone. Raises ValueError for a size that does not fit.

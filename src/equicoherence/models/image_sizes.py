@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from equicoherence.models.on_meta import evaluating, forget_biases, output_shape, with_kept_biases
+from equicoherence.models.on_meta import evaluating, forget_biases, input_channels, output_shape, with_kept_biases
 from equicoherence.models.tokens import NoTokensError, grid_of
 
 
@@ -85,7 +85,7 @@ def _tiles(conv: nn.Conv2d) -> bool:
 def _border_is_lost(model: nn.Module, size: tuple[int, int]) -> bool:
     """Return whether the last row or column of an image reaches nothing of the output, told by what NaN spoils."""
     like = next(model.parameters())
-    images = torch.zeros(2, 3, *size, device=like.device, dtype=like.dtype)
+    images = torch.zeros(2, input_channels(model), *size, device=like.device, dtype=like.dtype)
     images[0, :, -1], images[1, :, :, -1] = torch.nan, torch.nan
     with evaluating(model):
         output: Tensor = model.forward_features(images)  # type: ignore[operator]

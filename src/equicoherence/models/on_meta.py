@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from equicoherence.models.normalisation import RGB
 from equicoherence.models.tokens import check_output, late_norm
 
 HEADS = ("head", "pool", "classifier", "logits")  # in the names of what may come after the tokens, or be among them
@@ -24,6 +25,11 @@ def own_size(model: nn.Module, args: dict[str, Any]) -> tuple[int, int]:
     """Return the size (h, w) of images that a model, built with ``args``, is made for."""
     side = args.get("img_size", model.pretrained_cfg["input_size"][1:])  # type: ignore[index]
     return (side, side) if isinstance(side, int) else tuple(side)
+
+
+def input_channels(model: nn.Module) -> int:
+    """Return how many channels the images have that a model takes: what `create` noted, else 3."""
+    return getattr(model, "input_channels", RGB)
 
 
 @torch.no_grad()
@@ -132,7 +138,7 @@ class _ReadLayers(nn.Module):
 def _with_numbers(model: nn.Module, size: tuple[int, int]) -> Any:
     if next(model.parameters()).is_meta:
         model.to_empty(device="cpu")
-    images = torch.zeros(2, 3, *size, device=next(model.parameters()).device)
+    images = torch.zeros(2, input_channels(model), *size, device=next(model.parameters()).device)
     with evaluating(model):
         return model.forward_features(images)  # type: ignore[operator]
 
@@ -143,7 +149,7 @@ def _tensors(model: nn.Module) -> dict[str, Tensor]:
 
 
 def _on_meta(read: _Read | _ReadLayers, size: tuple[int, int], tensors: dict[str, Tensor]) -> list[Any]:
-    images = torch.empty(2, 3, *size, device="meta")
+    images = torch.empty(2, input_channels(read.model), *size, device="meta")
     with evaluating(read.model):
         try:
             return torch.func.functional_call(read, tensors, (images,))

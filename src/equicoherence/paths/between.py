@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from equicoherence.paths.constants import constant
@@ -27,7 +28,7 @@ from equicoherence.paths.geometry import bounding_boxes
 from equicoherence.paths.lie import affine_logarithm, exponential
 from equicoherence.paths.outputs import Output
 from equicoherence.paths.pyramid import Pyramid
-from equicoherence.paths.renderer import render_all
+from equicoherence.paths.renderer import COLORS, render_all
 from equicoherence.paths.state import State
 from equicoherence.paths.transformation import Parameter, Transformation
 
@@ -145,11 +146,12 @@ class Between:
     ) -> Tensor:
         """Render both views and states of the path between them; return theta (B, 19).
 
-        first, second: of the views, as states of the sources. ends: the pixels (B, 3, S, S) of both. states: positions
-        (B,) and pixels (B, 3, S, S) of each. Each output is read from its source once.
+        first, second: of the views, as states of the sources. ends: the pixels (B, C, S, S) of both. states: positions
+        (B,) and pixels (B, C, S, S) of each. Each output is read from its source once.
         """
         frames = torch.stack([first.geometry, second.geometry], dim=1)
         means = pyramid.means(bounding_boxes(frames, affine=True)).transpose(0, 1)
+        means = F.pad(means, (0, COLORS - pyramid.channels))  # which cuts where it is negative
         path = Geodesic.between(first, second, means)
         outputs = [Output(state, None, pixels) for state, pixels in zip(path.ends, ends)]
         outputs += [Output(path.at(t), None, pixels) for t, pixels in states]

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from equicoherence.paths.constants import constant
-from equicoherence.paths.kernel import HORIZON
 
 CORNERS = ((-1.0, 1.0, -1.0, 1.0), (-1.0, -1.0, 1.0, 1.0), (1.0, 1.0, 1.0, 1.0))  # of an image, homogeneous, in columns
+HORIZON = 1e-4  # share of the largest depth on an output below which a point counts as behind the horizon
 
 
 def identity(batch: int, device: torch.device | str = "cpu") -> Tensor:

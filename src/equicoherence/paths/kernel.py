@@ -18,8 +18,8 @@ from numba.core.options import TargetOptions
 F, U, N, P = np.float32, np.uint32, np.int32, np.uintp
 BORDER = {"content": 0, "reflection": 1, "zeros": 2}
 BYTE, NEXT = U(255), P(1)
-# Share of the largest depth on an output below which a point counts as behind the horizon (see `geometry`). It stands
-# here because what numba keeps on disk is compiled anew only where this file changes.
+# That of `geometry`, which is read without numba. It stands here too, because what numba keeps on disk is compiled anew
+# only where this file changes.
 HORIZON = 1e-4
 
 # Gathers are vectorised only where the compiler knows that what is written is not what is read. numba has a flag for

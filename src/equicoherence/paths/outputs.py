@@ -17,7 +17,7 @@ from equicoherence.paths.state import State
 class Output:
     """One image to make per source: the state ``path`` of the base images ``base``, written to ``pixels``.
 
-    pixels: (B, 3, S, S) float32, may be a slice of a larger tensor. ``path`` None is the base image itself.
+    pixels: (B, C, S, S) float32, may be a slice of a larger tensor. ``path`` None is the base image itself.
     """
 
     base: State

@@ -28,7 +28,8 @@ STEP = 0.01  # in which a share is looked for of other paths
 class Photographs:
     """Images of one split.
 
-    images: (N, 3, H, W), uint8. aspect: (N,), true width / height. side: (N,), pixels of the originals' shorter sides.
+    images: (N, C, H, W), uint8 or uint16. aspect: (N,), true width / height. side: (N,), pixels of the originals'
+    shorter sides.
     """
 
     images: Tensor
@@ -57,7 +58,7 @@ def draw_pair_image(
     border: Border = "content",
     device: torch.device | str = "cpu",
 ) -> Tensor:
-    """Render central crops of ``share`` of the shorter side, (B, 3, size, size): transformed by ``theta`` (B, P), or
+    """Render central crops of ``share`` of the shorter side, (B, C, size, size): transformed by ``theta`` (B, P), or
     upright where it is None.
 
     What is the finest in them is the same for all parameters of the path.

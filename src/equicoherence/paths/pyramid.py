@@ -10,10 +10,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from equicoherence.paths import geometry, kernel
+from equicoherence.paths import geometry
+from equicoherence.paths.compiled import compiled_kernel
 from equicoherence.paths.threads import for_each
 
 TOGETHER = 16  # images whose means a thread takes at a time
+DEEP = 65535.0  # white of 16 bits
 SLACK = 0.05  # of a level: a level 2 % smaller than needed still serves, such as one whose sides were rounded
 
 
@@ -29,8 +31,8 @@ class Pyramid:
     An accelerator, which should not wait to learn which level an image needs, gets all levels side by side in one
     atlas; a CPU makes the levels that are read, while it reads them.
 
-    images: (B, 3, H, W), uint8, or float in [0, 1]. sizes: (height, width, left edge in the atlas) of each level.
-    atlas: (B, 3, H, total width) float32 in the images' own range, None on a CPU.
+    images: (B, C, H, W), uint8, or float in [0, 1]. sizes: (height, width, left edge in the atlas) of each level.
+    atlas: (B, C, H, total width) float32 in the images' own range, None on a CPU.
     spline: whether the atlas holds the knots of quintic B-splines, from 0 to 255, that `round_band` has made, for
         images in that range: one level, two rows and columns more before it and three after it, on a CPU too.
     """
@@ -44,13 +46,15 @@ class Pyramid:
     def build(cls, images: Tensor, size: int, smallest_view: float = 0.5) -> Pyramid:
         """Plan the levels needed to render ``images`` at ``size`` x ``size`` pixels, and make them on an accelerator.
 
-        images: (B, 3, H, W), uint8, or float in [0, 1]. ``smallest_view``: views that shrink the whole image to less
-        than this share of the output side are no longer fully antialiased.
+        images: (B, C, H, W), uint8, uint16, or float in [0, 1], C at least 2. ``smallest_view``: views that shrink the
+        whole image to less than this share of the output side are no longer fully antialiased.
         """
-        if images.ndim != 4 or images.shape[1] != 3:
-            raise ValueError(f"images must be (B, 3, H, W), got {tuple(images.shape)}")
+        if images.ndim != 4 or images.shape[1] < 2:
+            raise ValueError(f"images must be (B, C, H, W) of 2 channels or more, got {tuple(images.shape)}")
+        if images.dtype == torch.uint16:
+            images = images.float() / DEEP
         if images.dtype != torch.uint8 and not images.is_floating_point():
-            raise ValueError(f"images must be uint8, or float in [0, 1], got {images.dtype}")
+            raise ValueError(f"images must be uint8, uint16, or float in [0, 1], got {images.dtype}")
         height, width = images.shape[2:]
         levels = max(1, 1 + round(2 * math.log2(max(1.0, max(height, width) / (size * smallest_view)))))
         sizes, left = [], 0
@@ -64,7 +68,7 @@ class Pyramid:
     def with_atlas(self) -> Pyramid:
         """Return the pyramid with all its levels made, side by side: the form an accelerator renders from."""
         _, width, left = self.sizes[-1]
-        atlas = torch.zeros(len(self), 3, self.sizes[0][0], left + width, device=self.images.device)
+        atlas = torch.zeros(len(self), self.channels, self.sizes[0][0], left + width, device=self.images.device)
         for level, (h, w, start) in enumerate(self.sizes):
             atlas[:, :, :h, start : start + w] = self.level(level)
         return Pyramid(self.images, self.sizes, atlas)
@@ -81,12 +85,24 @@ class Pyramid:
         return replace(self, images=self.images.index_select(0, rows), atlas=atlas)
 
     @property
+    def channels(self) -> int:
+        """Channels of the images."""
+        return self.images.shape[1]
+
+    @property
+    def compiled(self) -> bool:
+        """Whether the compiled kernel reads it: on a CPU bytes, and what splines read there, of three channels."""
+        bytes_or_splines = self.spline or self.images.dtype == torch.uint8
+        fits = self.images.device.type == "cpu" and self.channels == 3 and bytes_or_splines
+        return fits and compiled_kernel() is not None
+
+    @property
     def scale(self) -> float:
         """Return the factor that brings pixels to [0, 1]; color matrices carry it, so no pass over pixels is spent."""
         return 1 / 255 if self.spline or self.images.dtype == torch.uint8 else 1.0
 
     def level(self, level: int) -> Tensor:
-        """Return the images at ``level``, (B, 3, height, width) float32 in the images' own range."""
+        """Return the images at ``level``, (B, C, height, width) float32 in the images' own range."""
         if level == 0:
             return self.images.float()
         return _shrunk(self.images, self.sizes[level][:2]).float()
@@ -133,23 +149,24 @@ class Pyramid:
             if k:
                 pixels = _shrunk(pixels, size)
             end = begin + len(which) * span
-            kernel.pack(pixels.contiguous().numpy(), words[begin:end].reshape(len(which), size[0] + 1, size[1] + 1))
+            packed = words[begin:end].reshape(len(which), size[0] + 1, size[1] + 1)
+            compiled_kernel().pack(pixels.contiguous().numpy(), packed)
             starts[which.numpy(), k] = np.arange(begin, end, span)
             begin = end
         return words, None, starts
 
     def mean(self, base: Tensor) -> Tensor:
-        """Return (B, 3) mean colors in [0, 1] inside the upright bounding boxes of base frames (B, 3, 3)."""
+        """Return (B, C) mean colors in [0, 1] inside the upright bounding boxes of base frames (B, 3, 3)."""
         return self.means(geometry.bounding_boxes(base)[:, None])[:, 0]
 
     def means(self, boxes: Tensor) -> Tensor:
-        """Return (B, N, 3) mean colors in [0, 1] inside boxes (B, N, 4); see `geometry.bounding_boxes`."""
-        if self.atlas is not None or self.images.dtype != torch.uint8:
+        """Return (B, N, C) mean colors in [0, 1] inside boxes (B, N, 4); see `geometry.bounding_boxes`."""
+        if self.atlas is not None or self.images.dtype != torch.uint8 or not self.compiled:
             return box_means(self.level(0), boxes) * self.scale
         found = torch.empty(*boxes.shape[:2], 3)
 
         def work(rows: slice) -> None:
-            kernel.box_means(
+            compiled_kernel().box_means(
                 self.images[rows].contiguous().numpy(), boxes[rows].contiguous().numpy(), found[rows].numpy()
             )
 
@@ -166,11 +183,11 @@ def _shrunk(images: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def box_means(pixels: Tensor, boxes: Tensor) -> Tensor:
-    """Return (B, N, 3) mean colors of pixels (B, 3, H, W) inside boxes (B, N, 4); see `geometry.bounding_boxes`."""
+    """Return (B, N, C) mean colors of pixels (B, C, H, W) inside boxes (B, N, 4); see `geometry.bounding_boxes`."""
     x, half_width, y, half_height = boxes.unbind(-1)
     columns = _overlap(x, half_width, pixels.shape[3])  # (B, N, W)
     rows = _overlap(y, half_height, pixels.shape[2])
-    lines = rows[:, None] @ pixels  # (B, 3, N, W): all boxes in one pass over the pixels
+    lines = rows[:, None] @ pixels  # (B, C, N, W): all boxes in one pass over the pixels
     return (lines * columns[:, None]).sum(dim=-1).transpose(1, 2)
 
 

@@ -8,8 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from equicoherence.paths import geometry, kernel
+from equicoherence.paths import geometry
 from equicoherence.paths.blur import gaussian_blur
+from equicoherence.paths.compiled import compiled_kernel
 from equicoherence.paths.constants import constant
 from equicoherence.paths.memory import empty_pixels
 from equicoherence.paths.outputs import Numbers, Output
@@ -18,6 +19,7 @@ from equicoherence.paths.sampling import Border, check_border, places, read_atla
 from equicoherence.paths.state import State
 from equicoherence.paths.threads import for_each
 
+COLORS = 3  # channels that color maps are of, the first ones
 PIXELS = 2**18  # source and output pixels a thread takes at a time: they fit its cache, and calls cost little
 
 
@@ -30,17 +32,17 @@ def render(
     border: Border = "content",
     mean: Tensor | None = None,
 ) -> Tensor:
-    """Render the state ``path`` of the base images ``base`` of the sources: (B, 3, size, size) float32 in [0, 1].
+    """Render the state ``path`` of the base images ``base`` of the sources: (B, C, size, size) float32 in [0, 1].
 
     ``base`` cuts the base image out of the source; ``path`` acts on that base image. They are multiplied first, so
     each pixel is read once. ``border`` says what lies beyond the base image: ``content`` shows what the source has
     there (mirrored beyond the source), ``reflection`` mirrors the base image, ``zeros`` is black (and so shows the
     angle in its corners). Under perspective each pixel is read from the pyramid's level that fits the minification at
     its place, and what lies behind the horizon is black, whatever the border. ``mean`` replaces
-    ``pyramid.mean(base.geometry)``, the mean color that contrast keeps.
-    No gradient passes through.
+    ``pyramid.mean(base.geometry)``, the mean color that contrast keeps. Color maps and solarize are of the first three
+    channels, whatever follows them stays as it is; of fewer than three, all do. No gradient passes through.
     """
-    pixels = empty_pixels(len(pyramid), 3, size, size, device=pyramid.images.device)
+    pixels = empty_pixels(len(pyramid), pyramid.channels, size, size, device=pyramid.images.device)
     render_all(pyramid, [Output(base, path, pixels)], border=border, mean=mean)
     return pixels
 
@@ -51,23 +53,46 @@ def render_all(
 ) -> None:
     """Render several outputs of the same sources at once, so that what they share is made once; see `render`.
 
-    Bytes on a CPU, and what splines read there, go through a compiled kernel, a few images per thread at a time; an
-    image's pixels do not depend on the number of threads. An accelerator does the batch as one piece and never waits
-    for a number; float images on a CPU go the same way.
+    Bytes of three channels on a CPU, and what splines read there, go through a compiled kernel where there is one, and
+    all else there through torch, a few images per thread at a time; an image's pixels do not depend on the number of
+    threads. An accelerator does the batch as one piece and never waits for a number.
     """
     check_border(border)
     if len(pyramid) == 0:
         return
     numbers = Numbers.of(outputs)
     targets = [output.pixels for output in outputs]
-    if pyramid.images.device.type == "cpu" and (pyramid.spline or pyramid.images.dtype == torch.uint8):
-        if not bool(torch.isfinite(numbers.whole).all()):
-            raise ValueError("a geometric matrix is not finite, so there is no telling what to read")
+    if pyramid.images.device.type != "cpu":
+        _render_torch(pyramid, numbers, mean, targets, border)
+        return
+    if not bool(torch.isfinite(numbers.whole).all()):
+        raise ValueError("a geometric matrix is not finite, so there is no telling what to read")
+    if pyramid.compiled:
         _render_compiled(pyramid, numbers, mean, targets, border)
         return
+    together = images_together(pyramid, targets)
+
+    def work(start: int) -> None:
+        rows = slice(start, start + together)
+        means = None if mean is None else mean[rows]
+        _render_torch(pyramid[rows], numbers[rows], means, [target[rows] for target in targets], border)
+
+    for_each(work, range(0, len(pyramid), together))
+
+
+def images_together(pyramid: Pyramid, targets: Sequence[Tensor]) -> int:
+    """Return how many images a CPU's thread takes at a time."""
+    height, width, _ = pyramid.sizes[0]
+    return max(1, PIXELS // max(height * width, len(targets) * targets[0].shape[-1] ** 2))
+
+
+def _render_torch(
+    pyramid: Pyramid, numbers: Numbers, mean: Tensor | None, targets: list[Tensor], border: Border
+) -> None:
+    """Render all images as one piece, with torch's operators."""
     if pyramid.atlas is None:
         pyramid = pyramid.with_atlas()
-    size = targets[0].shape[-1]
+    size, channels = targets[0].shape[-1], pyramid.channels
     points, level, black = places(pyramid, numbers, size, border)
     found = read_atlas(pyramid, points, level)
     if mean is None:
@@ -76,15 +101,22 @@ def render_all(
     else:
         means = mean[None]
     color = numbers.color.transpose(0, 1)  # (N, B, 3, 6)
-    color, shift = color[..., :3] * pyramid.scale, color[..., 3:] @ means[..., None]
-    made = torch.baddbmm(shift.flatten(0, 1), color.flatten(0, 1), found.permute(2, 0, 1, 3).flatten(0, 1))
-    made = made.clamp_(0, 1).view(-1, 3, size, size)
+    found = found.permute(2, 0, 1, 3).flatten(0, 1)  # (N * B, C, S * S)
+    if channels < COLORS:
+        made = found * pyramid.scale
+    else:
+        color, shift = color[..., :3] * pyramid.scale, color[..., 3:] @ means[..., :COLORS, None]
+        made = torch.baddbmm(shift.flatten(0, 1), color.flatten(0, 1), found[:, :COLORS])
+        if channels > COLORS:
+            made = torch.cat([made, found[:, COLORS:] * pyramid.scale], dim=1)
+    made = made.clamp_(0, 1).view(-1, channels, size, size)
     if black is not None:
         made.masked_fill_(black.transpose(0, 1).flatten(0, 1)[:, None], 0)
     if numbers.sigma_bound > 0:
         made = gaussian_blur(made, numbers.sigma.T.flatten(), numbers.sigma_bound)
-    if numbers.threshold is not None:
-        made = torch.where(made >= numbers.threshold.T.reshape(-1, 1, 1, 1), 1 - made, made)
+    if numbers.threshold is not None and channels >= COLORS:
+        colors = made[:, :COLORS]
+        colors.copy_(torch.where(colors >= numbers.threshold.T.reshape(-1, 1, 1, 1), 1 - colors, colors))
     for target, image in zip(targets, made.unflatten(0, (len(targets), -1))):
         target.copy_(image)
 
@@ -98,8 +130,7 @@ def _render_compiled(
     largest, smallest = (None, None) if numbers.affine else geometry.depths(numbers.whole)
     nearest, farthest = pyramid.level_at(needed, largest), pyramid.level_at(needed, smallest)
     shapes = np.array([level[:2] for level in pyramid.sizes], np.int64)
-    height, width, _ = pyramid.sizes[0]
-    together = max(1, PIXELS // max(height * width, len(targets) * size**2))
+    together, kernel = images_together(pyramid, targets), compiled_kernel()
     threshold = torch.full_like(numbers.sigma, 2.0) if numbers.threshold is None else numbers.threshold
     given = (nearest, farthest, needed, numbers.base, numbers.path, numbers.color, numbers.sigma, threshold)
     state = [value.contiguous().numpy() for value in given]

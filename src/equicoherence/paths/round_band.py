@@ -21,7 +21,7 @@ from torch import Tensor
 from equicoherence.paths.constants import constant
 from equicoherence.paths.memory import empty_pixels
 from equicoherence.paths.outputs import Output
-from equicoherence.paths.pyramid import Pyramid
+from equicoherence.paths.pyramid import DEEP, Pyramid
 from equicoherence.paths.renderer import render_all
 from equicoherence.paths.sampling import Border
 from equicoherence.paths.state import State
@@ -37,23 +37,24 @@ PIXELS = 2**17  # source or output pixels, whichever are more, that a thread tak
 def render_round(
     images: Tensor, base: State, path: State | None, band: Tensor, *, size: int, border: Border = "content"
 ) -> Tensor:
-    """Render as `render` does, of images that hold a round band of frequencies alone: (B, 3, size, size) in [0, 1].
+    """Render as `render` does, of images that hold a round band of frequencies alone: (B, C, size, size) in [0, 1].
 
-    images: (B, 3, H, W), uint8, or float in [0, 1].
+    images: (B, C, H, W), uint8, uint16, or float in [0, 1].
     band: (B,), cycles per output pixel at which the band ends; see `band_of`.
 
-    Pixels are whole numbers of 255. On an accelerator it waits for one number, the side of the finer grid.
+    Pixels are whole numbers of 255, or of 65535 where those of the images are. On an accelerator it waits for one
+    number, the side of the finer grid.
     """
-    side = max(size, *images.shape[2:])
+    side, white = max(size, *images.shape[2:]), DEEP if images.dtype == torch.uint16 else 255
     together = max(1, PIXELS // side**2 if images.device.type == "cpu" else len(images))
-    pixels = empty_pixels(len(images), 3, size, size, device=images.device)
+    pixels = empty_pixels(len(images), images.shape[1], size, size, device=images.device)
 
     @torch.no_grad()
     def work(start: int) -> None:
         rows = slice(start, start + together)
         made = Output(_rows(base, rows), None if path is None else _rows(path, rows), pixels[rows])
         render_all(_series(images[rows], pitches[rows], band[rows]), [made], border=border)
-        made.pixels.mul_(255).round_().div_(255)
+        made.pixels.mul_(white).round_().div_(white)
 
     with torch.autocast(images.device.type, enabled=False):  # products in half precision would leave traces
         pitches = pitch(base.geometry if path is None else base.then(path).geometry, images.shape[2:], size)
@@ -94,10 +95,12 @@ def _series(images: Tensor, pitches: Tensor, band: Tensor) -> Pyramid:
     share = torch.hypot((down * y)[:, :, None], (across * x)[:, None, :])
     past = share.sub_(FLAT).mul_(math.pi / (1 - FLAT)).clamp_(0, math.pi)
     gain = past.cos_().mul_(0.5).add_(0.5)
-    pixels = images.float() if images.dtype == torch.uint8 else images * 255
-    series = of_y @ (pixels @ of_x.T)  # (B, 3, down, across)
-    rows = (series.mul_(gain[:, None]) @ to_x.T).permute(0, 2, 3, 1).contiguous()  # (B, down, knots, 3)
-    knots = (to_y @ rows.flatten(2)).unflatten(2, (-1, 3)).permute(0, 3, 1, 2)
+    pixels = images.float()
+    if images.dtype != torch.uint8:
+        pixels = pixels * (255 / DEEP if images.dtype == torch.uint16 else 255)
+    series = of_y @ (pixels @ of_x.T)  # (B, C, down, across)
+    rows = (series.mul_(gain[:, None]) @ to_x.T).permute(0, 2, 3, 1).contiguous()  # (B, down, knots, C)
+    knots = (to_y @ rows.flatten(2)).unflatten(2, (-1, images.shape[1])).permute(0, 3, 1, 2)
     return Pyramid(images if images.dtype == torch.uint8 else pixels, ((fine, fine, 2),), knots, spline=True)
 
 

@@ -100,7 +100,7 @@ def mirrored(points: Tensor) -> Tensor:
 
 
 def read_atlas(pyramid: Pyramid, grid: Tensor, level: Tensor) -> Tensor:
-    """Read the atlas at (B, N, S, S, 2), each of the N outputs from its own ``level``: (B, 3, N, S * S).
+    """Read the atlas at (B, N, S, S, 2), each of the N outputs from its own ``level``: (B, C, N, S * S).
 
     ``level`` is (B, N), or (B, N, S, S) where it differs from pixel to pixel.
     """
@@ -116,11 +116,11 @@ def read_atlas(pyramid: Pyramid, grid: Tensor, level: Tensor) -> Tensor:
     batch, count, size = grid.shape[:3]
     tall = (at + left).view(batch, count * size, size, 2)
     read = _read_spline if pyramid.spline else _read_bilinear
-    return read(pyramid.atlas, tall, whole).view(batch, 3, count, size * size)
+    return read(pyramid.atlas, tall, whole).unflatten(2, (count, size)).flatten(3)
 
 
 def _read_bilinear(pixels: Tensor, at: Tensor, whole: Tensor) -> Tensor:
-    """Read pixels (B, 3, H, W) at (B, Y, X, 2), in pixels from the first one's centre; ``whole`` is (W, H)."""
+    """Read pixels (B, C, H, W) at (B, Y, X, 2), in pixels from the first one's centre; ``whole`` is (W, H)."""
     grid = at * (2 / whole) + (1 / whole - 1)
     return F.grid_sample(pixels, grid, padding_mode="border", align_corners=False)
 

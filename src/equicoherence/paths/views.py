@@ -32,9 +32,9 @@ Spacing = Literal["even", "random"]
 class Views:
     """The views of a batch, float32 in [0, 1].
 
-    v1, v2: (B, 3, S, S). targets: (B, T, 3, S, S), states of the path of view 2. positions: T numbers in [0, 1], where
+    v1, v2: (B, C, S, S). targets: (B, T, C, S, S), states of the path of view 2. positions: T numbers in [0, 1], where
     on the path each target is. theta: (B, P), the parameters of the path; no loss reads it but the oracle control's
-    and those of methods that say they are told it. crops: (n, B, 3, s, s), local crops of multi-crop. base: (B, 3, S,
+    and those of methods that say they are told it. crops: (n, B, C, s, s), local crops of multi-crop. base: (B, C, S,
     S), the image u that the path starts from, where the invariant loss is taken on v1 and u; None where it is taken on
     v1 and v2. masks: patch tokens to mask of the two views of the invariant loss. times: (B, T), where on the path
     each target of each image is: the positions, or what was drawn in their place. symmetries: (2, n) long, the numbers
@@ -61,7 +61,7 @@ class Views:
 
     @property
     def invariant(self) -> tuple[Tensor, Tensor]:
-        """The two views (B, 3, S, S) of the invariant loss: v1 and u where that is there, else v1 and v2."""
+        """The two views (B, C, S, S) of the invariant loss: v1 and u where that is there, else v1 and v2."""
         return self.v1, self.v2 if self.base is None else self.base
 
     @property
@@ -172,11 +172,12 @@ class PathViews:
         self.paired, self.symmetric = paired, symmetric
 
     def __call__(self, images: Tensor, generator: torch.Generator, aspect: Tensor | None = None) -> Views:
-        """Make the views of ``images`` (B, 3, H, W), uint8 or float in [0, 1].
+        """Make the views of ``images`` (B, C, H, W), uint8, uint16 or float in [0, 1].
 
         ``aspect`` (B,) is the true width / height of images that were squashed to a common shape.
         """
         batch, device, size = len(images), images.device, self.size
+        shape = (images.shape[1], size, size)
         smallest = self.crop_size / size if self.crops else 1.0
         pyramid = Pyramid.build(images, size, min(0.5, smallest))  # down to the whole image in a local crop
         drawn = [(view, view.sample(batch, generator, aspect)) for view in (self.first, self.second)]
@@ -190,10 +191,10 @@ class PathViews:
             for numbers in (*(numbers for _, numbers in drawn), theta):
                 numbers[1::2] = numbers[: batch // 2 * 2 : 2]
         part = share_of(batch, self.share)
-        v1 = empty_pixels(batch, 3, size, size, device=device)
-        v2 = empty_pixels(part if self.base else batch, 3, size, size, device=device)
-        base = empty_pixels(batch, 3, size, size, device=device) if self.base else None
-        targets = empty_pixels(part, len(self.positions), 3, size, size, device=device)
+        v1 = empty_pixels(batch, *shape, device=device)
+        v2 = empty_pixels(part if self.base else batch, *shape, device=device)
+        base = empty_pixels(batch, *shape, device=device) if self.base else None
+        targets = empty_pixels(part, len(self.positions), *shape, device=device)
         times = constant(self.positions, device).expand(part, -1)
         if self.spacing == "random":
             times = spread(self.positions, batch, generator)[:part].to(device, non_blocking=True)
@@ -250,7 +251,7 @@ class PathViews:
         aspect: Tensor | None,
         first: tuple[Transformation, Tensor],
     ) -> Tensor:
-        """Render the local crops (n, B, 3, s, s); their parameters are drawn in one go. first: view 1, as drawn."""
+        """Render the local crops (n, B, C, s, s); their parameters are drawn in one go. first: view 1, as drawn."""
         assert self.crop is not None
         batch, size, device = len(pyramid), self.crop_size, pyramid.images.device
         count = 1 if self.crop_rotations else self.crops
@@ -258,7 +259,7 @@ class PathViews:
         theta = self.crop.sample(count * batch, generator, aspect)
         joint_flips(self.flip, [first, (self.crop, theta)])
         state = self.crop.state(theta.to(device, non_blocking=True))
-        crops = empty_pixels(count, batch, 3, size, size, device=device)
+        crops = empty_pixels(count, batch, pyramid.channels, size, size, device=device)
         outputs = [Output(part, None, pixels) for part, pixels in zip(_parts(state, count, batch), crops)]
         render_all(pyramid, outputs, border=self.border)
         if self.crop_rotations:

@@ -40,7 +40,7 @@ def build_learner(config: PretrainConfig, *, pretrained: bool | None = None, sta
     own_layers = (config.method.layer,) if method_class.reads_layer else ()  # type: ignore[attr-defined]
     encoder = Encoder(
         config.encoder.name,
-        config.encoder.args,
+        config.encoder.model_args,
         pretrained=config.encoder.pretrained if pretrained is None else pretrained,
         mean=config.encoder.mean,
         std=config.encoder.std,
@@ -174,8 +174,13 @@ def build_feed(config: PretrainConfig, encoder: Encoder) -> Feed:
     """Open a configuration's images, and say which of them a step sees and how."""
     if config.views.path == POSES:
         positions = config.coherence.positions() if config.coherence else ()
-        return PoseFeed(config.data, config.views.size, positions, config.coherence.share if config.coherence else 1.0)
-    return ImageFeed(open_images(config.data, "train"), build_views(config, encoder))
+        share = config.coherence.share if config.coherence else 1.0
+        feed: Feed = PoseFeed(config.data, config.views.size, positions, share)
+    else:
+        feed = ImageFeed(open_images(config.data, "train"), build_views(config, encoder))
+    held = feed.source.format
+    held.check(encoder.channels, repr(config.data), "the encoder", f"give --encoder.channels {held.channels}")
+    return feed
 
 
 def fit_theta(learner: Learner, feed: Feed) -> None:
@@ -227,6 +232,6 @@ def _path(name: str) -> Transformation | Between | None:
 def token_grid(encoder: Encoder, size: int) -> tuple[int, int]:
     """Return the grid of the tokens that the task reads, from one forward of a blank image."""
     training = encoder.training
-    features = encoder.eval()(torch.zeros(1, 3, size, size, device=encoder.mean.device))
+    features = encoder.eval()(torch.zeros(1, encoder.channels, size, size, device=encoder.mean.device))
     encoder.train(training)
     return features.tapped_grids[0] if features.tapped_grids else features.grid

@@ -105,7 +105,7 @@ def export_encoder(
         "model_args": args,
         SOURCE: source or size,
         "pretrained_cfg": {
-            "input_size": [3, size, size],
+            "input_size": [encoder.channels, size, size],
             "mean": encoder.mean.flatten().tolist(),
             "std": encoder.std.flatten().tolist(),
             "interpolation": "bicubic",

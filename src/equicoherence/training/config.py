@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from equicoherence.coherence import CoherenceConfig
 from equicoherence.data.poses.views import change_parameters
+from equicoherence.devices import Device
 from equicoherence.methods import METHODS, MethodConfig
 from equicoherence.methods.vicreg import VICRegConfig
 from equicoherence.models.decoders import DECODERS
@@ -24,10 +25,11 @@ from equicoherence.training.comma_lists import NONE, check_listed
 from equicoherence.training.online import watchable
 from equicoherence.training.trackers import TRACKERS
 
-Precision = Literal["auto", "fp32", "bf16"]
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
 POSES = "poses"  # the path that leads from one render of an object to another
 PLACEHOLDER = "MODEL"  # what recipes that start from an encoder that exists hold as its weights
 LARGEST_TURN = 80.0  # degrees of each view; between crops of two aspects, 163 may have no logarithm
+COLORED = ("brightness", "contrast", "saturation", "hue", "amount")  # parameters of paths that change colors
 POSE_LATENTS = 7  # of each render: what 3DIEBench-T adds behind them is not part of the path
 
 
@@ -61,8 +63,10 @@ class EncoderConfig:
             arguments and normalisation are those of its model; what is given beside must fit.
         fingerprint: Short hash of what weights held when they were read. Training writes it; empty where not
             yet read.
-        mean: Of the three channels of images in [0, 1], by which the encoder normalises them; the model's own
-            where None.
+        channels: Of the images: 3 for pictures, else as many as they have, 2 or more (docs/data.md). The first
+            convolution has as many; where there are weights of timm to start from, it spreads them over these.
+        mean: Of the channels of images in [0, 1], by which the encoder normalises them; the model's own where
+            None, and their mean for channels behind the third.
         std: As mean, the standard deviations.
         drop_path: Share of the samples that a block's branch leaves out, for vision transformers. The teacher
             leaves out none.
@@ -81,6 +85,7 @@ class EncoderConfig:
 
     name: str = "vit_small_patch16_224"
     args: dict[str, Any] = field(default_factory=dict)
+    channels: int = 3
     pretrained: bool = False
     weights: str = ""
     fingerprint: str = ""
@@ -101,8 +106,16 @@ class EncoderConfig:
                 f"encoder.weights is {self.weights}, and encoder.pretrained asks for published weights: leave one out "
                 "(timm:NAME names published ones)"
             )
-        check_normalisation(self.mean, self.std)
+        _check(self.channels >= 2, "encoder.channels", "2 or more (gray images count as 3, all alike)", self.channels)
+        if "in_chans" in self.args:
+            raise ValueError("encoder.args holds in_chans: give --encoder.channels in its place")
+        check_normalisation(self.mean, self.std, self.channels)
         read_train(self.train)
+
+    @property
+    def model_args(self) -> dict[str, Any]:
+        """Arguments of `timm.create_model`, with those that other fields stand for."""
+        return self.args if self.channels == 3 else {**self.args, "in_chans": self.channels}
 
     def starting_from(self, model: str) -> EncoderConfig:
         """Return what starts from MODEL, with its architecture, arguments and normalisation; all else is as here."""
@@ -325,8 +338,10 @@ class PretrainConfig:
         data: Images: a folder, tar shards, an archive, or objects (rendered, no file needed).
         seed: Of weights, views and order.
         max_steps: Steps after which the run, and its schedule, ends; 0 for those of all epochs.
-        precision: Of the products: fp32, bf16, or auto: bf16 on devices that multiply it (a CPU without AMX or
-            AVX-512-BF16 is faster in fp32), else fp32. A resumed run keeps what it began with.
+        precision: Of the products: fp32, bf16, fp16, or auto: bf16 on devices that multiply it (a CPU without
+            AMX or AVX-512-BF16 is faster in fp32), else fp32. A resumed run keeps what it began with. fp16 is for
+            GPUs without bf16, and slow on a CPU; the loss is scaled, so that small gradients are not lost.
+        device: Where to compute: cpu, cuda, mps (of a Mac), or auto, the first CUDA device where there is one.
         compile: Compile the encoder with torch.compile.
         sharding: Of several processes, each holds the whole model (ddp), or a part of its parameters, their
             gradients, optimiser state and teacher (fsdp2, for vision transformers); a run may be resumed with
@@ -358,6 +373,7 @@ class PretrainConfig:
     seed: int = 0
     max_steps: int = 0
     precision: Precision = "fp32"
+    device: Device = "auto"
     compile: bool = False
     sharding: Literal["ddp", "fsdp2"] = "ddp"
     threads: int = 0
@@ -380,7 +396,13 @@ class PretrainConfig:
         check_listed("watch", self.watch, watchable())
         if self.seed < 0 or self.max_steps < 0:
             raise ValueError(f"seed and max_steps must be 0 or more, got {self.seed} and {self.max_steps}")
+        if self.precision == "fp16" and self.sharding == "fsdp2":
+            raise ValueError(
+                "precision fp16 needs the whole gradient on each process; give --precision bf16 with fsdp2"
+            )
         self._check_fit()
+        if self.encoder.channels < 3:
+            self._check_colors()
         if self.encoder.train == HEAD:
             self._check_head()
         if METHODS[type(self.method)].told:
@@ -488,6 +510,23 @@ class PretrainConfig:
             )
         if self.coherence is not None and self.coherence.split == "head" and not method.splits_head:
             raise ValueError(f"coherence.split is head, but {name} has no head to split; give --coherence.split linear")
+
+    def _check_colors(self) -> None:
+        """Refuse to change the colors of images that have none."""
+        views, changed = self.views, []
+        for name in ("first", "second", *(("crop",) if views.crops else ())):
+            each: AugmentationConfig = getattr(views, name)
+            if each.jitter_probability and any(each.jitter):
+                changed.append(f"--views.{name}.jitter-probability 0")
+            changed += [f"--views.{name}.{what} 0" for what in ("grayscale", "solarize") if getattr(each, what)]
+        drawn = () if views.path in (POSES, BETWEEN) else views.parameters
+        if any(parameter.name.endswith(COLORED) for parameter in drawn):
+            changed.append("--views.path se2")
+        if changed:
+            raise ValueError(
+                f"encoder.channels is {self.encoder.channels}, but colors are changed in images of three channels or "
+                f"more alone; give {' '.join(changed)}"
+            )
 
     def _check_head(self) -> None:
         """Refuse an encoder that stands still where there is no head, or a method that would train it."""

@@ -25,7 +25,7 @@ class LearnerOutput:
     """losses: named scalars, weighted; their sum is trained. pooled: detached vectors of what the method reads of its
     two views ("invariant", (2B, d)) and of z_equi of the task's ("equivariant", two for each sample that has the task).
 
-    decoded: (B, T, 3, S, S) in [0, 1], or None. parts: named parts of the losses, weighted and detached, to be noted.
+    decoded: (B, T, C, S, S) in [0, 1], or None. parts: named parts of the losses, weighted and detached, to be noted.
     """
 
     losses: dict[str, Tensor]

@@ -29,6 +29,8 @@ from equicoherence.training.resume_command import resume_command
 from equicoherence.training.seeds import seed_step
 from equicoherence.training.setup import Parts, set_up
 
+HALF: dict[str, torch.dtype] = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
 
 def pretrain(config: PretrainConfig, out: Path, *, resume: bool = False, callbacks: Sequence[Callback] = ()) -> Path:
     """Train a configuration into the run directory ``out`` and return it.
@@ -75,8 +77,7 @@ def _train(run: Parts) -> None:
             seed_step(run.generator, config.seed, step, run.rank)
             output, losses, parts = _accumulate(run, batch)
             norm = run.clip_gradients()
-            run.optimizer.step()
-            run.optimizer.zero_grad()
+            run.step()
             run.learner.update(step, total)
             run.metrics.add(losses, norm, config.optim.batch_size * run.world, parts)
 
@@ -117,7 +118,7 @@ def _accumulate(run: Parts, batch: Batch) -> tuple[LearnerOutput, dict[str, Tens
                 output = run.model(made)
             loss = torch.stack(list(output.losses.values())).sum() / parts
             with _attention(run.precision, accelerator.device.type):  # checkpointed layers are computed once more
-                accelerator.backward(loss)
+                accelerator.backward(run.scaler.scale(loss))
         for sums, values in ((losses, output.losses), (named, output.parts)):
             for name, value in values.items():
                 sums[name] = sums.get(name, torch.zeros_like(value)) + value.detach() / parts
@@ -131,10 +132,10 @@ def _arithmetic(precision: Precision, device: str) -> Iterator[None]:
     if precision == "fp32":
         yield
         return
-    with torch.autocast(device, torch.bfloat16), _attention(precision, device):
+    with torch.autocast(device, HALF[precision]), _attention(precision, device):
         yield
 
 
 def _attention(precision: Precision, device: str) -> AbstractContextManager[Any]:
-    """Leave out, on a CPU in bf16, the fused attention, whose backward is slow there."""
-    return sdpa_kernel(SDPBackend.MATH) if precision == "bf16" and device == "cpu" else nullcontext()
+    """Leave out, on a CPU in half precision, the fused attention, whose backward is slow there."""
+    return sdpa_kernel(SDPBackend.MATH) if precision in HALF and device == "cpu" else nullcontext()

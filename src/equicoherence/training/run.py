@@ -38,6 +38,7 @@ FREE = (
     "watch",
     "track",
     "sharding",
+    "device",
 )
 """Fields that do not change what a run ends with, so that a resumed one may have others.
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from equicoherence.data import Loader
@@ -62,4 +63,5 @@ def save_samples(arrays: Mapping[str, np.ndarray], path: Path) -> None:
 
 
 def _bytes(images: Tensor) -> np.ndarray:
+    images = F.pad(images, (0, 0, 0, 0, 0, 3 - images.shape[-3]))  # of more channels the first three are shown
     return (images.clamp(0, 1) * 255).round().to(torch.uint8).movedim(-3, -1).cpu().numpy()

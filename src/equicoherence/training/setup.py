@@ -18,6 +18,7 @@ from torch.distributed.tensor import DTensor
 
 from equicoherence.arithmetic import has_bfloat16
 from equicoherence.data import Batch, Loader, describe_images, open_images
+from equicoherence.devices import chosen_device
 from equicoherence.files import alone
 from equicoherence.finite import NotFinite, not_finite
 from equicoherence.models.features import POOLS
@@ -69,10 +70,10 @@ from equicoherence.training.watch import Watch
 @dataclass(frozen=True)
 class Parts:
     """What the loop works with. precision: that it computes in, not auto. model: the learner, wrapped for several
-    processes (DDP), or itself, divided among them (FSDP2). start, total: steps done, and of the whole run. generator:
-    of the views. shape: what must stay the same for the run to be resumed. watch, held_out: what the encoder still
-    knows, and figures of images that it is not trained on; None where nobody asks and on other processes than the
-    first. callbacks: what else is called."""
+    processes (DDP), or itself, divided among them (FSDP2). scaler: of the loss in fp16, else one that does nothing.
+    start, total: steps done, and of the whole run. generator: of the views. shape: what must stay the same for the run
+    to be resumed. watch, held_out: what the encoder still knows, and figures of images that it is not trained on; None
+    where nobody asks and on other processes than the first. callbacks: what else is called."""
 
     config: PretrainConfig
     precision: Precision
@@ -81,6 +82,7 @@ class Parts:
     learner: Learner
     model: nn.Module
     optimizer: AcceleratedOptimizer
+    scaler: torch.amp.GradScaler
     feed: Feed
     loader: Loader
     metrics: Metrics
@@ -129,10 +131,22 @@ class Parts:
         return whole(weights, self.accelerator.is_main_process) if self.sharded else weights
 
     def clip_gradients(self) -> Tensor:
-        """Scale the gradients down to the configured norm; return their norm before, over the whole model."""
+        """Scale the gradients down to the configured norm; return their norm before, over the whole model.
+
+        In fp16 one that is not finite counts as 0: the scaler leaves such a step out, and lowers its scale.
+        """
+        if self.scaler.is_enabled():
+            self.scaler.unscale_(self.optimizer.optimizer)
         limit = self.config.optim.clip or float("inf")
         norm = torch.as_tensor(self.accelerator.clip_grad_norm_(self.model.parameters(), limit))
-        return norm.full_tensor() if isinstance(norm, DTensor) else norm
+        norm = norm.full_tensor() if isinstance(norm, DTensor) else norm
+        return norm.where(norm.isfinite(), 0) if self.scaler.is_enabled() else norm
+
+    def step(self) -> None:
+        """Change the weights by their gradients, and drop these."""
+        self.scaler.step(self.optimizer.optimizer)
+        self.scaler.update()
+        self.optimizer.zero_grad()
 
     def save(self, step: int) -> None:
         """Write the checkpoint of ``step`` steps done, and the images that no process could decode so far.
@@ -144,6 +158,8 @@ class Parts:
         optimizer = self.optimizer.optimizer.state_dict()
         state = {"step": step, "shape": self.shape, "learner": self.learner.state_dict(), "optimizer": optimizer}
         state |= {"threads": torch.get_num_threads(), "precision": self.precision}
+        if self.scaler.is_enabled():
+            state["scaler"] = self.scaler.state_dict()
         if self.watch is not None:
             state["watch"], needed = self.watch.state(), self.watch.good_steps
         if self.sharded:
@@ -191,6 +207,8 @@ class Parts:
         """
         broken, found = None, ({}, None)
         try:
+            if self.scaler.is_enabled() and self.scaler.get_scale() < 1:
+                raise NotFinite(f"gradients overflow fp16 at step {step}, however small the loss is scaled; {REMEDY}")
             watched = self.learner.method.watched()
             found = self.metrics.flush(step, step / self.per_epoch, lr, output, watched)
         except NotFinite as error:
@@ -236,7 +254,7 @@ def set_up(
     """
     if config.threads:
         torch.set_num_threads(config.threads)
-    accelerator = _accelerator()
+    accelerator = _accelerator(config)
     main, world = accelerator.is_main_process, accelerator.num_processes
     config = begun_before(config, out) if resume else config
     check_start(config)
@@ -280,6 +298,9 @@ def set_up(
     if config.compile:
         learner.compile()
     prepared = accelerator.prepare(optimizer)
+    scaler = torch.amp.GradScaler(accelerator.device.type, enabled=precision == "fp16")
+    if state and scaler.is_enabled():
+        scaler.load_state_dict(state["scaler"])
     model = learner if sharded else accelerator.prepare(learner)
     total = config.optim.epochs * per_epoch
     total = min(total, config.max_steps) if config.max_steps else total
@@ -302,6 +323,7 @@ def set_up(
         learner,
         model,
         prepared,
+        scaler,
         feed,
         loader,
         metrics,
@@ -378,11 +400,12 @@ def described(config: PretrainConfig, learner: Learner, precision: Precision) ->
     )
 
 
-def _accelerator() -> Accelerator:
-    """Join the processes that were started together."""
+def _accelerator(config: PretrainConfig) -> Accelerator:
+    """Join the processes that were started together, on the device that is asked for."""
+    device = chosen_device(config.device)
     # without cpu=True, processes without a GPU would not find each other; precision is a matter of each run
     joining = InitProcessGroupKwargs(timeout=TIMEOUT)
-    accelerator = Accelerator(cpu=not torch.cuda.is_available(), mixed_precision="no", kwargs_handlers=[joining])
+    accelerator = Accelerator(cpu=device.type == "cpu", mixed_precision="no", kwargs_handlers=[joining])
     kind = accelerator.distributed_type
     if kind in (DistributedType.FSDP, DistributedType.DEEPSPEED, DistributedType.MEGATRON_LM):
         raise ValueError(f"accelerate was told to use {kind.value}; choose none there, and --sharding fsdp2 here")

@@ -60,6 +60,7 @@ def begun_before(config: PretrainConfig, run: Path) -> PretrainConfig:
         given,
         name=given.name or before.name,
         args=before.args | given.args,
+        channels=before.channels if given.channels == 3 else given.channels,
         mean=given.mean or before.mean,
         std=given.std or before.std,
         fingerprint=given.fingerprint or before.fingerprint,
@@ -99,6 +100,11 @@ def started(config: PretrainConfig) -> tuple[PretrainConfig, Encoder]:
                 f"encoder.name is {given.name}, but encoder.weights {given.weights} is of {encoder.architecture}; "
                 "leave --encoder.name out"
             )
+        if given.channels not in (3, encoder.channels):
+            raise ValueError(
+                f"encoder.channels is {given.channels}, but encoder.weights {given.weights} is of {encoder.channels} "
+                "channels; leave --encoder.channels out, or start from timm's weights with --encoder.pretrained"
+            )
         if given.fingerprint not in ("", start.fingerprint):
             raise ValueError(
                 f"encoder.weights {given.weights} has the fingerprint {start.fingerprint}, but the configuration says "
@@ -119,7 +125,8 @@ def started(config: PretrainConfig) -> tuple[PretrainConfig, Encoder]:
     found = dataclasses.replace(
         given,
         name=encoder.architecture,
-        args=plain_values(args),
+        args={name: value for name, value in plain_values(args).items() if name != "in_chans"},
+        channels=encoder.channels,
         mean=mean,
         std=std,
         fingerprint=start.fingerprint,
@@ -212,6 +219,5 @@ def _resized(encoder: Encoder, size: int) -> int | None:
 
 
 def _channels(values: torch.Tensor) -> Channels:
-    """Return a mean or deviation of three channels, in as few digits as say it."""
-    red, green, blue = (float(str(np.float32(value))) for value in values.flatten().tolist())
-    return red, green, blue
+    """Return a mean or deviation of channels, in as few digits as say it."""
+    return tuple(float(str(np.float32(value))) for value in values.flatten().tolist())

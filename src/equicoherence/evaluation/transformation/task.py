@@ -90,6 +90,10 @@ class TransformationRegression(Task):
         for split, source in (("train", train), ("val", test)):
             if len(source) < 2:
                 return f"needs at least 2 images in split {split}, which has {len(source)}"
+        colored = [name for name in self.transformations if {"color", "all"} & set(name.split("+"))]
+        if train.format.channels < 3 and colored:
+            others = ",".join(name for name in self.transformations if name not in colored) or "rotation"
+            return f"{', '.join(colored)} needs images of three channels; give --transformations {others}"
         return ""
 
     def score(self, model: FrozenModel, train: Loader, test: Loader, track: Track) -> TaskScore:

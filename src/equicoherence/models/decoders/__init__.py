@@ -1,7 +1,7 @@
 """Decoders of the auxiliary task: from the equivariant tokens of two views to T states of the path.
 
-All take ``z1``, ``z2`` (B, N, d_equi), the token grid (h, w), both views (B, 3, S, S), already normalised, and where on
-the path the states lie (B, T), and return (B, T, 3, S, S). A new one is a file here, which says its name with `named`;
+All take ``z1``, ``z2`` (B, N, d_equi), the token grid (h, w), both views (B, C, S, S), already normalised, and where on
+the path the states lie (B, T), and return (B, T, C, S, S). A new one is a file here, which says its name with `named`;
 nothing else is edited.
 """
 

@@ -29,10 +29,11 @@ class CrossAttentionDecoder(Decoder):
         heads: int = 4,
         other_only: bool = False,
         any_time: bool = False,
+        channels: int = 3,
     ) -> None:
         super().__init__()
         self.place = PositionEmbedding(width) if any_time else None
-        self.patch, self.other_only = size // grid[0], other_only
+        self.patch, self.other_only, self.channels = size // grid[0], other_only, channels
         tokens = grid[0] * grid[1]
         self.queries = nn.Parameter(torch.randn((1 if any_time else targets) * tokens, width) * 0.02)
         self.positions = nn.Parameter(torch.randn(tokens, width) * 0.02)
@@ -43,7 +44,7 @@ class CrossAttentionDecoder(Decoder):
         self.feed_forward = nn.Sequential(
             nn.LayerNorm(width), nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width)
         )
-        self.pixels = nn.Linear(width, 3 * self.patch**2)
+        self.pixels = nn.Linear(width, channels * self.patch**2)
 
     def forward(
         self, z1: Tensor, z2: Tensor, grid: tuple[int, int], views: tuple[Tensor, Tensor], times: Tensor
@@ -56,8 +57,8 @@ class CrossAttentionDecoder(Decoder):
         x = queries + self._attended(queries, memory)
         x = self.pixels(x + self.feed_forward(x))
         h, w = grid
-        x = x.view(len(z1), -1, h, w, 3, self.patch, self.patch)
-        return x.permute(0, 1, 4, 2, 5, 3, 6).reshape(len(z1), -1, 3, h * self.patch, w * self.patch)
+        x = x.view(len(z1), -1, h, w, self.channels, self.patch, self.patch)
+        return x.permute(0, 1, 4, 2, 5, 3, 6).reshape(len(z1), -1, self.channels, h * self.patch, w * self.patch)
 
     def _attended(self, queries: Tensor, memory: Tensor) -> Tensor:
         """Return what queries read of memory (B, M, width), as `attention` does: (B, T * N, width).
@@ -85,7 +86,10 @@ def _of_view1(wanted: Decoding) -> CrossAttentionDecoder:
 
 
 def _built(wanted: Decoding, *, other_only: bool) -> CrossAttentionDecoder:
-    size, grid, width, any_time = wanted.size, wanted.grid, wanted.width, wanted.any_time
     return CrossAttentionDecoder(
-        wanted.d_equi, wanted.targets, size, grid, width=width, other_only=other_only, any_time=any_time
+        *(wanted.d_equi, wanted.targets, wanted.size, wanted.grid),
+        width=wanted.width,
+        other_only=other_only,
+        any_time=wanted.any_time,
+        channels=wanted.channels,
     )

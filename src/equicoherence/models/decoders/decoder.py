@@ -16,7 +16,7 @@ class Decoding:
     d_equi: features of the tokens. targets: T, states to decode. size: S, pixels. grid: (h, w) of the tokens. parts:
     of the render decoder. width: channels inside the render, geodesic and cross-attention decoders. scales: of the
     geodesic decoder. any_time: whether states may lie anywhere on the path, so that one decoder is to be told where, in
-    place of one for each state.
+    place of one for each state. channels: C, of the states.
     """
 
     d_equi: int
@@ -27,6 +27,7 @@ class Decoding:
     width: int = 256
     scales: tuple[int, ...] = (1,)
     any_time: bool = False
+    channels: int = 3
 
 
 class Decoder(nn.Module, abc.ABC):
@@ -47,9 +48,9 @@ class Decoder(nn.Module, abc.ABC):
     def forward(
         self, z1: Tensor, z2: Tensor, grid: tuple[int, int], views: tuple[Tensor, Tensor], times: Tensor
     ) -> Tensor:
-        """Decode (B, T, 3, S, S), or S / `pixel` for S.
+        """Decode (B, T, C, S, S), or S / `pixel` for S.
 
-        views: both, (B, 3, S, S), normalised. times: (B, T), where on the path each state lies.
+        views: both, (B, C, S, S), normalised. times: (B, T), where on the path each state lies.
         """
 
 

@@ -7,8 +7,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from equicoherence.models.decoders.decoder import Decoder, Decoding, named
-from equicoherence.models.decoders.render import affine_points, soften
+from equicoherence.models.decoders.render import affine_points, soften, with_colors
 from equicoherence.paths.lie import exponential
+from equicoherence.paths.renderer import COLORS
 
 SOFTENED = 0.5  # variance of `soften`, px2
 FAINT = 1e-3  # weight of what lies outside a view
@@ -20,7 +21,8 @@ class GeodesicDecoder(Decoder):
     A small MLP gives, from the pooled tokens of both views, one L for the whole path: 6 numbers of the plane's affine
     maps, 12 of the colors' and a change of blur (variance, px2), all 0 to begin with. So the states are those of one
     path, whatever is predicted, and there are as many as are asked for. What one view alone shows has its pixels from
-    there; elsewhere they are the mean of both. Colors are the normalised ones.
+    there; elsewhere they are the mean of both. Colors are the normalised ones, of the first
+    three channels.
 
     scales: sides of the squares over which the error is averaged first, so that far shifts are felt too; each is a
     multiple of the smallest. In training, the states are drawn with pixels of the smallest.
@@ -45,8 +47,8 @@ class GeodesicDecoder(Decoder):
             return self._rendered(pictures, numbers, times)
 
     def _rendered(self, pictures: Tensor, numbers: Tensor, times: Tensor) -> Tensor:
-        """Render both views (2B, 3, S, S) to all states (B, T, 3, S, S)."""
-        (batch, count), size = times.shape, pictures.shape[-1]
+        """Render both views (2B, C, S, S) to all states (B, T, C, S, S)."""
+        (batch, count), (channels, _, size) = times.shape, pictures.shape[1:]
         by = torch.stack([times, times - 1])[..., None, None]  # from view 1, from view 2: (2, B, T, 1, 1)
         move, tint, blur = numbers.split([6, 12, 1], dim=1)
         maps = exponential(by * F.pad(move.view(batch, 1, 2, 3), (0, 0, 0, 1)))[..., :2, :]
@@ -56,20 +58,21 @@ class GeodesicDecoder(Decoder):
         points = points.nan_to_num(0).clamp(-8, 8)
         tall = points.view(2 * batch, count * size, size, 2)
         read = F.grid_sample(pictures, tall, align_corners=False, padding_mode="border")
-        read = read.view(2 * batch, 3, count, size * size).transpose(1, 2).flatten(0, 1)
-        read = torch.baddbmm(colors[..., 3:], colors[..., :3], read)  # (2 * B * T, 3, S * S)
+        read = read.view(2 * batch, channels, count, size * size).transpose(1, 2).flatten(0, 1)
+        if channels >= COLORS:
+            read = with_colors(colors[..., :3], colors[..., 3:], read)  # (2 * B * T, C, S * S)
         with torch.no_grad():  # what a view shows is no way to lower the error
             inside = torch.sigmoid((1 - points.abs().amax(dim=-1)) * (size / 2)) + FAINT
             first, second = inside.view(2, batch * count, 1, size * size)
             share = second / (first + second)
-        one, two = read.view(2, batch * count, 3, size * size)
+        one, two = read.view(2, batch * count, channels, size * size)
         states = torch.lerp(one, two, share)
         # the variance of view 1 is to grow by t blur, and that of view 2 by (t - 1) blur
-        spread = (times.reshape(-1, 1, 1) * states - share * two).view(-1, 3, size, size)
+        spread = (times.reshape(-1, 1, 1) * states - share * two).view(-1, channels, size, size)
         softer = soften(spread) - spread
         blur = (blur / (SOFTENED * self.pixel**2)).repeat_interleave(count, dim=0)
         states = torch.addcmul(states.view_as(spread), blur[..., None, None], softer)
-        return states.view(batch, count, 3, size, size) + 0 * numbers.sum()
+        return states.view(batch, count, channels, size, size) + 0 * numbers.sum()
 
 
 @named("geodesic", from_both=True)

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from equicoherence.models.decoders.decoder import Decoder, Decoding, named
 from equicoherence.models.decoders.position import PositionEmbedding
+from equicoherence.paths.renderer import COLORS
 
 
 class RenderDecoder(Decoder):
@@ -15,9 +16,9 @@ class RenderDecoder(Decoder):
 
     A small MLP gives, for each state, an affine matrix, a color matrix and a sharpening amount, all starting at the
     identity; with ``flow`` a linear map of the tokens adds a dense displacement. There is nothing to draw with, so the
-    only way to lower the loss is to know the transformation. ``parts`` chooses among affine, color, blur and flow.
-    With ``any_time`` one MLP gives the numbers of all states, told where on the path each lies; the displacement then
-    grows evenly from view 2 on.
+    only way to lower the loss is to know the transformation. Colors are of the first three channels. ``parts`` chooses
+    among affine, color, blur and flow. With ``any_time`` one MLP gives the numbers of all states, told where on the
+    path each lies; the displacement then grows evenly from view 2 on.
     """
 
     PARTS = ("affine", "color", "blur", "flow")
@@ -72,7 +73,7 @@ class RenderDecoder(Decoder):
         return (field[..., None, :] * (1 - times)[:, None, :, None]).flatten(2)
 
     def _rendered(self, pictures: Tensor, numbers: Tensor, field: Tensor | None, grid: tuple[int, int]) -> Tensor:
-        """Render pictures (B * T, 3, S, S) by their numbers (B * T, 19) and the field (B, N, T * 2), if any."""
+        """Render pictures (B * T, C, S, S) by their numbers (B * T, 19) and the field (B, N, T * 2), if any."""
         affine, colors, sharpen = numbers.split([6, 12, 1], dim=1)
         if "affine" in self.parts or field is not None:
             eye = torch.eye(2, 3, device=numbers.device).flatten()
@@ -85,9 +86,9 @@ class RenderDecoder(Decoder):
                 pictures, points.nan_to_num(0).clamp(-8, 8), align_corners=False, padding_mode="reflection"
             )
             pictures = pictures + 0 * numbers.sum(dim=1)[:, None, None, None]
-        if "color" in self.parts:
+        if "color" in self.parts and pictures.shape[1] >= COLORS:
             matrix = colors[:, :9].view(-1, 3, 3) + torch.eye(3, device=numbers.device)
-            pictures = torch.baddbmm(colors[:, 9:, None], matrix, pictures.flatten(2)).view_as(pictures)
+            pictures = with_colors(matrix, colors[:, 9:, None], pictures.flatten(2)).view_as(pictures)
         if "blur" in self.parts:
             pictures = pictures + sharpen[:, :, None, None] * (pictures - soften(pictures))
         return pictures
@@ -102,6 +103,12 @@ def _build(wanted: Decoding) -> RenderDecoder:
     return RenderDecoder(
         wanted.d_equi, wanted.targets, parts=wanted.parts, width=wanted.width, any_time=wanted.any_time
     )
+
+
+def with_colors(matrix: Tensor, shift: Tensor, pixels: Tensor) -> Tensor:
+    """Map the first three channels of pixels (B, C, N) by matrices (B, 3, 3) and shifts (B, 3, 1)."""
+    colored = torch.baddbmm(shift, matrix, pixels[:, :COLORS])
+    return colored if pixels.shape[1] == COLORS else torch.cat([colored, pixels[:, COLORS:]], dim=1)
 
 
 def affine_points(matrix: Tensor, size: int) -> Tensor:

@@ -1,0 +1,146 @@
+"""Images of more than 8 bits, or of channels that are no colors, as arrays."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from equicoherence.data.npy import read_npy
+from equicoherence.data.pixel_format import PixelFormat
+from equicoherence.data.probing import ALPHA, GRAY, PNM, channel_axis
+
+PNG = b"\x89PNG\r\n\x1a\n"
+PNG_COLORS = (2, 4, 6)  # kinds of a png file of more than one channel
+BACKGROUND = 0.5  # what transparent pixels show, of white
+
+
+def read_array(data: bytes, image: Image.Image | None) -> np.ndarray:
+    """Return the values of a file (H, W, C), all of its bits; opacity is blended with mid-grey.
+
+    Whole numbers of 32 bits and floats, which state no white, are stretched from their own minimum to their own
+    maximum. image: the file as Pillow opened it, None where it has not.
+
+    Raises:
+        ImportError: a tiff file of several channels without tifffile, or a deep one of colors in png without
+            imagecodecs.
+        ValueError: values that are not finite; and whatever readers raise for damaged files.
+    """
+    if data.startswith(b"\x93NUMPY"):
+        array = read_npy(data)
+        if array.ndim == 3:
+            return np.moveaxis(array, channel_axis(array.shape), 2)
+        return array[..., None]
+    if data.startswith(PNG) and data[24] == 16 and data[25] in PNG_COLORS:
+        return _deep_png(data)
+    if data[:2] == b"P6" and (header := PNM.match(data)) and int(header[3]) > 255:
+        return _deep_ppm(data)
+    if data[:2] in (b"II", b"MM") and _needs_tifffile(image):
+        return _tiff(data)
+    assert image is not None
+    if image.mode == "F" or image.mode.startswith("I"):
+        return _sixteen_bits(np.asarray(image), stated=_states_white(image))[..., None]
+    array = np.asarray(image if image.mode in ("L", "RGB") else image.convert("RGB"))
+    return array[..., None] if array.ndim == 2 else array
+
+
+def square_array(array: np.ndarray, size: int, format: PixelFormat) -> np.ndarray:
+    """Squash an array (H, W, C) with an antialiased bicubic filter to (size, size, channels) of a format.
+
+    One channel is repeated where the format has three; bytes are spread over 16 bits where it has these.
+
+    Raises ValueError where the format has other channels, or fewer bits.
+    """
+    channels, depth = array.shape[2], 8 * array.dtype.itemsize
+    if channels == 1 and format.channels == 3:
+        array = np.broadcast_to(array, (*array.shape[:2], 3))
+    elif channels != format.channels:
+        raise ValueError(f"it has {channels} channels, where the other images have {format.channels}")
+    if depth > format.bits:
+        raise ValueError(
+            f"it has {depth} bits a channel, where the other images have {format.bits}: its depth would be lost; "
+            "convert it, or keep such images together"
+        )
+    squared = np.empty((size, size, format.channels), format.dtype)
+    for channel in range(1 if channels == 1 else channels):
+        plane = Image.fromarray(np.ascontiguousarray(array[..., channel], np.float32))
+        found = np.asarray(plane.resize((size, size), Image.Resampling.BICUBIC, reducing_gap=3.0))
+        squared[..., channel] = np.rint(found * (format.white / (2**depth - 1))).clip(0, format.white)
+    if channels == 1:
+        squared[...] = squared[..., :1]
+    return squared
+
+
+def _states_white(image: Image.Image) -> bool:
+    """Say whether the values of an image are of 16 bits, whose white is known."""
+    return image.mode != "F" and (image.mode != "I" or image.format in ("PPM", "PNG"))
+
+
+def _sixteen_bits(values: np.ndarray, stated: bool) -> np.ndarray:
+    if stated:
+        return values.clip(0, 65535).astype(np.uint16)
+    values = values.astype(np.float64)
+    low, high = float(values.min()), float(values.max())
+    if not np.isfinite([low, high]).all():
+        raise ValueError("it holds values that are not finite")
+    return np.rint((values - low) * (65535 / ((high - low) or 1.0))).astype(np.uint16)
+
+
+def _deep_png(data: bytes) -> np.ndarray:
+    try:
+        from imagecodecs import png_decode  # pyright: ignore[reportMissingImports]
+    except ImportError as error:
+        raise ImportError(
+            "png files of 16 bits a color need imagecodecs, as Pillow drops 8 of them: pip install "
+            "'equicoherence[tiff]'"
+        ) from error
+    array = np.asarray(png_decode(data))
+    return _blended(array) if array.shape[2] in (2, 4) else array
+
+
+def _blended(array: np.ndarray) -> np.ndarray:
+    """Blend the colors of an array with mid-grey, by its last channel."""
+    white = np.iinfo(array.dtype).max
+    share = array[..., -1:].astype(np.float64) / white
+    return np.rint(array[..., :-1] * share + (1 - share) * white * BACKGROUND).astype(array.dtype)
+
+
+def _deep_ppm(data: bytes) -> np.ndarray:
+    header = PNM.match(data)
+    assert header is not None
+    width, height, white = map(int, header.groups())
+    values = np.frombuffer(data, ">u2", width * height * 3, header.end()).reshape(height, width, 3)
+    return np.rint(values * (65535 / white)).clip(0, 65535).astype(np.uint16)
+
+
+def _needs_tifffile(image: Image.Image | None) -> bool:
+    """Say whether Pillow reads less of a tiff file than there is: it has one page and one channel at most."""
+    if image is None or getattr(image, "n_frames", 1) > 1:
+        return True
+    return len(image.tag_v2.get(258, (1,))) > 1  # type: ignore[attr-defined]
+
+
+def _tiff(data: bytes) -> np.ndarray:
+    try:
+        import tifffile
+    except ImportError as error:
+        raise ImportError(
+            "tiff files of several channels, pages or 16 bits a color need tifffile: pip install 'equicoherence[tiff]'"
+        ) from error
+    with tifffile.TiffFile(io.BytesIO(data)) as file:
+        pages: list[Any] = list(file.pages)
+        first = pages[0]
+        if first.samplesperpixel > 1:
+            array = first.asarray(maxworkers=1)
+            array = np.moveaxis(array, 0, 2) if first.planarconfig == 2 else array
+            extra = tuple(int(kind) for kind in first.extrasamples)
+            if array.dtype in (np.uint8, np.uint16):
+                return _blended(array) if len(extra) == 1 and extra[0] in ALPHA else array
+        else:
+            several = int(first.photometric) in GRAY
+            array = np.stack([page.asarray(maxworkers=1) for page in (pages if several else pages[:1])], axis=2)
+    if array.dtype in (np.uint8, np.uint16):
+        return array
+    return _sixteen_bits(array, stated=False)

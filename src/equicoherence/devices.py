@@ -1,0 +1,29 @@
+"""Where to compute: named by a person, or the best there is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, get_args
+
+if TYPE_CHECKING:
+    import torch
+
+Device = Literal["auto", "cpu", "cuda", "mps"]
+"""cuda: an NVIDIA GPU, or AMD's with a ROCm build of torch. mps: of a Mac. auto: cuda where there is one, else cpu."""
+
+
+def chosen_device(asked: str = "auto") -> torch.device:
+    """Return the device of a name of `Device`. Raises ValueError, quoting it, for one that torch does not find here."""
+    import torch  # which the names of devices, for a command's help, do not need
+
+    if asked not in get_args(Device):
+        raise ValueError(f"device {asked!r} is unknown; choose one of {', '.join(get_args(Device))}")
+    found = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if asked == "auto":
+        return torch.device("cuda" if found["cuda"] else "cpu")
+    if not found[asked]:
+        here = ", ".join(name for name, there in found.items() if there)
+        raise ValueError(
+            f"device is {asked}, but torch {torch.__version__} finds none here (it finds {here}); leave --device out, "
+            "or install a torch that is built for it"
+        )
+    return torch.device(asked)
