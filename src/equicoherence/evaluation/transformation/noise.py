@@ -63,7 +63,12 @@ class NoisePairs(ImagePairs):
     kind = "noise, "
 
     def __init__(
-        self, model: FrozenModel, side: int, format: PixelFormat, counts: tuple[int, int], keep_tokens: bool
+        self,
+        model: FrozenModel,
+        side: int,
+        counts: tuple[int, int],
+        keep_tokens: bool,
+        format: PixelFormat = PICTURE,
     ) -> None:
         self.model, self.keep_tokens = model, keep_tokens
         self._side, self._format, self._counts = side, format, counts
@@ -94,7 +99,7 @@ def noise_pairs(pairs: ImagePairs) -> NoisePairs:
     train, test = (min(limit, len(of_split)) for limit, of_split in zip((TRAIN, TEST), pairs.images))
     return model.remember(
         ("noise pairs", side, format, train, test, pairs.keep_tokens),
-        lambda: NoisePairs(model, side, format, (train, test), pairs.keep_tokens),
+        lambda: NoisePairs(model, side, (train, test), pairs.keep_tokens, format),
     )
 
 
