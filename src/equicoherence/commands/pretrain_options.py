@@ -31,7 +31,7 @@ class PretrainOptions:
         path: What leads to view 2: rotation, se2, all, between, poses and others.
         decoder: What reconstructs the states: conv, cross-attention, render, geodesic, or several with +.
         share: Of a batch, the share that has the task.
-        precision: fp32, bf16, or auto, which takes what the device is fast in.
+        precision: fp32, bf16, fp16, or auto, which takes what the device is fast in.
         track: Also write the metrics for a tracker.
     """
 
