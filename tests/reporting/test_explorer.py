@@ -126,6 +126,40 @@ def test_arrays_of_a_wrong_kind_are_left_out() -> None:
     assert "No run decodes these states." in explorer_section([scene], [], [])
 
 
+@pytest.mark.parametrize("place", [np.nan, 7.0, -0.1, "0.5", True, 0.5j])
+def test_a_run_whose_positions_are_no_places_on_the_path_is_left_out(place: object) -> None:
+    assert kept_scenes([holding(targets=levels(10), decoded=levels(11), positions=np.array([place]))]) == []
+
+
+@pytest.mark.parametrize("theta", [[["30"]], [[np.nan]], [30.0], [[30j]]])
+def test_numbers_of_a_wrong_kind_are_left_out(theta: object) -> None:
+    arrays = {"targets": levels(10), "positions": np.array([0.5]), "theta_names": np.array("angle")}
+    (scene,) = kept_scenes([holding(**arrays, theta=np.array(theta))])
+    assert scene.numbers == []
+    (scene,) = kept_scenes([holding(**arrays, theta=np.array([[30]]))])
+    assert scene.theta.tolist() == [[[30.0]]]
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (ImportError("tables need pyarrow:\npip install it"), "tables need pyarrow: pip install it"),
+        (OSError(), "OSError"),
+    ],
+)
+def test_a_run_that_cannot_be_loaded_is_shown_as_it_was_kept(
+    error: Exception, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(run: Run) -> None:
+        raise error
+
+    monkeypatch.setattr("equicoherence.reporting.explorer.gather._load", fails)
+    found = gather({"a": [holding(targets=levels(10), positions=np.array([0.5]))]})
+    assert [scene.title for scene in found.scenes] == ["kept by a"]
+    (remark,) = found.notes
+    assert remark.endswith(f"since they cannot be drawn anew: {reason}")
+
+
 def test_a_run_without_weights_is_shown_as_it_was_kept_and_it_is_said_why(write_run: WriteRun) -> None:
     found = gather({"a": [read_run(write_run())]})
     assert [scene.title for scene in found.scenes] == ["kept by vicreg-tiny"]

@@ -11,6 +11,7 @@ from equicoherence.coherence import CoherenceConfig
 from equicoherence.evaluation.run import evaluate
 from equicoherence.exporting import export
 from equicoherence.models import Encoder
+from equicoherence.reporting.page import report
 from equicoherence.training import AugmentationConfig, EncoderConfig, load_run, pretrain
 from equicoherence.training.config_file import from_dict, to_dict
 from equicoherence.training.start import started
@@ -27,6 +28,14 @@ def array_folder(root, channels, white=255):
         folder.mkdir(parents=True, exist_ok=True)
         np.save(folder / f"{number}.npy", (values * white).astype(kind))
     return root
+
+
+def _check_page(run, folder):
+    """Check that all that a page shows of a run is drawn from its images, none kept or left out."""
+    text = report([run], folder / "report.html").read_text(encoding="utf-8")
+    assert 'id="path"' in text
+    assert 'id="turn"' in text
+    assert "cannot be" not in text
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +67,7 @@ def test_a_run_on_five_deep_channels_is_scored_and_exported(run, tmp_path):
     features = learner.encoder(images).pooled(learner.pool)
     normalised = (images - learner.encoder.mean) / learner.encoder.std
     assert torch.allclose(model(normalised), features, atol=1e-4)
+    _check_page(run, tmp_path)
     with np.load(run / "samples.npz", allow_pickle=False) as samples:
         assert samples["v1"].shape[-1] == samples["decoded"].shape[-1] == 3  # the first three, to look at
 
@@ -104,6 +114,7 @@ def test_colors_of_two_channels_are_refused_with_what_to_give(tmp_path):
         small_config(data, encoder=encoder, views=dataclasses.replace(views, path="se2+color"))
     run = pretrain(small_config(data, encoder=encoder, views=views, max_steps=1), tmp_path / "run")
     assert load_run(run)[1].encoder.channels == 2
+    _check_page(run, tmp_path)
     with pytest.raises(ValueError, match="color, all needs images of three channels; give --transformations"):
         evaluate(run, tasks=["transformation"])
 

@@ -37,7 +37,7 @@ def take_samples(learner: Learner, feed: Feed, loader: Loader, config: PretrainC
     made = feed.whole_views(batch, torch.Generator(device).manual_seed(step_seed(config.seed, 0, 0, 2)))
     assert made.base is not None
     pictures = {"v1": made.v1, "v2": made.v2, "targets": made.targets, "base": made.base}
-    arrays = {name: _bytes(pixels) for name, pixels in pictures.items()}
+    arrays = {name: as_bytes(pixels) for name, pixels in pictures.items()}
     learner.eval()
     features = learner.encoder(torch.cat([made.v1, made.v2]))
     _, z_equi = learner.split(features)  # not the method, which would wait for the other processes
@@ -46,7 +46,7 @@ def take_samples(learner: Learner, feed: Feed, loader: Loader, config: PretrainC
     if learner.task is not None and z_equi is not None:
         decoded = learner.task(*z_equi.chunk(2), made).decoded
         if decoded is not None:
-            arrays["decoded"] = _bytes(decoded)
+            arrays["decoded"] = as_bytes(decoded)
     arrays |= {
         "positions": np.array(feed.positions, dtype=np.float32),
         "theta": made.theta.cpu().numpy(),
@@ -62,6 +62,10 @@ def save_samples(arrays: Mapping[str, np.ndarray], path: Path) -> None:
         np.savez_compressed(file, allow_pickle=False, **arrays)
 
 
-def _bytes(images: Tensor) -> np.ndarray:
-    images = F.pad(images, (0, 0, 0, 0, 0, 3 - images.shape[-3]))  # of more channels the first three are shown
+def as_bytes(images: Tensor) -> np.ndarray:
+    """Return images (..., C, H, W) in [0, 1] as pictures (..., H, W, 3) uint8.
+
+    Of more than three channels the first three are shown; where there are two, the third is black.
+    """
+    images = F.pad(images, (0, 0, 0, 0, 0, 3 - images.shape[-3]))
     return (images.clamp(0, 1) * 255).round().to(torch.uint8).movedim(-3, -1).cpu().numpy()

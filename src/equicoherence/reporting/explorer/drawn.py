@@ -9,7 +9,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from equicoherence.coherence import CoherenceTask, CoherenceTasks
 from equicoherence.data import Batch, Loader
@@ -21,6 +20,7 @@ from equicoherence.training.build import build_feed
 from equicoherence.training.config import POSES, CoherenceConfig, PretrainConfig
 from equicoherence.training.feed import ImageFeed
 from equicoherence.training.learner import Learner
+from equicoherence.training.samples import as_bytes
 from equicoherence.training.seeds import step_seed
 
 COUNT = 8
@@ -86,11 +86,6 @@ def some_images(feed: ImageFeed, config: PretrainConfig) -> Batch:
     indices = np.linspace(0, len(feed) - 1, min(COUNT, len(feed))).astype(np.int64)
     loader = Loader(feed.source, config.views.source, tolerance=config.bad_image_tolerance, cache_bytes=0, threads=1)
     return next(iter(loader.batches([indices])))
-
-
-def as_bytes(images: Tensor) -> np.ndarray:
-    """Return images (..., 3, S, S) in [0, 1] as uint8 (..., S, S, 3)."""
-    return (images.clamp(0, 1) * 255).round().to(torch.uint8).movedim(-3, -1).numpy()
 
 
 def _joined(steps: Sequence[float], wanted: set[float]) -> list[float]:

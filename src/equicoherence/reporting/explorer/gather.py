@@ -108,10 +108,15 @@ def _unread(run: Run, drawn: bool) -> list[str]:
 
 
 def _tried(make: Callable[[], T]) -> tuple[T | None, str]:
-    """Return what is made, or None and why it cannot be: weights or images are damaged, of another version or gone."""
+    """Return what is made, or None and why it cannot be.
+
+    Weights or images are damaged, of another version or gone, or what reads them is not installed.
+    """
     from safetensors import SafetensorError
+
+    from equicoherence.models.foreign import first_line
 
     try:
         return make(), ""
-    except (ValueError, OSError, RuntimeError, SafetensorError) as error:
-        return None, str(error).splitlines()[0]
+    except (ValueError, OSError, RuntimeError, ImportError, SafetensorError) as error:
+        return None, first_line(error) or type(error).__name__

@@ -10,6 +10,7 @@ from equicoherence.reporting.explorer.scene import UNITS, Decoding, Number, Scen
 from equicoherence.reporting.runs import Run
 
 GEODESIC_NUMBERS = 19
+NUMERIC = "fiu"  # numpy's kinds of numbers: floating, signed and unsigned
 
 
 def kept_scenes(runs: Sequence[Run]) -> list[Scene]:
@@ -17,7 +18,7 @@ def kept_scenes(runs: Sequence[Run]) -> list[Scene]:
 
     Of each run ``samples.npz``: uint8 pictures v1, base, v2 (n, H, W, 3), targets and decoded (n, K, H, W, 3), numbers
     positions (K,), theta (n, P), theta_names (P,) and optionally theta_units (P,). A run without views, or without
-    states between them, is left out.
+    states between them, or whose positions do not lie in [0, 1], is left out.
     """
     found: dict[bytes, list[tuple[Run, Scene]]] = {}
     for run in runs:
@@ -54,6 +55,8 @@ def _scene(run: Run) -> Scene | None:
     positions = np.asarray(samples.get("positions", ())).ravel()
     if len(positions) != targets.shape[1] or targets.shape[0] != len(v1) or targets.shape[2:] != v1.shape[1:]:
         return None
+    if positions.dtype.kind not in NUMERIC or not ((positions >= 0) & (positions <= 1)).all():  # nor NaN
+        return None
     order = np.argsort(positions, kind="stable")
     if not len(positions) and np.array_equal(base, v2):
         return None  # trained without a path
@@ -73,12 +76,13 @@ def _scene(run: Run) -> Scene | None:
 
 def _theta(samples: dict[str, np.ndarray], count: int, times: np.ndarray) -> tuple[list[Number], np.ndarray]:
     """Return the numbers of the whole path, at each place where they grow evenly; none where the file has none."""
-    theta, names = samples.get("theta"), [str(name) for name in samples.get("theta_names", ())]
-    if theta is None or theta.shape != (count, len(names)) or not np.isfinite(theta).all():
+    theta, names = samples.get("theta"), [str(name) for name in np.ravel(samples.get("theta_names", ()))]
+    fits = theta is not None and theta.dtype.kind in NUMERIC and theta.shape == (count, len(names))
+    if theta is None or not fits or not np.isfinite(theta).all():
         return [], np.zeros((count, 1, 0))
     if len(names) == GEODESIC_NUMBERS and names[0].startswith("move_"):
         return geodesic_numbers(theta, times.tolist())
-    units = [str(unit) for unit in samples.get("theta_units", ())]
+    units = [str(unit) for unit in np.ravel(samples.get("theta_units", ()))]
     if len(units) != len(names):
         units = [UNITS.get(name.rsplit("_", 1)[-1], "") for name in names]
     return [Number(*each) for each in zip(names, units)], theta[:, None].astype(np.float64)

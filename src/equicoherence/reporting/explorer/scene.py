@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -51,7 +51,7 @@ class Scene:
     v1: (n, S, S, 3) uint8, view 1. states: (n, T, S, S, 3) uint8, from t = 0 to view 2 at t = 1.
     times: (T,), rising, from 0 to 1.
     numbers: P of theta. theta: (n, T, P), at each place; (n, 1, P) where only those of the whole path are known.
-    decodings: of each run that decodes. remarks: what is to be said of the others.
+    decodings: of each run that decodes.
     """
 
     title: str
@@ -62,7 +62,6 @@ class Scene:
     numbers: Sequence[Number]
     theta: np.ndarray
     decodings: Sequence[Decoding]
-    remarks: Sequence[str] = field(default=())
 
     def errors(self, decoding: Decoding) -> np.ndarray:
         """Return the mean absolute error (n, D) of what a run decodes, as a share of the range of a pixel."""

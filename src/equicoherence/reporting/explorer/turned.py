@@ -19,9 +19,9 @@ from equicoherence.paths.central import base_state
 from equicoherence.paths.pyramid import Pyramid
 from equicoherence.paths.renderer import render
 from equicoherence.paths.transformations.affine import Rotation
-from equicoherence.reporting.explorer.drawn import as_bytes
 from equicoherence.reporting.explorer.study import NEAREST, READS, Read, Turned
 from equicoherence.reporting.names import data_name
+from equicoherence.training.samples import as_bytes
 
 QUERIES = 6
 BANK = 240  # images among which the nearest are sought, of an input of `SMALL` pixels; fewer of a larger one
@@ -76,14 +76,14 @@ def _some_images(model: FrozenModel) -> tuple[Batch, Sequence[str]]:
 
 
 def _at(batch: Batch, rows: Tensor, angle: float, size: int) -> Tensor:
-    """Return the middle of images (n, 3, S, S), turned by an angle; what turns in is what the image shows there."""
+    """Return the middle of images (n, C, S, S), turned by an angle; what turns in is what the image shows there."""
     state: State = Rotation().state(torch.full((len(rows), 1), angle))
     pyramid = Pyramid.build(batch.images[rows], size, SHARE)
     return render(pyramid, base_state(batch.aspect[rows], SHARE), state, size=size)
 
 
 def _reads(model: FrozenModel, shown: Tensor, bank: Tensor) -> list[Read]:
-    """Return what each representation of a model says of the images (n, A, 3, S, S)."""
+    """Return what each representation of a model says of the images (n, A, C, S, S)."""
     count, angles = shown.shape[:2]
     pooled, tokens, grids = _represent(model, torch.cat([shown.flatten(0, 1), bank]))
     found = []
