@@ -164,7 +164,8 @@ class Answer(BaseHTTPRequestHandler):
             self._reply(200, files)
         else:
             siblings = [{"rfilename": path} for path in commits[-1]]
-            self._reply(200, {"id": name, "sha": commit_of(name, len(commits)), "siblings": siblings})
+            about = {"id": name, "sha": commit_of(name, len(commits)), "private": name in self.server.hidden}
+            self._reply(200, about | {"siblings": siblings})
         return None
 
     def _resolve(self, name: str, revision: str, file: str) -> None:

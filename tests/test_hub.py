@@ -15,6 +15,7 @@ import yaml
 from equicoherence import Encoder, load_model, push
 from equicoherence.cli import main
 from equicoherence.evaluation import evaluate
+from equicoherence.model_card import model_card
 from equicoherence.models.on_hub import hub_folder
 from equicoherence.training.start import started
 from tests.hub import hub_at
@@ -127,6 +128,42 @@ def test_what_cannot_be_pushed_is_refused_in_one_sentence(run, hub, tmp_path, mo
     with pytest.raises(PermissionError, match=r"\(401\).*log in with `hf auth login`, or set HF_TOKEN"):
         push(run, NAME)
     assert NAME not in hub.repositories
+
+
+def test_what_is_to_be_private_is_not_put_into_a_public_repository(run, hub):
+    hub.add("someone/open", {".gitattributes": b""})
+    with pytest.raises(ValueError, match=r"--private: someone/open is a public repository.*make it private on the Hub"):
+        push(run, "someone/open", private=True)
+    assert len(hub.repositories["someone/open"]) == 1
+    push(run, NAME, private=True)
+    push(run, NAME, private=True, overwrite=True)  # which is a private one
+    assert NAME in hub.hidden
+
+
+@pytest.mark.parametrize(
+    ("place", "told"),
+    [
+        ("timm:resnet18.a1_in1k", "timm:resnet18.a1_in1k"),
+        ("hf-hub:someone/small@main", "hf-hub:someone/small@main"),
+        ("timm:hf-hub:someone/small", "timm:hf-hub:someone/small"),
+        ("timm:local-dir:/home/me/secret/encoder", "encoder"),
+        ("local-dir:~/secret/encoder/", "encoder"),
+        ("local-dir:encoder", "encoder"),
+        ("~/secret/w.pt@resnet18", "w.pt@resnet18"),
+        ("secret/runs/first", "first"),
+        ("/home/me/secret", "secret"),
+    ],
+)
+def test_the_card_tells_of_a_path_the_last_name_alone(run, place, told):
+    config = small_config(run)
+    encoder = dataclasses.replace(config.encoder, name=place, weights=place, channels=5)
+    text = model_card(run, dataclasses.replace(config, data=place, encoder=encoder), NAME, parameters=1)
+    assert f"An image encoder, {told}, 0.00 million" in text
+    assert f"It started from {told}. " in text
+    recipe = yaml.safe_load(text.split("```yaml\n")[1].split("```")[0])
+    assert (recipe["data"], recipe["encoder"]["name"], recipe["encoder"]["weights"]) == (told, told, told)
+    assert not re.search("home|secret/|~", text)
+    assert "images (B, 5, 32, 32)" in text
 
 
 def test_what_cannot_be_fetched_is_refused_in_one_sentence(run, hub, monkeypatch, capsys):

@@ -44,12 +44,12 @@ def export(
     """Write the encoder of a run so that others can load it, and return where.
 
     to: ``timm``, a folder with ``model.safetensors`` and ``config.json`` that ``timm.create_model("local-dir:OUT")``
-    loads; ``onnx``, a file that takes ``images`` (B, 3, S, S), float32 in [0, 1], any B, and gives ``pooled`` (B, C)
-    and ``patches`` (B, N, C), checked with ONNX Runtime (extra ``onnx``); ``program``, the same for
-    ``torch.export.load(OUT).module()``, which needs neither timm nor this package; ``torch``, a file for
-    ``torch.load(OUT, weights_only=True)``: a dictionary of ``state_dict`` (of the timm model), ``architecture`` and
-    ``args`` (of ``timm.create_model``, with ``num_classes=0``), ``mean``, ``std``, ``size``, ``source`` (pixels that
-    evaluation reads images at before it makes them ``size``) and ``pool``.
+    loads; ``onnx``, a file that takes ``images`` (B, channels, S, S), as many channels as the encoder
+    takes, float32 in [0, 1], any B, and gives ``pooled`` (B, C) and ``patches`` (B, N, C), checked with ONNX Runtime
+    (extra ``onnx``); ``program``, the same for ``torch.export.load(OUT).module()``, which needs neither timm nor this
+    package; ``torch``, a file for ``torch.load(OUT, weights_only=True)``: a dictionary of ``state_dict`` (of the timm
+    model), ``architecture`` and ``args`` (of ``timm.create_model``, with ``num_classes=0``), ``mean``, ``std``,
+    ``size``, ``source`` (pixels that evaluation reads images at before it makes them ``size``) and ``pool``.
     Of a run that adapted an encoder, ONNX and the program also give ``z_equi`` (B, d_equi), pooled, and ``joined``, the
     features and z_equi side by side (`evaluation.model.joined`), which are no part of a timm model.
     timm's and torch's models take images normalised by mean and std; ONNX's and the program normalise them themselves.

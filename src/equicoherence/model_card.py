@@ -10,6 +10,8 @@ import yaml
 from equicoherence import __version__
 from equicoherence.evaluation.store import FILE, read_scores
 from equicoherence.methods import METHODS
+from equicoherence.models.names import LOCAL
+from equicoherence.models.on_hub import PREFIXES
 from equicoherence.reporting.main_figures import score_grid
 from equicoherence.reporting.origin import origin_line
 from equicoherence.reporting.summary import select, summarise_scores
@@ -32,7 +34,8 @@ def model_card(
     teacher: whether the weights are the EMA teacher's, of which there are no scores.
     license: as the Hub calls it, such as apache-2.0; the card names none where None.
 
-    Paths of this machine are left out: of data and of weights to start from only the last name is told.
+    Paths of this machine are left out: of data, of an encoder in a folder and of weights to start from only the last
+    name is told.
     """
     head: dict[str, Any] = {"library_name": "timm", "pipeline_tag": "image-feature-extraction", "tags": TAGS}
     if license is not None:
@@ -57,8 +60,9 @@ def _first(config: PretrainConfig, parameters: int, teacher: bool) -> str:
     task = "" if config.coherence is None else ", with an auxiliary task that keeps what transformations do to an image"
     begun = f"It started from {_last_name(config.encoder.weights)}. " if config.encoder.weights else ""
     owner = "These are the weights of the EMA teacher. " if teacher else ""
+    name = _last_name(config.encoder.name)
     return (
-        f"An image encoder, {config.encoder.name}, {parameters / 1e6:,.2f} million parameters, for images of "
+        f"An image encoder, {name}, {parameters / 1e6:,.2f} million parameters, for images of "
         f"{config.views.size} px, trained with {method}{task} (recipe {config.name}). {begun}{owner}It gives features "
         "and has no classifier."
     )
@@ -85,18 +89,23 @@ def _data(config: PretrainConfig) -> str:
 def _recipe(config: PretrainConfig) -> str:
     values = to_dict(config)
     values["data"] = _last_name(config.data)
-    values["encoder"]["weights"] = _last_name(config.encoder.weights)
+    values["encoder"] |= {key: _last_name(values["encoder"][key]) for key in ("name", "weights")}
     return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
 
 
 def _last_name(place: str) -> str:
-    """Return a name as it is, and of a path its last part."""
-    return PurePath(place).name if PurePath(place).is_absolute() or Path(place).exists() else place
+    """Return a name of timm's or of the Hub's as it is, and of a path its last part."""
+    bare = place.removeprefix("timm:")
+    if bare.startswith(PREFIXES):
+        return place
+    path = bare.removeprefix(LOCAL)
+    last = PurePath(path).name or path
+    return place if last == bare else last
 
 
 def _how(name: str, config: PretrainConfig) -> str:
-    size = config.views.size
-    return f"""In timm, images (B, 3, {size}, {size}) normalised by `model.pretrained_cfg["mean"]` and `["std"]`:
+    shape = f"(B, {config.encoder.channels}, {config.views.size}, {config.views.size})"
+    return f"""In timm, images {shape} normalised by `model.pretrained_cfg["mean"]` and `["std"]`:
 
 ```python
 import timm

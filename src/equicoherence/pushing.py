@@ -38,10 +38,11 @@ def push(
     name: OWNER/NAME of the repository, which is made where it is not there.
     teacher: as `export` takes it.
     license: as the Hub calls it, such as apache-2.0; the card names none where None.
-    private: make the repository a private one.
+    private: make the repository a private one; one that is there must be private already.
     overwrite: replace the three files where the repository has files.
 
-    Raises FileExistsError where the repository has files; ValueError for another name, and as `export` does;
+    Raises FileExistsError where the repository has files; ValueError for another name, for ``private`` where the
+    repository is a public one, and as `export` does;
     FileNotFoundError, PermissionError or ConnectionError, in one sentence, for what the Hub says.
     """
     from huggingface_hub import CommitOperationAdd, HfApi
@@ -52,7 +53,13 @@ def push(
         model = f"{PREFIXES[0]}{name}"
         api = HfApi(library_name="equicoherence")
         with explained(model):
-            _refuse_taken(api.list_repo_files(name) if api.repo_exists(name) else [], name, overwrite)
+            there = api.repo_exists(name)
+            if there and private and not api.repo_info(name).private:
+                raise ValueError(
+                    f"--private: {name} is a public repository, and its visibility is left as it is; make it private "
+                    "on the Hub, give another name, or leave --private out"
+                )
+            _refuse_taken(api.list_repo_files(name) if there else [], name, overwrite)
     with tempfile.TemporaryDirectory() as folder:
         place = export(run, "timm", Path(folder) / "encoder", teacher=teacher)
         parameters = sum(p.numel() for p in Encoder.from_pretrained(place).model.parameters())
@@ -61,7 +68,8 @@ def push(
         (place / CARD).write_text(card, encoding="utf-8")
         added = [CommitOperationAdd(path.name, path) for path in sorted(place.iterdir())]
         with explained(model):
-            api.create_repo(name, private=private, exist_ok=True)
+            if not there:
+                api.create_repo(name, private=private)
             api.create_commit(name, added, commit_message=f"Add the encoder of {config.name}")
     hub_folder.cache_clear()  # which may know what was there before
     return model
