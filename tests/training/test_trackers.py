@@ -10,9 +10,12 @@ import pytest
 import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from equicoherence.data import TooManyBadImages
+from equicoherence.finite import NotFinite
 from equicoherence.training import pretrain
 from equicoherence.training.films import film_strips
-from equicoherence.training.trackers import flat
+from equicoherence.training.samples import take_samples
+from equicoherence.training.trackers import _trackio, flat
 from tests.small import picture_folder, small_config
 
 
@@ -50,14 +53,45 @@ def test_trackio_gets_the_same_offline_and_a_resumed_run_goes_on_there(data, tmp
     config = small_config(data, max_steps=4, track="trackio")
     run = pretrain(config, tmp_path / name)
     pretrain(config, run, resume=True)  # which is finished, and adds nothing
-    (found,) = [each for each in trackio.Api().runs("equicoherence") if each.name == name]
-    logs = trackio.sqlite_storage.SQLiteStorage.get_logs("equicoherence", name)
+    (found,) = [each for each in trackio.Api().runs("equicoherence") if each.name.startswith(f"{name}-")]
+    assert found.name == f"{name}-{json.loads((run / 'trackers.json').read_text())['trackio']}"
+    logs = trackio.sqlite_storage.SQLiteStorage.get_logs("equicoherence", found.name)
     losses = [(line["step"], line["loss"]) for line in logs if "loss" in line]
     assert losses == [(line["step"], line["loss"]) for line in _lines(run)]
     pictures = [line for line in logs if "film strips/0" in line]
     assert [line["step"] for line in pictures] == [2, 4]
     assert found.config["optim.batch_size"] == 16
     assert found.config["method.kind"] == "SimCLR"
+
+
+def test_runs_of_one_folder_name_are_two_runs_of_trackio(tmp_path, monkeypatch):
+    begun = []
+    monkeypatch.setattr("equicoherence.training.trackers._begun", begun.append)
+    monkeypatch.setattr("accelerate.tracking.TrackioTracker", lambda project, name, resume: (name, resume))
+    first, second = {}, {}
+    for start, identities in ((0, first), (0, second), (2, first)):
+        _trackio(tmp_path / "run", start, identities)
+    names = [f"run-{identities['trackio']}" for identities in (first, second)]
+    assert names[0] != names[1]
+    assert begun == [(names[0], "never"), (names[1], "never"), (names[0], "allow")]
+
+
+def test_a_run_goes_on_as_it_would_where_the_trackers_get_no_pictures(data, tmp_path, monkeypatch, capsys):
+    errors = [NotFinite("features"), TooManyBadImages({"a.png": "damaged"}, 48, 0.01)]  # at either checkpoint
+
+    def fails(learner, *others):
+        learner.eval()  # as the function itself does before it looks
+        if errors:
+            raise errors.pop(0)
+        return take_samples(learner, *others)
+
+    plain = pretrain(small_config(data, max_steps=4), tmp_path / "plain")
+    monkeypatch.setattr("equicoherence.training.setup.take_samples", fails)
+    run = pretrain(small_config(data, max_steps=4, track="tensorboard"), tmp_path / "run")
+    assert errors == []
+    assert (run / "model.safetensors").read_bytes() == (plain / "model.safetensors").read_bytes()
+    said = capsys.readouterr().err
+    assert [f"step {step}: the trackers get no pictures: " in said for step in (2, 4)] == [True, True]
 
 
 def test_a_film_strip_has_each_picture_where_it_belongs():

@@ -17,11 +17,12 @@ from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
 
 from equicoherence.arithmetic import has_bfloat16
-from equicoherence.data import Batch, Loader, describe_images, open_images
+from equicoherence.data import Batch, Loader, TooManyBadImages, describe_images, open_images
 from equicoherence.devices import chosen_device
 from equicoherence.files import alone
 from equicoherence.finite import NotFinite, not_finite
 from equicoherence.models.features import POOLS
+from equicoherence.models.foreign import first_line
 from equicoherence.models.shared_conv import share_weight_gradients
 from equicoherence.models.trained import HEAD, trained_parameters
 from equicoherence.models.trained_lora import merge_lora
@@ -191,13 +192,21 @@ class Parts:
         )
 
     def _show_films(self, step: int) -> None:
-        """Give the trackers pictures of what the task decodes now; a learner that is divided has none till its end."""
+        """Give the trackers pictures of what the task decodes now; a learner that is divided has none till its end.
+
+        Only the first process gets here: what it cannot show does not end the run.
+        """
         if self.metrics.trackers is None or self.sharded:
             return
         modes = [(module, module.training) for module in self.learner.modules()]
-        samples = take_samples(self.learner, self.feed, self.loader, self.config)
-        for module, mode in modes:
-            module.training = mode
+        try:
+            samples = take_samples(self.learner, self.feed, self.loader, self.config)
+        except (NotFinite, TooManyBadImages) as error:
+            say(f"step {step}: the trackers get no pictures: {first_line(error)}")
+            return
+        finally:
+            for module, mode in modes:
+                module.training = mode
         self.metrics.trackers.show_films(step, film_strips(samples))
 
     def note(self, step: int, lr: float, output: LearnerOutput) -> tuple[dict[str, Any], str | None]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 TRACKERS = ("tensorboard", "trackio", "wandb", "mlflow")  # each is called so by `import` and `pip install`
 PROJECT = "equicoherence"  # by which trackers that have projects gather runs
 FOLDER = "tensorboard"  # of the event files, in the run
-IDENTITIES = "trackers.json"  # in the run: by which wandb and MLflow know it again when it is resumed
+IDENTITIES = "trackers.json"  # in the run: by which trackio, wandb and MLflow know it again when it is resumed
 FILMS = "film strips"
 
 
@@ -94,15 +94,14 @@ def _tensorboard(out: Path, start: int, identities: dict[str, Any]) -> GeneralTr
 def _trackio(out: Path, start: int, identities: dict[str, Any]) -> GeneralTracker:
     from accelerate.tracking import TrackioTracker
 
-    return _begun(TrackioTracker(PROJECT, name=out.name, resume="allow" if start else "never"))
+    name = f"{out.name}-{_own('trackio', start, identities)}"  # trackio knows a run by its name alone
+    return _begun(TrackioTracker(PROJECT, name=name, resume="allow" if start else "never"))
 
 
 def _wandb(out: Path, start: int, identities: dict[str, Any]) -> GeneralTracker:
     from accelerate.tracking import WandBTracker
 
-    if not start or "wandb" not in identities:
-        identities["wandb"] = uuid.uuid4().hex[:8]
-    return _begun(WandBTracker(PROJECT, name=out.name, id=identities["wandb"], resume="allow"))
+    return _begun(WandBTracker(PROJECT, name=out.name, id=_own("wandb", start, identities), resume="allow"))
 
 
 def _mlflow(out: Path, start: int, identities: dict[str, Any]) -> GeneralTracker:
@@ -112,6 +111,13 @@ def _mlflow(out: Path, start: int, identities: dict[str, Any]) -> GeneralTracker
     tracker = _begun(MLflowTracker(PROJECT, run_id=known, run_name=None if known else out.name))
     identities["mlflow"] = tracker.tracker.info.run_id  # type: ignore[attr-defined]
     return tracker
+
+
+def _own(name: str, start: int, identities: dict[str, Any]) -> str:
+    """Return what a tracker knows the run by: kept where the run is resumed, else new."""
+    if not start or name not in identities:
+        identities[name] = uuid.uuid4().hex[:8]
+    return identities[name]
 
 
 def _begun(tracker: GeneralTracker) -> GeneralTracker:
