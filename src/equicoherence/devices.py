@@ -11,6 +11,11 @@ Device = Literal["auto", "cpu", "cuda", "mps"]
 """cuda: an NVIDIA GPU, or AMD's with a ROCm build of torch. mps: of a Mac. auto: cuda where there is one, else cpu."""
 
 
+def with_float64(tensor: torch.Tensor) -> torch.Tensor:
+    """Return a tensor where it can be made float64: on the CPU in place of a Mac's GPU, else where it is."""
+    return tensor.cpu() if tensor.device.type == "mps" else tensor
+
+
 def chosen_device(asked: str = "auto") -> torch.device:
     """Return the device of a name of `Device`. Raises ValueError, quoting it, for one that torch does not find here."""
     import torch  # which the names of devices, for a command's help, do not need

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from equicoherence.devices import with_float64
+
 STRENGTHS = tuple(10.0**e for e in range(-5, 4))
 CUT = 5.0  # standard deviations at which features are cut
 
@@ -23,12 +25,14 @@ def ridge_probe(train: Tensor, target: Tensor, test: Tensor, *, draws: int = 1, 
     time), then all are used.
     draws: rows of each image, as `split_images` takes them.
     """
+    device = train.device
+    train, target, test = (with_float64(each) for each in (train, target, test))
     train, test = standardise(train, test)
     kept, held = split_images(len(train), draws, held_out)
     strengths = torch.tensor(STRENGTHS, dtype=torch.float64, device=train.device)
     tried = _ridge(train[kept], target[kept], train[held], strengths[:, None].expand(-1, target.shape[1]))
     best = torch.stack([r2_score(each, target[held]) for each in tried]).argmax(dim=0)
-    return _ridge(train, target, test, strengths[best][None])[0]
+    return _ridge(train, target, test, strengths[best][None])[0].to(device)
 
 
 def split_images(rows: int, draws: int, share: float, seed: int = 0) -> tuple[Tensor, Tensor]:

@@ -44,6 +44,17 @@ def test_a_hub_that_says_nothing_is_waited_for_no_longer_than_told(monkeypatch, 
     assert time.monotonic() - begun < 2
 
 
+def test_uses_that_overlap_leave_the_process_as_it_was(monkeypatch):
+    monkeypatch.setattr("equicoherence.models.hub.hub_answers", lambda: False)
+    first, second = hub_or_cache(), hub_or_cache()
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert constants.HF_HUB_OFFLINE, "the second is under way"
+    second.__exit__(None, None, None)
+    assert not constants.HF_HUB_OFFLINE
+
+
 def test_without_the_hub_the_cache_is_used_and_what_is_not_there_is_said_in_a_sentence(monkeypatch, tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as held:
         closed = f"http://127.0.0.1:{held.getsockname()[1]}"  # nobody listens there from here on

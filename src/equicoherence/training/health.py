@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from equicoherence.devices import with_float64
+
 REMEDY = (
     "the run stops, and its last checkpoint, if any, is from before. The usual remedies are other settings, in another "
     "--out: a lower --optim.lr, --optim.clip 1, or --precision fp32"
@@ -33,7 +35,7 @@ def effective_rank(z: Tensor) -> Tensor:
     """
     z = z.float() - z.float().mean(dim=0)
     gram = z @ z.T if len(z) < z.shape[1] else z.T @ z
-    values = torch.linalg.eigvalsh(gram.double()).clamp_min(0).sqrt()
+    values = torch.linalg.eigvalsh(with_float64(gram).double()).clamp_min(0).sqrt()
     share = values / values.sum().clamp_min(1e-12)
     return torch.exp(-(share * share.clamp_min(1e-12).log()).sum())
 

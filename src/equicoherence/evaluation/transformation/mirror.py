@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from equicoherence.devices import with_float64
 from equicoherence.evaluation.bootstrap import interval, times_drawn
 from equicoherence.evaluation.task import Row
 from equicoherence.evaluation.transformation import ABSOLUTE, SIDE
@@ -54,6 +55,7 @@ class Figures:
 
     def anew(self, predicted: Tensor, truth: Tensor) -> Tensor:
         """Return the scores (R, P + 2 O) of test images drawn anew, as `resampled` draws them."""
+        predicted, truth = with_float64(predicted), with_float64(truth)
         drawn, values = times_drawn(len(truth)).to(truth.device), len(self.parameters) + len(self.odd)
         target = truth[:, :values].double()
         residual, centred = target - predicted[:, :values], target - target.mean(dim=0)
