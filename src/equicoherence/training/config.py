@@ -21,8 +21,8 @@ from equicoherence.paths.flips import Flip
 from equicoherence.paths.places import Place
 from equicoherence.paths.renderer import Border
 from equicoherence.paths.transformation import Parameter
-from equicoherence.training.comma_lists import NONE, check_listed
-from equicoherence.training.online import watchable
+from equicoherence.training.comma_lists import NONE, check_listed, listed
+from equicoherence.training.online import KNN, watchable
 from equicoherence.training.trackers import TRACKERS
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
@@ -31,6 +31,11 @@ PLACEHOLDER = "MODEL"  # what recipes that start from an encoder that exists hol
 LARGEST_TURN = 80.0  # degrees of each view; between crops of two aspects, 163 may have no logarithm
 COLORED = ("brightness", "contrast", "saturation", "hue", "amount")  # parameters of paths that change colors
 POSE_LATENTS = 7  # of each render: what 3DIEBench-T adds behind them is not part of the path
+
+
+def _colored(parameters: tuple[Parameter, ...]) -> bool:
+    """Say whether a path with these parameters changes colors."""
+    return any(parameter.name.endswith(COLORED) for parameter in parameters)
 
 
 def _check(holds: bool, name: str, wanted: str, value: object) -> None:
@@ -520,8 +525,12 @@ class PretrainConfig:
                 changed.append(f"--views.{name}.jitter-probability 0")
             changed += [f"--views.{name}.{what} 0" for what in ("grayscale", "solarize") if getattr(each, what)]
         drawn = () if views.path in (POSES, BETWEEN) else views.parameters
-        if any(parameter.name.endswith(COLORED) for parameter in drawn):
+        if _colored(drawn):
             changed.append("--views.path se2")
+        watched = listed(self.watch)
+        plain = [name for name in watched if name == KNN or not _colored(named_path(name).parameters)]
+        if len(plain) < len(watched):
+            changed.append(f"--watch {','.join(plain) or NONE}")
         if changed:
             raise ValueError(
                 f"encoder.channels is {self.encoder.channels}, but colors are changed in images of three channels or "
