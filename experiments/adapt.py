@@ -134,7 +134,7 @@ Each row is one way of `equicoherence adapt` with the recipe `adapt-tiny`: {conf
 {config.views.path}, decoder {config.coherence.decoder if config.coherence else ""} where no other is named. *head*: the
 encoder stands still, and a head on its middle layers learns z_equi. *last layer*, *all*: so much of the encoder is
 trained, held to what it was by `Anchor`, and z_equi is a linear map of its output. *told*: in place of a decoder, the
-transformation is regressed: what a method could reach that knows it. *{DRAWN}*: the head before it has learned.
+transformation is regressed, with its parameters as labels. *{DRAWN}*: the head before it has learned.
 
 R2 of an MLP probe on the features of an image and its transformed self; left or right: accuracy of a turn's side (.5 by
 chance). One seed. *Best earlier layer* is the original's, chosen for each figure by these images. Classes: accuracy.
@@ -181,13 +181,19 @@ def costs(ways: Mapping[str, Adaptation]) -> str:
     lines = []
     for name, way in ways.items():
         facts = way.facts
-        noise = "noise R2 near 0" if way.noise.near_zero else "**noise R2 not near 0**"
+        noise = "noise R2 near 0" if way.noise.near_zero else f"**noise R2 not near 0** ({_noise(way)})"
         lines.append(
             f"- {name}: {facts.seconds / 60:.1f} minutes of training, {facts.steps} steps, {facts.images:,} images; "
             f"trained {facts.trained / 1e6:.2f} million parameters of the encoder, {facts.head / 1e6:.2f} of the head; "
             f"{'told' if facts.told else 'not told'}; {noise}"
         )
     return "\n".join(lines)
+
+
+def _noise(way: Adaptation) -> str:
+    """Return which R2 on noise is farthest from 0, before and after."""
+    known = {"before": way.noise.original, "after": way.noise.adapted}
+    return ", ".join(f"{when} {score.target} {number(score.mean)}" for when, score in known.items() if score)
 
 
 if __name__ == "__main__":

@@ -11,9 +11,10 @@ from matplotlib.figure import Figure
 
 from equicoherence.reporting.adaptation.adaptation import Adaptation
 from equicoherence.reporting.adaptation.figures import BACKBONE, JOINED, SIDE_TITLE, Z_EQUI, FigureRow
-from equicoherence.reporting.plots import PALETTE, STYLE
 from equicoherence.reporting.summary import Score
 
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#333333", "#9467BD", "#8C564B", "#17BECF")
+STYLE = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "axes.edgecolor": "#7a828e"}
 GAINS = ("rotation R2", "|rotation| R2", SIDE_TITLE, "scale R2", "color R2")
 CALLED = {"rotation R2": "turn", "|rotation| R2": "size of turn", SIDE_TITLE: "its side", "scale R2": "scale",
           "color R2": "color"}  # fmt: skip

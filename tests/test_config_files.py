@@ -74,7 +74,7 @@ def test_every_recipe_comes_back_out_of_its_file(name: str, tmp_path: Path) -> N
         ("optim: {epochs: 2.5}\n", "optim.epochs cannot be 2.5; a whole number is expected"),
         ("optim: {lr: fast}\n", "optim.lr cannot be 'fast'; a number is expected"),
         ("compile: 1\n", "compile cannot be 1; true or false is expected"),
-        ("precision: fp16\n", "precision cannot be 'fp16'; one of auto, fp32, bf16 is expected"),
+        ("precision: fp8\n", "precision cannot be 'fp8'; one of auto, fp32, bf16, fp16 is expected"),
         ("coherence: none\n", "coherence cannot be 'none'; a mapping or null is expected"),
         ("views: {first: {sigma: [1]}}\n", "sigma cannot be [1]; a list of 2 values, each a number is expected"),
         ("data: 3\n", "data cannot be 3; a text is expected"),

@@ -16,8 +16,8 @@ import tifffile
 import torch
 from PIL import Image
 
-from equicoherence.data import BadImage, Loader, describe_images, open_images
-from equicoherence.data.pixel_format import PixelFormat
+from equicoherence.data import BadImage, Loader, decode, describe_images, open_images
+from equicoherence.data.pixel_format import PICTURE, PixelFormat
 from equicoherence.paths import Pyramid, State, render
 
 from .pictures import encoded, noise
@@ -218,6 +218,79 @@ def test_without_imagecodecs_a_deep_png_of_colors_is_not_flattened(
     monkeypatch.setitem(sys.modules, "imagecodecs", None)
     with pytest.raises(ImportError, match=r"need imagecodecs, .* pip install 'equicoherence\[tiff\]'"):
         source.load(0, 8)
+
+
+@pytest.mark.parametrize(
+    ("held", "channels", "message"),
+    [
+        (np.zeros((7, 7, 40), np.uint8), 40, "4000 x 4000 pixels of 40 channels; at most 10066329 in all"),
+        (np.zeros((40, 7, 7), np.uint8), 40, "4000 x 4000 pixels of 40 channels; at most 10066329 in all"),
+        (np.zeros((7, 7), np.uint16), 3, "12000 x 12000 pixels; at most 134217728 in all"),
+    ],
+)
+def test_tiff_files_that_claim_too_many_values_are_refused_before_they_are_decoded(
+    held: np.ndarray, channels: int, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = tiff(held, photometric="minisblack", planarconfig="contig" if held.shape[-1] == 40 else None)
+    side = 4000 if channels == 40 else 12_000
+    for tag in (256, 257):
+        for kind in (3, 4):  # one value, of each page
+            data = data.replace(struct.pack("<HHII", tag, kind, 1, 7), struct.pack("<HHII", tag, 4, 1, side))
+    monkeypatch.setattr(tifffile.TiffPage, "asarray", lambda *_, **__: pytest.fail("it was decoded"))
+    with pytest.raises(BadImage, match=message):
+        decode(data, 8, "bomb", PixelFormat(channels, 16))
+
+
+@pytest.mark.parametrize("kind", ["float16", "int16", "int8", "bool"])
+def test_arrays_of_values_without_a_white_are_bad_images(kind: str) -> None:
+    with pytest.raises(BadImage, match=f"a.npy: its values are {kind}, which have no white"):
+        decode(npy(STACK.astype(kind)), 8, "a.npy", PixelFormat(6, 16))
+
+
+@pytest.mark.parametrize("ending", ["npy", "tif"])
+def test_damaged_files_say_nothing_of_the_others_and_are_bad(ending: str, tmp_path: Path) -> None:
+    whole = npy(STACK) if ending == "npy" else tiff(STACK, photometric="minisblack")
+    source = open_images(folder_of(tmp_path, ending, b"", whole[:40], whole, b"<html>", whole))
+    assert source.format == PixelFormat(6, 16)
+    assert np.array_equal(source.load(4, SIDE).pixels, STACK.transpose(1, 2, 0))
+    for index in (0, 1, 3):
+        with pytest.raises(BadImage, match=f"^{index}.{ending}: "):
+            source.load(index, SIDE)
+
+
+@pytest.mark.parametrize("case", ["color png", "color tiff", "bands"])
+def test_what_cannot_be_kept_is_bad_without_optional_readers(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = CASES[case][1]()
+    for module in ("imagecodecs", "tifffile"):
+        monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(BadImage, match="it has 6 channels" if case == "bands" else "it has 16 bits a channel"):
+        decode(data, 8, "deep", PICTURE)
+
+
+def test_a_smaller_copy_of_a_gray_page_is_no_channel(tmp_path: Path) -> None:
+    for options in ({"subfiletype": 1}, {}):
+        stream = io.BytesIO()
+        with tifffile.TiffWriter(stream) as file:
+            file.write(RAMP, photometric="minisblack")
+            file.write(np.ascontiguousarray(RAMP[::2, ::2]), photometric="minisblack", **options)  # type: ignore[arg-type]
+        source = open_images(folder_of(tmp_path, "tif", stream.getvalue()))
+        assert source.format == PixelFormat(3, 16)
+        assert np.array_equal(source.load(0, SIDE).pixels, GRAY)
+
+
+def test_big_tiffs_keep_their_depth_or_say_why_not(tmp_path: Path) -> None:
+    source = open_images(folder_of(tmp_path, "tif", tiff(STACK, photometric="minisblack", bigtiff=True)))
+    assert source.format == PixelFormat(6, 16)
+    assert np.array_equal(source.load(0, SIDE).pixels, STACK.transpose(1, 2, 0))
+    folder_of(tmp_path, "tif", tiff(STACK, photometric="minisblack", bigtiff=True, byteorder=">"))
+    with pytest.raises(ValueError, match=r"0.tif: it is a BigTIFF of big-endian numbers"):
+        open_images(tmp_path)
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA"])
+def test_transparent_pixels_of_8_bits_show_mid_grey_beside_16_bits(mode: str) -> None:
+    clear = encoded(Image.new("RGBA", (8, 8), (255, 255, 255, 0)).convert(mode), "PNG")
+    assert (decode(clear, 8, "clear", PixelFormat(3, 16)).pixels == 128 * 257).all()
 
 
 def test_depth_maps_of_7_scenes_keep_their_millimetres(shared_data: Callable[[str], Path], tmp_path: Path) -> None:

@@ -13,7 +13,8 @@ import pytest
 from PIL import Image
 
 from equicoherence.data import BadImage, ImageFolder, decode
-from equicoherence.data.images import BACKGROUND, LARGEST_PIXEL_COUNT, SUFFIXES
+from equicoherence.data.arrays import LARGEST_PIXEL_COUNT
+from equicoherence.data.images import SUFFIXES
 
 from .pictures import encoded, noise, quarters
 
@@ -103,7 +104,7 @@ def test_transparent_pixels_show_mid_grey(mode):
         data = encoded(image.convert(mode), "PNG")
     pixels = decode(data, 8, "transparent").pixels
     assert (pixels[:, :3] >= 253).all()
-    assert np.abs(pixels[:, 5:].astype(int) - BACKGROUND[0]).max() <= 2
+    assert np.abs(pixels[:, 5:].astype(int) - 128).max() <= 2
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])

@@ -31,6 +31,9 @@ def pictures(tmp_path: Path) -> Path:
         ("set.tsv", "pictures/my 1.png\tcat\npictures/my 0.png\tcat\n", [0, 0], ["cat"]),
         ("set.txt", "# mine\npictures/my 1.png 3\npictures/my 0.png 12\n", [0, 1], ["3", "12"]),
         ("set.txt", "pictures/my 1.png\npictures/my 0.png\n", [-1, -1], []),
+        ("set.csv", "label,path\n,pictures/my 1.png\nb,pictures/my 0.png\n", [-1, 0], ["b"]),
+        ("set.csv", "pictures/my 1.png,10\npictures/my 0.png,9\npictures/my 2.png,-1\n", [1, 0, -1], ["9", "10"]),
+        ("set.csv", "pictures/my 1.png,1\npictures/my 0.png,01\n", [1, 0], ["01", "1"]),
         ("set.csv", "filename,kind\npictures/my 1.png,b\npictures/my 0.png,a\n", [1, 0], ["a", "b"]),
     ],
 )
@@ -67,6 +70,7 @@ def test_what_was_found_is_said(pictures: Path) -> None:
     [
         ("a.png,0\n,1\na.png,1,2,3\n", r"line 2: ',1' .*, line 3: 'a.png,1,2,3' \(1 or 2 fields are expected\)"),
         ("path,label\npictures/my 1.png\n", r"line 2: 'pictures/my 1.png' \(1 to 2 fields are expected\)"),
+        ("label,path\ndog,\n", r"line 2: 'dog,' \(2 to 2 fields are expected\)"),
         ("width,height\n1,2\n", "line 1: 'width,height' neither names an image"),
         ("path,label\n", "names no image beside its header"),
         ("\n\n", "names no image: write a path on each line"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from equicoherence.data import check_data, describe_images, open_images
+from equicoherence.data import BadImage, check_data, describe_images, open_images
+from equicoherence.data.cache import cache_folder
 from equicoherence.data.tables import TableSource
 
 from .pictures import noise, noise_folder
@@ -174,6 +176,39 @@ def test_files_that_rows_name_are_read_below_the_table_alone(tmp_path: Path) -> 
         source.load(4, 8)
     with pytest.raises(Exception, match="its row holds no image"):
         source.load(5, 8)
+
+
+def test_a_place_that_is_no_path_is_a_bad_image(tmp_path: Path) -> None:
+    for place in ("a\0b", 7):
+        table = pa.table({"image": [{"bytes": noise(0), "path": None}, {"bytes": None, "path": place}]})
+        pq.write_table(table, tmp_path / "set.parquet")
+        source = open_images(tmp_path / "set.parquet")
+        with pytest.raises(BadImage, match=r"set.parquet/1: its file .* is no path"):
+            source.load(1, 8)
+
+
+def test_a_column_of_texts_that_is_called_images_is_none(tmp_path: Path) -> None:
+    schema = hub_schema({"image": pa.string()}, {"image": {"_type": "Image"}})
+    pq.write_table(pa.table({"image": ["a.png"]}, schema=schema), tmp_path / "set.parquet")
+    with pytest.raises(ValueError, match=r"no column of image bytes; it has image \(string\)"):
+        open_images(tmp_path / "set.parquet")
+
+
+def test_of_a_parquet_file_one_copy_is_made_and_the_newest_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EQUICOHERENCE_CACHE", str(tmp_path / "cache"))
+    made: list[int] = []
+    batches = pq.ParquetFile.iter_batches
+    monkeypatch.setattr(pq.ParquetFile, "iter_batches", lambda *a, **k: made.append(1) or batches(*a, **k))
+    file = tmp_path / "set.parquet"
+    for count in (2, 3):
+        pq.write_table(pa.table({"image": rows(count)}), file)
+        with ThreadPoolExecutor(4) as pool:
+            sources = list(pool.map(lambda _: TableSource(tmp_path, [file.name]), range(4)))
+        assert [len(source) for source in sources] == [count] * 4
+        assert len(list((cache_folder() / "tables").glob("*.arrow"))) == 1
+    assert len(made) == 2
 
 
 def test_a_table_beside_images_is_none_of_them(tmp_path: Path) -> None:

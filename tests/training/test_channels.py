@@ -93,6 +93,17 @@ def test_other_images_are_refused_with_what_to_give(run, folder, tmp_path):
         evaluate(run, tasks=["knn"], data=folder, out=tmp_path / "scores")
 
 
+def test_held_out_images_of_other_channels_are_refused_too(run, tmp_path):
+    array_folder(tmp_path / "data" / "train", 5)
+    array_folder(tmp_path / "data" / "val", 4)
+    data, message = tmp_path / "data", r"the held-out side of .*data.* has images of 4 channels, but .* takes 5"
+    with pytest.raises(ValueError, match=message):
+        evaluate(run, tasks=["knn"], data=data, out=tmp_path / "scores")
+    encoder = dataclasses.replace(ENCODER, channels=5)
+    with pytest.raises(ValueError, match=message):
+        pretrain(small_config(data, encoder=encoder, watch="knn", max_steps=1), tmp_path / "run")
+
+
 @pytest.mark.parametrize("name", ["vit_tiny_patch16_224", "tf_efficientnet_lite0"])
 def test_any_family_takes_more_channels(name):
     encoder = Encoder(name, {"in_chans": 6}, any_size=True).eval()
@@ -112,6 +123,8 @@ def test_colors_of_two_channels_are_refused_with_what_to_give(tmp_path):
     views = dataclasses.replace(small_config(data).views, first=plain, second=plain)
     with pytest.raises(ValueError, match=r"give --views.path se2$"):
         small_config(data, encoder=encoder, views=dataclasses.replace(views, path="se2+color"))
+    with pytest.raises(ValueError, match=r"give --watch knn,rotation$"):
+        small_config(data, encoder=encoder, views=views, watch="knn,color,rotation,all")
     run = pretrain(small_config(data, encoder=encoder, views=views, max_steps=1), tmp_path / "run")
     assert load_run(run)[1].encoder.channels == 2
     _check_page(run, tmp_path)

@@ -135,7 +135,7 @@ def test_misspelt_recipes_and_fields_are_quoted():
         ({"views": {"mask_ratio": [0.5, "all"]}}, r"views.mask_ratio\[1\] cannot be 'all'"),
         ({"views": {"first": {"jitter": [0.1, 0.2, 0.3]}}}, r"first.jitter cannot be \[0\.1, 0\.2, 0\.3\]"),
         ({"views": {"mask_probability": 2}}, "mask_probability must be in .*, got 2"),
-        ({"encoder": {"mean": [0.5, 0.5]}}, r"encoder.mean cannot be \[0\.5, 0\.5\]"),
+        ({"encoder": {"mean": [0.5, 0.5]}}, r"mean must hold a number for each of the 3 channels, got \(0\.5, 0\.5\)"),
         ({"encoder": {"mean": [0.5, 0.5, float("nan")]}}, r"encoder.mean\[2\] cannot be nan; a number is expected"),
         ({"encoder": {"std": [0.1, 0.0, 0.1]}}, r"std must be above 0 in all channels, got \(0\.1, 0\.0, 0\.1\)"),
         ({"views": {"crops": -2}}, "views.crops must be 0 or more, got -2"),

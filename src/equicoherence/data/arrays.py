@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import io
+from itertools import islice
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from equicoherence.data.npy import read_npy
-from equicoherence.data.pixel_format import PixelFormat
-from equicoherence.data.probing import ALPHA, GRAY, PNM, channel_axis
+from equicoherence.data.pixel_format import BACKGROUND, PixelFormat
+from equicoherence.data.probing import ALPHA, GRAY, NUMPY, PAGES, PNM, channel_axis
 
 PNG = b"\x89PNG\r\n\x1a\n"
 PNG_COLORS = (2, 4, 6)  # kinds of a png file of more than one channel
-BACKGROUND = 0.5  # what transparent pixels show, of white
+LARGEST_PIXEL_COUNT = 2**27
+"""Images of more pixels (about 11,600 x 11,600) are refused: decoding one takes over half a gigabyte. Of those of more
+than three channels, fewer: as many values in all."""
+
+
+def refuse_large(width: int, height: int, channels: int = 3) -> None:
+    """Raise ValueError for an image of more than ``LARGEST_PIXEL_COUNT`` pixels."""
+    most = 3 * LARGEST_PIXEL_COUNT // max(channels, 3)
+    if width * height > most:
+        several = f" of {channels} channels" if channels > 3 else ""
+        raise ValueError(f"{width} x {height} pixels{several}; at most {most} in all are decoded")
 
 
 def read_array(data: bytes, image: Image.Image | None) -> np.ndarray:
@@ -26,13 +37,13 @@ def read_array(data: bytes, image: Image.Image | None) -> np.ndarray:
     Raises:
         ImportError: a tiff file of several channels without tifffile, or a deep one of colors in png without
             imagecodecs.
-        ValueError: values that are not finite; and whatever readers raise for damaged files.
+        ValueError: values that are not finite, or too many; and whatever readers raise for damaged files.
     """
-    if data.startswith(b"\x93NUMPY"):
+    if data.startswith(NUMPY):
         array = read_npy(data)
-        if array.ndim == 3:
-            return np.moveaxis(array, channel_axis(array.shape), 2)
-        return array[..., None]
+        array = np.moveaxis(array, channel_axis(array.shape), 2) if array.ndim == 3 else array[..., None]
+        refuse_large(array.shape[1], array.shape[0], array.shape[2])
+        return array
     if data.startswith(PNG) and data[24] == 16 and data[25] in PNG_COLORS:
         return _deep_png(data)
     if data[:2] == b"P6" and (header := PNM.match(data)) and int(header[3]) > 255:
@@ -42,6 +53,8 @@ def read_array(data: bytes, image: Image.Image | None) -> np.ndarray:
     assert image is not None
     if image.mode == "F" or image.mode.startswith("I"):
         return _sixteen_bits(np.asarray(image), stated=_states_white(image))[..., None]
+    if image.has_transparency_data:
+        return _blended(np.asarray(image.convert("RGBA")))
     array = np.asarray(image if image.mode in ("L", "RGB") else image.convert("RGB"))
     return array[..., None] if array.ndim == 2 else array
 
@@ -54,15 +67,7 @@ def square_array(array: np.ndarray, size: int, format: PixelFormat) -> np.ndarra
     Raises ValueError where the format has other channels, or fewer bits.
     """
     channels, depth = array.shape[2], 8 * array.dtype.itemsize
-    if channels == 1 and format.channels == 3:
-        array = np.broadcast_to(array, (*array.shape[:2], 3))
-    elif channels != format.channels:
-        raise ValueError(f"it has {channels} channels, where the other images have {format.channels}")
-    if depth > format.bits:
-        raise ValueError(
-            f"it has {depth} bits a channel, where the other images have {format.bits}: its depth would be lost; "
-            "convert it, or keep such images together"
-        )
+    format.check_image(PixelFormat(3 if channels == 1 else channels, depth))
     squared = np.empty((size, size, format.channels), format.dtype)
     for channel in range(1 if channels == 1 else channels):
         plane = Image.fromarray(np.ascontiguousarray(array[..., channel], np.float32))
@@ -130,8 +135,11 @@ def _tiff(data: bytes) -> np.ndarray:
             "tiff files of several channels, pages or 16 bits a color need tifffile: pip install 'equicoherence[tiff]'"
         ) from error
     with tifffile.TiffFile(io.BytesIO(data)) as file:
-        pages: list[Any] = list(file.pages)
+        pages: list[Any] = list(islice(file.pages, PAGES))
         first = pages[0]
+        pages = pages if int(first.photometric) in GRAY and _one_size(pages) else pages[:1]
+        channels = first.samplesperpixel if first.samplesperpixel > 1 else len(pages)
+        refuse_large(first.imagewidth, first.imagelength, channels * first.imagedepth)
         if first.samplesperpixel > 1:
             array = first.asarray(maxworkers=1)
             array = np.moveaxis(array, 0, 2) if first.planarconfig == 2 else array
@@ -139,8 +147,13 @@ def _tiff(data: bytes) -> np.ndarray:
             if array.dtype in (np.uint8, np.uint16):
                 return _blended(array) if len(extra) == 1 and extra[0] in ALPHA else array
         else:
-            several = int(first.photometric) in GRAY
-            array = np.stack([page.asarray(maxworkers=1) for page in (pages if several else pages[:1])], axis=2)
+            array = np.stack([page.asarray(maxworkers=1) for page in pages], axis=2)
     if array.dtype in (np.uint8, np.uint16):
         return array
     return _sixteen_bits(array, stated=False)
+
+
+def _one_size(pages: list[Any]) -> bool:
+    """Say whether pages are channels of one image, as `format_of` says it of their headers."""
+    kinds = {(page.imagewidth, page.imagelength, page.samplesperpixel, page.bitspersample) for page in pages}
+    return len(kinds) == 1 and not any(page.is_reduced for page in pages)

@@ -19,10 +19,10 @@ from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from equicoherence.data.archive import ARCHIVE_SUFFIXES
-from equicoherence.data.arrays import read_array, square_array
+from equicoherence.data.arrays import read_array, refuse_large, square_array
 from equicoherence.data.passed_over import PassedOver
-from equicoherence.data.pixel_format import PICTURE, PixelFormat
-from equicoherence.data.probing import format_of, format_of_all
+from equicoherence.data.pixel_format import BACKGROUND, PICTURE, PixelFormat
+from equicoherence.data.probing import NUMPY, format_of, format_of_all
 from equicoherence.data.source import BadImage, ImageSource, Sample, printable, size_of_file
 
 T = TypeVar("T")
@@ -34,10 +34,7 @@ ARRAYS = frozenset({".npy"})
 """Endings of files that hold an image as an array: read where no image files are."""
 PROBED_SUFFIXES = frozenset({".png", ".tif", ".tiff", ".ppm", ".pgm", ".pnm", *ARRAYS})
 """Endings of files that may hold more than three channels of 8 bits."""
-LARGEST_PIXEL_COUNT = 2**27
-"""Images of more pixels (about 11,600 x 11,600) are refused: decoding one takes over half a gigabyte."""
-BACKGROUND = (128, 128, 128)
-"""What transparent pixels show: mid-grey, equally far from dark and from light foregrounds."""
+_GREY = (round(BACKGROUND * PICTURE.white),) * 3
 
 # The readers are called by name, and not through Image.open: that one warns about sizes between half of Pillow's
 # own limit and the limit itself, and warnings cannot be silenced safely while other threads run.
@@ -69,7 +66,7 @@ def decode(data: bytes, size: int, name: str, format: PixelFormat | None = None)
     """Decode the bytes of an image file to a square of ``size`` pixels.
 
     The whole image is squashed with an antialiased bicubic filter. The kind is told from the first bytes, not from the
-    name. Of an animation the first frame is taken; EXIF rotation is applied; transparency shows ``BACKGROUND``;
+    name. Of an animation the first frame is taken; EXIF rotation is applied; transparency shows mid-grey;
     32-bit integers and floats, which state no white, are stretched from their own minimum to their own maximum.
 
     Args:
@@ -79,12 +76,14 @@ def decode(data: bytes, size: int, name: str, format: PixelFormat | None = None)
         format: Channels and bits of the result. None: three of 8, to which 16-bit values are scaled by 1/257.
 
     Raises:
-        BadImage: empty, not an image, truncated or damaged, above ``LARGEST_PIXEL_COUNT``, or of other channels or more
-            bits than ``format``.
+        BadImage: empty, not an image, truncated or damaged, too large (see `refuse_large`), or of other channels or
+            more bits than ``format``.
     """
-    if format is None or (format == PICTURE and _is_picture(data, name)):
-        return _read(data, name, lambda image: _square(image, size))
-    return _deep(data, name, size, format)
+    if format is not None:
+        _check_format(data, name, format)
+        if format != PICTURE or data.startswith(NUMPY):
+            return _deep(data, name, size, format)
+    return _read(data, name, lambda image: _square(image, size))
 
 
 def decode_whole(data: bytes, name: str, *, turn: bool = True) -> np.ndarray:
@@ -105,9 +104,7 @@ def _read(data: bytes, name: str, take: Callable[[ImageFile.ImageFile], T]) -> T
         raise BadImage(name, f"not an image of a known kind (it starts with {data[:8]!r})")
     try:
         with reader(io.BytesIO(data)) as image:
-            width, height = image.size
-            if width * height > LARGEST_PIXEL_COUNT:
-                raise BadImage(name, f"{width} x {height} pixels; at most {LARGEST_PIXEL_COUNT} in all are decoded")
+            refuse_large(*image.size)
             return take(image)
     except (BadImage, ImportError, MemoryError):
         raise
@@ -115,18 +112,19 @@ def _read(data: bytes, name: str, take: Callable[[ImageFile.ImageFile], T]) -> T
         raise BadImage(name, printable(str(error)) or type(error).__name__) from error
 
 
-def _is_picture(data: bytes, name: str) -> bool:
-    """Say whether the bytes of a file are of a picture of 8 bits, as all are that are not understood."""
+def _check_format(data: bytes, name: str, format: PixelFormat) -> None:
+    """Refuse a file that cannot be kept with a format, before any reader is needed. Reading tells of damaged ones."""
     try:
-        return format_of(io.BytesIO(data)) == PICTURE and not data.startswith(b"\x93NUMPY")
+        if (own := format_of(io.BytesIO(data))) is not None:
+            format.check_image(own)
     except ValueError as error:
         raise BadImage(name, str(error)) from error
 
 
 def _deep(data: bytes, name: str, size: int, format: PixelFormat) -> Sample:
     """Decode with all bits and channels, turned as EXIF says."""
-    if data.startswith((b"\x93NUMPY", b"II", b"MM")):  # Pillow does not know all that tiff files may hold
-        return _squared(data, None if data.startswith(b"\x93NUMPY") else _opened(data), name, size, format)
+    if data.startswith((NUMPY, b"II", b"MM")):  # Pillow does not know all that tiff files may hold
+        return _squared(data, None if data.startswith(NUMPY) else _opened(data), name, size, format)
     return _read(data, name, lambda image: _squared(data, image, name, size, format))
 
 
@@ -140,11 +138,11 @@ def _opened(data: bytes) -> ImageFile.ImageFile | None:
 
 def _squared(data: bytes, image: ImageFile.ImageFile | None, name: str, size: int, format: PixelFormat) -> Sample:
     try:
+        if image is not None:
+            refuse_large(*image.size)
         turn = None if image is None else _TURNS.get(_orientation(image))
         array = read_array(data, image)
         height, width = array.shape[:2]
-        if height * width > LARGEST_PIXEL_COUNT:
-            raise ValueError(f"{width} x {height} pixels; at most {LARGEST_PIXEL_COUNT} in all are decoded")
         pixels = square_array(array, size, format)
     except (ImportError, MemoryError):
         raise
@@ -176,7 +174,7 @@ def _whole(image: ImageFile.ImageFile, turned: bool) -> np.ndarray:
     turn = _TURNS.get(_orientation(image)) if turned else None
     plain = _plain_mode(image)
     if plain.mode == "RGBA":
-        plain = Image.alpha_composite(Image.new("RGBA", plain.size, (*BACKGROUND, 255)), plain)
+        plain = Image.alpha_composite(Image.new("RGBA", plain.size, (*_GREY, 255)), plain)
     return np.array((plain if turn is None else plain.transpose(turn)).convert("RGB"))
 
 
@@ -191,7 +189,7 @@ def _square(image: ImageFile.ImageFile, size: int) -> Sample:
     turn = _TURNS.get(_orientation(image))
     square = _plain_mode(image).resize((size, size), Image.Resampling.BICUBIC, box=box, reducing_gap=3.0)
     if square.mode == "RGBA":
-        square = Image.alpha_composite(Image.new("RGBA", square.size, (*BACKGROUND, 255)), square)
+        square = Image.alpha_composite(Image.new("RGBA", square.size, (*_GREY, 255)), square)
     if turn is not None:
         square = square.transpose(turn)  # after the resize: a square keeps its shape
     if turn in (_TURNS[5], _TURNS[6], _TURNS[7], _TURNS[8]):

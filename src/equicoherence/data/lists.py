@@ -20,6 +20,7 @@ LABELS = ("label", "labels", "class", "class_name", "target", "category")
 """Names of columns of labels, likewise."""
 LOOKED_UP = 32  # files that are looked up at once, evenly spread
 QUOTED = 3  # lines that are quoted
+UNKNOWN = "-1"  # a label that is none, as in tables and shards
 
 
 class ImageList(ImageSource):
@@ -28,7 +29,7 @@ class ImageList(ImageSource):
     A line is a path, relative to the list's folder, and, behind a comma, a semicolon or a tab, a label; in a .txt file
     also behind a blank, where the path ends as an image does. A first line without a path is a header: it says in which
     columns path and label are. Empty lines are left out, as are those that begin with ``#``. Classes are the labels
-    that occur, in the order of numbers where all are.
+    that occur, in the order of numbers where all are; -1 is none.
 
     Raises:
         FileNotFoundError: none of the files that are looked up is there.
@@ -92,10 +93,11 @@ def read_list(path: Path) -> list[tuple[int, str, str]]:
     for number, parts in fields:
         at, of_label = columns or (0, 1 if len(parts) == 2 else None)
         wanted = f"{at + 1} to {max(at, of_label or 0) + 1}" if columns else "1 or 2"
-        if not parts[0].strip() or (len(parts) > 2 and not columns) or max(at, of_label or 0) >= len(parts):
+        if max(at, of_label or 0) >= len(parts) or (len(parts) > 2 and not columns) or not parts[at].strip():
             odd.append(f"line {number}: {','.join(parts)!r} ({wanted} fields are expected)")
         else:
-            found.append((number, parts[at].strip(), "" if of_label is None else printable(parts[of_label].strip())))
+            label = "" if of_label is None else printable(parts[of_label].strip())
+            found.append((number, parts[at].strip(), "" if label == UNKNOWN else label))
     if odd:
         raise ValueError(f"{str(path)!r}: {shortened(odd, QUOTED)}; correct the list")
     if not found:
@@ -137,4 +139,5 @@ def _header(fields: Sequence[str], path: Path) -> tuple[int, int | None] | None:
 
 def _in_order(labels: set[str]) -> list[str]:
     """Sort labels, as numbers where all are."""
-    return sorted(labels, key=int) if all(label.isdecimal() for label in labels) else sorted(labels)
+    numbers = all(label.isdecimal() for label in labels)
+    return sorted(labels, key=lambda label: (int(label), label)) if numbers else sorted(labels)

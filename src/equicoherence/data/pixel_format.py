@@ -34,6 +34,16 @@ class PixelFormat:
         parts = [f"{self.channels} channels"] if self.channels != 3 else []
         return " of ".join([*parts, *([f"{self.bits} bits"] if self.bits != 8 else [])])
 
+    def check_image(self, own: PixelFormat) -> None:
+        """Raise ValueError where an image of the format ``own`` has other channels, or more bits."""
+        if own.channels != self.channels:
+            raise ValueError(f"it has {own.channels} channels, where the other images have {self.channels}")
+        if own.bits > self.bits:
+            raise ValueError(
+                f"it has {own.bits} bits a channel, where the other images have {self.bits}: its depth would be lost; "
+                "convert it, or keep such images together"
+            )
+
     def check(self, channels: int, images: str, encoder: str, advice: str = "") -> None:
         """Raise ValueError where an encoder takes images of other ``channels``; the others are words for it."""
         if self.channels != channels:
@@ -44,3 +54,5 @@ class PixelFormat:
 
 
 PICTURE = PixelFormat()
+BACKGROUND = 0.5
+"""What transparent pixels show, of white: mid-grey, equally far from dark and from light foregrounds."""

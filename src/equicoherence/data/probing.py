@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-import struct
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from typing import BinaryIO
 
 import numpy as np
@@ -19,6 +17,9 @@ PROBED = 32  # files that are looked into, evenly spread
 PAGES = 1024  # of a tiff file, at most, that count as its channels
 GRAY, RGB = (0, 1), 2  # a tiff's photometric interpretation: white is 0, black is 0; red, green and blue
 ALPHA = (1, 2)  # what a tiff calls a sample beside the colors, where it is opacity
+NUMPY = b"\x93NUMPY"
+_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_PICTURES = (b"\xff\xd8\xff", b"BM", b"GIF8", b"RIFF", b"P1", b"P2", b"P3", b"P4")  # kinds of 8 bits alone
 _SPACE = rb"\s+(?:#[^\n]*\n\s*)*"
 PNM = re.compile(rb"P[56]" + (_SPACE + rb"(\d+)") * 3 + rb"\s")  # width, height, white
 
@@ -27,26 +28,30 @@ class OddFormat(ValueError):
     """Say why the values of a file are none that an image may have."""
 
 
-def format_of(file: BinaryIO) -> PixelFormat:
-    """Return the format that the image in a file is kept with, from its header.
+def format_of(file: BinaryIO) -> PixelFormat | None:
+    """Return the format that the image in a file is kept with, from its header; None where it is not understood.
 
-    Of a tiff file several gray pages of one size are the channels of one image. A file that is not understood counts as
-    a picture: reading it will say what it is.
+    Of a tiff file several gray pages of one size are the channels of one image.
 
     Raises:
-        OddFormat: an array of values that have no white, or of a shape that is no image.
+        OddFormat: an array of values that have no white, or of a shape that is no image; or a tiff file whose header
+            cannot be read.
     """
     start = file.read(512)
     if start.startswith(b"\x89PNG\r\n\x1a\n") and len(start) > 24:
         return PixelFormat(bits=16 if start[24] == 16 else 8)
-    if start.startswith(b"\x93NUMPY"):
-        return _of_array(start, file)
-    if start[:4] in (b"II*\0", b"MM\0*"):
-        with suppress(Exception):  # damaged ones raise anything
-            return _of_tiff(start, file)
-    elif (pnm := PNM.match(start)) is not None:
+    if (pnm := PNM.match(start)) is not None:
         return PixelFormat(bits=8 if int(pnm[3]) < 256 else 16)
-    return PICTURE
+    try:
+        if start.startswith(NUMPY):
+            return _of_array(start + file.read(2**16))
+        if start.startswith(_TIFF):
+            return _of_tiff(start, file)
+    except OddFormat:
+        raise
+    except Exception:  # damaged ones raise anything
+        return None
+    return PICTURE if start.startswith(_PICTURES) else None
 
 
 def channel_axis(shape: Sequence[int]) -> int:
@@ -55,9 +60,8 @@ def channel_axis(shape: Sequence[int]) -> int:
     return 0 if shape[0] < shape[2] else 2
 
 
-def _of_array(start: bytes, file: BinaryIO) -> PixelFormat:
-    file.seek(0)
-    shape, dtype = npy_header(start + file.read(2**16))
+def _of_array(start: bytes) -> PixelFormat:
+    shape, dtype = npy_header(start)
     if dtype not in (np.uint8, np.uint16):
         raise OddFormat(f"its values are {dtype}, which have no white: write uint8, or uint16 from 0 to 65535")
     if len(shape) not in (2, 3) or not all(shape):
@@ -82,12 +86,17 @@ def _of_tiff(start: bytes, file: BinaryIO) -> PixelFormat:
 
 def _pages(start: bytes, file: BinaryIO) -> list[ImageFileDirectory_v2]:
     """Return the tags of the pages of a tiff file."""
-    place = struct.unpack(("<" if start[:2] == b"II" else ">") + "L", start[4:8])[0]
+    if start.startswith(b"MM\0+"):
+        raise OddFormat("it is a BigTIFF of big-endian numbers, whose header cannot be read: write it little-endian")
+    header = start[: 16 if start.startswith(b"II+\0") else 8]
+    place = ImageFileDirectory_v2(header).next
     pages: list[ImageFileDirectory_v2] = []
     while place and len(pages) < PAGES:
-        tags = ImageFileDirectory_v2(start[:8])
+        tags = ImageFileDirectory_v2(header)
         file.seek(place)
         tags.load(file)
+        if not (tags.get(256) and tags.get(257)):
+            raise ValueError("it is cut off")
         pages.append(tags)
         place = tags.next
     return pages
@@ -103,7 +112,7 @@ def format_of_all(count: int, name: Callable[[int], str], open_file: Callable[[i
     """Return the format that images are kept with: as many bits as any of some of them has.
 
     count: of the images. name: gives that of a number. open_file: opens the image of a number; one that cannot be
-    opened is left out.
+    opened, or is not understood, is left out.
 
     Raises:
         ValueError: they have different numbers of channels, or values that no image may have.
@@ -118,6 +127,8 @@ def format_of_all(count: int, name: Callable[[int], str], open_file: Callable[[i
             continue
         except OddFormat as error:
             raise ValueError(f"{printable(name(index))}: {error}") from error
+        if own is None:
+            continue
         found.setdefault(own.channels, name(index))
         bits = max(bits, own.bits)
     if len(found) > 1:

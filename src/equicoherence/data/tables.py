@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
@@ -11,12 +12,13 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
-from equicoherence.data.cache import cache_folder
+from equicoherence.data.cache import cache_folder, taking_turns
 from equicoherence.data.images import decode
 from equicoherence.data.layout import shortened
 from equicoherence.data.probing import format_of_all
 from equicoherence.data.source import BadImage, ImageSource, Origin, Sample, printable
 from equicoherence.files import replacing
+from equicoherence.notice import say
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -94,7 +96,10 @@ class TableSource(ImageSource):
         if not place:
             raise BadImage(self.name(index), "its row holds no image")
         root = self.path.resolve()
-        file = (root / place).resolve()
+        try:
+            file = (root / place).resolve()
+        except (TypeError, ValueError) as error:  # a number, or a text with a NUL in it
+            raise BadImage(self.name(index), f"its file {place!r} is no path") from error
         if not file.is_relative_to(root):
             raise BadImage(self.name(index), f"its file {place!r} lies outside {str(root)!r}, and is not followed")
         try:
@@ -161,17 +166,29 @@ def _copied(file: Path, columns: Sequence[str]) -> Path:
     import pyarrow.parquet as pq
 
     state = file.stat()
-    identity = json.dumps([_FORMAT, str(file.resolve()), state.st_size, state.st_mtime_ns, *columns])
-    place = cache_folder() / "tables" / f"{hashlib.sha256(identity.encode()).hexdigest()[:24]}.arrow"
+    identity = json.dumps([_FORMAT, str(file.resolve()), *columns])
+    folder, key = cache_folder() / "tables", hashlib.sha256(identity.encode()).hexdigest()[:24]
+    place = folder / f"{key}-{state.st_size}-{state.st_mtime_ns}.arrow"
     if place.is_file():
         return place
-    place.parent.mkdir(exist_ok=True)
-    with pq.ParquetFile(file) as opened:
-        whole = opened.schema_arrow
-        schema = pa.schema([whole.field(name) for name in columns if name in whole.names], metadata=whole.metadata)
-        with replacing(place) as aside, pa.OSFile(str(aside), "wb") as sink, pa.ipc.new_stream(sink, schema) as writer:
-            for batch in opened.iter_batches(TOGETHER, columns=schema.names):
-                writer.write_batch(batch.cast(schema))
+    folder.mkdir(exist_ok=True)
+    with taking_turns(folder / f"{key}.lock", lambda: say(f"another process copies {str(file)!r}: waiting for it")):
+        if place.is_file():
+            return place
+        with pq.ParquetFile(file) as opened:
+            whole = opened.schema_arrow
+            schema = pa.schema([whole.field(name) for name in columns if name in whole.names], metadata=whole.metadata)
+            with (
+                replacing(place) as aside,
+                pa.OSFile(str(aside), "wb") as sink,
+                pa.ipc.new_stream(sink, schema) as writer,
+            ):
+                for batch in opened.iter_batches(TOGETHER, columns=schema.names):
+                    writer.write_batch(batch.cast(schema))
+        for older in folder.glob(f"{key}-*.arrow"):
+            if older != place:
+                with contextlib.suppress(OSError):  # on Windows where it is in use
+                    older.unlink()
     return place
 
 
@@ -194,9 +211,8 @@ def _chosen(candidates: Sequence[str], names: Sequence[str]) -> str | None:
 def _image_column(schema: pa.Schema, file: Path) -> tuple[str, list[str]]:
     """Return the column of the images, and what to say of others."""
     typed = [name for name, feature in _features(schema).items() if feature.get("_type") == "Image"]
-    candidates = [name for name in typed if name in schema.names] or [
-        each.name for each in schema if _holds_bytes(each)
-    ]
+    holding = [each.name for each in schema if _holds_bytes(each)]
+    candidates = [name for name in typed if name in holding] or holding
     if not candidates:
         columns = ", ".join(f"{printable(each.name)} ({each.type})" for each in list(schema)[:12])
         raise ValueError(f"{str(file)!r} has no column of image bytes; it has {columns}")

@@ -141,8 +141,9 @@ def score_jobs(
         if out is not None:
             refuse_inside(out, jobs)
         for job in jobs:
-            held = job.train.format if isinstance(job.train, ImageSource) else PICTURE  # data sets are of pictures
-            held.check(frozen.encoder.channels, job.data, frozen.name)
+            for split, side in ((job.train, job.data), (job.test, f"the held-out side of {job.data}")):
+                held = split.format if isinstance(split, ImageSource) else PICTURE  # data sets are of pictures
+                held.check(frozen.encoder.channels, side, frozen.name)
     with generators_kept(), alone(out, "evaluates into") if out is not None else contextlib.nullcontext():
         with refusing():
             store = Store(out, about)

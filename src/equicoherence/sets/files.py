@@ -13,7 +13,8 @@ import numpy as np
 from PIL import Image
 from PIL.PngImagePlugin import PngImageFile
 
-from equicoherence.data.images import LARGEST_PIXEL_COUNT, decode_whole
+from equicoherence.data.arrays import LARGEST_PIXEL_COUNT
+from equicoherence.data.images import decode_whole
 from equicoherence.data.source import BadImage, printable
 
 

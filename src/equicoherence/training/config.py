@@ -21,8 +21,8 @@ from equicoherence.paths.flips import Flip
 from equicoherence.paths.places import Place
 from equicoherence.paths.renderer import Border
 from equicoherence.paths.transformation import Parameter
-from equicoherence.training.comma_lists import NONE, check_listed
-from equicoherence.training.online import watchable
+from equicoherence.training.comma_lists import NONE, check_listed, listed
+from equicoherence.training.online import KNN, watchable
 from equicoherence.training.trackers import TRACKERS
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
@@ -31,6 +31,11 @@ PLACEHOLDER = "MODEL"  # what recipes that start from an encoder that exists hol
 LARGEST_TURN = 80.0  # degrees of each view; between crops of two aspects, 163 may have no logarithm
 COLORED = ("brightness", "contrast", "saturation", "hue", "amount")  # parameters of paths that change colors
 POSE_LATENTS = 7  # of each render: what 3DIEBench-T adds behind them is not part of the path
+
+
+def _colored(parameters: tuple[Parameter, ...]) -> bool:
+    """Say whether a path with these parameters changes colors."""
+    return any(parameter.name.endswith(COLORED) for parameter in parameters)
 
 
 def _check(holds: bool, name: str, wanted: str, value: object) -> None:
@@ -57,14 +62,14 @@ class EncoderConfig:
     Args:
         name: The model, any that timm has; empty where weights says which one it is.
         args: Further arguments of `timm.create_model`, such as {"img_size": 64}.
+        channels: Of the images: 3 for pictures, else as many as they have, 2 or more (docs/data.md). The first
+            convolution has as many; where there are weights of timm to start from, it spreads them over these.
         pretrained: Start from timm's published weights of that name.
         weights: What to start from, as `equicoherence evaluate` takes MODEL: a run directory, timm:NAME, a
             weights file (FILE@ARCH), an export, local-dir:FOLDER, hf-hub:NAME; empty for none. Architecture,
             arguments and normalisation are those of its model; what is given beside must fit.
         fingerprint: Short hash of what weights held when they were read. Training writes it; empty where not
             yet read.
-        channels: Of the images: 3 for pictures, else as many as they have, 2 or more (docs/data.md). The first
-            convolution has as many; where there are weights of timm to start from, it spreads them over these.
         mean: Of the channels of images in [0, 1], by which the encoder normalises them; the model's own where
             None, and their mean for channels behind the third.
         std: As mean, the standard deviations.
@@ -520,8 +525,12 @@ class PretrainConfig:
                 changed.append(f"--views.{name}.jitter-probability 0")
             changed += [f"--views.{name}.{what} 0" for what in ("grayscale", "solarize") if getattr(each, what)]
         drawn = () if views.path in (POSES, BETWEEN) else views.parameters
-        if any(parameter.name.endswith(COLORED) for parameter in drawn):
+        if _colored(drawn):
             changed.append("--views.path se2")
+        watched = listed(self.watch)
+        plain = [name for name in watched if name == KNN or not _colored(named_path(name).parameters)]
+        if len(plain) < len(watched):
+            changed.append(f"--watch {','.join(plain) or NONE}")
         if changed:
             raise ValueError(
                 f"encoder.channels is {self.encoder.channels}, but colors are changed in images of three channels or "

@@ -368,6 +368,7 @@ def _held_out(config: PretrainConfig, learner: Learner, watch: Watch | None, pre
     """Return what measures an encoder on images that are held out of its training."""
     copy = watch.copy if watch else EncoderCopy(learner.encoder, learner.pool, bfloat16=precision == "bf16")
     source = open_images(config.data, "val")
+    source.format.check(learner.encoder.channels, f"the held-out side of {config.data!r}", "the encoder")
     loader = Loader(
         source,
         config.views.source,
