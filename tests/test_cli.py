@@ -146,7 +146,11 @@ CONFIGS = (PretrainConfig, EncoderConfig, AugmentationConfig, ViewsConfig, Optim
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.__name__)
 def test_every_field_of_a_configuration_is_described(config):
-    described = {part.arg_name: part.description for part in docstring_parser.parse(config.__doc__).params}
+    described = {
+        part.arg_name: part.description
+        for each in reversed([c for c in config.__mro__ if dataclasses.is_dataclass(c)])  # of a parent's fields there
+        for part in docstring_parser.parse(each.__doc__ or "").params
+    }
     assert [each.name for each in dataclasses.fields(config)] == list(described)
     assert all(described.values())
 

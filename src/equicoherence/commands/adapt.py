@@ -21,7 +21,7 @@ class AdaptOptions:
 
     MODEL is what `equicoherence evaluate` takes: timm:NAME, hf-hub:OWNER/NAME, a weights file (FILE@ARCH), a run
     directory, or what `equicoherence export` wrote. Below is what one changes first; every other field of the
-    configuration is an option, too: `equicoherence pretrain adapt-tiny --help` lists them. None stands for what the
+    configuration is an option, too: `equicoherence pretrain adapt-tiny --help-all` lists them. None stands for what the
     recipe or the model says.
 
     Args:

@@ -18,9 +18,6 @@ class AugSelfConfig(SimCLRConfig):
     """SimCLR's settings, and those of the regression of theta.
 
     Args:
-        temperature: Of the cosines in the contrastive loss.
-        width: Hidden features of the projector.
-        output: Features that the projector puts out.
         hidden: Width of the hidden layers that regress theta.
         weight: Of the regression; published .5 to 1.
     """

@@ -22,21 +22,6 @@ class DINOv2Config(IBOTConfig):
     prototypes.
 
     Args:
-        prototypes: Outputs of the head, the equivariant ones of a split head [P2] among them.
-        hidden: Width of the hidden layers of the head.
-        bottleneck: Width before the prototypes.
-        centring: Of the teacher's outputs, see `Targets`.
-        centre_momentum: Of the running centre.
-        student_temperature: Of the student's softmax.
-        teacher_temperature: Of the teacher's softmax, linearly from the first to the second over
-            temperature_warmup.
-        temperature_warmup: Share of all steps: as published over 30 epochs, a tenth of 300.
-        momentum: Of the teacher at the start; a cosine takes it to 1.
-        norm_last_layer: Whether prototypes keep length 1 (see `PrototypeHead`), as by default in DINO and iBOT,
-            whose published ViT-S train the lengths; DINOv2 trains them always.
-        patch: Weight of the patch loss, 1 as published; the class loss has weight 1.
-        shared_head: Whether patches go through the class token's head, as published; else through one of their
-            own, which is the one that is split.
         koleo: Weight of KoLeo, .1 as published.
     """
 

@@ -17,9 +17,6 @@ class EquiModConfig(SimCLRConfig):
     """SimCLR's settings, for both projectors and both contrastive terms, and EquiMod's.
 
     Args:
-        temperature: Of the cosines in the contrastive loss.
-        width: Hidden features of the projector.
-        output: Features that the projector puts out.
         d_equi: Equivariant features of z.
         theta_width: Width of theta's embedding.
         weight: Of the equivariant term, 1 as published.

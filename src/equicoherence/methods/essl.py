@@ -20,9 +20,6 @@ class ESSLConfig(SimCLRConfig):
     """SimCLR's settings, and those of the prediction of rotations.
 
     Args:
-        temperature: Of the cosines in the contrastive loss.
-        width: Hidden features of the projector.
-        output: Features that the projector puts out.
         hidden: Width of the hidden layers that classify rotations.
         weight: Of that term, .4 as published.
     """

@@ -19,10 +19,6 @@ class SERConfig(MoCoV3Config):
     """Settings of the equivariance term, beside those of MoCo v3; published for MoCo v3 and ViT-S/16.
 
     Args:
-        temperature: Of the cosines in the contrastive loss.
-        width: Hidden features of projector and predictor.
-        output: Features that both put out.
-        momentum: Of the teacher at the start; a cosine takes it to 1.
         layer: 0-based layer of the encoder that is to turn as the image does, the third of twelve.
         share: Of a batch (of each process and part), the share that is shown in symmetries of the square, two
             images at least.

@@ -18,9 +18,6 @@ class STLConfig(SimCLRConfig):
     """Both projectors, what tells a transformation, and weights; all as published.
 
     Args:
-        temperature: Of the cosines in the contrastive losses.
-        width: Hidden features of both projectors.
-        output: Features that both put out.
         hidden: Width of the two hidden layers over both views.
         transformation: Features of y_t, the representation of what was done.
         equivariance: Weight lambda_equi, beside 1 for the invariant term.
