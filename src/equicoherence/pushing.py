@@ -12,7 +12,7 @@ from equicoherence.model_card import model_card
 from equicoherence.models import Encoder
 from equicoherence.models.hub_errors import explained
 from equicoherence.models.on_hub import PREFIXES, hub_folder
-from equicoherence.training.config_file import load_config
+from equicoherence.training.run import run_config
 
 NAME = re.compile(r"[\w.-]+/[\w.-]+")
 CARD = "README.md"
@@ -50,6 +50,7 @@ def push(
     with refusing():
         if not NAME.fullmatch(name):
             raise ValueError(f"--push takes OWNER/NAME, got {name!r}")
+        config = run_config(Path(run))  # a run that is not there is said before the Hub is asked
         model = f"{PREFIXES[0]}{name}"
         api = HfApi(library_name="equicoherence")
         with explained(model):
@@ -63,7 +64,6 @@ def push(
     with tempfile.TemporaryDirectory() as folder:
         place = export(run, "timm", Path(folder) / "encoder", teacher=teacher)
         parameters = sum(p.numel() for p in Encoder.from_pretrained(place).model.parameters())
-        config = load_config(Path(run) / "config.yaml")
         card = model_card(Path(run), config, name, parameters=parameters, teacher=teacher, license=license)
         (place / CARD).write_text(card, encoding="utf-8")
         added = [CommitOperationAdd(path.name, path) for path in sorted(place.iterdir())]

@@ -169,15 +169,20 @@ def keep_threads(before: int) -> None:
         )
 
 
+def run_config(run: Path) -> PretrainConfig:
+    """Return the configuration of a run. Raises FileNotFoundError for a folder that is no run."""
+    if not (run / "config.yaml").is_file():
+        raise FileNotFoundError(f"{run} is not a run directory: it has no config.yaml")
+    return load_config(run / "config.yaml")
+
+
 def load_run(run: Path) -> tuple[PretrainConfig, Learner]:
     """Return the configuration and the trained learner of a finished run (its safetensors), else of its checkpoint.
 
     LoRA is merged into the weights. Raises FileNotFoundError for a folder that is no run or has no weights, ValueError
     for a damaged one, among them one whose weights are not finite.
     """
-    if not (run / "config.yaml").is_file():
-        raise FileNotFoundError(f"{run} is not a run directory: it has no config.yaml")
-    config = load_config(run / "config.yaml")
+    config = run_config(run)
     if (run / "heads.safetensors").is_file() and (run / "model.safetensors").is_file():
         advice = f"written anew by {resume_command(run)}"
         weights = read_safetensors(run / "heads.safetensors", advice)
