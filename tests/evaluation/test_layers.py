@@ -158,6 +158,20 @@ def test_what_has_no_layers_and_what_needs_tokens_is_refused(folder: Path) -> No
         scored(flat(), folder, "knn", size=32, layer=1)
 
 
+def test_at_most_so_many_layers_are_given_at_equal_distances_the_last_among_them() -> None:
+    model = load_model("timm:vit_tiny_patch16_224", random_weights=True, size=32)
+    with torch.no_grad():
+        whole = every_layer(model).represent(torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0)))[0]
+        some = every_layer(model, 3).represent(torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0)))[0]
+    assert list(some) == [f"layer {n}, {read}" for n in (3, 7, 11) for read in (MEAN, CLS)] + [f"{OUTPUT}, {CLS}"]
+    assert all(torch.equal(some[name], whole[name]) for name in some)
+    assert every_layer(model, 5).layers() == [2, 4, 7, 9, 11]
+    assert every_layer(model, 20).layers() == [*range(12)]
+    assert {place.depth for place in every_layer(model, 2).places()} == {600 / 13, 1200 / 13, 100}
+    with pytest.raises(ValueError, match="most must be at least 1, got 0"):
+        Layers(most=0)
+
+
 def test_an_encoder_at_a_layer_keeps_its_class_token_and_its_random_weights_end_there_too() -> None:
     model = at_layer(load_model("timm:vit_tiny_patch16_224", random_weights=True, size=32), 4)
     assert (model.name, model.pool) == ("timm:vit_tiny_patch16_224, layer 4", "cls")

@@ -98,7 +98,7 @@ ADAPT = Suite(
         },
         "knn": {"limit": 5000},
         "linear": {"limit": 5000},
-        "layers": {"transformations": TRANSFORMATIONS, "train": 2000, "test": 800, "limit": 5000},
+        "layers": {"transformations": TRANSFORMATIONS, "train": 2000, "test": 800, "limit": 5000, "most": 6},
     },
     (
         *TURN,

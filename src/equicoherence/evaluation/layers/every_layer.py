@@ -43,19 +43,30 @@ class Place:
 
 @dataclass(frozen=True, eq=False)
 class EveryLayer(FrozenModel):
-    """A model that gives, in place of its own representations, each of its layers pooled, and no tokens."""
+    """A model that gives, in place of its own representations, its layers pooled, and no tokens.
+
+    most: how many layers at most, at equal distances, the last among them; None for all.
+    """
+
+    most: int | None = None
+
+    def layers(self) -> list[int]:
+        """Return the numbers of the layers that are given."""
+        encoder = self.encoder
+        count = len(layer_widths(encoder.model, encoder.name)) if encoder.ends_at is None else encoder.ends_at + 1
+        some = min(self.most or count, count)
+        return [-(-count * number // some) - 1 for number in range(1, some + 1)]
 
     def places(self) -> list[Place]:
         """Return all representations by depth, the mean of the patch tokens before the class token.
 
         The output is that of the class token where that stands for an image, else, a head of timm's too, of the mean.
         """
-        encoder = self.encoder
-        count = len(layer_widths(encoder.model, encoder.name)) if encoder.ends_at is None else encoder.ends_at + 1
-        kinds = (MEAN, CLS) if gives_class_tokens(encoder.model) else (MEAN,)
-        depths = [100 * (number + 1) / (count + 1) for number in range(count)]
-        layers = [Place(number, reads, depth) for number, depth in enumerate(depths) for reads in kinds]
-        return [*layers, Place(OUTPUT, CLS if self.pool == "cls" else MEAN, 100.0)]
+        layers = self.layers()
+        kinds = (MEAN, CLS) if gives_class_tokens(self.encoder.model) else (MEAN,)
+        depths = [100 * (number + 1) / (layers[-1] + 2) for number in layers]
+        places = [Place(number, reads, depth) for number, depth in zip(layers, depths) for reads in kinds]
+        return [*places, Place(OUTPUT, CLS if self.pool == "cls" else MEAN, 100.0)]
 
     def represent(self, images: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Return each layer of images (B, 3, S, S), pooled (B, C), by the names of `places`; no tokens."""
@@ -63,15 +74,19 @@ class EveryLayer(FrozenModel):
         return {place.name: torch.cat(of_place) for place, of_place in zip(self.places(), zip(*parts))}, {}
 
     def _pooled(self, images: Tensor) -> list[Tensor]:
-        output, layers = self.encoder.every_layer(images)
+        output, every = self.encoder.every_layer(images)
+        layers = [every[number] for number in self.layers()]
         pooled = [part for layer in layers for part in (layer.patches.mean(dim=1), layer.cls) if part is not None]
         return [*pooled, self.represent_features(output)[0]["backbone"]]
 
 
-def every_layer(model: FrozenModel) -> EveryLayer:
-    """Return a model of the same encoder that gives its layers. Raises ValueError for one whose layers are unknown."""
+def every_layer(model: FrozenModel, most: int | None = None) -> EveryLayer:
+    """Return a model of the same encoder that gives its layers, or at most so many of them.
+
+    Raises ValueError for one whose layers are unknown.
+    """
     if not isinstance(model.encoder, Encoder):
         raise RefusedValue(f"{model.name} is a module whose layers nobody has named; leave the task layers out for it")
     layer_widths(model.encoder.model, model.encoder.name)
     fields: dict[str, Any] = {name: getattr(model, name) for name in NAMES}
-    return EveryLayer(**fields)
+    return EveryLayer(**fields, most=most)

@@ -24,8 +24,8 @@ OWN = "backbone"  # what a model calls its output
 
 
 def score_layers(task: Layers, model: FrozenModel, train: Loader, test: Loader, track: Track) -> TaskScore:
-    """Score every layer by the tasks that score an output."""
-    layered = every_layer(reader(model))
+    """Score layers by the tasks that score an output."""
+    layered = every_layer(reader(model), task.most)
     places = {place.name: place for place in layered.places()}
     rows, counts = [], {}
     for name in task.transformations:

@@ -30,6 +30,7 @@ class Layers(Task):
     transformations, probes, train, test, repeats, seed: as of `transformation`; but for the attentive probe, for no
         tokens are kept.
     limit, k, temperature: as of `knn`.
+    most: how many layers at most are scored, at equal distances, the last among them.
     """
 
     transformations: tuple[str, ...] = ("rotation",)
@@ -41,6 +42,7 @@ class Layers(Task):
     limit: int = 5000
     k: int = 20
     temperature: float = 0.07
+    most: int = 100
 
     name: ClassVar[str] = "layers"
     order: ClassVar[int] = 5
