@@ -31,13 +31,16 @@ from equicoherence.methods.dinov2 import DINOv2Config
 from equicoherence.methods.ibot import IBOTConfig
 from equicoherence.methods.vicreg import VICRegConfig
 from equicoherence.paths import PathViews
-from equicoherence.training.config import AugmentationConfig, EncoderConfig, OptimConfig, PretrainConfig, ViewsConfig
+from equicoherence.training.config import PretrainConfig
+from equicoherence.training.encoder_config import EncoderConfig
 from equicoherence.training.learner import Learner
 from equicoherence.training.loop import _accumulate
 from equicoherence.training.metrics import Metrics
 from equicoherence.training.optim import set_schedules
+from equicoherence.training.optim_config import OptimConfig
 from equicoherence.training.seeds import seed_step
 from equicoherence.training.setup import Parts, set_up
+from equicoherence.training.views_config import AugmentationConfig, ViewsConfig
 
 WAITING = "waiting for images, and the rest"
 DISTILLATION = {"dino": DINOConfig, "ibot": IBOTConfig, "dinov2": DINOv2Config}

@@ -27,7 +27,7 @@ from equicoherence.reporting.origin import origin_line
 from equicoherence.reporting.suite_table import SuiteRow, suite_grid, suite_rows
 from equicoherence.reporting.tables import MISSING, Grid
 from equicoherence.training import OptimConfig, PretrainConfig
-from equicoherence.training.config import ViewsConfig
+from equicoherence.training.views_config import ViewsConfig
 
 PAGE = Path(__file__).parents[1] / "docs" / "results" / "vicreg-tiny-imagenet.md"
 BOTH = "render+cross-attention"

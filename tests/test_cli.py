@@ -21,13 +21,10 @@ from equicoherence.methods import METHODS
 from equicoherence.methods.simclr import SimCLR
 from equicoherence.reporting.short_table import short_grid
 from equicoherence.reporting.summary import summarise_scores
-from equicoherence.training.config import (
-    AugmentationConfig,
-    EncoderConfig,
-    OptimConfig,
-    PretrainConfig,
-    ViewsConfig,
-)
+from equicoherence.training.config import PretrainConfig
+from equicoherence.training.encoder_config import EncoderConfig
+from equicoherence.training.optim_config import OptimConfig
+from equicoherence.training.views_config import AugmentationConfig, ViewsConfig
 from tests.small import picture_folder, small_config
 
 

@@ -12,9 +12,9 @@ from equicoherence.methods import METHODS
 from equicoherence.recipes import RECIPES, recipe
 from equicoherence.recipes.from_file import config_of_file, named_config
 from equicoherence.training import AugmentationConfig, ViewsConfig
-from equicoherence.training.config import POSES
 from equicoherence.training.config_file import load_config, save_config, to_dict
 from equicoherence.training.run import check_run
+from equicoherence.training.views_config import POSES
 from tests.small import picture_folder, small_config
 
 

@@ -21,9 +21,9 @@ from equicoherence.models import Encoder, SplitHead
 from equicoherence.models.features import Pool
 from equicoherence.notice import say
 from equicoherence.training.checkpoint import export_encoder, not_in_timm
-from equicoherence.training.config import ViewsConfig
 from equicoherence.training.config_file import plain_values
 from equicoherence.training.run import load_run
+from equicoherence.training.views_config import ViewsConfig
 
 Target = Literal["timm", "onnx", "torch", "program"]
 ENDINGS: dict[Target, tuple[str, ...]] = {

@@ -15,7 +15,7 @@ from equicoherence.reporting.main_figures import score_markdown
 from equicoherence.reporting.page import report
 from equicoherence.reporting.short_table import print_runs
 from equicoherence.training import PretrainConfig
-from equicoherence.training.config import OptimConfig
+from equicoherence.training.optim_config import OptimConfig
 
 BASE = "simclr-tiny"
 SETTINGS = {

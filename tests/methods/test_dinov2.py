@@ -9,8 +9,8 @@ import torch
 from equicoherence.methods.dino import DINO, DINOConfig
 from equicoherence.methods.dinov2 import DINOv2, DINOv2Config, koleo_loss
 from equicoherence.methods.ibot import IBOT
-from equicoherence.training.config import OptimConfig
 from equicoherence.training.optim import build_optimizer
+from equicoherence.training.optim_config import OptimConfig
 from tests.encoded import NoWaiting, assert_trains, encoded, mixed, with_masks
 from tests.parity import assert_agree, leaves
 

@@ -24,10 +24,11 @@ from equicoherence.models.weights import load_weights
 from equicoherence.notice import say
 from equicoherence.training.build import build_whole
 from equicoherence.training.checkpoint import saved_source
-from equicoherence.training.config import POSES, PretrainConfig
+from equicoherence.training.config import PretrainConfig
 from equicoherence.training.learner import Learner
 from equicoherence.training.run import load_run
 from equicoherence.training.seeds import step_seed
+from equicoherence.training.views_config import POSES
 
 T = TypeVar("T")
 TIMM = ("timm:", *SOURCES)  # what names begin with that timm's models have

@@ -13,15 +13,10 @@ import dataclasses
 
 from equicoherence.coherence import CoherenceConfig
 from equicoherence.methods.anchor import AnchorConfig
-from equicoherence.training.config import (
-    PLACEHOLDER,
-    AugmentationConfig,
-    EncoderConfig,
-    OptimConfig,
-    Precision,
-    PretrainConfig,
-    ViewsConfig,
-)
+from equicoherence.training.config import Precision, PretrainConfig
+from equicoherence.training.encoder_config import PLACEHOLDER, EncoderConfig
+from equicoherence.training.optim_config import OptimConfig
+from equicoherence.training.views_config import AugmentationConfig, ViewsConfig
 
 START = EncoderConfig("", weights=PLACEHOLDER, train="head", batch_norm="frozen")
 # Both views are one crop, in its own colors: what lies between them is the path alone, and all of it can be told.

@@ -29,15 +29,10 @@ from equicoherence.methods.simclr import SimCLRConfig
 from equicoherence.methods.simsiam import SimSiamConfig
 from equicoherence.methods.vicreg import VICRegConfig
 from equicoherence.recipes.small import AVERAGED, WITH_CLASS
-from equicoherence.training.config import (
-    POSE_LATENTS,
-    POSES,
-    AugmentationConfig,
-    EncoderConfig,
-    OptimConfig,
-    PretrainConfig,
-    ViewsConfig,
-)
+from equicoherence.training.config import PretrainConfig
+from equicoherence.training.encoder_config import EncoderConfig
+from equicoherence.training.optim_config import OptimConfig
+from equicoherence.training.views_config import POSE_LATENTS, POSES, AugmentationConfig, ViewsConfig
 
 FIRST = AugmentationConfig(area=(0.08, 1.0), blur=1.0)
 SECOND = AugmentationConfig(area=(0.08, 1.0), blur=0.1, solarize=0.2)

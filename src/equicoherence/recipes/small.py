@@ -18,7 +18,10 @@ from equicoherence.methods.mocov3 import MoCoV3Config
 from equicoherence.methods.simclr import SimCLRConfig
 from equicoherence.methods.simsiam import SimSiamConfig
 from equicoherence.methods.vicreg import VICRegConfig
-from equicoherence.training.config import AugmentationConfig, EncoderConfig, OptimConfig, PretrainConfig, ViewsConfig
+from equicoherence.training.config import PretrainConfig
+from equicoherence.training.encoder_config import EncoderConfig
+from equicoherence.training.optim_config import OptimConfig
+from equicoherence.training.views_config import AugmentationConfig, ViewsConfig
 
 AVERAGED = EncoderConfig("vit_small_patch16_224", {"class_token": False, "global_pool": "avg", "fc_norm": False})
 WITH_CLASS = EncoderConfig("vit_small_patch16_224")

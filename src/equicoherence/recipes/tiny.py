@@ -30,7 +30,10 @@ from equicoherence.methods.simclr import SimCLRConfig
 from equicoherence.methods.simsiam import SimSiamConfig
 from equicoherence.methods.stl import STLConfig
 from equicoherence.methods.vicreg import VICRegConfig
-from equicoherence.training.config import AugmentationConfig, EncoderConfig, OptimConfig, PretrainConfig, ViewsConfig
+from equicoherence.training.config import PretrainConfig
+from equicoherence.training.encoder_config import EncoderConfig
+from equicoherence.training.optim_config import OptimConfig
+from equicoherence.training.views_config import AugmentationConfig, ViewsConfig
 
 # A residual network of four blocks, 0.6 million parameters, with a token for each 8 pixels:
 # convolutions learn orientation from far fewer images than a transformer trained from scratch.

@@ -20,10 +20,12 @@ from equicoherence.paths import Between, PathViews, Transformation, augmentation
 from equicoherence.paths.between import BETWEEN
 from equicoherence.paths.masks import Masking
 from equicoherence.paths.standard import ChosenTheta, FittedTheta, StandardTheta
-from equicoherence.training.config import POSES, EncoderConfig, PretrainConfig
+from equicoherence.training.config import PretrainConfig
 from equicoherence.training.config_file import plain_values
+from equicoherence.training.encoder_config import EncoderConfig
 from equicoherence.training.feed import Feed, ImageFeed, PoseFeed
 from equicoherence.training.learner import Learner
+from equicoherence.training.views_config import POSES
 
 
 def build_learner(config: PretrainConfig, *, pretrained: bool | None = None, start: Encoder | None = None) -> Learner:

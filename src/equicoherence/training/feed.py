@@ -24,7 +24,7 @@ from equicoherence.data.poses.latents import pose_change
 from equicoherence.paths import Between, PathViews, Transformation, Views
 from equicoherence.paths.transformation import Parameter
 from equicoherence.paths.views import share_of
-from equicoherence.training.config import POSE_LATENTS
+from equicoherence.training.views_config import POSE_LATENTS
 
 
 class Feed(abc.ABC):

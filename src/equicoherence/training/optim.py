@@ -12,7 +12,7 @@ from torch import nn
 from equicoherence.methods.schedules import cosine
 from equicoherence.models import Encoder
 from equicoherence.models.trained_layers import BEFORE, count_layers, parameter_layers
-from equicoherence.training.config import OptimConfig
+from equicoherence.training.optim_config import OptimConfig
 
 UNDECAYED = {"cls_token", "reg_token", "dist_token", "mask_token", "pos_embed", "queries", "positions", "views"}
 PATCH_EMBED = "encoder.model.patch_embed."

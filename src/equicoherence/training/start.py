@@ -22,8 +22,9 @@ from equicoherence.models.normalisation import Channels
 from equicoherence.models.weights import load_weights
 from equicoherence.tensor_files import digest_of
 from equicoherence.training.checkpoint import checkpoints, saved_source
-from equicoherence.training.config import PLACEHOLDER, PretrainConfig
+from equicoherence.training.config import PretrainConfig
 from equicoherence.training.config_file import load_config, plain_values
+from equicoherence.training.encoder_config import PLACEHOLDER
 from equicoherence.training.run import is_finished, load_run
 
 DIGEST = 16  # letters of a fingerprint

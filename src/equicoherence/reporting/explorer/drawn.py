@@ -10,18 +10,19 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from equicoherence.coherence import CoherenceTask, CoherenceTasks
+from equicoherence.coherence import CoherenceConfig, CoherenceTask, CoherenceTasks
 from equicoherence.data import Batch, Loader
 from equicoherence.models.decoders import DECODERS
 from equicoherence.paths import Between, Transformation, Views
 from equicoherence.reporting.explorer.scene import Decoding, Number, Scene, geodesic_numbers
 from equicoherence.reporting.names import data_name
 from equicoherence.training.build import build_feed
-from equicoherence.training.config import POSES, CoherenceConfig, PretrainConfig
+from equicoherence.training.config import PretrainConfig
 from equicoherence.training.feed import ImageFeed
 from equicoherence.training.learner import Learner
 from equicoherence.training.samples import as_bytes
 from equicoherence.training.seeds import step_seed
+from equicoherence.training.views_config import POSES
 
 COUNT = 8
 STEPS = 11
