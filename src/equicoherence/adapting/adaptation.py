@@ -22,7 +22,7 @@ from equicoherence.reporting.adaptation.page import PAGE, write_adaptation
 from equicoherence.training import PretrainConfig, load_config, pretrain
 from equicoherence.training.interrupt import Interrupted
 from equicoherence.training.resume_command import ADAPTS, resume_command
-from equicoherence.training.run import check_run, is_finished
+from equicoherence.training.run import check_run, config_to_resume, is_finished
 
 
 @dataclass(frozen=True)
@@ -126,9 +126,7 @@ def default_out(config: PretrainConfig) -> Path:
 def resumed_config(run: Path) -> PretrainConfig:
     """Return the configuration of a run that is to go on. Raises FileNotFoundError where it is none of `adapt`."""
     Asked.of_run(run)
-    if not (run / "config.yaml").is_file():
-        raise FileNotFoundError(f"{run} holds no run to resume (no config.yaml); to begin one, leave --resume out")
-    return load_config(run / "config.yaml")
+    return load_config(config_to_resume(run))
 
 
 def _train(plan: Plan, out: Path, asked: Asked, resume: bool) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import tyro
 
-from equicoherence.commands.arguments import parse, values_of
+from equicoherence.commands.arguments import parse, run_to_resume, values_of
 from equicoherence.loading import preparing
 from equicoherence.recipes import check_recipe, is_file_name
 
@@ -74,7 +74,7 @@ def run(arguments: list[str]) -> None:
         from equicoherence.training import PretrainConfig
 
         if model is None:
-            start = resumed_config(_resumed(rest))
+            start = resumed_config(run_to_resume(rest, "adapt"))
         else:
             if not values_of(rest, "--data") and "--resume" not in rest:
                 raise ValueError("adapt needs images: give them with --data DIR")
@@ -110,11 +110,3 @@ def _model(arguments: list[str]) -> tuple[str | None, list[str]]:
 def _last(arguments: list[str], option: str) -> str | None:
     """Return the value that an option was given last, None without one."""
     return next((values[0] for values in reversed(values_of(arguments, option)) if values), None)
-
-
-def _resumed(arguments: list[str]) -> Path:
-    """Return the run that is to go on."""
-    given = values_of(arguments, "--out")
-    if not given or not given[-1]:
-        raise ValueError("adapt --resume: say with --out which run is to go on")
-    return Path(given[-1][0])

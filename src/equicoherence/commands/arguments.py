@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Annotated, TypeVar, get_type_hints
 
 import tyro
@@ -81,6 +82,14 @@ def values_of(arguments: list[str], option: str) -> list[list[str]]:
         elif inside:
             found[-1].append(argument)
     return found
+
+
+def run_to_resume(arguments: list[str], command: str) -> Path:
+    """Return the run that is to go on, ``--out``, which stands for all else. Raises ValueError where none is given."""
+    given = values_of(arguments, "--out")
+    if not given or not given[-1]:
+        raise ValueError(f"{command} --resume: say with --out which run is to go on")
+    return Path(given[-1][0])
 
 
 def positional(arguments: list[str], what: str, known: Iterable[str]) -> tuple[str | None, list[str]]:

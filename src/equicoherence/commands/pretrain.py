@@ -9,7 +9,7 @@ from typing import Annotated
 
 import tyro
 
-from equicoherence.commands.arguments import parse, positional, values_of
+from equicoherence.commands.arguments import parse, positional, run_to_resume
 from equicoherence.loading import preparing
 from equicoherence.recipes import RECIPES, check_recipe, is_file_name
 
@@ -29,8 +29,9 @@ def run(arguments: list[str]) -> None:
         from equicoherence.commands.pretrain_options import PretrainOptions, first_options
         from equicoherence.recipes.from_file import named_config
         from equicoherence.training import PretrainConfig, pretrain  # which takes seconds
+        from equicoherence.training.run import config_to_resume
 
-        named = str(resumed / "config.yaml") if resumed else name
+        named = str(config_to_resume(resumed)) if resumed else name
         start = named_config(named, plain=plain) if named else PretrainConfig()
         if {"-h", "--help"} & set(arguments):
             parse(PretrainOptions, ["--help"], f"pretrain {name or 'RECIPE'}", first_options(start))
@@ -67,14 +68,8 @@ def run(arguments: list[str]) -> None:
 def resumed_run(arguments: list[str]) -> Path | None:
     """Return the run that is to go on as it was configured, None where a recipe stands first or help is asked for.
 
-    Raises FileNotFoundError for a folder that is no run, and ValueError where none is given.
+    Raises ValueError where none is given.
     """
     if "--resume" not in arguments or not arguments[0].startswith("-") or {"-h", "--help"} & set(arguments):
         return None
-    given = values_of(arguments, "--out")
-    if not given or not given[-1]:
-        raise ValueError("pretrain --resume: say with --out which run is to go on")
-    run = Path(given[-1][0])
-    if not (run / "config.yaml").is_file():
-        raise FileNotFoundError(f"{run} holds no run to resume (no config.yaml); to begin one, leave --resume out")
-    return run
+    return run_to_resume(arguments, "pretrain")

@@ -63,14 +63,19 @@ def check_run(config: PretrainConfig, out: Path, resume: bool) -> None:
         if others:
             raise FileExistsError(f"{out} holds other things, such as {others[0]}; give another --out")
         return
-    if not (out / "config.yaml").is_file():
-        raise FileNotFoundError(f"{out} holds no run to resume (no config.yaml); to begin one, leave --resume out")
-    changed = other_results(load_config(out / "config.yaml", whole=True), config)
+    changed = other_results(load_config(config_to_resume(out), whole=True), config)
     if changed:
         raise ValueError(
             f"{out} was started with another configuration, so it cannot be resumed: {'; '.join(changed)}; "
             f"to go on with its own: {resume_command(out)}"
         )
+
+
+def config_to_resume(run: Path) -> Path:
+    """Return the configuration file of a run that is to go on. Raises FileNotFoundError where there is no run."""
+    if not (run / "config.yaml").is_file():
+        raise FileNotFoundError(f"{run} holds no run to resume (no config.yaml); to begin one, leave --resume out")
+    return run / "config.yaml"
 
 
 def _others(out: Path) -> list[str]:
