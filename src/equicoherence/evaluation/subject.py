@@ -9,7 +9,7 @@ from typing import Any
 
 from equicoherence.evaluation.baselines import PREFIX
 from equicoherence.evaluation.model import TIMM
-from equicoherence.models.foreign import split_file
+from equicoherence.models.names import split_file
 from equicoherence.models.weights import read_export
 
 

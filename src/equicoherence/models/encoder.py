@@ -18,7 +18,7 @@ from equicoherence.models.hub import hub_or_cache
 from equicoherence.models.image_sizes import check_size
 from equicoherence.models.layers import gives_class_tokens, layer_number, layer_widths, read_layers
 from equicoherence.models.lean_block import lean_last
-from equicoherence.models.names import LOCAL, SOURCES, resolve
+from equicoherence.models.names import LOCAL, SOURCES, resolve, split_file
 from equicoherence.models.normalisation import RGB, Channels, check_normalisation, for_channels
 from equicoherence.models.on_meta import forget_biases, own_size, unreached, with_kept_biases
 from equicoherence.models.timm_head import own_pool
@@ -113,8 +113,8 @@ class Encoder(nn.Module):
         No code in a file is executed. Raises ValueError or FileNotFoundError, in one sentence, for what is not there,
         cannot be read or does not fit.
         """
-        file, _, arch = str(model).rpartition("@")
-        if file and Path(file).is_file():
+        file, arch = split_file(str(model))
+        if arch is not None:
             encoder = cls(arch, sized(arch, size))
             load_weights(encoder.model, Path(file))
             return encoder.eval()

@@ -124,12 +124,6 @@ def copy_weights(target: nn.Module, source: nn.Module, said: str, *, whole: bool
     target.load_state_dict({name: named[name] for name in wanted})
 
 
-def split_file(model: str) -> tuple[str, str | None]:
-    """Return the file and the architecture of FILE@ARCH, which must exist; another text as it is, and None."""
-    file, at, arch = model.rpartition("@")
-    return (file, arch) if at and not Path(model).exists() and Path(file).is_file() else (model, None)
-
-
 def first_line(error: BaseException) -> str:
     """Return an error's text in one line of at most 200 letters."""
     return " ".join(str(error).split())[:200]

@@ -61,6 +61,12 @@ def folder_of(name: str) -> Path | None:
     return Path(name.removeprefix(LOCAL)) if name.startswith(LOCAL) else None
 
 
+def split_file(model: str) -> tuple[str, str | None]:
+    """Return the file and the architecture of FILE@ARCH, which must exist; another text as it is, and None."""
+    file, at, arch = model.rpartition("@")
+    return (file, arch) if at and not Path(model).exists() and Path(file).is_file() else (model, None)
+
+
 def unknown_model(name: str) -> ValueError:
     """Return the error that quotes the name of a model that timm does not have, with those that are near it."""
     known = timm.list_models()

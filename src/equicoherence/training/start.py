@@ -16,8 +16,8 @@ from equicoherence.finite import not_finite
 from equicoherence.methods import METHODS
 from equicoherence.models import Encoder
 from equicoherence.models.encoder import sized
-from equicoherence.models.foreign import copy_weights, first_line, foreign_encoder, read_exported, split_file
-from equicoherence.models.names import LOCAL, SOURCES, folder_of
+from equicoherence.models.foreign import copy_weights, first_line, foreign_encoder, read_exported
+from equicoherence.models.names import LOCAL, SOURCES, folder_of, split_file
 from equicoherence.models.normalisation import Channels
 from equicoherence.models.weights import load_weights
 from equicoherence.tensor_files import digest_of
