@@ -51,6 +51,11 @@ def _reason(error: OSError) -> tuple[object, ...]:
     return error.args if error.errno is None else (error.errno, error.strerror, error.filename)
 
 
+def one_line(error: BaseException) -> str:
+    """Return an error's text in one line of at most 200 letters."""
+    return " ".join(str(error).split())[:200]
+
+
 def unknown(what: str, given: object, known: Iterable[object], place: str = "") -> ValueError:
     """Return the error that quotes a name that there is not, with the nearest of those there are.
 

@@ -13,12 +13,13 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
+from equicoherence.errors import one_line
 from equicoherence.evaluation.baselines import PREFIX, SIZE, baseline
 from equicoherence.evaluation.own_predictor import OwnPredictor, has_predictor
 from equicoherence.methods import Method
 from equicoherence.models import Encoder, Features
 from equicoherence.models.features import POOLS, Pool
-from equicoherence.models.foreign import first_line, foreign_encoder, read_exported
+from equicoherence.models.foreign import foreign_encoder, read_exported
 from equicoherence.models.names import SOURCES, folder_of, no_model
 from equicoherence.models.weights import load_weights
 from equicoherence.notice import say
@@ -249,7 +250,7 @@ def _of_run(path: Path) -> FrozenModel:
     except SafetensorError as error:
         raise ValueError(f"the weights of {path} cannot be read: a safetensors file is damaged ({error})") from error
     except RuntimeError as error:
-        raise ValueError(f"the weights of {path} do not fit its config.yaml: {first_line(error)}") from error
+        raise ValueError(f"the weights of {path} do not fit its config.yaml: {one_line(error)}") from error
     return of_run(path, config, learner)
 
 

@@ -14,6 +14,7 @@ from huggingface_hub.errors import LocalEntryNotFoundError
 from safetensors import SafetensorError
 from torch import nn
 
+from equicoherence.errors import one_line
 from equicoherence.models.encoder import Encoder, sized
 from equicoherence.models.features import POOLS, Pool
 from equicoherence.models.hub import hub_or_cache
@@ -67,7 +68,7 @@ def foreign_encoder(
             raise  # which says what folder it is
         if folder is not None:
             raise ValueError(
-                f"the weights in {folder} cannot be read, or do not fit its config.json: {first_line(error)}"
+                f"the weights in {folder} cannot be read, or do not fit its config.json: {one_line(error)}"
             ) from error
         raise RuntimeError(f"the published weights of {name} cannot be had ({_reason(error)}); {otherwise}") from error
     except ValueError as error:
@@ -77,7 +78,7 @@ def foreign_encoder(
 def _reason(error: Exception) -> str:
     if isinstance(error, LocalEntryNotFoundError):
         return f"they are not in the cache, and {constants.ENDPOINT} does not answer"
-    return f"{type(error).__name__}: {first_line(error)}"
+    return f"{type(error).__name__}: {one_line(error)}"
 
 
 def read_exported(path: str, size: int | None, advice: str) -> Exported:
@@ -122,8 +123,3 @@ def copy_weights(target: nn.Module, source: nn.Module, said: str, *, whole: bool
     for note in notes:
         say(f"{said}: {note}")
     target.load_state_dict({name: named[name] for name in wanted})
-
-
-def first_line(error: BaseException) -> str:
-    """Return an error's text in one line of at most 200 letters."""
-    return " ".join(str(error).split())[:200]

@@ -19,10 +19,10 @@ from torch.distributed.tensor import DTensor
 from equicoherence.arithmetic import has_bfloat16
 from equicoherence.data import Batch, Loader, TooManyBadImages, describe_images, open_images
 from equicoherence.devices import chosen_device
+from equicoherence.errors import one_line
 from equicoherence.files import alone
 from equicoherence.finite import NotFinite, not_finite
 from equicoherence.models.features import POOLS
-from equicoherence.models.foreign import first_line
 from equicoherence.models.shared_conv import share_weight_gradients
 from equicoherence.models.trained import HEAD, trained_parameters
 from equicoherence.models.trained_lora import merge_lora
@@ -202,7 +202,7 @@ class Parts:
         try:
             samples = take_samples(self.learner, self.feed, self.loader, self.config)
         except (NotFinite, TooManyBadImages) as error:
-            say(f"step {step}: the trackers get no pictures: {first_line(error)}")
+            say(f"step {step}: the trackers get no pictures: {one_line(error)}")
             return
         finally:
             for module, mode in modes:

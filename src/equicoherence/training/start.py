@@ -12,11 +12,12 @@ import numpy as np
 import torch
 from safetensors import SafetensorError
 
+from equicoherence.errors import one_line
 from equicoherence.finite import not_finite
 from equicoherence.methods import METHODS
 from equicoherence.models import Encoder
 from equicoherence.models.encoder import sized
-from equicoherence.models.foreign import copy_weights, first_line, foreign_encoder, read_exported
+from equicoherence.models.foreign import copy_weights, foreign_encoder, read_exported
 from equicoherence.models.names import LOCAL, SOURCES, folder_of, split_file
 from equicoherence.models.normalisation import Channels
 from equicoherence.models.weights import load_weights
@@ -195,7 +196,7 @@ def _of_run(run: Path) -> Start:
     except SafetensorError as error:
         raise ValueError(f"the weights of {run} cannot be read: a safetensors file is damaged ({error})") from error
     except RuntimeError as error:
-        raise ValueError(f"the weights of {run} do not fit its config.yaml: {first_line(error)}") from error
+        raise ValueError(f"the weights of {run} do not fit its config.yaml: {one_line(error)}") from error
     encoder = learner.encoder
     return Start(
         encoder, digest_of(encoder.model.state_dict().items())[:DIGEST], config.views.size, config.views.source

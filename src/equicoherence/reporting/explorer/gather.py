@@ -114,9 +114,9 @@ def _tried(make: Callable[[], T]) -> tuple[T | None, str]:
     """
     from safetensors import SafetensorError
 
-    from equicoherence.models.foreign import first_line
+    from equicoherence.errors import one_line
 
     try:
         return make(), ""
     except (ValueError, OSError, RuntimeError, ImportError, SafetensorError) as error:
-        return None, first_line(error) or type(error).__name__
+        return None, one_line(error) or type(error).__name__
