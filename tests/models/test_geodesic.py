@@ -7,7 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from equicoherence.coherence import CoherenceTask, squared_error
+from equicoherence.coherence import CoherenceTask
+from equicoherence.coherence.task import squared_error
 from equicoherence.models.decoders import DECODERS, Decoding
 from equicoherence.models.decoders.geodesic import GeodesicDecoder
 from equicoherence.models.decoders.render import RenderDecoder

@@ -1,24 +1,13 @@
-"""The auxiliary task: from the equivariant features of two views, reconstruct intermediate states of the path [P2].
-
-The task never sees the parameters of the path. `ThetaRegression` does: it is the oracle control, the ceiling against
-which the task is measured, and no part of the method.
-"""
+"""Settings of the auxiliary task."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
-
 from equicoherence.errors import unknown
-from equicoherence.models.decoders import DECODERS, Decoder, Decoding
-from equicoherence.paths.standard import FittedTheta, StandardTheta
-from equicoherence.paths.transformation import Parameter
-from equicoherence.paths.views import Spacing, Views
+from equicoherence.models.decoders import DECODERS
+from equicoherence.paths.views import Spacing
 
 ORACLE = "oracle"
 TARGETS = ("intermediate", "final", "views", "base", "intermediate+final")
@@ -170,166 +159,5 @@ class CoherenceConfig:
         return tuple(sorted({place for places in self.positions_of().values() for place in places}))
 
 
-@dataclass(frozen=True)
-class CoherenceOutput:
-    """What the task says of a batch.
-
-    loss: scalar, not yet weighted. decoded: (B, T, C, S, S) in [0, 1] (unclamped), of each target by the first decoder
-    that has it; None where nothing is decoded, or in training at another size alone. parts: decoder -> its part of the
-    loss, where there are several.
-    """
-
-    loss: Tensor
-    decoded: Tensor | None
-    parts: Mapping[str, Tensor] = field(default_factory=dict)
-
-
-class CoherenceTask(nn.Module):
-    """Reconstruct the targets of `Views` from the equivariant tokens of both views [P2, section 3].
-
-    The loss is the squared error to the normalised targets, averaged over pixels and targets.
-
-    d_equi: features of the tokens. targets: T. size: S, pixels. grid: (h, w) of the tokens. decoder: a name of
-    `DECODERS`, or a decoder. parts, width, scales: see `CoherenceConfig`. any_time: the decoder is told where the
-    targets lie. symmetric: also reconstruct view 1 from the views in the other order, as [P1] does, where view 2 is the
-    one target. mean, std: of the C channels, for normalising. Without targets (K = 0) the loss is zero and the split is
-    all that is left of the task.
-    """
-
-    mean: Tensor
-    std: Tensor
-
-    def __init__(
-        self,
-        d_equi: int,
-        targets: int,
-        size: int,
-        grid: tuple[int, int],
-        *,
-        decoder: str | Decoder = "conv",
-        parts: tuple[str, ...] = ("affine", "color", "blur"),
-        width: int = 256,
-        scales: tuple[int, ...] = (2, 4),
-        any_time: bool = False,
-        symmetric: bool = False,
-        mean: Sequence[float] = (0.485, 0.456, 0.406),
-        std: Sequence[float] = (0.229, 0.224, 0.225),
-    ) -> None:
-        super().__init__()
-        self.grid, self.symmetric = grid, symmetric
-        if targets == 0:
-            self.decoder = None
-        elif isinstance(decoder, Decoder):
-            self.decoder = decoder
-        else:
-            wanted = Decoding(d_equi, targets, size, grid, parts, width, scales, any_time, len(mean))
-            self.decoder = build_decoder(decoder, wanted)
-        self.register_buffer("mean", torch.tensor(mean).view(-1, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(std).view(-1, 1, 1), persistent=False)
-
-    def forward(self, z1: Tensor, z2: Tensor, views: Views) -> CoherenceOutput:
-        """Decode from z1, z2 (B, N, d_equi) and compare with ``views.targets``.
-
-        Where these are of fewer samples than the views (see `PathViews`, share), they are of the first ones.
-        """
-        if self.decoder is None:
-            return CoherenceOutput(z1.sum() * 0, None)
-        views = views.first(len(z1))
-        seen = self._normalise(views.v1), self._normalise(views.v2)
-        decoded = self.decoder(z1, z2, self.grid, seen, views.times).float()
-        pixel = self.decoder.pixel
-        targets = averaged(views.targets, pixel)
-        if decoded.shape != targets.shape:
-            raise ValueError(
-                f"decoded {tuple(decoded.shape)} does not match targets {tuple(targets.shape)}: "
-                "the views must be made with the size and the number of positions that the task was built for, and if "
-                "they are of a share of the batch, the tokens must be of its first samples alone"
-            )
-        scales = [side // pixel for side in self.decoder.scales]
-        loss = squared_error(decoded, self._normalise(targets), scales)
-        if self.symmetric:
-            if views.positions != (1.0,):
-                raise ValueError(
-                    f"symmetric reconstructs view 2 and view 1, but the targets are at positions {views.positions}: "
-                    "make the views with positions=(1.0,), or leave symmetric out"
-                )
-            other = self.decoder(z2, z1, self.grid, seen[::-1], views.times).float()
-            loss = (loss + F.mse_loss(other, seen[0][:, None].expand_as(other))) / 2
-        return CoherenceOutput(loss, None if pixel > 1 else decoded.detach() * self.std + self.mean)
-
-    def _normalise(self, images: Tensor) -> Tensor:
-        return (images - self.mean) / self.std
-
-
-def squared_error(decoded: Tensor, targets: Tensor, scales: Sequence[int] = (1,)) -> Tensor:
-    """Return the mean squared error of pictures (B, T, C, S, S).
-
-    scales: the mean is taken over these, each the side, in pixels, of the squares over which the error is averaged
-    before it is squared.
-    """
-    if tuple(scales) == (1,):
-        return F.mse_loss(decoded, targets)
-    error = decoded - targets
-    return torch.stack([averaged(error, side).square().mean() for side in scales]).mean()
-
-
-def averaged(pictures: Tensor, side: int) -> Tensor:
-    """Average pictures (B, T, C, S, S) over squares of ``side`` pixels."""
-    if side == 1:
-        return pictures
-    return F.avg_pool2d(pictures.flatten(0, 1), side).unflatten(0, pictures.shape[:2])
-
-
-class CoherenceTasks(nn.Module):
-    """Several decoders on one z_equi: a `CoherenceTask` for each, whose losses are added up.
-
-    Same interface as `CoherenceTask`.
-
-    tasks: decoder -> its task. columns: decoder -> which of the targets of the views are its own, from 0.
-    """
-
-    def __init__(self, tasks: Mapping[str, CoherenceTask], columns: Mapping[str, Sequence[int]]) -> None:
-        super().__init__()
-        self.tasks = nn.ModuleDict(tasks)
-        self.columns = {name: tuple(columns[name]) for name in tasks}
-
-    def forward(self, z1: Tensor, z2: Tensor, views: Views) -> CoherenceOutput:
-        """Decode from z1, z2 (B, N, d_equi) with each decoder and compare with its targets."""
-        losses, pictures = {}, {}
-        for name, task in self.tasks.items():
-            columns = self.columns[name]
-            output = task(z1, z2, views.of_positions(columns))
-            losses[name] = output.loss
-            if output.decoded is not None:
-                pictures = dict(zip(columns, output.decoded.unbind(dim=1))) | pictures
-        decoded = torch.stack([pictures[column] for column in sorted(pictures)], dim=1) if pictures else None
-        return CoherenceOutput(torch.stack(list(losses.values())).sum(), decoded, losses)
-
-
-class ThetaRegression(nn.Module):
-    """Oracle control: regress the path's parameters, as labels, from the pooled equivariant tokens of both views.
-
-    Same interface as `CoherenceTask`. Parameters are scaled by their ranges, as `StandardTheta` does, or where
-    ``fitted``, for those that are not uniform in their ranges, as `FittedTheta`, which is to be fitted before.
-    """
-
-    def __init__(self, d_equi: int, parameters: Sequence[Parameter], *, fitted: bool = False, width: int = 256) -> None:
-        super().__init__()
-        self.standard = FittedTheta(len(parameters)) if fitted else StandardTheta(parameters)
-        self.mlp = nn.Sequential(nn.Linear(2 * d_equi, width), nn.ReLU(), nn.Linear(width, len(parameters)))
-
-    def forward(self, z1: Tensor, z2: Tensor, views: Views) -> CoherenceOutput:
-        """Regress ``views.theta`` from z1, z2 (B, N, d_equi)."""
-        predicted = self.mlp(torch.cat([z1.mean(dim=1), z2.mean(dim=1)], dim=-1)).float()
-        return CoherenceOutput(F.mse_loss(predicted, self.standard(views.theta[: len(z1)])), None)
-
-
 def _own(decoder: str) -> str:
     return DECODERS[decoder].targets if decoder in DECODERS else "intermediate"
-
-
-def build_decoder(name: str, wanted: Decoding) -> Decoder:
-    """Return the decoder of a name."""
-    if name not in DECODERS:
-        raise unknown("decoder", name, DECODERS)
-    return DECODERS[name].build(wanted)
