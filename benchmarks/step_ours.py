@@ -38,8 +38,9 @@ from equicoherence.training.loop import _accumulate
 from equicoherence.training.metrics import Metrics
 from equicoherence.training.optim import set_schedules
 from equicoherence.training.optim_config import OptimConfig
+from equicoherence.training.parts import Parts
 from equicoherence.training.seeds import seed_step
-from equicoherence.training.setup import Parts, set_up
+from equicoherence.training.setup import set_up
 from equicoherence.training.views_config import AugmentationConfig, ViewsConfig
 
 WAITING = "waiting for images, and the rest"

@@ -17,7 +17,7 @@ from equicoherence.methods.vicreg import VICRegConfig
 from equicoherence.rendering import render
 from equicoherence.training import EncoderConfig, OptimConfig, PretrainConfig, ViewsConfig, pretrain
 from equicoherence.training.config_file import save_config
-from equicoherence.training.setup import Parts
+from equicoherence.training.parts import Parts
 from tests.training.test_many_processes import TRAIN
 
 EACH, STEPS = 8, 4  # objects in a process's batch
@@ -28,7 +28,7 @@ WATCH = """
 import os
 import sys
 from pathlib import Path
-from equicoherence.training.setup import Parts
+from equicoherence.training.parts import Parts
 batches = Parts.batches
 def watched(run):
     with (Path(sys.argv[1]) / f"seen-{run.out.name}-{run.rank}.txt").open("w") as seen:

@@ -86,7 +86,7 @@ def test_a_run_goes_on_as_it_would_where_the_trackers_get_no_pictures(data, tmp_
         return take_samples(learner, *others)
 
     plain = pretrain(small_config(data, max_steps=4), tmp_path / "plain")
-    monkeypatch.setattr("equicoherence.training.setup.take_samples", fails)
+    monkeypatch.setattr("equicoherence.training.parts.take_samples", fails)
     run = pretrain(small_config(data, max_steps=4, track="tensorboard"), tmp_path / "run")
     assert errors == []
     assert (run / "model.safetensors").read_bytes() == (plain / "model.safetensors").read_bytes()

@@ -11,7 +11,7 @@ from equicoherence.metric_fields import ENDS_WITH
 from equicoherence.notice import say
 from equicoherence.training.checkpoint import checkpoint_of, load_checkpoint
 from equicoherence.training.health import REMEDY
-from equicoherence.training.setup import Parts
+from equicoherence.training.parts import Parts
 
 
 class NotKept(RuntimeError):

@@ -24,10 +24,11 @@ from equicoherence.training.keep import NotKept, last_good, look
 from equicoherence.training.learner import LearnerOutput
 from equicoherence.training.lost import name_lost_processes
 from equicoherence.training.optim import set_schedules
+from equicoherence.training.parts import Parts
 from equicoherence.training.progress import TrainingProgress
 from equicoherence.training.resume_command import resume_command
 from equicoherence.training.seeds import seed_step
-from equicoherence.training.setup import Parts, set_up
+from equicoherence.training.setup import set_up
 
 HALF: dict[str, torch.dtype] = {"bf16": torch.bfloat16, "fp16": torch.float16}
 

@@ -1,0 +1,222 @@
+"""The parts of a run that the loop works with, and what is done with all of them: notes, checkpoints, the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from accelerate.optimizer import AcceleratedOptimizer
+from accelerate.utils import gather_object
+from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
+
+from equicoherence.data import Batch, Loader, TooManyBadImages
+from equicoherence.errors import one_line
+from equicoherence.finite import NotFinite, not_finite
+from equicoherence.models.trained_lora import merge_lora
+from equicoherence.notice import say
+from equicoherence.training.bad_images import note_bad_images
+from equicoherence.training.build import build_learner
+from equicoherence.training.callbacks import Callback, Moment
+from equicoherence.training.checkpoint import checkpoint_of, export_encoder, not_in_timm, save_checkpoint, save_tensors
+from equicoherence.training.config import Precision, PretrainConfig
+from equicoherence.training.feed import Feed
+from equicoherence.training.films import film_strips
+from equicoherence.training.health import REMEDY
+from equicoherence.training.learner import Learner, LearnerOutput
+from equicoherence.training.metrics import Metrics
+from equicoherence.training.online import HeldOut
+from equicoherence.training.run import heads_of
+from equicoherence.training.samples import save_samples, take_samples
+from equicoherence.training.sharding import whole
+from equicoherence.training.watch import Watch
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What the loop works with. precision: that it computes in, not auto. model: the learner, wrapped for several
+    processes (DDP), or itself, divided among them (FSDP2). scaler: of the loss in fp16, else one that does nothing.
+    start, total: steps done, and of the whole run. generator: of the views. shape: what must stay the same for the run
+    to be resumed. watch, held_out: what the encoder still knows, and figures of images that it is not trained on; None
+    where nobody asks and on other processes than the first. callbacks: what else is called."""
+
+    config: PretrainConfig
+    precision: Precision
+    out: Path
+    accelerator: Accelerator
+    learner: Learner
+    model: nn.Module
+    optimizer: AcceleratedOptimizer
+    scaler: torch.amp.GradScaler
+    feed: Feed
+    loader: Loader
+    metrics: Metrics
+    generator: torch.Generator
+    start: int
+    total: int
+    per_epoch: int
+    shape: dict[str, Any]
+    watch: Watch | None
+    held_out: HeldOut | None
+    callbacks: Sequence[Callback]
+
+    @property
+    def rank(self) -> int:
+        """Number of this process."""
+        return self.accelerator.process_index
+
+    @property
+    def world(self) -> int:
+        """Number of processes."""
+        return self.accelerator.num_processes
+
+    def batches(self) -> Iterator[tuple[int, Batch]]:
+        """Yield this process's remaining batches, each with its step, from 0."""
+        size, seed = self.config.optim.batch_size, self.config.seed
+        steps = range(self.start, self.total)
+        wanted = (self.feed.indices(size, seed, step, self.rank, self.world) for step in steps)
+        yield from enumerate(self.loader.batches(wanted), start=self.start)
+
+    def any_process(self, flag: bool) -> bool:
+        """Return whether any process raised its flag."""
+        if self.world == 1:
+            return flag
+        flags = self.accelerator.gather(torch.tensor([float(flag)], device=self.accelerator.device))
+        assert isinstance(flags, Tensor)
+        return bool(flags.sum() > 0)
+
+    @property
+    def sharded(self) -> bool:
+        """Whether the learner is divided among the processes."""
+        return self.world > 1 and self.config.sharding == "fsdp2"
+
+    def weights(self) -> Mapping[str, Tensor]:
+        """Return the learner's weights, whole, on the first process; all processes call this together."""
+        weights = self.learner.state_dict()
+        return whole(weights, self.accelerator.is_main_process) if self.sharded else weights
+
+    def clip_gradients(self) -> Tensor:
+        """Scale the gradients down to the configured norm; return their norm before, over the whole model.
+
+        In fp16 one that is not finite counts as 0: the scaler leaves such a step out, and lowers its scale.
+        """
+        if self.scaler.is_enabled():
+            self.scaler.unscale_(self.optimizer.optimizer)
+        limit = self.config.optim.clip or float("inf")
+        norm = torch.as_tensor(self.accelerator.clip_grad_norm_(self.model.parameters(), limit))
+        norm = norm.full_tensor() if isinstance(norm, DTensor) else norm
+        return norm.where(norm.isfinite(), 0) if self.scaler.is_enabled() else norm
+
+    def step(self) -> None:
+        """Change the weights by their gradients, and drop these."""
+        self.scaler.step(self.optimizer.optimizer)
+        self.scaler.update()
+        self.optimizer.zero_grad()
+
+    def save(self, step: int) -> None:
+        """Write the checkpoint of ``step`` steps done, and the images that no process could decode so far.
+
+        Raises `NotFinite` where the weights are not: such a checkpoint would be of no use.
+        """
+        bad = gather_object([dict(self.loader.bad)])
+        needed: Sequence[int] = ()
+        optimizer = self.optimizer.optimizer.state_dict()
+        state = {"step": step, "shape": self.shape, "learner": self.learner.state_dict(), "optimizer": optimizer}
+        state |= {"threads": torch.get_num_threads(), "precision": self.precision}
+        if self.scaler.is_enabled():
+            state["scaler"] = self.scaler.state_dict()
+        if self.watch is not None:
+            state["watch"], needed = self.watch.state(), self.watch.good_steps
+        if self.sharded:
+            state = whole(state, self.accelerator.is_main_process)
+        name = not_finite(state["learner"]) if self.accelerator.is_main_process else None
+        if self.any_process(name is not None):
+            raise NotFinite(f"the weights {name or ''} are not finite after step {step}; {REMEDY}")
+        if self.accelerator.is_main_process:
+            save_checkpoint(self.out, step, state, needed)
+            note_bad_images(self.out / "bad_images.txt", bad)
+        self.accelerator.wait_for_everyone()
+        self._show_films(step)
+        moment, path = self.moment(step), checkpoint_of(self.out, step)
+        for callback in self.callbacks:
+            callback.on_checkpoint(moment, path)
+        self.metrics.restart_clock()
+
+    def moment(self, step: int, losses: Mapping[str, Tensor] | None = None) -> Moment:
+        """Return where the run stands after ``step`` steps, for callbacks."""
+        return Moment(
+            step,
+            self.total,
+            self.config,
+            self.out,
+            self.learner,
+            losses or {},
+            self.accelerator.is_main_process,
+            lambda values: self.metrics.note(step, values),
+        )
+
+    def _show_films(self, step: int) -> None:
+        """Give the trackers pictures of what the task decodes now; a learner that is divided has none till its end.
+
+        Only the first process gets here: what it cannot show does not end the run.
+        """
+        if self.metrics.trackers is None or self.sharded:
+            return
+        modes = [(module, module.training) for module in self.learner.modules()]
+        try:
+            samples = take_samples(self.learner, self.feed, self.loader, self.config)
+        except (NotFinite, TooManyBadImages) as error:
+            say(f"step {step}: the trackers get no pictures: {one_line(error)}")
+            return
+        finally:
+            for module, mode in modes:
+                module.training = mode
+        self.metrics.trackers.show_films(step, film_strips(samples))
+
+    def note(self, step: int, lr: float, output: LearnerOutput) -> tuple[dict[str, Any], str | None]:
+        """Write the metrics of ``step`` steps done; return as `Metrics.flush` does.
+
+        Raises `NotFinite` on all processes where a number of one of them is not.
+        """
+        broken, found = None, ({}, None)
+        try:
+            if self.scaler.is_enabled() and self.scaler.get_scale() < 1:
+                raise NotFinite(f"gradients overflow fp16 at step {step}, however small the loss is scaled; {REMEDY}")
+            watched = self.learner.method.watched()
+            found = self.metrics.flush(step, step / self.per_epoch, lr, output, watched)
+        except NotFinite as error:
+            broken = error
+        if self.any_process(broken is not None):
+            raise broken or NotFinite(f"a loss or a feature of another process is not finite; {REMEDY}")
+        return found
+
+    def finish(self, weights: Mapping[str, Tensor] | None = None) -> None:
+        """Write what a finished run holds beside its checkpoints; its LoRA is merged.
+
+        weights: of another state than it is in.
+        """
+        other, weights = weights is not None, self.weights() if weights is None else weights
+        if self.accelerator.is_main_process:
+            learner = self.learner
+            if self.sharded or other:
+                learner = build_learner(self.config, pretrained=False)
+                learner.load_state_dict(dict(weights))
+                learner.to(self.accelerator.device)
+            merge_lora(learner)
+            samples = take_samples(learner, self.feed, self.loader, self.config)  # which first looks at the features
+            if self.metrics.trackers is not None and (self.sharded or other):
+                self.metrics.trackers.show_films(self.metrics.step, film_strips(samples))
+            views, encoder = self.config.views, learner.encoder
+            if sentence := not_in_timm(encoder, learner.pool):
+                save_tensors(encoder.model.state_dict(), self.out / "model.safetensors")  # type: ignore[arg-type]
+                say(f"{self.out}: {sentence}")
+            else:
+                export_encoder(encoder, self.out, views.size, pool=learner.pool, source=views.source)
+            save_tensors(heads_of(learner.state_dict(), learner), self.out / "heads.safetensors")
+            save_samples(samples, self.out / "samples.npz")
+            note_bad_images(self.out / "bad_images.txt", [self.loader.bad])
+        self.accelerator.wait_for_everyone()
