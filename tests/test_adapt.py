@@ -210,13 +210,30 @@ def test_recipes_start_from_what_is_given_alone(tmp_path: Path, capsys: pytest.C
     assert "so say which: --encoder.weights MODEL, or `equicoherence adapt MODEL`" in capsys.readouterr().err
 
 
+def _described(shown: str) -> dict[str, str]:
+    """Return option -> what a help says of it."""
+    named = re.split(r"^\W{2}(--[a-z][\w.-]*)[^\n]*", shown, flags=re.MULTILINE)[1:]
+    return {option: " ".join(text.split()) for option, text in zip(named[::2], named[1::2])}
+
+
 def test_the_options_of_the_help_are_options(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["adapt", "--help"]) == 0
-    shown = set(re.findall(r"^\W*(--[a-z][\w.-]*)", capsys.readouterr().out, flags=re.MULTILINE))
+    shown = _described(capsys.readouterr().out)
     assert len(shown) == len(dataclasses.fields(AdaptOptions))
-    assert main(["pretrain", "vicreg-tiny", "--help-all"]) == 0
-    known = set(re.findall(r"--[\w.-]+", capsys.readouterr().out))
-    assert shown - known == {"--recipe", "--check", "--images", "--limit"}
+    assert main(["adapt", "--help-all"]) == 0
+    assert shown.keys() < _described(capsys.readouterr().out).keys()
+
+
+def test_help_all_describes_every_field_with_the_values_of_the_recipe(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["pretrain", "adapt-small", "--help-all"]) == 0
+    trained = _described(capsys.readouterr().out)
+    assert main(["adapt", "timm:resnet18", "--recipe", "adapt-small", "--help-all"]) == 0
+    adapted = _described(capsys.readouterr().out)
+    own = {"--recipe", "--check", "--images", "--limit"}
+    assert adapted.keys() - trained.keys() == own
+    assert trained.keys() <= adapted.keys()
+    assert all(re.sub(r"\(default: .*?\)", "", text).strip() for text in adapted.values())
+    assert {name for name in trained if adapted[name] != trained[name]} <= {"--out", "--resume"}
 
 
 def score(mean: float, interval: tuple[float, float] | None = None, target: str = "") -> Score:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import tyro
 
-from equicoherence.commands.arguments import parse, run_to_resume, values_of
+from equicoherence.commands.arguments import EVERY, parse, run_to_resume, values_of
 from equicoherence.loading import preparing
 from equicoherence.recipes import check_recipe, is_file_name
 
@@ -20,9 +20,8 @@ class AdaptOptions:
     after, and print one table of what it gained and what it kept.
 
     MODEL is what `equicoherence evaluate` takes: timm:NAME, hf-hub:OWNER/NAME, a weights file (FILE@ARCH), a run
-    directory, or what `equicoherence export` wrote. Below is what one changes first; every other field of the
-    configuration is an option, too: `equicoherence pretrain adapt-tiny --help-all` lists them. None stands for what the
-    recipe or the model says.
+    directory, or what `equicoherence export` wrote. Below is what one changes first. All options are shown by
+    --help-all: every field of the configuration is one. None stands for what the recipe or the model says.
 
     Args:
         data: Images to adapt it on, with classes or without; classes score it, and never train it.
@@ -64,16 +63,19 @@ def run(arguments: list[str]) -> None:
     with preparing():
         if {"-h", "--help"} & set(arguments):
             parse(AdaptOptions, ["--help"], "adapt MODEL")
-        model, rest = _model(arguments)
-        name = _last(rest, "--recipe") or RECIPE
+        model, rest = (None, ["--help"]) if EVERY in arguments else _model(arguments)
+        name = _last(arguments, "--recipe") or RECIPE
         if not is_file_name(name):
             check_recipe(name)
         from equicoherence.adapting.adaptation import adapt_with, resumed_config
         from equicoherence.adapting.start_config import start_config
         from equicoherence.commands.encoder_arguments import take_encoder
+        from equicoherence.recipes.from_file import named_config
         from equicoherence.training import PretrainConfig
 
-        if model is None:
+        if EVERY in arguments:
+            start = named_config(name)
+        elif model is None:
             start = resumed_config(run_to_resume(rest, "adapt"))
         else:
             if not values_of(rest, "--data") and "--resume" not in rest:
@@ -86,6 +88,21 @@ def run(arguments: list[str]) -> None:
 
         @dataclass
         class Arguments:
+            """Train an encoder further, so that its features keep what transformations do to images; score it before
+            and after. Any field of the recipe's configuration is an option.
+
+            Where they are not given, --data is asked for, --encoder.weights is MODEL, --views.size and --views.source
+            are those that fit it, and --coherence.layers are those in its middle.
+
+            Args:
+                out: Run directory; runs/RECIPE-MODEL where none is given.
+                recipe: adapt-tiny, adapt-small, adapt-large, or a FILE.yaml.
+                check: Images with classes that it is not adapted on, to see whether these are kept.
+                resume: Go on with what was interrupted, training or scoring: adapt --resume --out RUN.
+                images: For the training of the probes that score it, 2000 for None; two fifths as many test them.
+                limit: Labelled images of each split that score it, for k-NN and the linear probe, 5000 for None.
+            """
+
             config: Annotated[PretrainConfig, tyro.conf.arg(name="")] = start
             out: Path | None = None
             recipe: str = RECIPE

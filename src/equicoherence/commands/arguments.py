@@ -14,6 +14,7 @@ T = TypeVar("T")
 FLAT = (tyro.conf.AvoidSubcommands, tyro.conf.ConsolidateSubcommandArgs)
 Comma = Annotated[str, tyro.conf.arg(metavar="A,B,..")]
 CommaOrNone = Annotated[str | None, tyro.conf.arg(metavar="A,B,..")]
+EVERY = "--help-all"  # shows every field of a configuration, where --help shows what one changes first
 
 
 def split(text: str) -> list[str]:

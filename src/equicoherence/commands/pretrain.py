@@ -9,11 +9,9 @@ from typing import Annotated
 
 import tyro
 
-from equicoherence.commands.arguments import parse, positional, run_to_resume
+from equicoherence.commands.arguments import EVERY, parse, positional, run_to_resume
 from equicoherence.loading import preparing
 from equicoherence.recipes import RECIPES, check_recipe, is_file_name
-
-EVERY = "--help-all"
 
 
 def run(arguments: list[str]) -> None:
