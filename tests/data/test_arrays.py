@@ -57,6 +57,7 @@ CASES: dict[str, tuple[str, Callable[[], bytes], np.ndarray]] = {
     "gray png": ("png", lambda: encoded(Image.fromarray(RAMP), "PNG"), GRAY),
     "gray tiff": ("tif", lambda: encoded(Image.fromarray(RAMP), "TIFF"), GRAY),
     "gray array": ("npy", lambda: npy(RAMP), GRAY),
+    "big-endian array": ("npy", lambda: npy(COLORS.astype(">u2")), COLORS),
     "color png": ("png", lambda: deep_png(COLORS, 2), COLORS),
     "color ppm": ("ppm", lambda: b"P6 # no\n32 32 65535\n" + COLORS.astype(">u2").tobytes(), COLORS),
     "color tiff": ("tif", lambda: tiff(COLORS, photometric="rgb"), COLORS),
@@ -119,6 +120,14 @@ def test_8_bits_beside_16_are_spread_over_them(tmp_path: Path) -> None:
     assert (source.load(0, 8).pixels == 77 * 257).all()
 
 
+@pytest.mark.parametrize("mode", ["CMYK", "YCbCr"])
+def test_a_tiff_of_other_color_modes_becomes_rgb_beside_16_bits(mode: str) -> None:
+    data = encoded(Image.new("RGB", (12, 8), (200, 40, 90)).convert(mode), "TIFF")
+    pixels = decode(data, SIDE, "mode", PixelFormat(bits=16)).pixels
+    assert np.abs(pixels / 257 - (200, 40, 90)).max() < 3
+    assert np.array_equal(pixels, 257 * decode(data, SIDE, "mode").pixels.astype(np.uint16))
+
+
 def test_values_without_a_white_are_stretched_over_16_bits(tmp_path: Path) -> None:
     values = np.tile(np.linspace(-3, 5, SIDE, dtype=np.float32), (SIDE, 1))
     pixels = open_images(folder_of(tmp_path, "tif", tiff(values))).load(0, SIDE).pixels
@@ -170,6 +179,11 @@ def test_a_deep_image_that_was_not_looked_into_is_refused_and_not_flattened(tmp_
 def test_arrays_that_are_no_images_are_refused_at_once(files: list[bytes], message: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=message):
         open_images(folder_of(tmp_path, "npy", *files))
+
+
+def test_the_type_of_values_without_a_white_is_named_in_words_whatever_their_order(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"0\.npy: its values are float32, which have no white"):
+        open_images(folder_of(tmp_path, "npy", npy(COLORS.astype(">f4"))))
 
 
 def test_arrays_beside_images_are_none(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from equicoherence.data.probing import ALPHA, GRAY, NUMPY, PAGES, PNM, channel_a
 
 PNG = b"\x89PNG\r\n\x1a\n"
 PNG_COLORS = (2, 4, 6)  # kinds of a png file of more than one channel
+CONVERTED = ("CMYK", "YCbCr")  # what Pillow calls images whose channels are no red, green and blue
 LARGEST_PIXEL_COUNT = 2**27
 """Images of more pixels (about 11,600 x 11,600) are refused: decoding one takes over half a gigabyte. Of those of more
 than three channels, fewer: as many values in all."""
@@ -121,10 +122,17 @@ def _deep_ppm(data: bytes) -> np.ndarray:
 
 
 def _needs_tifffile(image: Image.Image | None) -> bool:
-    """Say whether Pillow reads less of a tiff file than there is: it has one page and one channel at most."""
-    if image is None or getattr(image, "n_frames", 1) > 1:
+    """Say whether Pillow reads less of a tiff file than there is.
+
+    It has one page, and one channel of more than 8 bits, at most; ink and luma of 8 bits, which tifffile leaves as they
+    are, it turns into colors.
+    """
+    if image is None:
         return True
-    return len(image.tag_v2.get(258, (1,))) > 1  # type: ignore[attr-defined]
+    bits = image.tag_v2.get(258, (1,))  # type: ignore[attr-defined]
+    if image.mode in CONVERTED and max(bits) <= 8:
+        return False
+    return getattr(image, "n_frames", 1) > 1 or len(bits) > 1
 
 
 def _tiff(data: bytes) -> np.ndarray:

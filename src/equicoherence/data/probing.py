@@ -62,8 +62,8 @@ def channel_axis(shape: Sequence[int]) -> int:
 
 def _of_array(start: bytes) -> PixelFormat:
     shape, dtype = npy_header(start)
-    if dtype not in (np.uint8, np.uint16):
-        raise OddFormat(f"its values are {dtype}, which have no white: write uint8, or uint16 from 0 to 65535")
+    if (native := dtype.newbyteorder("=")) not in (np.uint8, np.uint16):
+        raise OddFormat(f"its values are {native}, which have no white: write uint8, or uint16 from 0 to 65535")
     if len(shape) not in (2, 3) or not all(shape):
         raise OddFormat(f"its shape is {shape}: an image is (H, W), (H, W, C) or (C, H, W)")
     channels = 1 if len(shape) == 2 else shape[channel_axis(shape)]
