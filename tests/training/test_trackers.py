@@ -1,8 +1,10 @@
 """Trackers get what a run writes, pictures of what it decodes, and its configuration; without one nothing starts."""
 
+import dataclasses
 import importlib.util
 import json
 import os
+import shutil
 import sys
 
 import numpy as np
@@ -10,9 +12,9 @@ import pytest
 import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from equicoherence.data import TooManyBadImages
+from equicoherence.data import TooManyBadImages, batch_indices, open_images
 from equicoherence.finite import NotFinite
-from equicoherence.training import pretrain
+from equicoherence.training import OptimConfig, pretrain
 from equicoherence.training.films import film_strips
 from equicoherence.training.samples import take_samples
 from equicoherence.training.trackers import _trackio, flat
@@ -92,6 +94,22 @@ def test_a_run_goes_on_as_it_would_where_the_trackers_get_no_pictures(data, tmp_
     assert (run / "model.safetensors").read_bytes() == (plain / "model.safetensors").read_bytes()
     said = capsys.readouterr().err
     assert [f"step {step}: the trackers get no pictures: " in said for step in (2, 4)] == [True, True]
+
+
+def test_a_bad_image_of_the_pictures_ends_a_run_where_it_would_without_them(data, tmp_path):
+    folder = shutil.copytree(data, tmp_path / "data")
+    source = open_images(str(folder), "train")
+    shown = set(np.linspace(0, len(source) - 1, 8).astype(int).tolist())
+    late = set().union(*(batch_indices(len(source), 4, 0, step).tolist() for step in (7, 8)))
+    (folder / source.name(min(shown & late))).write_bytes(b"no picture")
+    optim = OptimConfig(epochs=1, batch_size=4)
+    config = small_config(folder, optim=optim, bad_image_tolerance=0.0, cache=0, checkpoint_every=1)
+    said = []
+    for track in ("none", "tensorboard"):
+        with pytest.raises(TooManyBadImages) as stop:
+            pretrain(dataclasses.replace(config, track=track), tmp_path / track)
+        said.append(str(stop.value).replace(str(tmp_path / track), "RUN"))
+    assert said[0] == said[1]
 
 
 def test_a_film_strip_has_each_picture_where_it_belongs():

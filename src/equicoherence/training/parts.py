@@ -162,13 +162,21 @@ class Parts:
     def _show_films(self, step: int) -> None:
         """Give the trackers pictures of what the task decodes now; a learner that is divided has none till its end.
 
-        Only the first process gets here: what it cannot show does not end the run.
+        Only the first process gets here: what it cannot show does not end the run, and bad images that it meets are
+        none that training has met.
         """
         if self.metrics.trackers is None or self.sharded:
             return
+        loader = Loader(
+            self.feed.source,
+            self.config.views.source,
+            tolerance=self.config.bad_image_tolerance,
+            cache_bytes=0,
+            threads=self.loader.threads,
+        )
         modes = [(module, module.training) for module in self.learner.modules()]
         try:
-            samples = take_samples(self.learner, self.feed, self.loader, self.config)
+            samples = take_samples(self.learner, self.feed, loader, self.config)
         except (NotFinite, TooManyBadImages) as error:
             say(f"step {step}: the trackers get no pictures: {one_line(error)}")
             return
