@@ -15,7 +15,6 @@ from equicoherence.paths.compiled import compiled_kernel
 from equicoherence.paths.threads import for_each
 
 TOGETHER = 16  # images whose means a thread takes at a time
-DEEP = 65535.0  # white of 16 bits
 SLACK = 0.05  # of a level: a level 2 % smaller than needed still serves, such as one whose sides were rounded
 
 
@@ -52,7 +51,7 @@ class Pyramid:
         if images.ndim != 4 or images.shape[1] < 2:
             raise ValueError(f"images must be (B, C, H, W) of 2 channels or more, got {tuple(images.shape)}")
         if images.dtype == torch.uint16:
-            images = images.float() / DEEP
+            images = images.float() / torch.iinfo(images.dtype).max
         if images.dtype != torch.uint8 and not images.is_floating_point():
             raise ValueError(f"images must be uint8, uint16, or float in [0, 1], got {images.dtype}")
         height, width = images.shape[2:]

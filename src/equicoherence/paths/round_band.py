@@ -21,7 +21,7 @@ from torch import Tensor
 from equicoherence.paths.constants import constant
 from equicoherence.paths.memory import empty_pixels
 from equicoherence.paths.outputs import Output
-from equicoherence.paths.pyramid import DEEP, Pyramid
+from equicoherence.paths.pyramid import Pyramid
 from equicoherence.paths.renderer import render_all
 from equicoherence.paths.sampling import Border
 from equicoherence.paths.state import State
@@ -45,7 +45,8 @@ def render_round(
     Pixels are whole numbers of 255, or of 65535 where those of the images are. On an accelerator it waits for one
     number, the side of the finer grid.
     """
-    side, white = max(size, *images.shape[2:]), DEEP if images.dtype == torch.uint16 else 255
+    side = max(size, *images.shape[2:])
+    white = 255 if images.is_floating_point() else torch.iinfo(images.dtype).max
     together = max(1, PIXELS // side**2 if images.device.type == "cpu" else len(images))
     pixels = empty_pixels(len(images), images.shape[1], size, size, device=images.device)
 
@@ -97,7 +98,7 @@ def _series(images: Tensor, pitches: Tensor, band: Tensor) -> Pyramid:
     gain = past.cos_().mul_(0.5).add_(0.5)
     pixels = images.float()
     if images.dtype != torch.uint8:
-        pixels = pixels * (255 / DEEP if images.dtype == torch.uint16 else 255)
+        pixels = pixels * (255 if images.is_floating_point() else 255 / torch.iinfo(images.dtype).max)
     series = of_y @ (pixels @ of_x.T)  # (B, C, down, across)
     rows = (series.mul_(gain[:, None]) @ to_x.T).permute(0, 2, 3, 1).contiguous()  # (B, down, knots, C)
     knots = (to_y @ rows.flatten(2)).unflatten(2, (-1, images.shape[1])).permute(0, 3, 1, 2)

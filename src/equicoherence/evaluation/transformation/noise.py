@@ -14,7 +14,6 @@ from equicoherence.evaluation.task import Track
 from equicoherence.evaluation.transformation.pairs import EncodedImages, ImagePairs
 from equicoherence.paths import State, Transformation, geometry
 from equicoherence.paths.pair_images import Photographs, at_ends
-from equicoherence.paths.pyramid import DEEP
 
 TRAIN, TEST = 1000, 500  # images of noise, at most, for the probes: enough to see an R2 of .02
 PARTS = 2  # samples of the scene for each pixel, along each side: a pixel sees their mean
@@ -121,7 +120,7 @@ def as_photographs(images: Tensor, source: int) -> Photographs:
     if side != source:
         deep = images.dtype == torch.uint16  # which torch does not enlarge as it is
         made = F.interpolate(images.float() if deep else images, (source, source), mode="bicubic", antialias=True)
-        images = made.round().clamp(0, DEEP).to(torch.uint16) if deep else made
+        images = made.round().clamp(0, torch.iinfo(torch.uint16).max).to(torch.uint16) if deep else made
     count = len(images)
     return Photographs(images, torch.ones(count), torch.full((count,), float(side)))
 
