@@ -15,6 +15,7 @@ import torch
 from PIL import Image
 
 from equicoherence.coherence import CoherenceConfig
+from equicoherence.data.images import ImageFolder
 from equicoherence.evaluation.model import load_model
 from equicoherence.paths import geometry
 from equicoherence.paths.lie import affine_logarithm
@@ -67,6 +68,26 @@ def test_what_is_drawn_anew_is_what_the_run_kept_and_the_steps_between(run: Path
     np.testing.assert_allclose(scene.theta[:, 5], 0.4 * kept["theta"], rtol=1e-5)
     assert scene.times[5] == pytest.approx(0.4)
     assert [number.name for number in scene.numbers] == kept["theta_names"].tolist()
+
+
+def test_the_images_of_several_runs_are_listed_once_for_training_and_once_held_out(
+    run: Path, copied: Callable[[], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = copied()
+    config = (other / "config.yaml").read_text()
+    (other / "config.yaml").write_text(config.replace("border: content", "border: reflection"))
+    listed = []
+
+    class Counted(ImageFolder):
+        def __init__(self, path: str | Path) -> None:
+            listed.append(path)
+            super().__init__(path)
+
+    monkeypatch.setattr("equicoherence.data.open.ImageFolder", Counted)
+    found = gather({"small": [read_run(run)], "other": [read_run(other)]})
+    assert found.notes == []
+    assert (len(found.scenes), len(found.turns), len(listed)) == (2, 1, 2)
+    assert not np.array_equal(found.scenes[0].states, found.scenes[1].states)
 
 
 def test_a_path_between_the_views_begins_at_view_1_and_is_decoded_at_each_step(folder: Path) -> None:

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from equicoherence.coherence import CoherenceTask, CoherenceTasks, ThetaRegression
-from equicoherence.data import open_images
+from equicoherence.data import ImageSource, open_images
 from equicoherence.methods import METHODS
 from equicoherence.models import Encoder, SplitHead
 from equicoherence.models.foreign import copy_weights
@@ -172,14 +172,18 @@ def _build_task(config: PretrainConfig, encoder: Encoder) -> CoherenceTask | Coh
     return CoherenceTasks(built, {name: [every.index(place) for place in places] for name, places in of_each.items()})
 
 
-def build_feed(config: PretrainConfig, encoder: Encoder) -> Feed:
-    """Open a configuration's images, and say which of them a step sees and how."""
+def build_feed(config: PretrainConfig, encoder: Encoder, images: ImageSource | None = None) -> Feed:
+    """Open a configuration's images, and say which of them a step sees and how.
+
+    images: those of training, where they are open already; poses are opened here.
+    """
     if config.views.path == POSES:
         positions = config.coherence.positions() if config.coherence else ()
         share = config.coherence.share if config.coherence else 1.0
         feed: Feed = PoseFeed(config.data, config.views.size, positions, share)
     else:
-        feed = ImageFeed(open_images(config.data, "train"), build_views(config, encoder))
+        images = open_images(config.data, "train") if images is None else images
+        feed = ImageFeed(images, build_views(config, encoder))
     held = feed.source.format
     held.check(encoder.channels, repr(config.data), "the encoder", f"give --encoder.channels {held.channels}")
     return feed

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from equicoherence.coherence import CoherenceConfig, CoherenceTask, CoherenceTasks
-from equicoherence.data import Batch, Loader
+from equicoherence.data import Batch, ImageSource, Loader
 from equicoherence.models.decoders import DECODERS
 from equicoherence.paths import Between, Transformation, Views
 from equicoherence.reporting.explorer.scene import Decoding, Number, Scene, geodesic_numbers
@@ -51,16 +51,16 @@ def alike(config: PretrainConfig) -> tuple[object, ...]:
 
 
 @torch.no_grad()
-def drawn_scene(runs: Sequence[tuple[str, PretrainConfig, Learner]]) -> Scene:
+def drawn_scene(runs: Sequence[tuple[str, PretrainConfig, Learner]], images: ImageSource | None = None) -> Scene:
     """Return what runs of `alike` configurations decode of the same images, which lie all over those of training.
 
-    runs: name, configuration and learner of each; the views are those of the first. Raises ValueError or OSError where
-    the images cannot be read.
+    runs: name, configuration and learner of each; the views are those of the first. images: those of training, where
+    they are open already. Raises ValueError or OSError where the images cannot be read.
     """
     _, config, learner = runs[0]
     wanted = {place for _, each, _ in runs if each.coherence for place in each.coherence.positions()}
     times = _joined([k / (STEPS - 1) for k in range(STEPS)], wanted)
-    feed = build_feed(config, learner.encoder)
+    feed = build_feed(config, learner.encoder, images)
     assert isinstance(feed, ImageFeed)
     feed.make.positions = tuple(times)
     batch = some_images(feed, config)

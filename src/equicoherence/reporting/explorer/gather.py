@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, TypeVar
 
 from equicoherence.reporting.explorer.kept import kept_scenes
@@ -12,6 +13,8 @@ from equicoherence.reporting.explorer.study import Turned
 from equicoherence.reporting.runs import Run
 
 if TYPE_CHECKING:
+    from equicoherence.data import ImageSource
+    from equicoherence.data.source import Split
     from equicoherence.training.config import PretrainConfig
     from equicoherence.training.learner import Learner
 
@@ -54,8 +57,9 @@ def gather(groups: Mapping[str, Sequence[Run]]) -> Found:
             found.remarks.append(f"{runs[0].name} {why}, so there is nothing that it decodes.")
         else:
             kept.append(runs[0])
+    images = _opener()
     for members in held.values():
-        scene, reason = _tried(lambda members=members: _draw(members))
+        scene, reason = _tried(lambda members=members: _draw(members, images))
         if scene is None:
             kept += [run for run, _, _ in members]
             found.notes += _said([run for run, _, _ in members], reason)
@@ -63,7 +67,7 @@ def gather(groups: Mapping[str, Sequence[Run]]) -> Found:
             found.scenes.append(scene)
     found.scenes += kept_scenes(kept)
     for members in fed.values():
-        study, reason = _tried(lambda members=members: _turn(members))
+        study, reason = _tried(lambda members=members: _turn(members, images))
         if study is not None:
             found.turns.append(study)
         else:
@@ -78,17 +82,31 @@ def _load(run: Run) -> tuple[PretrainConfig, Learner]:
     return load_run(run.path)
 
 
-def _draw(members: Sequence[Loaded]) -> Scene:
+def _opener() -> Callable[[str, Split], ImageSource]:
+    """Return what opens images, each side of a data set once: to list a large one takes a minute."""
+
+    @cache
+    def opened(data: str, split: Split) -> ImageSource:
+        from equicoherence.data import open_images
+
+        return open_images(data, split)
+
+    return opened
+
+
+def _draw(members: Sequence[Loaded], images: Callable[[str, Split], ImageSource]) -> Scene:
     from equicoherence.reporting.explorer.drawn import drawn_scene
 
-    return drawn_scene([(run.name, config, learner) for run, config, learner in members])
+    opened = images(members[0][1].data, "train")
+    return drawn_scene([(run.name, config, learner) for run, config, learner in members], opened)
 
 
-def _turn(members: Sequence[Loaded]) -> Turned:
+def _turn(members: Sequence[Loaded], images: Callable[[str, Split], ImageSource]) -> Turned:
     from equicoherence.evaluation.model import of_run
     from equicoherence.reporting.explorer.turned import turned
 
-    return turned({run.name: of_run(run.path, config, learner) for run, config, learner in members})
+    models = {run.name: of_run(run.path, config, learner) for run, config, learner in members}
+    return turned(models, images(members[0][1].data, "val"))
 
 
 def _said(runs: Sequence[Run], reason: str) -> list[str]:

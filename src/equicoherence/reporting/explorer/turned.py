@@ -5,14 +5,14 @@ This needs the weights of the runs and their images.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from equicoherence.data import Batch, Loader, first_of_each, open_images
+from equicoherence.data import Batch, ImageSource, Loader, first_of_each, open_images
 from equicoherence.evaluation.model import FrozenModel
 from equicoherence.paths import State
 from equicoherence.paths.central import base_state
@@ -34,22 +34,24 @@ TRIMMED = 0.02  # of the numbers at either end, which have the first and the las
 
 
 @torch.no_grad()
-def turned(models: Mapping[str, FrozenModel]) -> Turned:
+def turned(models: Mapping[str, FrozenModel], images: ImageSource | None = None) -> Turned:
     """Return what models of one input size, trained on the same images, say of held-out ones of these under a turn.
 
-    models: by name. Raises ValueError or OSError where the images cannot be read.
+    models: by name. images: the held-out ones, where they are open already. Raises ValueError or OSError where the
+    images cannot be read.
     """
     first = next(iter(models.values()))
     assert first.config is not None
     if torch.cuda.is_available():
         models = {name: model.to(torch.device("cuda")) for name, model in models.items()}
-    batch, names = _some_images(first)
+    source = open_images(first.config.data, "val") if images is None else images
+    batch = _some_images(source, first)
     queries = torch.linspace(0, len(batch.images) - 1, min(QUERIES, len(batch.images) // 2)).long()
     others = torch.ones(len(batch.images), dtype=torch.bool)
     others[queries] = False
     shown = torch.stack([_at(batch, queries, float(angle), first.size) for angle in ANGLES], dim=1)
     bank = _at(batch, others.nonzero()[:, 0], 0.0, first.size)
-    labels = [names[int(label)] if label >= 0 else "" for label in batch.labels.tolist()]
+    labels = [source.classes[int(label)] if label >= 0 else "" for label in batch.labels.tolist()]
     return Turned(
         f"held-out images of {data_name(first.config.data)}",
         ANGLES,
@@ -61,10 +63,9 @@ def turned(models: Mapping[str, FrozenModel]) -> Turned:
     )
 
 
-def _some_images(model: FrozenModel) -> tuple[Batch, Sequence[str]]:
-    """Return images from all over the held-out ones, which may lie by class, and the names of classes."""
+def _some_images(source: ImageSource, model: FrozenModel) -> Batch:
+    """Return images from all over the held-out ones, which may lie by class."""
     assert model.config is not None
-    source = open_images(model.config.data, "val")
     bank = max(LEAST, BANK * SMALL**2 // max(SMALL, model.size) ** 2)
     indices = np.unique(np.linspace(0, len(source) - 1, QUERIES + bank).astype(np.int64))
     tolerance = model.config.bad_image_tolerance
@@ -72,7 +73,7 @@ def _some_images(model: FrozenModel) -> tuple[Batch, Sequence[str]]:
     (batch,) = loader.batches([indices])
     rows = first_of_each(batch.index)
     parts = batch.images, batch.aspect, batch.side, batch.labels, batch.index
-    return Batch(*(part[rows] for part in parts)), source.classes
+    return Batch(*(part[rows] for part in parts))
 
 
 def _at(batch: Batch, rows: Tensor, angle: float, size: int) -> Tensor:
