@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from adapt_baselines import baseline_rows, score_baselines
-from adapt_charts import Baselines, Found, bars, gained_and_kept
+from adapt_charts import Baselines, Found, bars, gained_and_kept, kept_over_steps
 from pages import write_page
 
 from equicoherence.adapting.adaptation import adapt_with
@@ -33,6 +33,7 @@ from equicoherence.training import PretrainConfig, pretrain
 from equicoherence.training.run import is_finished
 
 PAGE = Path(__file__).parents[1] / "docs" / "results" / "adapt.md"
+KEPT = PAGE.with_name("adapt-kept.png")
 CHART = Path(__file__).parents[1] / "docs" / "adapt.png"
 DRAWN = "head, as drawn"  # a control: the head before it has learned anything
 READ = {BACKBONE: "features", Z_EQUI: "z_equi", JOINED: "[features, z_equi]"}
@@ -48,7 +49,8 @@ def arms(model: str, steps: int) -> dict[str, PretrainConfig]:
         coherence: CoherenceConfig = dataclasses.replace(base.coherence, **task)  # type: ignore[type-var, arg-type]
         optim = dataclasses.replace(base.optim, lr=base.optim.lr * lr)
         encoder = dataclasses.replace(base.encoder, train=train)
-        return dataclasses.replace(base, encoder=encoder, coherence=coherence, optim=optim, seed=seed)
+        watch = {} if train == "head" else {"watch": "knn,rotation", "watch_every": 25}
+        return dataclasses.replace(base, encoder=encoder, coherence=coherence, optim=optim, seed=seed, **watch)
 
     return {
         "head": way(),
@@ -109,6 +111,7 @@ def draw(out: Path, names: Sequence[str]) -> None:
     beside = {encoder: baseline_rows(out / encoder) for encoder in found}
     write_page(page(found, beside), PAGE)
     gained_and_kept(found, beside, PAGE.with_suffix(".png"))
+    kept_over_steps(found, KEPT)
     bars({encoder: ways["head"] for encoder, ways in found.items() if "head" in ways}, CHART)
 
 
@@ -161,6 +164,10 @@ R2 of an MLP probe on the features of an image and its transformed self; left or
 chance). One seed. *Best earlier layer* is the original's, chosen for each figure by these images. Classes: accuracy.
 
 ![Mean change of what is read over the change of k-NN, for each way of adapting](adapt.png)
+
+Where the encoder is trained itself, what its features keep is watched while it trains, on 500 images that are held out:
+
+![k-NN and R2 of a turn over the steps, for each way that trains the encoder](adapt-kept.png)
 
 {tables}
 """

@@ -50,6 +50,29 @@ def gained_and_kept(found: Found, beside: Baselines, path: Path) -> None:
         figure.savefig(path, dpi=130)
 
 
+def kept_over_steps(found: Found, path: Path) -> None:
+    """Draw what was watched of the features while encoders were trained: k-NN, and R2 of a turn by a ridge probe."""
+    figures = {"held_out_knn": "k-NN on images held out", "held_out_rotation": "R2 of a turn, ridge"}
+    lines = {
+        f"{encoder}: {name}": way.run.metrics
+        for encoder, ways in found.items()
+        for name, way in ways.items()
+        if any("held_out_knn" in line for line in way.run.metrics)
+    }
+    if not lines:
+        return
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(8.6, 3.4), layout="constrained")
+        for axes, (field, title) in zip(figure.subplots(1, 2), figures.items()):
+            for number, (label, metrics) in enumerate(lines.items()):
+                points = [(line["step"], line[field]) for line in metrics if field in line]
+                axes.plot(*zip(*points), color=PALETTE[number % len(PALETTE)], label=label)
+            axes.set_title(title, fontsize=10)
+            axes.set_xlabel("step")
+        _legend(figure)
+        figure.savefig(path, dpi=130)
+
+
 def bars(found: Mapping[str, Adaptation], path: Path) -> None:
     """Draw what is read before and after, with intervals over test images, a panel for each encoder."""
     with matplotlib.rc_context(STYLE):
