@@ -38,6 +38,11 @@ CHART = Path(__file__).parents[1] / "docs" / "adapt.png"
 DRAWN = "head, as drawn"  # a control: the head before it has learned anything
 READ = {BACKBONE: "features", Z_EQUI: "z_equi", JOINED: "[features, z_equi]"}
 BESIDE = "[features, that]"
+WATCHED = """
+Where the encoder itself is trained, what its features keep is watched while it trains, on 500 images that are held out:
+
+![k-NN and R2 of a turn over the steps, for each way that trains the encoder](adapt-kept.png)
+"""
 
 
 def arms(model: str, steps: int) -> dict[str, PretrainConfig]:
@@ -109,9 +114,8 @@ def draw(out: Path, names: Sequence[str]) -> None:
     """Write the page and its charts of the adaptations that are done."""
     found = done(out, names)
     beside = {encoder: baseline_rows(out / encoder) for encoder in found}
-    write_page(page(found, beside), PAGE)
     gained_and_kept(found, beside, PAGE.with_suffix(".png"))
-    kept_over_steps(found, KEPT)
+    write_page(page(found, beside, WATCHED if kept_over_steps(found, KEPT) else ""), PAGE)
     bars({encoder: ways["head"] for encoder, ways in found.items() if "head" in ways}, CHART)
 
 
@@ -140,8 +144,8 @@ def done(out: Path, names: Sequence[str]) -> Found:
     return found
 
 
-def page(found: Found, beside: Baselines) -> str:
-    """Return the page of adaptations by encoder and way."""
+def page(found: Found, beside: Baselines, watched: str) -> str:
+    """Return the page of adaptations by encoder and way. watched: what it says of trained encoders over their steps."""
     every = [each for of_encoder in found.values() for each in of_encoder.values()]
     config = next(iter(arms(every[0].name, 1).values()))
     tables = "\n\n".join(
@@ -164,11 +168,7 @@ R2 of an MLP probe on the features of an image and its transformed self; left or
 chance). One seed. *Best earlier layer* is the original's, chosen for each figure by these images. Classes: accuracy.
 
 ![Mean change of what is read over the change of k-NN, for each way of adapting](adapt.png)
-
-Where the encoder is trained itself, what its features keep is watched while it trains, on 500 images that are held out:
-
-![k-NN and R2 of a turn over the steps, for each way that trains the encoder](adapt-kept.png)
-
+{watched}
 {tables}
 """
 

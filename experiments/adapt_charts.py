@@ -50,8 +50,11 @@ def gained_and_kept(found: Found, beside: Baselines, path: Path) -> None:
         figure.savefig(path, dpi=130)
 
 
-def kept_over_steps(found: Found, path: Path) -> None:
-    """Draw what was watched of the features while encoders were trained: k-NN, and R2 of a turn by a ridge probe."""
+def kept_over_steps(found: Found, path: Path) -> bool:
+    """Draw what was watched of the features while encoders were trained: k-NN, and R2 of a turn by a ridge probe.
+
+    Return whether any was; nothing is drawn where none was.
+    """
     figures = {"held_out_knn": "k-NN on images held out", "held_out_rotation": "R2 of a turn, ridge"}
     lines = {
         f"{encoder}: {name}": way.run.metrics
@@ -60,7 +63,7 @@ def kept_over_steps(found: Found, path: Path) -> None:
         if any("held_out_knn" in line for line in way.run.metrics)
     }
     if not lines:
-        return
+        return False
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(8.6, 3.4), layout="constrained")
         for axes, (field, title) in zip(figure.subplots(1, 2), figures.items()):
@@ -71,6 +74,7 @@ def kept_over_steps(found: Found, path: Path) -> None:
             axes.set_xlabel("step")
         _legend(figure)
         figure.savefig(path, dpi=130)
+    return True
 
 
 def bars(found: Mapping[str, Adaptation], path: Path) -> None:
