@@ -60,6 +60,7 @@ def arms(model: str, steps: int) -> dict[str, PretrainConfig]:
     return {
         "head": way(),
         "head, second seed": way(seed=1),
+        "head, 1024 wide": way(d_equi=1024),
         "head, told": way(decoder="oracle"),
         "head, 128 wide": way(d_equi=128),
         "head, 128 wide, told": way(d_equi=128, decoder="oracle"),
