@@ -3,8 +3,7 @@
 import dataclasses
 import os
 import signal
-import subprocess
-import sys
+import threading
 import time
 
 import pytest
@@ -15,6 +14,7 @@ from equicoherence.arms import Arm, at_once, check_jobs, shared_out
 from equicoherence.comparing import compare
 from equicoherence.evaluation.store import FILE, read_scores
 from equicoherence.methods import METHODS
+from equicoherence.training import Interrupted
 from equicoherence.training.config_file import save_config
 from tests.distil import Distil, DistilConfig
 from tests.small import picture_folder, small_config
@@ -28,20 +28,6 @@ QUICK = {
         "test": 9,
     }
 }
-SCRIPT = """
-import sys
-from pathlib import Path
-from equicoherence.comparing import compare
-from equicoherence.training import Interrupted, load_config
-config = load_config(Path(sys.argv[1]))
-quick = {"transformations": ("rotation",), "borders": ("content",), "probes": ("linear",), "train": 30, "test": 9}
-both = {"ours": config, "plain": config.plain()}
-try:
-    compare(both, Path(sys.argv[2]), tasks=("transformation",), settings={"transformation": quick}, jobs=2)
-except Interrupted as stop:
-    print(stop, file=sys.stderr)
-    sys.exit(130)
-"""
 
 
 @pytest.fixture(scope="module")
@@ -55,20 +41,18 @@ def _rows(run):
 
 def test_interrupted_and_resumed_side_by_side_ends_with_the_bits_of_one_after_the_other(data, tmp_path):
     config = small_config(data, max_steps=3, threads=0, log_every=1, checkpoint_every=1)
-    save_config(config, tmp_path / "config.yaml")
-    command = [sys.executable, "-c", SCRIPT, str(tmp_path / "config.yaml"), str(tmp_path / "two")]
-    process = subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "2"}, stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 300
-    while not list((tmp_path / "two").glob("*/metrics.jsonl")):
-        assert time.monotonic() < deadline
-        assert process.poll() is None
-        time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
-    said = process.communicate()[1]
-    assert process.returncode == 130, said
-    assert "the same command goes on" in said
     arguments = {"tasks": ("transformation",), "settings": QUICK}
     both = {"ours": config, "plain": config.plain()}
+
+    def interrupt():
+        deadline = time.monotonic() + 300
+        while not list((tmp_path / "two").glob("*/metrics.jsonl")) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt, daemon=True).start()
+    with pytest.raises(Interrupted, match="the same command goes on"):
+        compare(both, tmp_path / "two", jobs=2, **arguments)
     two, one = (compare(both, tmp_path / name, jobs=jobs, **arguments) for name, jobs in (("two", 2), ("one", 1)))
     for name in both:
         (a,), (b,) = two[name], one[name]
