@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import os
-import shutil
 import subprocess
 import sys
 from contextlib import ExitStack
@@ -27,6 +26,24 @@ from equicoherence.training.loop import _accumulate
 from equicoherence.training.setup import set_up
 from tests.distil import Distil, DistilConfig
 from tests.small import picture_folder, small_config
+
+WHOLE_AND_HALF = """
+import os
+import shutil
+import sys
+from pathlib import Path
+from torch import distributed
+from equicoherence.training import load_config, pretrain
+whole, half = (Path(sys.argv[1], name) for name in ("whole", "half"))
+config = load_config(whole.with_suffix(".yaml"))
+pretrain(config, whole)
+if os.environ["RANK"] == "0":
+    shutil.copytree(whole, half)
+    for name in ("model.safetensors", "heads.safetensors", "samples.npz", "checkpoints/step-00000006.pt"):
+        (half / name).unlink()
+distributed.barrier()
+pretrain(config, half, resume=True)
+"""
 
 
 @pytest.fixture(scope="module")
@@ -193,24 +210,12 @@ def test_two_processes_train_one_run_and_resume_it(tmp_path):
     bad = source.name(min(mine[1] - mine[0] - samples))
     (data / bad).write_bytes(b"no picture")
     script = tmp_path / "train.py"
-    script.write_text(
-        "import sys\nfrom pathlib import Path\nfrom equicoherence.training import load_config, pretrain\n"
-        "pretrain(load_config(Path(sys.argv[1])), Path(sys.argv[2]), resume=len(sys.argv) > 3)\n"
-    )
-
-    def launch(*arguments):
-        command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone", str(script)]
-        subprocess.run(
-            [*command, *map(str, arguments)], check=True, timeout=300, env={**os.environ, "OMP_NUM_THREADS": "1"}
-        )
-
-    launch(tmp_path / "whole.yaml", tmp_path / "whole")
+    script.write_text(WHOLE_AND_HALF)
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone", str(script)]
+    subprocess.run([*command, str(tmp_path)], check=True, timeout=300, env={**os.environ, "OMP_NUM_THREADS": "1"})
     assert _lines(tmp_path / "whole")[-1]["step"] == 6
     assert (tmp_path / "whole" / "bad_images.txt").read_text().startswith(f"{bad}\t")
-    shutil.copytree(tmp_path / "whole", tmp_path / "half")
-    for name in ("model.safetensors", "heads.safetensors", "samples.npz", "checkpoints/step-00000006.pt"):
-        (tmp_path / "half" / name).unlink()
-    launch(tmp_path / "whole.yaml", tmp_path / "half", "resume")
+    assert _lines(tmp_path / "half")[-1]["step"] == 6
     for name in ("model.safetensors", "heads.safetensors"):
         a, b = (load_file(tmp_path / run / name) for run in ("whole", "half"))
         assert all(torch.equal(a[k], b[k]) for k in a)
