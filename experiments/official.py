@@ -98,7 +98,7 @@ COMPARISONS = (
     Comparison("DINO's loss with its moving centre", "dino", "main_dino.py", losses.dino),
     Comparison("DINO's k-NN", "dino", "eval_knn.py", scores.dino_knn),
     Comparison("DINO's video propagation: soft labels", "dino", VIDEO, scores.dino_propagation),
-    Comparison("DINO's video propagation: masks at the input's size", "dino", VIDEO, scores.dino_masks),
+    Comparison("DINO's video propagation: masks", "dino", VIDEO, scores.dino_masks),
     Comparison("DINO's whole video protocol: J and F", "dino", VIDEO, scores.dino_video, declared=0.02),
     Comparison("DINO's frames, of 0 to 1", "dino", VIDEO, scores.dino_frames, declared=1.01 / 255),
     Comparison("iBOT's losses with their moving centres, all patches masked", "ibot", "main_ibot.py", losses.ibot),

@@ -22,7 +22,7 @@ from equicoherence.downstream.segmentation.pixel_classes import confusion, inter
 from equicoherence.downstream.video.jf import contour_accuracy, region_similarity, statistics
 from equicoherence.downstream.video.propagation import SETTINGS, propagate
 from equicoherence.downstream.video.resizing import resize_bilinear
-from equicoherence.downstream.video.scoring import enlarged
+from equicoherence.downstream.video.scoring import numbered
 from equicoherence.downstream.video.task import VideoPropagation
 from equicoherence.evaluation.model import FrozenModel
 from equicoherence.evaluation.poses.renders import Renders
@@ -134,14 +134,8 @@ def dino_propagation(folder: Path) -> tuple[Tensor, Tensor]:
 
 
 def dino_masks(folder: Path) -> tuple[Tensor, Tensor]:
-    """Masks at the size of the input."""
-    return _dino_video(folder, patch=4, size=(24, 120))[1]
-
-
-def dino_masks_of_another_size(folder: Path) -> tuple[Tensor, Tensor]:
-    """Share of the pixels whose label is another one, for masks larger than the input."""
-    ours, theirs = _dino_video(folder, patch=4, size=(27, 124))[1]
-    return (ours != theirs).float().mean(), torch.zeros(())
+    """Masks larger than the input."""
+    return _dino_video(folder, patch=4, size=(27, 124))[1]
 
 
 def _dino_video(folder: Path, patch: int, size: tuple[int, int]) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
@@ -179,14 +173,15 @@ def _dino_video(folder: Path, patch: int, size: tuple[int, int]) -> tuple[tuple[
         first = np.zeros(size, np.uint8)
         official(args, Given(patch), [str(number) for number in range(count)], "", labels[None], first, None)
     ours = propagate(tokens, labels, how)[1:]
-    our_masks = torch.stack([enlarged(each, size) for each in ours])
-    return (ours, torch.stack(soft)), (our_masks, torch.stack(masks[1:]).long())
+    inputs = (grid[0] * patch, grid[1] * patch)
+    our_masks = [torch.from_numpy(numbered(each, np.arange(3), inputs, size, how)) for each in ours]
+    return (ours, torch.stack(soft)), (torch.stack(our_masks), torch.stack(masks[1:]))
 
 
 def dino_video(folder: Path) -> tuple[Tensor, Tensor]:
     """J and F of the whole protocol, from the frames' files on, by tokens that are mean colours of patches."""
-    short, patch, how = 240, 16, SETTINGS["dino"]
-    video = Video(*_blobs(10, 240, 427))
+    patch, how = 16, SETTINGS["dino"]
+    video = Video(*_blobs(6, 240, 427))
     masks: list[np.ndarray] = []
     args = SimpleNamespace(
         size_mask_neighborhood=how.radius, topk=how.top_k, n_last_frames=how.frames, patch_size=patch, output_dir=""
@@ -199,14 +194,14 @@ def dino_video(folder: Path) -> tuple[Tensor, Tensor]:
             path,
             "eval_video_tracking_davis",
             args=args,
-            read_frame=lambda name: reading.read_frame(name, [short]),
+            read_frame=reading.read_frame,
             imwrite_indexed=lambda name, mask, palette: masks.append(mask),
         ).eval_video_tracking_davis
         names = [str(here / f"{frame:05d}.png") for frame in range(video.frames(0))]
         for frame, name in enumerate(names):
             Image.fromarray(video.image(0, frame)).save(name)
         Image.fromarray(video.mask(0, 0)).save(here / "first.png")
-        first, whole = reading.read_seg(str(here / "first.png"), patch, [short])
+        first, whole = reading.read_seg(str(here / "first.png"), patch)
         official(
             args.__class__(**vars(args) | {"output_dir": temporary}), Colours(patch), names, "", first, whole, None
         )
@@ -218,7 +213,7 @@ def dino_video(folder: Path) -> tuple[Tensor, Tensor]:
             for number in (1, 2)
         ]
         theirs.append(torch.stack(of_frames).mean())
-    score = VideoPropagation(pixels=short).score(_patches(patch), None, video, no_bar)
+    score = VideoPropagation(pixels=480).score(_patches(patch), None, video, no_bar)
     ours = {row.metric: row.value for row in score.rows if not row.parameter}
     return torch.tensor([ours["j_mean"], ours["f_mean"]]), torch.stack(theirs)
 
