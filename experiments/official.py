@@ -94,6 +94,7 @@ COMPARISONS = (
     Comparison("SIE's expanders", "sie", "src/models.py", losses.sie_expanders),
     Comparison("SIE's PRE, whole split", "sie", "eval_prediction_errors.py", scores.sie_pre),
     Comparison("SIE's MRR, H@1, H@5", "sie", "eval_MRR_Hk.py", scores.sie_retrieval),
+    Comparison("SIE's R2", "sie", "src/models.py", scores.sie_r2),
     Comparison("VICReg's loss", "vicreg", "main_vicreg.py", losses.vicreg),
     Comparison("DINO's loss with its moving centre", "dino", "main_dino.py", losses.dino),
     Comparison("DINO's k-NN", "dino", "eval_knn.py", scores.dino_knn),
@@ -132,6 +133,17 @@ COMPARISONS = (
         f"{scores.PROPAGATION}/test.py",
         scores.cropmae_propagation,
     ),
+    Comparison(
+        "CropMAE's frames, of 0 to 1",
+        "cropmae",
+        f"{scores.PROPAGATION}/data/vos.py",
+        scores.cropmae_frames,
+        declared=0.6 / 255,
+    ),
+    Comparison(
+        "CropMAE's labels of the first frame", "cropmae", f"{scores.PROPAGATION}/data/vos.py", scores.cropmae_labels
+    ),
+    Comparison("CropMAE's mIoU of parts", "cropmae", f"{scores.PROPAGATION}/eval/eval_vip.py", scores.cropmae_parts),
     Comparison("errors of depth, in Eigen's crop and Garg's", "zoedepth", "zoedepth/utils/misc.py", scores.zoedepth),
     Comparison("accuracy, mIoU and IoU", "mmseg", "mmseg/evaluation/metrics/iou_metric.py", scores.mmseg),
 )

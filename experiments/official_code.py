@@ -30,7 +30,8 @@ def definitions(path: Path, *names: str, **given: object) -> SimpleNamespace:
     are then neither made nor imported. Raises LookupError where the file has no such name.
     """
     makers: dict[str, list[ast.stmt]] = {}
-    body = [each for each in ast.parse(path.read_text(), str(path)).body if not _only_as_script(each)]
+    tree = ast.parse(path.read_text(), str(path))
+    body = [part for each in tree.body if not _only_as_script(each) for part in _one_by_one(each)]
     for statement in body:
         for name in _bound(statement):
             makers.setdefault(name, []).append(statement)
@@ -55,6 +56,16 @@ def _only_as_script(statement: ast.stmt) -> bool:
     )
 
 
+def _one_by_one(statement: ast.stmt) -> list[ast.stmt]:
+    """Return imports of several names as one statement each, anything else as it is."""
+    if isinstance(statement, ast.Import):
+        return [ast.copy_location(ast.Import([alias]), statement) for alias in statement.names]
+    if isinstance(statement, ast.ImportFrom):
+        module, level = statement.module, statement.level
+        return [ast.copy_location(ast.ImportFrom(module, [alias], level), statement) for alias in statement.names]
+    return [statement]
+
+
 def _bound(statement: ast.stmt) -> set[str]:
     """Return the names of a module that a statement makes."""
     if isinstance(statement, (ast.FunctionDef, ast.ClassDef)):
@@ -71,7 +82,7 @@ def _bound(statement: ast.stmt) -> set[str]:
 def run_script(path: Path, arguments: Sequence[str], folder: Path, modules: dict[str, ModuleType]) -> None:
     """Run a whole script in a folder, silently and on the CPU. modules: name -> what it imports by that name."""
     with contextlib.ExitStack() as stack:
-        stack.enter_context(patch.object(sys, "argv", [path.name, *arguments]))
+        stack.enter_context(patch.object(sys, "argv", [str(path), *arguments]))
         stack.enter_context(patch.dict(sys.modules, modules))
         stack.enter_context(contextlib.chdir(folder))
         stack.enter_context(silence())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -22,9 +23,11 @@ from equicoherence.downstream.segmentation.pixel_classes import confusion, inter
 from equicoherence.downstream.video.jf import contour_accuracy, region_similarity, statistics
 from equicoherence.downstream.video.propagation import SETTINGS, propagate
 from equicoherence.downstream.video.resizing import resize_bilinear
-from equicoherence.downstream.video.scoring import numbered
+from equicoherence.downstream.video.scoring import first_labels, numbered
+from equicoherence.downstream.video.sizes import published_size
 from equicoherence.downstream.video.task import VideoPropagation
 from equicoherence.evaluation.model import FrozenModel
+from equicoherence.evaluation.poses.probes import r2_scalar_mean
 from equicoherence.evaluation.poses.renders import Renders
 from equicoherence.evaluation.poses.retrieval import retrieval_scores
 from equicoherence.evaluation.task import no_bar
@@ -43,6 +46,12 @@ def sie_pre(folder: Path) -> tuple[Tensor, Tensor]:
 def sie_retrieval(folder: Path) -> tuple[Tensor, Tensor]:
     names = {"mrr": "MRR", "hit_at_1": "H@1", "hit_at_5": "H@5"}
     return _sie_poses(folder / "eval_MRR_Hk.py", "log-classical", names)
+
+
+def sie_r2(folder: Path) -> tuple[Tensor, Tensor]:
+    truth, noise = random(200, 4) + torch.arange(4), random(200, 4, seed=1)
+    official = definitions(folder / "src/models.py", "r2_score").r2_score
+    return torch.tensor(r2_scalar_mean(truth + 0.5 * noise, truth)), official(truth + 0.5 * noise, truth)
 
 
 def _sie_poses(script: Path, log: str, names: dict[str, str]) -> tuple[Tensor, Tensor]:
@@ -301,6 +310,54 @@ def cropmae_propagation(folder: Path) -> tuple[Tensor, Tensor]:
     return propagate(tokens, labels, how), torch.stack(soft)
 
 
+def cropmae_frames(folder: Path) -> tuple[Tensor, Tensor]:
+    """Frames of objects and of parts at the size of the input, in 0 to 1."""
+    ours, theirs = [], []
+    for (frames, _), (pixels, _, size) in _cropmae_files(folder):
+        theirs.append(frames.flatten())
+        ours.append(torch.from_numpy(resize_bilinear(pixels, size)).permute(2, 0, 1).flatten() / 255)
+    return torch.cat(ours), torch.cat(theirs)
+
+
+def cropmae_labels(folder: Path) -> tuple[Tensor, Tensor]:
+    """What tokens are given of the first mask, of objects and of parts."""
+    ours, theirs = [], []
+    for (_, labels), (_, mask, size) in _cropmae_files(folder):
+        theirs.append(labels.flatten())
+        ours.append(first_labels(mask, np.arange(3), size, (size[0] // 16, size[1] // 16), SETTINGS["cropmae"]))
+    return torch.cat([each.flatten() for each in ours]), torch.cat(theirs)
+
+
+def _cropmae_files(folder: Path) -> Iterator[tuple[tuple[Tensor, Tensor], tuple[np.ndarray, np.ndarray, tuple]]]:
+    """Yield a first frame and its labels as CropMAE's script reads them, and the frame, its mask and the size of the
+    input here."""
+    official = definitions(folder / PROPAGATION / "data/vos.py", "VOSDataset", color_normalize=lambda image, *_: image)
+    masks, images = _blobs(1, 270, 470)
+    for options, parts in (((480, 880), False), ((880,), True)):
+        size = published_size(masks.shape[1:], "cropmae", parts=parts)
+        with tempfile.TemporaryDirectory() as temporary, silence():
+            here = Path(temporary)
+            for name, pixels in (("frames", images[0]), ("masks", masks[0])):
+                (here / name).mkdir()
+                Image.fromarray(pixels).save(here / name / "0.png")
+            (here / "list.txt").write_text(f"{here / 'frames'} {here / 'masks'}\n")
+            args = SimpleNamespace(filelist=here / "list.txt", img_size=options, video_len=1, map_scale=(16, 16))
+            read = official.VOSDataset(args)[0]
+        yield (read[1][0], torch.from_numpy(read[2][0]).permute(2, 0, 1)), (images[0], masks[0], size)
+
+
+def cropmae_parts(folder: Path) -> tuple[Tensor, Tensor]:
+    """mIoU of the 19 parts of VIP and the background, one of which is nowhere."""
+    names = ("fast_hist", "show_result")
+    official = definitions(folder / PROPAGATION / "eval/eval_vip.py", *names)
+    truth, predicted = (torch.randint(19, (60, 80), generator=torch.Generator().manual_seed(seed)) for seed in (0, 1))
+    predicted = torch.where(random(60, 80) > 0, truth, predicted)
+    truth[random(60, 80, seed=1) > 1.5] = IGNORE
+    with silence(), np.errstate(invalid="ignore"):
+        theirs = official.show_result(official.fast_hist(truth.numpy(), predicted.numpy(), 20))
+    return intersection_over_union(confusion(predicted, truth, 20)).nanmean(), torch.tensor(theirs)
+
+
 def _rounds() -> tuple[Tensor, Tensor]:
     """Return masks (T, H, W) bool of a disk that moves, and predicted ones, one of which is empty."""
     y, x = torch.meshgrid(torch.arange(60), torch.arange(90), indexing="ij")
@@ -313,7 +370,9 @@ def _rounds() -> tuple[Tensor, Tensor]:
 def davis_j(folder: Path) -> tuple[Tensor, Tensor]:
     truth, predicted = _rounds()
     official = definitions(folder / "davis2017/metrics.py", "db_eval_iou").db_eval_iou
-    return region_similarity(predicted, truth), torch.from_numpy(official(truth.numpy(), predicted.numpy()))
+    with np.errstate(invalid="ignore"):  # of a frame without anything
+        theirs = official(truth.numpy(), predicted.numpy())
+    return region_similarity(predicted, truth), torch.from_numpy(theirs)
 
 
 def davis_f(folder: Path) -> tuple[Tensor, Tensor]:
@@ -403,7 +462,8 @@ def davis_video(folder: Path) -> tuple[Tensor, Tensor]:
                 Image.fromarray(mask).save(here / part / f"{number:05d}.{ending}")
         (here / "ImageSets/2017").mkdir(parents=True)
         (here / "ImageSets/2017/val.txt").write_text("moving\n")
-        found = evaluation(str(here), "semi-supervised", "val").evaluate("")
+        with np.errstate(invalid="ignore"):
+            found = evaluation(str(here), "semi-supervised", "val").evaluate("")
     theirs = [np.mean(found[letter][name]) for letter in "JF" for name in "MRD"]
     video = Video(masks, np.repeat(masks[..., None], 3, axis=-1))
     score = VideoPropagation(pixels=32).score(_patches(2), None, video, no_bar)

@@ -187,11 +187,19 @@ def test_each_label_is_stretched_before_the_largest_is_taken_as_dino_does_and_cr
 
 def test_the_first_mask_comes_to_tokens_by_the_nearest_pixel_or_bilinearly() -> None:
     mask, numbers = np.array([[0, 3, 3, 3], [0, 0, 3, 3]], np.uint8), np.array([0, 3])
-    nearest = first_labels(mask, numbers, (1, 2), SETTINGS["dino"])
+    nearest = first_labels(mask, numbers, (2, 4), (1, 2), SETTINGS["dino"])
     assert nearest.sum(dim=0).tolist() == [[1, 1]]
     assert nearest.dtype == torch.bool
-    bilinear = first_labels(mask, numbers, (1, 2), SETTINGS["cropmae"])
+    bilinear = first_labels(mask, numbers, (2, 4), (1, 2), SETTINGS["cropmae"])
     torch.testing.assert_close(bilinear, torch.tensor([[[0.75, 0.0]], [[0.25, 1.0]]]))
+
+
+def test_before_it_is_read_bilinearly_a_mask_comes_to_the_size_of_the_input() -> None:
+    mask, numbers, size = np.random.default_rng(0).integers(0, 2, (7, 11), np.uint8), np.array([0, 1]), (6, 8)
+    inner = torch.tensor([[float(mask[y * 7 // 6, x * 11 // 8]) for x in range(8)] for y in range(6)])
+    expected = F.avg_pool2d(inner[None], 2)[0]  # halfway between the middle pixels of each token
+    found = first_labels(mask, numbers, size, (3, 4), SETTINGS["cropmae"])
+    torch.testing.assert_close(found, torch.stack([1 - expected, expected]))
 
 
 @pytest.mark.parametrize("size", [(3, 4), (5, 13), (16, 9), (23, 31)])

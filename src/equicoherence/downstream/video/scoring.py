@@ -71,7 +71,7 @@ def score_video(task: VideoPropagation, model: FrozenModel, train: None, test: V
             "video: frames",
         )
         numbers = np.union1d(first, [0])
-        soft = propagate(tokens.patches, first_labels(first, numbers, tokens.patches.shape[1:3], how), how)
+        soft = propagate(tokens.patches, first_labels(first, numbers, size, tokens.patches.shape[1:3], how), how)
         predicted = [numbered(labels, numbers, size, first.shape, how) for labels in soft]
         for scored, guess in zip(scores, (predicted, [first] * count)):
             scored.add(test.name(sequence), guess, masks, np.arange(1, first.max() + 1))
@@ -125,11 +125,19 @@ def _tell(left_out: Mapping[str, str], count: int) -> None:
         raise UnusableData(f"none of {count} sequences has anything to score")
 
 
-def first_labels(mask: np.ndarray, numbers: np.ndarray, grid: tuple[int, ...], how: Propagation) -> Tensor:
-    """Return the labels (L, h, w) of tokens for the ``numbers`` (L,) in a mask (H, W), as ``how.first_mask`` says."""
+def first_labels(
+    mask: np.ndarray, numbers: np.ndarray, size: tuple[int, int], grid: tuple[int, ...], how: Propagation
+) -> Tensor:
+    """Return the labels (L, h, w) of a ``grid`` of tokens for the ``numbers`` (L,) in a mask (H, W), as
+    ``how.first_mask`` says.
+
+    size: of the input. As CropMAE's script has it, a mask comes to that size first, each pixel's number from the one
+    that its upper left corner lies in, before labels are read bilinearly.
+    """
     if how.first_mask == "nearest":
         return torch.from_numpy(resized_labels(mask, (grid[0], grid[1])) == numbers[:, None, None])
-    labels = torch.from_numpy(mask == numbers[:, None, None]).float()
+    rows, columns = (np.arange(new) * old // new for old, new in zip(mask.shape, size))
+    labels = torch.from_numpy(mask[rows[:, None], columns] == numbers[:, None, None]).float()
     return F.interpolate(labels[None], (grid[0], grid[1]), mode="bilinear")[0]
 
 
