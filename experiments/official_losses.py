@@ -200,11 +200,10 @@ def koleo(folder: Path) -> tuple[Tensor, Tensor]:
 def dinov2_head(folder: Path) -> tuple[Tensor, Tensor]:
     """Logits, and the gradients of the prototypes' lengths and directions."""
     kind = definitions(folder / "dinov2/layers/dino_head.py", "DINOHead").DINOHead
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), torch.random.fork_rng():
         warnings.simplefilter("ignore", FutureWarning)  # torch.nn.utils.weight_norm
+        torch.manual_seed(0)
         official = kind(12, 30, hidden_dim=20, bottleneck_dim=8)
-    for seed, parameter in enumerate(official.mlp.parameters()):
-        nn.init.normal_(parameter, std=0.1, generator=torch.Generator().manual_seed(seed))
     ours = PrototypeHead(12, 20, 8, 30, unit=False)
     ours.mlp.load_state_dict(official.mlp.state_dict())
     last = official.last_layer
