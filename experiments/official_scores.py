@@ -367,9 +367,15 @@ def _rounds() -> tuple[Tensor, Tensor]:
     return truth, predicted
 
 
+def _davis_metrics(folder: Path, *names: str) -> SimpleNamespace:
+    if not hasattr(np, "bool"):  # as from 1.24 to 1.26
+        raise ModuleNotFoundError(name="numpy>=2")
+    return definitions(folder / "davis2017/metrics.py", *names)
+
+
 def davis_j(folder: Path) -> tuple[Tensor, Tensor]:
     truth, predicted = _rounds()
-    official = definitions(folder / "davis2017/metrics.py", "db_eval_iou").db_eval_iou
+    official = _davis_metrics(folder, "db_eval_iou").db_eval_iou
     with np.errstate(invalid="ignore"):  # of a frame without anything
         theirs = official(truth.numpy(), predicted.numpy())
     return region_similarity(predicted, truth), torch.from_numpy(theirs)
@@ -377,7 +383,7 @@ def davis_j(folder: Path) -> tuple[Tensor, Tensor]:
 
 def davis_f(folder: Path) -> tuple[Tensor, Tensor]:
     truth, predicted = _rounds()
-    official = definitions(folder / "davis2017/metrics.py", "db_eval_boundary").db_eval_boundary
+    official = _davis_metrics(folder, "db_eval_boundary").db_eval_boundary
     return contour_accuracy(predicted, truth), torch.from_numpy(official(truth.numpy(), predicted.numpy()))
 
 
@@ -436,7 +442,7 @@ def davis_video(folder: Path) -> tuple[Tensor, Tensor]:
     masks[0, 18:20, :30] = masks[4, 8:12] = IGNORE
     masks[6, 0, 0] = 2
     source = folder / "davis2017"
-    metrics = definitions(source / "metrics.py", "db_eval_iou", "db_eval_boundary")
+    metrics = _davis_metrics(folder, "db_eval_iou", "db_eval_boundary")
     reader = definitions(source / "davis.py", "DAVIS").DAVIS
 
     def results(root_dir: str) -> SimpleNamespace:
