@@ -5,14 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from equicoherence.downstream.video.sizes import PUBLISHED
 from equicoherence.evaluation.task import Task, TaskScore, Track
 
 if TYPE_CHECKING:
     from equicoherence.evaluation.model import FrozenModel
     from equicoherence.sets.kinds import VideoSet
-
-
-PUBLISHED = 480  # pixels, short side of the input
 
 
 @dataclass(frozen=True)
@@ -22,20 +20,20 @@ class VideoPropagation(Task):
     setting: of the propagation, see `SETTINGS`; parts take the 10 most similar tokens in both. pixels: short side of
     the input. sequences: at most, evenly spread; 0 for all.
 
-    As in the published scripts, frames are squashed bilinearly without antialiasing (`resize_bilinear`). Published
-    sizes differ: set pixels=480. Here each video keeps its aspect, in whole strides; DINO's cuts the long side down to
-    a multiple of 64 (DAVIS: 832 where 848 would keep it), CropMAE's takes 480 x 880 for DAVIS and, for VIP, a long side
-    of 880, the other cut down to a multiple of 64. Both run the encoder in single precision; here tokens are taken
-    under bfloat16 autocast and kept in half precision. DINO's divides the channels by .228, .224 and .225, here by what
-    the encoder was trained with (.229 of the first).
+    As in the published scripts, frames are squashed bilinearly without antialiasing (`resize_bilinear`), and with
+    pixels=480 to the sizes they have there (`published_size`: DAVIS 480 x 832 by DINO, 480 x 880 by CropMAE) where the
+    encoder's strides fit. Otherwise each video keeps its aspect, in whole strides. Both run the encoder in single
+    precision; here tokens are taken under bfloat16 autocast and kept in half precision. DINO's divides the channels by
+    .228, .224 and .225, here by what the encoder was trained with (.229 of the first).
 
-    Propagated masks are enlarged bilinearly, and the largest label taken (`Propagation.stretch`). Objects are scored as
-    in DAVIS' semi-supervised task: J and F of each in all frames but the first and the last, their mean, recall (share
-    above .5) and decay (first quarter less last), averaged over the objects of all sequences. Objects are all numbers
-    up to the largest in the first frame, and 255 is background, as in DAVIS' toolkit. Parts: IoU of each and of the
-    background over all sequences together, in all frames but the first, of ``cropmae`` in the first too, as its script
-    has it (what the tokens keep of the mask that is given). The floor is the first frame's mask, kept
-    for ever. Sequences without anything to score (a clip of two frames, an empty first mask) are left out, and said.
+    Propagated labels are enlarged bilinearly to the input, where the largest is taken (`Propagation.stretch`), and
+    masks take the nearest of those. Objects are scored as in DAVIS' semi-supervised task: J and F of each in all frames
+    but the first and the last, their mean, recall (share above .5) and decay (first quarter less last), averaged over
+    the objects of all sequences. Objects are all numbers up to the largest in the first frame, and 255 is background,
+    as in DAVIS' toolkit. Parts: IoU of each and of the background over all sequences together, in all frames but the
+    first, of ``cropmae`` in the first too, as its script has it (what the tokens keep of the mask that is given). The
+    floor is the first frame's mask, kept for ever. Sequences without anything to score (a clip of two frames, an empty
+    first mask) are left out, and said.
     """
 
     setting: Literal["dino", "cropmae"] = "dino"
@@ -44,7 +42,7 @@ class VideoPropagation(Task):
 
     name: ClassVar[str] = "video"
     order: ClassVar[int] = 70
-    revision: ClassVar[int] = 2
+    revision: ClassVar[int] = 3
     caption: ClassVar[str] = "Frames of a sequence: propagated masks in color, outlines of the true ones in white."
     kind: ClassVar[str] = "video"
     metrics: ClassVar[dict[str, bool]] = {
