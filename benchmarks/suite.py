@@ -6,14 +6,15 @@ MODEL is as `equicoherence evaluate` takes it (FILE@ARCH for a weights file). Wi
 1,000 all its tasks, and the noise beside them, get as many times fewer. Every image that the suite encoded is counted,
 and the bare forward is what the encoder, as it was loaded, takes for as many of random pixels in float32, in batches of
 the size that suits it best: a part of them before the suite, and a part after it, in the same process. Seconds are the
-processor's, of one thread, so that other load on the machine does not count; the clock's stand beside them. Random
-weights are not scored.
+processor's, of one thread, so that other load on the machine does not count; the clock's stand beside them. Images are
+decoded by threads of their own, whose seconds count as theirs alone. Random weights are not scored.
 """
 
 from __future__ import annotations
 
 import argparse
 import functools
+import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -25,7 +26,7 @@ import torch
 from about import machine, write_results
 
 from equicoherence.commands.evaluation_plan import fitting
-from equicoherence.data import open_images
+from equicoherence.data import Loader, open_images
 from equicoherence.evaluation.classification import scoring as classification
 from equicoherence.evaluation.jobs import Job, plan_jobs
 from equicoherence.evaluation.layers.every_layer import EveryLayer
@@ -40,16 +41,14 @@ from equicoherence.evaluation.transformation import mirror, noise, pair_probes, 
 
 BATCHES = (32, 256)
 BARE = 512  # images of the bare forward, before the suite and after it
-ENCODE, RENDER, PROBES, REST = "encode", "render", "probes", "rest"
+ENCODE, DECODE, REST = "encode", "decode", "rest"
 TIMED: dict[str, list[tuple[Any, str]]] = {
     ENCODE: [(FrozenModel, "represent"), (EveryLayer, "represent")],
-    RENDER: [(pairs, "render_round"), (classification, "render"), (noise, "noise_images")],
-    PROBES: [
-        *((pair_probes, name) for name in ("mlp_probe", "ridge_probe", "attentive_probe")),
-        *((classification, "knn_classes"), (rot4, "linear_logits")),
-    ],
+    "render": [(pairs, "draw_pair_image"), (classification, "render"), (noise, "noise_images")],
+    "probes": [(pair_probes, "mlp_probe"), (rot4, "linear_logits")],
+    "k-NN": [(classification, "knn_classes")],
     "intervals": [(mirror.Figures, "anew"), (classification, "share_interval"), (rot4, "resampled")],
-    "read": [(pairs, "_read")],
+    "gather": [(pairs, "_read")],
 }
 
 
@@ -104,7 +103,7 @@ def measure(model: FrozenModel, jobs: list[Job]) -> list[dict[str, Any]]:
             start, since = time.process_time(), time.perf_counter()
             score_job(model, job, "", job.settings(), None, Scoring(False, track=no_bar))
             seconds, wall = time.process_time() - start, time.perf_counter() - since
-            shares = {**clock.seconds, REST: seconds - sum(clock.seconds.values())}
+            shares = {**clock.seconds, DECODE: clock.decoding, REST: seconds - clock.decoding - clock.timed}
             rows.append({"part": job.name, "seconds": seconds, "wall": wall, "images": clock.images, **shares})
             print(rows[-1], flush=True)
     after = bare(model)
@@ -134,33 +133,55 @@ def bare(model: FrozenModel) -> dict[int, float]:
 
 
 class Clock:
-    """Seconds of the processor in what is `TIMED`, without what it calls that is timed too, and images encoded."""
+    """Seconds of the processor in what is `TIMED`, without what it calls that is timed too, and images encoded.
+
+    decoding: seconds of the threads that decode, which are in none of the others.
+    """
 
     def __init__(self) -> None:
         self._inner: list[float] = []
+        self._lock = threading.Lock()
         self.reset()
 
     def reset(self) -> None:
         """Begin anew."""
         self.seconds = dict.fromkeys(TIMED, 0.0)
-        self.images = 0
+        self.images, self.decoding = 0, 0.0
+
+    @property
+    def timed(self) -> float:
+        """Seconds in all that is `TIMED`."""
+        return sum(self.seconds.values())
 
     def running(self) -> ExitStack:
         """Return a context in which time is taken."""
         stack = ExitStack()
+        stack.enter_context(patch.object(Loader, "_decode", self._decoded(Loader._decode)))
         for kind, places in TIMED.items():
             for owner, name in places:
                 stack.enter_context(patch.object(owner, name, self._timed(getattr(owner, name), kind)))
         return stack
 
+    def _now(self) -> float:
+        return time.process_time() - self.decoding
+
+    def _decoded(self, function: Callable[..., None]) -> Callable[..., None]:
+        @functools.wraps(function)
+        def decoded(*given: Any) -> None:
+            start = time.thread_time()
+            function(*given)
+            with self._lock:
+                self.decoding += time.thread_time() - start
+
+        return decoded
+
     def _timed(self, function: Callable[..., Any], kind: str) -> Callable[..., Any]:
         @functools.wraps(function)
         def timed(*given: Any, **named: Any) -> Any:
             self._inner.append(0.0)
-            start = time.process_time()
+            start = self._now()
             found = function(*given, **named)
-            found = list(found) if function is rot4.four_turn_rows else found
-            seconds = time.process_time() - start
+            seconds = self._now() - start
             self.seconds[kind] += seconds - self._inner.pop()
             if self._inner:
                 self._inner[-1] += seconds
@@ -173,7 +194,7 @@ class Clock:
 
 def markdown(rows: list[dict[str, Any]]) -> str:
     """Return the rows as a table."""
-    kinds = [*TIMED, REST]
+    kinds = [*TIMED, DECODE, REST]
     lines = [
         f"| part | CPU s | clock s | images | bare forward, CPU s | times that | {' | '.join(kinds)} |",
         "|---" * (6 + len(kinds)) + "|",

@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from equicoherence.data import BadImage, ImageSource, Loader, Sample, first_of_each
+from equicoherence.data import BadImage, ImageSource, Loader, Sample, first_of_each, open_images
 from equicoherence.evaluation import evaluate, load_model
 from equicoherence.evaluation.classification.scoring import labelled_features
 from equicoherence.evaluation.classification.task import LinearProbe, NearestNeighbours
@@ -51,6 +51,15 @@ def test_scores_are_the_same_twice(run, tmp_path):
     arguments = {"tasks": ("transformation", "linear"), "settings": settings, "controls": False}
     one, two = (evaluate(run, out=tmp_path / name, **arguments) for name in "ab")
     assert rows_of(one) == rows_of(two)
+
+
+def test_no_image_is_decoded_twice_by_several_tasks_nor_for_random_weights(run, folder, tmp_path, monkeypatch):
+    loads, real = [], Loader._decode
+    monkeypatch.setattr(Loader, "_decode", lambda *given: (loads.append(len(given[1])), real(*given))[1])
+    settings = {**QUICK, "knn": {"limit": 60}, "rot4": {"train": 30, "test": 9, "epochs": 2}}
+    scores = evaluate(run, tasks=list(settings), data=folder, settings=settings, out=tmp_path)
+    assert {row["control"] for row in rows_of(scores, task="rot4")} == {"", "random"}
+    assert sum(loads) == len(open_images(str(folder), "train")) + len(open_images(str(folder), "val"))
 
 
 def test_it_says_what_was_scored_and_on_how_many_images(run, tmp_path, folder):

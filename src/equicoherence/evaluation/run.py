@@ -30,6 +30,8 @@ from equicoherence.notice import say
 from equicoherence.training.config import PretrainConfig
 from equicoherence.training.config_file import load_config
 
+LOADERS = "loaders"  # in a model's memo
+
 
 @dataclass(frozen=True)
 class Scoring:
@@ -159,6 +161,7 @@ def _score_all(frozen: FrozenModel, jobs: Sequence[Job], store: Store, scoring: 
     variants = _variants(frozen, scoring)
     work = [(*variant, *each) for variant in variants.items() for each in planned]
     reading: FrozenModel | None = None
+    loaders: tuple[object, Any] | None = None  # of the encoder before, whose images are those of its random weights
     for number, (control, build, job, settings) in enumerate(work):
         name = f"{control} {job.name}".strip()
         part, kept = store.kept(name, settings), ""
@@ -167,6 +170,9 @@ def _score_all(frozen: FrozenModel, jobs: Sequence[Job], store: Store, scoring: 
         else:
             try:
                 reading = build()
+                if loaders is not None:
+                    reading.memo.setdefault(LOADERS, loaders)
+                    loaders = None
                 part = store.put(name, score_job(reading, job, control, settings, store.folder, scoring), provenance())
             except KeyboardInterrupt:
                 where = f" in {store.folder}; the same command goes on from there" if store.folder else ""
@@ -175,6 +181,7 @@ def _score_all(frozen: FrozenModel, jobs: Sequence[Job], store: Store, scoring: 
         say(f"[{number + 1}/{len(work)}] {frozen.name}, {name}: {_told(part)}{kept}")
         following = work[number + 1] if number + 1 < len(work) else None
         if reading and (following is None or (following[0], following[2].task.kind) != (control, job.task.kind)):
+            loaders = reading.memo.get(LOADERS)
             reading.memo.clear()  # features that no task reads any more
 
 
@@ -205,7 +212,7 @@ def score_job(
     if reads_data(job.task):
         assert isinstance(train, ImageSource)
         assert isinstance(test, ImageSource)
-        key = ("loaders", job.task.kind, train, test)
+        key = (LOADERS, job.task.kind, train, test)
         train, test = model.remember(key, lambda: _loaders(model, job, scoring))
     task = job.task.of_control() if control else job.task
     found = task.score(model, train, test, scoring.track)

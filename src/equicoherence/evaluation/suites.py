@@ -91,6 +91,7 @@ EQUIVARIANCE = Suite(
 ADAPT = Suite(
     "adapt",
     {
+        "layers": {"transformations": TRANSFORMATIONS, "train": 2000, "test": 800, "limit": 5000, "most": 6},
         "transformation": {
             "transformations": TRANSFORMATIONS,
             "borders": ("content",),
@@ -100,7 +101,6 @@ ADAPT = Suite(
         },
         "knn": {"limit": 5000},
         "linear": {"limit": 5000},
-        "layers": {"transformations": TRANSFORMATIONS, "train": 2000, "test": 800, "limit": 5000, "most": 6},
     },
     (
         *TURN,

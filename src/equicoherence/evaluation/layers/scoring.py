@@ -14,7 +14,7 @@ from equicoherence.evaluation.model import FrozenModel
 from equicoherence.evaluation.reader import reader
 from equicoherence.evaluation.task import Row, TaskScore, Track
 from equicoherence.evaluation.transformation.pairs import ImagePairs
-from equicoherence.evaluation.transformation.regression import image_pairs, image_rows, known_rows, noise_rows
+from equicoherence.evaluation.transformation.regression import image_rows, known_rows, noise_rows, pairs_of
 from equicoherence.notice import say
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def score_layers(task: Layers, model: FrozenModel, train: Loader, test: Loader, 
     places = {place.name: place for place in layered.places()}
     *layers, output = places
     regression = task.regression()
-    pairs = image_pairs(regression, layered, train, test)
+    pairs = pairs_of(regression, layered, train, test)
     repeats = {**dict.fromkeys(layers, task.layer_repeats), output: task.repeats}
     shown, noise = [], []
     for name in task.transformations:

@@ -13,7 +13,7 @@ from equicoherence.evaluation.bootstrap import interval, resampled
 from equicoherence.evaluation.classification.accuracy import linear_logits
 from equicoherence.evaluation.model import FrozenModel
 from equicoherence.evaluation.task import Row, TaskScore, Track
-from equicoherence.evaluation.transformation.pairs import ImagePairs
+from equicoherence.evaluation.transformation.pairs import image_pairs
 from equicoherence.paths import Rotation
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ SHARE = 1.0  # a square turned by 90 degrees shows nothing from beyond itself
 
 def score_four_turns(task: FourTurns, model: FrozenModel, train: Loader, test: Loader, track: Track) -> TaskScore:
     """Score each representation."""
-    pairs = ImagePairs(model, (train, task.train), (test, task.test), keep_tokens=False)
+    pairs = image_pairs(model, (train, task.train), (test, task.test), keep_tokens=False)
     path, counts = Rotation((min(TURNS), max(TURNS))), pairs.counts()
     sides = []
     for split, count in enumerate(counts.values()):

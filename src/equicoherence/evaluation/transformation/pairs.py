@@ -129,6 +129,15 @@ class ImagePairs:
         return joined, _join(tokens)
 
 
+def image_pairs(
+    model: FrozenModel, train: tuple[Loader, int], test: tuple[Loader, int], keep_tokens: bool
+) -> ImagePairs:
+    """Return the pairs of a model, as `ImagePairs` takes them, the same ones for the next call: none is read twice."""
+    return model.remember(
+        ("image pairs", *train, *test, keep_tokens), lambda: ImagePairs(model, train, test, keep_tokens)
+    )
+
+
 def pool_tokens(tokens: Tensor) -> Tensor:
     """Average the patch tokens (B, N, C) of a square grid to at most ``GRID`` x ``GRID``: (B, T, C), T <= GRID^2."""
     side = math.isqrt(tokens.shape[1])

@@ -18,7 +18,7 @@ from equicoherence.evaluation.transformation import NOISE
 from equicoherence.evaluation.transformation.mirror import Figures
 from equicoherence.evaluation.transformation.noise import leaves_noise, noise_pairs
 from equicoherence.evaluation.transformation.pair_probes import PAIR_PROBES
-from equicoherence.evaluation.transformation.pairs import DRAWS, EncodedImages, ImagePairs
+from equicoherence.evaluation.transformation.pairs import DRAWS, EncodedImages, ImagePairs, image_pairs
 from equicoherence.paths import Transformation, named_path
 from equicoherence.paths.pair_images import base_share
 
@@ -30,7 +30,7 @@ def score_transformations(
     task: TransformationRegression, model: FrozenModel, train: Loader, test: Loader, track: Track
 ) -> TaskScore:
     """Score a model by its task. Images and their upright encodings are kept in ``model.memo`` for the next call."""
-    pairs = image_pairs(task, model, train, test)
+    pairs = pairs_of(task, model, train, test)
     rows: list[Row] = []
     for name in task.transformations:
         rows += model.remember(
@@ -40,18 +40,15 @@ def score_transformations(
     return TaskScore(rows, counts=pairs.counts())
 
 
-def image_pairs(task: TransformationRegression, model: FrozenModel, train: Loader, test: Loader) -> ImagePairs:
-    """Return the pairs of images that a model is scored on, the same ones for each call.
+def pairs_of(task: TransformationRegression, model: FrozenModel, train: Loader, test: Loader) -> ImagePairs:
+    """Return the pairs of images that a model is scored on, the same ones for the next call.
 
     Raises `RefusedValue` for images that the task cannot be scored on.
     """
     if obstacle := task.obstacle(train.source, test.source):
         raise RefusedValue(f"transformation {obstacle}")
     tokens = any(PAIR_PROBES[name].tokens for name in task.probes)
-    return model.remember(
-        ("image pairs", train, test, task.train, task.test, tokens),
-        lambda: ImagePairs(model, (train, task.train), (test, task.test), keep_tokens=tokens),
-    )
+    return image_pairs(model, (train, task.train), (test, task.test), tokens)
 
 
 def known_rows(part: TransformationRegression, train: Loader, test: Loader) -> tuple[Any, ...]:
