@@ -59,7 +59,7 @@ def trained(runs: Sequence[Run]) -> str:
         epochs = f", {last['epoch']:.1f} epochs" if is_number(last.get("epoch")) else ""
         parts.append(f"{last['step']:.0f} steps{epochs}")
     parts += [f"{len(runs)} seeds"] if len(runs) > 1 else []
-    return "; ".join(part for part in parts if part) or "no configuration that says what"
+    return "; ".join(part for part in parts if part) or "unknown: there is no configuration"
 
 
 def _of(config: Mapping[str, Any], *path: str) -> Any:

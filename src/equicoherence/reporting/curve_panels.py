@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from equicoherence.evaluation.registry import all_tasks
 from equicoherence.reporting import plots
 from equicoherence.reporting.markup import Markup, element
-from equicoherence.reporting.names import data_name, metric_name
+from equicoherence.reporting.names import data_name, metric_name, target_name
 from equicoherence.reporting.summary import Score, distinct, joint_floors, pivot
 from equicoherence.reporting.tables import number
 
@@ -58,7 +58,7 @@ def _panel(
                 described.append(f"{name}: {values}")
     every = [each for of_name in points.values() for each in of_name]
     one, floors = every[0], joint_floors(every)
-    title, about = metric_name(one.metric), [each for each in (one.target, one.representation) if each]
+    title, about = metric_name(one.metric), [each for each in (target_name(one.target), one.representation) if each]
     about += [f"{one.probe} probe"] if one.probe and "probe" in varying else []
     about += [f"border {one.border}"] if one.border and "border" in varying else []
     about += [one.protocol] if "protocol" in varying else []

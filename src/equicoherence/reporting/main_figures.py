@@ -8,7 +8,7 @@ from typing import Any
 
 from equicoherence.evaluation.store import FILE, read_scores
 from equicoherence.evaluation.transformation import ABSOLUTE, NOISE
-from equicoherence.reporting.names import metric_name, source_name
+from equicoherence.reporting.names import metric_name, source_name, target_name
 from equicoherence.reporting.origin import origin_line
 from equicoherence.reporting.summary import Score, distinct, joint_floors, pivot, select, summarise_scores
 from equicoherence.reporting.tables import MISSING, NUMBER, Cell, Grid, floor_cell, with_deviation
@@ -47,7 +47,7 @@ def score_grid(entries: Sequence[Score], names: Sequence[str]) -> Grid:
         title = _title(one, several[one.task], len(data) > 1)
         limit = NOISY_ABSOLUTE if one.target.endswith(f", {ABSOLUTE}") else NOISY
         if one.metric == NOISE and any(abs(entry.mean) > limit for entry in own.values()):
-            title += f": above {limit}, so figures beside it are not to be trusted"
+            title += f": farther from 0 than {limit}, so the scores beside it are not to be trusted"
         rows.append([title, source, *map(_mean_cell, shown), *floors])
     constant = ["constant"] if has_floors else []
     return Grid(["score", "reads", *names, *randoms.values(), *constant], rows)
@@ -86,7 +86,8 @@ def _several(entries: Sequence[Score]) -> set[str]:
 
 def _title(entry: Score, several: set[str], with_data: bool) -> str:
     border = f"({entry.border})" if entry.border else ""
-    title = " ".join(part for part in (entry.task, entry.target, metric_name(entry.metric), border) if part)
+    words = entry.task, target_name(entry.target), metric_name(entry.metric), border
+    title = " ".join(word for word in words if word)
     title += f" on {entry.data}" if with_data else ""
     return f"{title}, {entry.protocol}" if "protocol" in several else title
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from equicoherence.evaluation.transformation import ABSOLUTE, NOISE, SIDE
 from equicoherence.reporting.main_figures import NOISY, NOISY_ABSOLUTE, read_runs
-from equicoherence.reporting.names import metric_name
+from equicoherence.reporting.names import metric_name, target_name
 from equicoherence.reporting.summary import Score, distinct, joint_floors, select, summarise_scores
 from equicoherence.reporting.tables import MISSING, NUMBER, Cell, Grid, floor_cell, number, with_deviation
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 ROWS = 12
 INDEX = ("task", "data", "protocol", "target", "metric")
-DETAILS = tuple(f"translation, {part}" for part in (ABSOLUTE, SIDE))  # the turn alone shows all three figures
+DETAILS = tuple(f"translation, {part}" for part in (ABSOLUTE, SIDE))  # the rotation alone shows all three figures
 FIRST = ("border", "probe")
 
 
@@ -55,7 +55,8 @@ def short_grid(entries: Sequence[Score], names: Sequence[str]) -> tuple[Grid, in
         )
     if limit < ROWS:
         noise = [_noise(own, column) for column in columns]
-        rows.append(["R2 on noise, farthest from 0", *noise, *_random([], random), *([Cell(MISSING)] * has_floors)])
+        title = "R2 on noise (should be 0), the worst"
+        rows.append([title, *noise, *_random([], random), *([Cell(MISSING)] * has_floors)])
     titles = [name for name, _ in columns] if len(names) > 1 else [read or "patch tokens" for _, read in columns]
     header = ["score", *titles, *(["random weights"] if random else []), *(["constant"] if has_floors else [])]
     return Grid(header, rows), max(0, len(keys) - limit)
@@ -89,7 +90,7 @@ def _sorted(entries: Sequence[Score]) -> list[Score]:
 
 
 def _title(entry: Score, with_data: bool, with_protocol: bool) -> str:
-    what = entry.target or entry.task
+    what = target_name(entry.target) or entry.task
     if entry.target and entry.task != "transformation":
         what = f"{entry.task} {entry.target}"
     place = (f" on {entry.data}" if with_data else "") + (f", {entry.protocol}" if with_protocol else "")
@@ -115,4 +116,4 @@ def _noise(entries: Sequence[Score], column: tuple[str, str]) -> Cell:
         return Cell(MISSING, NUMBER)
     worst = max(of_column, key=lambda e: abs(e.mean))
     noisy = [e for e in of_column if abs(e.mean) > (NOISY_ABSOLUTE if e.target.endswith(ABSOLUTE) else NOISY)]
-    return Cell(number(worst.mean) + (f" ({noisy[0].target}: do not trust)" if noisy else ""), NUMBER)
+    return Cell(number(worst.mean) + (f" ({target_name(noisy[0].target)}: do not trust)" if noisy else ""), NUMBER)

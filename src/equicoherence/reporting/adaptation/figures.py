@@ -15,8 +15,7 @@ from equicoherence.reporting.tables import PERCENT
 
 Verdict = Literal["gained", "kept", "lost", ""]
 POINT = 0.01  # of an accuracy: a change within it is none
-R2_POINT = 0.02  # of R2 and of the accuracy of a side, which two seeds of a probe differ by
-SIDE_TITLE = "left or right"
+R2_POINT = 0.02  # of R2 and of the accuracy of a sign, which two seeds of a probe differ by
 CLASSES = {"knn": "k-NN", "linear": "linear"}
 LAYERS, OUTPUT, BEST = "layers", "output", "best layer"  # the task, and what it calls its main figures
 BACKBONE, Z_EQUI, JOINED = READ = ("backbone", "z_equi", "joined")  # what is read of an adapted encoder
@@ -151,7 +150,7 @@ def _limit(score: Score) -> float:
 def _title(figure: Figure, data: str) -> str:
     if figure.task in CLASSES:
         return f"{CLASSES[figure.task]}, {data}"
-    return SIDE_TITLE if figure.metric == "accuracy" else f"{figure.title} R2"
+    return figure.title
 
 
 def _original(scores: Sequence[Score], figure: Figure) -> Score | None:

@@ -1,4 +1,4 @@
-"""What the slider along a path shows: views and states of some images, once, and what each run decodes of them."""
+"""What the slider along a path shows: views and states of some images, and what each run decodes from them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Number:
 
 
 GEODESIC = [
-    Number("turn", "degrees"),
+    Number("rotation", "degrees"),
     Number("zoom", "octaves"),
     Number("shift x", "px at 224"),
     Number("shift y", "px at 224"),
@@ -45,7 +45,7 @@ class Decoding:
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """Images on their way along one path.
+    """Images along one path.
 
     title: which images and which path. begin: what stands at t = 0, "u" or "v1".
     v1: (n, S, S, 3) uint8, view 1. states: (n, T, S, S, 3) uint8, from t = 0 to view 2 at t = 1.
