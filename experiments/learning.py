@@ -2,8 +2,8 @@
 
     python experiments/learning.py [--out runs/learning] [--images 51200] [--margin 0.02] [--methods vicreg dino ...]
 
-Writes docs/results/learning.md; run again, it continues where it stopped. Exit status 1, naming them, if a recipe's top-1
-is not ``margin`` above the random encoder's.
+Writes docs/results/learning.md; run again, it continues where it stopped. Exit status 1, naming them, if the top-1 of a
+recipe is not ``margin`` above that of the random encoder.
 """
 
 from __future__ import annotations
