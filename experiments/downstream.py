@@ -4,9 +4,9 @@
 
 --sets holds CamVid, 7-Scenes, Tiny-ImageNet with boxes, photographs and DAVIS-2016, as far as they are at hand; --runs
 is what experiments/vicreg_tiny_imagenet.py wrote, --pose-runs what experiments/threediebench_open.py wrote, renders
-included. Evaluates every encoder on every task, with the seeds that were trained, and writes docs/results/downstream.md;
-run again, it continues where it stopped. --suite photographs or poses evaluates only the encoders of one of the two, so
-two processes can share the work.
+included. Evaluates every encoder on every task, with the seeds that were trained, and writes
+docs/results/downstream.md; run again, it continues where it stopped. --suite photographs or poses evaluates only the
+encoders of one of the two, so two processes can share the work.
 """
 
 from __future__ import annotations

@@ -151,7 +151,7 @@ def test_interrupted_training_goes_on_by_the_command_it_ends_with(
         (["MODEL", "--data", "DATA", "--out", "DATA"], "holds other things"),
         (["MODEL", "--data", "DATA"], "38 images do not fill one batch of 64"),
         (["--resume", "--out", "MODEL"], "holds no adaptation to resume (no adapt.yaml)"),
-        (["--resume"], "say with --out which run is to go on"),
+        (["--resume"], "say with --out which run to continue"),
         (["MODEL", "--data", "DATA", "--chekc", "x"], "--check"),
     ],
 )

@@ -85,7 +85,7 @@ def test_scores_are_not_of_other_images_of_the_same_names(flat: Path) -> None:
 def test_tasks_say_what_is_to_be_given_where_it_is_not() -> None:
     with pytest.raises(ValueError, match="knn: give the images with --data"):
         plan_jobs(make_tasks(["knn"]), None, None)
-    with pytest.raises(ValueError, match="segmentation: give with --sets the folder that holds the data sets"):
+    with pytest.raises(ValueError, match="segmentation: give the folder of the data sets with --sets"):
         plan_jobs([TASK], None, None)
     with pytest.raises(FileNotFoundError, match="no-such-folder"):
         plan_jobs(make_tasks(["knn"]), "no-such-folder", None)

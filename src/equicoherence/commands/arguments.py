@@ -45,7 +45,7 @@ def parse(cls: type[T], arguments: list[str], name: str, default: T | None = Non
                 continue
             joined = ",".join(value.strip(",") for value in values[0])
             if _fits(cls, _with(arguments, option, joined)):
-                say(f"{option} is a list with commas and no spaces; is it {option} {joined}?")
+                say(f"{option} is a list with commas and no spaces; did you mean {option} {joined}?")
         raise
 
 

@@ -76,7 +76,7 @@ def plan_jobs(
         raise ValueError(f"{', '.join(task.name for task in given)}: give the images with --data")
     if others and sets is None:
         names = ", ".join(task.name for task in others)
-        raise ValueError(f"{names}: give with --sets the folder that holds the data sets")
+        raise ValueError(f"{names}: give the folder of the data sets with --sets")
     jobs = _on_data(given, str(data), every) if given else []
     jobs += _on_sets(others, str(sets), every, TOLERANCE if tolerance is None else tolerance) if others else []
     if not jobs:
