@@ -1,4 +1,4 @@
-"""Video: masks of a first frame handed on to the others by the likeness of patch tokens; J&F, and mIoU of parts."""
+"""Video: masks of the first frame, propagated to the other frames by patch tokens; J&F, and mIoU of parts."""
 
 from __future__ import annotations
 
@@ -17,25 +17,26 @@ PUBLISHED = 480  # pixels, short side of the input
 
 @dataclass(frozen=True)
 class VideoPropagation(Task):
-    """Nothing is trained: see `propagate`.
+    """Propagation of the masks of a first frame; nothing is trained, see `propagate`.
 
-    setting: of the propagation, see `SETTINGS`; parts take the 10 most similar tokens in both. pixels: short side of
-    the input. sequences: at most, evenly spread; 0 for all.
+    setting: of the propagation, see `SETTINGS`; parts use the 10 most similar tokens in both.
+    pixels: short side of the input.
+    sequences: largest number, evenly spread; 0 for all.
 
-    As in the published scripts, frames are squashed bilinearly without antialiasing (`resize_bilinear`). Published
-    sizes differ: set pixels=480. Here each video keeps its aspect, in whole strides; DINO's cuts the long side down to
-    a multiple of 64 (DAVIS: 832 where 848 would keep it), CropMAE's takes 480 x 880 for DAVIS and, for VIP, a long side
-    of 880, the other cut down to a multiple of 64. Both run the encoder in single precision; here tokens are taken
-    under bfloat16 autocast and kept in half precision. DINO's divides the channels by .228, .224 and .225, here by what
-    the encoder was trained with (.229 of the first).
+    As in the published scripts, frames are resized bilinearly without antialiasing (`resize_bilinear`). Published sizes
+    differ: set pixels=480. Here each video keeps its aspect, in whole strides. DINO's script cuts the long side down to
+    a multiple of 64 (DAVIS: 832, where 848 would keep the aspect); CropMAE's uses 480 x 880 for DAVIS and, for VIP, a
+    long side of 880, with the other cut down to a multiple of 64. Both run the encoder in single precision; here tokens
+    are computed under bfloat16 autocast and stored in half precision. DINO's divides the channels by .228, .224 and
+    .225; here the encoder's own normalisation is used (.229 for the first).
 
-    Propagated masks are enlarged bilinearly, and the largest label taken (`Propagation.stretch`). Objects are scored as
-    in DAVIS' semi-supervised task: J and F of each in all frames but the first and the last, their mean, recall (share
-    above .5) and decay (first quarter less last), averaged over the objects of all sequences. Objects are all numbers
-    up to the largest in the first frame, and 255 is background, as in DAVIS' toolkit. Parts: IoU of each and of the
-    background over all sequences together, in all frames but the first, of ``cropmae`` in the first too, as its script
-    has it (what the tokens keep of the mask that is given). The floor is the first frame's mask, kept
-    for ever. Sequences without anything to score (a clip of two frames, an empty first mask) are left out, and said.
+    Propagated masks are upsampled bilinearly, and the largest label is taken (`Propagation.stretch`). Objects are
+    scored as in DAVIS' semi-supervised task: J and F of each in all frames but the first and the last, their mean,
+    recall (share above .5) and decay (first quarter minus last), averaged over the objects of all sequences. Objects
+    are all numbers up to the largest in the first frame, and 255 is background, as in DAVIS' toolkit. Parts: IoU of
+    each and of the background over all sequences together, in all frames but the first; ``cropmae`` includes the first,
+    as its script does (what tokens keep of the given mask). The floor is the mask of the first frame in all frames.
+    Sequences without anything to score (a clip of two frames, an empty first mask) are left out, with a notice.
     """
 
     setting: Literal["dino", "cropmae"] = "dino"
