@@ -86,10 +86,10 @@ def test_the_page_and_the_printed_table_say_the_same(done: Adapted, capsys: pyte
     printed = capsys.readouterr().out
     page, table = ((done.run / name).read_text(encoding="utf-8") for name in (PAGE, TABLE))
     for text in (
-        "gained, lost: the adapted encoder has more, or less",
+        "gained, lost: the adapted encoder scores more, or less",
         "Training: ",
         "2 steps, 32 images seen",
-        "The encoder stands still. adapted is [original | z_equi]",
+        "The encoder is frozen. adapted is [original | z_equi]",
         "It did not receive the transformation parameters between the views, and never the class labels of images.",
     ):
         assert all(text in each for each in (printed, page, table)), text

@@ -111,7 +111,7 @@ def test_tasks_on_images_need_images_that_are_the_same(encoder: Path, capsys: py
     assert kept == [run]
     assert str(data).endswith("images")
     assert "timm:resnet18: tasks on images are left out" in capsys.readouterr().err
-    with pytest.raises(ValueError, match=r"run has the images '.*/images' and timm:resnet18 'objects', .* --data"):
+    with pytest.raises(ValueError, match=r"run has the images '.*/images' and timm:resnet18 has 'objects', .* --data"):
         images_of(both, None, leave_out=False)
 
 

@@ -128,13 +128,13 @@ def test_scores_of_other_settings_are_named(write: Write, tmp_path: Path) -> Non
     folders = [write("a"), write("b")]
     change_settings(folders[1], pixels=96, seed=3)
     page = Page(comparison(folders, tmp_path / "out"))
-    remark = "segmentation, frozen, linear on CamVid: scores were measured with different pixels 64 / 96"
+    remark = "segmentation, frozen, linear on CamVid: not all scores have the same settings: pixels 64 / 96"
     assert remark in page.text
     assert f"- {remark}\n" in (tmp_path / "out" / "comparison.md").read_text()
 
 
 def remarks_of(out: Path) -> list[str]:
-    return re.findall(r"^- segmentation, .* but with (.*)$", (out / "comparison.md").read_text(), flags=re.MULTILINE)
+    return re.findall(r"^- segmentation, .* same settings: (.*)$", (out / "comparison.md").read_text(), flags=re.MULTILINE)
 
 
 def test_random_weights_of_other_settings_than_the_encoder_are_named(write: Write, tmp_path: Path) -> None:
@@ -241,9 +241,9 @@ def test_settings_that_differ_in_all_variants_of_a_task_are_named_once(tmp_path:
         ]  # fmt: skip
         folders.append(write_file(tmp_path / name, scores(parts, name)))
     page = Page(comparison(folders, tmp_path / "out"))
-    remark = "transformation, frozen on shapes: scores were measured with different train 100 / 200"
+    remark = "transformation, frozen on shapes: not all scores have the same settings: train 100 / 200"
     assert page.text.count(remark) == 1
-    assert "measured with different transformations" not in page.text
+    assert "have the same settings: transformations" not in page.text
     assert "['rotation'] / ['se2']" in page.text, "among the settings"
 
 

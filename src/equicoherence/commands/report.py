@@ -39,7 +39,7 @@ def run(arguments: list[str]) -> None:
     with preparing():
         given = parse(Arguments, arguments, "report")
         if not given.runs:
-            raise ValueError("report needs one or more run directories; `equicoherence pretrain` makes them")
+            raise ValueError("report needs a run directory, or several; `equicoherence pretrain` makes them")
         from equicoherence.reporting.comparison.page import comparison
         from equicoherence.reporting.page import report
         from equicoherence.reporting.runs import is_run

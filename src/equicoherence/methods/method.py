@@ -53,7 +53,7 @@ class Encoded:
         return self.tokens.flatten(0, 2)
 
     def told(self) -> tuple[Tensor, Tensor]:
-        """Return the means of z_equi (V, B, d_equi) and theta (B, P); ValueError if the method does not receive them."""
+        """Return the means of z_equi (V, B, d_equi) and theta (B, P); ValueError if they were not given."""
         if self.equivariant is None or self.theta is None:
             raise ValueError("neither z_equi nor theta was given: set told = True in the method's class, and d_equi")
         return self.equivariant, self.theta

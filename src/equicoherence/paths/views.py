@@ -97,7 +97,7 @@ class Views:
 
 
 def share_of(batch: int, share: float) -> int:
-    """Return the number of samples in a share of a batch, in (0, 1]: rounded up, and at least one if the batch has one."""
+    """Return the number of samples in a share of a batch, in (0, 1]: rounded up, and at least one if there is one."""
     return min(batch, max(1, math.ceil(round(share * batch, 6))))
 
 

@@ -58,7 +58,7 @@ def unlike(evaluated: Sequence[Evaluated]) -> list[str]:
         odd = [_difference(field, values) for field, values in fields.items() if len(values) > 1 and field != "seed"]
         if odd:
             title = f"{task_name(taken.task)}, {taken.on}"
-            remarks.append(f"{title}: scores were measured with different {', '.join(odd)}")
+            remarks.append(f"{title}: not all scores have the same settings: {', '.join(odd)}")
     return list(dict.fromkeys(remarks))
 
 
