@@ -134,7 +134,9 @@ def test_scores_of_other_settings_are_named(write: Write, tmp_path: Path) -> Non
 
 
 def remarks_of(out: Path) -> list[str]:
-    return re.findall(r"^- segmentation, .* same settings: (.*)$", (out / "comparison.md").read_text(), flags=re.MULTILINE)
+    return re.findall(
+        r"^- segmentation, .* same settings: (.*)$", (out / "comparison.md").read_text(), flags=re.MULTILINE
+    )
 
 
 def test_random_weights_of_other_settings_than_the_encoder_are_named(write: Write, tmp_path: Path) -> None:

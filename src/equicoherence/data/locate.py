@@ -1,4 +1,4 @@
-"""What stands at the place that a person names as data: found, checked, and told from others."""
+"""Find and check what is at the path that a user gives as data."""
 
 from __future__ import annotations
 

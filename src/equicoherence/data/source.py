@@ -1,4 +1,4 @@
-"""What every data set is: numbered images with labels, decoded one at a time."""
+"""The interface of data sets: numbered images with labels, decoded one at a time."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Sample:
 
 
 class BadImage(Exception):
-    """Say which image cannot be decoded (``name``) and why (``reason``)."""
+    """Error for an image that cannot be decoded: its ``name`` and the ``reason``."""
 
     def __init__(self, name: str, reason: str) -> None:
         super().__init__(f"{name}: {reason}")
@@ -77,7 +77,7 @@ class TooManyBadImages(RuntimeError):
 
 @dataclass(frozen=True)
 class Origin:
-    """How the images of a source were told from others.
+    """How the images of a source were selected and split.
 
     held_out: where those are that are kept from training, in words; "" where none are. side: which these ones are.
     comes_split: whether the data came with a side for validation. count: how many are held out, where it is known.
@@ -99,7 +99,7 @@ class ImageSource(abc.ABC):
     classes: list[str]
     """Class names in the order of their labels, [] where there are none."""
     origin: Origin = Origin()
-    """How they were told from others that lie there; `describe_images` says it to people."""
+    """How the images were selected and split; `describe_images` prints it."""
     passed_over: PassedOver = PassedOver()
     """What lies there and is no image of this source."""
     format: PixelFormat = PixelFormat()
