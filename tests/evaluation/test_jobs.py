@@ -92,9 +92,9 @@ def test_tasks_say_what_is_to_be_given_where_it_is_not() -> None:
 
 
 def test_a_part_is_planned_once_however_its_settings_differ(camvid: Path, folder: Path) -> None:
-    with pytest.raises(ValueError, match=r"segmentation \(frozen, linear\) on camvid: asked for twice"):
+    with pytest.raises(ValueError, match=r"segmentation \(frozen, linear\) on camvid: given twice"):
         plan_jobs([TASK, dataclasses.replace(TASK, steps=5)], None, camvid)
-    with pytest.raises(ValueError, match=r"transformation rotation .*: asked for twice"):
+    with pytest.raises(ValueError, match=r"transformation rotation .*: given twice"):
         planned(["transformation"], folder, transformation={"transformations": ("rotation", "blur", "rotation")})
 
 
@@ -159,15 +159,15 @@ def test_scores_of_a_set_whose_files_changed_are_taken_anew_and_of_one_that_move
     mask = sets / "camvid" / "testannot" / "1.png"
     Image.open(mask).save(mask, compress_level=0)
     assert score(sets)[1]
-    assert "is scored anew: files was" in capsys.readouterr().err
+    assert "is scored again: files was" in capsys.readouterr().err
     os.utime(mask, (2e9, 2e9))  # of the same size, changed later
     assert score(sets)[1]
-    assert "is scored anew: newest was" in capsys.readouterr().err
+    assert "is scored again: newest was" in capsys.readouterr().err
     for folder in ("train", "trainannot"):
         (sets / "camvid" / folder / "5.png").unlink()
     part, anew = score(sets)
     assert anew
-    assert re.search("is scored anew: files was .*, splits was {'train': '6 of the folder", capsys.readouterr().err)
+    assert re.search("is scored again: files was .*, splits was {'train': '6 of the folder", capsys.readouterr().err)
     assert part["counts"] == {"train": 5, "val": 3}
     assert part["settings"]["splits"]["train"].startswith("5 of the folder, ")
 

@@ -65,8 +65,8 @@ _TURNS = {
 def decode(data: bytes, size: int, name: str, format: PixelFormat | None = None) -> Sample:
     """Decode the bytes of an image file to a square of ``size`` pixels.
 
-    The whole image is squashed with an antialiased bicubic filter. The kind is told from the first bytes, not from the
-    name. Of an animation the first frame is taken; EXIF rotation is applied; transparency shows mid-grey;
+    The whole image is resized with an antialiased bicubic filter. The format is recognised by the first bytes, not by
+    the name. Of an animation the first frame is taken; EXIF rotation is applied; transparency shows mid-grey;
     32-bit integers and floats, which state no white, are stretched from their own minimum to their own maximum.
 
     Args:

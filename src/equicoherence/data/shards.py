@@ -233,7 +233,7 @@ class ShardSource(ImageSource):
 
 
 def refuse_beside_shards(folder: Path) -> None:
-    """Raise ValueError where images lie in a folder of shards, or below it: it cannot be told which ones are meant."""
+    """Raise ValueError where images lie in a folder of shards, or below it: it is not clear which ones are meant."""
     if holds_image(folder):
         raise ValueError(
             f"{str(folder)!r} holds .tar files and images: keep them apart, for shards are read from their headers and "

@@ -1,4 +1,4 @@
-"""Data sets that go on past a few samples that cannot be read: each is named, counted, and another stands for it."""
+"""Data sets that tolerate a few unreadable samples: each is named, counted, and replaced by another."""
 
 from __future__ import annotations
 
