@@ -12,10 +12,7 @@ from equicoherence.paths.standard import ChosenTheta
 from equicoherence.training.learner import Learner
 
 EMBEDDED = 256  # objects at a time
-OWN, OWN_WITH_HUES = (
-    "own",
-    "own, hues too",
-)  # names in results: of one that receives only the rotation, and of any other
+OWN, OWN_WITH_HUES = "own", "own, hues too"  # names in results; the first receives only the rotation
 
 
 class OwnPredictor(nn.Module):
