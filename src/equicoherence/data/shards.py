@@ -27,7 +27,7 @@ LARGEST_LABEL = 1_000_000  # a list of as many class names is made
 
 @dataclass(frozen=True)
 class ShardIndex:
-    """Where each image lies: arrays (N,) in the order of the shards and of the members in each."""
+    """The position of each image: arrays (N,) in the order of the shards and of the members in each."""
 
     shard: np.ndarray
     """int32, number of the shard."""

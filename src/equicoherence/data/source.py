@@ -22,7 +22,7 @@ TOLERANCES = (0.001, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)  # shares that are advised
 
 @dataclass(frozen=True)
 class Sample:
-    """One decoded image: all of it, squashed to a square; ``aspect`` says what the square was."""
+    """One decoded image: the whole image, resized to a square; ``aspect`` is its original aspect."""
 
     pixels: np.ndarray
     """(S, S, C) of its source's format, uint8 RGB of most; nothing is cropped or padded."""
@@ -79,9 +79,11 @@ class TooManyBadImages(RuntimeError):
 class Origin:
     """How the images of a source were selected and split.
 
-    held_out: where those are that are kept from training, in words; "" where none are. side: which these ones are.
-    comes_split: whether the data came with a side for validation. count: how many are held out, where it is known.
-    remarks: whatever else a person must know of.
+    held_out: where the held-out images are, in words; "" if there are none.
+    side: which split these images are.
+    comes_split: whether the data have a validation split of their own.
+    count: number of held-out images, if known.
+    remarks: further notices for the user.
     """
 
     held_out: str = ""
@@ -110,7 +112,7 @@ class ImageSource(abc.ABC):
 
     @abc.abstractmethod
     def name(self, index: int) -> str:
-        """Name one image for people: printable, on one line, the same on every machine."""
+        """Return a readable name of an image: printable, on one line, the same on every machine."""
 
     @abc.abstractmethod
     def load(self, index: int, size: int) -> Sample:

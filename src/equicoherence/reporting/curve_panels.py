@@ -16,9 +16,9 @@ FIGURE = ("data", "protocol", "target", "metric", "border", "representation", "p
 
 
 def curve_panels(scores: Mapping[str, Sequence[Score]], controls: Collection[str], task: str) -> list[Markup]:
-    """Return how a task is read, a legend, and a plot of each of its figures; nothing where it has no curves.
+    """Return advice on a task, a legend, and a plot for each of its scores; nothing if it has no curves.
 
-    scores: name -> its scores, of any task. controls: names that stand for random weights.
+    scores: name -> its scores, of any task. controls: names of random weights.
     """
     points = {name: [each for each in of_name if each.task == task and each.at is not None]
               for name, of_name in scores.items()}  # fmt: skip
@@ -39,7 +39,7 @@ def curve_panels(scores: Mapping[str, Sequence[Score]], controls: Collection[str
 
 
 def advice(task: str) -> list[Markup]:
-    """Return how to read the scores of a task, as it says itself; nothing where it says nothing."""
+    """Return the advice of a task on its scores; nothing if it has none."""
     declared = all_tasks().get(task)
     return [element("p", declared.advice)] if declared and declared.advice else []
 

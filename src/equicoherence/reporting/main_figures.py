@@ -1,4 +1,4 @@
-"""The main figures of all tasks in one table, as pages and `compare` write them; `short_table` has a few of them."""
+"""The main scores of all tasks in one table, for pages and `compare`; `short_table` has some of them."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ PLACE = ("task", "data", "protocol", "target", "border", "metric", "representati
 
 
 def score_grid(entries: Sequence[Score], names: Sequence[str]) -> Grid:
-    """Return the main figures: a row for each, a column for each name, for random weights and for a constant.
+    """Return the main scores: a row for each, a column for each name, for random weights and for a constant.
 
-    Tasks and data sets are called by their ids, as commands take them. What is the same for all, the data set, or for
-    all of a task, its protocol and its probe, is not named. A score is shown for all names where it is a main figure
-    of one. Beside the R2 of a transformation stands that on noise, which says so where it is above `NOISY`. ± is the
-    standard deviation over runs, or over repeats where there is one run.
+    Tasks and data sets have their ids, as in commands. The data set is named only if there are several, and protocol
+    and probe only if a task has several. A score is shown for all names if it is a main score of one. R2 on noise
+    follows the R2 of a transformation, with a warning if it is above `NOISY`. ± is the standard deviation over runs, or
+    over repeats of a single run.
     """
     scores = {entry.key(PLACE) for entry in entries if entry.main}
     controls = {_place_of_noise(entry.key(PLACE)) for entry in entries if entry.main and entry.metric == "r2"}
@@ -54,7 +54,7 @@ def score_grid(entries: Sequence[Score], names: Sequence[str]) -> Grid:
 
 
 def score_markdown(runs: Mapping[str, Sequence[Path]]) -> str:
-    """Return `score_grid` of folders as Markdown, under a line that says all machines, dates and versions.
+    """Return `score_grid` of folders as Markdown, under a line with all machines, dates and versions.
 
     Raises FileNotFoundError where a folder holds no scores.
     """

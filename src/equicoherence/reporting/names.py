@@ -1,4 +1,4 @@
-"""Names that people read, for the ids of metrics, data sets and tasks that files hold."""
+"""Readable names for the ids of metrics, data sets and tasks in files."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ DATA_NAMES = {
     "7scenes": "7-Scenes",
     "spair": "SPair-71k",
     "tiny_imagenet_boxes": "Tiny-ImageNet boxes",
-    "turned": "turned photographs",
+    "turned": "rotated photographs",
     "vip": "VIP",
     "voc2012": "VOC 2012",
 }

@@ -1,4 +1,4 @@
-"""The main figures in a few rows for a terminal: what `evaluate`, `compare` and `quickstart` end with."""
+"""The main scores in a few rows for a terminal: the last output of `evaluate`, `compare` and `quickstart`."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ FIRST = ("border", "probe")
 
 
 def short_grid(entries: Sequence[Score], names: Sequence[str]) -> tuple[Grid, int]:
-    """Return at most `ROWS` main figures, and how many were left out.
+    """Return at most `ROWS` main scores, and how many were left out.
 
-    Of several names, each has a column for what it puts out (its backbone); of one, each of its representations has.
-    What is read of patch tokens stands in the first. Scores are of the first border and probe. All R2 on noise are one
-    row, the one farthest from 0.
+    Several names have one column each, for the backbone; a single name has one column for each representation. Scores
+    of patch tokens are in the first column. Scores are of the first border and probe. All R2 on noise are one row, with
+    the value farthest from 0.
     """
     mine = [e for e in entries if not e.parameter and (e.main or e.metric == NOISE)]
     own = _first(select(mine, control=""))
@@ -67,7 +67,7 @@ def print_short(scores: Mapping[str, Sequence[Mapping[str, Any]]], console: Cons
     grid, more = short_grid(summarise_scores(scores), list(scores))
     console.print(grid.rich())
     if more:
-        console.print(f"{more} more main figures are in scores.json, and on the page.", highlight=False)
+        console.print(f"{more} more main scores are in scores.json, and on the page.", highlight=False)
 
 
 def print_runs(runs: Mapping[str, Sequence[Path]], console: Console) -> None:

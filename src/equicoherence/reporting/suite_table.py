@@ -1,4 +1,4 @@
-"""The table of a suite: encoders by figures, with what random weights, a constant and an earlier layer reach."""
+"""The table of a suite: encoders by scores, with random weights, a constant and the best layer."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SIDE_BY_SIDE, TITLE = 4, 14  # encoders whose columns fit into 100 letters of a 
 
 @dataclass(frozen=True)
 class SuiteRow:
-    """A row of the table. kind: "" for an encoder itself, else what stands beside it. scores: one for each figure."""
+    """A row of the table. kind: "" for an encoder, else "best layer" or random weights. scores: one per column."""
 
     name: str
     kind: str
@@ -53,10 +53,10 @@ def write_suite(suite: Suite, folders: Sequence[Path], out: Path) -> Path:
 
 
 def suite_tables(suite: Suite, folders: Sequence[Path]) -> list[Table]:
-    """Return the table for a terminal: a row for each figure, as many encoders side by side as fit.
+    """Return the tables for a terminal: a row for each score, as many encoders per table as fit.
 
-    Of one encoder what stands beside it has columns too; of several, the page alone shows that. Raises what
-    `write_suite` does.
+    For a single encoder, its best layer and random weights have columns too; for several, they are only on the page.
+    Raises what `write_suite` does.
     """
     groups = _read(suite, folders)
     rows = [row for row in suite_rows(suite, groups) if len(groups) == 1 or not row.kind]
@@ -130,7 +130,7 @@ def suite_grid(suite: Suite, rows: Sequence[SuiteRow], *, intervals: bool = True
 
 
 def suite_csv(suite: Suite, rows: Sequence[SuiteRow]) -> str:
-    """Return one line for each encoder, what stands beside it, and figure, with spread and interval."""
+    """Return one line for each row and score, with spread and interval."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(

@@ -29,7 +29,7 @@ SPREADS = {
 
 @dataclass(frozen=True)
 class Figure:
-    """One figure of the chart. title: what it is. scores, random: name -> its score, that of random weights."""
+    """One group of bars. title: its name. scores, random: name -> its score, and that of random weights."""
 
     title: str
     of_classes: bool
@@ -99,8 +99,8 @@ class Said:
 def verdicts(figures: Sequence[Figure], names: Sequence[str], reference: str | None) -> list[Said]:
     """Return for each name what it gained and kept against the reference, or against random weights where None.
 
-    A change that is larger than `POINT` or `R2_POINT` counts where the whiskers of both do not meet; a smaller one is
-    none, and classes that are no worse are kept.
+    A change larger than `POINT` or `R2_POINT` counts if the whiskers of both do not overlap. A smaller change is none,
+    and classes that are no worse are kept.
     """
     found = []
     for name in names:

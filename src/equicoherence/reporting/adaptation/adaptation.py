@@ -1,4 +1,4 @@
-"""What was measured of an encoder before and after it was adapted: the one table, and what stands below it."""
+"""Scores of an encoder before and after it was adapted: the table, and the text below it."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ TRACES = (
 
 @dataclass(frozen=True)
 class Adaptation:
-    """What was measured of an encoder before and after.
+    """Scores of an encoder before and after its adaptation.
 
     name: of the original.
     run: of its training.
@@ -67,12 +67,12 @@ class Adaptation:
 
     @property
     def output(self) -> str:
-        """What stands for the adapted encoder: its features, or beside them z_equi where they are the original's."""
+        """The representation of the adapted encoder: its features, with z_equi if the encoder is frozen."""
         return self.rows[0].output
 
     @property
     def read(self) -> list[str]:
-        """What is shown of the adapted encoder."""
+        """The representations of the adapted encoder that are shown."""
         return [name for name in (self.output, Z_EQUI) if any(name in row.adapted for row in self.rows)]
 
     def grid(self) -> Grid:
@@ -90,7 +90,7 @@ class Adaptation:
         return ["R2 on noise (should be 0)", *quiet, "near 0" if self.noise.near_zero else "not 0"]
 
     def caption(self) -> list[str]:
-        """Return what stands below the table: how verdicts are given, what is odd, and what it cost."""
+        """Return the text below the table: the rule of verdicts, warnings, and the cost."""
         said = [RULE]
         if self.output == JOINED:
             said.append(BESIDE)

@@ -1,4 +1,4 @@
-"""The chart of an adaptation: of each figure where it was, where it is, and where the best earlier layer was."""
+"""The chart of an adaptation: each score before and after, and that of the best earlier layer."""
 
 from __future__ import annotations
 

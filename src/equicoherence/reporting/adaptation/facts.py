@@ -17,8 +17,8 @@ class Facts:
     """What it cost, and whether it was label-free.
 
     seconds: of the steps of training.
-    images: seen, each as often as it was.
-    trained, whole: parameters of the encoder that were trained, and all. head: those of what reads z_equi.
+    images: number of images seen, repeats included.
+    trained, whole: trained and all parameters of the encoder. head: parameters of the head of z_equi.
     told: whether the training received the transformation parameters.
     stopped: why it ended before its last step; "" if it did not.
     """

@@ -1,4 +1,4 @@
-"""What encoders are worth, side by side: one table for people who write, one page for people who look."""
+"""A comparison of encoders: a Markdown table, and a page."""
 
 from __future__ import annotations
 

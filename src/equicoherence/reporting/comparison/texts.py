@@ -1,4 +1,4 @@
-"""What the tables of a comparison say, as people write and as the page shows it."""
+"""The cells and titles of the tables of a comparison."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ COMPARISON_GUIDE = (
 def lines_grid(
     lines: Sequence[Line], groups: Sequence[Group], shown: Sequence[str], place: dict[str, Callable[[Score], object]]
 ) -> Grid:
-    """Return scores as a table: what they are of, what is read where that is said, each column, and the constant.
+    """Return scores as a table: their place, their representation if there is one, each column, and the constant.
 
-    place: title -> what stands in that column of a score.
+    place: title -> content of that column for a score.
     """
     if any(line.about.representation or line.about.probe for line in lines):
         place = {**place, "reads": lambda entry: source_name(entry.representation, entry.probe)}

@@ -68,7 +68,7 @@ class Scene:
         return mean_error(decoding.pictures, self.states[:, list(decoding.stops)])
 
     def still(self) -> np.ndarray:
-        """Return the error (n, T) of the end of the path that is nearer, left as it is: what costs no knowledge."""
+        """Return the error (n, T) of the nearer end of the path without any change: a baseline without information."""
         ends = self.states[:, :1], self.states[:, -1:]
         return np.minimum(*(mean_error(np.broadcast_to(end, self.states.shape), self.states) for end in ends))
 
@@ -80,7 +80,7 @@ def mean_error(pictures: np.ndarray, truth: np.ndarray) -> np.ndarray:
 
 
 def geodesic_numbers(theta: np.ndarray, times: Sequence[float]) -> tuple[list[Number], np.ndarray]:
-    """Return what people read of theta of a path between two views: turn, zoom, shift and blur, (n, T, 5) at times.
+    """Return readable numbers of theta of a path between two views: rotation, zoom, shift and blur, (n, T, 5) at times.
 
     theta: (n, 19), see `equicoherence.paths.between.Between`: the logarithm of a place, which grows evenly with t.
     """
