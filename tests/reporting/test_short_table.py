@@ -84,6 +84,6 @@ def test_what_does_not_fit_is_counted_and_a_folder_without_scores_is_named(tmp_p
     print_runs({"a": [run]}, console)
     text = console.export_text()
     assert text.count(" R2 ") == ROWS
-    assert "3 more main figures are in scores.json" in text
+    assert "3 more main scores are in scores.json" in text
     with pytest.raises(FileNotFoundError, match=r"empty has no scores.json; score it: equicoherence evaluate"):
         print_runs({"a": [tmp_path / "empty"]}, console)
