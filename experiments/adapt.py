@@ -16,7 +16,8 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from adapt_charts import Found, bars, gained_and_kept
+from adapt_baselines import baseline_rows, score_baselines
+from adapt_charts import Baselines, Found, bars, gained_and_kept, kept_over_steps
 from pages import write_page
 
 from equicoherence.adapting.adaptation import adapt_with
@@ -32,9 +33,16 @@ from equicoherence.training import PretrainConfig, pretrain
 from equicoherence.training.run import is_finished
 
 PAGE = Path(__file__).parents[1] / "docs" / "results" / "adapt.md"
+KEPT = PAGE.with_name("adapt-kept.png")
 CHART = Path(__file__).parents[1] / "docs" / "adapt.png"
 DRAWN = "head, as drawn"  # a control: the head before it has learned anything
 READ = {BACKBONE: "features", Z_EQUI: "z_equi", JOINED: "[features, z_equi]"}
+BESIDE = "[features, that]"
+WATCHED = """
+Where the encoder itself is trained, what its features keep is watched while it trains, on 500 images that are held out:
+
+![k-NN and R2 of a turn over the steps, for each way that trains the encoder](adapt-kept.png)
+"""
 
 
 def arms(model: str, steps: int) -> dict[str, PretrainConfig]:
@@ -46,11 +54,13 @@ def arms(model: str, steps: int) -> dict[str, PretrainConfig]:
         coherence: CoherenceConfig = dataclasses.replace(base.coherence, **task)  # type: ignore[type-var, arg-type]
         optim = dataclasses.replace(base.optim, lr=base.optim.lr * lr)
         encoder = dataclasses.replace(base.encoder, train=train)
-        return dataclasses.replace(base, encoder=encoder, coherence=coherence, optim=optim, seed=seed)
+        watch = {} if train == "head" else {"watch": "knn,rotation", "watch_every": 25}
+        return dataclasses.replace(base, encoder=encoder, coherence=coherence, optim=optim, seed=seed, **watch)
 
     return {
         "head": way(),
         "head, second seed": way(seed=1),
+        "head, 1024 wide": way(d_equi=1024),
         "head, told": way(decoder="oracle"),
         "head, 128 wide": way(d_equi=128),
         "head, 128 wide, told": way(d_equi=128, decoder="oracle"),
@@ -76,9 +86,18 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=2000, help="for the probes; two fifths as many test them")
     parser.add_argument("--limit", type=int, default=5000, help="labelled images of each split for k-NN and linear")
     parser.add_argument("--only", nargs="*", help="ways of adapting, by name")
+    parser.add_argument("--page", action="store_true", help="train nothing: only write the page of what is done")
+    parser.add_argument("--baselines", action="store_true", help="also score what needs no training")
     given = parser.parse_args()
     encoder = given.model.rpartition("@")[2].removeprefix("timm:").replace("/", "-")
-    for name, config in arms(given.model, given.steps).items():
+    ways = arms(given.model, given.steps)
+    if given.page:
+        draw(given.out, [*ways])
+        return
+    if given.baselines:
+        config = dataclasses.replace(next(iter(ways.values())), data=given.data)
+        score_baselines(config, Asked(None, given.images, given.limit), given.out / encoder)
+    for name, config in ways.items():
         if given.only and name not in given.only:
             continue
         run = given.out / encoder / slug(name)
@@ -88,11 +107,17 @@ def main() -> None:
             pretrain(config, run, resume=(run / "config.yaml").is_file())
         _with_original(run)
         adapt_with(config, run, resume=True, **dataclasses.asdict(asked))
-        found = done(given.out, [*arms(given.model, given.steps)])
-        write_page(page(found), PAGE)
-        gained_and_kept(found, PAGE.with_suffix(".png"))
-        bars({encoder: ways["head"] for encoder, ways in found.items() if "head" in ways}, CHART)
+        draw(given.out, [*ways])
     print(PAGE)
+
+
+def draw(out: Path, names: Sequence[str]) -> None:
+    """Write the page and its charts of the adaptations that are done."""
+    found = done(out, names)
+    beside = {encoder: baseline_rows(out / encoder) for encoder in found}
+    gained_and_kept(found, beside, PAGE.with_suffix(".png"))
+    write_page(page(found, beside, WATCHED if kept_over_steps(found, KEPT) else ""), PAGE)
+    bars({encoder: ways["head"] for encoder, ways in found.items() if "head" in ways}, CHART)
 
 
 def slug(name: str) -> str:
@@ -120,11 +145,13 @@ def done(out: Path, names: Sequence[str]) -> Found:
     return found
 
 
-def page(found: Found) -> str:
-    """Return the page of adaptations by encoder and way."""
+def page(found: Found, beside: Baselines, watched: str) -> str:
+    """Return the page of adaptations by encoder and way. watched: what it says of trained encoders over their steps."""
     every = [each for of_encoder in found.values() for each in of_encoder.values()]
     config = next(iter(arms(every[0].name, 1).values()))
-    tables = "\n\n".join(f"## {encoder}\n\n{grid(ways).markdown()}\n\n{costs(ways)}" for encoder, ways in found.items())
+    tables = "\n\n".join(
+        f"## {encoder}\n\n{grid(ways, beside[encoder]).markdown()}\n\n{costs(ways)}" for encoder, ways in found.items()
+    )
     origin = origin_line([scores for each in every for scores in each.scores])
     return f"""# Adapting an encoder that exists
 
@@ -134,25 +161,29 @@ Each row is one way of `equicoherence adapt` with the recipe `adapt-tiny`: {conf
 {config.views.path}, decoder {config.coherence.decoder if config.coherence else ""} where no other is named. *head*: the
 encoder stands still, and a head on its middle layers learns z_equi. *last layer*, *all*: so much of the encoder is
 trained, held to what it was by `Anchor`, and z_equi is a linear map of its output. *told*: in place of a decoder, the
-transformation is regressed, with its parameters as labels. *{DRAWN}*: the head before it has learned.
+transformation is regressed, with its parameters as labels. *{DRAWN}*: the head before it has learned. *no training*:
+beside the features stands, in z_equi's place and to its scale, the image at 16 x 16 pixels, or the mean over the
+patches of the layers that the head reads.
 
 R2 of an MLP probe on the features of an image and its transformed self; left or right: accuracy of a turn's side (.5 by
 chance). One seed. *Best earlier layer* is the original's, chosen for each figure by these images. Classes: accuracy.
 
 ![Mean change of what is read over the change of k-NN, for each way of adapting](adapt.png)
-
+{watched}
 {tables}
 """
 
 
-def grid(ways: Mapping[str, Adaptation]) -> Grid:
-    """Return a row for the original, its best earlier layers, and what is read of each adapted encoder."""
+def grid(ways: Mapping[str, Adaptation], beside: Mapping[str, Sequence[FigureRow]]) -> Grid:
+    """Return a row for the original, its best earlier layers, each baseline, and what is read of each adapted one."""
     first = next(iter(ways.values()))
     titles = [row.title for row in first.rows]
     body = [
         ["original", "features", *_cells(first.rows, titles, lambda row: row.original)],
         ["best earlier layer", "features", *_cells(first.rows, titles, lambda row: row.layer)],
     ]
+    for name, rows in beside.items():
+        body.append([name, BESIDE, *_cells(rows, titles, lambda row: row.adapted.get(BACKBONE))])
     for name, way in ways.items():
         for representation in _read(way):
             cells = _cells(way.rows, titles, lambda row, read=representation: row.adapted.get(read))

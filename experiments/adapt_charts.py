@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import matplotlib
@@ -21,27 +21,60 @@ CALLED = {"rotation R2": "rotation", "absolute rotation R2": "absolute rotation"
 READ = {BACKBONE: "o", JOINED: "s", Z_EQUI: "^"}
 SAID = {BACKBONE: "its features", JOINED: "[features, z_equi]", Z_EQUI: "z_equi alone"}
 Found = Mapping[str, Mapping[str, Adaptation]]
+"""By encoder and way."""
+Baselines = Mapping[str, Mapping[str, Sequence[FigureRow]]]
+"""Of baselines, by encoder and name."""
 
 
-def gained_and_kept(found: Found, path: Path) -> None:
+def gained_and_kept(found: Found, beside: Baselines, path: Path) -> None:
     """Draw for each way of adapting the mean change of `GAINS` over the change of k-NN, an encoder a panel."""
-    names = dict.fromkeys(name for ways in found.values() for name in ways)
+    names = dict.fromkeys(name for ways in (*found.values(), *beside.values()) for name in ways)
     colors = {name: PALETTE[number % len(PALETTE)] for number, name in enumerate(names)}
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(1.6 + 4.0 * len(found), 4.2), layout="constrained")
         panels = figure.subplots(1, len(found), sharey=True, squeeze=False)[0]
         for axes, (encoder, ways) in zip(panels, found.items()):
             for name, way in ways.items():
-                for read, change, gain in _changes(way):
-                    axes.plot(change, gain, READ[read], color=colors[name], label=name)
+                for read in (name for name in READ if name != BACKBONE or way.output == BACKBONE):
+                    _point(axes, way.rows, read, READ[read], colors[name], name)
+            for name, rows in beside[encoder].items():
+                _point(axes, rows, BACKBONE, "x", colors[name], name)
             axes.axvline(0, color="#7a828e", linewidth=0.8)
             axes.axhline(0, color="#7a828e", linewidth=0.8)
             axes.set_title(encoder, fontsize=10)
             axes.set_xlabel("k-NN: change, points")
         panels[0].set_ylabel("rotation (signed, absolute, sign), scale, color: mean change")
-        figure.supxlabel(", ".join(f"{mark} {SAID[read]}" for read, mark in zip(READ, "●■▲")), fontsize=8)
+        marks = {**{SAID[read]: mark for read, mark in zip(READ, "●■▲")}, "no training": "x"}
+        figure.supxlabel(", ".join(f"{mark} {said}" for said, mark in marks.items()), fontsize=8)
         _legend(figure)
         figure.savefig(path, dpi=130)
+
+
+def kept_over_steps(found: Found, path: Path) -> bool:
+    """Draw what was watched of the features while encoders were trained: k-NN, and R2 of a turn by a ridge probe.
+
+    Return whether any was; nothing is drawn where none was.
+    """
+    figures = {"held_out_knn": "k-NN on images held out", "held_out_rotation": "R2 of a turn, ridge"}
+    lines = {
+        f"{encoder}: {name}": way.run.metrics
+        for encoder, ways in found.items()
+        for name, way in ways.items()
+        if any("held_out_knn" in line for line in way.run.metrics)
+    }
+    if not lines:
+        return False
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(8.6, 3.4), layout="constrained")
+        for axes, (field, title) in zip(figure.subplots(1, 2), figures.items()):
+            for number, (label, metrics) in enumerate(lines.items()):
+                points = [(line["step"], line[field]) for line in metrics if field in line]
+                axes.plot(*zip(*points), color=PALETTE[number % len(PALETTE)], label=label)
+            axes.set_title(title, fontsize=10)
+            axes.set_xlabel("step")
+        _legend(figure)
+        figure.savefig(path, dpi=130)
+    return True
 
 
 def bars(found: Mapping[str, Adaptation], path: Path) -> None:
@@ -75,17 +108,13 @@ def _bars(axes: Axes, scores: list[Score | None], shift: float, color: str, labe
             axes.vlines(place, *(max(end, 0.0) for end in score.interval), color="#23272e", linewidth=1)
 
 
-def _changes(way: Adaptation) -> Iterator[tuple[str, float, float]]:
-    """Yield what is read, the change of k-NN in points, and the mean change of `GAINS`; R2 below 0 counts as 0."""
-    gains = [row for row in way.rows if row.title in GAINS]
-    knn = next((row for row in way.rows if row.title.startswith("k-NN")), None)
-    for read in READ:
-        if read == BACKBONE and way.output != BACKBONE:
-            continue  # of an encoder that stands still
-        changes = [change for row in gains if (change := _change(row, read)) is not None]
-        kept = None if knn is None else _change(knn, read)
-        if changes and kept is not None:
-            yield read, 100 * kept, sum(changes) / len(changes)
+def _point(axes: Axes, rows: Sequence[FigureRow], read: str, marker: str, color: str, name: str) -> None:
+    """Draw the change of k-NN in points and the mean change of `GAINS`; R2 below 0 counts as 0."""
+    gains = [change for row in rows if row.title in GAINS and (change := _change(row, read)) is not None]
+    knn = next((row for row in rows if row.title.startswith("k-NN")), None)
+    kept = None if knn is None else _change(knn, read)
+    if gains and kept is not None:
+        axes.plot(100 * kept, sum(gains) / len(gains), marker, color=color, label=name)
 
 
 def _change(row: FigureRow, read: str) -> float | None:

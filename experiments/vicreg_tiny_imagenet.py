@@ -35,6 +35,7 @@ BOTH = "render+cross-attention"
 PLAIN, BEST, ORACLE = "VICReg", "+ render and [P1], g outside", "oracle (theta as label), g outside"
 HALF = f"{BEST}, on half of the samples"
 QUARTER = f"{BEST}, 64 wide, on a quarter of the samples"
+EIGHTH = f"{BEST}, on an eighth of the samples"
 INDEPENDENT = "VICReg, independent flips"
 MAIN = (PLAIN, HALF)
 FIRST = (PLAIN, HALF, ORACLE, INDEPENDENT, QUARTER)
@@ -90,6 +91,9 @@ def arms(data: str, steps: int) -> dict[str, PretrainConfig]:
         ORACLE: task("base", decoder="oracle"),
         HALF: task("base", decoder=BOTH, share=0.5),
         QUARTER: task("base", decoder=BOTH, share=0.25, width=64),
+        f"{BEST}, on a quarter of the samples": task("base", decoder=BOTH, share=0.25),
+        EIGHTH: task("base", decoder=BOTH, share=0.125),
+        f"{EIGHTH}, four times the weight": task("base", decoder=BOTH, share=0.125, weight=4.0),
         "+ render, g outside": task("base", decoder="render"),
         "+ cross-attention [P1], g outside": task("base", decoder="cross-attention"),
         "+ conv [P2], g outside": task("base", decoder="conv"),
@@ -119,10 +123,12 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/vicreg-tiny-imagenet"))
     parser.add_argument("--steps", type=int, default=300, help="of training; runs of another number need another --out")
     parser.add_argument("--jobs", type=int, help="runs at once")
+    parser.add_argument("--only", nargs="*", help="arms to run, by name, with seed 0")
     parser.add_argument("--page", action="store_true", help="train nothing: only write the page of the runs there are")
     given = parser.parse_args()
     configs = arms(given.data, given.steps)
-    for names, seeds in () if given.page else stages(configs):
+    wanted = [(given.only, (0,))] if given.only else stages(configs)
+    for names, seeds in () if given.page else wanted:
         chosen = {name: configs[name] for name in names}
         compare(chosen, given.out, seeds=seeds, settings=SUITE.settings, tasks=tuple(SUITE.settings), jobs=given.jobs)
         write_page(page(given.out, configs), PAGE)

@@ -117,9 +117,8 @@ def test_what_the_output_says_of_upright_images_is_not_encoded_again(run: Path, 
         "transformations": ("rotation", "translation"),
         "representations": ("backbone",),
     }
-    for tasks in (("layers", "transformation"), ("layers",), ("transformation",)):
+    for tasks in (("layers", "transformation", "knn"), ("layers",), ("transformation", "knn")):
         model, seen = load_model(run), []
-        object.__setattr__(model, "head", None)  # as encoders of others are
         model.encoder.model.conv1.register_forward_hook(lambda conv, given, output, seen=seen: seen.append(len(output)))  # type: ignore[union-attr]
         scores = scored(
             model,
@@ -128,9 +127,38 @@ def test_what_the_output_says_of_upright_images_is_not_encoded_again(run: Path, 
             settings={task: own if task == "transformation" else SETTINGS[task] for task in tasks},
         )
         counts.append(sum(seen))
-        found.append(rows_of(scores, task="transformation"))
+        found.append([*rows_of(scores, task="transformation"), *rows_of(scores, task="knn")])
     assert found[0] == found[2]
+    assert {row["representation"] for row in found[0]} == {"backbone", "z_inv", "z_equi", "z"}
     assert counts[0] - counts[1] == 2 * (2 * 30 + 9), "of shifts the moved images alone, and those of noise"
+
+
+def test_noise_is_read_at_the_output_and_the_best_layer_alone_as_it_is_by_the_other_task(
+    run: Path, folder: Path, tmp_path: Path
+) -> None:
+    layers = scored(run, folder, "layers")
+    assert {row["representation"] for row in rows_of(layers, metric="noise_r2")} == {OUTPUT, "best layer"}
+    for target in ("rotation", "rotation, absolute"):
+        points = rows_of(layers, metric="r2", target=target, representation=MEAN)
+        best = max((row for row in points if row["parameter"] != OUTPUT), key=lambda row: row["value"])
+        for title, layer in ((OUTPUT, None), ("best layer", int(best["parameter"].removeprefix("layer ")))):
+            other = scored(run, folder, "transformation", layer=layer, out=tmp_path / f"{target}{title}")
+            asked = {"metric": "noise_r2", "target": target, "parameter": ""}
+            expected = values_of(other, representation="backbone", **asked)
+            assert values_of(layers, representation=title, **asked) == expected != []
+
+
+def test_the_output_is_read_by_several_probes_and_a_layer_by_one(run: Path, folder: Path) -> None:
+    asked = SETTINGS["layers"] | {"probes": ("mlp",), "repeats": 2, "most": 2}
+    layers = scored(run, folder, "layers", settings={"layers": asked})
+    rows = rows_of(layers, metric="r2", target="rotation")
+    assert [row["repeat"] for row in rows if row["representation"] == OUTPUT] == [0, 1]
+    assert [row["repeat"] for row in rows if row["representation"] == "best layer"] == [0]
+    assert [row["parameter"] for row in rows if row["representation"] == MEAN].count(OUTPUT) == 2
+    settings = SETTINGS["transformation"] | {"probes": ("mlp",), "repeats": 2}
+    output = scored(run, folder, "transformation", settings={"transformation": settings})
+    own = values_of(output, metric="r2", target="rotation", representation="backbone", parameter="")
+    assert own == [row["value"] for row in rows if row["representation"] == OUTPUT]
 
 
 def test_a_constant_and_labels_that_are_missing(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from equicoherence.errors import unknown
+from equicoherence.evaluation.classification.task import NearestNeighbours
 from equicoherence.evaluation.task import Task
 from equicoherence.evaluation.transformation import ABSOLUTE, NOISE, SIDE
 
@@ -64,7 +65,8 @@ REPEATS = 3
 EQUIVARIANCE = Suite(
     "equivariance",
     {
-        "layers": {"repeats": REPEATS},  # first: its output is what the rotation below is read from
+        # first: what it says of the output is what rotation and knn below are read from
+        "layers": {"repeats": REPEATS, "limit": NearestNeighbours.limit, "most": 6},
         "transformation": {
             "transformations": TRANSFORMATIONS,
             "borders": ("content",),

@@ -166,15 +166,18 @@ class Encoder(nn.Module):
         self.has_cls = gives_class_tokens(self.model)
         self.pool = "cls" if self.pool == "cls" and self.has_cls else "mean"
 
-    def every_layer(self, images: Tensor) -> tuple[Features, list[Features]]:
+    def every_layer(self, images: Tensor, layers: Sequence[int] | None = None) -> tuple[Features, list[Features]]:
         """Return the features of images (B, C, H, W) in [0, 1], and those of each layer, in order.
 
         All come from one forward pass. Layers after `ends_at` are not included.
+
+        layers: numbers of the layers to return, ascending, including the last one; None for all.
         """
         count = len(layer_widths(self.model, self.name)) if self.ends_at is None else self.ends_at + 1
+        wanted = range(count) if layers is None else layers
         x, size = self._normalised(images)
-        output, layers = read_layers(self.model, self.name, x, range(count), output=self.ends_at is None)
-        return (layers[-1] if output is None else self._features(output, size)), layers
+        output, found = read_layers(self.model, self.name, x, wanted, output=self.ends_at is None)
+        return (found[-1] if output is None else self._features(output, size)), found
 
     @property
     def tapped_widths(self) -> list[int]:

@@ -1,8 +1,9 @@
-"""A frozen encoder whose representations are its layers, pooled, all from one pass over an image."""
+"""A frozen encoder that gives its layers too, pooled, all from one pass over an image."""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,11 +15,10 @@ from equicoherence.evaluation.model import FrozenModel
 from equicoherence.models import Encoder
 from equicoherence.models.layers import gives_class_tokens, layer_widths
 
-NAMES = [
-    field.name for field in dataclasses.fields(FrozenModel) if field.init and field.name not in ("head", "predictor")
-]
+NAMES = [field.name for field in dataclasses.fields(FrozenModel) if field.init and field.name != "predictor"]
 CHUNK = 64  # images whose tokens of all layers are held at once
 OUTPUT = "output"
+OWN = "backbone"  # what a model calls its output
 MEAN, CLS = "mean of patch tokens", "class token"
 
 
@@ -43,7 +43,7 @@ class Place:
 
 @dataclass(frozen=True, eq=False)
 class EveryLayer(FrozenModel):
-    """A model that gives, in place of its own representations, its layers pooled, and no tokens.
+    """A model that gives its layers pooled beside its own representations, and no tokens.
 
     most: how many layers at most, at equal distances, the last among them; None for all.
     """
@@ -69,19 +69,28 @@ class EveryLayer(FrozenModel):
         return [*places, Place(OUTPUT, CLS if self.pool == "cls" else MEAN, 100.0)]
 
     def represent(self, images: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Return each layer of images (B, 3, S, S), pooled (B, C), by the names of `places`; no tokens."""
-        parts = [self._pooled(part) for part in images.split(CHUNK)]
-        return {place.name: torch.cat(of_place) for place, of_place in zip(self.places(), zip(*parts))}, {}
+        """Return each layer of images (B, 3, S, S), pooled (B, C), by the names of `places`; no tokens.
 
-    def _pooled(self, images: Tensor) -> list[Tensor]:
-        output, every = self.encoder.every_layer(images)
-        layers = [every[number] for number in self.layers()]
+        What the model itself gives of them, but for the output, has its own names.
+        """
+        parts = [self._pooled(part) for part in images.split(CHUNK)]
+        return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}, {}
+
+    def own(self, pooled: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return what the model itself gives, by its own names, of what `represent` does."""
+        *layers, output = (place.name for place in self.places())
+        return {OWN if name == output else name: part for name, part in pooled.items() if name not in layers}
+
+    def _pooled(self, images: Tensor) -> dict[str, Tensor]:
+        output, layers = self.encoder.every_layer(images, self.layers())
         pooled = [part for layer in layers for part in (layer.patches.mean(dim=1), layer.cls) if part is not None]
-        return [*pooled, self.represent_features(output)[0]["backbone"]]
+        own = self.represent_features(output)[0]
+        names = [place.name for place in self.places()]
+        return dict(zip(names, [*pooled, own.pop(OWN)])) | own
 
 
 def every_layer(model: FrozenModel, most: int | None = None) -> EveryLayer:
-    """Return a model of the same encoder that gives its layers, or at most so many of them.
+    """Return a model of the same encoder that gives its layers too, or at most so many of them.
 
     Raises ValueError for one whose layers are unknown.
     """

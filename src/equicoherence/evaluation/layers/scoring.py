@@ -7,43 +7,57 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from equicoherence.data import Loader
+from equicoherence.evaluation.classification.scoring import Labelled
 from equicoherence.evaluation.classification.task import unlabelled
-from equicoherence.evaluation.layers.every_layer import OUTPUT, Place, every_layer
+from equicoherence.evaluation.layers.every_layer import OUTPUT, OWN, EveryLayer, Place, every_layer
 from equicoherence.evaluation.model import FrozenModel
 from equicoherence.evaluation.reader import reader
 from equicoherence.evaluation.task import Row, TaskScore, Track
 from equicoherence.evaluation.transformation.pairs import ImagePairs
-from equicoherence.evaluation.transformation.regression import known_rows
+from equicoherence.evaluation.transformation.regression import image_pairs, image_rows, known_rows, noise_rows
 from equicoherence.notice import say
 
 if TYPE_CHECKING:
     from equicoherence.evaluation.layers.task import Layers
 
 BEST = "best layer"
-OWN = "backbone"  # what a model calls its output
 
 
 def score_layers(task: Layers, model: FrozenModel, train: Loader, test: Loader, track: Track) -> TaskScore:
     """Score layers by the tasks that score an output."""
     layered = every_layer(reader(model), task.most)
     places = {place.name: place for place in layered.places()}
-    rows, counts = [], {}
+    *layers, output = places
+    regression = task.regression()
+    pairs = image_pairs(regression, layered, train, test)
+    repeats = {**dict.fromkeys(layers, task.layer_repeats), output: task.repeats}
+    shown, noise = [], []
     for name in task.transformations:
-        part = dataclasses.replace(task.regression(), transformations=(name,))
-        found = part.score(layered, train, test, track)
-        rows, counts = [*rows, *found.rows], dict(found.counts)
-        known = [row for row in found.rows if places[row.representation].layer == OUTPUT]
-        _remember_rows(model, known_rows(dataclasses.replace(part, representations=(OWN,)), train, test), known)
-    _remember_pairs(model, layered, next(name for name, place in places.items() if place.layer == OUTPUT))
-    layered.memo.clear()
+        found = list(image_rows(regression, pairs, name, track, repeats))
+        best = {best for _, metric, _, best in _best_layers(_whole(found), places, task.metrics) if metric == "r2"}
+        told = {place: count for place, count in repeats.items() if place == output or place in best}
+        of_noise = list(noise_rows(regression, pairs, name, track, told))
+        part = dataclasses.replace(regression, transformations=(name,), representations=(OWN,))
+        known = [row for row in (*found, *of_noise) if row.representation == output]
+        _remember_rows(model, known_rows(part, train, test), known)
+        shown, noise = [*shown, *found], [*noise, *of_noise]
+    counts = pairs.counts()
+    _remember_read(model, layered)
     if missing := unlabelled(train.source, test.source):
         say(f"layers: k-NN is left out, for it {missing}")
     else:
-        found = task.neighbours().score(layered, train, test, track)
-        rows += found.rows
-        counts |= {f"labelled {split}": count for split, count in found.counts.items()}
-    whole = [row for row in rows if not row.parameter]  # of a transformation's parameters their mean
-    return TaskScore([*_main_rows(whole, places, task.metrics), *_curves(whole, places)], counts=counts)
+        classified = task.neighbours().score(layered, train, test, track)
+        shown += [row for row in classified.rows if row.representation in places]
+        counts |= {f"labelled {split}": count for split, count in classified.counts.items()}
+        _remember_read(model, layered)
+    whole = _whole(shown)
+    main = _main_rows([*whole, *_whole(noise)], places, task.metrics)
+    return TaskScore([*main, *_curves(whole, places)], counts=counts)
+
+
+def _whole(rows: Sequence[Row]) -> list[Row]:
+    """Return the rows of whole targets: of a transformation's parameters their mean."""
+    return [row for row in rows if not row.parameter]
 
 
 def _remember_rows(model: FrozenModel, key: tuple[Any, ...], rows: Sequence[Row]) -> None:
@@ -51,12 +65,15 @@ def _remember_rows(model: FrozenModel, key: tuple[Any, ...], rows: Sequence[Row]
     model.remember(key, lambda: [dataclasses.replace(row, representation=OWN) for row in rows])
 
 
-def _remember_pairs(model: FrozenModel, layered: FrozenModel, output: str) -> None:
-    """Let a model remember the images, and what its output says of them upright, so that no task encodes them again."""
-    for key, pairs in list(layered.memo.values()):
-        if isinstance(pairs, ImagePairs):
-            names = {output: OWN} if model.head is None else {}  # with a head it says more of an image
-            model.remember(key, lambda pairs=pairs, names=names: pairs.seen_by(model, names))  # type: ignore[misc]
+def _remember_read(model: FrozenModel, layered: EveryLayer) -> None:
+    """Let a model remember what was read of images, and what it says itself of those upright, so that no task encodes
+    them again; the layers are forgotten."""
+    for key, read in list(layered.memo.values()):
+        if isinstance(read, ImagePairs):
+            model.remember(key, lambda read=read: read.seen_by(model, layered.own))  # type: ignore[misc]
+        elif isinstance(read, Labelled):
+            model.remember(key, lambda read=read: Labelled(layered.own(read.features), read.labels))  # type: ignore[misc]
+    layered.memo.clear()
 
 
 def _curves(rows: Sequence[Row], places: dict[str, Place]) -> Iterator[Row]:
@@ -67,14 +84,25 @@ def _curves(rows: Sequence[Row], places: dict[str, Place]) -> Iterator[Row]:
 
 
 def _main_rows(rows: Sequence[Row], places: dict[str, Place], metrics: dict[str, bool]) -> Iterator[Row]:
-    """Yield the rows of the output and of the best layer for each target; a line says which layer that is.
+    """Yield the rows of the output and of the best layer for each target; a line says which layer that is."""
+    for of_target, metric, means, best in _best_layers(rows, places, metrics):
+        (output,) = (name for name in means if places[name].layer == OUTPUT)
+        for name, title in ((output, OUTPUT), (best, BEST)):
+            chosen = (row for row in of_target if row.representation == name)
+            yield from (dataclasses.replace(row, representation=title) for row in chosen)
+        target = of_target[0].target
+        say(f"{target} {metric}".strip() + f": best at {best}, {means[best]:.3f}; at the output {means[output]:.3f}")
 
-    The first metric of a target, in the order of ``metrics``, says which is the best.
-    """
+
+def _best_layers(
+    rows: Sequence[Row], places: dict[str, Place], metrics: dict[str, bool]
+) -> Iterator[tuple[list[Row], str, dict[str, float], str]]:
+    """Yield for each target its rows, the metric that says which layer is the best, by it each one's mean, and the best
+    layer: the metric is the first that the target has, in the order of ``metrics``."""
     targets: dict[tuple[str, ...], list[Row]] = {}
     for row in rows:
         targets.setdefault((row.target, row.border, row.probe), []).append(row)
-    for (target, _, _), of_target in targets.items():
+    for of_target in targets.values():
         metric = next(name for name in metrics if any(row.metric == name for row in of_target))
         found: dict[str, list[float]] = {}
         for row in of_target:
@@ -82,9 +110,4 @@ def _main_rows(rows: Sequence[Row], places: dict[str, Place], metrics: dict[str,
                 found.setdefault(row.representation, []).append(row.value)
         means = {name: sum(values) / len(values) for name, values in found.items()}
         layers = [name for name in means if places[name].layer != OUTPUT]
-        best = max(layers, key=lambda name: means[name] if metrics[metric] else -means[name])
-        (output,) = (name for name in means if places[name].layer == OUTPUT)
-        for name, title in ((output, OUTPUT), (best, BEST)):
-            chosen = (row for row in of_target if row.representation == name)
-            yield from (dataclasses.replace(row, representation=title) for row in chosen)
-        say(f"{target} {metric}".strip() + f": best at {best}, {means[best]:.3f}; at the output {means[output]:.3f}")
+        yield of_target, metric, means, max(layers, key=lambda name: means[name] if metrics[metric] else -means[name])

@@ -24,11 +24,13 @@ class Layers(Task):
     one; each image passes through the encoder once for all layers, and pooled features alone are kept: 4 bytes a
     channel, layer, kind of token and image. The output is what the encoder is used by: it stands last, at a depth of
     100 %. Main figures are those of the output and of the best layer, which is chosen by the very images it is scored
-    on and so flattered a little. k-NN needs labels, and is left out where there are none. Random weights are scored
-    with one repeat.
+    on and so flattered a little; what the probe reads of noise is said of these two alone. k-NN needs labels, and is
+    left out where there are none. Random weights are scored with one repeat.
 
-    transformations, probes, train, test, repeats, seed: as of `transformation`; but for the attentive probe, for no
-        tokens are kept.
+    transformations, probes, train, test, seed: as of `transformation`; but for the attentive probe, for no tokens are
+        kept.
+    repeats: seeds of the probes at the output.
+    layer_repeats: seeds of the probes at the layers.
     limit, k, temperature: as of `knn`.
     most: how many layers at most are scored, at equal distances, the last among them.
     """
@@ -38,6 +40,7 @@ class Layers(Task):
     train: int = 3000
     test: int = 1000
     repeats: int = 1
+    layer_repeats: int = 1
     seed: int = 0
     limit: int = 5000
     k: int = 20
@@ -71,10 +74,10 @@ class Layers(Task):
         return "frozen, every layer"
 
     def of_control(self) -> Task:
-        return dataclasses.replace(self, repeats=1)
+        return dataclasses.replace(self, repeats=1, layer_repeats=1)
 
     def regression(self) -> TransformationRegression:
-        """Return the transformation task that layers are scored by."""
+        """Return the transformation task that the output is scored by, and layers with repeats of their own."""
         return TransformationRegression(
             transformations=self.transformations,
             borders=("content",),

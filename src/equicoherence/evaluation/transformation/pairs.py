@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Mapping
+from collections.abc import Callable
 from functools import cached_property
 
 import torch
@@ -52,19 +52,16 @@ class ImagePairs:
         train, test = (_read(loader, count) for loader, count in self._sources)
         return train, test
 
-    def seen_by(self, model: FrozenModel, names: Mapping[str, str]) -> ImagePairs:
-        """Return the same images for another model, with those upright encodings that it gives too.
+    def seen_by(self, model: FrozenModel, own: Callable[[dict[str, Tensor]], dict[str, Tensor]]) -> ImagePairs:
+        """Return the same images for another model, with their upright encodings.
 
-        names: representations of this model -> what the other one calls them; all that it gives, or none.
+        own: what this model gives of images, pooled -> all that the other one does, by its names.
         """
         other = copy.copy(self)  # with the images, where they have been read
         other.model, other._bases = model, {}
-        if names:
-            for key, encoded in self._bases.items():
-                train, test = (
-                    {names[name]: part for name, part in pooled.items() if name in names} for pooled, _ in encoded
-                )
-                other._bases[key] = (train, {}), (test, {})
+        for key, encoded in self._bases.items():
+            train, test = ((own(pooled), {}) for pooled, _ in encoded)
+            other._bases[key] = train, test
         return other
 
     def counts(self) -> dict[str, int]:

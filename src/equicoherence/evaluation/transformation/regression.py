@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -29,20 +30,28 @@ def score_transformations(
     task: TransformationRegression, model: FrozenModel, train: Loader, test: Loader, track: Track
 ) -> TaskScore:
     """Score a model by its task. Images and their upright encodings are kept in ``model.memo`` for the next call."""
-    if obstacle := task.obstacle(train.source, test.source):
-        raise RefusedValue(f"transformation {obstacle}")
-    tokens = any(PAIR_PROBES[name].tokens for name in task.probes)
-    pairs = model.remember(
-        ("image pairs", train, test, task.train, task.test, tokens),
-        lambda: ImagePairs(model, (train, task.train), (test, task.test), keep_tokens=tokens),
-    )
+    pairs = image_pairs(task, model, train, test)
     rows: list[Row] = []
     for name in task.transformations:
         rows += model.remember(
             known_rows(dataclasses.replace(task, transformations=(name,)), train, test),
-            lambda name=name: list(_of_one(task, pairs, name, track)),
+            lambda name=name: [*image_rows(task, pairs, name, track), *noise_rows(task, pairs, name, track)],
         )
     return TaskScore(rows, counts=pairs.counts())
+
+
+def image_pairs(task: TransformationRegression, model: FrozenModel, train: Loader, test: Loader) -> ImagePairs:
+    """Return the pairs of images that a model is scored on, the same ones for each call.
+
+    Raises `RefusedValue` for images that the task cannot be scored on.
+    """
+    if obstacle := task.obstacle(train.source, test.source):
+        raise RefusedValue(f"transformation {obstacle}")
+    tokens = any(PAIR_PROBES[name].tokens for name in task.probes)
+    return model.remember(
+        ("image pairs", train, test, task.train, task.test, tokens),
+        lambda: ImagePairs(model, (train, task.train), (test, task.test), keep_tokens=tokens),
+    )
 
 
 def known_rows(part: TransformationRegression, train: Loader, test: Loader) -> tuple[Any, ...]:
@@ -50,36 +59,78 @@ def known_rows(part: TransformationRegression, train: Loader, test: Loader) -> t
     return f"rows of {part.variant}", part, train, test
 
 
-def _of_one(task: TransformationRegression, pairs: ImagePairs, name: str, track: Track) -> Iterator[Row]:
-    """Yield the rows of one transformation, which do not depend on what else is scored."""
+def image_rows(
+    task: TransformationRegression,
+    pairs: ImagePairs,
+    name: str,
+    track: Track,
+    repeats: Mapping[str, int] | None = None,
+) -> Iterator[Row]:
+    """Yield the rows of one transformation, which do not depend on what else is scored.
+
+    repeats: representation -> seeds of its probes, of those to score; the task's own where None.
+    """
     path, share = named_path(name), base_share(name)
-    used = [i for i, p in enumerate(path.parameters) if p.high > p.low]
-    figures = Figures([path.parameters[i] for i in used])
-
-    def drawn(pairs: ImagePairs) -> tuple[tuple[Tensor, Tensor], Tensor, Tensor, Tensor]:
-        """Return parameters, what probes are trained on and tested by, and what a constant scores."""
-        thetas = pairs.draw(path, task.seed + 17)
-        target, truth = (figures.targets(theta[:, used].to(pairs.model.encoder.mean.device)) for theta in thetas)
-        return thetas, target, truth, figures.scores(target.mean(dim=0).expand_as(truth), truth)
-
-    thetas, target, truth, floors = drawn(pairs)
+    asked = _asked(task, pairs, path)
     base = pairs.base(path, share, track)
     found: list[tuple[Tensor, dict[str, Any]]] = []  # what is predicted (M, P + 2 O), and the labels of its rows
     for border in task.borders:
         if not found or _moves(path):  # else nothing beyond the border ever shows: the scores are those of the first
-            moved = pairs.moved(path, thetas, border, share, track)  # type: ignore[arg-type]
-            found = list(_probe_all(task, base, moved, target))
+            moved = pairs.moved(path, asked.thetas, border, share, track)  # type: ignore[arg-type]
+            found = list(_probe_all(task, base, moved, asked.target, repeats))
         for predicted, labels in found:
-            scores, anew = figures.scores(predicted, truth), figures.anew(predicted, truth)
-            yield from figures.rows(scores, floors, name, {"border": border, **labels}, anew)
-    if leaves_noise(path):
-        noise = noise_pairs(pairs)
-        thetas, target, truth, floors = drawn(noise)
-        base, moved = noise.base(path, share, track), noise.moved(path, thetas, "content", share, track)
-        for predicted, labels in _probe_all(task, base, moved, target):
-            for row in figures.rows(figures.scores(predicted, truth), floors, name, {"border": "content", **labels}):
-                if row.metric == "r2":
-                    yield dataclasses.replace(row, metric=NOISE)
+            yield from asked.rows(predicted, name, {"border": border, **labels}, intervals=True)
+
+
+def noise_rows(
+    task: TransformationRegression,
+    pairs: ImagePairs,
+    name: str,
+    track: Track,
+    repeats: Mapping[str, int] | None = None,
+) -> Iterator[Row]:
+    """Yield the rows of one transformation on noise in place of the images, none where noise would show it.
+
+    repeats: as `image_rows` takes them.
+    """
+    path, share = named_path(name), base_share(name)
+    if not leaves_noise(path):
+        return
+    noise = noise_pairs(pairs)
+    asked = _asked(task, noise, path)
+    base, moved = noise.base(path, share, track), noise.moved(path, asked.thetas, "content", share, track)
+    for predicted, labels in _probe_all(task, base, moved, asked.target, repeats):
+        for row in asked.rows(predicted, name, {"border": "content", **labels}, intervals=False):
+            if row.metric == "r2":
+                yield dataclasses.replace(row, metric=NOISE)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What is asked of pairs under one transformation.
+
+    thetas: parameters of training and of test. target, truth: what probes are trained on and tested by. floors: what a
+        constant scores.
+    """
+
+    figures: Figures
+    thetas: tuple[Tensor, Tensor]
+    target: Tensor
+    truth: Tensor
+    floors: Tensor
+
+    def rows(self, predicted: Tensor, name: str, labels: dict[str, Any], *, intervals: bool) -> Iterator[Row]:
+        """Yield the rows of predictions (M, P + 2 O)."""
+        anew = self.figures.anew(predicted, self.truth) if intervals else None
+        return self.figures.rows(self.figures.scores(predicted, self.truth), self.floors, name, labels, anew)
+
+
+def _asked(task: TransformationRegression, pairs: ImagePairs, path: Transformation) -> _Asked:
+    used = [i for i, p in enumerate(path.parameters) if p.high > p.low]
+    figures = Figures([path.parameters[i] for i in used])
+    thetas = pairs.draw(path, task.seed + 17)
+    target, truth = (figures.targets(theta[:, used].to(pairs.model.encoder.mean.device)) for theta in thetas)
+    return _Asked(figures, thetas, target, truth, figures.scores(target.mean(dim=0).expand_as(truth), truth))
 
 
 def _probe_all(
@@ -87,9 +138,11 @@ def _probe_all(
     base: tuple[EncodedImages, EncodedImages],
     moved: tuple[EncodedImages, EncodedImages],
     target: Tensor,
+    repeats: Mapping[str, int] | None,
 ) -> Iterator[tuple[Tensor, dict[str, Any]]]:
     """Yield the predictions of every representation, probe and repeat, with the labels of its rows."""
-    for representation in task.representations or tuple(moved[0][0]):
+    asked = dict.fromkeys(task.representations or moved[0][0], task.repeats) if repeats is None else repeats
+    for representation, count in asked.items():
         for name in task.probes:
             probe = PAIR_PROBES[name]
             kind = int(probe.tokens)
@@ -101,7 +154,7 @@ def _probe_all(
             labels: dict[str, Any] = {"representation": representation, "probe": name}
             if probe.tokens:
                 labels["tokens"] = train.shape[2]
-            for repeat in range(task.repeats if probe.seeded else 1):
+            for repeat in range(count if probe.seeded else 1):
                 yield probe.predict(train, target, test, task.seed + repeat, DRAWS), {**labels, "repeat": repeat}
 
 

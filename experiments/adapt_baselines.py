@@ -1,0 +1,66 @@
+"""What anyone has without training: the features of an encoder that exists, and beside them what costs nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from equicoherence.adapting.asked import Asked
+from equicoherence.adapting.plan import plan_adaptation
+from equicoherence.adapting.start_config import middle_layers
+from equicoherence.evaluation.baselines import Thumbnail
+from equicoherence.evaluation.model import FrozenModel, joined
+from equicoherence.evaluation.module import as_frozen
+from equicoherence.evaluation.run import Scoring, score_jobs
+from equicoherence.evaluation.store import FILE, read_scores
+from equicoherence.models import Encoder
+from equicoherence.reporting.adaptation.adaptation import ORIGINAL, SCORED
+from equicoherence.reporting.adaptation.figures import BACKBONE, FigureRow, figure_rows
+from equicoherence.training import PretrainConfig
+
+THUMBNAIL, LAYERS = "no training: a thumbnail", "no training: middle layers, pooled"
+FOLDERS = {THUMBNAIL: "beside-thumbnail", LAYERS: "beside-layers"}
+
+
+class Beside(nn.Module):
+    """The features of an encoder and, in z_equi's place and to its scale, the image small or other layers pooled.
+
+    layers: which layers, their patch tokens averaged; none: the image at 16 x 16 pixels.
+    """
+
+    def __init__(self, model: FrozenModel, layers: Sequence[int]) -> None:
+        super().__init__()
+        self.encoder, self.layers, self.pool, self.thumbnail = model.encoder, layers, model.pool, Thumbnail()
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return (B, C + C') of images (B, 3, S, S) in [0, 1]."""
+        output, every = self.encoder.every_layer(images)
+        features = output.patches.mean(dim=1) if self.pool == "mean" else output.pooled(self.pool)
+        pooled = [every[layer].patches.mean(dim=1) for layer in self.layers]
+        return joined(features, torch.cat(pooled, dim=1) if pooled else self.thumbnail(images))
+
+
+def score_baselines(config: PretrainConfig, asked: Asked, folder: Path) -> None:
+    """Score both baselines of the encoder that a configuration starts from, as an adapted encoder is scored.
+
+    folder: of the encoder's adaptations; scores that lie there are kept.
+    """
+    plan = plan_adaptation(config, asked, folder)
+    assert isinstance(plan.original.encoder, Encoder)
+    for name, layers in ((THUMBNAIL, ()), (LAYERS, middle_layers(plan.original.encoder))):
+        model = as_frozen(Beside(plan.original, layers), size=plan.original.size, name=name)
+        score_jobs(model, plan.after, folder / FOLDERS[name], Scoring(controls=False, device=config.device))
+
+
+def baseline_rows(folder: Path) -> dict[str, list[FigureRow]]:
+    """Return the rows of the baselines that are scored, beside those of the original, by their names."""
+    originals = sorted(folder.glob(f"*/{SCORED}/{ORIGINAL}/{FILE}"))
+    found = {}
+    for name, place in FOLDERS.items():
+        scores = read_scores(folder / place / FILE)
+        if scores and originals:
+            found[name] = list(figure_rows(read_scores(originals[0]) or {}, scores, BACKBONE))
+    return found
