@@ -124,9 +124,9 @@ def test_tasks_without_a_set_are_left_out_where_all_are_asked_for(
 
 def test_scores_are_not_written_into_a_data_set(run: Path, sets: Path, folder: Path) -> None:
     inside = sets / "camvid" / "results"
-    with pytest.raises(ValueError, match=r"camvid/results' lies in the data set '.*camvid', of which scores are no"):
+    with pytest.raises(ValueError, match=r"camvid/results' is inside the data set '.*camvid', which scores would"):
         evaluate(run, sets=sets, out=inside, tasks=[TASK], track=no_bar)
-    with pytest.raises(ValueError, match="results' lies in the data set"):
+    with pytest.raises(ValueError, match="results' is inside the data set"):
         evaluate(run, out=folder / "results", tasks=["knn"], track=no_bar)
     assert not inside.exists()
     assert not (folder / "results").exists()

@@ -169,7 +169,7 @@ def _score_all(frozen: FrozenModel, jobs: Sequence[Job], store: Store, scoring: 
                 reading = build()
                 part = store.put(name, score_job(reading, job, control, settings, store.folder, scoring), provenance())
             except KeyboardInterrupt:
-                where = f" in {store.folder}; the same command continues there" if store.folder else ""
+                where = f" in {store.folder}; the same command goes on from there" if store.folder else ""
                 say(f"{number} of {len(work)} scores of {frozen.name} are kept{where}")
                 raise
         say(f"[{number + 1}/{len(work)}] {frozen.name}, {name}: {_told(part)}{kept}")
