@@ -17,7 +17,8 @@ from equicoherence.data.source import UnusableData
 from equicoherence.downstream.largest import top
 from equicoherence.downstream.video.propagation import SETTINGS, Propagation, propagate
 from equicoherence.downstream.video.resizing import resize_bilinear
-from equicoherence.downstream.video.scoring import enlarged, first_labels
+from equicoherence.downstream.video.scoring import enlarged, first_labels, frame_size, numbered
+from equicoherence.downstream.video.sizes import published_size
 from equicoherence.downstream.video.task import VideoPropagation
 from equicoherence.evaluation.model import FrozenModel, load_model
 from equicoherence.evaluation.task import TaskScore, no_bar
@@ -186,11 +187,19 @@ def test_each_label_is_stretched_before_the_largest_is_taken_as_dino_does_and_cr
 
 def test_the_first_mask_comes_to_tokens_by_the_nearest_pixel_or_bilinearly() -> None:
     mask, numbers = np.array([[0, 3, 3, 3], [0, 0, 3, 3]], np.uint8), np.array([0, 3])
-    nearest = first_labels(mask, numbers, (1, 2), SETTINGS["dino"])
+    nearest = first_labels(mask, numbers, (2, 4), (1, 2), SETTINGS["dino"])
     assert nearest.sum(dim=0).tolist() == [[1, 1]]
     assert nearest.dtype == torch.bool
-    bilinear = first_labels(mask, numbers, (1, 2), SETTINGS["cropmae"])
+    bilinear = first_labels(mask, numbers, (2, 4), (1, 2), SETTINGS["cropmae"])
     torch.testing.assert_close(bilinear, torch.tensor([[[0.75, 0.0]], [[0.25, 1.0]]]))
+
+
+def test_before_it_is_read_bilinearly_a_mask_comes_to_the_size_of_the_input() -> None:
+    mask, numbers, size = np.random.default_rng(0).integers(0, 2, (7, 11), np.uint8), np.array([0, 1]), (6, 8)
+    inner = torch.tensor([[float(mask[y * 7 // 6, x * 11 // 8]) for x in range(8)] for y in range(6)])
+    expected = F.avg_pool2d(inner[None], 2)[0]  # halfway between the middle pixels of each token
+    found = first_labels(mask, numbers, size, (3, 4), SETTINGS["cropmae"])
+    torch.testing.assert_close(found, torch.stack([1 - expected, expected]))
 
 
 @pytest.mark.parametrize("size", [(3, 4), (5, 13), (16, 9), (23, 31)])
@@ -216,6 +225,43 @@ def test_shrunk_frames_are_not_averaged() -> None:
     stripes = np.zeros((12, 12, 3), np.uint8)
     stripes[:, 1::3] = 240  # the middle one of three, at which a third of the size is read
     assert (resize_bilinear(stripes, (4, 4)) == 240).all()
+
+
+@pytest.mark.parametrize(
+    ("shape", "setting", "parts", "size"),
+    [
+        ((480, 854), "dino", False, (480, 832)),  # most of DAVIS
+        ((1080, 1920), "dino", False, (480, 832)),
+        ((480, 910), "dino", True, (480, 896)),
+        ((854, 480), "dino", False, (832, 480)),
+        ((500, 500), "dino", False, (480, 448)),
+        ((480, 854), "cropmae", False, (480, 880)),
+        ((854, 480), "cropmae", False, (480, 880)),
+        ((720, 1280), "cropmae", True, (448, 880)),
+        ((1280, 720), "cropmae", True, (880, 448)),
+        ((500, 500), "cropmae", True, (880, 832)),
+    ],
+)
+def test_frames_have_the_published_sizes_at_480_pixels(shape, setting, parts, size) -> None:
+    assert published_size(shape, setting, parts=parts) == size
+    assert frame_size(shape, VideoPropagation(setting, pixels=480), 16, parts=parts) == size
+
+
+def test_frames_keep_their_aspect_at_other_sizes_and_where_strides_do_not_fit() -> None:
+    assert frame_size((480, 854), VideoPropagation(pixels=240), 16, parts=False) == (240, 432)
+    assert frame_size((480, 854), VideoPropagation(pixels=480), 14, parts=False) == (476, 854)
+    assert frame_size((900, 50), VideoPropagation("cropmae", pixels=480), 16, parts=True) == (8640, 480)
+
+
+@pytest.mark.parametrize("how", SETTINGS.values())
+def test_masks_take_the_label_of_the_nearest_pixel_of_the_input(how: Propagation) -> None:
+    labels = torch.rand(3, 4, 5, generator=torch.Generator().manual_seed(0))
+    numbers, size, shape = np.array([0, 4, 7]), (8, 10), (11, 17)
+    chosen = enlarged(labels, size, stretch=how.stretch)
+    expected = [
+        [numbers[chosen[int((y + 0.5) * 8 / 11), int((x + 0.5) * 10 / 17)]] for x in range(17)] for y in range(11)
+    ]
+    assert numbered(labels, numbers, size, shape, how).tolist() == expected
 
 
 def test_a_protocol_is_named_alone_only_at_its_own_size() -> None:

@@ -27,6 +27,7 @@ from equicoherence.downstream.tokens import (
 from equicoherence.downstream.video.jf import contour, contour_accuracy, region_similarity, statistics
 from equicoherence.downstream.video.propagation import SETTINGS, Propagation, propagate
 from equicoherence.downstream.video.resizing import resize_bilinear
+from equicoherence.downstream.video.sizes import PUBLISHED, published_size
 from equicoherence.evaluation.model import FrozenModel
 from equicoherence.evaluation.task import Row, TaskScore, Track, no_bar, spread
 from equicoherence.notice import say
@@ -58,7 +59,7 @@ def score_video(task: VideoPropagation, model: FrozenModel, train: None, test: V
         if reason := unscorable(first, masks, parts):
             left_out[test.name(sequence)] = reason
             continue
-        size = input_size([test.image(sequence, 0).shape[:2]], task.pixels, step)
+        size = frame_size(test.image(sequence, 0).shape[:2], task, step, parts=bool(parts))
         if size != built:
             encoder, built = sized(encoder, size), size
         tokens = extract_tokens(
@@ -70,8 +71,8 @@ def score_video(task: VideoPropagation, model: FrozenModel, train: None, test: V
             "video: frames",
         )
         numbers = np.union1d(first, [0])
-        soft = propagate(tokens.patches, first_labels(first, numbers, tokens.patches.shape[1:3], how), how)
-        predicted = [_numbered(labels, numbers, first.shape, how) for labels in soft]
+        soft = propagate(tokens.patches, first_labels(first, numbers, size, tokens.patches.shape[1:3], how), how)
+        predicted = [numbered(labels, numbers, size, first.shape, how) for labels in soft]
         for scored, guess in zip(scores, (predicted, [first] * count)):
             scored.add(test.name(sequence), guess, masks, np.arange(1, first.max() + 1))
         frames += count
@@ -83,6 +84,18 @@ def score_video(task: VideoPropagation, model: FrozenModel, train: None, test: V
         for row, floor in zip(*(scored.rows(test.classes) for scored in scores))
     ]
     return TaskScore(rows, pictures, {"sequences": len(asked) - len(left_out), "frames": frames})
+
+
+def frame_size(shape: tuple[int, int], task: VideoPropagation, step: int, *, parts: bool) -> tuple[int, int]:
+    """Return the size (h, w) that frames (H, W) are squashed to, in multiples of ``step``.
+
+    At the published number of pixels it is `published_size`, where that is in such multiples; else `input_size`.
+    """
+    if task.pixels == PUBLISHED:
+        size = published_size(shape, task.setting, parts=parts)
+        if all(side and side % step == 0 for side in size):
+            return size
+    return input_size([shape], task.pixels, step)
 
 
 def unscorable(first: np.ndarray, masks: Sequence[np.ndarray | None], parts: int) -> str:
@@ -112,11 +125,19 @@ def _tell(left_out: Mapping[str, str], count: int) -> None:
         raise UnusableData(f"none of {count} sequences has anything to score")
 
 
-def first_labels(mask: np.ndarray, numbers: np.ndarray, grid: tuple[int, ...], how: Propagation) -> Tensor:
-    """Return the labels (L, h, w) of tokens for the ``numbers`` (L,) in a mask (H, W), as ``how.first_mask`` says."""
+def first_labels(
+    mask: np.ndarray, numbers: np.ndarray, size: tuple[int, int], grid: tuple[int, ...], how: Propagation
+) -> Tensor:
+    """Return the labels (L, h, w) of a ``grid`` of tokens for the ``numbers`` (L,) in a mask (H, W), as
+    ``how.first_mask`` says.
+
+    size: of the input. As CropMAE's script has it, a mask comes to that size first, each pixel's number from the one
+    that its upper left corner lies in, before labels are read bilinearly.
+    """
     if how.first_mask == "nearest":
         return torch.from_numpy(resized_labels(mask, (grid[0], grid[1])) == numbers[:, None, None])
-    labels = torch.from_numpy(mask == numbers[:, None, None]).float()
+    rows, columns = (np.arange(new) * old // new for old, new in zip(mask.shape, size))
+    labels = torch.from_numpy(mask[rows[:, None], columns] == numbers[:, None, None]).float()
     return F.interpolate(labels[None], (grid[0], grid[1]), mode="bilinear")[0]
 
 
@@ -130,6 +151,17 @@ def enlarged(labels: Tensor, size: tuple[int, ...], *, stretch: bool = True) -> 
         return large.argmax(dim=0)
     lowest, highest = large.amin(dim=(1, 2), keepdim=True), large.amax(dim=(1, 2), keepdim=True)
     return ((large - lowest) / (highest - lowest).clamp(min=1e-12)).argmax(dim=0)
+
+
+def numbered(
+    labels: Tensor, numbers: np.ndarray, size: tuple[int, int], shape: tuple[int, ...], how: Propagation
+) -> np.ndarray:
+    """Return the ``numbers`` (L,) of soft labels (L, h, w) as a mask (H, W) uint8 of ``shape``.
+
+    As published, labels are chosen at the ``size`` of the input, and each pixel of the mask takes the nearest one.
+    """
+    chosen = numbers[enlarged(labels, size, stretch=how.stretch).cpu().numpy()].astype(np.uint8)
+    return resized_labels(chosen, (shape[0], shape[1]))
 
 
 @dataclass
@@ -197,11 +229,6 @@ def _masks(test: VideoSet, sequence: int) -> tuple[np.ndarray, list[np.ndarray |
             name = f"{test.name(sequence)}, frame {frame}"
             raise BadImage(name, f"its mask is {mask.shape}, but the first one {first.shape}")
     return first.astype(np.uint8), masks
-
-
-def _numbered(labels: Tensor, numbers: np.ndarray, size: tuple[int, ...], how: Propagation) -> np.ndarray:
-    """Return the objects' numbers (H, W) uint8 of soft labels (L, h, w)."""
-    return numbers[enlarged(labels, size, stretch=how.stretch).cpu().numpy()].astype(np.uint8)
 
 
 def _picture(

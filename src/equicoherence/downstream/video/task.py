@@ -5,14 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from equicoherence.downstream.video.sizes import PUBLISHED
 from equicoherence.evaluation.task import Task, TaskScore, Track
 
 if TYPE_CHECKING:
     from equicoherence.evaluation.model import FrozenModel
     from equicoherence.sets.kinds import VideoSet
-
-
-PUBLISHED = 480  # pixels, short side of the input
 
 
 @dataclass(frozen=True)
@@ -23,20 +21,20 @@ class VideoPropagation(Task):
     pixels: short side of the input.
     sequences: largest number, evenly spread; 0 for all.
 
-    As in the published scripts, frames are resized bilinearly without antialiasing (`resize_bilinear`). Published sizes
-    differ: set pixels=480. Here each video keeps its aspect, in whole strides. DINO's script cuts the long side down to
-    a multiple of 64 (DAVIS: 832, where 848 would keep the aspect); CropMAE's uses 480 x 880 for DAVIS and, for VIP, a
-    long side of 880, with the other cut down to a multiple of 64. Both run the encoder in single precision; here tokens
+    As in the published scripts, frames are resized bilinearly without antialiasing (`resize_bilinear`), and with
+    pixels=480 to their sizes (`published_size`: DAVIS 480 x 832 by DINO, 480 x 880 by CropMAE) if the encoder's strides
+    fit. Otherwise each video keeps its aspect, in whole strides. Both run the encoder in single precision; here tokens
     are computed under bfloat16 autocast and stored in half precision. DINO's divides the channels by .228, .224 and
     .225; here the encoder's own normalisation is used (.229 for the first).
 
-    Propagated masks are upsampled bilinearly, and the largest label is taken (`Propagation.stretch`). Objects are
-    scored as in DAVIS' semi-supervised task: J and F of each in all frames but the first and the last, their mean,
-    recall (share above .5) and decay (first quarter minus last), averaged over the objects of all sequences. Objects
-    are all numbers up to the largest in the first frame, and 255 is background, as in DAVIS' toolkit. Parts: IoU of
-    each and of the background over all sequences together, in all frames but the first; ``cropmae`` includes the first,
-    as its script does (what tokens keep of the given mask). The floor is the mask of the first frame in all frames.
-    Sequences without anything to score (a clip of two frames, an empty first mask) are left out, with a notice.
+    Propagated labels are upsampled bilinearly to the input, where the largest is taken (`Propagation.stretch`), and
+    masks take the nearest of those. Objects are scored as in DAVIS' semi-supervised task: J and F of each in all frames
+    but the first and the last, their mean, recall (share above .5) and decay (first quarter minus last), averaged over
+    the objects of all sequences. Objects are all numbers up to the largest in the first frame, and 255 is background,
+    as in DAVIS' toolkit. Parts: IoU of each and of the background over all sequences together, in all frames but the
+    first; ``cropmae`` includes the first, as its script does (what tokens keep of the given mask). The floor is the
+    mask of the first frame in all frames. Sequences without anything to score (a clip of two frames, an empty first
+    mask) are left out, with a notice.
     """
 
     setting: Literal["dino", "cropmae"] = "dino"
@@ -45,7 +43,7 @@ class VideoPropagation(Task):
 
     name: ClassVar[str] = "video"
     order: ClassVar[int] = 70
-    revision: ClassVar[int] = 2
+    revision: ClassVar[int] = 3
     caption: ClassVar[str] = "Frames of a sequence: propagated masks in color, outlines of the true ones in white."
     kind: ClassVar[str] = "video"
     metrics: ClassVar[dict[str, bool]] = {
