@@ -69,30 +69,31 @@ class Method(nn.Module, abc.ABC):
     A method does not know the auxiliary task, and does not know the path unless it receives theta. Class attributes
     declare what it needs from training:
 
-    reads: "z", the invariant part of a linear map of the patch tokens, whose summary is its mean [P2]; or "features",
-        those of the encoder, whose summary is the class token if the encoder pools by it, else the mean of the patch
-        tokens.
-    reads_tokens: it also uses the patch tokens of global views.
-    any_widths: summaries may have another number of channels than patch tokens.
-    has_teacher: an EMA copy of the encoder (and of that linear map) encodes the global views too; it needs
+    - ``reads``: "z", the invariant part of a linear map of the patch tokens, whose summary is its mean [P2]; or
+        "features", those of the encoder, whose summary is the class token if the encoder pools by it, else the mean of
+        the patch tokens.
+    - ``reads_tokens``: it also uses the patch tokens of global views.
+    - ``any_widths``: summaries may have another number of channels than patch tokens.
+    - ``has_teacher``: an EMA copy of the encoder (and of that linear map) encodes the global views too; it needs
         ``momentum``. The heads of the teacher belong to the method, which updates them in ``update``.
-    fixed_teacher: the teacher stays as the encoder was at the start, with its normalisation statistics. The encoder
-        must start from pretrained weights; the copy is kept during the run. See also ``taught``.
-    masks: the student's global views may be masked.
-    crops: it uses local crops.
-    splits_head: its own head can be split; it is then built with a third argument ``d_equi`` and defines `equivariant`.
-        Parameters of a layer named ``last_layer`` can be frozen at the start.
-    rotated_crops: the local crops are one crop in four rotations.
-    told: it receives theta, the parameters of the path between the views. These are labels of the transformation, so
-        tables mark such methods. It replaces the auxiliary task and is built with a third argument ``theta_size``, the
-        number P of parameters. If its configuration has ``d_equi``, that many features of z are equivariant.
-    compares_images: its loss, or a layer of its head, compares the images of a batch, so a single image has no loss.
-    predicts_theta: theta is a label that it predicts, with equal weight for all parameters, not an input of a
+    - ``fixed_teacher``: the teacher stays as the encoder was at the start, with its normalisation statistics. The
+        encoder must start from pretrained weights; the copy is kept during the run. See also ``taught``.
+    - ``masks``: the student's global views may be masked.
+    - ``crops``: it uses local crops.
+    - ``splits_head``: its own head can be split; it is then built with a third argument ``d_equi`` and defines
+        `equivariant`. Parameters of a layer named ``last_layer`` can be frozen at the start.
+    - ``rotated_crops``: the local crops are one crop in four rotations.
+    - ``told``: it receives theta, the parameters of the path between the views. These are labels of the transformation,
+        so tables mark such methods. It replaces the auxiliary task and is built with a third argument ``theta_size``,
+        the number P of parameters. If its configuration has ``d_equi``, that many features of z are equivariant.
+    - ``compares_images``: its loss, or a layer of its head, compares the images of a batch, so a single image has no
+        loss.
+    - ``predicts_theta``: theta is a label that it predicts, with equal weight for all parameters, not an input of a
         predictor.
-    paired: images 2i and 2i + 1 of a batch get the same augmentations and the same path.
-    symmetries: both views of the first images of a batch (``config.share`` of it, at least two) are one crop in two
-        symmetries of the square; the method receives their numbers. It replaces the auxiliary task.
-    reads_layer: it also uses the patch tokens of the encoder's layer ``config.layer``, and is built with a third
+    - ``paired``: images 2i and 2i + 1 of a batch get the same augmentations and the same path.
+    - ``symmetries``: both views of the first images of a batch (``config.share`` of it, at least two) are one crop in
+        two symmetries of the square; the method receives their numbers. It replaces the auxiliary task.
+    - ``reads_layer``: it also uses the patch tokens of the encoder's layer ``config.layer``, and is built with a third
         argument ``layer_width``, their channels. It replaces the auxiliary task.
     """
 
