@@ -45,9 +45,10 @@ class Encoder(nn.Module):
         representation. "tokens": only the tokens; the head is removed, and the image representation is their mean, or a
         norm of it.
 
-    pool: how the image representation is computed. ends_at: the layer whose tokens replace the output, see `end_at`.
-        still: names of parts of the model that stay in eval mode in training, because they are not trained. Raises
-        ValueError for a model whose output is not a grid of tokens, with its shape.
+    The attribute ``pool`` says how the image representation is computed, ``ends_at`` which layer replaces the output
+    (see `end_at`), and ``still`` which parts of the model stay in eval mode in training, because they are not trained.
+
+    Raises ValueError for a model whose output is not a grid of tokens, with its shape.
     """
 
     mean: Tensor
