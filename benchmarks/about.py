@@ -1,4 +1,4 @@
-"""What every results file says of itself, and how it is written: aside, then renamed."""
+"""The header of every results file, and how it is written: to a temporary name, then renamed."""
 
 from __future__ import annotations
 

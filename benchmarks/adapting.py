@@ -1,4 +1,4 @@
-"""Measure what adapting an encoder costs beside plain fine-tuning of it: images a second, and peak memory.
+"""Measure the cost of adapting an encoder against plain fine-tuning: images per second, and peak memory.
 
     python benchmarks/adapting.py [ARCHITECTURE...]
 

@@ -1,4 +1,4 @@
-"""Measure training on cores that others use: alone, beside a busy loop, and two trainings at once.
+"""Measure training on shared cores: alone, next to a busy loop, and two trainings at once.
 
     python benchmarks/contended.py
 

@@ -1,8 +1,8 @@
 """The work of `benchmarks/paths.py` done with torchvision and with kornia, each in the fastest way it documents.
 
-Every peer makes, of a batch of uint8 images, four float images per source with parameters of their own for each source:
+Every peer makes, of a batch of uint8 images, four float images per source with separate parameters for each source:
 ``v1 = A(I)``, ``u = A(I)``, ``v2 = g(u)`` and two states ``g_1(u)``, ``g_2(u)``, where A is crop, flip, color jitter,
-grayscale and blur, and g is a turn and a shift.
+grayscale and blur, and g is a rotation and a translation.
 """
 
 from __future__ import annotations

@@ -2,9 +2,9 @@
 
     python benchmarks/paths.py [--sizes 96:64 256:224] [--batch 256 64] [--repeats 5] [--out benchmarks/results]
 
-What is measured stands in `path_peers.py`. Repeats are interleaved, each turn is one untimed and three timed calls,
-and ratios are taken within a repeat, so that other load on the machine strikes all alike; the medians over repeats
-are reported. The floor is `grid_sample` alone for the four outputs. torchvision works on a part of the batch
+The work that is measured is in `path_peers.py`. Repeats are interleaved, each turn is one untimed and three timed
+calls, and ratios are taken within a repeat, so that other load on the machine strikes all alike; the medians over
+repeats are reported. The floor is `grid_sample` alone for the four outputs. torchvision works on a part of the batch
 (``--part``): it takes image by image anyway.
 """
 

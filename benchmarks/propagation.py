@@ -1,4 +1,5 @@
-"""Measure how fast masks are handed on through a video: ours against a plain loop over frames, in one process by turns.
+"""Measure how fast masks are propagated through a video: ours against a plain loop over frames, alternating in one
+process.
 
     python benchmarks/propagation.py [--grids 30x53 60x107] [--frames 12] [--repeats 3]
 
@@ -6,7 +7,7 @@ The plain loop does what DINO's published evaluation does: for each frame the af
 tokens of each context frame, those out of the neighbourhood set to zero, the best of all kept, their labels averaged.
 Tokens are synthetic, 384 channels (ViT-S): smooth fields that two ellipses of their own carry across another, and
 noise, in half precision, as the task keeps them. Grids are those of 480p at a stride of 16 and of 8 pixels. Labels of
-both ways are enlarged and scored (J&F) alike; time is that of handing them on alone. Ratios are taken within a repeat.
+both ways are enlarged and scored (J&F) alike; time is that of the propagation only. Ratios are taken within a repeat.
 """
 
 from __future__ import annotations

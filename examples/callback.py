@@ -1,4 +1,4 @@
-"""A callback: code of your own that a run calls. This one notes how far the features of fixed images have moved.
+"""A callback: your own code, called by a run. This one records how far the features of fixed images have moved.
 
 python examples/callback.py [STEPS] [DATA] [OUT]    DATA: a folder of images, tar shards, an archive, or objects
 """

@@ -1,4 +1,4 @@
-"""The task in a plain PyTorch loop: a network and a loss of your own. The lines of the task are marked # task.
+"""The task in a plain PyTorch loop, with your own network and loss. The lines of the task are marked # task.
 
 python examples/own_loop.py [STEPS] [DATA]    DATA: a folder of images, tar shards, an archive, or objects
 """

@@ -10,14 +10,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from equicoherence.reporting.adaptation.adaptation import Adaptation
-from equicoherence.reporting.adaptation.figures import BACKBONE, JOINED, SIDE_TITLE, Z_EQUI, FigureRow
+from equicoherence.reporting.adaptation.figures import BACKBONE, JOINED, Z_EQUI, FigureRow
 from equicoherence.reporting.summary import Score
 
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#333333", "#9467BD", "#8C564B", "#17BECF")
 STYLE = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "axes.edgecolor": "#7a828e"}
-GAINS = ("rotation R2", "|rotation| R2", SIDE_TITLE, "scale R2", "color R2")
-CALLED = {"rotation R2": "turn", "|rotation| R2": "size of turn", SIDE_TITLE: "its side", "scale R2": "scale",
-          "color R2": "color"}  # fmt: skip
+GAINS = ("rotation R2", "absolute rotation R2", "rotation sign accuracy", "scale R2", "color R2")
+CALLED = {"rotation R2": "rotation", "absolute rotation R2": "absolute rotation",
+          "rotation sign accuracy": "rotation sign", "scale R2": "scale", "color R2": "color"}  # fmt: skip
 READ = {BACKBONE: "o", JOINED: "s", Z_EQUI: "^"}
 SAID = {BACKBONE: "its features", JOINED: "[features, z_equi]", Z_EQUI: "z_equi alone"}
 Found = Mapping[str, Mapping[str, Adaptation]]
@@ -43,7 +43,7 @@ def gained_and_kept(found: Found, beside: Baselines, path: Path) -> None:
             axes.axhline(0, color="#7a828e", linewidth=0.8)
             axes.set_title(encoder, fontsize=10)
             axes.set_xlabel("k-NN: change, points")
-        panels[0].set_ylabel("turn, size, side, scale, color: mean change")
+        panels[0].set_ylabel("rotation (signed, absolute, sign), scale, color: mean change")
         marks = {**{SAID[read]: mark for read, mark in zip(READ, "●■▲")}, "no training": "x"}
         figure.supxlabel(", ".join(f"{mark} {said}" for said, mark in marks.items()), fontsize=8)
         _legend(figure)

@@ -1,12 +1,12 @@
-"""What encoders are worth downstream: baseline against + task, random weights as the floor, frozen light protocols.
+"""Downstream scores of frozen encoders: the plain method against the task, with random weights as the floor.
 
     python experiments/downstream.py --sets FOLDER --runs FOLDER --pose-runs FOLDER [--seeds 2] [--suite poses]
 
 --sets holds CamVid, 7-Scenes, Tiny-ImageNet with boxes, photographs and DAVIS-2016, as far as they are at hand; --runs
 is what experiments/vicreg_tiny_imagenet.py wrote, --pose-runs what experiments/threediebench_open.py wrote, renders
-included. Scores every encoder on every task, where fewer seeds of it were trained those that were, and writes
-docs/results/downstream.md; run again, it goes on where it stopped. --suite photographs or poses scores the encoders of
-one of the two alone: two processes can share the work.
+included. Evaluates every encoder on every task, with the seeds that were trained, and writes
+docs/results/downstream.md; run again, it continues where it stopped. --suite photographs or poses evaluates only the
+encoders of one of the two, so two processes can share the work.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ SUITES = {
     ),
     "poses": Suite(
         "Encoders of docs/results/3diebench-open.md: a ResNet of 1.2 M parameters, trained on pairs of views of "
-        "rendered objects at 64 px. Scored on renders of other objects",
+        "rendered objects at 64 px. Evaluated on renders of other objects",
         {
             "VICReg": "resnet-vicreg",
             "SIE, told the rotation": "resnet-sie-rotation",
@@ -129,10 +129,10 @@ def page(out: Path) -> str:
     return (
         "# Downstream\n\n"
         "Written by `python experiments/downstream.py`. Frozen encoders; heads and protocols as in the docstrings of "
-        "`downstream/`, at small sizes and short: figures are for comparing columns, not with published "
+        "`downstream/`, with small inputs and short training: compare scores between columns, not with published "
         "ones. Mean over the seeds of training ± their sample standard deviation (n - 1); random weights: the same "
         "architecture, initialised with the same seeds; constant: a prediction that looks at no image (in videos, the "
-        "first frame's mask). Arrows: whether higher or lower is better. The best mean of a row is bold where it beats "
+        "first frame's mask). Arrows: whether higher or lower is better. The best mean of a row is bold if it beats "
         "the constant, however small the difference. Detection is class-agnostic: all objects are one class.\n\n"
     ) + "\n\n".join(parts)
 

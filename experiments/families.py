@@ -264,7 +264,7 @@ COLUMNS = {
     "parameters": "parameters",
     "px": "px",
     **{method: method for method in METHODS},
-    "pool": "what timm makes of an image, channels",
+    "pool": "pooling in timm, channels",
     "k-NN": "k-NN",
     "exports": "exports",
     "onnx": "ONNX",
@@ -301,11 +301,11 @@ def page(results: dict[str, dict[str, str]]) -> str:
         f"{platform.python_version()}, torch {torch.__version__}, timm {timm.__version__}; random weights, seed 0. "
         "One small member of each family with its own default arguments: two steps of VICReg, of DINO with two "
         "local crops, and of iBOT with masks, each with the task (render decoder) on eight pictures; k-NN (two "
-        "classes, two pictures each) on the features of random weights, which shows that they can be read and "
-        "nothing of how good they are; features of each run of VICReg and DINO beside those of `timm:local- "
-        f"dir:RUN` and of its exports to timm and torch, on the same files, the same to {TOLERANCE:g}; ONNX, "
-        f"checked with ONNX Runtime, of VICReg's encoders below {ONNX_MILLIONS:g} M parameters. What is refused is "
-        "refused before it starts, with the sentence that the table numbers.\n\n"
+        "classes, two pictures each) on the features of random weights, which shows that they can be computed, "
+        "not how good they are; features of each run of VICReg and DINO compared with those of "
+        f"`timm:local-dir:RUN` and of its exports to timm and torch, on the same files, equal to {TOLERANCE:g}; ONNX, "
+        f"checked with ONNX Runtime, of VICReg's encoders below {ONNX_MILLIONS:g} M parameters. A refused model is "
+        "refused before training, with the numbered sentence below.\n\n"
         f"{head}" + "\n".join(rows) + f"\n\n## Sentences\n\n{listed}\n"
     )
 

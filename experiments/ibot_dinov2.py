@@ -2,8 +2,8 @@
 
     python experiments/ibot_dinov2.py --data FOLDER_OR_ARCHIVE [--out runs/ibot-dinov2] [--seeds 2] [--steps 400]
 
-Trains and scores one configuration after another and writes docs/results/ibot-dinov2.md; run again, it goes on where it
-stopped.
+Trains and scores one configuration after another and writes docs/results/ibot-dinov2.md; run again, it continues
+where it stopped.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
     python experiments/learning.py [--out runs/learning] [--images 51200] [--margin 0.02] [--methods vicreg dino ...]
 
-Writes docs/results/learning.md; run again, it goes on where it stopped. Exit status 1, naming them, if a recipe's top-1
-is not ``margin`` above the random encoder's.
+Writes docs/results/learning.md; run again, it continues where it stopped. Exit status 1, naming them, if the top-1 of a
+recipe is not ``margin`` above that of the random encoder.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def main() -> int:
         "# Every tiny recipe learns",
         "",
         f"Written by `python experiments/learning.py`: {given.images:,} images of the rendered objects each, seed 0; "
-        f"k-NN top-1 at the backbone must lie {given.margin} above that of the same encoder with random weights. "
+        f"k-NN top-1 at the backbone must be {given.margin} above that of the same encoder with random weights. "
         f"{made_with(scores)}.",
         "",
         "| recipe | k-NN | random encoder | learns | effective rank | images seen |",

@@ -3,7 +3,7 @@
     python experiments/threediebench_open.py --meshes FOLDER [--out runs/3diebench-open] [--epochs 40]
 
 Renders, trains one method after another on pairs of views at 64 px, scores them and writes
-docs/results/3diebench-open.md; run again, it goes on where it stopped. --encoders vit trains those of the small ViT
+docs/results/3diebench-open.md; run again, it continues where it stopped. --encoders vit trains those of the small ViT
 alone: two processes can share the work, the second begun when the renders are there.
 """
 
@@ -60,7 +60,7 @@ OF_VIT = (*MAIN, "SimCLR", "EquiMod", "AugSelf")
 
 
 def arms(data: Path, epochs: int, encoder: str) -> dict[str, PretrainConfig]:
-    """Return the methods by name: those that are told the pose, and those that are not."""
+    """Return the methods by name: those that receive the pose, and those that do not."""
     vicreg = dataclasses.replace(
         recipe("vicreg-tiny"),
         encoder=ENCODERS[encoder],
@@ -163,26 +163,28 @@ def page(given: argparse.Namespace, data: Path) -> str:
     return (
         "# 3DIEBench on open meshes\n\n"
         f"Written by `python experiments/threediebench_open.py`. {made_with(last)}.\n\n"
-        f"{objects['train']:,} objects for training, {objects['val']} others for the scores, {VIEWS} views of each at "
+        f"{objects['train']:,} objects for training, {objects['val']} others for testing, {VIEWS} views of each at "
         f"{SIZE} px, rendered by `equicoherence render` with {PATHS} pose paths of {STATES} states each, of which a "
-        f"method sees those it asks for. Objects are turned by up to {TURN:g} degrees about each axis (3DIEBench: 90). "
+        f"method uses the states that it needs. Objects are rotated by up to {TURN:g} degrees about each axis "
+        "(3DIEBench: 90). "
         f"{given.epochs} epochs of one pair of views of each object, encoders of 1.2 M parameters; probes of "
         f"{PROBE_EPOCHS} epochs. +- is over two seeds of training. Rotation, color: R2 of differences of two views, "
-        "mean of the dimensions, 0 for a constant; beside it SIE's figure with one scalar mean, which is large for a "
+        "mean of the dimensions, 0 for a constant; also SIE's variant with one scalar mean, which is large for a "
         "constant. The oracle is VICReg with a head that learns rotation and hues as labels. Retrieval is through the "
-        "method's own predictor or a bilinear map fitted on training pairs; a predictor that was told hues finds views "
-        "by them, and its figures say nothing of pose. E-SSL has no arm: it tells rotated crops, which poses have not. "
+        "method's own predictor or a bilinear map fitted on training pairs; a predictor that receives hues can find "
+        "views by them, so its scores do not measure pose. E-SSL has no arm: it classifies rotated crops, which poses "
+        "do not have. "
         f"Chance among {VIEWS} views: {chances} (lower is better).\n\n"
     ) + "\n".join(tables)
 
 
 def label(name: str, config: PretrainConfig) -> str:
-    """Return a name as the table has it: with what the method is told."""
+    """Return a name as the table has it: with the labels that the method receives."""
     if config.coherence is not None and config.coherence.decoder == "oracle":
-        return f"{name} (told rotation and hues)"
+        return f"{name} (receives rotation and hues)"
     if not METHODS[type(config.method)].told:
         return name
-    return f"{name.split(',')[0]} (told {'the rotation' if config.views.told else 'rotation and hues'})"
+    return f"{name.split(',')[0]} (receives {'the rotation' if config.views.told else 'rotation and hues'})"
 
 
 def chance(scores: dict, metric: str) -> float:

@@ -1,8 +1,8 @@
-"""Do rendered pairs tell their angle by resampling? Probes on the spectra of turned noise, before and after.
+"""Do rendered pairs reveal their angle by resampling? Probes on the spectra of rotated noise, before and after.
 
     python experiments/traces.py [--out runs/traces] [--only SOURCE:SIZE ...] [--images N] [--seeds S ...]
 
-Isotropic noise has no content that a turn could be seen by, so whatever is read of it is a trace. Each cell is kept in
+Isotropic noise has no content that would show a rotation, so any R2 above 0 comes from a trace. Each cell is kept in
 the folder as it is done, smallest first, and the command goes on from there. The page is docs/results/traces.md, with a
 picture of what the evaluation sees of a photograph, before and after.
 """
@@ -134,18 +134,18 @@ def page(found: list[list[dict[str, Any]]], planned: int) -> str:
     """Return the page of the cells that are done, each with one or several seeds."""
     date = datetime.date.today().isoformat()
     lines = [
-        "# Traces: what the spectra of turned noise tell of the angle",
+        "# Traces: how well the spectra of rotated noise predict the angle",
         "",
         f"Written by `python experiments/traces.py`; {len(found)} of {planned} cells done. {date}, "
         f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} thread(s), seed {SEED}, "
         f"equicoherence {equicoherence.__version__}, torch {torch.__version__}.",
         "",
         "Isotropic 1/f noise, border `content`, angles within 45 degrees. R2 of the signed angle / of its absolute "
-        "value, by a ridge regression and by the MLP probe on the logarithm of the power spectrum of the turned image "
-        "alone. The probes are fitted on as many images as stand there and tested on as many others (before: on a "
-        f"quarter of them), each turned {DRAWS} times. Of several seeds of noise, angles and probes: the mean, and the "
-        "lowest and highest. Where noise has fewer pixels than its source, it is enlarged as small photographs are. "
-        "ms: time of a core for an image; medians, taken by turns.",
+        "value, by a ridge regression and by the MLP probe on the logarithm of the power spectrum of the rotated image "
+        "alone. The probes are trained on the given number of images and tested on as many others (before: on a "
+        f"quarter of them), each rotated {DRAWS} times. For several seeds of noise, angles and probes: the mean, and "
+        "the lowest and highest. Noise with fewer pixels than its source is enlarged as small photographs are. "
+        "ms: time per image on one core; medians of alternating measurements.",
         "",
         "| noise | source | size | images | seeds | before: ridge | mlp | after: ridge | mlp | ms | after | ratio |",
         "|---|---|---|---|---|---|---|---|---|---|---|---|",
@@ -164,7 +164,7 @@ def page(found: list[list[dict[str, Any]]], planned: int) -> str:
         cells = [*seeds[0]["cell"], images, len(seeds), *values, f"{times[0]:.2f}", f"{times[1]:.2f}"]
         lines.append(f"| {' | '.join(map(str, cells))} | {times[2]:.1f} |")
     lines += ["", f"The highest of all cells after: {highest[0]:.3f} signed, {highest[1]:.3f} absolute."]
-    shown = "![Three photographs at 96 px from sources of 110 px, upright and turned: above before, below after]"
+    shown = "![Three photographs at 96 px from sources of 110 px, upright and rotated: before (top) and after (bottom)]"
     lines += ["", *([f"{shown}({PICTURE.name})", ""] if PICTURE.is_file() else [])]
     return "\n".join(lines)
 

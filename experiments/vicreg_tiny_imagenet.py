@@ -1,10 +1,11 @@
-"""VICReg on Tiny-ImageNet-100: what flips, decoders, and who sees g, cost and give.
+"""VICReg on Tiny-ImageNet-100: the effect of flips, of decoders, and of a loss that sees g.
 
     python experiments/vicreg_tiny_imagenet.py --data FOLDER_OR_ARCHIVE [--out runs/vicreg-tiny-imagenet] [--steps 300]
 
-Runs one configuration after another, most telling first, and rewrites docs/results/vicreg-tiny-imagenet.md after each
-stage: one seed of the main arms, more seeds of them, one seed of all arms. Run again, it goes on where it stopped:
-a finished run is not trained again, and scored again only where its scores are of other settings or older probes.
+Trains one configuration after another, the most informative first, and rewrites docs/results/vicreg-tiny-imagenet.md
+after each stage: one seed of the main arms, more seeds of them, one seed of all arms. Run again, it continues where it
+stopped: a finished run is not trained again, and evaluated again only if its scores have other settings or older
+probes.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ INDEPENDENT = "VICReg, independent flips"
 MAIN = (PLAIN, HALF)
 FIRST = (PLAIN, HALF, ORACLE, INDEPENDENT, QUARTER)
 PUBLISHED = ("+ conv [P2]", "+ g, no reconstruction")
-RIVALS = ("MoCo v3", "MoCo v3 + SER", "SimCLR", "SimCLR + STL, with g")
+BASELINES = ("MoCo v3", "MoCo v3 + SER", "SimCLR", "SimCLR + STL, with g")
 HEADROOM = 0.05  # an oracle that is no better than the plain method leaves no headroom to close
 SUITE = Suite(
     "photographs",
@@ -54,8 +55,8 @@ SUITE = Suite(
     },
     (
         *(figure for figure in EQUIVARIANCE.figures if figure.task == "transformation"),
-        Figure("k-NN", "knn", "", "top1"),
-        Figure("linear", "linear", "", "top1"),
+        Figure("k-NN accuracy", "knn", "", "top1"),
+        Figure("linear accuracy", "linear", "", "top1"),
     ),
 )
 
@@ -108,9 +109,9 @@ def arms(data: str, steps: int) -> dict[str, PretrainConfig]:
 
 
 def stages(configs: Mapping[str, PretrainConfig]) -> list[tuple[Sequence[str], Sequence[int]]]:
-    """Return which arms are trained with which seeds, most telling first."""
+    """Return which arms are trained with which seeds, the most informative first."""
     main = [(FIRST, (0,)), (MAIN, (0, 1)), (PUBLISHED, (0,)), (MAIN, (0, 1, 2))]
-    return [*main, (RIVALS, (0,)), (tuple(configs), (0,))]
+    return [*main, (BASELINES, (0,)), (tuple(configs), (0,))]
 
 
 def main() -> None:
@@ -160,19 +161,19 @@ Encoder: a ResNet of four blocks (0.6 M parameters), 32 px views of 64 px images
 1, 1, .04 (the published 25, 25, 1 divided by 25), so that lambda = 1 weighs the reconstruction as one of its terms.
 z has 256 features, 128 of them equivariant (plain: all 256 invariant). The views of an image share its flip, unless
 said otherwise. *g outside*: the invariant loss is taken on (v1, u) and the task on v1 and v2 = g(u); else the
-invariant loss is taken on (v1, v2), as published. The rivals SER and STL stand beside the plain form of the method that
-they are built on; neither is told a label. SER sees no g; STL sees it in view 2, the same for two images each.
+invariant loss is taken on (v1, v2), as published. The baselines SER and STL are compared with the plain form of the
+method that they build on; both are label-free. SER sees no g; STL sees g in view 2, the same g for two images each.
 
 R2 of an MLP probe on the features of I and g(I), 3,000 training images (each under two transformations) and 1,000
-test images; of a turn and a shift also of its size (| |) and the accuracy of its side (.5 by chance); of noise it is
-to lie within .02 of 0 (absolute: .05). ± is the standard deviation over seeds where several were run ({seeds});
-brackets hold the middle 95 % over test images drawn anew.
+test images. Rotation and translation also have R2 of the absolute value, and sign accuracy (chance .5). R2 on noise
+should be within .02 of 0 (absolute: .05). ± is the standard deviation over seeds, if there are several ({seeds});
+brackets are 95 % bootstrap intervals over test images.
 
 ## Backbone
 
 {backbone.markdown()}
 
-Share of the headroom closed, (R2 - plain) / (oracle - plain); no figure where the oracle is no better than the plain
+Share of the headroom closed, (R2 - plain) / (oracle - plain); a dash if the oracle is not above the plain
 method by {HEADROOM}.
 
 {closed.markdown()}
@@ -197,7 +198,7 @@ def headroom(suite: Suite, rows: Sequence[SuiteRow], plain: SuiteRow | None) -> 
     start, end = None if plain is None else plain.scores, own.get(ORACLE)
     body = []
     for name, scores in own.items():
-        if name in (PLAIN, ORACLE, *RIVALS) or start is None or end is None:
+        if name in (PLAIN, ORACLE, *BASELINES) or start is None or end is None:
             continue
         cells = []
         for number in figures:

@@ -1,9 +1,9 @@
-"""Do training views tell their angle by how they were made? Encoders trained on noise alone, which shows no turn else.
+"""Do training views reveal their angle by how they were rendered? Encoders trained on noise, which has no content.
 
     python experiments/view_traces.py [--out runs/view-traces] [--steps N] [--only WAY:SOURCE:SIZE ...]
 
-An oracle is told the angle of a view and trained to read it from noise: what it learns are traces; power spectra say
-what there is to learn. Runs of a recipe on the same noise, with decoders, are probed for the angle of single views.
+An oracle is trained with the angle of a view as a label, on noise: it can only learn traces. Power spectra show how
+much there is to learn. Runs of a recipe on the same noise, with decoders, are probed for the angle of single views.
 Each cell is kept in the folder as it is done. The page is docs/results/view-traces.md.
 """
 
@@ -196,13 +196,13 @@ def main() -> None:
 def page(found: list[dict[str, Any]]) -> str:
     """Return the page of the cells that are done."""
     lines = [
-        "# Traces in training views: what encoders trained on noise read of the angle",
+        "# Traces in training views: how well encoders trained on noise predict the angle",
         "",
         f"Written by `python experiments/view_traces.py`. {datetime.date.today().isoformat()}, "
         f"equicoherence {equicoherence.__version__}, torch {torch.__version__}.",
         "",
         f"The encoder of `{RECIPE}` on {TRAIN:,} images of isotropic noise as large as the source, batches of {BATCH}; "
-        f"scored on {TEST:,} others. R2 of the signed angle / of its absolute value, of one view alone; of spectra "
+        f"tested on {TEST:,} others. R2 of the signed angle / of its absolute value, from one view alone; from spectra "
         "and features by a ridge regression.",
         "",
         "| trained on | source | size | steps | power spectra | the oracle itself | its features | CPU seconds |",

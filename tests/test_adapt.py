@@ -55,7 +55,7 @@ def done(folder: Path, model: Path, tmp_path_factory: pytest.TempPathFactory) ->
 
 def test_an_encoder_that_stands_still_scores_as_it_did_and_z_equi_beside_it_is_told(done: Adapted) -> None:
     titles = [row.title for row in done.rows]
-    assert titles[:2] == ["rotation R2", "|rotation| R2"]
+    assert titles[:2] == ["rotation R2", "absolute rotation R2"]
     assert titles[-4:] == ["k-NN, data", "linear, data", "k-NN, other (check)", "linear, other (check)"]
     for row in done.rows:
         assert row.original is not None
@@ -86,11 +86,11 @@ def test_the_page_and_the_printed_table_say_the_same(done: Adapted, capsys: pyte
     printed = capsys.readouterr().out
     page, table = ((done.run / name).read_text(encoding="utf-8") for name in (PAGE, TABLE))
     for text in (
-        "gained, lost: the adapted encoder has more, or less",
+        "gained, lost: the adapted encoder scores more, or less",
         "Training: ",
         "2 steps, 32 images seen",
-        "The encoder stands still. adapted is [original | z_equi]",
-        "It was not told which transformation led from one view to the other, and never the classes of images.",
+        "The encoder is frozen. adapted is [original | z_equi]",
+        "It did not receive the transformation parameters between the views, and never the class labels of images.",
     ):
         assert all(text in each for each in (printed, page, table)), text
     assert "http://" not in page.replace("http://www.w3.org", "")
@@ -151,7 +151,7 @@ def test_interrupted_training_goes_on_by_the_command_it_ends_with(
         (["MODEL", "--data", "DATA", "--out", "DATA"], "holds other things"),
         (["MODEL", "--data", "DATA"], "38 images do not fill one batch of 64"),
         (["--resume", "--out", "MODEL"], "holds no adaptation to resume (no adapt.yaml)"),
-        (["--resume"], "say with --out which run is to go on"),
+        (["--resume"], "say with --out which run to continue"),
         (["MODEL", "--data", "DATA", "--chekc", "x"], "--check"),
     ],
 )

@@ -53,7 +53,7 @@ def test_spaces_in_a_list_are_answered_with_commas(apart: list[str], capsys: pyt
         parse(Arguments, ["RUN", "--tasks", *apart], "evaluate")
     said = capsys.readouterr().err
     assert "Unrecognized options: b=2" in said
-    assert "--tasks is a list with commas and no spaces; is it --tasks a=1,b=2?" in said
+    assert "--tasks is a list with commas and no spaces; did you mean --tasks a=1,b=2?" in said
     with pytest.raises(SystemExit):
         parse(Arguments, ["RUN", "--tasks", "a=1", "--sizes", "2"], "evaluate")
     assert "commas" not in capsys.readouterr().err
@@ -63,4 +63,4 @@ def test_the_command_says_so_and_exits_with_2(capsys: pytest.CaptureFixture[str]
     assert main(["evaluate", "RUN", "--settings", "depth.steps=1", "--settings", "depth.pixels=64"]) == 2
     assert "with commas: --settings depth.steps=1,depth.pixels=64" in capsys.readouterr().err
     assert main(["evaluate", "RUN", "--settings", "depth.steps=1", "depth.pixels=64"]) == 2
-    assert "is it --settings depth.steps=1,depth.pixels=64?" in capsys.readouterr().err
+    assert "did you mean --settings depth.steps=1,depth.pixels=64?" in capsys.readouterr().err

@@ -210,7 +210,7 @@ def test_compare_keeps_what_is_done_and_refuses_another_configuration(data, tmp_
     scores = {name: [read_scores(run / FILE) for run in paths] for name, paths in runs.items()}
     assert {entry.n for entry in summarise_scores(scores) if entry.name == "ours"} == {2}
     grid, _ = short_grid(summarise_scores(scores), list(scores))
-    assert [row[0] for row in grid.rows][:3] == ["rotation R2", "rotation, absolute R2", "rotation, side accuracy"]
+    assert [row[0] for row in grid.rows][:3] == ["rotation R2", "absolute rotation R2", "rotation sign accuracy"]
     assert len(grid.rows) == 4  # and noise
     with pytest.raises(ValueError, match="another configuration"):
         compare({"ours": small_config(data, max_steps=2, d=32)}, tmp_path, **arguments)

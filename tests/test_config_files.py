@@ -103,7 +103,7 @@ def test_a_file_that_is_none_is_named_with_the_key_in_one_line(
     ("arguments", "said"),
     [
         (["none.yaml"], "there is no file none.yaml: give a run's config.yaml, or a file"),
-        (["--resume"], "say with --out which run is to go on"),
+        (["--resume"], "say with --out which run to continue"),
         (["--resume", "--out", "nowhere"], "nowhere holds no run to resume (no config.yaml)"),
         (["--out", "nowhere"], "give a name first"),
     ],

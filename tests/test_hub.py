@@ -104,7 +104,7 @@ def test_the_command_pushes_and_says_how_to_use_it(run, hub, capsys):
     assert main(["export", str(run), "--push", NAME, "--out", "somewhere"]) == 2
     assert main(["export", str(run), "--to", "timm", "--license", "mit"]) == 2
     said = capsys.readouterr().err
-    assert said.count("export needs one of --to timm, onnx, torch or program, and --push OWNER/NAME") == 2
+    assert said.count("export needs either --to timm, onnx, torch or program, or --push OWNER/NAME") == 2
     assert "--out does not apply with --push; leave it out" in said
     assert "--license does not apply with --to; leave it out" in said
 

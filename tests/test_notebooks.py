@@ -39,7 +39,7 @@ def test_a_notebook_runs_from_its_first_cell_to_its_last(
     printed = capsys.readouterr().out
     matplotlib.pyplot.close("all")
     if name == "what_is_kept":
-        assert "rotation, side accuracy" in printed
+        assert "rotation sign accuracy" in printed
         assert names["cosines"][len(names["cosines"]) // 2] == pytest.approx(1, abs=1e-5)  # not turned
         assert min(names["cosines"]) < 1
     else:

@@ -58,11 +58,11 @@ def test_choices_types_and_needs_are_shown(capsys: pytest.CaptureFixture[str]) -
     assert main(["tasks", "detection"]) == 0
     page = capsys.readouterr().out
     assert "frozen or fine-tuned, frozen by default" in page
-    assert "whole number, 224 by default" in page
+    assert "integer, 224 by default" in page
     assert "number, 0.001 by default" in page
     assert "needs: pip install 'equicoherence[coco]'" in page
     assert main(["tasks", "homography"]) == 0
-    assert "measures: less is better: corner_error" in capsys.readouterr().out
+    assert "measures: lower is better: corner_error" in capsys.readouterr().out
     assert main(["tasks", "transformation"]) == 0
     page = capsys.readouterr().out
     assert "a list with + between, content+zeros by default" in page

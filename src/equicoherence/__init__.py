@@ -1,6 +1,6 @@
 """Pretrain image encoders that keep what transformations do to an image, and measure whether any encoder does.
 
-The public names are loaded when first asked for: importing one room of the package loads that room alone.
+Public names are loaded when they are first used: importing one subpackage loads only that subpackage.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def __dir__() -> list[str]:
 
 
 def _version() -> str:
-    """Return the version of the installed package, "not installed" where it is run from its source alone."""
+    """Return the version of the installed package; "not installed" if it is run from its source only."""
     from importlib.metadata import PackageNotFoundError, version
 
     try:

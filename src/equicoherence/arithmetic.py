@@ -1,4 +1,4 @@
-"""Whether a device multiplies bfloat16 numbers itself: where not, bfloat16 is slower than float32."""
+"""Whether a device has bfloat16 instructions; without them, bfloat16 is slower than float32."""
 
 from __future__ import annotations
 

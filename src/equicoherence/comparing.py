@@ -1,4 +1,4 @@
-"""Train and evaluate several configurations side by side, over seeds; continue where a comparison stopped."""
+"""Train and evaluate several configurations over several seeds; continue where a comparison stopped."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ def compare(
 ) -> dict[str, list[Path]]:
     """Train and evaluate every configuration with every seed into ``out/NAME-seedS``; return the runs by name.
 
-    tasks: all that the data allows where None.
+    tasks: by default all that the data allow.
     settings: task -> setting -> value.
-    controls: score random weights too, with one of the runs that have them in common.
-    jobs: runs at once, each in a process of its own where that is more than one; as many as the CPU is enough for where
-        None. A run's threads are its share of the CPU's, whatever ``jobs``, so its bits do not depend on it.
+    controls: also score random weights, once for runs that share them.
+    jobs: runs at once, each in its own process if there are several; by default as many as the CPU allows. The number
+        of threads of a run does not depend on it, so neither do its bits.
 
-    What is done is kept: a finished run is not trained again, a task scored with these settings and weights not scored
-    again, an interrupted one is resumed. Raises ValueError before anything is trained for no seed, for tasks that the
-    data does not allow, and for a run directory of that name with another configuration; FileExistsError where another
-    process compares into ``out``.
+    Finished work is kept: a finished run is not trained again, a task with these settings and weights is not scored
+    again, and an interrupted run is resumed. Raises ValueError before any training for an empty list of seeds, for
+    tasks that the data do not allow, and for a run directory of that name with another configuration; FileExistsError
+    if another process compares into ``out``.
     """
     runs: dict[str, list[Path]] = {name: [] for name in configs}
     arms: list[Arm] = []

@@ -1,4 +1,4 @@
-"""Where to compute: named by a person, or the best there is."""
+"""The device: chosen by the user, or the best one."""
 
 from __future__ import annotations
 

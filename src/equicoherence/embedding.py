@@ -1,4 +1,4 @@
-"""`equicoherence embed`: an encoder's features of all images of a data set, in a file for other tools."""
+"""`equicoherence embed`: the features of all images of a data set, in a file for other tools."""
 
 from __future__ import annotations
 
@@ -50,26 +50,31 @@ def embed(
 ) -> Path:
     """Write the features of every image of a data set to ``out``, a ``.parquet`` or ``.npz`` file, and return it.
 
-    features: names, separated by commas: ``backbone`` (what stands for an image as the model pools: the class token,
-    the mean of the patch tokens, or what timm's own head makes of them; ``pool`` in ``about``), ``cls`` (the class
-    token), of a run ``z_inv``, ``z_equi``, ``z`` as far as it has them, each (N, C); ``patches``, the patch tokens
-    (N, tokens, C), row by row over the ``grid`` that ``about`` states. Beside them ``name`` and ``label`` (-1 where
-    unknown; ``about`` lists the classes) in the data set's own order, and ``bad``. `feature_files` says how each of the
-    files is laid out.
+    features: names, separated by commas: ``backbone`` (pooled as in the model: the class token, the mean of the patch
+        tokens, or the output of timm's own head; ``pool`` in ``about``), ``cls`` (the class token), for a run
+        ``z_inv``, ``z_equi``, ``z`` as far as it has them, each (N, C); ``patches``, the patch tokens (N, tokens, C),
+        row by row over the ``grid`` in ``about``.
+    data: see `open_images`.
+    split: "train", "val", or "all" for data that are not split.
+    limit: largest number of images, evenly spread; 0 for all.
+    batch: images per forward pass, and in memory.
+    model, arch, random_weights, size: see `load_model`.
+    dtype: of the file; features are computed in full precision.
+    bad_image_tolerance: largest share of images that cannot be decoded; by default the run's own, else that of
+        pretraining. More raise `TooManyBadImages`.
+    device: see `chosen_device`.
+    overwrite: replace an existing file.
 
-    Images are seen as `evaluate` sees them, the largest central square at the model's own size, but computed in full
-    precision; ``dtype`` is of the file. data: as `open_images`. split: "train", "val", or "all" of data that come in
-    one. limit: at most so many images, evenly spread; 0: all. A batch is in memory at a time. model, arch,
-    random_weights, size: as `load_model`. device: name of the one that encodes; see `chosen_device`.
+    The file also has ``name`` and ``label`` (-1 if unknown; ``about`` lists the classes) in the order of the data set,
+    and ``bad``. `feature_files` describes both formats. Images are preprocessed as by `evaluate`: the largest central
+    square at the model's own size. A bad image keeps its row, so rows are those of the data set: ``bad`` is true there,
+    all its features are NaN (never those of another image), and ``bad_images`` says why; a line on standard error
+    counts them.
 
-    A bad image keeps its row, so that rows are those of the data set: ``bad`` is true there, all its features are NaN
-    (never those of another image), and ``bad_images`` says why; a line on standard error counts them. More than the
-    share ``bad_image_tolerance`` (where None a run's own, else that of pretraining) raises `TooManyBadImages`.
-
-    Raises FileExistsError where ``out`` is there, unless ``overwrite``, or another process writes it; ValueError for
-    features that the model does not have, and for "all" of data in a folder for training and one for validation;
-    ImportError for parquet without pyarrow; RuntimeError for values that float16 cannot hold, `NotFinite` for features
-    that are NaN or infinite. What is written is whole or not there. Torch's global generators are left as they were.
+    Raises FileExistsError if ``out`` exists, unless ``overwrite``, or another process writes it; ValueError for
+    features that the model does not have, and for "all" of data with separate folders for training and validation;
+    ImportError for parquet without pyarrow; RuntimeError for values that float16 cannot represent; `NotFinite` for
+    features that are NaN or infinite. The file is never half written. Torch's global generators are not changed.
     """
     with refusing():
         out = Path(out)

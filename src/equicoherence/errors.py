@@ -1,4 +1,4 @@
-"""Refusals: what is wrong with the use of a command or a function, found before its work begins."""
+"""Errors of wrong use of a command or a function, found before its work begins."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def one_line(error: BaseException) -> str:
 
 
 def unknown(what: str, given: object, known: Iterable[object], place: str = "") -> ValueError:
-    """Return the error that quotes a name that there is not, with the nearest of those there are.
+    """Return the error for an unknown name, with the nearest known ones.
 
     what: what the name is of, such as "recipe". given: the name. known: all names there are. place: what stands before
     each of them, such as "optim.".

@@ -41,30 +41,30 @@ OPSET = 18
 def export(
     run: str | Path, to: Target, out: str | Path | None = None, *, teacher: bool = False, overwrite: bool = False
 ) -> Path:
-    """Write the encoder of a run so that others can load it, and return where.
+    """Export the encoder of a run so that others can load it, and return where.
 
-    to: ``timm``, a folder with ``model.safetensors`` and ``config.json`` that ``timm.create_model("local-dir:OUT")``
-    loads; ``onnx``, a file that takes ``images`` (B, channels, S, S), as many channels as the encoder
-    takes, float32 in [0, 1], any B, and gives ``pooled`` (B, C) and ``patches`` (B, N, C), checked with ONNX Runtime
-    (extra ``onnx``); ``program``, the same for ``torch.export.load(OUT).module()``, which needs neither timm nor this
-    package; ``torch``, a file for ``torch.load(OUT, weights_only=True)``: a dictionary of ``state_dict`` (of the timm
-    model), ``architecture`` and ``args`` (of ``timm.create_model``, with ``num_classes=0``), ``mean``, ``std``,
-    ``size``, ``source`` (pixels that evaluation reads images at before it makes them ``size``) and ``pool``.
-    Of a run that adapted an encoder, ONNX and the program also give ``z_equi`` (B, d_equi), pooled, and ``joined``, the
-    features and z_equi side by side (`evaluation.model.joined`), which are no part of a timm model.
-    timm's and torch's models take images normalised by mean and std; ONNX's and the program normalise them themselves.
-    What stands for an image is the run's own in all of them; where timm cannot pool so, it is refused there
-    (ValueError).
+    to: ``timm``, a folder with ``model.safetensors`` and ``config.json`` for ``timm.create_model("local-dir:OUT")``.
+        ``onnx``, a file with input ``images`` (B, channels, S, S), float32 in [0, 1], any B, and outputs ``pooled`` (B,
+        C) and ``patches`` (B, N, C), checked with ONNX Runtime (extra ``onnx``). ``program``, the same for
+        ``torch.export.load(OUT).module()``, which needs neither timm nor this package. ``torch``, a file for
+        ``torch.load(OUT, weights_only=True)``: a dictionary of ``state_dict`` (of the timm model), ``architecture`` and
+        ``args`` (of ``timm.create_model``, with ``num_classes=0``), ``mean``, ``std``, ``size``, ``source`` (pixels at
+        which evaluation reads images before it resizes them to ``size``) and ``pool``.
+    out: by default ``encoder`` (timm: a folder), ``encoder.onnx``, ``encoder.pt`` or ``encoder.pt2`` in the run; the
+        name of a file ends in .onnx, in .pt or .pth, or in .pt2.
+    teacher: export the EMA teacher of a method that has one (DINO's published weights are a teacher's); by default the
+        student, which evaluation uses.
+    overwrite: replace existing files.
 
-    out: where None, ``encoder`` (timm: a folder), ``encoder.onnx``, ``encoder.pt`` or ``encoder.pt2`` in the run; a
-    file's name ends in .onnx, in .pt or .pth, or in .pt2. teacher: write the EMA teacher of a method that has one
-    (DINO's published weights are a teacher's); the student, which evaluation scores, otherwise. overwrite: replace what
-    is there. What is written is whole or not there.
+    For a run that adapted an encoder, ONNX and the program also have the outputs ``z_equi`` (B, d_equi), pooled, and
+    ``joined``, the features concatenated with z_equi (`evaluation.model.joined`); they are not part of a timm model.
+    The models of timm and torch take images normalised by mean and std; ONNX and the program normalise images
+    themselves. The image representation is that of the run in all of them; if timm cannot pool in this way, export to
+    timm is refused (ValueError). Files are never half written.
 
-    Raises FileExistsError where ``out`` is there, or another process writes it; ValueError for a file's name of another
-    ending; FileNotFoundError and ValueError for a run that cannot be exported, one whose weights are not finite among
-    them; ImportError for a missing extra; RuntimeError where the outputs of what was
-    written are not the encoder's.
+    Raises FileExistsError if ``out`` exists, or another process writes it; ValueError for a file name with another
+    ending; FileNotFoundError and ValueError for a run that cannot be exported, also if its weights are not finite;
+    ImportError for a missing extra; RuntimeError if the outputs of the exported model differ from those of the encoder.
     """
     with refusing():
         run = Path(run)

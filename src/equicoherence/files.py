@@ -1,5 +1,4 @@
-"""Files written aside and renamed: each is whole or not there, whatever stops the process. One owner of what is
-written to."""
+"""Files written to a temporary name and renamed, so that none is ever half written; and locks on folders."""
 
 from __future__ import annotations
 
@@ -24,7 +23,7 @@ except ImportError:  # no such locks on Windows
 
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
 LOCK = ".lock"
-"""File of a folder that one process has; what a killed one left of it blocks nobody."""
+"""Lock file of a folder; that of a killed process does not block others."""
 
 
 class Damaged(ValueError):

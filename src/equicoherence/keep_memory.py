@@ -1,4 +1,4 @@
-"""Memory that was freed is kept for what comes next, in place of fresh pages from the system each time."""
+"""Keep freed memory in the process for reuse, instead of asking the system for new pages each time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The first seconds of a command, in which modules load: Ctrl-C ends them at once, and quietly."""
+"""The first seconds of a command, while modules load: Ctrl-C ends the process at once and without a traceback."""
 
 from __future__ import annotations
 

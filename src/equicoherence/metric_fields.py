@@ -1,10 +1,10 @@
-"""Names of fields in ``metrics.jsonl``, for those who write them and for those who show them."""
+"""Names of fields in ``metrics.jsonl``."""
 
 HEALTH = ("std_", "rank_", "spread_", "teacher_entropy", "prototype_entropy")
-"""What the names of fields on the health of the representation begin with."""
+"""Prefixes of fields on the health of the representation."""
 WATCHED = "watched_"
-"""What the names of fields on what an encoder still knows begin with."""
+"""Prefix of fields on how much an encoder has kept."""
 HELD_OUT = "held_out_"
-"""What the names of fields on images that are held out of training begin with."""
+"""Prefix of fields on held-out images."""
 ENDS_WITH = "ends_with"
-"""Step whose state a run ends with that did not come to its end."""
+"""Step whose state is the result of a run that was stopped early."""

@@ -1,4 +1,4 @@
-"""Lines for the person at the screen that are no result: on standard error, as they are."""
+"""Notices for the user, on standard error."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ import sys
 
 
 def say(text: str) -> None:
-    """Print a line on standard error, however long, nothing in it taken for markup."""
+    """Print a line on standard error, of any length, without markup."""
     print(text, file=sys.stderr, flush=True)

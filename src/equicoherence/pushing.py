@@ -28,22 +28,22 @@ def push(
     private: bool = False,
     overwrite: bool = False,
 ) -> str:
-    """Put the encoder of a run on the Hub, and return what it is called as MODEL, ``hf-hub:OWNER/NAME``.
+    """Upload the encoder of a run to the Hub, and return its name as a MODEL, ``hf-hub:OWNER/NAME``.
 
-    What goes there is what `export` writes to timm, after the same check, with a card (`model_card`), in one commit:
-    ``model.safetensors``, ``config.json``, ``README.md``. No pickle, no code, and no path of this machine goes there.
-    Where the Hub is and who asks say ``HF_ENDPOINT`` and ``HF_TOKEN``, or what `hf auth login` wrote.
+    The content is that of `export` to timm, after the same check, and a card (`model_card`), in one commit:
+    ``model.safetensors``, ``config.json``, ``README.md``. No pickle, no code, and no path of this machine is uploaded.
+    ``HF_ENDPOINT`` and ``HF_TOKEN``, or `hf auth login`, set the address of the Hub and the user.
 
     run: a run directory.
-    name: OWNER/NAME of the repository, which is made where it is not there.
-    teacher: as `export` takes it.
-    license: as the Hub calls it, such as apache-2.0; the card names none where None.
-    private: make the repository a private one; one that is there must be private already.
-    overwrite: replace the three files where the repository has files.
+    name: OWNER/NAME of the repository, which is created if it does not exist.
+    teacher: see `export`.
+    license: by its name on the Hub, such as apache-2.0; without it the card names none.
+    private: make the repository private; an existing one must be private already.
+    overwrite: replace the three files if the repository has files.
 
-    Raises FileExistsError where the repository has files; ValueError for another name, for ``private`` where the
-    repository is a public one, and as `export` does;
-    FileNotFoundError, PermissionError or ConnectionError, in one sentence, for what the Hub says.
+    Raises FileExistsError if the repository has files; ValueError for another name, for ``private`` with a public
+    repository, and as `export` does; FileNotFoundError, PermissionError or ConnectionError, with one sentence, for
+    errors of the Hub.
     """
     from huggingface_hub import CommitOperationAdd, HfApi
 

@@ -46,11 +46,11 @@ def run_quickstart(out: Path, *, seed: int = 0, jobs: int | None = None) -> Path
     console = Console()
     start = time.perf_counter()
     console.print(
-        "Two encoders on rendered objects: SimCLR alone, and SimCLR with the task. The turn and shift of the task's "
-        "views are seen by its two decoders alone, not by SimCLR's loss.\n"
-        "About 20 minutes of two cores. Both losses should fall from the first minute on; then each encoder is scored. "
-        "What to look for: with the task, the turn and the shift are read better, and k-NN is no worse.\n"
-        f"Stop with Ctrl-C; the same command goes on. At the end: {out / 'report.html'}",
+        "This trains two encoders on rendered objects: SimCLR alone, and SimCLR with the auxiliary task. The task "
+        "rotates and translates a third view, which only its two decoders see, not SimCLR's loss.\n"
+        "It takes about 20 minutes on two cores. Both losses should fall from the first minute. Then each encoder is "
+        "evaluated. What to look for: with the task, R2 of rotation and translation is higher, and k-NN is no lower.\n"
+        f"Stop with Ctrl-C; the same command continues. At the end: {out / 'report.html'}",
         highlight=False,
         soft_wrap=True,
     )
@@ -60,11 +60,12 @@ def run_quickstart(out: Path, *, seed: int = 0, jobs: int | None = None) -> Path
     text = "# Quickstart\n\nWritten by `equicoherence quickstart`. " + score_markdown(runs)
     write_aside(out / "results.md", text)
     console.print(
-        "R2 of a probe that reads the transformation from frozen features; no corner gives it away (border content).\n"
-        "The plain method trains both views to one code, so it drops what tells them apart. Where it reads as much,\n"
-        "these objects and so few steps leave little to gain; an arm with a lower k-NN has paid for what it keeps.\n"
-        "'absolute' leaves out its sign; 'side' is the accuracy of left against right, 0.5 by chance.\n"
-        "± is over two probe seeds of one training run. 'random' is the untrained encoder, 'constant' a fixed guess.\n"
+        "R2: a probe predicts the transformation from frozen features (border 'content': no black corners help it).\n"
+        "The plain method pulls both views to the same features, so it discards what differs between them. Where its\n"
+        "R2 is as high, these objects and so few steps leave little to gain. A lower k-NN is the price of a gain.\n"
+        "'absolute' ignores the sign; 'sign accuracy' is the accuracy of left against right, 0.5 by chance.\n"
+        "± is over two probe seeds of one training run. 'random weights' is the untrained encoder, 'constant' a guess\n"
+        "that looks at no image.\n"
         f"{(time.perf_counter() - start) / 60:.1f} minutes; page: {page}",
         highlight=False,
     )

@@ -1,4 +1,4 @@
-"""Threads that wait without spinning, for machines that others use, too; imports nothing, so it may come first."""
+"""Threads that wait without spinning, for shared machines; imports nothing, so it can be imported first."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ CHOICES = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")  # by which a u
 
 
 def quiet_threads() -> None:
-    """Let torch's OpenMP threads sleep while they wait for one another; what the environment says already stands.
+    """Let torch's OpenMP threads sleep while they wait for each other; settings of the environment are kept.
 
     OpenMP reads this when torch is imported, so it must be called before; later it has no effect. Threads that spin,
     the default, take the cores from every other program, and from the very threads they wait for.

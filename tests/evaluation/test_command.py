@@ -81,7 +81,7 @@ def test_names_and_settings_that_there_are_not_are_quoted() -> None:
     assert chosen_names(["rot4", "layers"], sets=False) == ["layers", "rot4"], "those that are not scored by default"
     with pytest.raises(ValueError, match="task 'segmentaton' is unknown"):
         chosen_names(["segmentaton"], sets=True)
-    with pytest.raises(ValueError, match="segmentation: give with --sets"):
+    with pytest.raises(ValueError, match="segmentation: give the folder of the data sets with --sets"):
         chosen_names(["knn", "segmentation"], sets=False)
     assert parsed_settings("depth.lr=1e-3, depth.steps=5") == {"depth": {"lr": "1e-3", "steps": "5"}}
     for wrong in ("steps=5", "depth.steps", "deph.steps=5"):
@@ -99,7 +99,7 @@ def test_options_of_their_own_are_settings_too_and_never_twice() -> None:
     }
     with pytest.raises(ValueError, match="limit of knn is given twice"):
         merged_settings(Arguments(("a",), limit=7, settings="knn.limit=5"), ["knn"])
-    with pytest.raises(ValueError, match="limit: of knn and linear, which is not among depth"):
+    with pytest.raises(ValueError, match="limit: an option of knn and linear, which is not among the tasks depth"):
         merged_settings(Arguments(("a",), limit=7), ["depth"])
 
 
@@ -111,7 +111,7 @@ def test_tasks_on_images_need_images_that_are_the_same(encoder: Path, capsys: py
     assert kept == [run]
     assert str(data).endswith("images")
     assert "timm:resnet18: tasks on images are left out" in capsys.readouterr().err
-    with pytest.raises(ValueError, match=r"run has the images '.*/images' and timm:resnet18 'objects', .* --data"):
+    with pytest.raises(ValueError, match=r"run has the images '.*/images' and timm:resnet18 has 'objects', .* --data"):
         images_of(both, None, leave_out=False)
 
 
@@ -256,7 +256,7 @@ def test_a_run_is_compared_with_a_weights_file_and_folders_are_joined_later(
     assert (run / "report.html").is_file()
     assert f"w ({tiny})" not in (run / "comparison" / "comparison.md").read_text()
     assert main(["report", str(out / "w.pth"), "--out", str(tmp_path / "page.html")]) == 2
-    assert "page.html is to be a folder" in capsys.readouterr().err
+    assert "page.html must be a folder" in capsys.readouterr().err
 
 
 def test_what_cannot_be_is_said_before_the_first_model_is_scored(
@@ -270,7 +270,7 @@ def test_what_cannot_be_is_said_before_the_first_model_is_scored(
         ([run, "timm:resnet1888", "--sets", str(camvid)], "timm has no model 'resnet1888'; near it: resnet18"),
         ([run, str(camvid), "--sets", str(camvid)], "it has no config.yaml"),
         ([run, run, "--sets", str(camvid)], "would share the folder"),
-        ([run, "--tasks", "segmentation"], "give with --sets"),
+        ([run, "--tasks", "segmentation"], "with --sets"),
         ([run, "--tasks", "knn", "--fine-tune"], "knn has no fine-tuning protocol"),
         ([run, "--tasks", "depth", "--sets", str(camvid), *QUICK], "settings of segmentation, which is not among"),
         ([run, "--tasks", "knn", "--bad-image-tolerance", "2"], "bad_image_tolerance must be a share"),

@@ -139,7 +139,7 @@ def test_wrong_models_tasks_and_options_are_quoted(run, folder, tmp_path):
         (("knnn",), None, "'knnn' is unknown; is it 'knn'. Choose one of transformation, knn"),
         (("transformation",), {"transformation": {"transformations": ("rotatoin",)}}, "rotatoin"),
         (("transformation",), {"transformation": {"borders": ("contnet",)}}, "contnet"),
-        (("transformation",), {"transformation": {"probes": ()}}, "nothing is asked for"),
+        (("transformation",), {"transformation": {"probes": ()}}, "the list is empty"),
         (("transformation",), {"transformation": {"test": 1}}, "test must be at least 2, got 1"),
         (("knn",), {"knn": {"limit": 0}}, "limit must be at least 1, got 0"),
         (("knn",), {"linear": {"limit": 5}}, "settings of linear, which is not among the tasks knn"),

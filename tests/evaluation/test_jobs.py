@@ -85,16 +85,16 @@ def test_scores_are_not_of_other_images_of_the_same_names(flat: Path) -> None:
 def test_tasks_say_what_is_to_be_given_where_it_is_not() -> None:
     with pytest.raises(ValueError, match="knn: give the images with --data"):
         plan_jobs(make_tasks(["knn"]), None, None)
-    with pytest.raises(ValueError, match="segmentation: give with --sets the folder that holds the data sets"):
+    with pytest.raises(ValueError, match="segmentation: give the folder of the data sets with --sets"):
         plan_jobs([TASK], None, None)
     with pytest.raises(FileNotFoundError, match="no-such-folder"):
         plan_jobs(make_tasks(["knn"]), "no-such-folder", None)
 
 
 def test_a_part_is_planned_once_however_its_settings_differ(camvid: Path, folder: Path) -> None:
-    with pytest.raises(ValueError, match=r"segmentation \(frozen, linear\) on camvid: asked for twice"):
+    with pytest.raises(ValueError, match=r"segmentation \(frozen, linear\) on camvid: given twice"):
         plan_jobs([TASK, dataclasses.replace(TASK, steps=5)], None, camvid)
-    with pytest.raises(ValueError, match=r"transformation rotation .*: asked for twice"):
+    with pytest.raises(ValueError, match=r"transformation rotation .*: given twice"):
         planned(["transformation"], folder, transformation={"transformations": ("rotation", "blur", "rotation")})
 
 
@@ -124,9 +124,9 @@ def test_tasks_without_a_set_are_left_out_where_all_are_asked_for(
 
 def test_scores_are_not_written_into_a_data_set(run: Path, sets: Path, folder: Path) -> None:
     inside = sets / "camvid" / "results"
-    with pytest.raises(ValueError, match=r"camvid/results' lies in the data set '.*camvid', of which scores are no"):
+    with pytest.raises(ValueError, match=r"camvid/results' is inside the data set '.*camvid', which scores would"):
         evaluate(run, sets=sets, out=inside, tasks=[TASK], track=no_bar)
-    with pytest.raises(ValueError, match="results' lies in the data set"):
+    with pytest.raises(ValueError, match="results' is inside the data set"):
         evaluate(run, out=folder / "results", tasks=["knn"], track=no_bar)
     assert not inside.exists()
     assert not (folder / "results").exists()
@@ -159,15 +159,15 @@ def test_scores_of_a_set_whose_files_changed_are_taken_anew_and_of_one_that_move
     mask = sets / "camvid" / "testannot" / "1.png"
     Image.open(mask).save(mask, compress_level=0)
     assert score(sets)[1]
-    assert "is scored anew: files was" in capsys.readouterr().err
+    assert "is scored again: files was" in capsys.readouterr().err
     os.utime(mask, (2e9, 2e9))  # of the same size, changed later
     assert score(sets)[1]
-    assert "is scored anew: newest was" in capsys.readouterr().err
+    assert "is scored again: newest was" in capsys.readouterr().err
     for folder in ("train", "trainannot"):
         (sets / "camvid" / folder / "5.png").unlink()
     part, anew = score(sets)
     assert anew
-    assert re.search("is scored anew: files was .*, splits was {'train': '6 of the folder", capsys.readouterr().err)
+    assert re.search("is scored again: files was .*, splits was {'train': '6 of the folder", capsys.readouterr().err)
     assert part["counts"] == {"train": 5, "val": 3}
     assert part["settings"]["splits"]["train"].startswith("5 of the folder, ")
 

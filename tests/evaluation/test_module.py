@@ -199,9 +199,9 @@ def test_where_a_layer_cannot_draw_its_weights_there_is_no_control_and_a_line_sa
 ) -> None:
     scores = evaluate(Positions(), data=folder, size=32, tasks=["knn"])
     assert [part["control"] for part in scores["parts"].values()] == [""]
-    assert "Positions: no random weights beside it" in capsys.readouterr().err
+    assert "Positions: random weights are not scored" in capsys.readouterr().err
     evaluate(Positions(), data=folder, size=32, tasks=["knn"], controls=False)
-    assert "no random weights" not in capsys.readouterr().err
+    assert "random weights are not scored" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -89,7 +89,7 @@ def test_scores_of_the_same_renders_are_kept_and_of_other_settings_or_renders_ta
     assert again.lines == []
     second = score(moved, out, tasks=["retrieval"], settings={"retrieval": {"sources": 2}})
     assert (
-        "retrieval (frozen, predicted views) on set is scored anew: sources was 5 and is 2" in capsys.readouterr().err
+        "retrieval (frozen, predicted views) on set is scored again: sources was 5 and is 2" in capsys.readouterr().err
     )
     assert rows_of(second, task="pose") == rows_of(first, task="pose")
     assert values_of(second, task="retrieval") != values_of(first, task="retrieval")

@@ -114,7 +114,7 @@ def test_names_and_settings_that_there_are_not_are_quoted(capsys: pytest.Capture
         make_tasks(["segmentation"], settings={"segmentation": {"stps": 5}})
     with pytest.raises(ValueError, match="settings of depth, which is not among the tasks knn"):
         make_tasks(["knn"], settings={"depth": {"steps": 5}})
-    with pytest.raises(ValueError, match="fine-tuning is asked for, but no task"):
+    with pytest.raises(ValueError, match="fine-tuning is given without a task"):
         make_tasks([], fine_tuned=True)
     for name in ("localisation", "knn"):
         with pytest.raises(ValueError, match=f"{name} has no fine-tuning protocol"):
@@ -122,7 +122,7 @@ def test_names_and_settings_that_there_are_not_are_quoted(capsys: pytest.Capture
     assert make_tasks(["depth"], fine_tuned=True) == [Depth(encoder="fine-tuned")]
     assert make_tasks(["localisation", "depth"], fine_tuned=True, every=False) == [Depth(encoder="fine-tuned")]
     assert "localisation is left out" in capsys.readouterr().err
-    with pytest.raises(ValueError, match=r"depth\.encoder is 'frozen', but fine-tuning is asked for"):
+    with pytest.raises(ValueError, match=r"depth\.encoder is 'frozen', but --fine-tune is given"):
         make_tasks(["depth"], fine_tuned=True, settings={"depth": {"encoder": "frozen"}})
 
 

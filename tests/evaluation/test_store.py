@@ -101,7 +101,7 @@ def test_a_part_of_other_settings_is_replaced_with_its_pictures_and_its_random_w
     other = dataclasses.replace(TASK, steps=5)
     scores = evaluate(run, sets=camvid, out=tmp_path, tasks=[other], controls=False, track=no_bar)
     said = capsys.readouterr().err
-    assert f"{OWN} is scored anew: steps was 4 and is 5" in said
+    assert f"{OWN} is scored again: steps was 4 and is 5" in said
     assert f"the scores of {RANDOM} are dropped" in said
     assert list(scores["parts"]) == [OWN]
     assert pictures_of(scores, tmp_path) == set((tmp_path / "pictures").iterdir())
@@ -225,7 +225,7 @@ def test_scores_of_an_earlier_revision_of_a_task_are_taken_anew(
     evaluate(run, sets=camvid, out=tmp_path, tasks=[TASK], controls=False, track=no_bar)
     monkeypatch.setattr(Segmentation, "revision", TASK.revision + 1)
     scores = evaluate(run, sets=camvid, out=tmp_path, tasks=[TASK], controls=False, track=no_bar)
-    assert re.search(r"is scored anew: revision was \d+ and is \d+", capsys.readouterr().err)
+    assert re.search(r"is scored again: revision was \d+ and is \d+", capsys.readouterr().err)
     assert [part["settings"]["revision"] for part in scores["parts"].values()] == [TASK.revision]
 
 

@@ -120,7 +120,7 @@ def test_scores_of_other_settings_or_images_are_refused(scored: tuple[Path, Path
 
 
 def test_a_suite_says_itself_what_is_scored(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(ValueError, match="--tasks, --limit: suite equivariance says itself"):
+    with pytest.raises(ValueError, match="--tasks, --limit: suite equivariance has fixed tasks and settings"):
         chosen_suite(Arguments(("m",), suite="equivariance", tasks="knn", limit=3))
     with pytest.raises(ValueError, match="'equivarianse' is unknown"):
         named_suite("equivarianse")

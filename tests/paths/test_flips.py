@@ -110,7 +110,7 @@ def test_views_without_a_flip_share_none_to_begin_with() -> None:
         (
             augmentation(flip=0.25),
             {},
-            r"one probability of a flip, but they have 0\.5; 0\.25; give them one",
+            r"same flip probability, but they have 0\.5; 0\.25; give them one",
         ),
         (Rotation(), {}, r"they have 0\.5; never"),
         (Compose(WHOLE, WHOLE), {}, r"they have 0\.5; 0\.5, 0\.5"),

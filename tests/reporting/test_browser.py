@@ -149,7 +149,7 @@ def test_a_pointer_reads_the_values_of_curves_and_bars(seen: Seen, file: Path) -
     rows = flat_rows(read_run(file.parent / "0").scores)
     values = [row["value"] for row in rows if wanted.items() <= row.items()]
     assert (bar.get_attribute("data-tip") or "").startswith(
-        f"first, turn: {np.mean(values):.3f} ({min(values):.3f} to "
+        f"first, rotation: {np.mean(values):.3f} ({min(values):.3f} to "
     )
 
 

@@ -128,13 +128,15 @@ def test_scores_of_other_settings_are_named(write: Write, tmp_path: Path) -> Non
     folders = [write("a"), write("b")]
     change_settings(folders[1], pixels=96, seed=3)
     page = Page(comparison(folders, tmp_path / "out"))
-    remark = "segmentation, frozen, linear on CamVid: not all scores were taken alike, but with pixels 64 / 96"
+    remark = "segmentation, frozen, linear on CamVid: not all scores have the same settings: pixels 64 / 96"
     assert remark in page.text
     assert f"- {remark}\n" in (tmp_path / "out" / "comparison.md").read_text()
 
 
 def remarks_of(out: Path) -> list[str]:
-    return re.findall(r"^- segmentation, .* but with (.*)$", (out / "comparison.md").read_text(), flags=re.MULTILINE)
+    return re.findall(
+        r"^- segmentation, .* same settings: (.*)$", (out / "comparison.md").read_text(), flags=re.MULTILINE
+    )
 
 
 def test_random_weights_of_other_settings_than_the_encoder_are_named(write: Write, tmp_path: Path) -> None:
@@ -199,7 +201,7 @@ def test_tasks_on_images_say_what_is_read_and_how(tmp_path: Path) -> None:
     page = Page(comparison([write_file(tmp_path / "a", on_images())], tmp_path / "out"))
     header, turn, knn = table_of(tmp_path / "out")
     assert header[4:] == ["reads", "a", "random weights", "constant"]
-    about = ["transformation", "frozen, probes of pairs", "shapes", "R2 rotation (content) ↑", "z_equi (mlp)"]
+    about = ["transformation", "frozen, probes of pairs", "shapes", "rotation R2 (content) ↑", "z_equi (mlp)"]
     assert turn == [*about, "0.750", MISSING, "\N{MINUS SIGN}0.250"]
     place = ["kNN", "frozen, 20 neighbours", "shapes", "top-1 ↑", "backbone"]
     assert knn == [*place, "**62.5 %**", "12.5 %", "10.0 %"]
@@ -212,9 +214,9 @@ def test_the_three_figures_of_an_angle_are_main_figures_one_below_the_other(tmp_
     out = comparison([write_file(tmp_path / "a", scores([part(rows, task="transformation")]))], tmp_path / "out")
     found = [[row[3], row[5], row[-1]] for row in table_of(tmp_path / "out")[1:]]
     assert found == [
-        ["R2 rotation (content) ↑", "0.250", "\N{MINUS SIGN}0.250"],
-        ["R2 rotation, absolute (content) ↑", "0.750", "\N{MINUS SIGN}0.250"],
-        ["accuracy rotation, side (content) ↑", "0.625", "0.500"],
+        ["rotation R2 (content) ↑", "0.250", "\N{MINUS SIGN}0.250"],
+        ["absolute rotation R2 (content) ↑", "0.750", "\N{MINUS SIGN}0.250"],
+        ["rotation sign accuracy (content) ↑", "0.625", "0.500"],
     ]
     (summary,) = re.findall(r'<section id="summary".*?</section>', out.read_text(encoding="utf-8"), flags=re.DOTALL)
     assert all(value in summary for value in ("0.250", "0.750", "0.625"))
@@ -241,9 +243,9 @@ def test_settings_that_differ_in_all_variants_of_a_task_are_named_once(tmp_path:
         ]  # fmt: skip
         folders.append(write_file(tmp_path / name, scores(parts, name)))
     page = Page(comparison(folders, tmp_path / "out"))
-    remark = "transformation, frozen on shapes: not all scores were taken alike, but with train 100 / 200"
+    remark = "transformation, frozen on shapes: not all scores have the same settings: train 100 / 200"
     assert page.text.count(remark) == 1
-    assert "taken alike, but with transformations" not in page.text
+    assert "have the same settings: transformations" not in page.text
     assert "['rotation'] / ['se2']" in page.text, "among the settings"
 
 

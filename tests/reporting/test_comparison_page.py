@@ -142,7 +142,7 @@ def test_points_of_curves_are_drawn_with_all_encoders_in_one_picture(tmp_path: P
         parts = [part(rows, **about), part([replace(row, value=0.2) for row in rows], **about, control="random")]
         runs.append(write_file(tmp_path / name, scores(parts, name)))
     text = sections(comparison(runs, tmp_path / "out"))["Rotation-curve"]
-    assert "Who wants invariance (satellite, microscopy, inspection) looks for" in text
+    assert "If you want invariance (satellite, microscopy, inspection), look for" in text
     legend = re.findall(r"</svg>([^<]*)</li>", text)
     assert legend == ["a", "b", "random weights", "constant guess (floor)"]
     alts = re.findall('aria-label="(Curve of .*?)"', text)

@@ -114,7 +114,7 @@ def test_numbers_of_a_path_between_views_are_turn_zoom_and_shift() -> None:
     logarithms, _ = affine_logarithm(torch.cat(moves))
     theta = torch.cat([logarithms[:, :2].flatten(1), torch.zeros(3, 13)], dim=1)
     numbers, found = geodesic_numbers(theta.numpy(), [0.0, 0.5, 1.0])
-    assert [number.name for number in numbers] == ["turn", "zoom", "shift x", "shift y", "blur, variance"]
+    assert [number.name for number in numbers] == ["rotation", "zoom", "shift x", "shift y", "blur, variance"]
     wanted = np.array([[30, 0, 0, 0, 0], [0, 0.5, 0, 0, 0], [0, 0, 10, -4, 0]])
     np.testing.assert_allclose(found[:, 2], wanted, atol=1e-4)
     np.testing.assert_allclose(found[:, 1], wanted / 2, atol=1e-4)
@@ -178,14 +178,14 @@ def test_a_run_that_cannot_be_loaded_is_shown_as_it_was_kept(
     found = gather({"a": [holding(targets=levels(10), positions=np.array([0.5]))]})
     assert [scene.title for scene in found.scenes] == ["kept by a"]
     (remark,) = found.notes
-    assert remark.endswith(f"since they cannot be drawn anew: {reason}")
+    assert remark.endswith(f"they cannot be rendered now: {reason}")
 
 
 def test_a_run_without_weights_is_shown_as_it_was_kept_and_it_is_said_why(write_run: WriteRun) -> None:
     found = gather({"a": [read_run(write_run())]})
     assert [scene.title for scene in found.scenes] == ["kept by vicreg-tiny"]
     (remark,) = found.notes
-    assert "as they were kept at the end of training, since they cannot be drawn anew: " in remark
+    assert "saved at the end of training; they cannot be rendered now: " in remark
     assert "is unknown" in remark, "the reason: the configuration is not one of today"
 
 

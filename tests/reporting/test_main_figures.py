@@ -45,7 +45,7 @@ def test_a_transformation_of_one_parameter_is_a_row_whatever_its_name(target: st
     assert [row[0] for row in rows] == [f"transformation {target} R2 (content)"]
 
 
-def test_the_value_its_size_and_its_side_are_three_rows() -> None:
+def test_the_signed_value_the_absolute_value_and_the_sign_are_three_rows() -> None:
     place = {"border": "content", "representation": "backbone", "probe": "mlp"}
     rows = [
         Row("r2", 0.0, target="rotation", floor=0.0, **place),
@@ -55,8 +55,8 @@ def test_the_value_its_size_and_its_side_are_three_rows() -> None:
     _, found = table({"a": [scores([turned(*rows)])]})
     assert [[row[0], *row[2:]] for row in found] == [
         ["transformation rotation R2 (content)", "0.000", "0.000"],
-        ["transformation rotation, absolute R2 (content)", "0.750", "0.000"],
-        ["transformation rotation, side accuracy (content)", "0.500", "0.500"],
+        ["transformation absolute rotation R2 (content)", "0.750", "0.000"],
+        ["transformation rotation sign accuracy (content)", "0.500", "0.500"],
     ]
 
 

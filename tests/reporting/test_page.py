@@ -140,7 +140,7 @@ def _rows(run: Path, target: str, representation: str, border: str, probe: str) 
     return [row["value"] for row in rows if wanted.items() <= row.items()]
 
 
-def test_a_side_is_a_row_and_no_bar_for_it_is_no_r2(write_run: WriteRun) -> None:
+def test_the_sign_accuracy_is_a_row_and_no_bar_for_it_is_no_r2(write_run: WriteRun) -> None:
     run = write_run(parts=())
     place = {"border": "content", "representation": "backbone", "probe": "mlp"}
     rows = [
@@ -152,9 +152,9 @@ def test_a_side_is_a_row_and_no_bar_for_it_is_no_r2(write_run: WriteRun) -> None
     out = report([run])
     page = Page(out)
     (chart,) = [alt for alt in page.alternatives() if alt.startswith("Bar chart of R²")]
-    assert "rotation 0.125, rotation, absolute 0.625." in chart
-    assert "R² (of a side: accuracy) of an MLP probe" in page.text
-    assert ">rotation, side</td><td" in out.read_text(encoding="utf-8")
+    assert "rotation 0.125, absolute rotation 0.625." in chart
+    assert "R² (for signs: accuracy) of an MLP probe" in page.text
+    assert ">rotation sign</td><td" in out.read_text(encoding="utf-8")
     assert "0.875" in page.text
 
 

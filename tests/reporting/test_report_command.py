@@ -48,12 +48,12 @@ def test_folders_of_scores_that_are_no_runs_have_a_page_of_scores_alone(
     assert pages(tmp_path) == ["a/comparison/comparison.html"]
     run([*map(str, folders), "--out", str(tmp_path / "out")])
     assert pages(tmp_path) == ["a/comparison/comparison.html", "out/comparison.html"]
-    with pytest.raises(ValueError, match=r"is to be a folder, comparison.html is written into it"):
+    with pytest.raises(ValueError, match=r"must be a folder: comparison.html is written into it"):
         run([*map(str, folders), "--out", "page.html"])
 
 
 def test_a_folder_that_holds_nothing_is_named(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"nowhere.scores.json is missing: give folders"):
+    with pytest.raises(FileNotFoundError, match=r"nowhere.scores.json is missing; give folders"):
         run([str(tmp_path / "nowhere")])
     assert pages(tmp_path) == []
     with pytest.raises(ValueError, match="report needs a run directory, or several"):

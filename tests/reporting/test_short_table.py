@@ -44,7 +44,7 @@ def test_of_one_name_each_representation_is_a_column_and_of_several_each_name() 
     assert found == [["rotation R2", "0.500", "0.400", "0.200", "0.000"]]
 
 
-def test_only_a_turn_has_its_size_and_side_and_noise_is_one_row_that_warns() -> None:
+def test_rotation_alone_has_all_three_scores_and_noise_is_one_row_that_warns() -> None:
     rows = [
         r2(0.5), r2(0.6, "rotation, absolute"), r2(0.8, "rotation, side", metric="accuracy", floor=0.5),
         r2(0.3, "translation"), r2(0.2, "translation, absolute"), r2(0.7, "translation, side", metric="accuracy"),
@@ -52,10 +52,10 @@ def test_only_a_turn_has_its_size_and_side_and_noise_is_one_row_that_warns() -> 
     ]  # fmt: skip
     _, found, more = table({"a": [scores([turned(*rows)])]})
     assert [row[0] for row in found] == [
-        "rotation R2", "rotation, absolute R2", "rotation, side accuracy", "translation R2",
-        "R2 on noise, farthest from 0",
+        "rotation R2", "absolute rotation R2", "rotation sign accuracy", "translation R2",
+        "R2 on noise (should be 0), the worst",
     ]  # fmt: skip
-    assert found[-1] == ["R2 on noise, farthest from 0", f"{MINUS}0.040", DASH]
+    assert found[-1] == ["R2 on noise (should be 0), the worst", f"{MINUS}0.040", DASH]
     assert more == 0
     _, found, _ = table({"a": [scores([turned(r2(0.5), r2(0.03, metric="noise_r2"))])]})
     assert found[-1][1] == "0.030 (rotation: do not trust)"
@@ -84,6 +84,6 @@ def test_what_does_not_fit_is_counted_and_a_folder_without_scores_is_named(tmp_p
     print_runs({"a": [run]}, console)
     text = console.export_text()
     assert text.count(" R2 ") == ROWS
-    assert "3 more main figures are in scores.json" in text
+    assert "3 more main scores are in scores.json" in text
     with pytest.raises(FileNotFoundError, match=r"empty has no scores.json; score it: equicoherence evaluate"):
         print_runs({"a": [tmp_path / "empty"]}, console)

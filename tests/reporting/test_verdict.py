@@ -31,7 +31,7 @@ def test_the_figures_are_those_without_a_leak_of_the_backbone_transformations_fi
         dataclasses.replace(TURN, control="random", mean=0.25, name="plain"),
     ]
     figures = main_figures(entries, {"plain": ["plain"]})
-    assert [figure.title for figure in figures] == ["turn", "shift", "side of the turn", "k-NN"]
+    assert [figure.title for figure in figures] == ["rotation", "translation", "rotation sign", "k-NN"]
     assert [{n: each.mean for n, each in figure.random.items()} for figure in figures] == [{"plain": 0.25}, {}, {}, {}]
 
 
@@ -61,7 +61,7 @@ def test_a_change_counts_where_whiskers_do_not_meet_and_it_is_no_small_one(befor
     figures = main_figures([one, other], BOTH)
     (said,) = verdicts(figures, ["plain", "ours"], "plain")
     assert (said.name, said.against) == ("ours", "plain")
-    assert said.changes == {verb: [f"turn {before[0]:.3f} → {after[0]:.3f}"]}
+    assert said.changes == {verb: [f"rotation {before[0]:.3f} → {after[0]:.3f}"]}
 
 
 def test_a_point_of_the_classes_is_kept_and_more_is_not() -> None:
@@ -76,7 +76,7 @@ def test_a_point_of_the_classes_is_kept_and_more_is_not() -> None:
 def test_without_a_plain_run_the_verdict_is_against_random_weights() -> None:
     entries = [TURN, dataclasses.replace(TURN, control="random", mean=0.2, low=0.2, high=0.2)]
     (said,) = verdicts(main_figures(entries, {"plain": ["plain"]}), ["plain"], None)
-    assert (said.against, said.changes) == ("random weights", {"gained": ["turn 0.200 → 0.500"]})
+    assert (said.against, said.changes) == ("random weights", {"gained": ["rotation 0.200 → 0.500"]})
 
 
 def test_whiskers_are_of_seeds_then_of_test_images_then_of_repeats() -> None:
@@ -99,4 +99,4 @@ def test_each_bar_has_its_spread_and_its_floors_and_says_them() -> None:
     assert "95 % intervals over test images" in drawn
     lone = verdict_chart([Figure("turn", False, {"plain": TURN}, {})], ["plain"])
     assert 'class="whisker"' not in lone
-    assert "No spread is known." in lone
+    assert "All bars are single values." in lone

@@ -102,8 +102,8 @@ def test_a_run_notes_them_from_the_start_and_the_last_is_the_trained_encoders_on
 
 def test_the_page_shows_them(watched):
     page = str(training_section({"small": [read_run(watched)]}))
-    assert "Images held out of training" in page
-    assert "Curve of R2 of rotation, images held out over training steps." in page
+    assert "Held-out images" in page
+    assert "Curve of R2 of rotation, held-out images over training steps." in page
 
 
 def test_what_cannot_be_watched_is_refused(data, tmp_path):

@@ -1,4 +1,4 @@
-"""`adapt`: train from an encoder that exists, score it before and after, and say what was gained and what was kept."""
+"""`adapt`: train a pretrained encoder further, evaluate it before and after, and compare."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ from equicoherence.training.run import check_run, config_to_resume, is_finished
 
 @dataclass(frozen=True)
 class Adapted:
-    """What an adaptation left.
+    """The result of an adaptation.
 
-    run: the run directory, which `export`, `evaluate` and all others take.
-    page: shows the table, a chart and how it came to be.
+    run: the run directory, for `export`, `evaluate` and all other commands.
+    page: a page with the table, a chart and the origin of the numbers.
     rows: of the table.
     """
 
@@ -51,26 +51,27 @@ def adapt(
     images: int | None = None,
     limit: int | None = None,
 ) -> Adapted:
-    """Adapt an encoder to transformations, score it before and after, print the table and write its page.
+    """Adapt an encoder to transformations, evaluate it before and after, print the table and write its page.
 
-    model: as `evaluate` takes it: a run directory, timm:NAME, FILE@ARCH, or what `export` wrote. None with ``resume``.
-    data: images to adapt it on; classes are used in scoring alone. None with ``resume``.
-    out: run directory; ``runs/RECIPE-MODEL`` where None.
-    recipe: name of one, whose views get a size that fits the model (`view_size`); or a configuration, taken as it is.
-    check: images with classes that it is not adapted on, to see whether these are kept.
-    resume: go on with what was interrupted, training or scoring; what is done is shown again.
+    model: any MODEL of `evaluate`: a run directory, timm:NAME, FILE@ARCH, or what `export` wrote. None with ``resume``.
+    data: training images; class labels are used only for evaluation. None with ``resume``.
+    out: run directory; by default ``runs/RECIPE-MODEL``.
+    recipe: its name, and then views get a size that fits the model (`view_size`); or a configuration, which is used
+        unchanged.
+    check: labelled images that are not used for training, to check whether classes are kept.
+    resume: continue an interrupted training or evaluation; a finished one is shown again.
     max_steps: of training, in place of the recipe's.
-    images: for the training of the probes, 2,000 where None; two fifths as many test them.
-    limit: labelled images of each split for k-NN and the linear probe, 5,000 where None.
+    images: training images of the probes, 2,000 by default; two fifths as many are test images.
+    limit: labelled images of each split for k-NN and the linear probe, 5,000 by default.
 
-    Raises ValueError, FileNotFoundError or FileExistsError before training begins for what cannot be adapted or scored;
-    `Interrupted` where it was asked to stop, with the command that goes on.
+    Raises ValueError, FileNotFoundError or FileExistsError before training for what cannot be adapted or evaluated;
+    `Interrupted` after Ctrl-C, with the command that continues.
     """
     with refusing():
         given = {"check": None if check is None else str(check), "images": images, "limit": limit}
         if resume and model is None:
             if out is None:
-                raise ValueError("adapt --resume: say with --out which run is to go on")
+                raise ValueError("adapt --resume: say with --out which run to continue")
             config = resumed_config(Path(out))
         elif model is None or data is None:
             raise ValueError("adapt needs an encoder and images: adapt MODEL --data DIR")
@@ -124,7 +125,7 @@ def default_out(config: PretrainConfig) -> Path:
 
 
 def resumed_config(run: Path) -> PretrainConfig:
-    """Return the configuration of a run that is to go on. Raises FileNotFoundError where it is none of `adapt`."""
+    """Return the configuration of a run to continue. Raises FileNotFoundError if it is not a run of `adapt`."""
     Asked.of_run(run)
     return load_config(config_to_resume(run))
 

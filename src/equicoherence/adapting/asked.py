@@ -1,4 +1,4 @@
-"""What a run was adapted for, besides its configuration: ``adapt.yaml`` of its directory."""
+"""The options of an adaptation besides its configuration: ``adapt.yaml`` in its directory."""
 
 from __future__ import annotations
 

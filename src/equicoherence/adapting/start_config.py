@@ -24,7 +24,7 @@ def start_config(recipe: str, model: str, size: int | None = None, train: str | 
 
     size: pixels of the views; `view_size` where None. Images are read as `equicoherence evaluate` reads them for it.
     train: what is trained of the encoder; as the recipe says where None. A head over layers that the recipe does not
-        name reads the `middle_layers` of an encoder that stands still, and the output, which is trained, of any other.
+        name reads the `middle_layers` of a frozen encoder, and the output, which is trained, of any other.
 
     Raises FileNotFoundError or ValueError for a recipe or a model that there is not.
     """

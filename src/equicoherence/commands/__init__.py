@@ -1,6 +1,6 @@
-"""The commands. Each is a module here with a function `run`, which parses the arguments and calls the function of the
-same name; its docstring begins "`equicoherence NAME ARGUMENTS`: what it does.", which is its line in the help. A new
-one is a new file, and nothing else. A module here imports nothing heavy but in `run`, when its arguments are right.
+"""The commands. Each is a module with a function `run`, which parses the arguments and calls the function of the same
+name. The module docstring begins "`equicoherence NAME ARGUMENTS`: what it does.", which is its line in the help. A new
+command is a new file, and nothing else. Modules here import heavy packages only in `run`, after parsing.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from equicoherence.errors import refusing, unknown
 
 @dataclass(frozen=True)
 class Command:
-    """What the help says of a command. usage: its name and arguments. summary: what it does."""
+    """The line of a command in the help. usage: its name and arguments. summary: what it does."""
 
     usage: str
     summary: str
@@ -35,7 +35,7 @@ def known_commands() -> dict[str, Command]:
 
 
 def find_command(name: str) -> Callable[[list[str]], None]:
-    """Return what runs the command of a name. Raises `RefusedValue` for one that there is not."""
+    """Return the function that runs a command. Raises `RefusedValue` for an unknown name."""
     known = known_commands()
     with refusing():
         if name not in known:
@@ -44,9 +44,9 @@ def find_command(name: str) -> Callable[[list[str]], None]:
 
 
 def usage() -> str:
-    """Return the help of the whole: a line for each command."""
+    """Return the help of the program: one line for each command."""
     commands = known_commands().values()
     width = max(len(command.usage) for command in commands)
     lines = "".join(f"  {command.usage:{width}}  {command.summary}\n" for command in commands)
-    more = "equicoherence COMMAND --help says more; equicoherence --version says which this is."
+    more = "equicoherence COMMAND --help describes a command; equicoherence --version prints the version."
     return f"usage: equicoherence COMMAND ...\n\n{lines}\n{more}"

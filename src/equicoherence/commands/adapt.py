@@ -1,4 +1,4 @@
-"""`equicoherence adapt MODEL`: teach an encoder that exists what transformations do; say what it gained and kept."""
+"""`equicoherence adapt MODEL`: train a pretrained encoder to keep transformations; compare before and after."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -16,30 +16,30 @@ RECIPE = "adapt-tiny"
 
 @dataclass
 class AdaptOptions:
-    """Train an encoder further, so that its features keep what transformations do to images; score it before and
-    after, and print one table of what it gained and what it kept.
+    """Train a pretrained encoder further, so that its features keep what transformations do to images. Evaluate it
+    before and after, and print one table of what was gained and what was kept.
 
-    MODEL is what `equicoherence evaluate` takes: timm:NAME, hf-hub:OWNER/NAME, a weights file (FILE@ARCH), a run
-    directory, or what `equicoherence export` wrote. Below is what one changes first. All options are shown by
-    --help-all: every field of the configuration is one. None stands for what the recipe or the model says.
+    MODEL is what `equicoherence evaluate` accepts: timm:NAME, hf-hub:OWNER/NAME, a weights file (FILE@ARCH), a run
+    directory, or what `equicoherence export` wrote. The most common options are below. --help-all lists all options:
+    every field of the configuration is one. None means: as in the recipe or the model.
 
     Args:
-        data: Images to adapt it on, with classes or without; classes score it, and never train it.
-        out: Run directory; runs/RECIPE-MODEL where none is given.
+        data: Training images, with or without class labels. Labels are used only for evaluation.
+        out: Run directory; by default runs/RECIPE-MODEL.
         recipe: adapt-tiny (a CPU, views of about 96 px), adapt-small (one GPU, views of the model's own size) or
             adapt-large (several GPUs).
-        check: Images with classes that it is not adapted on, to see whether these are kept.
-        resume: Go on with what was interrupted, training or scoring: adapt --resume --out RUN.
-        max_steps: Of training, in place of the recipe's epochs.
-        images: For the training of the probes that score it; two fifths as many test them.
-        limit: Labelled images of each split that score it, for k-NN and the linear probe.
+        check: Labelled images that are not used for training, to check whether classes are kept.
+        resume: Continue an interrupted training or evaluation: adapt --resume --out RUN.
+        max_steps: Training steps, in place of the recipe's epochs.
+        images: Training images of the probes; two fifths as many are test images.
+        limit: Largest number of labelled images of each split, for k-NN and the linear probe.
         train: What is trained: head (nothing of the encoder), last:N, lora:RANK or all.
-        keep: How much of what it knew may be lost, such as 0.01; training that loses more ends with the last good
+        keep: Largest loss of what the encoder knew, such as 0.01; a training that loses more ends with its last good
             state.
-        size: Pixels of the views, and of the images that score it.
+        size: Pixels of the views and of the test images.
         lr: Learning rate at a batch of 256 images.
-        batch_size: Images of a step.
-        seed: Of the run.
+        batch_size: Images per step.
+        seed: Seed of the run.
     """
 
     data: str
@@ -116,7 +116,7 @@ def run(arguments: list[str]) -> None:
 
 
 def _model(arguments: list[str]) -> tuple[str | None, list[str]]:
-    """Take MODEL off the arguments, which stands first; None where a run is to go on."""
+    """Take MODEL off the arguments, which stands first; None for a run to continue."""
     if arguments and not arguments[0].startswith("-"):
         return arguments[0], arguments[1:]
     if "--resume" in arguments:

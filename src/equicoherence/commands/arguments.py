@@ -47,7 +47,7 @@ def parse(cls: type[T], arguments: list[str], name: str, default: T | None = Non
                 continue
             joined = ",".join(value.strip(",") for value in values[0])
             if _fits(cls, _with(arguments, option, joined)):
-                say(f"{option} is a list with commas and no spaces; is it {option} {joined}?")
+                say(f"{option} is a list with commas and no spaces; did you mean {option} {joined}?")
         raise
 
 
@@ -89,7 +89,7 @@ def run_to_resume(arguments: list[str], command: str) -> Path:
     """Return the run that is to go on, ``--out``, which stands for all else. Raises ValueError where none is given."""
     given = values_of(arguments, "--out")
     if not given or not given[-1]:
-        raise ValueError(f"{command} --resume: say with --out which run is to go on")
+        raise ValueError(f"{command} --resume: say with --out which run to continue")
     return Path(given[-1][0])
 
 

@@ -1,4 +1,4 @@
-"""`equicoherence compare RECIPE...`: train and evaluate side by side, mean and spread."""
+"""`equicoherence compare RECIPE...`: train and evaluate recipes; print mean and spread."""
 
 from __future__ import annotations
 
@@ -23,11 +23,16 @@ def run(arguments: list[str]) -> None:
 
     @dataclass
     class Arguments:
-        """Train and evaluate recipes side by side and print mean and spread; RECIPE:plain is the method without the
-        task.
+        """Train and evaluate several recipes, and print mean and spread; RECIPE:plain is the method without the task.
 
-        seeds: runs of each recipe. tasks: transformation, knn, linear; all that the data allows where not given.
-        jobs: runs at once; as many as the CPU is enough for where not given. The weights do not depend on it.
+        Args:
+            recipes: Names of recipes.
+            seeds: Trainings per recipe, with different seeds.
+            out: Folder of the runs and the page.
+            data: Images, in place of those of the recipes.
+            tasks: Of transformation, knn and linear; by default all that the data allow.
+            max_steps: Steps of each training, in place of the recipe's epochs.
+            jobs: Trainings at once; by default as many as the CPU allows. The weights do not depend on it.
         """
 
         recipes: Annotated[tuple[str, ...], tyro.conf.Positional]
@@ -68,7 +73,7 @@ def _configs(recipes: Sequence[str], seeds: int, changes: Mapping[str, Any]) -> 
     parted = [(text, *text.partition(":")[::2]) for text in recipes]
     for text, name, variant in parted:  # all names first, since a configuration takes seconds to load
         if variant not in ("", "plain"):
-            raise ValueError(f"{text!r}: only ':plain' may follow a recipe's name")
+            raise ValueError(f"{text!r}: only ':plain' can follow the name of a recipe")
         check_recipe(name)
     configs = {}
     for text, name, variant in parted:

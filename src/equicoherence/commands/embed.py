@@ -1,4 +1,4 @@
-"""`equicoherence embed MODEL`: features of every image, in a file."""
+"""`equicoherence embed MODEL`: write the features of every image to a file."""
 
 from __future__ import annotations
 
@@ -18,13 +18,24 @@ def run(arguments: list[str]) -> None:
 
     @dataclass
     class Arguments:
-        """Write an encoder's features of every image of a data set to a .parquet or .npz file.
+        """Write the features of every image of a data set to a .parquet or .npz file.
 
-        model: a run directory, timm:NAME, hf-hub:OWNER/NAME, or a weights file with --arch. features: of backbone, cls,
-        patches and, of a run, z_inv, z_equi, z. dtype: of the file. limit: at most so many images, evenly spread; 0 is
-        all. batch: images at a time. size: of a model that is no run. random-weights: take a timm model's
-        initialisation. bad-image-tolerance: share of images that may be bad (their rows are NaN); a run's own where not
-        given. device: cpu, cuda, mps, or auto, the first CUDA device where there is one.
+        Args:
+            model: A run directory, timm:NAME, hf-hub:OWNER/NAME, or a weights file with --arch.
+            data: Images.
+            out: The file to write, .parquet or .npz.
+            split: Which part of the images.
+            features: Of backbone, cls and patches; of a run also z_inv, z_equi and z.
+            dtype: Number format of the features.
+            limit: Largest number of images, evenly spread; 0 for all.
+            batch: Images per forward pass.
+            arch: The timm architecture of a weights file.
+            random_weights: Use the initialisation of a timm model, without its weights.
+            size: Input pixels, for a model that is not a run.
+            bad_image_tolerance: Largest share of images that cannot be decoded (their rows are NaN); by default the
+                run's own.
+            device: cpu, cuda, mps; auto is the first CUDA device if there is one, else cpu.
+            overwrite: Replace an existing file.
         """
 
         model: Annotated[str, tyro.conf.Positional]

@@ -1,4 +1,4 @@
-"""`equicoherence evaluate MODEL...`: score frozen encoders."""
+"""`equicoherence evaluate MODEL...`: evaluate frozen encoders."""
 
 from __future__ import annotations
 
@@ -19,34 +19,34 @@ from equicoherence.reporting.names import encoder_names
 
 @dataclass
 class Arguments:
-    """Score frozen encoders: run directories, timm:NAME, hf-hub:OWNER/NAME, weights files (FILE@ARCH), or
-    baseline:NAME.
+    """Evaluate frozen encoders.
 
-    `equicoherence tasks` lists the tasks, `equicoherence tasks NAME` what one does and its settings.
+    `equicoherence tasks` lists the tasks; `equicoherence tasks NAME` describes one and its settings.
 
-    models: run directories, timm:NAME, hf-hub:OWNER/NAME, weights files (FILE@ARCH), or baseline:thumbnail and
-        baseline:spectrum, which have no weights.
-    data: images, or objects in poses, for transformation, knn, linear, pose and retrieval; a run's own where not given.
-    sets: a folder that holds data sets in their published layouts, for all other tasks.
-    tasks: names, or all; where not given, the usual ones on data sets where --sets is given, else those that the data
-        allow.
-    suite: tasks with fixed settings, and a table of them for people who compare: equivariance.
-    out: folder for scores.json; with several models a folder for each in it, and a page that compares them.
-    settings: TASK.SETTING=VALUE, and more with commas between; a list has + between its values.
-    transformations: of the transformation task.
-    borders: of the transformation task.
-    probes: of the transformation task.
-    images: of the training of the transformation task's probes; a third as many test them.
-    limit: labelled images of each split, for knn and linear.
-    repeats: of the transformation task's probes.
-    fine_tune: train the encoder with the head, in the tasks that have such a protocol.
-    controls: also score random weights, once for models of one architecture, size and seed.
-    arch: of weights files that do not say it; or of one, FILE@ARCH.
-    random_weights: evaluate timm models' initialisation.
-    size: input pixels of models that are no runs.
-    layer: score what this layer says in place of the output: block or stage from 0; -1 is the last, -2 the one before.
-    bad_image_tolerance: share of the images that may be bad; of --data a run's own where not given.
-    device: cpu, cuda, mps, or auto, the first CUDA device where there is one.
+    Args:
+        models: Run directories, timm:NAME, hf-hub:OWNER/NAME, weights files (FILE@ARCH), or baseline:thumbnail and
+            baseline:spectrum, which have no weights.
+        data: Images, or objects in poses, for transformation, knn, linear, layers, pose, retrieval and others; by
+            default the run's own.
+        sets: Folder with data sets in their published layouts, for all other tasks.
+        tasks: Names, or all. By default the usual tasks on data sets if --sets is given, else all that the data allow.
+        suite: Tasks with fixed settings and one comparable table: equivariance.
+        out: Folder for scores.json; with several models, one folder for each in it, and a page that compares them.
+        settings: TASK.SETTING=VALUE, several with commas between; values of a list are joined by +.
+        transformations: Setting of the task transformation.
+        borders: Setting of the task transformation.
+        probes: Setting of the task transformation.
+        images: Training images of the probes of transformation; a third as many are test images.
+        limit: Largest number of labelled images of each split, for knn and linear.
+        repeats: Seeds of the probes of transformation.
+        fine_tune: Train the encoder with the head, in tasks with such a protocol.
+        controls: Also evaluate random weights, once for models of one architecture, size and seed.
+        arch: The timm architecture of weights files, if FILE@ARCH does not give it.
+        random_weights: Evaluate the initialisation of timm models, without their weights.
+        size: Input pixels, for models that are not runs.
+        layer: Evaluate this layer instead of the output: block or stage, counted from 0; -1 is the last one.
+        bad_image_tolerance: Largest share of images that cannot be decoded; for --data by default the run's own.
+        device: cpu, cuda, mps; auto is the first CUDA device if there is one, else cpu.
     """
 
     models: Annotated[tuple[str, ...], tyro.conf.Positional]
@@ -136,7 +136,7 @@ def run(arguments: list[str]) -> None:
 
 
 def next_command(given: Arguments, folders: Sequence[Path]) -> str:
-    """Return what one may do next: look at it, or give an encoder that is no run of ours what it lacks."""
+    """Return the next command: look at the scores, or adapt an encoder that is not a run."""
     first = given.models[0]
     if len(given.models) == 1 and given.data and not Path(first).is_dir() and not first.startswith("baseline:"):
         return f"next: equicoherence adapt {shlex.quote(first)} --data {shlex.quote(given.data)}"

@@ -1,4 +1,4 @@
-"""What `equicoherence evaluate` is to score and where that goes, settled before the first model is scored."""
+"""What `equicoherence evaluate` scores and where it writes, checked before the first model is scored."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def chosen_names(names: Sequence[str] | None, sets: bool) -> list[str]:
         return default_tasks(sets)
     chosen = list(all_tasks()) if list(names) == ["all"] else [name for name in names if task_class(name)]
     if not sets and (lacking := [name for name in chosen if not reads_data(all_tasks()[name])]):
-        raise ValueError(f"{', '.join(lacking)}: give with --sets the folder that holds the data sets")
+        raise ValueError(f"{', '.join(lacking)}: give the folder of the data sets with --sets")
     return [name for name in all_tasks() if name in chosen]
 
 
@@ -62,7 +62,7 @@ def chosen_suite(given: Arguments) -> Suite:
     own = ("tasks", "settings", "transformations", "borders", "probes", "images", "limit", "repeats", "sets")
     if fixed := [name for name in own if getattr(given, name) is not None] + ["fine_tune"] * given.fine_tune:
         options = ", ".join(f"--{name.replace('_', '-')}" for name in fixed)
-        raise ValueError(f"{options}: suite {suite.name} says itself what is scored and how; leave it out")
+        raise ValueError(f"{options}: suite {suite.name} has fixed tasks and settings; leave it out")
     return suite
 
 
@@ -85,7 +85,9 @@ def merged_settings(given: Arguments, names: Sequence[str]) -> dict[str, dict[st
     for tasks, own in ((("transformation",), transformation), (("knn", "linear"), limited)):
         scored = [task for task in tasks if task in names]
         if own and not scored:
-            raise ValueError(f"{', '.join(own)}: of {' and '.join(tasks)}, which is not among {', '.join(names)}")
+            raise ValueError(
+                f"{', '.join(own)}: an option of {' and '.join(tasks)}, which is not among the tasks {', '.join(names)}"
+            )
         for task in scored:
             if twice := sorted(set(own) & set(found.get(task, {}))):
                 raise ValueError(f"{', '.join(twice)} of {task} is given twice; leave it out of --settings")
@@ -138,7 +140,7 @@ def plan(given: Arguments, tasks: Sequence[Task], every: bool) -> list[Planned]:
 
 
 def fitting(model: FrozenModel, jobs: Sequence[Job]) -> list[Job]:
-    """Return the jobs of tasks that an encoder can be scored by; a line names those that are left out."""
+    """Return the jobs of tasks that an encoder can be scored by; one line names those that are left out."""
     reasons = {job.task.name: reason for job in jobs if (reason := job.task.unfit(model))}
     for name, reason in reasons.items():
         say(f"{name} is left out: {reason}")
@@ -185,13 +187,13 @@ def images_of(models: Sequence[str], data: str | None, leave_out: bool) -> tuple
     kept = [model for model in models if Path(model).is_dir() or not leave_out]
     for model in models:
         if model not in kept:
-            say(f"{model}: tasks on images are left out, for it has no images of its own; give them with --data")
+            say(f"{model}: tasks on images are left out, because it has no images of its own; give them with --data")
     own = {model: _own_data(model) for model in kept}
     for model, images in own.items():
         if data_identity(images) != data_identity(own[kept[0]]):
             raise ValueError(
-                f"{kept[0]} has the images {own[kept[0]]!r} and {model} {images!r}, whose scores cannot be compared; "
-                "give images for all with --data"
+                f"{kept[0]} has the images {own[kept[0]]!r} and {model} has {images!r}, so scores cannot be compared; "
+                "give the same images for all with --data"
             )
     return kept, own[kept[0]] if kept else None
 
@@ -220,7 +222,7 @@ def folders_of(subjects: Sequence[Subject], out: Path | None, data: str | None) 
             other = owners[folder.resolve()]
             raise ValueError(
                 f"{other!r} and {each.model!r} would share the folder {str(folder)!r}; evaluate them one by one, then "
-                "`equicoherence report` puts their folders side by side"
+                "compare their folders with `equicoherence report`"
             )
         owners[folder.resolve()] = each.model
     return folders

@@ -1,4 +1,4 @@
-"""`equicoherence export RUN`: a run's encoder for timm, ONNX or torch, with or without timm."""
+"""`equicoherence export RUN`: export a run's encoder for timm, ONNX or torch."""
 
 from __future__ import annotations
 
@@ -21,14 +21,19 @@ def run(arguments: list[str]) -> None:
 
     @dataclass
     class Arguments:
-        """Write a run's encoder for others to load: a folder for timm, an ONNX model, a file of torch for timm's model,
-        or a program of torch, which needs no timm. Of an adapted encoder, ONNX and the program also give z_equi.
-        --push OWNER/NAME puts it on the Hugging Face Hub, as a model of timm with a card of its scores, data and
-        recipe.
+        """Export the encoder of a run: a folder for timm, an ONNX model, a torch file for timm's model, or a torch
+        program that does not need timm. For an adapted encoder, ONNX and the program also give z_equi. --push
+        OWNER/NAME uploads it to the Hugging Face Hub, as a timm model with a card of its scores, data and recipe.
 
-        out: RUN/encoder, RUN/encoder.onnx, RUN/encoder.pt or RUN/encoder.pt2 where not given. teacher: the EMA teacher
-        of a method that has one, instead of the student, which evaluation scores. license: of what is pushed, as the
-        Hub calls it, such as apache-2.0; none where not given. private: make the repository on the Hub a private one.
+        Args:
+            run: Run directory.
+            to: Format of the export.
+            push: Repository on the Hub, OWNER/NAME.
+            out: Where to write; by default RUN/encoder, with .onnx, .pt or .pt2.
+            teacher: Export the EMA teacher of the method instead of the student. Evaluation uses the student.
+            license: Licence of the uploaded weights, by its name on the Hub, such as apache-2.0; none by default.
+            private: Make the repository on the Hub private.
+            overwrite: Replace existing files.
         """
 
         run: Annotated[Path, tyro.conf.Positional]
@@ -60,7 +65,7 @@ def run(arguments: list[str]) -> None:
 def check_target(to: str | None, push: str | None, **given: object) -> None:
     """Raise ValueError unless an export goes to one place, and where an option is given that is of the other."""
     if (to is None) == (push is None):
-        raise ValueError("export needs one of --to timm, onnx, torch or program, and --push OWNER/NAME")
+        raise ValueError("export needs either --to timm, onnx, torch or program, or --push OWNER/NAME")
     of_others = ("license", "private") if push is None else ("out",)
     for name in of_others:
         if given[name]:
@@ -68,14 +73,14 @@ def check_target(to: str | None, push: str | None, **given: object) -> None:
 
 
 def how_to_use_timm(folder: Path) -> str:
-    """Return the line that loads an exported folder, and what its images must be."""
+    """Return the line that loads an exported folder, and the format of its images."""
     about = read_json(folder / "config.json", "export the run again with --overwrite")["pretrained_cfg"]
     line = f'model = timm.create_model("local-dir:{folder}", pretrained=True).eval()'
     return f"{line}\n{_normalised(about['input_size'][-1], about['mean'], about['std'])}"
 
 
 def how_to_use_torch(path: Path) -> str:
-    """Return the lines that build an exported model, and what its images must be."""
+    """Return the lines that build an exported model, and the format of its images."""
     import torch
 
     about = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
@@ -86,7 +91,7 @@ def how_to_use_torch(path: Path) -> str:
     )
     features = FEATURES[about["pool"]]
     images = _normalised(about["size"], about["mean"], about["std"])
-    return f"{lines}\n{images}; what stands for an image in evaluation: {features}"
+    return f"{lines}\n{images}; the representation in evaluation: {features}"
 
 
 def how_to_use_program(path: Path) -> str:
@@ -98,7 +103,7 @@ def how_to_use_program(path: Path) -> str:
 
 
 def how_to_use_onnx(path: Path) -> str:
-    """Return the lines that run an exported ONNX model, and what its images must be."""
+    """Return the lines that run an exported ONNX model, and the format of its images."""
     import onnxruntime  # an extra
 
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])

@@ -38,15 +38,15 @@ def run(arguments: list[str]) -> None:
 
         @dataclass
         class Arguments:
-            """Pretrain a recipe, or a FILE.yaml: a run's config.yaml, or a short one with `recipe: NAME` and what
-            differs. Any field of its configuration is an option; --no-coherence gives the plain method.
+            """Pretrain a recipe, or a FILE.yaml: a run's config.yaml, or a short one with `recipe: NAME` and the
+            fields that differ. Any field of its configuration is an option; --no-coherence gives the plain method.
 
-            --encoder.name takes any model of timm, with its own arguments in place of the recipe's:
-            --encoder.args.img-size 64 sets one, --encoder.args '{"img_size": 64}' all of them.
-            --encoder.weights MODEL starts from what `evaluate` takes as MODEL, with its encoder and normalisation.
+            --encoder.name accepts any timm model, with its own arguments instead of the recipe's:
+            --encoder.args.img-size 64 sets one of them, --encoder.args '{"img_size": 64}' all.
+            --encoder.weights MODEL starts from any MODEL of `evaluate`, with its encoder and normalisation.
 
             Args:
-                out: Run directory, runs/RECIPE where none is given.
+                out: Run directory; by default runs/RECIPE.
                 resume: Continue an interrupted run; without RECIPE, with its own configuration.
             """
 
@@ -60,13 +60,13 @@ def run(arguments: list[str]) -> None:
     if os.environ.get("RANK", "0") != "0":
         return  # one of many processes: the first says it
     shown = shlex.quote(str(out))
-    print(f"{out} done; score it: equicoherence evaluate {shown}   see it: equicoherence report {shown}")
+    print(f"{out} done; next: equicoherence evaluate {shown}, then equicoherence report {shown}")
 
 
 def resumed_run(arguments: list[str]) -> Path | None:
-    """Return the run that is to go on as it was configured, None where a recipe stands first or help is asked for.
+    """Return the run to continue with its own configuration; None if a recipe is given, or for help.
 
-    Raises ValueError where none is given.
+    Raises ValueError without --out, and FileNotFoundError for a folder that is no run.
     """
     if "--resume" not in arguments or not arguments[0].startswith("-") or {"-h", "--help"} & set(arguments):
         return None

@@ -1,4 +1,4 @@
-"""The options of `pretrain` that one changes first: what its --help shows, with the recipe's own values."""
+"""The most common options of `pretrain`, which its --help shows with the values of the recipe."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,27 +12,27 @@ from equicoherence.training import PretrainConfig
 @dataclass
 class PretrainOptions:
     """Pretrain a recipe (`equicoherence recipes` lists them), or a FILE.yaml: a run's config.yaml, or a short one with
-    `recipe: NAME` and what differs. --no-coherence gives the plain method, without the task.
+    `recipe: NAME` and the fields that differ. --no-coherence gives the plain method, without the task.
 
-    Below is what one changes first. All options are shown by --help-all: every field of the configuration is one.
+    The most common options are below. --help-all shows all: every field of the configuration is an option.
 
     Args:
         data: Images: a folder, tar shards, an archive, or objects (rendered, no file needed).
-        out: Run directory, runs/RECIPE where none is given.
-        resume: Go on with an interrupted run: pretrain --resume --out RUN.
-        seed: Of weights, views and order.
+        out: Run directory; by default runs/RECIPE.
+        resume: Continue an interrupted run: pretrain --resume --out RUN.
+        seed: Seed of weights, views and order.
         epochs: Passes over the images.
-        max_steps: Steps after which the run, and its schedule, ends; 0 for those of all epochs.
-        batch_size: Images of a step, of each process.
+        max_steps: Steps of the run and its schedule; 0 for those of all epochs.
+        batch_size: Images per step and process.
         lr: Learning rate at a global batch of 256 images.
-        encoder: Any model of timm.
-        weights: What to start from, as `evaluate` takes MODEL: timm:NAME, FILE@ARCH, a run; empty for none.
-        size: Pixels of a view along a side.
-        path: What leads to view 2: rotation, se2, all, between, poses and others.
-        decoder: What reconstructs the states: conv, cross-attention, render, geodesic, or several with +.
-        share: Of a batch, the share that has the task.
-        precision: fp32, bf16, fp16, or auto, which takes what the device is fast in.
-        track: Also write the metrics for a tracker.
+        encoder: Any timm model.
+        weights: Pretrained weights to start from: timm:NAME, FILE@ARCH or a run; empty for random weights.
+        size: Width and height of a view in pixels.
+        path: Transformation g of view 2: rotation, se2, all, between, poses and others.
+        decoder: Decoder of the states: conv, cross-attention, render, geodesic, or several with +.
+        share: Share of each batch that has the task.
+        precision: fp32, bf16, fp16, or auto (bf16 if the device is fast in it, else fp32).
+        track: Trackers for the metrics, such as tensorboard or wandb.
     """
 
     data: str
@@ -54,7 +54,7 @@ class PretrainOptions:
 
 
 def first_options(config: PretrainConfig) -> PretrainOptions:
-    """Return what one changes first, as a recipe has it."""
+    """Return the most common options with the values of a recipe."""
     task = config.coherence
     return PretrainOptions(
         data=config.data,

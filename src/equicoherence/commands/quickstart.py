@@ -1,4 +1,4 @@
-"""`equicoherence quickstart`: the main job on rendered objects, compared with the plain method."""
+"""`equicoherence quickstart`: train and compare the plain method and ours, on rendered objects."""
 
 from __future__ import annotations
 
@@ -14,9 +14,12 @@ def run(arguments: list[str]) -> None:
 
     @dataclass
     class Arguments:
-        """Train the plain method and ours on rendered objects, score them, print the table, write the page.
+        """Train the plain method and ours on rendered objects, evaluate both, print a table, and write a page.
 
-        jobs: runs at once; as many as the CPU is enough for where not given. The weights do not depend on it.
+        Args:
+            out: Folder of the runs and the page.
+            seed: Seed of both trainings.
+            jobs: Trainings at once; by default as many as the CPU allows. The weights do not depend on it.
         """
 
         out: Path = Path("runs/quickstart")

@@ -1,4 +1,4 @@
-"""`equicoherence recipes`: names, hardware, time, expected scores."""
+"""`equicoherence recipes`: list recipes with hardware, time and expected scores."""
 
 from __future__ import annotations
 

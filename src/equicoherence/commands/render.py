@@ -1,4 +1,4 @@
-"""`equicoherence render`: a data set in 3DIEBench's layout, from meshes."""
+"""`equicoherence render`: render a data set in 3DIEBench's layout, from meshes."""
 
 from __future__ import annotations
 
@@ -17,12 +17,20 @@ def run(arguments: list[str]) -> None:
     class Arguments:
         """Render a data set in 3DIEBench's layout: views of meshes in random poses, with depth, masks and normals.
 
-        meshes: a folder of OBJ, GLB, PLY, a mesh file, or 'procedural'. out: a new folder, or one to continue. preset:
-        the scene: '3diebench', or 'objects' as in the quickstart: turned about the vertical, on tiles under a sky.
-        views: images of each object. size: pixels. workers: threads; all cores where not given. paths: pairs of views
-        of each object with states between them. states: of each. turn: largest angle of an object about each axis that
-        it turns about, in degrees, at most 90, and 90 where not given. objects: at most so many of each category, of
-        which every fifth is for validation. bad-mesh-tolerance: share of the meshes that may be bad.
+        Args:
+            meshes: A folder of OBJ, GLB or PLY files, one such file, or 'procedural'.
+            out: A new folder, or one to continue.
+            preset: The scene: '3diebench', or 'objects' as in the quickstart (rotated about the vertical axis, on
+                tiles, under a sky).
+            views: Images per object.
+            size: Pixels of an image.
+            seed: Of all random numbers.
+            workers: Threads; all cores by default.
+            paths: Pairs of views per object with states between them.
+            states: States per path.
+            turn: Largest rotation of an object about each axis, in degrees, at most 90 (the default).
+            objects: Largest number of objects per category; every fifth is for validation.
+            bad_mesh_tolerance: Largest share of meshes that cannot be read.
         """
 
         meshes: str

@@ -1,4 +1,4 @@
-"""`equicoherence report RUN...`: one page about runs."""
+"""`equicoherence report RUN...`: write one page about runs."""
 
 from __future__ import annotations
 
@@ -22,12 +22,15 @@ def run(arguments: list[str]) -> None:
 
     @dataclass
     class Arguments:
-        """Write one self-contained page about runs: verdict, path, turns, scores, curves, configurations.
+        """Write one self-contained page about runs: verdict, path, rotation, scores, curves, configurations.
 
-        Where a folder is no run, a page that puts the scores of all side by side takes its place; where all are runs
-        and any has scores of data sets, as `evaluate --sets` writes them, it is written too. out: the file,
-        report.html in the first run where not given; where not all are runs, the folder for the page of scores,
-        ``comparison`` in the first folder where not given.
+        If a folder is not a run, the page compares the scores of all folders instead. If all are runs and some have
+        scores of data sets (`evaluate --sets`), both pages are written.
+
+        Args:
+            runs: Run directories, or folders with scores.
+            out: The file of the page of runs, by default report.html in the first run; or the folder of the page of
+                scores, by default ``comparison`` in the first folder.
         """
 
         runs: Annotated[tuple[Path, ...], tyro.conf.Positional]
@@ -43,7 +46,7 @@ def run(arguments: list[str]) -> None:
 
         every_is_run = all(is_run(folder) for folder in given.runs)
         if not every_is_run and given.out is not None and given.out.suffix == ".html":
-            raise ValueError(f"{given.out} is to be a folder, comparison.html is written into it; give another --out")
+            raise ValueError(f"{given.out} must be a folder: comparison.html is written into it; give another --out")
     pages = []
     if every_is_run:
         pages.append(report(given.runs, given.out))

@@ -1,4 +1,4 @@
-"""`equicoherence suite NAME FOLDER...`: one table of encoders that were scored by the same rules, here or elsewhere."""
+"""`equicoherence suite NAME FOLDER...`: join scores of one suite in one table."""
 
 from __future__ import annotations
 
@@ -18,12 +18,15 @@ def run(arguments: list[str]) -> None:
 
     @dataclass
     class Arguments:
-        """Check scores that `equicoherence evaluate --suite NAME` wrote, and join them in one table and one CSV.
+        """Check scores of `equicoherence evaluate --suite NAME`, and join them in one table and one CSV file.
 
-        To add an encoder to a table, score it and hand over its scores.json: it says settings, images, versions and
-        machine, and is refused where it was taken otherwise.
+        To add an encoder to a table, evaluate it and share its scores.json. This file contains settings, images,
+        versions and machine; it is refused if settings or images differ.
 
-        name: of the suite. folders: each with a scores.json. out: folder for the page and the CSV.
+        Args:
+            name: Name of the suite.
+            folders: Folders, each with a scores.json.
+            out: Folder for the page and the CSV file.
         """
 
         name: Annotated[str, tyro.conf.Positional]

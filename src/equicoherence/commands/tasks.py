@@ -1,6 +1,6 @@
-"""`equicoherence tasks [NAME]`: the tasks of `evaluate`: what they measure and take, settings.
+"""`equicoherence tasks [NAME]`: list the tasks of `evaluate`, or describe one.
 
-The list loads no reader of data sets: only the page of one task names those that it takes.
+The list loads no reader of data sets; only the page of one task names its data sets.
 """
 
 from __future__ import annotations
@@ -25,9 +25,10 @@ def run(arguments: list[str]) -> None:
 
     @dataclass
     class Arguments:
-        """List the tasks of `evaluate`, or say what one of them does and which settings it has.
+        """List the tasks of `evaluate`, or describe one of them and its settings.
 
-        name: of a task; all where not given.
+        Args:
+            name: Name of a task; without it, all are listed.
         """
 
         name: Annotated[str | None, tyro.conf.Positional] = None
@@ -38,7 +39,7 @@ def run(arguments: list[str]) -> None:
     console = Console(highlight=False, markup=False)
     if task is None:
         console.print(task_table())
-        console.print("equicoherence tasks NAME says more of one, and names the data sets that it takes.")
+        console.print("equicoherence tasks NAME describes one task, with its settings and data sets.")
     else:
         console.print(task_page(task), soft_wrap=True)
 
@@ -83,9 +84,9 @@ def task_page(task: type[Task]) -> str:
 
 
 def measures(task: type[Task]) -> str:
-    """Return the metrics of a task, those of which less is better told from the others."""
+    """Return the metrics of a task; those where lower is better are listed apart."""
     more, less = ([name for name, higher in task.metrics.items() if higher is wanted] for wanted in (True, False))
-    return "; ".join(([", ".join(more)] if more else []) + ([f"less is better: {', '.join(less)}"] if less else []))
+    return "; ".join(([", ".join(more)] if more else []) + ([f"lower is better: {', '.join(less)}"] if less else []))
 
 
 def data_sets(task: type[Task]) -> list[str]:
@@ -100,12 +101,12 @@ def data_sets(task: type[Task]) -> list[str]:
 
 
 def values_of(hint: Any) -> str:
-    """Return what a setting of a type may be, in words."""
+    """Return the possible values of a setting in words."""
     if get_origin(hint) is Literal:
         return " or ".join(map(str, get_args(hint)))
     if get_origin(hint) is tuple:
         return "a list with + between"
-    return {int: "whole number", float: "number"}.get(hint, str(hint))
+    return {int: "integer", float: "number"}.get(hint, str(hint))
 
 
 def written(value: Any) -> str:

@@ -1,7 +1,7 @@
 """Images in, batches out: folders, archives, tar shards, tables, lists, objects with poses; sampling, threaded loading.
 
-Each name is loaded when it is first asked for: reading files needs no torch. ``equicoherence.data.objects`` (rendered
-objects) is imported only when it is asked for.
+Each name is loaded when it is first used: reading files needs no torch. ``equicoherence.data.objects`` (rendered
+objects) is imported only when needed.
 """
 
 from __future__ import annotations

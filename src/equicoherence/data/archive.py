@@ -25,13 +25,13 @@ DAMAGED = (tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, E
 def unpack_archive(path: Path) -> Path:
     """Unpack a .tar, .tar.gz, .tgz or .zip file once and return the folder.
 
-    The folder lies in the cache, named after the archive's path, size and modification time. Unpacking goes to a
-    folder aside that is renamed when it is whole, so that neither an interruption nor a second process at the same
-    time leaves half of it. If all the archive holds is one folder, that one is returned.
+    The folder is in the cache, named after the archive's path, size and modification time. The archive is unpacked into
+    a temporary folder that is renamed at the end, so neither an interruption nor a second process leaves half of it. If
+    the archive contains a single folder, that folder is returned.
 
     Raises:
         FileNotFoundError: there is no file at ``path``.
-        ValueError: the file is not a whole archive, or a member would land outside the folder.
+        ValueError: the file is not a whole archive, or a member would be written outside the folder.
     """
     path = Path(path)
     if not path.is_file():

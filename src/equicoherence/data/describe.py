@@ -1,4 +1,4 @@
-"""What a person is told of the images that a command reads."""
+"""The notice about the images that a command reads."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ SHOWN = 3  # classes that are named
 
 
 def describe_images(source: ImageSource, held_out: ImageSource | None = None) -> str:
-    """Say how many images are read, of which classes, and what is held out: one line for the screen.
+    """Return one line about the images: how many, of which classes, and what is held out.
 
-    A second line says what was passed over and how an unusual layout was read, where there is anything of that kind.
+    A second line, if needed, says which files were ignored and how an unusual layout was read.
 
     Args:
         source: From `open_images`.

@@ -65,8 +65,8 @@ _TURNS = {
 def decode(data: bytes, size: int, name: str, format: PixelFormat | None = None) -> Sample:
     """Decode the bytes of an image file to a square of ``size`` pixels.
 
-    The whole image is squashed with an antialiased bicubic filter. The kind is told from the first bytes, not from the
-    name. Of an animation the first frame is taken; EXIF rotation is applied; transparency shows mid-grey;
+    The whole image is resized with an antialiased bicubic filter. The format is recognised by the first bytes, not by
+    the name. Of an animation the first frame is taken; EXIF rotation is applied; transparency shows mid-grey;
     32-bit integers and floats, which state no white, are stretched from their own minimum to their own maximum.
 
     Args:
@@ -89,8 +89,8 @@ def decode(data: bytes, size: int, name: str, format: PixelFormat | None = None)
 def decode_whole(data: bytes, name: str, *, turn: bool = True) -> np.ndarray:
     """Decode the bytes of an image file at its own size: (H, W, 3) uint8 RGB; else as `decode`.
 
-    turn: whether EXIF rotation is applied. Ground truth in pixels is of the stored ones, so that images which have it
-    are not turned.
+    turn: whether EXIF rotation is applied. Ground truth in pixels refers to the stored pixels, so images with it are
+    not rotated.
     """
     return _read(data, name, lambda image: _whole(image, turn))
 
@@ -228,13 +228,12 @@ class ImageFolder(ImageSource):
     """A folder of image files, nested in any way, in sorted order.
 
     An image in a subfolder has the first folder below ``path`` as its class; one directly in ``path`` has label -1.
-    Arrays (.npy) are images where there are no others. All are kept with the channels and bits of some that are looked
-    into; where one is found to have others, it is bad. Links are followed; names that start with a dot, and
-    ``__MACOSX``, are skipped.
+    Arrays (.npy) are images if there are no image files. Channels and bits are determined from some of the images; an
+    image that differs is bad. Links are followed; names that start with a dot, and ``__MACOSX``, are skipped.
 
     Raises:
         FileNotFoundError: ``path`` is not a folder.
-        ValueError: there is no image in it, what lies there instead is named; or images of different channels.
+        ValueError: there is no image in it (the message names what is there), or images have different channels.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -296,7 +295,7 @@ def _no_images(folder: Path, passed_over: PassedOver) -> str:
 
 
 def is_hidden(name: str) -> bool:
-    """Say whether a file or folder of this name is none that a person means: .DS_Store, resource forks of a Mac."""
+    """Return whether a file or folder of this name is ignored: .DS_Store, resource forks of a Mac."""
     return name[0] == "." or name == "__MACOSX"
 
 
@@ -336,7 +335,7 @@ def image_files(
 
 
 def holds_image(folder: str | Path, suffixes: frozenset[str] = SUFFIXES) -> bool:
-    """Say whether there is an image file below a folder; few files are looked at where there is.
+    """Return whether there is an image file below a folder; stops at the first.
 
     suffixes: endings of image files.
     """

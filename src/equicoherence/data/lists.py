@@ -26,13 +26,13 @@ UNKNOWN = "-1"  # a label that is none, as in tables and shards
 class ImageList(ImageSource):
     """Images that a list names, in its order.
 
-    A line is a path, relative to the list's folder, and, behind a comma, a semicolon or a tab, a label; in a .txt file
-    also behind a blank, where the path ends as an image does. A first line without a path is a header: it says in which
-    columns path and label are. Empty lines are left out, as are those that begin with ``#``. Classes are the labels
-    that occur, in the order of numbers where all are; -1 is none.
+    A line has a path, relative to the folder of the list, and, after a comma, a semicolon or a tab, a label; in a .txt
+    file also after a blank, if the path has an image ending. A first line without a path is a header with the columns
+    of path and label. Empty lines and lines that begin with ``#`` are ignored. Classes are the labels that occur, in
+    numerical order if all are numbers; -1 means no label.
 
     Raises:
-        FileNotFoundError: none of the files that are looked up is there.
+        FileNotFoundError: none of the checked files exists.
         ValueError: lines that cannot be read, quoted with their numbers; or no line at all.
     """
 

@@ -21,7 +21,7 @@ _CHUNK = 8  # images per job: enough to make the hand-over cheap, few enough to 
 
 @dataclass(frozen=True)
 class Batch:
-    """Images of one step. Where an image was bad, all five fields are those of the one that replaced it."""
+    """Images of one step. If an image was bad, all five fields are those of its replacement."""
 
     images: Tensor
     """(B, C, S, S) uint8, or uint16 of images of more than 8 bits."""
@@ -48,23 +48,24 @@ class Batch:
 
 
 def usable_cores() -> int:
-    """Count the cores this process may use, which in a container or a job is fewer than the machine has."""
+    """Count the cores this process may use; in a container or a job these are fewer than the machine has."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class Loader:
-    """Decode batches of a source in the order asked for.
+    """Decode batches of a source in the given order.
 
-    Where all pixels fit into ``cache_bytes`` (N * S * S * 3 of pictures), each image is decoded once and later batches
-    are plain gathers; each process keeps its own. A bad image is noted in ``bad`` and replaced by the next good one
-    (index + 1, + 2, ... modulo N), so that what comes out depends on the data alone.
+    If all pixels fit into ``cache_bytes`` (N * S * S * 3 for 8-bit RGB), each image is decoded once and later batches
+    are read from memory; each process has its own cache. A bad image is recorded in ``bad`` and replaced by the next
+    good one (index + 1, + 2, ... modulo N), so the result depends only on the data.
 
     Args:
         source: The images.
-        size: Side S of the squares in pixels.
-        threads: Decoding threads; default: the cores this process may use, at most 16.
-        tolerance: Share of the N images, 0 to 1, that may be bad before ``TooManyBadImages``; 0 stops at the first.
-        cache_bytes: Memory for decoded images in bytes; 0 keeps none.
+        size: Width and height S of the squares in pixels.
+        threads: Decoding threads; by default the cores this process may use, at most 16.
+        tolerance: Largest share of the N images, 0 to 1, that may be bad before ``TooManyBadImages``; 0 stops at the
+            first.
+        cache_bytes: Memory for decoded images in bytes; 0 for none.
         prefetch: Batches decoded ahead, at least 1.
     """
 
@@ -107,11 +108,11 @@ class Loader:
         """Yield one batch per array of indices, in order; closing the iterator stops the threads.
 
         Args:
-            indices: Arrays (B,) of positions in the source; may be endless, is read ``prefetch`` arrays ahead.
+            indices: Arrays (B,) of indices into the source; may be endless, and is read ``prefetch`` arrays ahead.
 
         Raises:
             TooManyBadImages: more than the tolerated share is bad.
-            IndexError: an index lies outside the source.
+            IndexError: an index is outside the source.
         """
         decoding = ThreadPoolExecutor(self.threads, thread_name_prefix="decode")
         gathering = ThreadPoolExecutor(1, thread_name_prefix="gather")

@@ -1,4 +1,4 @@
-"""What stands at the place that a person names as data: found, checked, and told from others."""
+"""Find and check what is at the path that a user gives as data."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ def data_identity(data: str | Path) -> str:
 
 
 def check_data(data: str | Path) -> None:
-    """Make sure that `open_images` will find images, as far as names and first bytes tell: a mistake costs no time.
+    """Check that `open_images` will find images, from names and first bytes, so that a mistake is reported at once.
 
     Nothing is unpacked or decoded, and no more files are listed than it takes to find one image.
 
     Raises:
-        FileNotFoundError: nothing at ``data``; what may have been meant is named.
-        ValueError: no data set, no archive, no image in it, or a layout that can be read in two ways.
+        FileNotFoundError: there is nothing at ``data``; the message names a near path.
+        ValueError: no data set, no archive, no image in it, or an ambiguous layout.
     """
     if data == "objects":
         return

@@ -1,4 +1,4 @@
-"""From what a person writes after ``--data`` to an image source."""
+"""From the value of ``--data`` to an image source."""
 
 from __future__ import annotations
 
@@ -28,23 +28,23 @@ BY_HASH = "a fifth by a hash of their names"
 def open_images(path: str | Path, split: Split = "all", seed: int = 0) -> ImageSource:
     """Open any data set by its path, or ``"objects"``; `describe_images` says what was found.
 
-    A folder with one for training and one that is held out, in any of the names of `find_layout`, is split that way,
-    and ``all`` is the first; labels of the second follow the classes of the first. So are classes that each hold such
-    folders, and shards that say so in their names. Any other folder is split 80 / 20 by a hash of each image's name, so
-    an image keeps its side when others come or go. A folder that holds one other and no image stands for what is in it.
-    A single class tells nothing apart, and is no label. A folder in 3DIEBench's layout is split by object: see
-    `ThreeDIEBench`.
+    A folder with one subfolder for training and one that is held out, by any of the names of `find_layout`, is split
+    that way, and ``all`` is the first; labels of the second follow the classes of the first. The same holds for classes
+    that each have such subfolders, and for shards with such names. Any other folder is split 80 / 20 by a hash of each
+    image's name, so an image keeps its split when others are added or removed. A folder with a single subfolder and no
+    images is replaced by that subfolder. A single class is no label. A folder in 3DIEBench's layout is split by object:
+    see `ThreeDIEBench`.
 
     Args:
         path: A folder of images, of .tar shards or of tables (.arrow, .parquet), an archive, a table, a list of images
             (.csv, .txt), or ``"objects"``.
         split: ``"train"``, ``"val"`` or ``"all"``.
-        seed: Changes the hash split; folders that are split already stay as they are.
+        seed: Changes the hash split; it has no effect on data that are already split.
 
     Raises:
-        FileNotFoundError: nothing at ``path``.
-        ValueError: not a data set, no image in it or in the split, a layout that can be read in two ways, or classes
-            that disagree.
+        FileNotFoundError: there is nothing at ``path``.
+        ValueError: it is not a data set, there is no image in it or in the split, its layout is ambiguous, or classes
+        disagree.
     """
     if split not in get_args(Split):
         raise ValueError(f"split must be one of {', '.join(map(repr, get_args(Split)))}, got {split!r}")

@@ -1,4 +1,4 @@
-"""What a scan for images passes over: counted by kind, with an example of each."""
+"""Files that a scan for images ignores: counted by kind, with an example of each."""
 
 from __future__ import annotations
 

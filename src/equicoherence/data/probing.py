@@ -1,4 +1,4 @@
-"""How many channels images have, and how many bits: told from the first bytes of a file."""
+"""The channels and bits of images, read from the first bytes of a file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which images a step sees: pure functions of the seed and the step, the same on every machine.
+"""The images of each step: pure functions of the seed and the step, the same on every machine.
 
 Nothing is stored between steps, so a resumed run continues with exactly the batch it would have had.
 """
@@ -32,7 +32,7 @@ def epoch_order(n: int, seed: int, epoch: int) -> np.ndarray:
 
 
 def steps_per_epoch(n: int, batch_size: int, world: int = 1) -> int:
-    """Count the whole global batches in n images; what remains of an epoch is dropped.
+    """Return the number of complete global batches in n images; the rest of an epoch is dropped.
 
     Args:
         n: Number of images.
@@ -53,10 +53,10 @@ def steps_per_epoch(n: int, batch_size: int, world: int = 1) -> int:
 
 
 def batch_indices(n: int, batch_size: int, seed: int, step: int, rank: int = 0, world: int = 1) -> np.ndarray:
-    """Give the images that one rank sees at one global step.
+    """Return the images of one rank at one global step.
 
-    Within an epoch the ranks' batches neither overlap nor leave a gap: side by side, in the order of the steps and of
-    the ranks in each, they are the beginning of ``epoch_order``.
+    Within an epoch the batches of the ranks neither overlap nor leave a gap: concatenated, in the order of the steps
+    and of the ranks in each, they are the beginning of ``epoch_order``.
 
     Args:
         n: Number of images.
@@ -70,7 +70,7 @@ def batch_indices(n: int, batch_size: int, seed: int, step: int, rank: int = 0, 
         (batch_size,) int64.
 
     Raises:
-        ValueError: n is smaller than one global batch, or an argument is out of its range.
+        ValueError: n is smaller than one global batch, or an argument is out of range.
     """
     if step < 0 or not 0 <= rank < world:
         raise ValueError(f"need step >= 0 and 0 <= rank < world, got step={step}, rank={rank}, world={world}")

@@ -27,7 +27,7 @@ LARGEST_LABEL = 1_000_000  # a list of as many class names is made
 
 @dataclass(frozen=True)
 class ShardIndex:
-    """Where each image lies: arrays (N,) in the order of the shards and of the members in each."""
+    """The position of each image: arrays (N,) in the order of the shards and of the members in each."""
 
     shard: np.ndarray
     """int32, number of the shard."""
@@ -233,7 +233,7 @@ class ShardSource(ImageSource):
 
 
 def refuse_beside_shards(folder: Path) -> None:
-    """Raise ValueError where images lie in a folder of shards, or below it: it cannot be told which ones are meant."""
+    """Raise ValueError where images lie in a folder of shards, or below it: it is not clear which ones are meant."""
     if holds_image(folder):
         raise ValueError(
             f"{str(folder)!r} holds .tar files and images: keep them apart, for shards are read from their headers and "

@@ -1,4 +1,4 @@
-"""What every data set is: numbered images with labels, decoded one at a time."""
+"""The interface of data sets: numbered images with labels, decoded one at a time."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TOLERANCES = (0.001, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)  # shares that are advised
 
 @dataclass(frozen=True)
 class Sample:
-    """One decoded image: all of it, squashed to a square; ``aspect`` says what the square was."""
+    """One decoded image: the whole image, resized to a square; ``aspect`` is its original aspect."""
 
     pixels: np.ndarray
     """(S, S, C) of its source's format, uint8 RGB of most; nothing is cropped or padded."""
@@ -33,7 +33,7 @@ class Sample:
 
 
 class BadImage(Exception):
-    """Say which image cannot be decoded (``name``) and why (``reason``)."""
+    """Error for an image that cannot be decoded: its ``name`` and the ``reason``."""
 
     def __init__(self, name: str, reason: str) -> None:
         super().__init__(f"{name}: {reason}")
@@ -77,11 +77,13 @@ class TooManyBadImages(RuntimeError):
 
 @dataclass(frozen=True)
 class Origin:
-    """How the images of a source were told from others.
+    """How the images of a source were selected and split.
 
-    held_out: where those are that are kept from training, in words; "" where none are. side: which these ones are.
-    comes_split: whether the data came with a side for validation. count: how many are held out, where it is known.
-    remarks: whatever else a person must know of.
+    held_out: where the held-out images are, in words; "" if there are none.
+    side: which split these images are.
+    comes_split: whether the data have a validation split of their own.
+    count: number of held-out images, if known.
+    remarks: further notices for the user.
     """
 
     held_out: str = ""
@@ -99,7 +101,7 @@ class ImageSource(abc.ABC):
     classes: list[str]
     """Class names in the order of their labels, [] where there are none."""
     origin: Origin = Origin()
-    """How they were told from others that lie there; `describe_images` says it to people."""
+    """How the images were selected and split; `describe_images` prints it."""
     passed_over: PassedOver = PassedOver()
     """What lies there and is no image of this source."""
     format: PixelFormat = PixelFormat()
@@ -110,7 +112,7 @@ class ImageSource(abc.ABC):
 
     @abc.abstractmethod
     def name(self, index: int) -> str:
-        """Name one image for people: printable, on one line, the same on every machine."""
+        """Return a readable name of an image: printable, on one line, the same on every machine."""
 
     @abc.abstractmethod
     def load(self, index: int, size: int) -> Sample:

@@ -43,7 +43,7 @@ class TableSource(ImageSource):
 
     Raises:
         ImportError: pyarrow is missing.
-        ValueError: a file is damaged, holds no column of images, or several of which none can be told to be meant; or
+        ValueError: a file is damaged, holds no column of images, or several candidates; or
             a label is none of its classes.
     """
 

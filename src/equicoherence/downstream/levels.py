@@ -12,7 +12,7 @@ LEVELS = 4
 
 
 class Levels(nn.Module):
-    """Gives up to four feature maps of an encoder, the finest first, from one forward pass.
+    """Return up to four feature maps of an encoder, the finest first, from one forward pass.
 
     A convolutional or other hierarchical network gives the last map of each of its last four resolutions. A plain
     vision transformer, all of whose maps have one resolution, gives those after each quarter of its blocks, with its

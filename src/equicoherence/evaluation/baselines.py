@@ -1,7 +1,7 @@
-"""Encoders without weights: what every trained one should beat, for nothing.
+"""Encoders without weights: baselines that every trained encoder should beat.
 
-`thumbnail` is the image itself, small; `spectrum` holds no place at all, but the traces that turning leaves in a
-photograph's grid of pixels, and the directions of its edges.
+`thumbnail` is the image itself, small. `spectrum` has no positions, but shows the traces of a rotation in the pixel
+grid of a photograph, and the directions of its edges.
 """
 
 from __future__ import annotations
@@ -49,13 +49,13 @@ BASELINES: dict[str, type[nn.Module]] = {"thumbnail": Thumbnail, "spectrum": Spe
 
 
 def check_baseline(name: str) -> None:
-    """Raise ValueError for a baseline that there is not."""
+    """Raise ValueError for an unknown baseline."""
     if name not in BASELINES:
         raise unknown("baseline", name, BASELINES)
 
 
 def baseline(name: str, size: int) -> ModuleEncoder:
-    """Return a baseline by its name, for images of a size; ValueError for one that there is not."""
+    """Return a baseline by its name, for images of a size; ValueError for an unknown one."""
     check_baseline(name)
     encoder = ModuleEncoder(BASELINES[name](), size, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
     encoder.name = PREFIX + name

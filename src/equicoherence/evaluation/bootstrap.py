@@ -1,4 +1,4 @@
-"""How sure a score is of which test images it was taken on: bootstrap intervals."""
+"""Bootstrap intervals: how much a score depends on the choice of test images."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ SEED = 0
 
 
 def resampled(score: Callable[[Tensor], Tensor], count: int) -> Tensor:
-    """Return scores (`RESAMPLES`, ...) of test images drawn anew, with replacement, the same ones each time.
+    """Return scores (`RESAMPLES`, ...) of bootstrap samples of the test images, the same samples each time.
 
-    score: what the images of these indices (``count``,) score.
-    count: of test images.
+    score: the score of the images with these indices (``count``,).
+    count: number of test images.
     """
     return torch.stack([score(rows) for rows in _draws(count)])
 

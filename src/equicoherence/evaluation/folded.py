@@ -1,4 +1,4 @@
-"""An encoder whose batch norms are part of the convolutions before them: the same features, sooner."""
+"""An encoder whose batch norms are part of the convolutions before them: the same features, faster."""
 
 from __future__ import annotations
 

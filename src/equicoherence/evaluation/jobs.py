@@ -1,4 +1,4 @@
-"""What is to be scored: tasks on data, settled before the first model is loaded."""
+"""What is scored: tasks on data, checked before the first model is loaded."""
 
 from __future__ import annotations
 
@@ -76,13 +76,13 @@ def plan_jobs(
         raise ValueError(f"{', '.join(task.name for task in given)}: give the images with --data")
     if others and sets is None:
         names = ", ".join(task.name for task in others)
-        raise ValueError(f"{names}: give with --sets the folder that holds the data sets")
+        raise ValueError(f"{names}: give the folder of the data sets with --sets")
     jobs = _on_data(given, str(data), every) if given else []
     jobs += _on_sets(others, str(sets), every, TOLERANCE if tolerance is None else tolerance) if others else []
     if not jobs:
         raise ValueError("no task can be scored on these data; `equicoherence tasks` says what each needs")
     if twice := [name for name, count in Counter(job.name for job in jobs).items() if count > 1]:
-        raise ValueError(f"{', '.join(twice)}: asked for twice, but scores are kept once of each; leave one out")
+        raise ValueError(f"{', '.join(twice)}: given twice, but each is scored once; leave one out")
     return jobs
 
 
@@ -92,7 +92,7 @@ def refuse_inside(out: Path, jobs: Sequence[Job]) -> None:
         if job.folder is not None and out.resolve().is_relative_to(job.folder.resolve()):
             place = str(job.folder)
             raise ValueError(
-                f"{str(out)!r} lies in the data set {place!r}, of which scores are no part; give another --out"
+                f"{str(out)!r} is inside the data set {place!r}, which scores would change; give another --out"
             )
 
 
@@ -104,7 +104,7 @@ def _on_data(tasks: Sequence[Task], data: str, every: bool) -> list[Job]:
     text = "; ".join(f"{task} {reason}" for task, reason in obstacles.items())
     if obstacles and (every or len(obstacles) == len(tasks)):
         more = "" if "transformation" in obstacles else "; give --tasks transformation, which needs no labels"
-        raise ValueError(f"{data!r} does not allow what is to be scored: {text}{more}")
+        raise ValueError(f"{data!r} cannot be used for this: {text}{more}")
     if obstacles:
         say(f"left out on {data}: {text}")
     say(describe_images(train, test))

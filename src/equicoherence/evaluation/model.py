@@ -1,4 +1,4 @@
-"""The encoder under evaluation: a run of ours, a timm model or a weights file, behind one contract."""
+"""The encoder under evaluation: a run, a timm model or a weights file, with one interface."""
 
 from __future__ import annotations
 
@@ -39,17 +39,17 @@ TIMM_FILES = ("config.json", "model.safetensors")  # of a folder that is a model
 
 @dataclass(frozen=True, eq=False)
 class FrozenModel:
-    """An encoder under evaluation, with what is known of it.
+    """An encoder under evaluation, and its description.
 
-    name: what the user called it.
-    group: what its scores are called by; seeds of one recipe share it.
+    name: as the user calls it.
+    group: name of its scores; seeds of one recipe share it.
     size: pixels of its input.
-    source: pixels its images are read at.
-    head: gives z_inv and z_equi of a run's features, as `SplitHead` does; None for foreign encoders.
+    source: pixels at which its images are read.
+    head: computes z_inv and z_equi of a run's features, as `SplitHead` does; None for other encoders.
     config: of a run.
-    pool: what stands for an image at the backbone.
+    pool: how the backbone representation is pooled.
     predictor: of a run on poses whose method has one; else None.
-    fresh: of a module in memory, gives a copy of the encoder with fresh random weights.
+    fresh: for a module in memory, makes a copy of the encoder with new random weights.
     has_random_control: whether `random_control` can draw weights of its architecture.
     """
 
@@ -90,14 +90,14 @@ class FrozenModel:
     def represent(self, images: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Return each representation of images (B, C, S, S), pooled (B, C) and as patch tokens (B, N, C).
 
-        ``backbone``; of a run also ``z_inv``, ``z_equi`` and, pooled, ``z``, the two side by side; of a plain run
-        ``z`` alone. Where the method reads the encoder's own features there is neither z_inv nor ``z``. Of a run that
-        started from weights also, pooled, ``joined``: see `joined`.
+        ``backbone``; for a run also ``z_inv``, ``z_equi`` and, pooled, ``z``, their concatenation; for a plain run only
+        ``z``. If the method reads the encoder's own features, there is neither z_inv nor ``z``. For a run that started
+        from pretrained weights also, pooled, ``joined``: see `joined`.
         """
         return self.represent_features(self.encoder(images))
 
     def represent_features(self, features: Features) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Return the representations of `represent`, of what the encoder said of the images."""
+        """Return the representations of `represent` from the features of the images."""
         tokens = {"backbone": features.patches}
         if self.head is not None:
             z_inv, z_equi = self.head(features)
@@ -116,7 +116,7 @@ class FrozenModel:
 def joined(backbone: Tensor, z_equi: Tensor) -> Tensor:
     """Return [backbone | z_equi] (B, C + d_equi), z_equi scaled to ``SHARE`` of the norm of the backbone's features.
 
-    So the first C features are the encoder's, as they are, and its neighbours by the cosine change little.
+    So the first C features are those of the encoder, unchanged, and nearest neighbours by cosine change little.
     """
     norms = [part.norm(dim=1, keepdim=True) for part in (backbone, z_equi)]
     return torch.cat([backbone, z_equi * (SHARE * norms[0] / norms[1].clamp_min(1e-12))], dim=1)
@@ -142,33 +142,35 @@ def load_model(
     size: int | None = None,
     layer: int | None = None,
 ) -> FrozenModel:
-    """Load MODEL: a run directory, ``timm:NAME``, ``hf-hub:OWNER/NAME``, ``baseline:NAME``, or a weights file together
-    with ``arch``.
+    """Load MODEL: a run directory, ``timm:NAME``, ``hf-hub:OWNER/NAME``, ``baseline:NAME``, or a weights file with
+    ``arch``.
 
-    A file that `equicoherence export --to torch` wrote needs no ``arch``: it says that itself, and its size.
+    arch: timm architecture of a weights file. A file of `equicoherence export --to torch` contains it, and its size.
+    random_weights: use the initialisation of a timm model instead of its published weights.
+    size: input pixels of a model that is not a run, if not its own default.
+    layer: see `at_layer`; by default the output of the model.
 
-    random_weights: keep a timm model's initialisation instead of its published weights. size: input pixels of a foreign
-    model, where its own default is not wanted. layer: as `at_layer` takes it; the model's own output where None.
-    Torch's global generators are left as they were. Raises ValueError or FileNotFoundError, saying what was looked for,
-    and ValueError for an option that does not apply to the model.
+    Torch's global generators are not changed. Raises ValueError or FileNotFoundError, saying what was looked for, and
+    ValueError for an option that does not apply to the model.
     """
     loaded = _load(model, arch, random_weights, size)
     return loaded if layer is None else at_layer(loaded, layer)
 
 
 def at_layer(model: FrozenModel, layer: int) -> FrozenModel:
-    """Return a model that gives what a layer of the encoder says, in place of its output; its name says so.
+    """Return a model that gives the features of a layer instead of its output; its name says so.
 
-    layer: a block of a vision transformer or a stage of a convolutional network, from 0; a negative one counts from the
-        last. Its class token stands for an image where the model's own does, else the mean of its patch tokens.
+    layer: a block of a vision transformer or a stage of a convolutional network, from 0; negative numbers count from
+        the last. The image representation is the layer's class token if the model uses its own, else the mean of the
+        patch tokens.
 
-    The encoder is changed in place, and heads behind it are left out. Raises ValueError where there is no such layer,
-    or timm does not give it.
+    The encoder is changed in place, and heads after it are removed. Raises ValueError if there is no such layer, or
+    timm does not return it.
     """
     if not isinstance(model.encoder, Encoder):
         raise ValueError(
-            f"layer is {layer}, but {model.name} is a module whose layers nobody has named: give a module that returns "
-            "what that layer says"
+            f"layer is {layer}, but {model.name} is a module whose layers are not known: give a module that returns "
+            "the features of that layer"
         )
     model.encoder.end_at(layer)
     with torch.no_grad():

@@ -22,16 +22,16 @@ def as_frozen(
     std: Sequence[float] | None = None,
     name: str | None = None,
 ) -> FrozenModel:
-    """Return a copy of a module, in eval mode, as a model to score; the module itself is left as it is.
+    """Return a copy of a module, in eval mode, as a model to evaluate; the module itself is not changed.
 
-    model: an `Encoder`, which knows its mean and deviation itself, or a module as `ModuleEncoder` takes it.
-    size: pixels on a side of its input.
-    mean, std: by which images in [0, 1] are normalised before a module that is no `Encoder`; not at all where None. As
-        many numbers as the images have channels, where these are more than three.
-    name: what scores call it, its class where None.
+    model: an `Encoder`, which has its own normalisation, or a module as in `ModuleEncoder`.
+    size: width and height of its input in pixels.
+    mean, std: normalisation of images in [0, 1] for a module that is not an `Encoder`; None for none. With more than
+        three channels, one number per channel.
+    name: in the scores; by default its class.
 
-    Raises ValueError without a size, for a normalisation that cannot be or that an `Encoder` has itself, and for an
-    output that is no feature of images.
+    Raises ValueError without a size, for an impossible normalisation or one that an `Encoder` has itself, and for an
+    output that is not a feature of images.
     """
     if size is None or size < 1:
         raise ValueError(f"size is {size}: say how many pixels on a side the module takes (size=224)")

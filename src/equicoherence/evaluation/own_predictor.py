@@ -1,4 +1,4 @@
-"""The predictor that a method has of its own, as training told it, for `retrieval` in the space of its embeddings."""
+"""The predictor of a method, conditioned as in training, for `retrieval` in the space of its embeddings."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from equicoherence.paths.standard import ChosenTheta
 from equicoherence.training.learner import Learner
 
 EMBEDDED = 256  # objects at a time
-OWN, OWN_WITH_HUES = "own", "own, hues too"  # as results call one that is told rotation alone, and any other
+OWN, OWN_WITH_HUES = "own", "own, hues too"  # names in results; the first receives only the rotation
 
 
 class OwnPredictor(nn.Module):
     """`Method.embed` and `Method.predict` of a learner that was trained on poses, each on many views.
 
-    Theta is chosen and scaled as the method was told it, so hues reach it where they did in training.
+    Theta is selected and scaled as in training, so it includes hues if it did in training.
     """
 
     def __init__(self, learner: Learner) -> None:
@@ -27,7 +27,7 @@ class OwnPredictor(nn.Module):
 
     @property
     def name(self) -> str:
-        """What results call it: a predictor that was told hues finds views by them, and is not to be compared with one
+        """Its name in results: a predictor that receives hues can find views by them, so it cannot be compared with one
         that reads the rotation alone."""
         chosen = next(module for module in self.standard.modules() if isinstance(module, ChosenTheta))
         rotation_alone = max(chosen.columns.tolist()) < len(NAMES)  # the rotation's columns come first
@@ -55,5 +55,5 @@ class OwnPredictor(nn.Module):
 
 
 def has_predictor(method: Method) -> bool:
-    """Return whether a method's class says how to predict."""
+    """Return whether a method's class defines a predictor."""
     return type(method).predict is not Method.predict

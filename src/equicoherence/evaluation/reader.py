@@ -1,4 +1,4 @@
-"""Features of many images: the same ones, read sooner."""
+"""Features of many images, computed faster with the same result."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The one list of all tasks, and tasks made by name.
 
-A task is declared in a module ``task`` of a package of its room, `equicoherence.evaluation` or
-`equicoherence.downstream`, and is found there: no other file names it.
+A task is declared in a module ``task`` of a subpackage of `equicoherence.evaluation` or `equicoherence.downstream`,
+and is found there: no other file names it.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def make_tasks(
     settings = settings or {}
     if not names and (fine_tuned or settings):
         given = "fine-tuning" if fine_tuned else f"settings of {', '.join(settings)}"
-        raise ValueError(f"{given} is asked for, but no task; name one of {', '.join(all_tasks())}")
+        raise ValueError(f"{given} is given without a task; name one of {', '.join(all_tasks())}")
     classes = {name: task_class(name) for name in (*names, *settings)}
     if others := [name for name in settings if name not in names]:
         raise ValueError(f"there are settings of {', '.join(others)}, which is not among the tasks {', '.join(names)}")
@@ -89,7 +89,7 @@ def make_tasks(
             say(f"{name} is left out: it has no fine-tuning protocol")
             continue
         if fine_tuned and given.setdefault("encoder", "fine-tuned") != "fine-tuned":
-            raise ValueError(f"{name}.encoder is {given['encoder']!r}, but fine-tuning is asked for; leave one out")
+            raise ValueError(f"{name}.encoder is {given['encoder']!r}, but --fine-tune is given; leave one out")
         values = {key: read_value(value, hints[key], f"{name}.{key}") for key, value in given.items()}
         if lacking := _lacking(classes[name]):
             if every or given:

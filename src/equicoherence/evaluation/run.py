@@ -1,4 +1,4 @@
-"""Models x tasks -> scores, kept in ``scores.json`` and taken up where they stopped."""
+"""Models x tasks -> scores, stored in ``scores.json``, and continued where they stopped."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ class Scoring:
     """How models are scored.
 
     controls: also score the same architecture with random weights, the floor.
-    tolerance: share of the images that may be bad; a run's own, else that of pretraining, where None.
-    track: shows on a bar how far a task is.
-    device: name of the device that scores (`chosen_device`); auto leaves a module in memory where it is without a GPU.
+    tolerance: largest share of images that cannot be decoded; by default the run's own, else that of pretraining.
+    track: shows the progress of a task.
+    device: name of the device (`chosen_device`); auto leaves a module in memory on its device if there is no GPU.
     """
 
     controls: bool = True
@@ -74,27 +74,27 @@ def evaluate(
     device: Device = "auto",
     track: Track = show_bar,
 ) -> dict[str, Any]:
-    """Score a frozen encoder; return what ``scores.json`` holds of it.
+    """Evaluate a frozen encoder; return the content of its ``scores.json``.
 
-    model: a run directory, timm:NAME, baseline:NAME, a weights file, or a module in memory: any that gives (B, C),
-        (B, N, C) or (B, C, h, w) for images of ``size`` pixels, normalised by ``mean`` and ``std``.
-    tasks: names, or tasks with settings of their own; where None those scored by default that ``data``, or where given
-        ``sets``, allow.
-    data: the images, or objects in poses, of the tasks that read those; a run's own where None.
-    sets: a folder that holds data sets in their published layouts, for downstream tasks.
-    settings: task -> setting -> value, of tasks given by name.
-    out: folder of ``scores.json``; where None a run's own, one in ``results`` for other models, and none for a module,
-        of which nothing is written.
+    model: a run directory, timm:NAME, hf-hub:OWNER/NAME, baseline:NAME, a weights file, or a module in memory that
+        returns (B, C), (B, N, C) or (B, C, h, w) for images of ``size`` pixels, normalised by ``mean`` and ``std``.
+    tasks: names, or tasks with their own settings; by default the usual tasks that ``data``, or ``sets`` if given,
+        allow.
+    data: the images, or objects in poses, for the tasks that read them; by default the run's own.
+    sets: folder of data sets in their published layouts, for downstream tasks.
+    settings: task -> setting -> value, for tasks given by name.
+    out: folder of ``scores.json``. By default that of the run, and one in ``results`` for other models. For a module in
+        memory nothing is written by default.
     controls: also score the same architecture with random weights, the floor.
-    arch, random_weights, size: as `load_model` takes them.
-    layer: score what a layer says in place of the output, as `at_layer` takes it.
-    mean, std: of a module in memory; not at all where None.
-    bad_image_tolerance: share of the images of ``data`` that may be bad.
-    device: cpu, cuda, mps, or auto, the first CUDA device where there is one.
+    arch, random_weights, size: see `load_model`.
+    layer: score the features of a layer instead of the output, see `at_layer`.
+    mean, std: normalisation of a module in memory; None for none.
+    bad_image_tolerance: largest share of the images of ``data`` that cannot be decoded.
+    device: cpu, cuda, mps; auto is the first CUDA device if there is one, else cpu.
 
-    Scores that the file holds already of the same weights, settings and data are kept; see `Store`. Torch's global
-    generators are left as they were. Raises ValueError or FileNotFoundError, before anything is scored, for what cannot
-    be scored, and FileExistsError where another process evaluates into the same folder.
+    Scores in the file with the same weights, settings and data are kept; see `Store`. Torch's global generators are not
+    changed. Raises ValueError or FileNotFoundError, before anything is scored, for what cannot be scored, and
+    FileExistsError if another process evaluates into the same folder.
     """
     with refusing(), generators_kept():
         given = {"arch": arch, "random_weights": random_weights or None, "size": size, "layer": layer}
@@ -199,7 +199,7 @@ def _variants(frozen: FrozenModel, scoring: Scoring) -> dict[str, Callable[[], F
     if controls and not frozen.has_random_control:
         without = not any(True for _ in frozen.encoder.parameters())
         why = "it has no weights" if without else "a layer of it does not say how to draw them"
-        say(f"{frozen.name}: no random weights beside it, for {why}")
+        say(f"{frozen.name}: random weights are not scored, because {why}")
     controls = controls and frozen.has_random_control
     return {"": lambda: frozen.to(device)} | ({"random": control} if controls else {})
 

@@ -1,8 +1,8 @@
-"""``scores.json``: the scores of one encoder, and the one rule of what is kept of them.
+"""``scores.json``: the scores of one encoder, and the rule by which they are kept.
 
-A part is what one task scored on one data set, of the encoder or of random weights beside it (``control``). It is kept
-where it is of the same weights and encoder, of the task's present revision and of the same settings and data. The file
-is written after each part, so that an interrupted evaluation goes on where it stopped.
+A part has the scores of one task on one data set, of the encoder or of random weights (``control``). It is kept if
+weights, encoder, revision of the task, settings and data are the same. The file is written after each part, so an
+interrupted evaluation continues where it stopped.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Store:
         part = self.parts.get(name)
         if part is None or alike(part["settings"], settings):
             return part
-        say(f"{name} is scored anew: {_change(part['settings'], settings)}")
+        say(f"{name} is scored again: {_change(part['settings'], settings)}")
         return None
 
     def put(self, name: str, part: Mapping[str, Any], provenance: Mapping[str, Any]) -> dict[str, Any]:
@@ -61,7 +61,7 @@ class Store:
         return self.parts[name]
 
     def write(self, provenance: Mapping[str, Any]) -> dict[str, Any]:
-        """Write the file and return its content; remove pictures that no part tells of any more."""
+        """Write the file and return its content; remove pictures that no part refers to."""
         content = as_read({"schema": SCHEMA, **self.about, **provenance, "parts": self.parts})
         self._found = content
         if self.folder is None:
@@ -178,6 +178,6 @@ def _odd(before: Mapping[str, Any], now: Mapping[str, Any]) -> Sequence[str]:
 
 
 def _pictures_of(parts: Mapping[str, dict[str, Any]]) -> set[str]:
-    """Return the names of the pictures that parts tell of, in the folder of pictures."""
+    """Return the names of the pictures of parts, in the folder of pictures."""
     told = (Path(file) for part in parts.values() for file in part["pictures"].values())
     return {file.name for file in told if file.parent == Path(PICTURES)}

@@ -49,18 +49,18 @@ class Suite:
 
 
 TRANSFORMATIONS = ("rotation", "translation", "scale", "color", "blur")
-TURN = (
-    Figure("rotation", "transformation", "rotation", "r2"),
-    Figure("|rotation|", "transformation", f"rotation, {ABSOLUTE}", "r2"),
-    Figure("its side", "transformation", f"rotation, {SIDE}", "accuracy"),
+ROTATION = (
+    Figure("rotation R2", "transformation", "rotation", "r2"),
+    Figure("absolute rotation R2", "transformation", f"rotation, {ABSOLUTE}", "r2"),
+    Figure("rotation sign accuracy", "transformation", f"rotation, {SIDE}", "accuracy"),
 )
-TURN_OF_NOISE = (
-    Figure("rotation of noise", "transformation", "rotation", NOISE),
-    Figure("|rotation| of noise", "transformation", f"rotation, {ABSOLUTE}", NOISE),
+ROTATION_ON_NOISE = (
+    Figure("rotation R2 on noise (should be 0)", "transformation", "rotation", NOISE),
+    Figure("absolute rotation R2 on noise (should be 0)", "transformation", f"rotation, {ABSOLUTE}", NOISE),
 )
-SHIFT = Figure("shift", "transformation", "translation", "r2")
-SCALE_COLOR_BLUR = tuple(Figure(name, "transformation", name, "r2") for name in ("scale", "color", "blur"))
-NEIGHBOURS = Figure("k-NN", "knn", "", "top1")
+TRANSLATION = Figure("translation R2", "transformation", "translation", "r2")
+SCALE_COLOR_BLUR = tuple(Figure(f"{name} R2", "transformation", name, "r2") for name in ("scale", "color", "blur"))
+NEIGHBOURS = Figure("k-NN accuracy", "knn", "", "top1")
 REPEATS = 3
 EQUIVARIANCE = Suite(
     "equivariance",
@@ -78,13 +78,13 @@ EQUIVARIANCE = Suite(
         "rot4": {},
     },
     (
-        *TURN,
-        *TURN_OF_NOISE,
-        SHIFT,
-        Figure("|shift|", "transformation", f"translation, {ABSOLUTE}", "r2"),
-        Figure("its side", "transformation", f"translation, {SIDE}", "accuracy"),
+        *ROTATION,
+        *ROTATION_ON_NOISE,
+        TRANSLATION,
+        Figure("absolute translation R2", "transformation", f"translation, {ABSOLUTE}", "r2"),
+        Figure("translation sign accuracy", "transformation", f"translation, {SIDE}", "accuracy"),
         *SCALE_COLOR_BLUR,
-        Figure("rot4", "rot4", "", "top1"),
+        Figure("rot4 accuracy", "rot4", "", "top1"),
         NEIGHBOURS,
     ),
 )
@@ -103,14 +103,14 @@ ADAPT = Suite(
         "linear": {"limit": 5000},
     },
     (
-        *TURN,
-        SHIFT,
+        *ROTATION,
+        TRANSLATION,
         *SCALE_COLOR_BLUR,
-        *TURN_OF_NOISE,
-        Figure("shift of noise", "transformation", "translation", NOISE),
-        Figure("scale of noise", "transformation", "scale", NOISE),
+        *ROTATION_ON_NOISE,
+        Figure("translation R2 on noise (should be 0)", "transformation", "translation", NOISE),
+        Figure("scale R2 on noise (should be 0)", "transformation", "scale", NOISE),
         NEIGHBOURS,
-        Figure("linear", "linear", "", "top1"),
+        Figure("linear accuracy", "linear", "", "top1"),
     ),
 )
 SUITES = {suite.name: suite for suite in (EQUIVARIANCE, ADAPT)}

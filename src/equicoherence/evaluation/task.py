@@ -1,7 +1,7 @@
-"""What a task of an evaluation is: settings, and a score of an encoder on a data set.
+"""What a task of an evaluation is: its settings, and the score of an encoder on a data set.
 
-Nothing heavy is imported here or by the modules that declare tasks: `equicoherence tasks` lists them at once. What
-scores is imported when `Task.score` is called.
+Neither this module nor those that declare tasks import heavy packages, so `equicoherence tasks` lists them at once. The
+scoring code is imported when `Task.score` is called.
 """
 
 from __future__ import annotations
@@ -33,21 +33,21 @@ IMAGES, POSES = "given images", "given poses"
 class Row:
     """One score: the schema of a row of ``scores.json``.
 
-    metric: its name; `Task.metrics` says which are better when higher.
+    metric: its name; `Task.metrics` says whether higher is better.
     value: the score itself, finite.
-    target: what is predicted, where a task predicts several things ("rotation", "color"); else "".
-    border: what lies beyond a transformed image, where that differs between rows; else "".
-    representation: what is read ("backbone", "z_equi"); "" for tasks that read the encoder's patch tokens.
-    probe: how it is read ("mlp"), where that differs between rows; else "".
-    parameter: the class, sequence or parameter that the score is of; "" for the main figure.
-    repeat: number of the probe's seed, from 0.
-    floor: what a constant prediction scores, None where that has no meaning.
-    chance: what a random guess scores, where that is another number; else None.
-    interval: the middle 95 % of what it would be on test images drawn anew (bootstrap), None where that is not said.
-    tokens: patch tokens that were read of each image, 0 where that is not said.
-    at: where it lies on the task's axis, for a point of a curve, which ``parameter`` names; else None.
+    target: what is predicted, if a task predicts several things ("rotation", "color"); else "".
+    border: what a transformed image shows beyond its edge, if rows differ in it; else "".
+    representation: which features are used ("backbone", "z_equi"); "" for tasks on the encoder's patch tokens.
+    probe: the kind of probe ("mlp"), if rows differ in it; else "".
+    parameter: the class, sequence or parameter of the score; "" for the main score.
+    repeat: number of the seed of the probe, from 0.
+    floor: the score of a constant prediction; None if that has no meaning.
+    chance: the score of a random guess, if it differs from the floor; else None.
+    interval: 95 % bootstrap interval over test images; None if there is none.
+    tokens: number of patch tokens per image; 0 if unknown.
+    at: position on the axis of the task, for a point of a curve, which ``parameter`` names; else None.
 
-    Raises `NotFinite` for a number that is not.
+    Raises `NotFinite` for a number that is not finite.
     """
 
     metric: str
@@ -79,12 +79,12 @@ class Row:
 
 @dataclass(frozen=True)
 class TaskScore:
-    """What a task found.
+    """The result of a task.
 
     rows: the scores.
-    pictures: title -> (H, W, 3) uint8, what the encoder's head predicts beside the truth.
-    counts: how many samples of each split were used.
-    input: (h, w) in pixels that tokens were taken at, None where it differs between samples.
+    pictures: title -> (H, W, 3) uint8, predictions of the encoder's head with the truth.
+    counts: number of samples of each split.
+    input: (h, w) of the input in pixels; None if it differs between samples.
     """
 
     rows: Sequence[Row]
@@ -96,22 +96,22 @@ class TaskScore:
 class Task(abc.ABC):
     """A task with its settings; subclasses are frozen dataclasses, whose fields are the settings.
 
-    name: as commands and tables call it.
-    order: place among all tasks.
+    name: in commands and tables.
+    order: position among all tasks.
     revision: raised with every change of the protocol, so that old scores are not taken for new ones.
-    kind: of the data that it takes.
-    metrics: name -> whether higher is better; the first that a target has is its main figure.
-    probe_order: of probes, as one reads them; the first that a target has gives its main figure.
-    least: setting -> the least whole number it may be, where that is not 1.
-    needs: extra of the package -> modules that it brings and the task cannot do without.
-    caption: what its pictures show, a sentence for people.
-    by_default: whether it is scored where no task is named; by its name, or with ``all``, it always is.
-    axis: what `Row.at` of its scores is, as the axis of a plot says it; "" where they are no curves.
-    advice: how to read its scores, for people who have never seen them.
-    protocol: what is trained, in a few words ("frozen, linear"), as tables call it.
+    kind: of its data.
+    metrics: name -> whether higher is better; the first one that a target has is its main score.
+    probe_order: order of the probes; the first one that a target has gives its main score.
+    least: setting -> smallest allowed integer, if it is not 1.
+    needs: extra of the package -> modules of it that the task requires.
+    caption: one sentence about its pictures.
+    by_default: whether it is scored if no task is named; with its name or ``all`` it always is.
+    axis: title of the axis of `Row.at`; "" for tasks without curves.
+    advice: how to read its scores, for readers who have never seen them.
+    protocol: what is trained, in a few words ("frozen, linear"), for tables.
 
-    Raises ValueError, quoting setting and value, for a setting that is none of its choices, for a whole number below
-    its least, and for another number that is not finite and above 0.
+    Raises ValueError, quoting setting and value, for a setting that is not among its choices, for an integer below its
+    least, and for any other number that is not finite and positive.
     """
 
     name: ClassVar[str]
@@ -190,10 +190,10 @@ def settings_of(task: type[Task]) -> dict[str, Any]:
 
 
 def main_rows(part: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the main figures among the rows of a part of ``scores.json``: one rule for every table.
+    """Return the main scores among the rows of a part of ``scores.json``: the one rule of all tables.
 
-    They are of no parameter. Of each target, border and representation they are of the first metric, in the task's
-    order, and of that the first probe.
+    They have no parameter. For each target, border and representation they have the first metric, in the order of the
+    task, and of that the first probe.
     """
     metrics, probes = list(part["metrics"]), list(part["probe_order"])
     groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}

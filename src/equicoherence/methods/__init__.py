@@ -1,4 +1,4 @@
-"""Joint-embedding methods. A new one is a file here: its class says what configures it, and nothing else is edited."""
+"""Joint-embedding methods. A new method is a file here: its class names its settings, and nothing else is edited."""
 
 from importlib import import_module
 from pkgutil import iter_modules

@@ -1,4 +1,4 @@
-"""Anchor: an encoder that exists stays near what it was, by the distance of its features to those of a frozen copy."""
+"""Anchor: keep a pretrained encoder near its start, by the distance of its features to those of a frozen copy."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from equicoherence.methods.method import Encoded, Method, MethodConfig
 
 @dataclass(frozen=True)
 class AnchorConfig(MethodConfig):
-    """How strongly an encoder is held to what it was, and on which views.
+    """How strongly the encoder is kept near its start, and on which views.
 
     Args:
-        weight: Of the distance of what stands for an image: class token or pooled feature.
-        tokens: Weight of the distance of the patch tokens, averaged over these.
-        transformed: Also hold the view that the path transformed.
+        weight: Of the distance of the image representation: class token or pooled feature.
+        tokens: Weight of the mean distance of the patch tokens.
+        transformed: Also use the view that the path transformed.
     """
 
     weight: float = 1.0
@@ -35,7 +35,7 @@ class AnchorConfig(MethodConfig):
 class Anchor(Method, config=AnchorConfig):
     """1 - cosine of the features of an encoder and of its frozen copy, on views that the path has not transformed.
 
-    It has no head and nothing to train of its own; alone, without the auxiliary task, it keeps the encoder as it is.
+    It has no head and no parameters of its own. Alone, without the auxiliary task, it does not change the encoder.
     """
 
     reads = "features"
@@ -50,13 +50,13 @@ class Anchor(Method, config=AnchorConfig):
         self.config = config
 
     def taught(self, upright: int) -> int:
-        """Return how many of the global views, the first ones, the frozen copy encodes."""
+        """Return how many of the global views the frozen copy encodes, counted from the first."""
         return 2 if self.config.transformed else upright
 
     def forward(
         self, student: Encoded, teacher: Encoded | None = None, crops: Encoded | None = None
     ) -> dict[str, Tensor]:
-        """Return the distance of the summaries and that of the patch tokens, of the views that the teacher saw.
+        """Return the distances of the summaries and of the patch tokens, on the views that the teacher encoded.
 
         Without a teacher there is no loss.
         """

@@ -15,7 +15,7 @@ from equicoherence.models.heads import projector
 
 @dataclass(frozen=True)
 class AugSelfConfig(SimCLRConfig):
-    """SimCLR's settings, and those of the regression of theta.
+    """The settings of SimCLR, and of the regression of theta.
 
     Args:
         hidden: Width of the hidden layers that regress theta.
@@ -27,10 +27,10 @@ class AugSelfConfig(SimCLRConfig):
 
 
 class AugSelf(SimCLR, config=AugSelfConfig):
-    """AugSelf on the encoder's summaries of both views. It is told theta, a label of the transformation.
+    """AugSelf on the encoder's summaries of both views. It receives theta, a label of the transformation.
 
-    Published, what is regressed is how the augmentations of both views differ, parameter by parameter; here it is
-    theta, by which view 2 alone was transformed further.
+    In the paper, the regression targets are the differences of the augmentations of both views, parameter by parameter.
+    Here the target is theta, by which only view 2 was transformed further.
     """
 
     reads = "features"

@@ -19,8 +19,8 @@ class BYOLConfig(MethodConfig):
 
     Args:
         width: Hidden features of projector and predictor.
-        output: Features that both put out.
-        momentum: Of the teacher at the start; a cosine takes it to 1.
+        output: Output features of both.
+        momentum: Of the teacher at the start; it rises to 1 by half a cosine.
     """
 
     width: int = 4096
@@ -51,11 +51,11 @@ class BYOL(Method, config=BYOLConfig):
         return {"regression": regression_loss(a, target_b) + regression_loss(b, target_a)}
 
     def momentum(self, step: int, total_steps: int) -> float:
-        """Return how much of the teacher remains after 0-based ``step``."""
+        """Return the weight of the old teacher in its update after 0-based ``step``."""
         return cosine_momentum(self.config.momentum, step, total_steps)
 
     def update(self, step: int, total_steps: int) -> None:
-        """Move the teacher's projector."""
+        """Update the teacher's projector."""
         ema_update(self.teacher, self.projector, self.momentum(step, total_steps))
 
 

@@ -20,16 +20,16 @@ class DINOConfig(MethodConfig):
     """DINO's head, softmaxes and teacher; as published but for prototypes, 65,536 there, 8192 here.
 
     Args:
-        prototypes: Outputs of the head, the equivariant ones of a split head [P2] among them.
+        prototypes: Outputs of the head, including the equivariant ones of a split head [P2].
         hidden: Width of the hidden layers of the head.
-        bottleneck: Width before the prototypes.
+        bottleneck: Width of the layer before the prototypes.
         centring: Of the teacher's outputs, see `Targets`.
         centre_momentum: Of the running centre.
         student_temperature: Of the student's softmax.
         teacher_temperature: Of the teacher's softmax, linearly from the first to the second over
             temperature_warmup.
         temperature_warmup: Share of all steps: as published over 30 epochs, a tenth of 300.
-        momentum: Of the teacher at the start; a cosine takes it to 1.
+        momentum: Of the teacher at the start; it rises to 1 by half a cosine.
         norm_last_layer: Whether prototypes keep length 1 (see `PrototypeHead`), as by default in DINO and iBOT,
             whose published ViT-S train the lengths; DINOv2 trains them always.
     """
@@ -49,7 +49,7 @@ class DINOConfig(MethodConfig):
 class DINO(Method, config=DINOConfig):
     """DINO on the summaries of global views and local crops; the teacher's momentum rises to 1 by half a cosine.
 
-    Of the head's outputs, the last ``d_equi`` are the task's, and the softmax is over the others [P2].
+    The last ``d_equi`` outputs of the head are for the task; the softmax is over the others [P2].
     """
 
     reads = "features"
@@ -79,11 +79,11 @@ class DINO(Method, config=DINOConfig):
         return {"class": self._class_loss(logits, teacher_logits)}
 
     def momentum(self, step: int, total_steps: int) -> float:
-        """Return how much of the teacher remains after 0-based ``step``."""
+        """Return the weight of the old teacher in its update after 0-based ``step``."""
         return cosine_momentum(self.config.momentum, step, total_steps)
 
     def update(self, step: int, total_steps: int) -> None:
-        """Move the teacher's head, and set its temperature for the next step."""
+        """Update the teacher's head, and set its temperature for the next step."""
         ema_update(self.teacher, self.head, self.momentum(step, total_steps))
         warmup = round(self.config.temperature_warmup * total_steps)
         self.temperature.fill_(warmup_linear(*self.config.teacher_temperature, step + 1, warmup))

@@ -1,4 +1,4 @@
-"""EquiMod: SimCLR, and a predictor of where a transformation moves an embedding (Devillers and Lefort, ICLR 2023)."""
+"""EquiMod: SimCLR, and a predictor of how a transformation changes an embedding (Devillers and Lefort, ICLR 2023)."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ class EquiModConfig(SimCLRConfig):
 
 
 class EquiMod(SimCLR, config=EquiModConfig):
-    """EquiMod on the means of the invariant and of the equivariant tokens. It is told theta, a label.
+    """EquiMod on the means of the invariant and of the equivariant tokens. It receives theta, a label.
 
     As published, an equivariant projection of one image and an embedding of theta predict the equivariant projection
-    of the other, among those of all images. Published, the first is the image before any augmentation; here it is
-    view 1, since theta is what is done to view 2 alone, and each projector reads its own part of z, not the same.
+    of the other, among those of all images. In the paper, the first is the image before any augmentation. Here it is
+    view 1, since theta transforms only view 2, and each projector reads its own part of z.
     """
 
     told = True

@@ -1,4 +1,4 @@
-"""E-SSL: SimCLR, and which of four rotations an image has (Dangovski et al., ICLR 2022)."""
+"""E-SSL: SimCLR, and classification of four rotations (Dangovski et al., ICLR 2022)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class ESSLConfig(SimCLRConfig):
 class ESSL(SimCLR, config=ESSLConfig):
     """E-SSL on the encoder's summaries of two views, and of one local crop rotated by 0, 90, 180 and 270 degrees.
 
-    It makes its own labels, the number of the quarter turns, and is not told theta.
+    It makes its own labels, the number of quarter turns, and does not receive theta.
     """
 
     reads = "features"

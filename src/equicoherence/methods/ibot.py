@@ -19,8 +19,8 @@ class IBOTConfig(DINOConfig):
 
     Args:
         patch: Weight of the patch loss, 1 as published; the class loss has weight 1.
-        shared_head: Whether patches go through the class token's head, as published; else through one of their
-            own, which is the one that is split.
+        shared_head: Whether patches use the head of the class token, as published; else a separate head, which
+            is then the one that is split.
     """
 
     patch: float = 1.0
@@ -30,8 +30,8 @@ class IBOTConfig(DINOConfig):
 class IBOT(DINO, config=IBOTConfig):
     """iBOT on the summaries of all views and the masked patch tokens of global views.
 
-    Only masked tokens go through the heads, so the teacher's patch centre follows those alone (as DINOv2's; iBOT's own
-    follows all patches). It is another than the class centre; the temperatures are the same for both, as published.
+    Only masked tokens go through the heads, so the teacher's patch centre is averaged over those only (as in DINOv2;
+    iBOT averages over all patches). It is separate from the class centre; the temperatures are shared, as published.
     """
 
     reads_tokens = True

@@ -20,10 +20,10 @@ class LeJEPAConfig(MethodConfig):
     Published: .05 and 1024 directions; widths are those of the authors' minimal code, which runs with .02 and 256.
 
     Args:
-        sigreg: Weight of SIGReg; invariance has the rest.
-        directions: Random directions of a step.
+        sigreg: Weight of SIGReg; the invariance has 1 minus it.
+        directions: Random directions per step.
         width: Hidden features of the projector.
-        output: Features that the projector puts out.
+        output: Output features of the projector.
     """
 
     sigreg: float = 0.05
@@ -35,7 +35,7 @@ class LeJEPAConfig(MethodConfig):
 class LeJEPA(Method, config=LeJEPAConfig):
     """LeJEPA on the mean of the invariant tokens, of two global views and local crops (6 as published, or none).
 
-    The directions of a step are a function of its number: all processes draw the same, and a resumed run goes on.
+    The directions of a step are a function of its number: all processes draw the same, also after a resume.
     """
 
     crops = True

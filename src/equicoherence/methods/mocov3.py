@@ -21,8 +21,8 @@ class MoCoV3Config(MethodConfig):
     Args:
         temperature: Of the cosines in the contrastive loss.
         width: Hidden features of projector and predictor.
-        output: Features that both put out.
-        momentum: Of the teacher at the start; a cosine takes it to 1.
+        output: Output features of both.
+        momentum: Of the teacher at the start; it rises to 1 by half a cosine.
     """
 
     temperature: float = 0.2
@@ -34,8 +34,8 @@ class MoCoV3Config(MethodConfig):
 class MoCoV3(Method, config=MoCoV3Config):
     """MoCo v3 on the mean of the invariant tokens; the teacher's momentum rises to 1 by half a cosine.
 
-    As published for ViT, the projector has three layers, the predictor two, and BatchNorm ends both. That the patch
-    embedding is left as it was drawn is no part of the method here.
+    As published for ViT, the projector has three layers, the predictor two, and BatchNorm ends both. Freezing the patch
+    embedding is not part of the method here.
     """
 
     has_teacher = True
@@ -61,11 +61,11 @@ class MoCoV3(Method, config=MoCoV3Config):
         return {"contrastive": both}
 
     def momentum(self, step: int, total_steps: int) -> float:
-        """Return how much of the teacher remains after 0-based ``step``."""
+        """Return the weight of the old teacher in its update after 0-based ``step``."""
         return cosine_momentum(self.config.momentum, step, total_steps)
 
     def update(self, step: int, total_steps: int) -> None:
-        """Move the teacher's projector."""
+        """Update the teacher's projector."""
         ema_update(self.teacher, self.projector, self.momentum(step, total_steps))
 
 

@@ -1,4 +1,4 @@
-"""SER: MoCo v3, and an early layer that turns as the image does (Lee et al., ICLR 2026, arXiv 2603.06693)."""
+"""SER: MoCo v3, and an early layer equivariant to rotations and mirrors (Lee et al., ICLR 2026, arXiv 2603.06693)."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from equicoherence.paths.symmetries import undo_symmetries
 
 @dataclass(frozen=True)
 class SERConfig(MoCoV3Config):
-    """Settings of the equivariance term, beside those of MoCo v3; published for MoCo v3 and ViT-S/16.
+    """Settings of the equivariance term, and those of MoCo v3; published for MoCo v3 and ViT-S/16.
 
     Args:
-        layer: 0-based layer of the encoder that is to turn as the image does, the third of twelve.
-        share: Of a batch (of each process and part), the share that is shown in symmetries of the square, two
-            images at least.
+        layer: 0-based layer of the encoder that is trained to be equivariant, the third of twelve.
+        share: Share of a batch (of each process and part) that is shown in symmetries of the square, at least two
+            images.
         equivariance_temperature: Of the cosines of tokens.
         hidden: Width of both layers of the head over these tokens.
         weight: Lambda, of the term.
@@ -40,15 +40,15 @@ class SERConfig(MoCoV3Config):
 
 
 class SER(MoCoV3, config=SERConfig):
-    """SER on the patch tokens of an early layer, beside MoCo v3 on the mean of the invariant tokens.
+    """SER on the patch tokens of an early layer, with MoCo v3 on the mean of the invariant tokens.
 
-    It knows in which symmetries it shows images, and is not told theta. From the paper: the term, its layer, the group
-    of quarter turns and mirror images, which moves tokens of a feature map as it moves pixels, and that a part of the
-    batch is shown one crop in two elements of it, and trains both losses. From the official code, where the paper was
-    not to be read: lambda, the share, that both views of this part have colors of their own, that an image is compared
-    with the teacher's tokens, and the head, which is the same for both and trained through both. Our reading: both
-    elements are drawn uniformly from the eight; scaling, the third of the paper's transformations, is left out, as all
-    views here are of one size; and a class token is not kept out of the early layers.
+    It knows the symmetries in which it shows images, and does not receive theta. From the paper: the term, its layer,
+    the group of quarter turns and mirror images, which permutes tokens of a feature map as it permutes pixels; and that
+    a part of the batch shows one crop in two elements of the group, and trains both losses. From the official code,
+    because the paper was not available: lambda, the share, separate colors for both views of this part, the comparison
+    with the teacher's tokens, and the head, which is shared and trained through both. Our choices: both elements are
+    drawn uniformly from the eight; scaling, the third transformation of the paper, is left out, since all views here
+    have one size; and a class token is not removed from the early layers.
     """
 
     symmetries = True

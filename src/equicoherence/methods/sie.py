@@ -1,4 +1,4 @@
-"""SIE: an invariant and an equivariant part, the latter moved by a predictor (Garrido, Najman, LeCun, ICML 2023)."""
+"""SIE: an invariant and an equivariant part, the latter with a predictor (Garrido, Najman, LeCun, ICML 2023)."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class SIEConfig(MethodConfig):
     Args:
         d_equi: Equivariant features of z.
         invariance: Weight of the distance of the invariant parts.
-        equivariance: Weight of the distance of what is predicted.
+        equivariance: Weight of the distance of the prediction.
         variance: Weight of the hinge on standard deviations.
-        predictor: Weight of the variance of what is predicted.
+        predictor: Weight of the variance of the prediction.
         covariance: Weight of the covariances off the diagonal.
         width: Of the three layers of each expander; the published 2048-2048-2048 is that of both side by side.
     """
@@ -38,11 +38,12 @@ class SIEConfig(MethodConfig):
 
 
 class SIE(Method, config=SIEConfig):
-    """SIE on the means of the invariant and of the equivariant tokens. It is told theta, a label of the transformation.
+    """SIE on the means of the invariant and of the equivariant tokens. It receives theta, a label of the
+    transformation.
 
-    As published, but that z is a linear map of the encoder's features, as for the other methods here, where SIE splits
-    the features themselves, and that the predictor's matrix has a part that does not depend on theta: theta need not
-    be a quaternion, and 0 must not erase.
+    As published, with two differences. z is a linear map of the encoder's features, as for the other methods here; SIE
+    splits the features themselves. And the predictor's matrix has a part that does not depend on theta, because theta
+    need not be a quaternion, and theta = 0 must not give 0.
     """
 
     told = True
@@ -79,7 +80,7 @@ class SIE(Method, config=SIEConfig):
 class LinearHypernetwork(nn.Module):
     """Multiply z (B, D) by a matrix that is linear in theta (B, P): (A_0 + sum_p theta_p A_p) z.
 
-    No matrix of a sample is ever made: the products theta_p z go through one linear layer. constant: whether there is
+    No matrix of a sample is built: the products theta_p z go through one linear layer. constant: whether there is
     a matrix A_0.
     """
 

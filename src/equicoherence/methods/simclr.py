@@ -20,7 +20,7 @@ class SimCLRConfig(MethodConfig):
     Args:
         temperature: Of the cosines in the contrastive loss.
         width: Hidden features of the projector.
-        output: Features that the projector puts out.
+        output: Output features of the projector.
     """
 
     temperature: float = 0.1

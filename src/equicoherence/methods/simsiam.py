@@ -28,8 +28,8 @@ class SimSiamConfig(MethodConfig):
 class SimSiam(Method, config=SimSiamConfig):
     """SimSiam on the mean of the invariant tokens.
 
-    As published, BatchNorm ends the projector, and the predictor ends in a linear layer with bias. The published
-    predictor keeps its learning rate; here it follows the schedule of all.
+    As published, BatchNorm ends the projector, and the predictor ends in a linear layer with bias. In the paper
+    the predictor has a constant learning rate; here it follows the schedule.
     """
 
     def __init__(self, d_inv: int, config: SimSiamConfig) -> None:

@@ -1,4 +1,4 @@
-"""STL: what was done to a pair of views must be told from another image's pair (Yu et al., NeurIPS 2024)."""
+"""STL: the transformation of a pair of views, predicted from a pair of another image (Yu et al., NeurIPS 2024)."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from equicoherence.models.heads import projector
 
 @dataclass(frozen=True)
 class STLConfig(SimCLRConfig):
-    """Both projectors, what tells a transformation, and weights; all as published.
+    """Projectors, the transformation representation, and weights; all as published.
 
     Args:
         hidden: Width of the two hidden layers over both views.
-        transformation: Features of y_t, the representation of what was done.
-        equivariance: Weight lambda_equi, beside 1 for the invariant term.
-        self_supervised: Weight lambda_trans, beside 1 for the invariant term.
+        transformation: Features of y_t, the representation of the transformation.
+        equivariance: Weight lambda_equi; the invariant term has weight 1.
+        self_supervised: Weight lambda_trans; the invariant term has weight 1.
     """
 
     temperature: float = 0.2
@@ -32,13 +32,13 @@ class STLConfig(SimCLRConfig):
 
 
 class STL(SimCLR, config=STLConfig):
-    """STL on the encoder's summaries of both views. Nobody is told theta: it is label-free.
+    """STL on the encoder's summaries of both views. It does not receive theta: it is label-free.
 
-    Published, images 2i and 2i + 1 of a batch share the transformations of both views (aligned batch), crops and
-    colors, while flips and blur are drawn for each; here they share all that is done, as in the paper's table 8, "all",
-    and the further path where there is one. What the paper does not say is from the official code: the projector of
-    y_t has one hidden layer, as wide as y_t, and like the other two, of two layers as SimCLR's here (the paper says
-    three), it ends without a bias; and each term takes both directions, from view 1 to 2 and back.
+    In the paper, images 2i and 2i + 1 of a batch share the transformations of both views (aligned batch): crops and
+    colors, while flips and blur are drawn for each. Here they share all augmentations, as in the paper's table 8,
+    "all", and the further path if there is one. Details from the official code: the projector of y_t has one hidden
+    layer, as wide as y_t; like the other two, which have two layers as SimCLR's here (the paper says three), it ends
+    without a bias; and each term is taken in both directions, from view 1 to 2 and back.
     """
 
     reads = "features"
@@ -79,5 +79,5 @@ class STL(SimCLR, config=STLConfig):
 
 
 def partners(rows: Tensor) -> Tensor:
-    """Return rows (B, D), B even, each in the place of its partner: 2i and 2i + 1 change places."""
+    """Return rows (B, D), B even, with 2i and 2i + 1 exchanged."""
     return rows.unflatten(0, (-1, 2)).flip(1).flatten(0, 1)

@@ -1,6 +1,6 @@
-"""What the teacher's logits over prototypes become: probabilities without a favourite prototype.
+"""Probabilities from the teacher's logits over prototypes, balanced so that no prototype dominates.
 
-Centring is DINO's (Caron et al., ICCV 2021); Sinkhorn-Knopp in its place is SwAV's (NeurIPS 2020), as in DINOv2.
+Centring is DINO's (Caron et al., ICCV 2021); Sinkhorn-Knopp is SwAV's (NeurIPS 2020), as in DINOv2.
 """
 
 from __future__ import annotations

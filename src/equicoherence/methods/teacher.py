@@ -1,4 +1,4 @@
-"""The teacher of a self-distillation method: a copy of the student that follows it slowly."""
+"""The teacher of a self-distillation method: a moving average of the student."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ M = TypeVar("M", bound=nn.Module)
 
 
 def frozen_copy(module: M) -> M:
-    """Return a copy that no gradient reaches."""
+    """Return a copy without gradients."""
     return copy.deepcopy(module).requires_grad_(False)
 
 
 @torch.no_grad()
 def ema_update(teacher: nn.Module, student: nn.Module, momentum: float) -> None:
-    """Move the teacher's parameters to ``momentum * teacher + (1 - momentum) * student``; buffers are copied.
+    """Set the teacher's parameters to ``momentum * teacher + (1 - momentum) * student``; buffers are copied.
 
-    Parameters of the student that are not trained are the teacher's from the beginning.
+    Student parameters that are not trained are equal in the teacher from the start.
     """
     trained = [(own, other) for own, other in zip(teacher.parameters(), student.parameters()) if other.requires_grad]
     if trained:
@@ -34,9 +34,9 @@ def ema_update(teacher: nn.Module, student: nn.Module, momentum: float) -> None:
 
 
 def teacher_mode(teacher: nn.Module, training: bool) -> None:
-    """Drop nothing, ever; in training, normalise by the batch's own statistics, as BYOL's and MoCo v3's teachers do.
+    """Never use dropout; in training, normalise by batch statistics, as the teachers of BYOL and MoCo v3.
 
-    BatchNorm layers that stand still in the student (`Encoder.still`) do so here.
+    BatchNorm layers that are frozen in the student (`Encoder.still`) are frozen here.
     """
     teacher.eval()
     for module in teacher.modules():

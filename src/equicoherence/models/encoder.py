@@ -1,4 +1,4 @@
-"""Any timm encoder behind one contract: images in [0, 1] -> class token, patch tokens, grid."""
+"""Any timm encoder with one interface: images in [0, 1] -> class token, patch tokens, grid."""
 
 from __future__ import annotations
 
@@ -30,24 +30,25 @@ Read = Literal["all", "tokens"]
 
 
 class Encoder(nn.Module):
-    """A timm model without its classifier; it normalises the images itself.
+    """A timm model without its classifier; it normalises images itself.
 
-    name: any `timm.create_model` name, with a source (``local-dir:FOLDER``, ``hf-hub:NAME``) or without; args: further
-    keyword arguments of it (``img_size``, ``patch_size``, ``in_chans``, ...), none that reads files or weights
-    (ValueError).
-    mean, std: by which images are normalised, those timm names for the model where None (`check_normalisation`,
-    `for_channels`).
-    layers: 0-based numbers of layers whose patch tokens are also returned, in this order; negative ones count from the
-    last.
-    masked: whether patch tokens can be replaced by a learned ``mask_token`` (C,), which is no part of the timm model.
-    any_size: whether images of any size are taken, which a vision transformer does by resampling its position
-    embeddings. Masks need a vision transformer: ValueError for others.
-    read: what will be trained. "all": also what timm's own head makes of the tokens, which then stands for an image;
-    "tokens": the tokens alone, so that the head is left out, and their mean, or a norm of it, stands for an image.
+    name: any `timm.create_model` name, with or without a source (``local-dir:FOLDER``, ``hf-hub:NAME``).
+    args: further keyword arguments for it (``img_size``, ``patch_size``, ``in_chans``, ...); arguments that read files
+        or weights are a ValueError.
+    mean, std: normalisation of images; by default timm's for the model (`check_normalisation`, `for_channels`).
+    layers: 0-based numbers of layers whose patch tokens are also returned, in this order; negative numbers count from
+        the last.
+    masked: whether patch tokens can be replaced by a learned ``mask_token`` (C,), which is not part of the timm model.
+        It needs a vision transformer: ValueError for others.
+    any_size: whether images of any size are accepted; a vision transformer then resamples its position embeddings.
+    read: what will be trained. "all": also timm's own head on the tokens, whose output is then the image
+        representation. "tokens": only the tokens; the head is removed, and the image representation is their mean, or a
+        norm of it.
 
-    pool: what stands for an image. ends_at: the layer whose tokens are given in place of the output, see `end_at`.
-    still: names of parts of the model that are in eval mode in training too, as they are not trained.
-    Raises ValueError for a model whose output is no grid of tokens, with its shape.
+    The attribute ``pool`` says how the image representation is computed, ``ends_at`` which layer replaces the output
+    (see `end_at`), and ``still`` which parts of the model stay in eval mode in training, because they are not trained.
+
+    Raises ValueError for a model whose output is not a grid of tokens, with its shape.
     """
 
     mean: Tensor
@@ -104,14 +105,14 @@ class Encoder(nn.Module):
 
     @classmethod
     def from_pretrained(cls, model: str | Path, *, size: int | None = None) -> Self:
-        """Return an encoder that exists, with its weights, in evaluation mode.
+        """Return a pretrained encoder, in evaluation mode.
 
         model: ``timm:NAME``, ``hf-hub:OWNER/NAME``, a folder that `equicoherence export` wrote, or a weights file and
-            its timm architecture, ``FILE@ARCH``. `load_model` takes more, such as runs with their heads.
-        size: pixels of its images, of a model that is built for one size; its own where None.
+            its timm architecture, ``FILE@ARCH``. `load_model` accepts more, such as runs with their heads.
+        size: pixels of its images, for a model that is built for one size; by default its own.
 
-        No code in a file is executed. Raises ValueError or FileNotFoundError, in one sentence, for what is not there,
-        cannot be read or does not fit.
+        No code in a file is executed. Raises ValueError or FileNotFoundError, with one sentence, for a model that does
+        not exist, cannot be read or does not fit.
         """
         file, arch = split_file(str(model))
         if arch is not None:
@@ -129,24 +130,24 @@ class Encoder(nn.Module):
 
     @property
     def channels(self) -> int:
-        """Channels of the images that it takes."""
+        """Channels of its images."""
         return self.mean.shape[1]
 
     def train(self, mode: bool = True) -> Self:
-        """Set the mode of all parts but those that stand still."""
+        """Set the mode of all parts except the frozen ones."""
         super().train(mode)
         self.hold_still()
         return self
 
     def hold_still(self) -> None:
-        """Put the parts that stand still in eval mode."""
+        """Set the frozen parts to eval mode."""
         for name in self.still:
             self.model.get_submodule(name).eval()
 
     def checkpoint(self) -> None:
-        """Keep the inputs of layers alone for the backward, which computes them once more, from now on.
+        """From now on, store only the inputs of layers for the backward pass, which recomputes the rest.
 
-        Raises ValueError where timm does not know how.
+        Raises ValueError if timm does not support it.
         """
         try:
             self.model.set_grad_checkpointing(True)  # type: ignore[operator]
@@ -155,10 +156,11 @@ class Encoder(nn.Module):
         self._last = [None]  # a block that once does less cannot be computed again
 
     def end_at(self, layer: int) -> None:
-        """Give the tokens of a layer from now on, in place of the model's own output: the rest is left out.
+        """From now on, return the tokens of a layer instead of the output; later layers are not computed.
 
-        layer: 0-based, as ``layer``; a negative one counts from the last. The class token stands for an image where it
-        did and the layer has one, else the mean of the patch tokens. Raises ValueError where there is no such layer.
+        layer: 0-based, as ``layer``; negative numbers count from the last. The image representation is the class token
+            if it was and the layer has one, else the mean of the patch tokens. Raises ValueError if there is no such
+            layer.
         """
         self.ends_at = layer_number(self.model, self.name, layer)
         self.width = self.pooled_width = layer_widths(self.model, self.name)[self.ends_at]
@@ -166,10 +168,11 @@ class Encoder(nn.Module):
         self.pool = "cls" if self.pool == "cls" and self.has_cls else "mean"
 
     def every_layer(self, images: Tensor, layers: Sequence[int] | None = None) -> tuple[Features, list[Features]]:
-        """Return what the encoder says of images (B, C, H, W) in [0, 1], and what each of its layers does, in order.
+        """Return the features of images (B, C, H, W) in [0, 1], and those of each layer, in order.
 
-        One pass gives all. Layers behind the one that the encoder ends at are none of its own.
-        layers: the numbers of those to read, ascending, the last one among them; all where None.
+        All come from one forward pass. Layers after `ends_at` are not included.
+
+        layers: numbers of the layers to return, ascending, including the last one; None for all.
         """
         count = len(layer_widths(self.model, self.name)) if self.ends_at is None else self.ends_at + 1
         wanted = range(count) if layers is None else layers
@@ -179,26 +182,26 @@ class Encoder(nn.Module):
 
     @property
     def tapped_widths(self) -> list[int]:
-        """Channels of each tapped layer."""
+        """Channels of each layer in ``layers``."""
         return [layer_widths(self.model, self.name)[layer] for layer in self.layers]
 
     @property
     def tapped_reductions(self) -> list[int]:
-        """Pixels of the image along a side of a token of each tapped layer."""
+        """Width of a token in pixels of the image, for each layer in ``layers``."""
         return [int(self.model.feature_info[layer]["reduction"]) for layer in self.layers]  # type: ignore[index]
 
     def check_size(self, *size: int) -> None:
-        """Raise ValueError where images of ``size``, a side or (h, w), do not fit the model whole."""
+        """Raise ValueError if images of ``size``, one number or (h, w), do not fit the model without remainder."""
         height, width = size if len(size) == 2 else (size[0], size[0])
         if (height, width) not in self._sizes:
             check_size(self.model, (height, width), self.name)
             self._sizes.add((height, width))
 
     def forward(self, images: Tensor, masks: Tensor | None = None, *, class_only: bool = False) -> Features:
-        """Encode images (B, C, H, W) in [0, 1]; the patch tokens where ``masks`` (B, N) is True are the mask token.
+        """Encode images (B, C, H, W) in [0, 1]; patch tokens where ``masks`` (B, N) is True are the mask token.
 
-        class_only: only the class token is read, so patches is left empty, (B, 0, C), and a vision
-        transformer's last layers see the class token alone. Raises ValueError for a size that does not fit.
+        class_only: compute only the class token; patches are empty, (B, 0, C), and the last layers of a vision
+            transformer process only the class token. Raises ValueError for a size that does not fit.
         """
         if masks is not None and self.mask_token is None:
             raise ValueError("masks need an encoder built with masked=True")

@@ -1,4 +1,4 @@
-"""What an encoder says of a batch of images."""
+"""The features of a batch of images."""
 
 from __future__ import annotations
 
@@ -12,17 +12,19 @@ Pool = Literal["mean", "cls", "head"]
 POOLS: dict[Pool, str] = {
     "mean": "the mean of the patch tokens",
     "cls": "the class token",
-    "head": "what timm's own head makes of the tokens",
+    "head": "the output of timm's own head",
 }
 
 
 @dataclass(frozen=True)
 class Features:
-    """What an encoder says of a batch.
+    """The features of a batch of images.
 
-    cls: (B, C), or None for encoders without a class token. patches: (B, N, C), row by row. grid: (h, w), h * w = N.
-    tapped: (B, M, C') patch tokens of each layer that the encoder was asked to tap, with their grids.
-    head: (B, C''), what timm's own head makes of the tokens; None where that is no more than a mean or a class token.
+    cls: (B, C), or None for encoders without a class token.
+    patches: (B, N, C), row by row.
+    grid: (h, w), h * w = N.
+    tapped: (B, M, C') patch tokens of each layer in ``layers``, with their grids.
+    head: (B, C''), the output of timm's own head; None if that is only a mean or a class token.
     """
 
     cls: Tensor | None
@@ -33,7 +35,7 @@ class Features:
     head: Tensor | None = None
 
     def rows(self, *wanted: slice) -> Features:
-        """Return what is said of some slices of the batch, one after another."""
+        """Return the features of some slices of the batch, one after another."""
 
         def taken(value: Tensor | None) -> Tensor | None:
             if value is None:
@@ -47,7 +49,7 @@ class Features:
         return Features(taken(self.cls), patches, self.grid, tapped, self.tapped_grids, taken(self.head))
 
     def pooled(self, pool: Pool = "mean") -> Tensor:
-        """Return (B, C): the mean of the patch tokens, the class token, or what timm's own head makes of them."""
+        """Return (B, C): the mean of the patch tokens, the class token, or the output of timm's own head."""
         if pool == "mean":
             return self.patches.mean(dim=1)
         if pool == "head":

@@ -30,7 +30,7 @@ class Exported:
     encoder: with its weights.
     size: pixels of its images.
     source: pixels that images are read at.
-    pool: what stands for an image.
+    pool: the image representation.
     """
 
     encoder: Encoder

@@ -80,7 +80,7 @@ class Prototypes(nn.Module):
 
 
 class ClassPatchHead(nn.Module):
-    """One head for what stands for a view and for patch tokens alike, as published by iBOT, or one for each.
+    """One head for the summary of a view and for patch tokens alike, as published by iBOT, or one for each.
 
     A shared head is called once. `equivariant` is the patch tokens' head's.
     """

@@ -1,4 +1,4 @@
-"""The Hugging Face Hub, which holds published weights: asked once whether it is there, so that nobody waits for it."""
+"""The Hugging Face Hub: tested once whether it answers, so that offline runs do not wait for it."""
 
 from __future__ import annotations
 

@@ -83,7 +83,7 @@ def _tiles(conv: nn.Conv2d) -> bool:
 
 @torch.no_grad()
 def _border_is_lost(model: nn.Module, size: tuple[int, int]) -> bool:
-    """Return whether the last row or column of an image reaches nothing of the output, told by what NaN spoils."""
+    """Return whether the last row or column of an image has no effect on the output, tested with NaN."""
     like = next(model.parameters())
     images = torch.zeros(2, input_channels(model), *size, device=like.device, dtype=like.dtype)
     images[0, :, -1], images[1, :, :, -1] = torch.nan, torch.nan

@@ -1,4 +1,4 @@
-"""A small convolutional head that reads tokens of one or several layers of an encoder into z_equi."""
+"""A small convolutional head that computes z_equi from tokens of one or several layers of an encoder."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ INNER = 128  # a wide z_equi stands its ground beside the features; the convolut
 
 
 class LayeredHead(nn.Module):
-    """Read the tapped layers of an encoder, its output where none is tapped, into z_equi.
+    """Compute z_equi from the tapped layers of an encoder, or from its output without tapped layers.
 
-    What the last layers have thrown away, earlier ones still hold: docs/layers.md. Each layer is normalised and mapped
-    to d_equi channels, a finer one by a convolution over the tokens that lie in one of the first layer's, a coarser one
-    token by token, enlarged. To their sum is added what a 3 x 3 convolution of at most `INNER` channels makes of it,
-    between linear maps and GELUs.
+    Earlier layers still have what the last layers discard: docs/layers.md. Each layer is normalised and mapped to
+    d_equi channels: a finer layer by a convolution over the tokens inside one token of the first layer, a coarser one
+    token by token, upsampled. A 3 x 3 convolution of at most `INNER` channels, between linear maps and GELUs, is added
+    to their sum.
 
-    widths: channels of each layer. reductions: pixels of the image along a side of each one's tokens. The tokens of
-    z_equi are those of the first layer.
+    widths: channels of each layer.
+    reductions: width of a token in pixels of the image, for each layer. The tokens of z_equi are those of the first
+        layer.
     """
 
     def __init__(self, widths: Sequence[int], reductions: Sequence[int], d_equi: int) -> None:

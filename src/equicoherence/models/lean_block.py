@@ -1,4 +1,4 @@
-"""A vision transformer's block that does only what is asked: it skips dropped samples, and tokens that nobody reads."""
+"""A vision transformer block that skips dropped samples, and tokens that are not used."""
 
 from __future__ import annotations
 

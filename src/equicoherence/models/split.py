@@ -10,10 +10,12 @@ from equicoherence.models.features import Features
 class SplitHead(nn.Module):
     """Map patch tokens to ``z = [z_inv | z_equi]``.
 
-    width: channels of the encoder; d: features of z, None where the method reads the encoder's own features, so that
-    there is no invariant part; d_equi: how many are equivariant (0: none). A linear map split along its output is two
-    linear maps, so each part is one. equivariant: what reads z_equi in place of such a map, of d_equi features.
-    tapped_width: channels of the tapped layer, where the linear map of z_equi reads that instead of the output.
+    width: channels of the encoder.
+    d: features of z; None if the method reads the encoder's own features, so that there is no invariant part.
+    d_equi: number of equivariant features (0: none). A linear map that is split along its output is two linear maps, so
+        each part is one.
+    equivariant: module that computes z_equi, with d_equi features, instead of such a map.
+    tapped_width: channels of the tapped layer, if the linear map of z_equi reads that layer instead of the output.
     """
 
     def __init__(
@@ -33,12 +35,12 @@ class SplitHead(nn.Module):
         self.equivariant = equivariant
 
     def forward(self, features: Features) -> tuple[Tensor | None, Tensor | None]:
-        """Return z_inv (B, N, d - d_equi) and z_equi (B, M, d_equi), None for a part that is not there."""
+        """Return z_inv (B, N, d - d_equi) and z_equi (B, M, d_equi); None for a part that does not exist."""
         z_inv = self.invariant(features.patches) if self.invariant is not None else None
         return z_inv, self.z_equi(features)
 
     def z_equi(self, features: Features) -> Tensor | None:
-        """Return z_equi (B, M, d_equi) alone, None where it is not there."""
+        """Return only z_equi (B, M, d_equi); None if it does not exist."""
         if self.equivariant is None:
             return None
         if isinstance(self.equivariant, nn.Linear):

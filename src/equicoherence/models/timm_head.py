@@ -1,4 +1,4 @@
-"""What timm's own head makes of the tokens: their mean, the class token, or more; and how to leave it out.
+"""What timm's own head computes from the tokens: their mean, the class token, or more; and how to remove it.
 
 A head is tried on random tokens, so that no list of architectures is needed.
 """
@@ -20,7 +20,7 @@ BY_MEAN: tuple[dict[str, Any], ...] = ({}, {"global_pool": "avg", "fc_norm": Fal
 
 
 def own_pool(model: nn.Module, shape: tuple[int, ...]) -> tuple[Pool, int]:
-    """Return what timm's head makes of an output of ``shape`` (B, ...), and its channels.
+    """Return how timm's head pools an output of ``shape`` (B, ...), and its channels.
 
     Raises ValueError for a head that does not give one vector of an image.
     """

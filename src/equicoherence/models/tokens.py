@@ -1,4 +1,4 @@
-"""Where the tokens stand in what a timm model's ``forward_features`` gives; what cannot be told apart is refused."""
+"""Find the tokens in the output of a timm model's ``forward_features``; ambiguous outputs are refused."""
 
 from __future__ import annotations
 

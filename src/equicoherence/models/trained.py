@@ -1,4 +1,4 @@
-"""What of an encoder is trained, and what stands still."""
+"""Which parts of an encoder are trained, and which are frozen."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NUMBERED = ("last", "lora", "lora-all")
 
 
 def read_train(text: str) -> tuple[str, int]:
-    """Return what `train_parts` trains: its word, and its number, 0 without. Raises ValueError for any other text."""
+    """Parse the argument of `train_parts`: its word, and its number (0 if none). Raises ValueError for other text."""
     word, _, number = text.partition(":")
     if text in ("all", HEAD):
         return word, 0
@@ -30,14 +30,15 @@ def read_train(text: str) -> tuple[str, int]:
 
 
 def train_parts(encoder: Encoder, train: str, batch_norm: BatchNorm = "train") -> None:
-    """Choose what of an encoder is trained, in place; the rest gets no gradient, and is in eval mode in training too.
+    """Choose which parts of an encoder are trained, in place; the rest has no gradient, and stays in eval mode in
+    training.
 
-    train: all; head, nothing of it, but a head on its tokens; last:N, the last N layers (`models.layers`) and what
-        follows them; lora:RANK, low-rank updates of the linear layers of attention; lora-all:RANK, of those of MLPs
-        too.
-    batch_norm: whether the statistics of BatchNorm layers that are trained move, or are frozen too.
+    train: all; head, nothing of the encoder, only a head on its tokens; last:N, the last N layers (`models.layers`) and
+        what follows them; lora:RANK, low-rank updates of the linear layers of attention; lora-all:RANK, also of those
+        of MLPs.
+    batch_norm: whether the statistics of trained BatchNorm layers are updated or frozen.
 
-    Raises ValueError for what the encoder does not have.
+    Raises ValueError for parts that the encoder does not have.
     """
     word, number = read_train(train)
     names = [name for name, _ in encoder.model.named_modules()]  # LoRA's own are gone when it is merged
@@ -60,12 +61,12 @@ def train_parts(encoder: Encoder, train: str, batch_norm: BatchNorm = "train") -
 
 
 def trained_parameters(module: nn.Module) -> int:
-    """Return the number of values that training changes."""
+    """Return the number of trained parameters."""
     return sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad)
 
 
 def moving_statistics(encoder: Encoder) -> bool:
-    """Return whether the encoder has BatchNorm layers whose statistics move in training."""
+    """Return whether the encoder has BatchNorm layers whose statistics are updated in training."""
     still = {id(part) for name in encoder.still for part in encoder.model.get_submodule(name).modules()}
     return any(isinstance(part, _BatchNorm) and id(part) not in still for part in encoder.model.modules())
 

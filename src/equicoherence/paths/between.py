@@ -1,15 +1,15 @@
-"""The path from one view of an image to another: the shortest in the group of all that the augmentations do.
+"""The path from one view of an image to another: the geodesic in the group of all augmentations.
 
-View 1 is at t = 0 and view 2 at t = 1; nothing is done to either. With G1 and G2 the matrices that make the two views
-of the source, and A1 and A2 their colors, the state at t has
+View 1 is at t = 0 and view 2 at t = 1; neither is changed. With G1 and G2 the matrices that make the two views from the
+source, and A1 and A2 their color matrices, the state at t has
 
-* the place ``G1 exp(t log(G1^-1 G2))``,
-* the colors ``exp(t log(A2 A1^-1)) A1``, as 4x4 matrices of colors and a shift,
-* a blur whose variance goes from one to the other evenly, as heat spreads,
-* a solarize threshold that goes from one to the other evenly; where there is none, from or to just above white.
+* the geometry ``G1 exp(t log(G1^-1 G2))``,
+* the colors ``exp(t log(A2 A1^-1)) A1``, as 4x4 matrices of colors and an offset,
+* a blur whose variance changes linearly from one to the other,
+* a solarize threshold that changes linearly from one to the other; for a view without it, from or to just above white.
 
-A map without a real logarithm of its own (grayscale, which keeps one color of three; a mirror; half a turn) has no such
-path: there the matrices themselves go evenly from one to the other.
+If a map has no real logarithm (grayscale, which keeps one of three color dimensions; a mirror; a rotation by 180
+degrees), there is no such path: then the matrices are interpolated linearly.
 """
 
 from __future__ import annotations
@@ -123,11 +123,11 @@ def _threshold(first: Tensor | None, second: Tensor | None, t: Tensor) -> Tensor
 
 
 class Between:
-    """What makes the two views and the states between them, where no further transformation follows.
+    """The two views and the states between them, without a further transformation.
 
-    parameters: of theta, 19 numbers. The logarithm of the place of view 2 as seen from view 1 (2x3, row by row, in
-    normalised coordinates); that of its colors (3x4, row by row), or where there is none the difference of the two
-    color maps; and the variance of its blur, less that of view 1.
+    parameters: of theta, 19 numbers: the logarithm of the geometry of view 2 relative to view 1 (2x3, row by row, in
+        normalised coordinates); that of its colors (3x4, row by row), or without a logarithm the difference of the two
+        color maps; and the variance of its blur minus that of view 1.
     """
 
     parameters: ClassVar[tuple[Parameter, ...]] = (

@@ -1,4 +1,4 @@
-"""Images and their transformed selves, drawn so that no trace of a pixel grid tells them apart.
+"""Images and their transformed copies, drawn so that no trace of a pixel grid tells them apart.
 
 Both images of a pair hold the same round band of frequencies (`round_band`).
 """
@@ -71,7 +71,7 @@ def draw_pair_image(
 
 
 def least_pitch(path: Transformation) -> float:
-    """Return the least of a base image's own pixels that a pixel of its transformed self covers, along either axis."""
+    """Return the least of a base image's own pixels that a pixel of its transformed copy covers, along either axis."""
     states = at_ends(path)
     return min(1.0, round(float(pitch(states.geometry, (1, 1), 1).amin()), 4))
 

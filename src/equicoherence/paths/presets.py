@@ -30,8 +30,8 @@ def augmentation(
 ) -> Compose:
     """Return the augmentation of a joint-embedding method: resized crop, flip, color jitter, grayscale, blur, solarize.
 
-    Defaults are BYOL's and VICReg's strengths. Numbers named as a transformation are probabilities; one at
-    0 is left out. The crop is turned by up to ``rotation`` degrees to either side.
+    Defaults are the strengths of BYOL and VICReg. Numbers named as a transformation are probabilities; one with 0 is
+    left out. The crop is rotated by up to ``rotation`` degrees in either direction.
     """
     parts: list[Transformation] = [ResizedCrop(area, flip=flip)]
     if rotation > 0:

@@ -1,4 +1,4 @@
-"""The names of paths: each is given where the path is defined."""
+"""The names of paths, which each path registers where it is defined."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ PATHS: dict[str, Callable[[], Transformation]] = {}
 
 
 def register_path(name: str) -> Callable[[Maker], Maker]:
-    """Name a path where it is defined: decorate its class, or a function without arguments that returns it.
+    """Register a path by name: decorate its class, or a function without arguments that returns it.
 
-    Without arguments either gives the ranges that `named_path` draws from. Raises ValueError where another path has
-    the name, or where it holds a ``+``, which joins names.
+    Without arguments, both must give the default ranges of `named_path`. Raises ValueError if another path has the
+    name, or if it has a ``+``, which joins names.
     """
 
     def register(maker: Maker) -> Maker:

@@ -1,4 +1,4 @@
-"""Numbers to pixels: one warp per output image, antialiased where it shrinks."""
+"""States to pixels: one warp per output image, antialiased when minifying."""
 
 from __future__ import annotations
 
@@ -34,13 +34,16 @@ def render(
 ) -> Tensor:
     """Render the state ``path`` of the base images ``base`` of the sources: (B, C, size, size) float32 in [0, 1].
 
-    ``base`` cuts the base image out of the source; ``path`` acts on that base image. They are multiplied first, so
-    each pixel is read once. ``border`` says what lies beyond the base image: ``content`` shows what the source has
-    there (mirrored beyond the source), ``reflection`` mirrors the base image, ``zeros`` is black (and so shows the
-    angle in its corners). Under perspective each pixel is read from the pyramid's level that fits the minification at
-    its place, and what lies behind the horizon is black, whatever the border. ``mean`` replaces
-    ``pyramid.mean(base.geometry)``, the mean color that contrast keeps. Color maps and solarize are of the first three
-    channels, whatever follows them stays as it is; of fewer than three, all do. No gradient passes through.
+    ``base`` cuts the base image out of the source; ``path`` acts on that base image. They are multiplied first, so each
+    pixel is interpolated once. Color maps and solarize act on the first three channels, and leave the others unchanged;
+    with fewer than three they act on all. Gradients do not pass through.
+
+    border: what is shown beyond the base image. ``content`` shows what the source has there (mirrored beyond the
+        source), ``reflection`` mirrors the base image, ``zeros`` is black (so its corners show the angle).
+    mean: replaces ``pyramid.mean(base.geometry)``, the mean color that contrast keeps.
+
+    With perspective, each pixel is read from the pyramid level that fits the minification at its position, and
+    everything behind the horizon is black, with any border.
     """
     pixels = empty_pixels(len(pyramid), pyramid.channels, size, size, device=pyramid.images.device)
     render_all(pyramid, [Output(base, path, pixels)], border=border, mean=mean)
@@ -51,11 +54,11 @@ def render(
 def render_all(
     pyramid: Pyramid, outputs: Sequence[Output], *, border: Border = "content", mean: Tensor | None = None
 ) -> None:
-    """Render several outputs of the same sources at once, so that what they share is made once; see `render`.
+    """Render several outputs of the same sources at once, sharing what can be shared; see `render`.
 
-    Bytes of three channels on a CPU, and what splines read there, go through a compiled kernel where there is one, and
-    all else there through torch, a few images per thread at a time; an image's pixels do not depend on the number of
-    threads. An accelerator does the batch as one piece and never waits for a number.
+    On a CPU, 8-bit images of three channels, and spline interpolation, use a compiled kernel if there is one;
+    everything else uses torch, with a few images per thread at a time. The pixels of an image do not depend on the
+    number of threads. An accelerator renders the batch at once and never synchronises.
     """
     check_border(border)
     if len(pyramid) == 0:
@@ -66,7 +69,7 @@ def render_all(
         _render_torch(pyramid, numbers, mean, targets, border)
         return
     if not bool(torch.isfinite(numbers.whole).all()):
-        raise ValueError("a geometric matrix is not finite, so there is no telling what to read")
+        raise ValueError("a geometric matrix is not finite")
     if pyramid.compiled:
         _render_compiled(pyramid, numbers, mean, targets, border)
         return

@@ -1,4 +1,4 @@
-"""Parameters of a path as labels: those that are told, each on the same scale."""
+"""Parameters of a path as labels, standardised, for methods that receive them."""
 
 from __future__ import annotations
 

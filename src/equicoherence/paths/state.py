@@ -1,4 +1,4 @@
-"""What one transformed image is, as numbers: the state that the renderer turns into pixels."""
+"""The state of a transformed image: the numbers from which the renderer makes its pixels."""
 
 from __future__ import annotations
 
@@ -15,13 +15,16 @@ from equicoherence.paths import geometry
 
 @dataclass(frozen=True)
 class State:
-    """Numbers of a batch of transformed images, relative to their base images (conventions: `equicoherence.paths`).
+    """The states of a batch of transformed images, relative to their base images (conventions: `equicoherence.paths`).
 
-    geometry: (B, 3, 3), output to input. color: (B, 3, 6), ``[C | D]``. sigma: (B,) blur in output pixels.
-    threshold: (B,) solarize threshold, above 1 for none; None where no sample has one.
-    sigma_bound: a number no sigma exceeds, known without reading the device; 0 means no blur at all.
+    geometry: (B, 3, 3), output to input.
+    color: (B, 3, 6), ``[C | D]``.
+    sigma: (B,) blur in output pixels.
+    threshold: (B,) solarize threshold, above 1 for none; None if no sample is solarized.
+    sigma_bound: an upper bound of sigma, known without reading the device; 0 means no blur.
     affine: whether the third rows of geometry are known, without reading the device, to be (0, 0, 1). False is always
-    right, and costs an accelerator a division for each pixel; so a state with a new geometry has it False unless told.
+        correct, and costs an accelerator one division per pixel; a state with a new geometry has False unless it is
+        set.
     """
 
     geometry: Tensor
@@ -33,12 +36,12 @@ class State:
 
     @classmethod
     def identity(cls, batch: int, device: torch.device | str = "cpu") -> State:
-        """Return the state that leaves every image as it is."""
+        """Return the state that changes nothing."""
         still, unblurred = geometry.identity(batch, device), torch.zeros(batch, device=device)
         return cls(still, colors.identity(batch, device), unblurred, affine=True)
 
     def replace(self, **fields: object) -> State:
-        """Return a copy with some fields replaced; where ``geometry`` is, ``affine`` is what is said here, or False."""
+        """Return a copy with some fields replaced; with a new ``geometry``, ``affine`` is False unless it is given."""
         if "geometry" in fields:
             fields = {"affine": False, **fields}
         return dataclasses.replace(self, **fields)  # type: ignore[arg-type]
@@ -46,9 +49,9 @@ class State:
     def then(self, other: State) -> State:
         """Compose: this state, then ``other`` on its result.
 
-        Blur is carried through a later magnification (under perspective: the one at the centre), and variances add.
-        Solarize is not linear and always comes last: where both solarize, the lower threshold holds; a color map after
-        a solarize acts before it.
+        Blur is scaled by a later magnification (with perspective: by that at the centre), and variances add. Solarize
+        is not linear and always comes last: if both solarize, the lower threshold is used; a color map after a solarize
+        acts before it.
         """
         zoom = geometry.magnification(other.geometry, other.affine)
         sigma = torch.sqrt((self.sigma * zoom) ** 2 + other.sigma**2)

@@ -8,19 +8,20 @@ import torch
 from torch import Tensor
 
 SYMMETRIES = 8
-"""0 to 3: so many quarter turns counter-clockwise; 4 to 7: the mirror image, then so many less four."""
+"""0 to 3: number of quarter turns counter-clockwise; 4 to 7: the mirror image, then number - 4 quarter turns."""
 
 
 def show_symmetries(images: Tensor, numbers: Tensor) -> Tensor:
-    """Return square images (B, C, S, S), each in the symmetry of its number (B,), long. Pixels are only moved."""
+    """Return square images (B, C, S, S), each in the symmetry of its number (B,), long. Pixels are only permuted."""
     places = _places(images.shape[-1], images.device)[numbers]
     return images.flatten(2).gather(2, places[:, None].expand(-1, images.shape[1], -1)).view(images.shape)
 
 
 def undo_symmetries(tokens: Tensor, numbers: Tensor) -> Tensor:
-    """Return tokens (B, S * S, C) of a square grid, row by row, where they were before ``numbers`` (B,) moved them.
+    """Return tokens (B, S * S, C) of a square grid, row by row, at the positions before the symmetries ``numbers``
+    (B,).
 
-    Raises ValueError for a number of tokens that is no square.
+    Raises ValueError if the number of tokens is not a square.
     """
     side = math.isqrt(tokens.shape[1])
     if side**2 != tokens.shape[1]:

@@ -15,17 +15,17 @@ from equicoherence.paths.state import State
 
 Range = tuple[float, float]
 Mirror = Literal["left-right", "up-down"]
-"""What an image is mirrored in: left-right swaps its left and its right side."""
+"""The mirrors of an image: left-right swaps its left and its right side."""
 PIXELS = 0.02  # five levels of 255: bytes are rounded twice, and read bilinearly
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """One continuous number of a transformation: zero is the identity, samples are uniform in [low, high].
+    """One continuous parameter of a transformation: zero is the identity, samples are uniform in [low, high].
 
-    odd: mirrors under which it changes its sign and nothing else: the mirror image of what it does to an image is what
-        its negative does to the mirror image. The other parameters of the transformation are odd or stay as they are.
-    side: size above which the sign of an odd parameter is asked of an encoder; what is smaller is on neither side.
+    odd: mirrors under which it changes its sign and nothing else: transforming the mirror image by its negative gives
+        the mirror image of the transformed image. The other parameters of the transformation are odd or do not change.
+    side: absolute value above which the evaluation counts the sign of an odd parameter.
     """
 
     name: str
@@ -45,9 +45,9 @@ class Parameter:
 class Transformation(abc.ABC):
     """A family of maps of an image, given by parameters ``theta`` (B, P).
 
-    A subclass sets ``parameters`` and writes ``state``; where the family is closed under composition it also writes
-    ``compose`` and ``inverse``; where its path is not the ray ``t * theta`` it writes ``at``. In a file of the folder
-    ``transformations`` and with a name (`register_path`), it is a path wherever one is asked for by name.
+    A subclass sets ``parameters`` and defines ``state``. If the family is closed under composition, it also defines
+    ``compose`` and ``inverse``; if its path is not the ray ``t * theta``, it defines ``at``. In a file of the folder
+    ``transformations`` and with a name (`register_path`), it can be used by name everywhere.
     """
 
     def __init__(self, *parameters: Parameter, probability: float = 1.0) -> None:
@@ -63,21 +63,25 @@ class Transformation(abc.ABC):
 
     @abc.abstractmethod
     def state(self, theta: Tensor) -> State:
-        """Return the numbers of the transformed images for ``theta`` (B, P)."""
+        """Return the state of the transformed images for ``theta`` (B, P)."""
 
     @property
     def flips(self) -> tuple[tuple[int, float], ...]:
-        """Columns of ``theta`` that mirror the image left and right where they are 1, each with its probability."""
+        """Columns of ``theta`` that mirror the image left-right if they are 1, each with its probability."""
         return ()
 
     def mirrored(self, theta: Tensor, mirror: Mirror) -> Tensor:
-        """Return the parameters (B, P) that do to the mirror image what ``theta`` does to the image, mirrored."""
+        """Return the parameters (B, P) of the mirrored transformation: they do to mirror images what ``theta`` does to
+        images.
+        """
         return theta * constant(tuple(-1.0 if mirror in p.odd else 1.0 for p in self.parameters), theta.device)
 
     def sample(self, batch: int, generator: torch.Generator, aspect: Tensor | None = None) -> Tensor:
-        """Draw ``theta`` (B, P), uniform in each range; with ``1 - probability`` a whole row is zero (the identity).
+        """Draw ``theta`` (B, P), uniform in each range; with probability ``1 - probability`` a whole row is zero (the
+        identity).
 
-        ``aspect`` (B,), width / height of the sources, matters to crops alone. Drawn on the generator's device.
+        ``aspect`` (B,), width / height of the sources, is used by crops only. Random numbers are drawn on the
+        generator's device.
         """
         uniform = torch.rand(batch, len(self.parameters) + 1, generator=generator, device=generator.device)
         low = constant(tuple(p.low for p in self.parameters), uniform.device)
@@ -104,13 +108,12 @@ class Transformation(abc.ABC):
         raise TypeError(f"{type(self).__name__} has no inverse among its own parameters")
 
     def check(self, batch: int = 64, seed: int = 0, tolerance: float = 1e-4) -> dict[str, float]:
-        """Measure how far algebra and pixels are from exact; return the largest deviation by law.
+        """Measure how exact algebra and pixels are; return the largest deviation for each law.
 
-        Laws: zero is the identity, a path ends at ``theta``, ``compose`` agrees with composed states, ``inverse``
-        undoes, parameters declared odd change their sign in that mirror; and the pixels at the end of paths and
-        half-way are those that the states' numbers say, in both renderers, to within ``PIXELS``. Raises ArithmeticError
-        naming the law that is off by more than ``tolerance``, and TypeError where a state has numbers that no renderer
-        reads.
+        Laws: zero is the identity; a path ends at ``theta``; ``compose`` agrees with composed states; ``inverse``
+        inverts; parameters declared odd change their sign in that mirror; and in both renderers, the pixels at the end
+        and in the middle of paths agree with the states, to within ``PIXELS``. Raises ArithmeticError naming the law
+        that is off by more than ``tolerance``, and TypeError if a state has numbers that no renderer reads.
         """
         generator = torch.Generator().manual_seed(seed)
         first, second = self.sample(batch, generator), self.sample(batch, generator)

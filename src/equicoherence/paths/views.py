@@ -1,4 +1,4 @@
-"""What one training step sees: two views and the intermediate states between them."""
+"""The input of one training step: two views and the intermediate states between them."""
 
 from __future__ import annotations
 
@@ -32,14 +32,20 @@ Spacing = Literal["even", "random"]
 class Views:
     """The views of a batch, float32 in [0, 1].
 
-    v1, v2: (B, C, S, S). targets: (B, T, C, S, S), states of the path of view 2. positions: T numbers in [0, 1], where
-    on the path each target is. theta: (B, P), the parameters of the path; no loss reads it but the oracle control's
-    and those of methods that say they are told it. crops: (n, B, C, s, s), local crops of multi-crop. base: (B, C, S,
-    S), the image u that the path starts from, where the invariant loss is taken on v1 and u; None where it is taken on
-    v1 and v2. masks: patch tokens to mask of the two views of the invariant loss. times: (B, T), where on the path
-    each target of each image is: the positions, or what was drawn in their place. symmetries: (2, n) long, the numbers
-    of those that these two views of the first n images are shown in; None where all are upright.
-    Where the task is given a share of the batch, targets, and beside base v2 too, are those of its first samples.
+    v1, v2: (B, C, S, S).
+    targets: (B, T, C, S, S), states on the path of view 2.
+    positions: T numbers in [0, 1], the position of each target on the path.
+    theta: (B, P), the parameters of the path; used only by the oracle, and by methods that declare that they receive
+        it.
+    crops: (n, B, C, s, s), local crops of multi-crop.
+    base: (B, C, S, S), the image u at the start of the path, if the invariant loss is taken on v1 and u; None if it is
+        taken on v1 and v2.
+    masks: patch tokens to mask in the two views of the invariant loss.
+    times: (B, T), the position of each target of each image on the path: ``positions``, or random ones.
+    symmetries: (2, n) long, the numbers of the symmetries in which these two views show the first n images; None
+        without.
+
+    If the task has a share of the batch, only its first samples have targets, and, with base, a v2.
     """
 
     v1: Tensor
@@ -61,16 +67,16 @@ class Views:
 
     @property
     def invariant(self) -> tuple[Tensor, Tensor]:
-        """The two views (B, C, S, S) of the invariant loss: v1 and u where that is there, else v1 and v2."""
+        """The two views (B, C, S, S) of the invariant loss: v1 and u if there is a base, else v1 and v2."""
         return self.v1, self.v2 if self.base is None else self.base
 
     @property
     def upright(self) -> int:
-        """How many of the two views of the invariant loss, the first ones, no path has transformed."""
+        """How many of the two views of the invariant loss the path has not transformed, counted from the first."""
         return 2 if self.base is not None or not self.theta.shape[1] else 1
 
     def of_positions(self, columns: Sequence[int]) -> Views:
-        """Return the views with some of their targets: those of the positions ``columns``, rising numbers from 0."""
+        """Return the views with only the targets at the positions ``columns``, increasing indices from 0."""
         if len(columns) == len(self.positions):
             return self
         begin, end = (columns[0], columns[-1] + 1) if columns else (0, 0)
@@ -83,7 +89,7 @@ class Views:
         return dataclasses.replace(self, targets=chosen(self.targets), positions=positions, times=chosen(self.times))
 
     def first(self, count: int) -> Views:
-        """Return what the task reads of the first ``count`` samples: v1, v2, targets and theta."""
+        """Return the input of the task for the first ``count`` samples: v1, v2, targets and theta."""
         if count == len(self.v1) == len(self.v2) == len(self.targets):
             return self
         cut = (self.v1[:count], self.v2[:count], self.targets[:count])
@@ -91,29 +97,34 @@ class Views:
 
 
 def share_of(batch: int, share: float) -> int:
-    """Return how many samples of a batch are a share of it, in (0, 1]: rounded up, at least one where there is one."""
+    """Return the number of samples in a share of a batch, in (0, 1]: rounded up, and at least one if there is one."""
     return min(batch, max(1, math.ceil(round(share * batch, 6))))
 
 
 class PathViews:
     """Make ``v1 = A1(I)``, ``u = A2(I)``, ``v2 = g(u)`` and states ``u_t = g_t(u)`` of the path [P2, section 3].
 
-    Each output is rendered from the source image directly, on the images' device. ``path`` None leaves ``v2 = u``
-    without targets. ``positions`` are the path positions of the targets: (1/3, 2/3) for the paper's K = 2. With
-    ``spacing`` random the K that lie between 0 and 1 are drawn for each image, each in its own K-th of the path.
-    `Between` for a path leaves ``v2 = u`` too, and leads from v1 to v2: ``border`` and ``base`` mean nothing there.
-    Multi-crop adds ``crops`` local crops ``crop(I)`` of ``crop_size`` pixels, or with ``crop_rotations`` one crop
-    rotated by 0, 90, 180 and 270 degrees, and ``masking`` masks of v1 and v2; what is drawn for the rest does not
-    depend on either. ``flip`` says whether all views of an image (v1, u, crops) are mirrored alike (``shared``), each
-    by itself (``independent``), or not at all (``none``): of views that are mirrored each by itself an encoder learns
-    not to tell an image from its mirror image, nor left from right. ``place``: whether v1 and u show the same box of
-    the image (``shared``), so that but for colors nothing lies between v1 and v2 but the path.
-    ``base`` also makes ``u``, for an invariant loss on v1 and u that does not see g; without a path v2 is u, and there
-    is no third view. ``share``: of the batch, whose first samples alone have targets, and with ``base`` a view 2.
-    What is drawn for the samples depends on neither.
-    ``paired``: images 2i and 2i + 1 of a batch are transformed alike, by the same augmentations and path.
-    ``symmetric``: share of a batch, two images at least where it is not 0. They are its first; both their views (of the
-    invariant loss) are one crop, each with its own colors and in a symmetry of the square of its own, without a path.
+    Each output is rendered directly from the source image, on the device of the images. What is drawn at random for the
+    views does not depend on crops, masks, ``base`` or ``share``.
+
+    path: the transformation g; None leaves ``v2 = u`` without targets. `Between` also leaves ``v2 = u``, and its path
+        leads from v1 to v2: ``border`` and ``base`` have no effect there.
+    positions: of the targets on the path: (1/3, 2/3) for the paper's K = 2.
+    spacing: ``random`` draws the K positions between 0 and 1 for each image, each in its own K-th of the path.
+    crops, crop_size: adds ``crops`` local crops ``crop(I)`` of ``crop_size`` pixels.
+    crop_rotations: the local crops are one crop rotated by 0, 90, 180 and 270 degrees.
+    masking: masks of v1 and v2.
+    flip: whether all views of an image (v1, u, crops) share one flip (``shared``), have separate flips
+        (``independent``), or none (``none``). With separate flips an encoder learns to ignore the difference between an
+        image and its mirror image, and so between left and right.
+    place: whether v1 and u show the same box of the image (``shared``), so that only colors and the path differ between
+        v1 and v2.
+    base: also make ``u``, for an invariant loss on v1 and u that does not see g. Without a path v2 is u, and there is
+        no third view.
+    share: of the batch; only the first samples have targets and, with ``base``, a view 2.
+    paired: images 2i and 2i + 1 of a batch get the same augmentations and path.
+    symmetric: share of a batch, at least two images if it is not 0. Both views (of the invariant loss) of its first
+        images are one crop, each with its own colors and in its own symmetry of the square, without a path.
     """
 
     def __init__(
@@ -174,7 +185,7 @@ class PathViews:
     def __call__(self, images: Tensor, generator: torch.Generator, aspect: Tensor | None = None) -> Views:
         """Make the views of ``images`` (B, C, H, W), uint8, uint16 or float in [0, 1].
 
-        ``aspect`` (B,) is the true width / height of images that were squashed to a common shape.
+        ``aspect`` (B,) is the true width / height of images that were resized to a common shape.
         """
         batch, device, size = len(images), images.device, self.size
         shape = (images.shape[1], size, size)

@@ -1,9 +1,9 @@
 """Named configurations, ``METHOD-SIZE``: ``tiny`` runs on a laptop CPU, ``small`` on one GPU, ``paper`` as published.
 
-A public function ``METHOD`` in the file of a size is the recipe, and nothing else lists it; its docstring says
-hardware, time and expected scores. All have the task on; ``PretrainConfig.plain`` (``--no-coherence``) gives the method
-alone. Only the rivals, which are equivariant in ways of their own, are without it. ``adapt-SIZE``, in a file of their
-own, start from an encoder that exists.
+A public function ``METHOD`` in the file of a size is the recipe, and there is no other list; its docstring says
+hardware, time and expected scores. All include the auxiliary task; ``PretrainConfig.plain`` (``--no-coherence``) gives
+the plain method. Only the baselines that are equivariant by their own means are without it. ``adapt-SIZE``, in their
+own file, start from a pretrained encoder.
 """
 
 from __future__ import annotations
@@ -47,18 +47,18 @@ def recipe(name: str) -> PretrainConfig:
 
 
 def check_recipe(name: str) -> None:
-    """Raise ValueError where there is no recipe of this name, without loading one."""
+    """Raise ValueError for an unknown recipe, without loading one."""
     if name not in RECIPES:
         raise unknown("recipe", name, RECIPES)
 
 
 def is_file_name(text: str) -> bool:
-    """Return whether what stands for RECIPE is a YAML file, and no name."""
+    """Return whether RECIPE is a YAML file, and not a name."""
     return text.endswith((".yaml", ".yml"))
 
 
 def describe(name: str) -> dict[str, Any]:
-    """Return what a recipe's docstring says: summary, hardware, time, scores."""
+    """Return the parts of a recipe's docstring: summary, hardware, time, scores."""
     lines = RECIPES[name].splitlines()
     fields = dict(line.split(": ", 1) for line in lines[1:] if ": " in line)
     return {"name": name, "summary": lines[0], **fields}

@@ -1,10 +1,10 @@
-"""Recipes of `equicoherence adapt`: an encoder that exists gains the task. By size: tiny, small, large.
+"""Recipes of `equicoherence adapt`: a pretrained encoder is trained with the task. By size: tiny, small, large.
 
-The encoder stays as it is, bit for bit, and a small head reads z_equi from its middle layers, which hold what its end
-has thrown away; what comes out is [original | z_equi]. ``--encoder.train last:N``, ``lora:RANK`` or ``all`` train the
-encoder as well, held to what it was by method Anchor (docs/adapting.md).
+The bits of the encoder do not change, and a small head computes z_equi from its middle layers, which still have what
+its last layers discard; the result is [original | z_equi]. ``--encoder.train last:N``, ``lora:RANK`` or ``all`` train
+the encoder as well, and the method Anchor keeps it near its start (docs/adapting.md).
 
-None has an encoder of its own: `equicoherence adapt MODEL`, or ``--encoder.weights MODEL``, says what to start from.
+None has its own encoder: `equicoherence adapt MODEL`, or ``--encoder.weights MODEL``, gives it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from equicoherence.training.optim_config import OptimConfig
 from equicoherence.training.views_config import AugmentationConfig, ViewsConfig
 
 START = EncoderConfig("", weights=PLACEHOLDER, train="head", batch_norm="frozen")
-# Both views are one crop, in its own colors: what lies between them is the path alone, and all of it can be told.
+# Both views are one crop, in its own colors: only the path differs between them, so all of it can be predicted.
 PLAIN = AugmentationConfig(area=(0.5, 1.0), jitter_probability=0.0, grayscale=0.0, blur=0.0)
 
 
@@ -43,7 +43,7 @@ def tiny() -> PretrainConfig:
 
     hardware: 2 CPU cores
     time: EfficientNet-Lite0 at 96 px: 300 steps in 11 minutes of one core (docs/results/adapt.md)
-    scores: EfficientNet-Lite0, 300 steps: turn R2 .86 on z_equi, .75 beside the features (-.00), k-NN 50.7 % (50.4 %)
+    scores: EfficientNet-Lite0, 300 steps: rotation R2 .86 (z_equi), .75 (joined), before -.00; k-NN 50.7 % (50.4 %)
     """
     task = CoherenceConfig(d_equi=512, decoder="render", split="conv")
     optim = OptimConfig(epochs=10, batch_size=64, lr=4e-3, clip=1.0)

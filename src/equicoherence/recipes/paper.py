@@ -3,11 +3,11 @@
 [P2] trains VICReg, SimCLR, iBOT and DINOv2 with the task; for the other methods the task's settings are those of its
 VICReg, which is our choice. The optimiser is AdamW throughout; where a method was published with LARS or SGD, rate and
 decay are those its authors, or MoCo v3's, use for vision transformers. The batch is per process: divide the global one
-by your number of processes. Each view is flipped by itself, as published (``views.flip independent``), which costs the
-side of a turn; the other recipes share the flip.
+by your number of processes. Each view has its own flip, as published (``views.flip independent``), which costs
+the sign of the rotation; the other recipes share the flip.
 
-Clipping is of the norm of all gradients together, where published DINO and iBOT clip each parameter's on its own, and
-DINOv2 each of its submodules', at the same 3; so ours clips more.
+Clipping uses the norm of all gradients together. Published DINO and iBOT clip each parameter separately, and DINOv2
+each of its submodules, at the same 3; so ours clips more.
 """
 
 from __future__ import annotations
@@ -234,8 +234,8 @@ def sie() -> PretrainConfig:
     """SIE: ResNet-18, 2000 epochs, batch 1024, lr 1e-3, decay 1e-6, as published; conditioned on 3DIEBench's rotations.
 
     Give the data set with --data. The renders are of 256 px, normalised by its own mean and deviation. Unlike
-    published, z is a linear map of the encoder's features, not these themselves, the predictor has a part that does not
-    depend on the rotation, and the optimiser is AdamW, which decays apart from the gradient, its rate along a cosine.
+    published, z is a linear map of the encoder's features, the predictor has a part that does not depend on the
+    rotation, and the optimiser is AdamW, with decoupled weight decay and a cosine schedule.
 
     hardware: 8 A100 (batch 128 each)
     time: not published

@@ -1,7 +1,7 @@
 """Recipes for one GPU: ViT-S/16, two views of 224 px, 100 epochs of a folder of images.
 
-As in the tiny recipes, all views of an image share its flip, and the task's path is seen by the task alone, on half of
-the samples, by two decoders. None has been run to its end.
+As in the tiny recipes, all views of an image share one flip, and only the task sees its path, on half of the samples,
+with two decoders. None has been run to the end.
 """
 
 from __future__ import annotations

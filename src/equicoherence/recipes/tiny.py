@@ -1,10 +1,10 @@
 """Recipes for a laptop CPU: images of 64 px, a few minutes on the embedded objects.
 
-All views of an image share its flip (``views.flip``), so that left can be told from right. The task's path is seen by
-the task alone (``views.invariant base``), on half of the samples, by two decoders:
-docs/results/vicreg-tiny-imagenet.md says what that gives. Times are reckoned from the costs of a step on a server's CPU
-without bfloat16 (benchmarks/results/task-cost-2026-11-28.md). Figures in docs/results of 2026-11-21 were measured with
-flips of each view's own, and with the path in the view of the invariant loss.
+All views of an image share one flip (``views.flip``), so that features can distinguish left from right. Only the task
+sees its path (``views.invariant base``), on half of the samples, with two decoders:
+docs/results/vicreg-tiny-imagenet.md has the results. Times are estimated from the costs of a step on a server's CPU
+without bfloat16 (benchmarks/results/task-cost-2026-11-28.md). Scores in docs/results of 2026-11-21 were measured with
+independent flips, and with the path in the view of the invariant loss.
 """
 
 from __future__ import annotations
@@ -145,7 +145,7 @@ def byol() -> PretrainConfig:
 
 
 def barlow() -> PretrainConfig:
-    """Barlow Twins on 32 px views, two decoders; lambda = 100, for a loss that is about a hundred times a term's.
+    """Barlow Twins on 32 px views, two decoders; lambda = 100, because the loss is about a hundred times a single term.
 
     hardware: 2 CPU cores
     time: about 5 minutes on 'objects' (4,800 images)
@@ -257,7 +257,7 @@ def essl() -> PretrainConfig:
 
 
 def ser() -> PretrainConfig:
-    """SER on MoCo v3, without theta or a path, on 32 px views, one in a hundred turned, and 8x8 early tokens.
+    """SER on MoCo v3, without theta or a path, on 32 px views, one in a hundred rotated, and 8x8 early tokens.
 
     hardware: 2 CPU cores
     time: not measured yet
@@ -268,7 +268,7 @@ def ser() -> PretrainConfig:
 
 
 def stl() -> PretrainConfig:
-    """STL on SimCLR, without theta, on 32 px views, of which two images each are transformed alike.
+    """STL on SimCLR, without theta, on 32 px views; two images each get the same transformation.
 
     hardware: 2 CPU cores
     time: not measured yet

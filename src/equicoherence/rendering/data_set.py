@@ -1,4 +1,4 @@
-"""A data set with poses from any meshes: the layout of 3DIEBench, with depth, normals, masks and paths beside it."""
+"""A data set with poses from any meshes: the layout of 3DIEBench, with depth, normals, masks and paths."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ def render(
 ) -> Path:
     """Render a data set in 3DIEBench's layout from meshes; return its contact sheet.
 
-    Each view turns the object, and moves and colors light and floor, as 3DIEBench does (see `latent`); the camera
-    stands still. The preset ``objects`` is the scene of `data.objects`: the object turns about the vertical alone, on
-    tiles under a sky whose hue is across from the floor's, seen from 18 degrees above the horizon at 2.7 radii. Its
-    latents have the same columns. Files depend on the meshes and numbers alone, not on ``workers``. An interrupted set
-    is continued by the same call: finished objects are kept.
+    Each view rotates the object, moves the light, and colors light and floor, as in 3DIEBench (see `latent`); the
+    camera is fixed. The preset ``objects`` is the scene of `data.objects`: the object rotates only about the vertical
+    axis, on tiles, under a sky with the hue opposite to that of the floor, seen from 18 degrees above the horizon at
+    2.7 radii. Its latents have the same columns. Files depend only on the meshes and numbers, not on ``workers``. The
+    same call continues an interrupted set: finished objects are kept.
 
     In ``out``::
 
@@ -50,8 +50,8 @@ def render(
         CATEGORY/OBJECT/dense.npz       members are read one by one: np.load(file)["depth_3"]
             depth_I       (S, S) uint16, distance along the camera's axis; times depth_step, in radii of the object;
                           65535 is that far, farther, or sky
-            normals_I     (S, S, 3) int8, 127 times the unit normal, camera coordinates, turned to the camera; 0: sky
-            mask_I        (S, S) uint8, 1 on the object, 0 beside it
+            normals_I     (S, S, 3) int8, 127 times the unit normal, camera coordinates, facing the camera; 0: sky
+            mask_I        (S, S) uint8, 1 on the object, 0 elsewhere
             boxes         (V, 4) int32, left, top, right, bottom of the mask in pixels, the last two exclusive
             floors        (V,) float64, height of the floor, which touches the object from below
             intrinsics (3, 3), extrinsics (4, 4) float64, world to camera to pixels: of all views; depth_step float64
@@ -59,7 +59,7 @@ def render(
                                         (K + 1) / (states + 1) of the way from one view to the other (see `interpolate`)
             path_views    (P, 2) int64, the two views of each path; in dense.npz, as path_boxes, path_floors (P, K, ...)
             depth_path_J_K, normals_path_J_K, mask_path_J_K    as those of views
-        contact_sheet.png, render.yaml, bad_meshes.txt (CATEGORY/OBJECT, tab, reason; where there are any)
+        contact_sheet.png, render.yaml, bad_meshes.txt (CATEGORY/OBJECT, tab, reason; if there are any)
 
     Depth, normals and mask are exact at the pixels' centres, floor included; images are antialiased. A vertex v of the
     mesh, fitted into the unit sphere with its bounding box about the origin, is seen at intrinsics @ (extrinsics @
@@ -69,20 +69,20 @@ def render(
         meshes: a folder, a mesh file, or ``procedural``; see `find_meshes`.
         out: a new or empty folder, or one to continue.
         preset: ``3diebench`` or ``objects``, the kind of scene.
-        views: images of each object.
-        size: pixels on a side, 16 to 2048.
-        workers: threads; one for each core this process may use where None.
-        paths: pairs of views of each object with states between them.
+        views: images per object.
+        size: width and height in pixels, 16 to 2048.
+        workers: threads; by default one for each core this process may use.
+        paths: pairs of views per object with states between them.
         states: between the two views of a pair.
-        turn: largest angle of the object about each axis that it turns about, in degrees, above 0, at most 90; where
-            None 90, as in 3DIEBench.
-        objects: at most so many of each category.
-        bad_mesh_tolerance: share of the meshes, 0 to 1, that may be bad before ``TooManyBadMeshes``.
+        turn: largest rotation of the object about each axis, in degrees, above 0, at most 90; by default 90, as in
+            3DIEBench.
+        objects: largest number of objects per category.
+        bad_mesh_tolerance: largest share of the meshes, 0 to 1, that may be bad before ``TooManyBadMeshes``.
 
     Raises:
-        ValueError: a number is out of its range, or ``out`` holds a set made otherwise.
+        ValueError: a number is out of range, or ``out`` has a set with other settings.
         FileNotFoundError: there are no meshes.
-        FileExistsError: ``out`` holds something else, or another process renders into it.
+        FileExistsError: ``out`` has other files, or another process renders into it.
         TooManyBadMeshes: more than the tolerated share cannot be drawn.
     """
     with refusing():

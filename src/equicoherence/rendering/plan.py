@@ -1,4 +1,4 @@
-"""What a rendered set is, as numbers, and the latents of each object as a pure function of them."""
+"""The numbers that define a rendered set, and the latents of each object as a pure function of them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Plan:
     states: int = 2
     """States between the views of a pair, at least 1."""
     turn: float = 90.0
-    """Largest angle of the object about each axis that it turns about, in degrees, above 0, at most the preset's."""
+    """Largest rotation of the object about each axis, in degrees, above 0, at most that of the preset."""
     preset: PresetName = "3diebench"
     """Kind of scene."""
 
@@ -56,7 +56,7 @@ class Plan:
 def draw_latents(plan: Plan, path: str) -> np.ndarray:
     """Draw the latents (V, 7) of the object at ``path`` (category/name).
 
-    Keyed by (seed, path, view): an object is the same whoever draws it, and whichever others are drawn.
+    Keyed by (seed, path, view): an object is the same in every process, whatever other objects are drawn.
     """
     turn, seeds = np.radians(plan.turn), [[plan.seed, _key(path), 1 + i] for i in range(plan.views)]
     draw = find_preset(plan.preset).draw

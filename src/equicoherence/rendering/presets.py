@@ -26,7 +26,7 @@ class Preset:
     """One kind of scene."""
 
     turn: float
-    """Largest angle of the object about each axis that it turns about, degrees."""
+    """Largest rotation of the object about each axis, degrees."""
     draw: Callable[[np.random.Generator, float], np.ndarray]
     """Draw a latent (7,), see `latent`, of angles up to so many radians."""
     scene: Callable[[np.ndarray], Scene]

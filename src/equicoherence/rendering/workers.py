@@ -47,7 +47,7 @@ def render_objects(
 ) -> dict[str, str]:
     """Render objects into ``out``; return those with a bad mesh, path -> reason.
 
-    Stops between two images when anything is raised, Ctrl-C among them, and leaves no object half there. A bar on a
+    Stops between two images when anything is raised, Ctrl-C among them, and leaves no object half written. A bar on a
     terminal; plain lines, about twenty, elsewhere.
 
     Raises:

@@ -1,4 +1,4 @@
-"""The card that a page of runs begins with: what was trained, the verdict in one chart, and the idea as a drawing."""
+"""The first section of a page of runs: what was trained, the verdict in one chart, and a drawing of the idea."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from equicoherence.reporting.verdict import main_figures, verdict_chart, verdict
 
 
 def card_section(groups: Mapping[str, Sequence[Run]], scenes: Sequence[Scene]) -> Markup:
-    """Return the section. groups: runs by name. scenes: whose pictures stand in the drawing."""
+    """Return the section. groups: runs by name. scenes: whose pictures are in the drawing."""
     names = list(groups)
     entries = summarise_scores({name: [run.scores for run in runs] for name, runs in groups.items()})
     figures = main_figures(entries, random_sources(groups))
@@ -43,7 +43,7 @@ def card_section(groups: Mapping[str, Sequence[Run]], scenes: Sequence[Scene]) -
 
 
 def trained(runs: Sequence[Run]) -> str:
-    """Return in one line what runs of one name trained, as far as their configuration says it."""
+    """Return one line on what runs of one name trained, from their configuration."""
     config = runs[0].config
     method, encoder = _of(config, "method", "kind") or _of(config, "method", "name"), _of(config, "encoder", "name")
     start, data = _of(config, "encoder", "weights"), _of(config, "data")
@@ -59,7 +59,7 @@ def trained(runs: Sequence[Run]) -> str:
         epochs = f", {last['epoch']:.1f} epochs" if is_number(last.get("epoch")) else ""
         parts.append(f"{last['step']:.0f} steps{epochs}")
     parts += [f"{len(runs)} seeds"] if len(runs) > 1 else []
-    return "; ".join(part for part in parts if part) or "no configuration that says what"
+    return "; ".join(part for part in parts if part) or "unknown: there is no configuration"
 
 
 def _of(config: Mapping[str, Any], *path: str) -> Any:

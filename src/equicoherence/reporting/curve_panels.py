@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from equicoherence.evaluation.registry import all_tasks
 from equicoherence.reporting import plots
 from equicoherence.reporting.markup import Markup, element
-from equicoherence.reporting.names import data_name, metric_name
+from equicoherence.reporting.names import data_name, metric_name, target_name
 from equicoherence.reporting.summary import Score, distinct, joint_floors, pivot
 from equicoherence.reporting.tables import number
 
@@ -16,9 +16,9 @@ FIGURE = ("data", "protocol", "target", "metric", "border", "representation", "p
 
 
 def curve_panels(scores: Mapping[str, Sequence[Score]], controls: Collection[str], task: str) -> list[Markup]:
-    """Return how a task is read, a legend, and a plot of each of its figures; nothing where it has no curves.
+    """Return advice on a task, a legend, and a plot for each of its scores; nothing if it has no curves.
 
-    scores: name -> its scores, of any task. controls: names that stand for random weights.
+    scores: name -> its scores, of any task. controls: names of random weights.
     """
     points = {name: [each for each in of_name if each.task == task and each.at is not None]
               for name, of_name in scores.items()}  # fmt: skip
@@ -39,7 +39,7 @@ def curve_panels(scores: Mapping[str, Sequence[Score]], controls: Collection[str
 
 
 def advice(task: str) -> list[Markup]:
-    """Return how to read the scores of a task, as it says itself; nothing where it says nothing."""
+    """Return the advice of a task on its scores; nothing if it has none."""
     declared = all_tasks().get(task)
     return [element("p", declared.advice)] if declared and declared.advice else []
 
@@ -58,7 +58,7 @@ def _panel(
                 described.append(f"{name}: {values}")
     every = [each for of_name in points.values() for each in of_name]
     one, floors = every[0], joint_floors(every)
-    title, about = metric_name(one.metric), [each for each in (one.target, one.representation) if each]
+    title, about = metric_name(one.metric), [each for each in (target_name(one.target), one.representation) if each]
     about += [f"{one.probe} probe"] if one.probe and "probe" in varying else []
     about += [f"border {one.border}"] if one.border and "border" in varying else []
     about += [one.protocol] if "protocol" in varying else []

@@ -1,4 +1,4 @@
-"""The main figures of all tasks in one table, as pages and `compare` write them; `short_table` has a few of them."""
+"""The main scores of all tasks in one table, for pages and `compare`; `short_table` has some of them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from equicoherence.evaluation.store import FILE, read_scores
 from equicoherence.evaluation.transformation import ABSOLUTE, NOISE
-from equicoherence.reporting.names import metric_name, source_name
+from equicoherence.reporting.names import metric_name, source_name, target_name
 from equicoherence.reporting.origin import origin_line
 from equicoherence.reporting.summary import Score, distinct, joint_floors, pivot, select, summarise_scores
 from equicoherence.reporting.tables import MISSING, NUMBER, Cell, Grid, floor_cell, with_deviation
@@ -19,12 +19,12 @@ PLACE = ("task", "data", "protocol", "target", "border", "metric", "representati
 
 
 def score_grid(entries: Sequence[Score], names: Sequence[str]) -> Grid:
-    """Return the main figures: a row for each, a column for each name, for random weights and for a constant.
+    """Return the main scores: a row for each, a column for each name, for random weights and for a constant.
 
-    Tasks and data sets are called by their ids, as commands take them. What is the same for all, the data set, or for
-    all of a task, its protocol and its probe, is not named. A score is shown for all names where it is a main figure
-    of one. Beside the R2 of a transformation stands that on noise, which says so where it is above `NOISY`. ± is the
-    standard deviation over runs, or over repeats where there is one run.
+    Tasks and data sets have their ids, as in commands. The data set is named only if there are several, and protocol
+    and probe only if a task has several. A score is shown for all names if it is a main score of one. R2 on noise
+    follows the R2 of a transformation, with a warning if it is above `NOISY`. ± is the standard deviation over runs, or
+    over repeats of a single run.
     """
     scores = {entry.key(PLACE) for entry in entries if entry.main}
     controls = {_place_of_noise(entry.key(PLACE)) for entry in entries if entry.main and entry.metric == "r2"}
@@ -47,14 +47,14 @@ def score_grid(entries: Sequence[Score], names: Sequence[str]) -> Grid:
         title = _title(one, several[one.task], len(data) > 1)
         limit = NOISY_ABSOLUTE if one.target.endswith(f", {ABSOLUTE}") else NOISY
         if one.metric == NOISE and any(abs(entry.mean) > limit for entry in own.values()):
-            title += f": above {limit}, so figures beside it are not to be trusted"
+            title += f": farther from 0 than {limit}, so the scores beside it are not to be trusted"
         rows.append([title, source, *map(_mean_cell, shown), *floors])
     constant = ["constant"] if has_floors else []
     return Grid(["score", "reads", *names, *randoms.values(), *constant], rows)
 
 
 def score_markdown(runs: Mapping[str, Sequence[Path]]) -> str:
-    """Return `score_grid` of folders as Markdown, under a line that says all machines, dates and versions.
+    """Return `score_grid` of folders as Markdown, under a line with all machines, dates and versions.
 
     Raises FileNotFoundError where a folder holds no scores.
     """
@@ -86,7 +86,8 @@ def _several(entries: Sequence[Score]) -> set[str]:
 
 def _title(entry: Score, several: set[str], with_data: bool) -> str:
     border = f"({entry.border})" if entry.border else ""
-    title = " ".join(part for part in (entry.task, entry.target, metric_name(entry.metric), border) if part)
+    words = entry.task, target_name(entry.target), metric_name(entry.metric), border
+    title = " ".join(word for word in words if word)
     title += f" on {entry.data}" if with_data else ""
     return f"{title}, {entry.protocol}" if "protocol" in several else title
 

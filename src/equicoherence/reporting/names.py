@@ -1,4 +1,4 @@
-"""Names that people read, for the ids of metrics, data sets and tasks that files hold."""
+"""Readable names for the ids of metrics, data sets and tasks in files."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from pathlib import PurePath
 
-from equicoherence.evaluation.transformation import NOISE
+from equicoherence.evaluation.transformation import ABSOLUTE, NOISE, SIDE
 
 ARCHIVES = (".tar", ".gz", ".tgz", ".bz2", ".xz", ".zip")
 WEIGHTS = (".safetensors", ".pth", ".pt", ".bin", ".ckpt", ".npz", ".tar")
@@ -79,7 +79,7 @@ DATA_NAMES = {
     "7scenes": "7-Scenes",
     "spair": "SPair-71k",
     "tiny_imagenet_boxes": "Tiny-ImageNet boxes",
-    "turned": "turned photographs",
+    "turned": "rotated photographs",
     "vip": "VIP",
     "voc2012": "VOC 2012",
 }
@@ -89,6 +89,17 @@ TASK_NAMES = {"knn": "kNN"}
 def metric_name(metric: str) -> str:
     """Return a metric as tables call it, one that is unknown by its id."""
     return METRIC_NAMES.get(metric, metric)
+
+
+def target_name(target: str) -> str:
+    """Return a target as tables call it, before the name of its metric.
+
+    "rotation, side" becomes "rotation sign" (accuracy), and "rotation, absolute" becomes "absolute rotation" (R2).
+    """
+    what, _, part = target.rpartition(", ")
+    if what and part == SIDE:
+        return f"{what} sign"
+    return f"absolute {what}" if what and part == ABSOLUTE else target
 
 
 def source_name(representation: str, probe: str) -> str:

@@ -1,4 +1,4 @@
-"""Where and when scores were taken, and with which settings: what the parts of ``scores.json`` say."""
+"""Where and when scores were measured, and with which settings, from the parts of ``scores.json``."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Taken:
 def settings_taken(parts: Iterable[Mapping[str, Any]]) -> dict[Taken, dict[str, list[str]]]:
     """Return for each task on a data set each setting and count with its different values, random weights' among them.
 
-    Where the data lie is left out: moved data are the same, and files and splits say which they are.
+    The folder of the data is left out: moved data are the same, and are identified by files and splits.
     """
     found: dict[Taken, list[dict[str, str]]] = {}
     for part in parts:
@@ -61,7 +61,7 @@ def joined_variants(settings: Mapping[Taken, Mapping[str, list[str]]]) -> dict[T
 
 
 def parts_say(scores: Mapping[str, Any], field: str) -> list[str]:
-    """Return what the parts of a ``scores.json`` say of ``date``, ``machine`` or ``versions``, each text once."""
+    """Return ``date``, ``machine`` or ``versions`` of the parts of a ``scores.json``, each text once."""
     said = (part[field] for part in scores["parts"].values() if field in part)
     return list(
         dict.fromkeys(

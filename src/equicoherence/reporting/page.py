@@ -23,7 +23,7 @@ from equicoherence.reporting.training import training_section
 CONTENTS = {
     "card": "Verdict",
     "path": "The path",
-    "turn": "A turn",
+    "turn": "Rotation",
     "transformation": "Equivariance",
     "others": "Other tasks",
     "training": "Training",
@@ -33,13 +33,12 @@ CONTENTS = {
 }
 TITLE = 60  # letters of the names that fit into the title
 RUNS_GUIDE = (
-    "Each run trained an image encoder without labels. Its embedding has two parts: z_inv, which should forget how an "
-    "image was transformed, and z_equi, which should keep it; the backbone is the encoder before that split. An "
-    "auxiliary task asks decoders to draw, from z_equi of two views, the states in between. The slider shows how "
-    "well they do that, the curves how training went, the R² charts how much of a transformation a probe can still "
-    "read from the frozen encoder, and the table of the other tasks what the encoder knows about the images "
-    "themselves. Runs with the same name are seeds of one recipe and count together. "
-    f"A dash ({MISSING}) means: not measured."
+    "Each run trained an image encoder without labels. Its embedding has two parts: z_inv should not depend on how an "
+    "image was transformed, and z_equi should. The backbone is the encoder before that split. In the auxiliary task, "
+    "decoders reconstruct the intermediate states from z_equi of two views. The slider shows how well they do. The "
+    "curves show the training. The R² charts show how well a probe predicts a transformation from the frozen encoder. "
+    "The table of other tasks shows what else the features are good for. Runs with the same name are seeds of one "
+    f"recipe and are averaged. A dash ({MISSING}) means: not measured."
 )
 
 
@@ -47,8 +46,8 @@ def report(runs: Sequence[Path], out: Path | None = None) -> Path:
     """Write one HTML page that shows and compares runs; return where it is.
 
     runs: run directories, one or more; those with the same ``name`` are taken as seeds of one recipe. out: the file to
-    write, by default ``report.html`` in the first run. A part that a run lacks is named on the page, with the way to
-    get it.
+    write, by default ``report.html`` in the first run. Where a run lacks a part, the page says
+    how to get it.
 
     Raises ValueError for no run or an ``out`` that is a folder, FileNotFoundError for a path that is no run directory.
     """

@@ -1,5 +1,5 @@
-"""Draw curves and bars as SVG that stands in the page: its colors are those of the page, light or dark, and a pointer
-reads its values. No name of a run is drawn: the page's own legend (`key`) says which color is which."""
+"""Draw curves and bars as inline SVG: colors follow the page, light or dark, and a pointer shows the values. Names of
+runs are not drawn; the page has its own legend (`key`)."""
 
 from __future__ import annotations
 

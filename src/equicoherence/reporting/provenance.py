@@ -50,10 +50,10 @@ def provenance_section(groups: dict[str, list[Run]]) -> Markup:
         header = ["", *labels(runs)]
         evaluation = _side_by_side([_about(run.scores) if run.scores else {} for run in runs])
         tasks = _side_by_side([_tasks(run.scores) if run.scores else {} for run in runs])
-        parts.append(Grid(header, evaluation).html("Of the evaluation"))
+        parts.append(Grid(header, evaluation).html("The evaluation"))
         parts.append(Grid(header, tasks).html("Settings and counts of the tasks"))
     else:
-        parts.append(note(f"Of an evaluation nothing is known yet: `equicoherence evaluate RUN` writes {SCORES}."))
+        parts.append(note(f"There is no evaluation yet: `equicoherence evaluate RUN` writes {SCORES}."))
     return section(
         "provenance", "Where the numbers come from", details("Folders, weights, machine, date, versions", *parts)
     )

@@ -1,4 +1,4 @@
-"""Read run directories: what is there, and in plain words what is not."""
+"""Read run directories: their files, and a sentence for each file that is missing."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def read_run(path: Path) -> Run:
         raise FileNotFoundError(
             f"{str(path)!r} is not a run directory: {reason}; give the folder that `equicoherence pretrain` wrote"
         )
-    config = read_yaml(path / "config.yaml", "put back what was written, or train the run anew")
+    config = read_yaml(path / "config.yaml", "restore the file, or train the run again")
     problems: dict[str, str] = {}
     parts: dict[str, Any] = {}
     for file, read in READERS.items():

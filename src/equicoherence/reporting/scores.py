@@ -9,7 +9,7 @@ from equicoherence.reporting import plots
 from equicoherence.reporting.curve_panels import advice, curve_panels
 from equicoherence.reporting.main_figures import score_grid
 from equicoherence.reporting.markup import Markup, details, element, join, note, section
-from equicoherence.reporting.names import heading, metric_name
+from equicoherence.reporting.names import heading, metric_name, target_name
 from equicoherence.reporting.runs import SCORES, Run, labels, random_sources
 from equicoherence.reporting.summary import (
     FIELDS,
@@ -29,16 +29,17 @@ from equicoherence.reporting.verdict import score_bar
 Controls = Mapping[tuple[str, ...], Score]
 PROBES = {"": "a", "mlp": "an MLP", "linear": "a linear", "attentive": "an attentive"}
 R2_GUIDE = (
-    "that reads the parameters of the transformation from the frozen embeddings of both images: 1 is perfect, 0 is no "
-    "better than a constant guess. An angle or a shift is asked three times: with its sign, “absolute” without it, and "
-    "in the tables its “side”, the accuracy of left against right where it is large (chance 0.5). Embeddings that are "
-    "the same for an image and its mirror image score 0 with the sign, 0.5 at the side, and may still be high without. "
-    "Bars are means; whiskers run from the smallest to the largest over the runs of one name. Where there is one run, "
-    "they are its 95 % interval over test images, or run over the repeats of the probe. Marks across a bar are its "
-    "floors. Read “content” first: with “zeros” the empty corners alone give the answer away."
+    "that predicts the parameters of the transformation from the frozen embeddings of both images. 1 is perfect; 0 is "
+    "no better than a constant guess. An angle and a translation have three scores: R² of the signed value, R² of the "
+    "absolute value, and in the tables the accuracy of the sign, left against right, of large values (chance 0.5). "
+    "Embeddings that are the same for an image and its mirror image have a signed R² of 0 and a sign accuracy of 0.5; "
+    "their absolute R² may still be high. Bars are means. Whiskers run from the smallest to the largest value over the "
+    "runs of one name. For a single run they are the 95 % interval over test images, or the range over repeats of the "
+    "probe. Marks across a bar are its floors. Read border “content” first: with “zeros”, the black corners alone show "
+    "the angle."
 )
 BORDER_TITLES = {
-    "": "border not named",
+    "": "border not given",
     "content": "border “content”: no leak",
     "zeros": "border “zeros”: black corners leak the parameters",
 }
@@ -101,8 +102,8 @@ def _comparisons(entries: Sequence[Score], controls: Controls, names: Sequence[s
         for border in distinct(entries, "border"):
             chosen = select(entries, probe=probe, border=border)
             if select(chosen, control=""):
-                sides = " (of a side: accuracy)" if select(chosen, metric="accuracy") else ""
-                caption = f"R²{sides} of {PROBES.get(probe, f'a {probe}')} probe, {_border_title(border)}"
+                signs = " (for signs: accuracy)" if select(chosen, metric="accuracy") else ""
+                caption = f"R²{signs} of {PROBES.get(probe, f'a {probe}')} probe, {_border_title(border)}"
                 compared = _comparison(chosen, controls, names).html(caption)
                 tables.append(details(f"Table: {caption}", compared))
     return tables
@@ -117,7 +118,7 @@ def _panel(entries: Sequence[Score], controls: Controls, names: Sequence[str], l
     alt = (
         f"Bar chart of R², representation {first.representation}, border {first.border}{data}. {'; '.join(described)}."
     )
-    picture = plots.bars(targets, series, alt, lowest)
+    picture = plots.bars([*map(target_name, targets)], series, alt, lowest)
     about = f" · {_border_title(first.border)}{data}"
     caption = element("figcaption", element("strong", first.representation), about)
     return element("figure", caption, picture, class_="card")
@@ -128,11 +129,13 @@ def _border_title(border: str) -> str:
 
 
 def _described(targets: Iterable[str], bars: Sequence[plots.Bar | None]) -> str:
-    return ", ".join(f"{target} {number(bar.mean if bar else None)}" for target, bar in zip(targets, bars))
+    return ", ".join(f"{target_name(target)} {number(bar.mean if bar else None)}" for target, bar in zip(targets, bars))
 
 
 def _bar(controls: Controls, entry: Score | None) -> plots.Bar | None:
-    return None if entry is None else score_bar(entry, controls.get((entry.name, *entry.key(PLACE))), entry.target)
+    if entry is None:
+        return None
+    return score_bar(entry, controls.get((entry.name, *entry.key(PLACE))), target_name(entry.target))
 
 
 def _comparison(entries: Sequence[Score], controls: Controls, names: Sequence[str]) -> Grid:
@@ -144,7 +147,8 @@ def _comparison(entries: Sequence[Score], controls: Controls, names: Sequence[st
         texts = dict.fromkeys(number(value) for value in random)
         floors = Cell(" / ".join(texts) or MISSING, "number quiet"), floor_cell(joint_floors(by_name.values()), "r2")
         of_noise = metric_name(metric) if metric == NOISE else ""
-        title = ": ".join(part for part in (target, parameter, of_noise) if part) + (f" on {data}" if several else "")
+        title = ": ".join(part for part in (target_name(target), parameter, of_noise) if part)
+        title += f" on {data}" if several else ""
         rows.append([representation, title, *(_with_range(by_name.get(name)) for name in names), *floors])
     return Grid(["representation", "transformation", *names, "random encoder", "constant guess"], rows)
 
@@ -156,7 +160,7 @@ def _with_range(entry: Score | None) -> Cell:
 
 
 def _others_section(entries: Sequence[Score], names: Sequence[str]) -> Markup:
-    title = "What is it good for? All other tasks"
+    title = "All other tasks"
     if not entries:
         missing = note("There are no other scores yet: `equicoherence evaluate RUN --tasks knn,linear` measures them.")
         return section("others", title, missing)
@@ -168,7 +172,11 @@ def _others_section(entries: Sequence[Score], names: Sequence[str]) -> Markup:
     for task in distinct(entries, "task"):
         if panels := curve_panels(by_name, randoms, task):
             curves += [element("h3", heading(task)), *advice(task), *panels]
-    return section("others", title, score_grid(entries, names).html("Main figures of frozen encoders"), *curves)
+    return section("others", title, score_grid(entries, names).html("Main scores of frozen encoders"), *curves)
+
+
+def _said(field: str, value: str) -> str:
+    return (target_name(value) if field == "target" else value) or MISSING
 
 
 def _every_score(entries: Sequence[Score]) -> Markup:
@@ -180,7 +188,7 @@ def _every_score(entries: Sequence[Score]) -> Markup:
             rows.append(
                 [
                     name,
-                    *(value or MISSING for value, field in zip(key, FIELDS) if field in fields),
+                    *(_said(field, value) for value, field in zip(key, FIELDS) if field in fields),
                     *(Cell(number(value, entry.metric), NUMBER) for value in numbers),
                     Cell(f"{entry.n} {entry.over[:-1] if entry.n == 1 else entry.over}", NUMBER),
                     floor_cell(entry.floors, entry.metric),

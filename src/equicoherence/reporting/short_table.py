@@ -1,4 +1,4 @@
-"""The main figures in a few rows for a terminal: what `evaluate`, `compare` and `quickstart` end with."""
+"""The main scores in a few rows for a terminal: the last output of `evaluate`, `compare` and `quickstart`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from equicoherence.evaluation.transformation import ABSOLUTE, NOISE, SIDE
 from equicoherence.reporting.main_figures import NOISY, NOISY_ABSOLUTE, read_runs
-from equicoherence.reporting.names import metric_name
+from equicoherence.reporting.names import metric_name, target_name
 from equicoherence.reporting.summary import Score, distinct, joint_floors, select, summarise_scores
 from equicoherence.reporting.tables import MISSING, NUMBER, Cell, Grid, floor_cell, number, with_deviation
 
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 
 ROWS = 12
 INDEX = ("task", "data", "protocol", "target", "metric")
-DETAILS = tuple(f"translation, {part}" for part in (ABSOLUTE, SIDE))  # the turn alone shows all three figures
+DETAILS = tuple(f"translation, {part}" for part in (ABSOLUTE, SIDE))  # the rotation alone shows all three figures
 FIRST = ("border", "probe")
 
 
 def short_grid(entries: Sequence[Score], names: Sequence[str]) -> tuple[Grid, int]:
-    """Return at most `ROWS` main figures, and how many were left out.
+    """Return at most `ROWS` main scores, and how many were left out.
 
-    Of several names, each has a column for what it puts out (its backbone); of one, each of its representations has.
-    What is read of patch tokens stands in the first. Scores are of the first border and probe. All R2 on noise are one
-    row, the one farthest from 0.
+    Several names have one column each, for the backbone; a single name has one column for each representation. Scores
+    of patch tokens are in the first column. Scores are of the first border and probe. All R2 on noise are one row, with
+    the value farthest from 0.
     """
     mine = [e for e in entries if not e.parameter and (e.main or e.metric == NOISE)]
     own = _first(select(mine, control=""))
@@ -55,7 +55,8 @@ def short_grid(entries: Sequence[Score], names: Sequence[str]) -> tuple[Grid, in
         )
     if limit < ROWS:
         noise = [_noise(own, column) for column in columns]
-        rows.append(["R2 on noise, farthest from 0", *noise, *_random([], random), *([Cell(MISSING)] * has_floors)])
+        title = "R2 on noise (should be 0), the worst"
+        rows.append([title, *noise, *_random([], random), *([Cell(MISSING)] * has_floors)])
     titles = [name for name, _ in columns] if len(names) > 1 else [read or "patch tokens" for _, read in columns]
     header = ["score", *titles, *(["random weights"] if random else []), *(["constant"] if has_floors else [])]
     return Grid(header, rows), max(0, len(keys) - limit)
@@ -66,7 +67,7 @@ def print_short(scores: Mapping[str, Sequence[Mapping[str, Any]]], console: Cons
     grid, more = short_grid(summarise_scores(scores), list(scores))
     console.print(grid.rich())
     if more:
-        console.print(f"{more} more main figures are in scores.json, and on the page.", highlight=False)
+        console.print(f"{more} more main scores are in scores.json, and on the page.", highlight=False)
 
 
 def print_runs(runs: Mapping[str, Sequence[Path]], console: Console) -> None:
@@ -89,7 +90,7 @@ def _sorted(entries: Sequence[Score]) -> list[Score]:
 
 
 def _title(entry: Score, with_data: bool, with_protocol: bool) -> str:
-    what = entry.target or entry.task
+    what = target_name(entry.target) or entry.task
     if entry.target and entry.task != "transformation":
         what = f"{entry.task} {entry.target}"
     place = (f" on {entry.data}" if with_data else "") + (f", {entry.protocol}" if with_protocol else "")
@@ -115,4 +116,4 @@ def _noise(entries: Sequence[Score], column: tuple[str, str]) -> Cell:
         return Cell(MISSING, NUMBER)
     worst = max(of_column, key=lambda e: abs(e.mean))
     noisy = [e for e in of_column if abs(e.mean) > (NOISY_ABSOLUTE if e.target.endswith(ABSOLUTE) else NOISY)]
-    return Cell(number(worst.mean) + (f" ({noisy[0].target}: do not trust)" if noisy else ""), NUMBER)
+    return Cell(number(worst.mean) + (f" ({target_name(noisy[0].target)}: do not trust)" if noisy else ""), NUMBER)

@@ -1,4 +1,4 @@
-"""The table of a suite: encoders by figures, with what random weights, a constant and an earlier layer reach."""
+"""The table of a suite: encoders by scores, with random weights, a constant and the best layer."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SIDE_BY_SIDE, TITLE = 4, 14  # encoders whose columns fit into 100 letters of a 
 
 @dataclass(frozen=True)
 class SuiteRow:
-    """A row of the table. kind: "" for an encoder itself, else what stands beside it. scores: one for each figure."""
+    """A row of the table. kind: "" for an encoder, else "best layer" or random weights. scores: one per column."""
 
     name: str
     kind: str
@@ -53,10 +53,10 @@ def write_suite(suite: Suite, folders: Sequence[Path], out: Path) -> Path:
 
 
 def suite_tables(suite: Suite, folders: Sequence[Path]) -> list[Table]:
-    """Return the table for a terminal: a row for each figure, as many encoders side by side as fit.
+    """Return the tables for a terminal: a row for each score, as many encoders per table as fit.
 
-    Of one encoder what stands beside it has columns too; of several, the page alone shows that. Raises what
-    `write_suite` does.
+    For a single encoder, its best layer and random weights have columns too; for several, they are only on the page.
+    Raises what `write_suite` does.
     """
     groups = _read(suite, folders)
     rows = [row for row in suite_rows(suite, groups) if len(groups) == 1 or not row.kind]
@@ -130,7 +130,7 @@ def suite_grid(suite: Suite, rows: Sequence[SuiteRow], *, intervals: bool = True
 
 
 def suite_csv(suite: Suite, rows: Sequence[SuiteRow]) -> str:
-    """Return one line for each encoder, what stands beside it, and figure, with spread and interval."""
+    """Return one line for each row and score, with spread and interval."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(
@@ -156,15 +156,16 @@ def suite_markdown(suite: Suite, rows: Sequence[SuiteRow], groups: Sequence[Grou
     return (
         f"# Suite {suite.name} on {plain(part['data'])}\n\n"
         f"{plain(origin)}. Images: {plain(splits)}. Input: {plain(sizes)}.\n\n"
-        "R2 of what a probe reads of a transformation from the frozen features of an image and of its transformed "
-        "copy: of its signed value, of its absolute value, and how often it tells the side (chance .5); shift is the "
-        "mean over x and y. Of noise, which has no content, R2 is to lie within .02 of 0, that of the absolute value "
-        "within .05, else a probe reads traces of the rendering. rot4: which of four turns. Means over probe seeds ± "
-        f"their deviation; in brackets the middle 95 % over test images drawn anew. A row `{BEST}` is the same encoder "
-        "read at the layer, of some at equal distances, where a transformation, by one probe seed, or k-NN is best, "
-        "chosen by these very images. How each figure is taken: "
-        "`equicoherence tasks NAME`; this table: "
-        f"`equicoherence evaluate MODEL... --suite {suite.name} --data DIR`, or of folders of scores "
+        "R2: a probe predicts the parameters of a transformation from the frozen features of an image and of its "
+        "transformed copy. Rotation and translation have three scores: R2 of the signed value, R2 of the absolute "
+        "value, and the accuracy of the sign (chance .5). Translation is the mean over x and y. R2 on noise: the same "
+        "probe on images without content. It should be 0: within .02, and within .05 for an absolute value. Beyond "
+        "that, the probe reads artifacts of the rendering. rot4: classification of four rotations. Means over probe "
+        "seeds, ± their standard deviation; in brackets the 95 % bootstrap interval over test images. A row "
+        f"`{BEST}` is the same encoder at the layer, of at most six at equal distances, that is best for each score "
+        "with one probe seed; it is chosen on the same test images. "
+        "How each score is measured: `equicoherence tasks NAME`. How to make this table: "
+        f"`equicoherence evaluate MODEL... --suite {suite.name} --data DIR`, or from folders of scores "
         f"`equicoherence suite {suite.name} FOLDER...`.\n\n"
         f"{suite_grid(suite, rows).markdown()}\n"
     )

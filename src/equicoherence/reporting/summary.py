@@ -23,7 +23,7 @@ FIELDS = (
     "parameter",
     "control",
 )
-"""What tells scores apart, in the order in which tables sort by them."""
+"""The fields that identify a score, in the order in which tables sort by them."""
 ORDER = {
     "border": ("", "content", "reflection", "zeros"),
     "representation": ("", "backbone", "z_inv", "z_equi", "z", "joined"),
@@ -34,7 +34,7 @@ ORDER = {
 """Known values in the order they are read; others follow as they appear, tasks as `all_tasks` has them."""
 RUNS, REPEATS, IMAGES = "runs", "repeats", "images"
 PLACE = tuple(field for field in FIELDS if field != "control")
-"""What a score and that of random weights beside it share."""
+"""The fields that a score shares with that of random weights."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Score:
     floors: smallest and largest score of a constant prediction, None where that has no meaning.
     main: whether it is a main figure of its task; see `main_rows`.
     higher: whether higher is better.
-    at: where it lies on the task's axis, None where it is no point of a curve.
+    at: position on the axis of the task; None if it is not a point of a curve.
     interval: means of the ends of the intervals over test images, None where one is not known.
     """
 
@@ -90,7 +90,7 @@ class Score:
 
 
 def flat_rows(scores: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return all rows of a ``scores.json`` with what their parts say of them: the `FIELDS`, main and higher."""
+    """Return all rows of a ``scores.json`` with the fields of their parts: the `FIELDS`, main and higher."""
     rows = []
     for part in scores.get("parts", {}).values():
         about = {field: part[field] for field in ("task", "data", "protocol", "control")}
@@ -163,9 +163,9 @@ def random_scores(entries: Iterable[Score], sources: Mapping[str, Sequence[str]]
 
 
 def spread(score: Score) -> tuple[float, float, str]:
-    """Return the ends of a score's whisker, and what it is over, "" where one value is all there is.
+    """Return the ends of a score's whisker, and its kind; "" for a single value.
 
-    Over seeds first; of one run the interval over test images, else the repeats of the probe.
+    Over seeds if there are several; else the interval over test images, else the repeats of the probe.
     """
     if score.over == RUNS and score.n > 1:
         return score.low, score.high, RUNS

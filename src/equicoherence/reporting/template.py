@@ -1,4 +1,4 @@
-"""The page that holds a report: heading, contents, how to read it, and what it has to say."""
+"""The page of a report: heading, contents, guide, and sections."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from equicoherence.reporting.markup import Markup
 def fill(title: str, subtitle: str, contents: Mapping[str, str], guide: str, body: Markup) -> str:
     """Return a page as HTML, all it needs inside.
 
-    contents: anchor -> title of each section, as the page links them. guide: says how to read it. body: the sections.
+    contents: anchor -> title of each section, as the page links them. guide: how to read it. body: the sections.
     """
     script = _packaged("page.js")
     return rendered(

@@ -25,9 +25,9 @@ TITLES = {
     "spread_equivariant": "relative spread, z_equi",
     "teacher_entropy": "entropy of the teacher, nats",
     "prototype_entropy": "entropy of the teacher's mean, nats",
-    "held_out_knn": "k-NN, images held out",
-    "watched_knn": "k-NN on some images of the data",
-    "watched_cosine": "cosine of the features to those of the start",
+    "held_out_knn": "k-NN, held-out images",
+    "watched_knn": "k-NN on some training images",
+    "watched_cosine": "cosine of the features to those at the start",
     "watched_lost": "lost since the start",
     "watched_lost_at_least": "lost since the start, at least (95 % certainty)",
 }
@@ -60,19 +60,19 @@ def training_section(groups: dict[str, list[Run]]) -> Markup:
         (
             "Losses",
             losses,
-            "The total, and each part as it is named by the method; reconstruction is the auxiliary task, and with "
-            "the name of a decoder behind it, what of it is that decoder's.",
+            "The total, and each part under the method's own name. reconstruction is the loss of the auxiliary task; "
+            "with the name of a decoder behind it, the part of that decoder.",
         ),
         (
-            "Images held out of training",
+            "Held-out images",
             held_out,
-            "Read by the encoder as it was at each step: the share that k-NN gives the right class, and R2 of what a "
-            "transformation did, read from pairs of an image and its transformed self by a ridge regression.",
+            "Measured with the encoder of each step: the accuracy of k-NN, and R2 of a ridge regression that predicts "
+            "the transformation from the features of an image and of its transformed copy.",
         ),
         (
-            "What the encoder still knows",
+            "What the encoder has kept",
             kept,
-            "Measured on a few of its images while it trained, against the encoder that it started from.",
+            "Measured on a few training images during training, compared with the encoder at the start.",
         ),
         (
             "Health of the representation",
@@ -100,7 +100,7 @@ def panel(key: str, groups: dict[str, list[Run]], logarithmic: bool = False) -> 
                 lines.append(plots.Curve(steps, values, index, called[run.path]))
                 broken += int((~np.isfinite(values)).sum())
                 last.append(f"{name} {values[-1]:.4g} at step {steps[-1]:.0f}")
-    title = TITLES.get(key, f"R2 of {key.removeprefix(HELD_OUT)}, images held out" if key.startswith(HELD_OUT) else key)
+    title = TITLES.get(key, f"R2 of {key.removeprefix(HELD_OUT)}, held-out images" if key.startswith(HELD_OUT) else key)
     if not lines:
         return Markup("")
     alt = f"Curve of {title} over training steps. Last values: {'; '.join(last)}."

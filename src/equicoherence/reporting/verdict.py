@@ -1,4 +1,4 @@
-"""The verdict in one chart and one sentence: what an encoder gained, and whether it kept the classes. Pure."""
+"""The verdict as a chart and a sentence: what an encoder gained, and whether it kept the classes. Pure functions."""
 
 from __future__ import annotations
 
@@ -13,9 +13,7 @@ from equicoherence.reporting.summary import IMAGES, PLACE, REPEATS, RUNS, Score,
 from equicoherence.reporting.tables import number
 
 TITLES = {
-    "rotation": "turn",
-    "rotation, side": "side of the turn",
-    "translation": "shift",
+    "rotation, side": "rotation sign",
     "knn": "k-NN",
     "linear": "linear probe",
 }
@@ -31,7 +29,7 @@ SPREADS = {
 
 @dataclass(frozen=True)
 class Figure:
-    """One figure of the chart. title: what it is. scores, random: name -> its score, that of random weights."""
+    """One group of bars. title: its name. scores, random: name -> its score, and that of random weights."""
 
     title: str
     of_classes: bool
@@ -76,22 +74,22 @@ def verdict_chart(figures: Sequence[Figure], names: Sequence[str]) -> Markup:
     shown = [score for figure in figures for score in figure.scores.values()]
     ends = [end for score in shown for end in (score.mean, spread(score)[0], *(score.floors or ()))]
     lowest = min([0.0, *ends])
-    picture = plots.bars([f.title for f in figures], series, label, lowest, axis="R² or share", width=WIDTH)
+    picture = plots.bars([f.title for f in figures], series, label, lowest, axis="R² or accuracy", width=WIDTH)
     kinds = [kind for kind in SPREADS if any(spread(score)[2] == kind for score in shown)]
-    whiskers = f"Whiskers: {'; '.join(SPREADS[kind] for kind in kinds)}." if kinds else "No spread is known."
+    whiskers = f"Whiskers: {'; '.join(SPREADS[kind] for kind in kinds)}." if kinds else "All bars are single values."
     single = sum(not spread(score)[2] for score in shown)
     if kinds and single:
-        whiskers += f" {single} of {len(shown)} bars are one value each and have none."
+        whiskers += f" {single} of {len(shown)} bars are single values, without a whisker."
     note = (
-        "R² of what a probe reads of the turn, shift, scale and color from frozen features; for the side of the turn "
-        f"and all other tasks a share, of what is right where it is not named. {whiskers}"
+        "Rotation, translation, scale, color: R² of a probe on frozen features. Rotation sign: accuracy of left or "
+        f"right. Other tasks: accuracy, or the score that is named. {whiskers}"
     )
     return join([element("div", picture, class_="verdict"), element("p", note, class_="quiet small")])
 
 
 @dataclass(frozen=True)
 class Said:
-    """What is said of one name. against: what it is compared with. changes: verb -> figures, before and after."""
+    """The verdict on one name. against: the reference. changes: verb -> scores, before and after."""
 
     name: str
     against: str
@@ -101,8 +99,8 @@ class Said:
 def verdicts(figures: Sequence[Figure], names: Sequence[str], reference: str | None) -> list[Said]:
     """Return for each name what it gained and kept against the reference, or against random weights where None.
 
-    A change that is larger than `POINT` or `R2_POINT` counts where the whiskers of both do not meet; a smaller one is
-    none, and classes that are no worse are kept.
+    A change larger than `POINT` or `R2_POINT` counts if the whiskers of both do not overlap. A smaller change is none,
+    and classes that are no worse are kept.
     """
     found = []
     for name in names:

@@ -1,4 +1,4 @@
-"""What an archive holds, told from its names and the first bytes of its files, without unpacking it."""
+"""The content of an archive, from its file names and their first bytes, without unpacking it."""
 
 from __future__ import annotations
 

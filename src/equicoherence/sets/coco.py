@@ -23,7 +23,7 @@ Annotation = tuple[int, tuple[float, ...], bool, Any]  # label, box, crowd, segm
 
 
 class Coco(DetectionSet):
-    """Images in order of their ids, classes in order of theirs; masks are decoded when they are asked for.
+    """Images in order of their ids, classes in order of theirs; masks are decoded when they are read.
 
     Raises FileNotFoundError or ValueError, naming the file, where annotations or images are missing or damaged.
     """

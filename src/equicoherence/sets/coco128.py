@@ -1,6 +1,6 @@
-"""coco128: 128 training and 128 validation images of COCO 2017 with boxes in YOLO's text files; to try things out on.
+"""coco128: 128 training and 128 validation images of COCO 2017 with boxes in YOLO's text files, for trying things out.
 
-It is no benchmark: scores of so few images say whether detection works, not how good an encoder is.
+It is not a benchmark: scores of so few images show whether detection works, not how good an encoder is.
 """
 
 from __future__ import annotations

@@ -12,9 +12,9 @@ BEYOND = 1000  # pixels that a polygon may reach beyond its image; published one
 
 
 def decode_mask(segmentation: Any, size: tuple[int, int]) -> np.ndarray:
-    """Return the mask (H, W) bool that an annotation's ``segmentation`` says, the same as COCO's own tools.
+    """Return the mask (H, W) bool of an annotation's ``segmentation``, the same as COCO's own tools.
 
-    segmentation: a list of polygons, x and y by turns in pixels; or ``{"size": [H, W], "counts": ...}`` with run
+    segmentation: a list of polygons, x and y alternating, in pixels; or ``{"size": [H, W], "counts": ...}`` with run
     lengths as a list or a compressed string. size: (H, W) of the image. Raises ValueError for anything else.
     """
     if isinstance(segmentation, dict):
@@ -35,7 +35,7 @@ def decode_mask(segmentation: Any, size: tuple[int, int]) -> np.ndarray:
 
 
 def runs_to_mask(counts: Sequence[int], size: tuple[int, int]) -> np.ndarray:
-    """Return the mask (H, W) bool of run lengths down the columns, outside and inside by turns; outside comes first."""
+    """Return the mask (H, W) bool of run lengths down the columns, alternating outside and inside, outside first."""
     lengths = np.asarray(counts, dtype=np.int64)
     height, width = size
     if lengths.ndim != 1 or (lengths < 0).any() or lengths.sum() != height * width:
@@ -66,7 +66,7 @@ def decompress_runs(text: str) -> list[int]:
 
 
 def polygon_to_mask(polygon: Sequence[float] | np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Return the mask (H, W) bool of one polygon, x and y by turns, by COCO's rule.
+    """Return the mask (H, W) bool of one polygon, x and y alternating, by COCO's rule.
 
     The outline is drawn on a grid of fifths of a pixel. Wherever it goes through the middle of a column of pixels,
     what is below changes between outside and inside.

@@ -16,7 +16,7 @@ SetSplit = Literal["train", "val"]
 class Declaration:
     """name: as tables call it. kind: of its ground truth. layout: the files that are looked for, below its folder.
 
-    source: where to get it, and its licence. is_here: whether a folder has the layout, told from a few files.
+    source: where to get it, and its licence. is_here: whether a folder has the layout, by a few of its files.
     open: its reader, called with the folder and "train" or "val"; raises FileNotFoundError or ValueError, naming what
     is missing. trains: whether it has a training split; video sets have none. order: where it comes among the others,
     which go by the names of their modules.

@@ -105,7 +105,7 @@ def find_sets(root: str | Path, declarations: Sequence[Declaration]) -> list[Fou
 
 
 def no_set(kind: str, root: str | Path, declarations: Sequence[Declaration]) -> str:
-    """Return what to tell a person whose folder has no data set of a kind: what was looked for, and where to get it."""
+    """Return the message for a folder without a data set of a kind: what was looked for, and where to get it."""
     known = [each for each in declarations if each.kind == kind]
     lines = [f"  {each.name}: {each.layout}\n    from {each.source}" for each in known]
     return f"no data set for {kind} in {str(root)!r}, nor in folders and archives in it; looked for:\n" + "\n".join(

@@ -1,4 +1,4 @@
-"""What a data set of a downstream task is: images by number, and beside each what a task is scored against.
+"""The kinds of data sets of downstream tasks: numbered images, each with its ground truth.
 
 One abstract class for each kind of ground truth; a reader of a published layout is a subclass of one of them. Images
 keep their own sizes. Whatever cannot be read raises `BadImage`, naming the file. Methods may be called from many
@@ -30,7 +30,7 @@ class SampleSet(abc.ABC):
 
     @abc.abstractmethod
     def name(self, index: int) -> str:
-        """Name a sample for people: printable, on one line."""
+        """Return a readable name of a sample: printable, on one line."""
 
     @abc.abstractmethod
     def image(self, index: int) -> np.ndarray:
@@ -108,7 +108,7 @@ class Keypoints:
 
 
 class KeypointSet(SampleSet):
-    """Images of one person or thing each (cut out where the layout has several), with named points on it."""
+    """Images of one person or object each (cropped if the layout has several), with named points on it."""
 
     kind = "keypoints"
     names: tuple[str, ...]
@@ -181,7 +181,7 @@ class PointPairSet(SampleSet):
 
 
 class TurnedSet(SampleSet):
-    """Photographs of scenes, several of each, taken by a camera that was turned about its axis."""
+    """Photographs of scenes, several of each, taken by a camera that was rotated about its axis."""
 
     kind = "turned"
     scenes: np.ndarray

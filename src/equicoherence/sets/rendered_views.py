@@ -1,4 +1,4 @@
-"""Views of sets that ``equicoherence render`` made: their images, and the arrays beside them."""
+"""Views of sets that ``equicoherence render`` wrote: images and arrays."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Data sets that go on past a few samples that cannot be read: each is named, counted, and another stands for it."""
+"""Data sets that tolerate a few unreadable samples: each is named, counted, and replaced by another."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Bad:
         self._lock = threading.Lock()
 
     def note(self, name: str, error: BadImage, instead: str) -> None:
-        """Count a sample and say so. Raises `TooManyBadImages` above the tolerated share."""
+        """Count a bad sample, with a notice. Raises `TooManyBadImages` above the tolerated share."""
         with self._lock:
             if name in self.reasons:
                 return
@@ -65,7 +65,7 @@ def tolerant(split: SampleSet | VideoSet, name: str, tolerance: float = TOLERANC
     read shows the frame before it. More bad ones than the share ``tolerance``, of samples or of frames, raise
     `TooManyBadImages`.
 
-    name: of the split, for people.
+    name: of the split, for messages.
     """
     if isinstance(split, VideoSet):
         return _Video(split, name, tolerance)

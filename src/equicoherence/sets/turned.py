@@ -1,4 +1,4 @@
-"""Photographs that were physically turned: scenes taken at several angles of the camera about its axis, with a list."""
+"""Photographs of scenes, taken with several rotations of the camera about its axis, with a list of angles."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ LEAST = 3  # scenes: one to score, and two for the probes, of which one is held 
 class Turned(TurnedSet):
     """The images that ``turned.csv`` lists, of every fifth scene (by name) for scoring, of the others for the probes.
 
-    Its columns: file, an image in the folder; base, the name of the scene; angle, by how many degrees counter-clockwise
-    the scene is turned in this image against any one upright of its own. Scenes at one angle are left out. Images are
-    read as viewers show them, EXIF rotation applied. A few rows that cannot be used are left out, and a line says so.
+    Its columns: file, an image in the folder; base, the name of the scene; angle, the rotation of the scene in this
+    image, in degrees counter-clockwise, relative to any fixed orientation of the scene. Scenes with a single angle are
+    left out. Images are read as viewers show them, with EXIF rotation. A few unusable rows are left out, with a notice.
     """
 
     def __init__(self, root: Path, split: SetSplit) -> None:

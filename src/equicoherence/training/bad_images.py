@@ -1,4 +1,4 @@
-"""``bad_images.txt`` of a run directory: which images could not be decoded, and why, one a line."""
+"""``bad_images.txt`` of a run directory: which images could not be decoded, and why, one per line."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def note_bad_images(path: Path, found: Iterable[Mapping[str, str]]) -> None:
 
 @contextmanager
 def advise_on_bad_images(run: Path) -> Iterator[None]:
-    """Add to `TooManyBadImages` the command that goes on with the run without them."""
+    """Add to `TooManyBadImages` the command that continues the run without them."""
     try:
         yield
     except TooManyBadImages as error:

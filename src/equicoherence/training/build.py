@@ -31,7 +31,7 @@ from equicoherence.training.views_config import POSES
 def build_learner(config: PretrainConfig, *, pretrained: bool | None = None, start: Encoder | None = None) -> Learner:
     """Build the learner of a configuration, initialised from torch's global generator.
 
-    pretrained: whether the encoder starts from weights that exist; as the configuration says where None.
+    pretrained: whether the encoder starts from pretrained weights; as the configuration says where None.
     start: what the encoder starts from, where `EncoderConfig.weights` names it: of `start.started`.
     Raises ValueError for a configuration that does not fit together, or whose weights are not given.
     """
@@ -96,7 +96,7 @@ def _layered_head(encoder: Encoder, d_equi: int) -> LayeredHead:
 
 
 def build_whole(config: PretrainConfig) -> Learner:
-    """Build the learner of a configuration for others' weights, those of a finished run: no part stands still."""
+    """Build the learner of a configuration to load the weights of a finished run: no part is frozen."""
     whole = dataclasses.replace(config.encoder, train="all", batch_norm="train", checkpointing=False)
     return build_learner(dataclasses.replace(config, encoder=whole), pretrained=False)
 
@@ -122,7 +122,7 @@ def _choose_trained(config: EncoderConfig, encoder: Encoder) -> None:
 
 
 def check_fit(config: PretrainConfig, encoder: Encoder) -> None:
-    """Raise ValueError for views that the encoder does not take whole, or a method that cannot read what it gives."""
+    """Raise ValueError for views that do not fit the encoder, or a method that cannot use its features."""
     views, method = config.views, METHODS[type(config.method)]
     known = timm.get_pretrained_cfg(encoder.architecture)
     resized = f" or --encoder.args.img-size {views.size}" if known is not None and known.fixed_input_size else ""
@@ -138,7 +138,7 @@ def check_fit(config: PretrainConfig, encoder: Encoder) -> None:
     both = in_head or (method.reads_tokens and not method.any_widths)
     if method.reads == "features" and both and encoder.pooled_width != encoder.width:
         raise ValueError(
-            f"{method.__name__} reads patch tokens and what stands for an image, but of {encoder.name} they have "
+            f"{method.__name__} reads patch tokens and the image representation, but of {encoder.name} they have "
             f"{encoder.width} and {encoder.pooled_width} channels: choose another encoder or method"
         )
 
@@ -173,9 +173,9 @@ def _build_task(config: PretrainConfig, encoder: Encoder) -> CoherenceTask | Coh
 
 
 def build_feed(config: PretrainConfig, encoder: Encoder, images: ImageSource | None = None) -> Feed:
-    """Open a configuration's images, and say which of them a step sees and how.
+    """Open a configuration's images; return the images and views of each step.
 
-    images: those of training, where they are open already; poses are opened here.
+    images: those of training, if they are open already; poses are opened here.
     """
     if config.views.path == POSES:
         positions = config.coherence.positions() if config.coherence else ()
@@ -190,7 +190,7 @@ def build_feed(config: PretrainConfig, encoder: Encoder, images: ImageSource | N
 
 
 def fit_theta(learner: Learner, feed: Feed) -> None:
-    """Fit what scales theta as a label, of pairs of views, to those of ``feed``; nothing where the learner has none."""
+    """Fit the scaling of theta as a label to the pairs of ``feed``; does nothing if the learner has none."""
     fitted = [module for module in learner.modules() if isinstance(module, FittedTheta)]
     if fitted:
         mean, deviation = feed.scale()

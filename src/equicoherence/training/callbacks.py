@@ -1,4 +1,4 @@
-"""Callbacks: code of your own that a run calls while it trains."""
+"""Callbacks: your own code that a run calls during training."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from equicoherence.training.learner import Learner
 
 @dataclass(frozen=True)
 class Moment:
-    """Where a run stands when a callback is called.
+    """The state of a run when a callback is called.
 
     step: steps done.
     total: steps of the whole run.
     config: the resolved configuration.
-    out: the run's directory.
-    learner: encoder, head, method and task as they are now; a callback that changes a mode or a weight changes the run.
+    out: the run directory.
+    learner: encoder, head, method and task; a callback that changes a mode or a weight changes the run.
     losses: of the last step, named, weighted, detached; empty before the first.
-    is_main: whether this is the first of several processes, the one that writes files.
+    is_main: whether this is the first of several processes, which writes files.
     note: writes numbers by name as a line of ``metrics.jsonl`` and to the trackers; does nothing on other processes.
     """
 
@@ -37,20 +37,20 @@ class Moment:
 
 
 class Callback:
-    """What `pretrain` calls; a subclass overrides what it needs. All processes of a run call it.
+    """The interface that `pretrain` calls; a subclass overrides what it needs. All processes of a run call it.
 
-    Each step draws from generators that are seeded anew, so a callback may draw random numbers, too. One that keeps a
-    state has to read it back in ``on_start`` where a run is resumed.
+    Each step seeds its generators again, so a callback may draw random numbers. A callback with state must restore it
+    in ``on_start`` of a resumed run.
     """
 
     def on_start(self, moment: Moment) -> None:
-        """Before the first step, and before the first one after a run is resumed."""
+        """Before the first step, also of a resumed run."""
 
     def on_step(self, moment: Moment) -> None:
-        """After each step of the optimiser. To read a loss here (``.item()``) waits for the device."""
+        """After each step of the optimiser. Reading a loss here (``.item()``) waits for the device."""
 
     def on_checkpoint(self, moment: Moment, path: Path) -> None:
-        """After a checkpoint was written to ``path``."""
+        """After each checkpoint, which is in ``path``."""
 
     def on_end(self, moment: Moment) -> None:
-        """After the run has written its last file; not where it was interrupted or failed."""
+        """After the run has written its last file; not if it was interrupted or failed."""

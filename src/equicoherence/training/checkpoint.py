@@ -127,7 +127,7 @@ def saved_source(folder: Path) -> int | None:
 
 
 def not_in_timm(encoder: Encoder, pool: Pool) -> str:
-    """Return why timm cannot give what stands for an image as this encoder does, in a sentence; empty where it can."""
+    """Return why timm cannot give the image representation as this encoder does, in a sentence; empty where it can."""
     if pool == encoder.timm_pool:
         return ""
     return (

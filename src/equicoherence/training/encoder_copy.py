@@ -18,7 +18,7 @@ class EncoderCopy:
     """A copy in evaluation mode, without gradients.
 
     encoder: as the run starts.
-    pool: what stands for an image.
+    pool: the image representation.
     bfloat16: whether products are in bfloat16.
     """
 

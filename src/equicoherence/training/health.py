@@ -1,4 +1,4 @@
-"""Is the run well: spread and rank of the features, signs of collapse, and a stop at a loss that is not finite."""
+"""Health of a run: spread and rank of the features, signs of collapse, and a stop at a loss that is not finite."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class CollapseWatch:
 
 def _constant(line: dict[str, float], prototypes: int) -> bool:
     """all images get nearly the same features. Likely causes: a learning rate too high, a variance or contrast term
-    too weak, a teacher that moves too fast (momentum too low), or an augmentation that leaves nothing to tell apart."""
+    too weak, a teacher that moves too fast (momentum too low), or an augmentation that removes all differences."""
     return line.get("spread_invariant", 1.0) < 0.01
 
 

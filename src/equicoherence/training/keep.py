@@ -1,4 +1,4 @@
-"""A run that is watched: what is measured between its steps, and the state that it ends with where too much is lost."""
+"""Measurements during a run, and the state that it ends with if too much is lost."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from equicoherence.training.parts import Parts
 
 
 class NotKept(RuntimeError):
-    """More of what an encoder knew is lost than may be."""
+    """The encoder has lost more than ``keep`` allows."""
 
 
 def look(run: Parts, step: int) -> bool:
-    """Measure the encoder after ``step`` steps: on images that are held out, and what it still knows; return whether
+    """Measure the encoder after ``step`` steps: on held-out images, and how much it has kept; return whether
     that state is good, as `Watch` says.
 
     All processes call this together; the first one measures. Raises, on all of them, `NotKept` where too much is lost,
@@ -47,9 +47,9 @@ def look(run: Parts, step: int) -> bool:
 
 
 def last_good(run: Parts, error: NotFinite | NotKept) -> Mapping[str, Tensor]:
-    """Return the learner's weights as they were when enough was kept for the last time, and say what happened.
+    """Return the weights of the last good state, and say what happened.
 
-    error: what ended the training; raised again where nothing is watched. The weights are on the first process alone.
+    error: what ended the training; raised again if nothing is measured. The weights are on the first process alone.
     """
     if not run.config.keep:
         raise error

@@ -22,10 +22,13 @@ from equicoherence.paths.masks import Masks
 
 @dataclass(frozen=True)
 class LearnerOutput:
-    """losses: named scalars, weighted; their sum is trained. pooled: detached vectors of what the method reads of its
-    two views ("invariant", (2B, d)) and of z_equi of the task's ("equivariant", two for each sample that has the task).
+    """The output of a `Learner`.
 
-    decoded: (B, T, C, S, S) in [0, 1], or None. parts: named parts of the losses, weighted and detached, to be noted.
+    losses: named scalars, weighted; their sum is trained.
+    pooled: detached vectors of the method's two views ("invariant", (2B, d)) and of the task's z_equi ("equivariant",
+        two for each sample with the task).
+    decoded: (B, T, C, S, S) in [0, 1], or None.
+    parts: named parts of the losses, weighted and detached, for the metrics.
     """
 
     losses: dict[str, Tensor]
@@ -35,11 +38,11 @@ class LearnerOutput:
 
 
 class Learner(nn.Module):
-    """What DDP or FSDP wraps: one forward of views gives all losses.
+    """The module that DDP or FSDP wraps: one forward pass of views gives all losses.
 
-    A method with a teacher gets one here: an EMA copy of the encoder and of the head's invariant part, or one that
-    stays as it is, of which an encoder that stands still has no need. A method that is told theta gets what
-    ``standard`` makes of it, all of it as it is where None.
+    For a method with a teacher it has an EMA copy of the encoder and of the invariant part of the head; or a fixed
+    copy, which is not needed if the encoder is frozen. For a method that receives theta, ``standard`` transforms theta;
+    None passes it unchanged.
     """
 
     def __init__(
@@ -60,7 +63,7 @@ class Learner(nn.Module):
         self.train()
 
     def train(self, mode: bool = True) -> Self:
-        """Set the mode of all parts but the teacher's, which drops nothing."""
+        """Set the mode of all parts except the teacher, which never uses dropout."""
         super().train(mode)
         if self.teacher is not None:
             teacher_mode(self.teacher, mode and not self.method.fixed_teacher)
@@ -68,31 +71,31 @@ class Learner(nn.Module):
 
     @property
     def class_only(self) -> bool:
-        """Whether the method reads the class token alone."""
+        """Whether the method reads only the class token."""
         return self.summary == "cls" and not self.method.reads_tokens
 
     @property
     def summary(self) -> Pool:
-        """What the method reads as the summary of a view: a map of patch tokens' mean, or what stands for an image."""
+        """The summary of a view for the method: the mean of mapped patch tokens, or the image representation."""
         return self.encoder.pool if self.method.reads == "features" else "mean"
 
     @property
     def pool(self) -> Pool:
-        """What stands for an image at the backbone: what the encoder pools by, unless that is not trained here."""
+        """The pooling of the backbone: that of the encoder, unless it is not trained here."""
         return self.encoder.pool if self.encoder.read == "tokens" else self.summary
 
     def split(self, features: Features) -> tuple[Tensor | None, Tensor | None]:
-        """Return z_inv and z_equi (B, N, .) of features; None for a part that is not there."""
+        """Return z_inv and z_equi (B, N, .) of features; None for a part that does not exist."""
         z_inv, z_equi = self.head(features)
         if self.task is not None and z_equi is None:
             z_equi = self.method.equivariant(features.patches)
         return z_inv, z_equi
 
     def forward(self, views: Views) -> LearnerOutput:
-        """Encode the global views in one pass, local crops in one more; return the method's losses and the task's.
+        """Encode the global views in one pass and local crops in another; return the losses of method and task.
 
-        The method reads v1 and v2, or v1 and u where the views have u; the task v1 and v2. A teacher sees the method's,
-        or the first of them.
+        The method reads v1 and v2, or v1 and u if the views have u; the task reads v1 and v2. A teacher encodes the
+        method's views, or only the first of them.
         """
         images, masks = torch.cat(views.invariant), views.masks
         read = len(images)
@@ -121,7 +124,7 @@ class Learner(nn.Module):
         return LearnerOutput(losses, pooled, output.decoded, parts)
 
     def update(self, step: int, total_steps: int) -> None:
-        """Move the teacher and the method's schedules on after the optimiser step ``step``, counted from 0."""
+        """Update the teacher and the method's schedules after the optimiser step ``step``, counted from 0."""
         if self.teacher is not None and not self.method.fixed_teacher:
             momentum = self.method.momentum(step, total_steps)
             for own, student in zip(self.teacher, (self.encoder, self.head.invariant)):

@@ -34,15 +34,17 @@ HALF: dict[str, torch.dtype] = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def pretrain(config: PretrainConfig, out: Path, *, resume: bool = False, callbacks: Sequence[Callback] = ()) -> Path:
-    """Train a configuration into the run directory ``out`` and return it.
+    """Train a configuration into the run directory ``out``, and return it.
 
-    Processes started by torchrun or accelerate train together (DDP or FSDP2). A run that was interrupted is continued
-    with ``resume`` and ends with the same bits on the same machine; fields that do not change these may be others then
-    (`run.FREE`), and the images may lie elsewhere. callbacks: called while it trains, in this order.
+    Processes started by torchrun or accelerate train together (DDP or FSDP2).
 
-    Raises FileExistsError where another process has ``out``; `Interrupted` after saving, on Ctrl-C or SIGTERM;
-    `NotFinite` where a loss breaks and ``keep`` of the configuration is 0, else such a run ends with its last good
-    state; `TooManyBadImages` where the data does; `LostProcess` where another process of the job ended.
+    resume: continue an interrupted run; it ends with the same bits on the same machine. Fields that do not change these
+        may differ (`run.FREE`), and the images may be in another place.
+    callbacks: called during training, in this order.
+
+    Raises FileExistsError if another process uses ``out``; `Interrupted` after saving, on Ctrl-C or SIGTERM;
+    `NotFinite` if a loss is not finite and ``keep`` of the configuration is 0 (else the run ends with its last good
+    state); `TooManyBadImages` for bad data; `LostProcess` if another process of the job ended.
     """
     with name_lost_processes(out), advise_on_bad_images(out), ExitStack() as held:
         with refusing():

@@ -1,4 +1,4 @@
-"""Processes that train together and one that is lost: how long they wait, and what they say."""
+"""Distributed training with a lost process: how long the others wait, and their message."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Figures of an encoder on images that are held out of its training, taken every few steps while it trains."""
+"""Scores of an encoder on held-out images, measured every few steps during training."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ SEED = 17
 
 
 def watchable() -> list[str]:
-    """Return the names of what can be watched: k-NN, and every path."""
+    """Return the names of what can be measured: k-NN, and every path."""
     return [KNN, *PATHS]
 
 
 class HeldOut:
     """Measure an encoder on a fixed choice of images, drawn once.
 
-    ``knn``: the share of them that k-NN gives their class, in five parts, each of which is classified by the other
-    four. A path, such as ``rotation``: R2 of its parameters, on average, by which a ridge regression says from the
-    features of an image and of its transformed self what led from one to the other. Four fifths of the images train it,
-    the others test it; the pairs are those of `evaluate`'s task ``transformation`` with border ``content``.
+    ``knn``: accuracy of k-NN in five folds, each of which is classified by the other four. A path, such as
+    ``rotation``: mean R2 of its parameters, predicted by a ridge regression from the features of an image and of its
+    transformed copy. Four fifths of the images are for training, the others for testing; the pairs are those of
+    `evaluate`'s task ``transformation`` with border ``content``.
 
     names: what to measure, of `watchable`.
     copy: reads the encoder.

@@ -1,4 +1,4 @@
-"""The command that goes on with a run, as a person types it."""
+"""The command that continues a run, as a user types it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ ADAPTS = "adapt.yaml"
 
 
 def resume_command(out: Path, *options: str) -> str:
-    """Return what goes on with the run ``out``: its configuration is its own. options: changes, as in a command.
+    """Return the command that continues the run ``out`` with its own configuration. options: changes, as in a command.
 
     For a job of several processes, as torchrun starts them; of several machines the line for each, as in
     docs/many-nodes.md.

@@ -1,4 +1,4 @@
-"""The run directory: beginning one, continuing one, reading one back."""
+"""The run directory: start, continue and read a run."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ FREE = (
     "sharding",
     "device",
 )
-"""Fields that do not change what a run ends with, so that a resumed one may have others.
+"""Fields that do not change the result of a run, so a resumed run may have other values.
 
 Of weights to start from, the fingerprint counts, not the place."""
 TRACKED = (FOLDER, IDENTITIES)  # what trackers leave in a run
@@ -51,7 +51,7 @@ START = ("config.yaml", ADAPTS, "metrics.jsonl", "bad_images.txt", *TRACKED, "ch
 def check_run(config: PretrainConfig, out: Path, resume: bool) -> None:
     """Check that ``out`` can become a new run, or is this run, to be continued; nothing is written.
 
-    A run that ended before its first checkpoint has nothing to go on from, and may be begun anew.
+    A run that ended before its first checkpoint cannot be continued, and may be started again.
 
     Raises FileExistsError for a directory in use, FileNotFoundError for nothing to resume, ValueError for a resumed run
     whose configuration is another.
@@ -74,7 +74,7 @@ def check_run(config: PretrainConfig, out: Path, resume: bool) -> None:
 def config_to_resume(run: Path) -> Path:
     """Return the configuration file of a run that is to go on. Raises FileNotFoundError where there is no run."""
     if not (run / "config.yaml").is_file():
-        raise FileNotFoundError(f"{run} holds no run to resume (no config.yaml); to begin one, leave --resume out")
+        raise FileNotFoundError(f"{run} holds no run to resume (no config.yaml); to start one, leave --resume out")
     return run / "config.yaml"
 
 
@@ -103,7 +103,7 @@ def other_results(before: PretrainConfig, now: PretrainConfig) -> list[str]:
 def begin_run(config: PretrainConfig, out: Path, step: int) -> None:
     """Make the directory of a run that begins, or cut what a resumed one wrote after ``step``, its checkpoint's.
 
-    Of a start without a checkpoint nothing stays. A resumed run's file says what it goes on with.
+    Nothing is kept of a start without a checkpoint. The file of a resumed run has the changed fields.
     """
     path = out / "config.yaml"
     if not step:
@@ -158,7 +158,7 @@ def check_same(before: Mapping[str, Any], now: Mapping[str, Any], out: Path) -> 
     if changed:
         raise ValueError(
             f"{out} cannot be resumed: {', '.join(changed)}; resume it with the number of processes and the images it "
-            "was started with (--data says where they are now), or begin anew in another --out"
+            "was started with (--data says where they are now), or start again in another --out"
         )
 
 

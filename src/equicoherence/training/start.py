@@ -1,4 +1,4 @@
-"""What a run starts from where an encoder exists: `EncoderConfig.weights`, read, and written into the configuration."""
+"""The pretrained encoder that a run starts from: `EncoderConfig.weights`, read, and recorded in the configuration."""
 
 from __future__ import annotations
 
@@ -81,8 +81,8 @@ def check_start(config: PretrainConfig) -> None:
     held_by = method.__name__ if method.fixed_teacher else f"keep {config.keep:g}" if config.keep else ""
     if held_by and not (config.encoder.weights or config.encoder.pretrained):
         raise ValueError(
-            f"{held_by} holds an encoder to what it knows, but {config.encoder.name} starts from random weights; say "
-            f"what it starts from: --encoder.weights MODEL ({KINDS})"
+            f"{held_by} keeps an encoder near its start, but {config.encoder.name} starts from random weights; give "
+            f"pretrained weights: --encoder.weights MODEL ({KINDS})"
         )
 
 
@@ -171,7 +171,7 @@ def read_start(model: str, size: int | None, name: str, args: dict[str, Any]) ->
     path = Path(file)
     if model == PLACEHOLDER:
         raise FileNotFoundError(
-            f"the recipe starts from an encoder that exists, so say which: --encoder.weights MODEL, or `equicoherence "
+            f"the recipe starts from a pretrained encoder, so say which: --encoder.weights MODEL, or `equicoherence "
             f"adapt MODEL`, with for MODEL {KINDS}"
         )
     absent, _, wanted = model.rpartition("@")

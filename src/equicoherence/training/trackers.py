@@ -1,4 +1,4 @@
-"""Experiment trackers: accelerate's own, which get a run's metrics, its film strips and its configuration."""
+"""Experiment trackers of accelerate: they receive a run's metrics, film strips and configuration."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Trackers:
     names: which.
     out: the run's directory, whose name the run has there.
     config: the resolved configuration, nested plain values.
-    start: steps that a resumed run has done; it goes on as the same run.
+    start: steps that a resumed run has done; it continues as the same run.
     """
 
     def __init__(self, names: Sequence[str], out: Path, config: Mapping[str, Any], start: int) -> None:
@@ -69,7 +69,7 @@ class Trackers:
             _SHOWN[name](tracker, strips, step)
 
     def close(self) -> None:
-        """Let each tracker write what it holds."""
+        """Let each tracker finish writing."""
         for tracker in self._trackers.values():
             tracker.finish()
 

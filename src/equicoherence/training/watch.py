@@ -1,4 +1,4 @@
-"""What an encoder still knows of what it knew at the start, measured on a few of its images while it trains."""
+"""How much an encoder has kept since the start, measured on a few of its images while it trains."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ CERTAIN = 1.645  # standard errors: 95 % on one side
 
 @dataclass(frozen=True)
 class Look:
-    """What was measured after ``step`` steps.
+    """A measurement after ``step`` steps.
 
     figure: accuracy of k-NN, or mean cosine to the features of the start.
     lost: mean over the images of what each of them lost since the start, right answers or 1 - cosine.
-    bound: what is lost at least, with 95 % certainty: ``lost`` minus 1.645 standard errors of that mean.
+    bound: lower bound of the loss, with 95 % confidence: ``lost`` minus 1.645 standard errors of that mean.
     """
 
     step: int
@@ -45,15 +45,15 @@ class Look:
 
 
 class Watch:
-    """Measure an encoder, image by image, against itself at the start.
+    """Compare an encoder, image by image, with itself at the start.
 
     Where images are labelled it is k-NN: up to 2,000 images, of 100 classes at most, a fixed choice, in five parts,
-    each of which is classified by the other four. Else it is the cosine of what stands for an image to what stood for
-    it at the start, on 500 images. Central squares are read, by a copy of the encoder in evaluation mode: nothing of
-    the run is touched, and nothing is drawn.
+    each of which is classified by the other four. Else it is the cosine of the image representation to what stood for
+    it at the start, on 500 images. Central squares are encoded by a copy of the encoder in evaluation mode: the run
+    does not change, and no random numbers are drawn.
 
-    encoder: as the run starts. pool: what stands for an image. loader: of the run's images. size: pixels of a view.
-    keep: how much may be lost. bfloat16: whether products are in bfloat16.
+    encoder: as the run starts. pool: the image representation. loader: of the run's images. size: pixels of a view.
+    keep: largest allowed loss. bfloat16: whether products are in bfloat16.
     """
 
     def __init__(self, encoder: Encoder, pool: Pool, loader: Loader, *, size: int, keep: float, bfloat16: bool) -> None:
@@ -88,20 +88,20 @@ class Watch:
         return seen
 
     def is_kept(self, seen: Look) -> bool:
-        """Return whether no more was lost, as measured, than may be: the state is good."""
+        """Return whether the measured loss is at most ``keep``: the state is good."""
         return seen.lost <= self.keep
 
     def is_lost(self, seen: Look) -> bool:
-        """Return whether more was lost than may be and than chance explains: the run has to end."""
+        """Return whether the loss is significantly above ``keep``: the run has to stop."""
         return seen.bound > self.keep
 
     def fields(self, seen: Look) -> dict[str, float]:
-        """Return what a line of metrics says of a look."""
+        """Return the metrics of a measurement."""
         values = {self.name: seen.figure, "lost": seen.lost, "lost_at_least": seen.bound}
         return {f"{WATCHED}{name}": value for name, value in values.items()}
 
     def sentence(self, seen: Look) -> str:
-        """Return in words what was measured."""
+        """Return the measurement in words."""
         count, start = len(self.images), seen.figure + seen.lost
         what = f"k-NN on {count:,} of its images" if self.labelled else f"the cosine to itself on {count:,} images"
         return (
@@ -111,20 +111,20 @@ class Watch:
 
     @property
     def good(self) -> tuple[int, float]:
-        """The newest step after which enough was kept, and what was lost then."""
+        """The newest good step, and its loss."""
         return self._good[-1]
 
     @property
     def good_steps(self) -> list[int]:
-        """Steps whose checkpoints have to stay: also the one before, for a newer checkpoint may be damaged."""
+        """Steps whose checkpoints must be kept: also the one before, because the newest may be damaged."""
         return [step for step, _ in self._good]
 
     def state(self) -> dict[str, Any]:
-        """Return what a checkpoint keeps of it."""
+        """Return the state for a checkpoint."""
         return {"start": self._start, "good": self._good}
 
     def load(self, state: Mapping[str, Any]) -> None:
-        """Go on from what a checkpoint kept."""
+        """Restore the state of a checkpoint."""
         self._start, self._good = state["start"], [tuple(each) for each in state["good"]]
 
     def _read(self) -> tuple[Tensor, Tensor]:
@@ -144,9 +144,9 @@ class Watch:
 
 
 def watched_images(labels: np.ndarray) -> tuple[np.ndarray, bool]:
-    """Return which images are watched (M,), in random order, the same for every run, and whether by their labels.
+    """Return the images that are measured (M,), in random order, the same for every run, and whether labels are used.
 
-    labels: (N,) of all images, -1 where unknown. Fewer than 100 labelled images, or one class alone, tell nothing.
+    labels: (N,) of all images, -1 where unknown. Fewer than 100 labelled images, or a single class, are not enough.
     """
     order = epoch_order(len(labels), 0, 0)
     classes = np.unique(labels[labels >= 0])

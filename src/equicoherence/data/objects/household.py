@@ -1,4 +1,4 @@
-"""Things of the house: guitar, mug, teapot, umbrella; the front looks along +z."""
+"""Household objects: guitar, mug, teapot, umbrella; the front looks along +z."""
 
 from __future__ import annotations
 

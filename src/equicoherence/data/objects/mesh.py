@@ -1,4 +1,4 @@
-"""Coloured meshes, put together from boxes, rods, balls, rings, turned profiles and sawn outlines."""
+"""Coloured meshes, put together from boxes, rods, balls, rings, lathed profiles and extruded outlines."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Point = Sequence[float] | np.ndarray
 
 
 class Parts:
-    """Collect coloured parts; each method adds one, turned and then moved ``at`` its place.
+    """Collect coloured parts; each method adds one, rotated and then moved to ``at``.
 
     ``turn`` is three angles in degrees, about x, then y, then z.
     """

@@ -32,7 +32,7 @@ class _Damaged(Exception):
 def load_or_make(plan: Plan) -> tuple[np.ndarray, np.ndarray]:
     """Read the images and poses of a plan from the cache, or render and store them.
 
-    Of processes that ask at the same time one renders, the others wait for it. A damaged file is rendered anew.
+    If several processes need it at the same time, one renders and the others wait. A damaged file is rendered again.
 
     Returns:
         images: (N, S, S, 3) uint8.

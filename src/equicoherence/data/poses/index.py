@@ -84,7 +84,7 @@ class PoseIndex:
 
 
 def load_index(found: PoseObjects) -> PoseIndex:
-    """Read the index of a tree from the cache folder, or make it and say what was left out.
+    """Read the index of a tree from the cache folder, or build it, with a notice on what was left out.
 
     It is kept under the tree's path, its objects, their split, and the times at which their folders changed: what
     is added, removed or renamed is seen; a file that is written over in its place is not. Of processes that ask at the

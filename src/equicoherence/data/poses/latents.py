@@ -52,8 +52,8 @@ def inverse(rotation: Tensor) -> Tensor:
 def relative_rotation(first: Tensor, second: Tensor) -> Tensor:
     """Return the quaternion (..., 4) of ``R1^-1 @ R2`` of quaternions (..., 4), which broadcast.
 
-    It is SIE's target (Garrido, Najman, LeCun 2023): the turn from the first to the second, as the object sees it. Its
-    sign follows from theirs and is left: 4.5 % of the pairs of 3DIEBench get w < 0, and none jumps between them.
+    It is SIE's target (Garrido, Najman, LeCun 2023): the rotation from the first to the second, in object coordinates.
+    Its sign follows from theirs and is left: 4.5 % of the pairs of 3DIEBench get w < 0, and none jumps between them.
     """
     return multiply(inverse(first), second)
 

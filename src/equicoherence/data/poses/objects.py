@@ -122,7 +122,7 @@ def _read_split(file: Path) -> set[str]:
 
 
 def has_poses(root: Path) -> bool:
-    """Return whether a folder has 3DIEBench's layout, told from its split files or from a few of its objects."""
+    """Return whether a folder has 3DIEBench's layout, by its split files or a few of its objects."""
     if all((root / f"{split}_images.npy").is_file() for split in SPLITS):
         return True
     return any(

@@ -26,7 +26,7 @@ class SeenPlaces:
 
 
 def turn_between(rotations: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Return the angles (...,) in degrees of the turns that take rotations (..., 3, 3) to others."""
+    """Return the angles (...,) in degrees between rotations (..., 3, 3) and others."""
     traces = (rotations * others).sum(axis=(-2, -1))
     return np.degrees(np.arccos(np.clip((traces - 1) / 2, -1, 1)))
 

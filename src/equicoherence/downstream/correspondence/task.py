@@ -14,30 +14,32 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Correspondence(Task):
-    """Tokens of two renders of one object, matched; over the angle between the two. Nothing is trained.
+    """Tokens of two renders of one object, matched, by the angle between the two. Nothing is trained.
 
-    As in probe3d (El Banani et al. 2024), tokens on the object alone are matched: those whose centre is on it. Two
-    tokens match where each is the other's nearest, by cosine. Depth and pose say where the point at a token's centre
-    is seen in the second render: its true place, if nothing is in front of it there. A match is right where the centre
-    of the second token is at most ``within`` token widths from the true place.
+    As in probe3d (El Banani et al. 2024), only tokens on the object are matched: those whose centre is on it. Two
+    tokens match if each is the nearest of the other by cosine. Depth and pose give the true place of a token: where the
+    second render shows the point at its centre, if nothing is in front of it. A match is right if the centre of the
+    second token is at most ``within`` token widths from the true place.
 
-    matched: of the tokens with a true place, the share with a right match. It stays below 1 for any encoder, as several
-    tokens of a side that turns away fall on one. precision: of the matches of tokens with a true place, the share that
-    is right; chance: the same of a token of the object drawn at random. The floor of both: each token is matched with
-    the one at the same place in the image.
+    matched: of the tokens with a true place, the share with a right match. It stays below 1 for any encoder, because
+        several tokens of a side that rotates out of view fall on one. precision: of the matches of tokens with a true
+        place, the share that is right; chance: the same for a random token of the object. The floor of both: each token
+        is matched with the token at the same position in the image.
 
-    mirrored: left and right confused. Of the wrong matches, the share that lies at the mirror place: where the second
-    render shows the point's mirror image across the object's own plane x = 0. Counted are wrong matches whose mirror
-    place is seen there (the surface is there, and nothing in front) and lies more than 2 ``within`` from the true
-    place. chance: the same of a token of the object drawn at random among those that are wrong. An object whose two
-    sides differ has few mirror places, or none.
+    mirrored: confusion of left and right. Of the wrong matches, the share at the mirror place: where the second render
+        shows the mirror image of the point across the object's own plane x = 0. Only wrong matches count whose mirror
+        place is visible there (the surface is there, with nothing in front) and more than 2 ``within`` from the true
+        place. chance: the same for a random token of the object among the wrong ones. An object whose two sides differ
+        has few mirror places, or none.
 
-    Each figure is given for the pairs of each ``step`` degrees; matched and precision also as the mean over these,
-    mirrored over all pairs together, as single steps have few such matches. The angle is that of the
-    rotation that takes the object from one pose to the other, about whichever axis. pairs: of each step, at most,
-    spread over the objects of the set. Small angles come from the states of paths (``render --paths 2 --states 5``).
-    tokens: on a side of the input, which is so many strides of the encoder wide: all encoders are matched on one grid,
-    and ``within`` is the same distance for all.
+    Each score is given for the pairs of each ``step`` degrees; matched and precision also as the mean over these, and
+    mirrored over all pairs together, because single steps have few such matches. The angle is that of the rotation from
+    one pose to the other, about any axis.
+
+    pairs: largest number of pairs per step, spread over the objects of the set. Small angles come from the states of
+        paths (``render --paths 2 --states 5``).
+    tokens: per side of the input, which is as many strides of the encoder wide: all encoders are matched on one grid,
+        and ``within`` is the same distance for all.
     """
 
     tokens: int = 16
@@ -48,8 +50,7 @@ class Correspondence(Task):
     name: ClassVar[str] = "correspondence"
     order: ClassVar[int] = 64
     caption: ClassVar[str] = (
-        "Matches of two renders: right ones green, wrong ones red, those at the mirror place blue; the curve over the "
-        "angle."
+        "Matches of two renders: right ones green, wrong ones red, those at the mirror place blue; the curve by angle."
     )
     kind: ClassVar[str] = "views"
     metrics: ClassVar[dict[str, bool]] = {"matched": True, "precision": True, "mirrored": False}
@@ -66,15 +67,16 @@ class Correspondence(Task):
 
 @dataclass(frozen=True)
 class HomographyCorrespondence(Task):
-    """Tokens of two views of a photograph whose homography is known, matched. Nothing is trained.
+    """Tokens of two views of a photograph with a known homography, matched. Nothing is trained.
 
     The views are those of the task ``homography`` (DeTone, Malisiewicz, Rabinovich 2016): a square of a photograph, and
-    the square with its corners each moved by up to a quarter of its side along x and y, drawn as a square. Matches,
+    the square with its corners each moved by up to a quarter of its side along x and y, warped to a square. Matches,
     ``within``, matched, precision, floors and chance are those of the task ``correspondence``; all tokens are matched,
-    and a true place is one inside the second square. Each figure is given for pairs by how far the corners moved, in
-    tenths of the side, on average over the four, and as the mean over these.
+    and a true place is one inside the second square. Each score is given by how far the corners moved, in tenths of the
+    side, on average over the four, and as the mean over these.
 
-    tokens: on a side of the square, as in ``correspondence``. pairs: of the images of the test split in turn.
+    tokens: per side of the square, as in ``correspondence``.
+    pairs: number of pairs, from the images of the test split in turn.
     """
 
     tokens: int = 16

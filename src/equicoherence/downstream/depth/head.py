@@ -1,4 +1,4 @@
-"""The linear head of DINOv2's depth protocol: each place says how likely each of 256 depths is."""
+"""The linear head of DINOv2's depth protocol: a distribution over 256 depths at each position."""
 
 from __future__ import annotations
 

@@ -14,25 +14,25 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Depth(Task):
-    """Depths of pixels, told by a linear head (`DepthHead`) on a frozen encoder's tokens or on one trained with it.
+    """Depth of pixels from a linear head (`DepthHead`) on the tokens of an encoder, which is frozen or trained with it.
 
-    encoder: ``frozen``, DINOv2's protocol (Oquab and others 2023): patch and class token -> 256 bins; scale-invariant
-    log loss and gradient loss. It differs from theirs where cost asks for it: tokens are taken once, so that images are
-    neither cropped, mirrored nor changed in color; depths are compared at 4 x 4 places a patch token, not at all
-    pixels; all images are squashed to one size; there are fewer steps, which start nearer (see `DepthHead`).
-    ``fine-tuned``: encoder and head trained together for 5 epochs with the scale-invariant log loss and mirrored
-    images, as ZoeDepth (Bhat and others 2023) and Depth Anything are fine-tuned. It is not their network: the head is
-    the linear one instead of DPT and metric bins, nothing is learnt from relative depth before, images are not rotated,
-    cropped or changed in color, and predictions are not averaged with those of the mirrored image.
+    encoder: ``frozen`` is DINOv2's protocol (Oquab and others 2023): patch and class token -> 256 bins; scale-invariant
+        log loss and gradient loss. It differs to save time: tokens are computed once, so images are not cropped,
+        mirrored or changed in color; depth is compared at 4 x 4 positions per patch token, not at all pixels; all
+        images are resized to one size; and there are fewer steps, with a better start (see `DepthHead`).
+        ``fine-tuned``: encoder and head are trained together for 5 epochs with the scale-invariant log loss and
+        mirrored images, like ZoeDepth (Bhat and others 2023) and Depth Anything. It is not their network: the head is
+        linear instead of DPT and metric bins, there is no pretraining on relative depth, images are not rotated,
+        cropped or changed in color, and predictions are not averaged with those of the mirrored image.
+    pixels: short side of the input.
+    steps, batch, lr: of AdamW on the head of a frozen encoder, with a cosine schedule.
+    epochs, tuned_batch, tuned_lr: of fine-tuning; tuned_lr is the rate of the encoder, ``lr`` that of the head.
+    train, test: largest number of images of each split; 0 for all.
 
-    pixels: short side of the input. steps, batch, lr: of AdamW on the head of a frozen encoder, the rate falling along
-    a cosine. epochs, tuned_batch, tuned_lr: of fine-tuning, tuned_lr the encoder's rate, the head's is ``lr``. train,
-    test: images of each split, at most; 0 for all.
-
-    Scores (`depth_errors`) are taken at the depth maps' own resolution, predictions enlarged bilinearly and clamped to
-    the limits, over the pixels of `scored_pixels`; they are averaged over images, each counting the same, and images
-    without such a pixel are left out. Predictions are not averaged with those of the mirrored image, as DINOv2's are.
-    Floors are those of a constant: the median depth of up to 512 training images.
+    Scores (`depth_errors`) are taken at the resolution of the depth maps, over the pixels of `scored_pixels`;
+    predictions are upsampled bilinearly and clamped to the limits. They are averaged over images; images without such a
+    pixel are left out. Predictions are not averaged with those of the mirrored image, as in DINOv2. The floor is a
+    constant: the median depth of up to 512 training images.
     """
 
     encoder: Literal["frozen", "fine-tuned"] = "frozen"

@@ -1,4 +1,4 @@
-"""Objects of images as a detector is trained on them, its detections in pixels, and what a constant would say."""
+"""Targets of a detector, its detections in pixels, and a constant prediction."""
 
 from __future__ import annotations
 

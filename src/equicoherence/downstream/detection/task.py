@@ -14,18 +14,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Detection(Task):
-    """Mask R-CNN, or Faster R-CNN where there are no masks, on ViTDet's simple pyramid of the last patch tokens.
+    """Mask R-CNN, or Faster R-CNN without masks, on ViTDet's simple pyramid of the last patch tokens.
 
-    All images are squashed to one size of their median aspect, where the published detectors keep each image's and pad.
-    Defaults suit a CPU and small sets. As published: pixels 1024, channels 256, regions 512, and many more steps,
-    which see images at random scales and crops (frozen ones here see each image as it is).
-    coco128 shows that all runs, and is no benchmark: its scores say little of an encoder.
+    All images are resized to one size of median aspect; published detectors keep the aspect of each image and pad.
+    Defaults suit a CPU and small sets. As published: pixels 1024, channels 256, regions 512, and many more steps, with
+    images at random scales and crops (with a frozen encoder, images here are not changed). coco128 shows only that
+    everything runs: its scores say little about an encoder.
 
-    encoder: ``frozen``, tokens are read once; or ``fine-tuned``, see `train_with_encoder`. labels: ``classes``, or
-    ``agnostic``, where all are one, for sets that show each class too seldom to learn it. pixels: short side of the
-    input. steps, batch: of AdamW. lr, encoder_lr: of the detector and of a fine-tuned encoder, rising over the first
-    tenth of the steps, then falling along a cosine. channels, regions: see `build_detector`. train, test: images of
-    each split, at most; 0 for all.
+    encoder: ``frozen``, tokens are computed once; or ``fine-tuned``, see `train_with_encoder`.
+    labels: ``classes``; or ``agnostic``, where all are one class, for sets with too few examples of each class.
+    pixels: short side of the input.
+    steps, batch: of AdamW.
+    lr, encoder_lr: of the detector and of a fine-tuned encoder; linear warm-up over the first tenth of the steps, then
+        a cosine schedule.
+    channels, regions: see `build_detector`.
+    train, test: largest number of images of each split; 0 for all.
     """
 
     encoder: Literal["frozen", "fine-tuned"] = "frozen"
@@ -43,7 +46,7 @@ class Detection(Task):
 
     name: ClassVar[str] = "detection"
     order: ClassVar[int] = 30
-    caption: ClassVar[str] = "Predicted boxes are solid, those of scores from 0.3 or the best alone; true ones dashed."
+    caption: ClassVar[str] = "Predicted boxes (scores from 0.3, or only the best) are solid; true boxes are dashed."
     kind: ClassVar[str] = "detection"
     needs: ClassVar[dict[str, tuple[str, ...]]] = {"coco": ("torchmetrics", "faster_coco_eval")}
     metrics: ClassVar[dict[str, bool]] = dict.fromkeys(("apb", "apb50", "apb75", "apm", "apm50", "apm75"), True)

@@ -1,4 +1,4 @@
-"""Homography: how far the corners of a patch moved, told from the patch and from what they moved to (DeTone et al.)."""
+"""Homography: predict how far the corners of a patch moved, from the patch and its warped copy (DeTone et al.)."""
 
 from __future__ import annotations
 
@@ -165,5 +165,5 @@ def _encoded(
 
 @torch.no_grad()
 def _corners(head: nn.Module, tokens: Tensor) -> Tensor:
-    """Return the displacements (B, 4, 2) of corners, in sides of the square, that a head says of tokens."""
+    """Return the displacements (B, 4, 2) of corners, in sides of the square, that a head predicts from tokens."""
     return corners_of_map(REACH * head(tokens.float()))

@@ -1,4 +1,4 @@
-"""Homography: how far the corners of a patch moved, told from the patch and from what they moved to (DeTone et al.)."""
+"""Homography: predict how far the corners of a patch moved, from the patch and its warped copy (DeTone et al.)."""
 
 from __future__ import annotations
 
@@ -14,19 +14,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class HomographyEstimation(Task):
-    """Three convolutions on the tokens of both patches, which give how far each token's place moved.
+    """Three convolutions on the tokens of both patches predict the displacement of each token position.
 
-    As DeTone, Malisiewicz, Rabinovich (2016): a square of a photograph; its corners each moved by up to a quarter of
-    its side along x and y; the quadrilateral drawn as a square. Both squares go through the encoder one by one; their
-    tokens, side by side on the channels, through the head. The homography that fits the map of displacements best
-    moves the corners. Error: mean distance of the corners, in pixels of a patch of 128, whatever ``pixels`` is.
-    Photographs are squashed to one size, the short side 240 / 128 of the patch's.
+    As in DeTone, Malisiewicz, Rabinovich (2016): a square of a photograph; its corners each moved by up to a quarter of
+    its side along x and y; the quadrilateral warped to a square. The encoder gets both squares separately; the head
+    gets their tokens, concatenated along the channels. The homography that fits the displacements best moves the
+    corners. Error: mean distance of the corners, in pixels of a patch of 128, whatever ``pixels`` is. Photographs are
+    resized so that the short side is 240 / 128 of the patch.
 
-    encoder: whether it is trained too. pixels: side of the patch, brought to a multiple of the encoder's stride.
-    hidden: channels between the convolutions. pairs, test_pairs: of each split, from its images in turn; those of
-    training stay the same for a frozen encoder, and are drawn anew, of images in random order, in each step of a
-    fine-tuned one. steps, batch, lr: of AdamW, the rate rising, then falling along a cosine; encoder_lr: that of the
-    encoder.
+    encoder: whether the encoder is trained too.
+    pixels: side of the patch, rounded to a multiple of the encoder's stride.
+    hidden: channels between the convolutions.
+    pairs, test_pairs: number of pairs of each split, from its images in turn. Training pairs are fixed for a frozen
+        encoder, and drawn anew in each step, from images in random order, for a fine-tuned one.
+    steps, batch, lr: of AdamW, with warm-up and a cosine schedule; encoder_lr: rate of the encoder.
     """
 
     encoder: Literal["frozen", "fine-tuned"] = "frozen"
@@ -43,7 +44,7 @@ class HomographyEstimation(Task):
     name: ClassVar[str] = "homography"
     order: ClassVar[int] = 60
     caption: ClassVar[str] = (
-        "The square (white), where its corners went (green) and where the head says (red); beside it what was encoded."
+        "The square (white), its true corners (green) and the predicted ones (red); right: the two encoded patches."
     )
     kind: ClassVar[str] = "images"
     metrics: ClassVar[dict[str, bool]] = {"corner_error": False}

@@ -16,25 +16,28 @@ PUBLISHED = 512  # pixels of the input
 
 @dataclass(frozen=True)
 class Hummingbird(Task):
-    """Classes of pixels, told by the nearest patches of the training images; nothing is trained.
+    """Classification of pixels by the nearest patches of the training images; nothing is trained.
 
-    As Balazevic et al. (2023, "Towards In-context Scene Understanding", arXiv 2306.01667) score: the memory holds patch
-    tokens of the training images, each with the shares of the classes in its patch. A test token takes the mean of the
-    shares of its 30 nearest by cosine, weighted by the softmax of the cosines over .02. Shares are enlarged bilinearly
-    to the mask's own size, and the largest is taken.
+    As in Balazevic et al. (2023, "Towards In-context Scene Understanding", arXiv 2306.01667): the memory has patch
+    tokens of the training images, each with the shares of the classes in its patch. A test token gets the mean of the
+    shares of its 30 nearest tokens by cosine, weighted by the softmax of the cosines over .02. Shares are upsampled
+    bilinearly to the size of the mask, and the largest is taken.
 
-    pixels: short side of the input; all images are squashed to the median aspect. neighbours, temperature: of the mean.
-    memory: patches at most, as many of each image. Where an image has more, those of classes that are rare in it come
-    first, as published: a patch's number is the sum, over the classes in it, of how many patches of its image have
-    them, times a random share; the smallest are kept. passes: over the training images, the first of whole images, each
-    other of random crops, some mirrored (`joint_crop`). train, test: images of each split, at most; 0 for all.
+    pixels: short side of the input; all images are resized to the median aspect.
+    neighbours, temperature: of the mean.
+    memory: largest number of patches, equally many of each image. If an image has more, patches of classes that are
+        rare in it come first, as published: the number of a patch is the sum, over its classes, of how many patches of
+        the image have them, times a random share; the smallest are kept.
+    passes: over the training images; the first with whole images, the others with random crops, some mirrored
+        (`joint_crop`).
+    train, test: largest number of images of each split; 0 for all.
 
-    The search is exact, where the published one is approximate (ScaNN). It goes through the memory block by block, so
-    that its room does not grow with the memory. Published figures are taken at 512 x 512 pixels and, on VOC, with two
-    passes: set pixels=512 and passes=2; 1,024 x 10^4 patches are the default here. The open reimplementation
+    The search is exact; the published one is approximate (ScaNN). It goes through the memory block by block, so its
+    working memory does not grow. Published scores are taken at 512 x 512 pixels and, on VOC, with two passes: set
+    pixels=512 and passes=2; 1,024 x 10^4 patches are the default here. The open reimplementation
     (github.com/vpariza/open-hummingbird-eval) crops and changes colors in all passes, counts pixels without a class as
-    the first class in the memory, and assigns predicted classes to true ones by the Hungarian method. Here pixels
-    without a class count nowhere, patches without any other are not remembered, and a class is itself.
+    the first class in the memory, and matches predicted classes to true ones by the Hungarian method. Here pixels
+    without a class do not count, patches with no other pixels are not stored, and classes are not matched.
     """
 
     pixels: int = 224

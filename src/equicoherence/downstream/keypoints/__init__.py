@@ -1,1 +1,1 @@
-"""Named points on people and things."""
+"""Named points on people and objects."""

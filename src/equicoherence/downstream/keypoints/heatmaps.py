@@ -46,7 +46,7 @@ def heatmap_loss(logits: Tensor, places: Tensor, scored: Tensor, sigma: float) -
 
 
 def read_places(logits: Tensor) -> Tensor:
-    """Return the places (B, K, 2) that logits (B, K, H, W) say, x and y as shares of the image's sides.
+    """Return the positions (B, K, 2) from logits (B, K, H, W), x and y as shares of the image's sides.
 
     The mean position in the 5 x 5 cells about the largest, weighted by their probability (a local soft-argmax).
     """

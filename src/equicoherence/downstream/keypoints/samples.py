@@ -12,7 +12,7 @@ from equicoherence.sets.kinds import KeypointSet
 
 
 class Samples:
-    """Images of a set with what is true of each, filled in as they are loaded.
+    """Images of a set with their ground truth, filled in as they are loaded.
 
     places: (N, K, 2), x and y as shares of the image's sides. scored: (N, K). shapes: (N, 2), width and height in
     pixels. lengths: (N,), in pixels. with_mirrored: whether the second half of N are the same images mirrored.

@@ -14,19 +14,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class KeypointDetection(Task):
-    """A head that draws a heatmap of each point, by transposed convolutions (Xiao, Wu, Wei 2018).
+    """A head of transposed convolutions predicts a heatmap for each point (Xiao, Wu, Wei 2018).
 
-    The head alone is trained, or the encoder with it (``fine-tuned``), with cross-entropy over positions against
-    Gaussians; a place is the probability's mean about the largest cell. Points beyond the image are not trained on.
-    Mirrored images are trained on too where the set says which point is which in them.
+    Only the head is trained, or also the encoder (``fine-tuned``), with cross-entropy over positions against Gaussians.
+    The predicted position is the mean of the probability around the largest cell. Points outside the image are not used
+    in training. Mirrored images are used too, if the set says which points correspond in them.
 
-    encoder: whether it is trained too. pixels: short side of the input. hidden: channels of the head, whose maps are
-    twice as fine as tokens, and twice again, until a cell is of at most 8 pixels of the input. sigma: of the targets,
-    in pixels of the input. steps, batch, lr: of AdamW, the rate rising, then falling along a cosine; encoder_lr:
-    that of the encoder. train, test: images of each split, at most; 0 for all.
+    encoder: whether the encoder is trained too.
+    pixels: short side of the input.
+    hidden: channels of the head. Its maps are twice as fine as the tokens, and twice again, until a cell is at most 8
+        pixels of the input.
+    sigma: of the targets, in pixels of the input.
+    steps, batch, lr: of AdamW, with warm-up and a cosine schedule; encoder_lr: rate of the encoder.
+    train, test: largest number of images of each split; 0 for all.
 
-    Published protocols do more: images rotated and scaled at random about the person, and places averaged with those of
-    the mirrored image in tests; here neither, and 500 steps.
+    Published protocols do more: images are rotated and scaled at random about the person, and positions are averaged
+    with those of the mirrored image in tests. Here neither is done, and there are 500 steps.
     """
 
     encoder: Literal["frozen", "fine-tuned"] = "frozen"
@@ -43,7 +46,7 @@ class KeypointDetection(Task):
 
     name: ClassVar[str] = "keypoints"
     order: ClassVar[int] = 50
-    caption: ClassVar[str] = "True points are green rings, each joined to the red dot where the head puts it."
+    caption: ClassVar[str] = "True points are green rings, each joined to the red dot of the prediction."
     kind: ClassVar[str] = "keypoints"
     metrics: ClassVar[dict[str, bool]] = {"pckh@0.5": True, "pckh@0.1": True}
 

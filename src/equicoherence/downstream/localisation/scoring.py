@@ -80,7 +80,7 @@ def _train(task: Localisation, tokens: Tokens, boxes: Tensor, device: torch.devi
 
 
 class BoxHead(nn.Module):
-    """Queries that each say where, and what, the tokens are that they attend to; a linear layer makes a box of it.
+    """Queries that give the positions and contents of the tokens they attend to; a linear layer predicts a box from it.
 
     Tokens are normalised by BatchNorm. A query gives the means, over its softmax, of the places' x, y, x^2 and y^2, -2
     to 2 across the image, and of eight linear combinations of the tokens' channels. At first every box is ``mean``,
@@ -110,7 +110,7 @@ class BoxHead(nn.Module):
 
 @torch.no_grad()
 def locate(head: nn.Module, tokens: Tokens, batch: int = 256) -> Tensor:
-    """Return the boxes (N, 4) that a head says of tokens, in shares of the image and within it, on the CPU."""
+    """Return the boxes (N, 4) that a head predicts from tokens, in shares of the image and within it, on the CPU."""
     device = next(head.parameters()).device
     return torch.cat([head(part.to(device).float()) for part in tokens.patches.split(batch)]).clamp(0, 1).cpu()
 

@@ -16,9 +16,11 @@ if TYPE_CHECKING:
 class Localisation(Task):
     """`BoxHead` on the patch tokens of a frozen encoder, trained with the GIoU loss (Rezatofighi et al. 2019).
 
-    ``iou`` is the mean over images, ``corloc`` the share of those with an IoU of .5 or more (Deselaers et al. 2010).
-    pixels: short side of the input. steps, batch, lr: of AdamW, the rate falling along a cosine. train, test: images of
-    each split, at most; 0 for all.
+    ``iou`` is the mean over images, ``corloc`` the share of images with an IoU of .5 or more (Deselaers et al. 2010).
+
+    pixels: short side of the input.
+    steps, batch, lr: of AdamW, with a cosine schedule.
+    train, test: largest number of images of each split; 0 for all.
     """
 
     pixels: int = 96

@@ -14,16 +14,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Looks(Task):
-    """Pictures of what the backbone says and, of a run with a split, z_inv and z_equi; nothing is trained.
+    """Pictures of the backbone and, for a run with a split, of z_inv and z_equi; nothing is trained.
 
     PCA: the first three principal components of the patch tokens of ``shown`` images, fitted on these together, as red,
-    green and blue; pixels: short side of these images. Neighbours: of ``queries`` images, the ``neighbours`` nearest by
-    the cosine of the pooled features, among up to ``among`` images squashed to the encoder's own input; all are evenly
-    spread over the set.
+    green and blue. Neighbours: for each of ``queries`` images, the ``neighbours`` nearest by the cosine of the pooled
+    features, among up to ``among`` images resized to the encoder's own input; all are evenly spread over the set.
 
-    Where images lie in several folders, as classes often do, ``same_folder`` is the share of the nearest that lie in
-    the query's, over all these images as queries, at the backbone, and by name for z_inv and z_equi; its floor is that
-    of neighbours drawn at random. Folders of few images keep it below 1 whatever the encoder.
+    pixels: short side of the images of the PCA.
+
+    If images are in several folders, which are often classes, ``same_folder`` is the share of the nearest images in the
+    same folder as the query, over all these images as queries, for the backbone, and by name for z_inv and z_equi. Its
+    floor is that of random neighbours. With few images per folder it stays below 1 for any encoder.
     """
 
     shown: int = 6

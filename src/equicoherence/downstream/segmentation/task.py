@@ -14,19 +14,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Segmentation(Task):
-    """Classes of pixels, told by a linear head of a frozen encoder or by a UPerNet whose encoder is trained with it.
+    """Classification of pixels by a linear head on a frozen encoder, or by a UPerNet that is trained with the encoder.
 
     encoder: ``frozen``, BatchNorm and a 1x1 convolution on its patch tokens; ``fine-tuned``, see `upernet.tune`.
-    pixels: short side of the input; all images are squashed to the median aspect. steps, batch, lr: of AdamW on the
-    linear head, the rate falling along a cosine; its loss is taken at a quarter of the input's resolution, where the
-    mIoU is the same within its noise and a step costs a tenth. tuned_steps, tuned_batch (at least 2), tuned_lr,
-    channels: of a UPerNet. Scores are taken at the masks' own resolution. train, test: images of each split, at most;
-    0 for all.
+    pixels: short side of the input; all images are resized to the median aspect.
+    steps, batch, lr: of AdamW on the linear head, with a cosine schedule. The loss is taken at a quarter of the input's
+        resolution, where mIoU is the same within noise and a step costs a tenth.
+    tuned_steps, tuned_batch (at least 2), tuned_lr, channels: of the UPerNet.
+    train, test: largest number of images of each split; 0 for all.
 
-    Published protocols do more. DINOv2's linear head: 40,000 steps at 512 pixels on images cropped, mirrored and
-    changed in color, tests by a sliding window; here 2,000 steps at 224 pixels, on tokens that are taken once of whole,
-    squashed images, in training as in tests. UPerNet: 160,000 steps at 512 pixels, changed colors and an auxiliary
-    head; here few steps, crops and mirrored images alone.
+    Scores are taken at the resolution of the masks. Published protocols do more. DINOv2's linear head: 40,000 steps at
+    512 pixels, with crops, mirrored images and color changes, and sliding-window tests. Here: 2,000 steps at 224
+    pixels, on tokens of whole, resized images that are computed once, in training and in tests. UPerNet: 160,000 steps
+    at 512 pixels, with color changes and an auxiliary head. Here: few steps, with only crops and mirrored images.
     """
 
     encoder: Literal["frozen", "fine-tuned"] = "frozen"

@@ -1,4 +1,4 @@
-"""SPair: points on a thing found again on another of its category, by the likeness of patch tokens; PCK@.10."""
+"""SPair: marked points of an object, found on another object of its category by patch tokens; PCK@.10."""
 
 from __future__ import annotations
 
@@ -16,18 +16,17 @@ PUBLISHED = 768  # pixels of the input
 
 @dataclass(frozen=True)
 class SemanticCorrespondence(Task):
-    """Marked points of a source image, found in a target image of another thing. Nothing is trained.
+    """Marked points of a source image, found in a target image of another object. Nothing is trained.
 
-    As DIFT scores (Tang et al. 2023): tokens are enlarged bilinearly to each image's own size; a point's match is the
-    pixel of the target whose features are nearest to those of the point's own pixel, by cosine. It is right where it is
-    no farther from the marked pixel than a tenth of the longer side of the target's bounding box (PCK@.10, Min et al.
-    2019). Per image: the mean over pairs of the share of their points that are right. Per point: the share of all
-    points. Papers report one or the other, over all pairs or as the mean over categories: the two are given over all
-    pairs, and for each category. The floor of both: each point is found at the same place in the image, in shares of
-    its sides.
+    As in DIFT (Tang et al. 2023): tokens are upsampled bilinearly to the size of each image; the match of a point is
+    the pixel of the target whose features are nearest, by cosine, to those of the point's own pixel. It is right if its
+    distance from the marked pixel is at most a tenth of the longer side of the target's bounding box (PCK@.10, Min et
+    al. 2019). Per image: the mean over pairs of the share of right points. Per point: the share of all points. Papers
+    report one or the other, over all pairs or as the mean over categories: both are given over all pairs, and for each
+    category. The floor of both: each point is found at the same relative position in the image.
 
-    pixels: side of the input, to which all images are squashed; DIFT takes 768. test: pairs, at most, evenly spread
-    over the list; 0 for all.
+    pixels: side of the input, to which all images are resized; DIFT uses 768.
+    test: largest number of pairs, evenly spread over the list; 0 for all.
     """
 
     pixels: int = 448

@@ -1,1 +1,1 @@
-"""What frozen features tell of a turn that a camera made."""
+"""Prediction of a camera's rotation from frozen features."""

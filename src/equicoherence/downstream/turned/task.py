@@ -1,4 +1,4 @@
-"""Turned photographs: by how much was the camera turned between two photographs of a scene?"""
+"""Rotated photographs: by how much was the camera rotated between two photographs of a scene?"""
 
 from __future__ import annotations
 
@@ -15,17 +15,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TurnedPhotographs(Task):
-    """A probe regresses the turn between two photographs of a scene from the features of both, of a frozen encoder.
+    """A probe predicts the rotation between two photographs of a scene from the frozen features of both.
 
-    What `transformation` asks of pairs that a renderer makes, asked of pairs that a camera made, in which no renderer
-    can have left a trace: the same crop (.66 of the shorter side, in the middle), round band, probes and three figures:
-    R2 of the signed angle, R2 of its absolute value, and its side, the accuracy of left against right (chance .5) where
-    it is above 10 degrees. The turn leads from the first to the second of a pair, in degrees counter-clockwise between
-    -180 and 180. Scenes of the test are none of the probes' training. Intervals: of scenes drawn anew; one scene alone
-    has none.
+    It is the task `transformation` on pairs from a camera, which no renderer can have left a trace in: the same crop
+    (.66 of the shorter side, central), round band and probes, and the same three scores: R2 of the signed angle, R2 of
+    its absolute value, and the accuracy of its sign (chance .5) above 10 degrees. The angle is that from the first to
+    the second photograph of a pair, in degrees counter-clockwise between -180 and 180. Test scenes are not used to
+    train the probes. Intervals are bootstrapped over scenes; a single scene has none.
 
-    pairs: of each scene, evenly spread over its ordered pairs; those of a scene that has fewer come again.
-    repeats: seeds of the MLP probe.
+    pairs: number of pairs per scene, evenly spread over its ordered pairs; if there are fewer, they are repeated.
+    repeats: number of seeds of the MLP probe.
     seed: of the MLP probe.
     """
 

@@ -1,4 +1,4 @@
-"""Video: masks of a first frame handed on to the others by the likeness of patch tokens; J&F, and mIoU of parts."""
+"""Video: masks of the first frame, propagated to the other frames by patch tokens; J&F, and mIoU of parts."""
 
 from __future__ import annotations
 
@@ -15,25 +15,26 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class VideoPropagation(Task):
-    """Nothing is trained: see `propagate`.
+    """Propagation of the masks of a first frame; nothing is trained, see `propagate`.
 
-    setting: of the propagation, see `SETTINGS`; parts take the 10 most similar tokens in both. pixels: short side of
-    the input. sequences: at most, evenly spread; 0 for all.
+    setting: of the propagation, see `SETTINGS`; parts use the 10 most similar tokens in both.
+    pixels: short side of the input.
+    sequences: largest number, evenly spread; 0 for all.
 
-    As in the published scripts, frames are squashed bilinearly without antialiasing (`resize_bilinear`), and with
-    pixels=480 to the sizes they have there (`published_size`: DAVIS 480 x 832 by DINO, 480 x 880 by CropMAE) where the
-    encoder's strides fit. Otherwise each video keeps its aspect, in whole strides. Both run the encoder in single
-    precision; here tokens are taken under bfloat16 autocast and kept in half precision. DINO's divides the channels by
-    .228, .224 and .225, here by what the encoder was trained with (.229 of the first).
+    As in the published scripts, frames are resized bilinearly without antialiasing (`resize_bilinear`), and with
+    pixels=480 to their sizes (`published_size`: DAVIS 480 x 832 by DINO, 480 x 880 by CropMAE) if the encoder's strides
+    fit. Otherwise each video keeps its aspect, in whole strides. Both run the encoder in single precision; here tokens
+    are computed under bfloat16 autocast and stored in half precision. DINO's divides the channels by .228, .224 and
+    .225; here the encoder's own normalisation is used (.229 for the first).
 
-    Propagated labels are enlarged bilinearly to the input, where the largest is taken (`Propagation.stretch`), and
+    Propagated labels are upsampled bilinearly to the input, where the largest is taken (`Propagation.stretch`), and
     masks take the nearest of those. Objects are scored as in DAVIS' semi-supervised task: J and F of each in all frames
-    but the first and the last, their mean, recall (share above .5) and decay (first quarter less last), averaged over
+    but the first and the last, their mean, recall (share above .5) and decay (first quarter minus last), averaged over
     the objects of all sequences. Objects are all numbers up to the largest in the first frame, and 255 is background,
     as in DAVIS' toolkit. Parts: IoU of each and of the background over all sequences together, in all frames but the
-    first, of ``cropmae`` in the first too, as its script has it (what the tokens keep of the mask that is given). The
-    floor is the first frame's mask, kept for ever. Sequences without anything to score (a clip of two frames, an empty
-    first mask) are left out, and said.
+    first; ``cropmae`` includes the first, as its script does (what tokens keep of the given mask). The floor is the
+    mask of the first frame in all frames. Sequences without anything to score (a clip of two frames, an empty first
+    mask) are left out, with a notice.
     """
 
     setting: Literal["dino", "cropmae"] = "dino"

@@ -1,1 +1,1 @@
-"""What frozen features tell of classes."""
+"""Classification on frozen features."""

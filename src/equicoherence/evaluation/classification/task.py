@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class NearestNeighbours(Task):
-    """Classes of images by the votes of the nearest training images, weighted by their cosine (DINO's protocol).
+    """Classification of images by their nearest training images, weighted by cosine similarity (DINO's protocol).
 
-    Each representation is read, pooled, of central square crops. The floor is the largest class everywhere.
+    Each representation is pooled, from central square crops. The floor is the accuracy of the largest class.
 
-    limit: labelled images of each split, at most, evenly spread.
-    k: neighbours that vote.
-    temperature: a vote weighs exp(cosine / temperature).
+    limit: largest number of labelled images of each split, evenly spread.
+    k: number of neighbours that vote.
+    temperature: a vote has the weight exp(cosine / temperature).
     """
 
     limit: int = 20000
@@ -48,12 +48,13 @@ class NearestNeighbours(Task):
 
 @dataclass(frozen=True)
 class LinearProbe(Task):
-    """Classes of images by a linear classifier of frozen features; the best of several rates on held-out images.
+    """Classification of images by a linear classifier on frozen features; the learning rate is chosen on held-out
+    images.
 
-    Each representation is read, pooled, of central square crops. The floor is the largest class everywhere.
+    Each representation is pooled, from central square crops. The floor is the accuracy of the largest class.
 
-    limit: labelled images of each split, at most, evenly spread.
-    epochs: of the classifiers' training.
+    limit: largest number of labelled images of each split, evenly spread.
+    epochs: of the training of the classifiers.
     seed: of the held-out images and the order.
     """
 

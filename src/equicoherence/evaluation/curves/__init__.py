@@ -1,1 +1,1 @@
-"""How alike an encoder finds an image and its transformed self, over the size of the transformation."""
+"""How alike an encoder finds an image and its transformed copy, over the size of the transformation."""

@@ -1,4 +1,4 @@
-"""Scores of similarity curves: cosines of features of images as they are and of their transformed selves."""
+"""Scores of similarity curves: cosines of the features of images and of their transformed copies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Curves of similarity: how alike an encoder finds an image and its transformed self [2412.11938]."""
+"""Similarity curves: cosine similarity of an image and its transformed copy, by size of the transformation
+[2412.11938].
+"""
 
 from __future__ import annotations
 
@@ -17,14 +19,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SimilarityCurve(Task):
-    """Abstract base. ``cosine``: the mean cosine of the features of an image as it is and of its transformed self;
-    ``others``: of the transformed image and the other images as they are, which tells what that cosine is worth;
-    ``retrieved``: how often the image as it is is, by cosine, the nearest of all images to its transformed self.
+    """Abstract base of the curves.
 
-    Nothing is trained; images are seen as the transformation task sees them, border ``content``. Main figures are means
-    over the steps but for those that change nothing. A constant feature has a cosine of 1 and finds one image in all.
+    ``cosine``: mean cosine similarity of the features of an image and of its transformed copy.
+    ``others``: mean cosine similarity of the transformed image and the other original images, for comparison.
+    ``retrieved``: how often the original is, by cosine, the nearest of all images to its transformed copy.
 
-    images: of the test split, evenly spread; among them an image is looked for.
+    Nothing is trained. Images are rendered as in the task transformation, with border ``content``. Main scores are
+    means over the steps that change the image. A constant feature has a cosine of 1, and retrieves 1 / number of
+    images.
+
+    images: number of test images, evenly spread; each is retrieved among them.
     """
 
     images: int = 500
@@ -35,9 +40,9 @@ class SimilarityCurve(Task):
     least: ClassVar[dict[str, int]] = {"images": 2}
     by_default: ClassVar[bool] = False
     advice: ClassVar[str] = (
-        "Who wants invariance (satellite, microscopy, inspection) looks for a high, level curve of “retrieved”, with a "
-        "cosine far above that of other images: the feature stays the same and still knows its image. Who wants to "
-        "read the transformation looks for a cosine that falls steadily."
+        "If you want invariance (satellite, microscopy, inspection), look for a high, flat curve of “retrieved” and a "
+        "cosine far above that of other images: the feature stays the same and still identifies its image. If you want "
+        "features that keep the transformation, look for a cosine that falls steadily."
     )
 
     path: ClassVar[str]
@@ -46,7 +51,7 @@ class SimilarityCurve(Task):
     @property
     @abc.abstractmethod
     def steps(self) -> Sequence[float]:
-        """Values of the path's first parameter, in the unit of its axis, 0 among them; the others stay 0."""
+        """Values of the path's first parameter, in the unit of the axis, including 0; other parameters are 0."""
 
     @property
     def protocol(self) -> str:
@@ -67,9 +72,9 @@ class SimilarityCurve(Task):
 
 @dataclass(frozen=True)
 class RotationCurve(SimilarityCurve):
-    """Similarity of an image and its turned self, every 15 degrees to 360, counter-clockwise.
+    """Similarity of an image and its rotated copy, every 15 degrees up to 360, counter-clockwise.
 
-    images: of the test split, evenly spread; among them an image is looked for.
+    images: number of test images, evenly spread; each is retrieved among them.
     """
 
     name: ClassVar[str] = "rotation-curve"
@@ -88,9 +93,9 @@ class RotationCurve(SimilarityCurve):
 
 @dataclass(frozen=True)
 class ScaleCurve(SimilarityCurve):
-    """Similarity of an image and its self made smaller or larger, from half to twice the size by quarters of an octave.
+    """Similarity of an image and its scaled copy, from half to twice the size by quarters of an octave.
 
-    images: of the test split, evenly spread; among them an image is looked for.
+    images: number of test images, evenly spread; each is retrieved among them.
     """
 
     name: ClassVar[str] = "scale-curve"
@@ -106,9 +111,9 @@ class ScaleCurve(SimilarityCurve):
 
 @dataclass(frozen=True)
 class ShiftCurve(SimilarityCurve):
-    """Similarity of an image and its self shifted to the right, by up to a quarter of its width to either side.
+    """Similarity of an image and its copy shifted to the left or right, by up to a quarter of its width.
 
-    images: of the test split, evenly spread; among them an image is looked for.
+    images: number of test images, evenly spread; each is retrieved among them.
     """
 
     name: ClassVar[str] = "shift-curve"

@@ -1,1 +1,1 @@
-"""What frozen features tell of poses: probes, and retrieval of views."""
+"""Object poses from frozen features: probes, and retrieval of views."""

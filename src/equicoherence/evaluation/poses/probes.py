@@ -1,4 +1,4 @@
-"""What frozen features tell of pose, color and class of rendered objects (SIE's evaluation; Garrido et al., 2023).
+"""Pose, color and class of rendered objects from frozen features (SIE's evaluation; Garrido et al., 2023).
 
 Linear and MLP heads for every representation train in one pass over cached features, with SIE's settings: Adam 1e-3
 throughout, one pair of views of each object an epoch. Unlike SIE's code the encoder is frozen in whole (no batch
@@ -30,7 +30,7 @@ PARAMETERS = {
     "color": ("floor_hue", "light_hue"),
     "absolute_rotation": NAMES,
 }
-PAIRED = ("relative_rotation", "color")  # these are asked of two views, the others of one
+PAIRED = ("relative_rotation", "color")  # targets from two views; the others are from one
 CUT = 5.0  # standard deviations at which features are cut
 SCORED = 1024  # pairs scored at a time
 VARIES = 1e-6  # deviation over the training targets from which on a parameter is scored

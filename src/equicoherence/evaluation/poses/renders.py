@@ -59,7 +59,7 @@ class Renders:
         return self.rotations.shape[1]
 
     def targets(self, pairs: ViewPairs) -> dict[str, Tensor]:
-        """Return what is to be told of pairs of renders; of single renders, of the first.
+        """Return the targets of pairs of renders; targets of single renders are of the first.
 
         ``relative_rotation`` (N, 4), ``color`` (N, 2), the second's hues less the first's, ``absolute_rotation``
         (N, 4), ``class`` (N,).
@@ -83,8 +83,8 @@ class Renders:
 def view_changes(rotations: Tensor, hues: Tensor, sources: int) -> Tensor:
     """Return theta (O, S, V, 6) from the first S views of each object to all, named as by `change_names` of 7 latents.
 
-    rotations: (O, V, 4). hues: (O, V, 2). It is what methods that are told of poses are told from, as `pose_change`
-    gives it: the relative rotation, then the differences of floor and light hue.
+    rotations: (O, V, 4). hues: (O, V, 2). Methods that receive poses receive these numbers, as from `pose_change`: the
+        relative rotation, then the differences of floor and light hue.
     """
     relative = relative_rotation(rotations[:, :sources, None], rotations[:, None])
     return torch.cat([relative, (hues[:, None] - hues[:, :sources, None]).to(relative.dtype)], dim=-1)

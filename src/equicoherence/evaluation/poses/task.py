@@ -1,4 +1,4 @@
-"""3DIEBench on any encoder: what its features tell of pose, color and class, and retrieval of views."""
+"""3DIEBench on any encoder: prediction of pose, color and class from its features, and retrieval of views."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PoseProbes(Task):
-    """Linear and MLP probes read pose, color and class from frozen features of renders (SIE's evaluation).
+    """Linear and MLP probes predict pose, color and class from frozen features of renders (SIE's evaluation).
 
-    Targets: ``relative_rotation`` and ``color`` (differences of floor and light hue) of two views,
-    ``absolute_rotation`` and ``class`` (linear probe alone) of one. All probes of all representations train in one pass
-    over cached features; see `equicoherence.evaluation.poses.probes`.
+    Targets from two views: ``relative_rotation`` and ``color`` (differences of floor and light hue). Targets from one
+    view: ``absolute_rotation`` and ``class`` (linear probe only). All probes of all representations are trained in one
+    pass over cached features; see `equicoherence.evaluation.poses.probes`.
 
     epochs, batch, learning_rate: of the probes.
-    hidden: width of the MLP's layers.
-    test_pairs: pairs of views of each object that are scored.
-    views: of each object; 0 for as many as most objects have.
-    seed: of the draws.
+    hidden: width of the layers of the MLP.
+    test_pairs: number of test pairs of views per object.
+    views: number of views per object; 0 for as many as most objects have.
+    seed: of the random pairs.
     """
 
     epochs: int = 300
@@ -54,24 +54,25 @@ class PoseProbes(Task):
 
 @dataclass(frozen=True)
 class ViewRetrieval(Task):
-    """A predictor is told what changes from one view to another: is what it predicts nearest to the true view?
+    """From one view and the change of pose, find the other view: a predictor maps the features, and the nearest view is
+    taken.
 
     As in SIE's evaluation (Garrido et al., 2023, table 2); see `equicoherence.evaluation.poses.retrieval`. Predictors:
-    ``own``, of a run on poses whose method has one, in the space of its embeddings (``own, hues too`` where it was
-    conditioned on hues as well, which finds views by them); ``fitted_linear_map``, fitted on training pairs, for
-    representations of up to 1,024 channels; ``identity``, the source view itself. The floor is the mean feature as the
-    prediction; chance a random order.
+    ``own`` is the predictor of the method, if it has one, in the space of its embeddings, for a run on poses (``own,
+    hues too`` if it also receives hues, by which it can find views). ``fitted_linear_map`` is fitted on training pairs,
+    for representations of up to 1,024 channels. ``identity`` is the source view itself. The floor is the mean feature
+    as the prediction; chance is a random order.
 
-    MRR, H@1, H@5: of the rank of the true view among the object's own views. PRE: of the view that is nearest, ``pre``
-    among the object's own views, ``pre_split`` among all views of the test split, as SIE's script has it.
+    MRR, H@1, H@5: from the rank of the true view among the views of the object. PRE: error of the pose of the nearest
+    view, ``pre`` among the views of the object, ``pre_split`` among all views of the test split, as in SIE's script.
 
-    setting: ``ours`` starts from up to ``sources`` views, each other view is a target. ``sie``, as SIE's scripts: from
-    the first view alone, which is one of the targets too (its share of them, 1 of 50, makes MRR larger by about .006:
-    .287 for .281 on 200 objects). Beyond it, SIE scores training views as well, and PRE of test views among the views
-    of both splits; here test views among themselves alone.
-    sources: views of each object that retrieval starts from in ``ours``, at most; 0 for all.
-    views: of each object; 0 for as many as most objects have.
-    seed: of the fitted map's pairs.
+    setting: ``ours`` starts from up to ``sources`` views, and each other view is a target. ``sie``, as in SIE's
+        scripts, starts from the first view only, which is also one of the targets (1 of 50, which raises MRR by about
+        .006: .287 for .281 on 200 objects). SIE also scores training views, and PRE of test views among the views of
+        both splits; here only test views are used.
+    sources: largest number of source views per object in ``ours``; 0 for all.
+    views: number of views per object; 0 for as many as most objects have.
+    seed: of the pairs of the fitted map.
     """
 
     setting: Literal["ours", "sie"] = "ours"

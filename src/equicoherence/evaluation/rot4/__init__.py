@@ -1,1 +1,1 @@
-"""Which way up an image is: four turns, told from one frozen feature."""
+"""Classification of four rotations of an image from one frozen feature."""

@@ -1,4 +1,4 @@
-"""Scores of four turns: features of each image turned four ways, a linear classifier, its confusions."""
+"""Scores of four rotations: features of each image rotated four ways, a linear classifier, its confusions."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def score_four_turns(task: FourTurns, model: FrozenModel, train: Loader, test: L
 
 
 def four_turn_rows(logits: Tensor, truth: Tensor, representation: str) -> Iterator[Row]:
-    """Yield the scores of logits (M, 4) for the numbers of turns (M,), of each of which there are some."""
+    """Yield the scores of logits (M, 4) for numbers of quarter turns (M,); every number occurs."""
     told = logits.argmax(dim=1)
     right = told == truth
     images = right.view(len(TURNS), -1).float()  # an image is drawn again with all its turns

@@ -1,4 +1,4 @@
-"""Four turns: is an image upright, or turned by 90, 180 or 270 degrees [RotBench; RotNet, Gidaris et al. 2018]?"""
+"""Four rotations: is an image upright, or rotated by 90, 180 or 270 degrees [RotBench; RotNet, Gidaris et al. 2018]?"""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FourTurns(Task):
-    """A linear classifier tells from one frozen feature whether an image is turned by 0, 90, 180 or 270 degrees.
+    """A linear classifier predicts from one frozen feature whether an image is rotated by 0, 90, 180 or 270 degrees.
 
-    Whole central squares are turned counter-clockwise, each image in all four ways, so that a guess is right in one
-    case of four. ``confused`` looks at the hard pair alone: of images turned by 90 or by 270 degrees, the share for
-    which the classifier holds the other of the two for likelier; .5 is a guess. A feature that is the same for an image
-    and its mirror image cannot do better: a turn by 90 degrees of an image is the mirror image of a turn by 270 of its
-    mirror image. ``share`` is the table of confusions, "90 as 270" those turned by 90 that were held for 270.
+    Whole central squares are rotated counter-clockwise, each image in all four ways, so chance is 25 %. ``confused``
+    considers only the hard pair: of the images rotated by 90 or 270 degrees, the share for which the wrong one of the
+    two is more likely (chance .5). A feature that is the same for an image and its mirror image cannot do better,
+    because an image rotated by 90 degrees is the mirror image of its mirror image rotated by 270. ``share`` is the
+    confusion matrix: "90 as 270" are images rotated by 90 that were classified as 270.
 
-    train, test: images of each split, at most, evenly spread.
-    epochs: of the classifier's training.
+    train, test: largest number of images of each split, evenly spread.
+    epochs: of the training of the classifier.
     seed: of its held-out images and its order.
     """
 
@@ -41,9 +41,9 @@ class FourTurns(Task):
     least: ClassVar[dict[str, int]] = {"train": 2, "test": 1}
     by_default: ClassVar[bool] = False
     advice: ClassVar[str] = (
-        "Who wants invariance (satellite, microscopy, inspection) looks for a top-1 near 25 %: the feature does not "
-        "say which way up an image is. A “confused” near .5 beside a top-1 far above 25 % says that the encoder is "
-        "blind to mirror images, not to turns."
+        "If you want invariance (satellite, microscopy, inspection), look for a top-1 near 25 %: the feature does not "
+        "show how an image is rotated. A “confused” near .5 with a top-1 far above 25 % means that the encoder is "
+        "mirror-blind, but not rotation-invariant."
     )
 
     @property

@@ -1,8 +1,8 @@
-"""The three figures of a parameter whose sign a mirror turns: its value, its absolute value, and its side.
+"""The three scores of a parameter whose sign changes in a mirror: its value, its absolute value, and its sign.
 
-An encoder that does not tell an image from its mirror image cannot tell a turn to the left from one to the right,
-however well it keeps how far the turn goes; the R2 of the signed value alone does not say which of the two it lacks.
-The argument stands in docs/transformation.md.
+An encoder whose features are the same for an image and its mirror image cannot distinguish a rotation to the left from
+one to the right, even if it keeps how far the image is rotated. The R2 of the signed value alone does not show which of
+the two is missing. The proof is in docs/transformation.md.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from equicoherence.ridge import r2_score
 
 @dataclass(frozen=True)
 class Figures:
-    """What is asked of the parameters of one transformation.
+    """The targets and scores of the parameters of one transformation.
 
-    parameters: P of them. Odd are those that a mirror turns round and whose range goes beyond ``Parameter.side`` on
-        either side; O of them.
+    parameters: P of them. O of them are odd: their sign changes in a mirror, and their range exceeds ``Parameter.side``
+        in both directions.
     """
 
     parameters: Sequence[Parameter]
@@ -38,23 +38,25 @@ class Figures:
         return [i for i, p in enumerate(self.parameters) if p.odd and p.low < -p.side and p.high > p.side]
 
     def targets(self, theta: Tensor) -> Tensor:
-        """Return what the probes are trained on, (N, P + 2 O): the parameters (N, P), absolute values, sides.
+        """Return the targets of the probes, (N, P + 2 O): the parameters (N, P), absolute values, signs.
 
-        A side is -1, 0 or 1, and 0 where the size is at most ``Parameter.side``. What squared error makes of such a
-        target is the probability of the one side less that of the other, so its sign is the likelier side.
+        A sign is -1, 0 or 1, and 0 if the absolute value is at most ``Parameter.side``. A probe with squared error
+        predicts P(positive) - P(negative) for it, so the sign of the prediction is the more likely sign.
         """
         odd = theta[:, self.odd]
         least = torch.tensor([self.parameters[i].side for i in self.odd], dtype=theta.dtype, device=theta.device)
         return torch.cat([theta, odd.abs(), odd.sign() * (odd.abs() > least)], dim=1)
 
     def scores(self, predicted: Tensor, truth: Tensor) -> Tensor:
-        """Return R2 of the parameters and of the absolute values, and `side_accuracy`: (P + 2 O,), of `targets`."""
+        """Return R2 of the parameters and of the absolute values, and the `side_accuracy`: (P + 2 O,), in the order of
+        `targets`.
+        """
         values = len(self.parameters) + len(self.odd)
         sides = side_accuracy(predicted[:, values:], truth[:, values:])
         return torch.cat([r2_score(predicted[:, :values], truth[:, :values]), sides])
 
     def anew(self, predicted: Tensor, truth: Tensor) -> Tensor:
-        """Return the scores (R, P + 2 O) of test images drawn anew, as `resampled` draws them."""
+        """Return the scores (R, P + 2 O) of bootstrap samples of the test images, drawn as by `resampled`."""
         predicted, truth = with_float64(predicted), with_float64(truth)
         drawn, values = times_drawn(len(truth)).to(truth.device), len(self.parameters) + len(self.odd)
         target = truth[:, :values].double()
@@ -69,11 +71,12 @@ class Figures:
     def rows(
         self, scores: Tensor, floors: Tensor, target: str, labels: dict[str, Any], anew: Tensor | None = None
     ) -> Iterator[Row]:
-        """Yield the rows of `scores`: of each figure the mean over its parameters, then each where there are several.
+        """Yield the rows of `scores`: for each score the mean over its parameters, then one for each parameter if there
+        are several.
 
-        anew: those of test images drawn anew (R, P + 2 O), for the intervals.
+        anew: scores of bootstrap samples (R, P + 2 O), for the intervals.
 
-        No row says the side of a parameter that no test image is turned or shifted by to the one side or the other.
+        There is no sign accuracy of a parameter whose values in the test images all have one sign.
         """
         names = [p.name for p in self.parameters]
         odd = [names[i] for i in self.odd]
@@ -99,10 +102,10 @@ class Figures:
 
 
 def side_accuracy(predicted: Tensor, side: Tensor) -> Tensor:
-    """Return how often the sign of ``predicted`` (N, O) is ``side``, -1 or 1, (O,); rows where it is 0 do not count.
+    """Return the accuracy (O,) of the sign of ``predicted`` (N, O) against ``side``, -1 or 1; rows with 0 do not count.
 
-    It is the mean of the shares that are right of the one side and of the other, so that a constant scores .5 however
-    many there are of either; NaN where one of them is missing.
+    It is the mean of the accuracies on positive and on negative values, so a constant scores .5, however many there are
+    of each. NaN if one of them is missing.
     """
     right = (predicted > 0) == (side > 0)
     shares = [(right & chosen).sum(dim=0) / chosen.sum(dim=0) for chosen in (side < 0, side > 0)]

@@ -52,8 +52,8 @@ def noise_images(count: int, side: int, seed: int = 0, format: PixelFormat = PIC
 class NoisePairs(ImagePairs):
     """Pairs of **unrelated** images of noise, the second transformed.
 
-    An image of noise and its own turned self would do: a good encoder sees its blobs turn. Of unrelated ones nothing
-    but traces of the rendering can tell the parameters.
+    A pair of an image of noise and its rotated copy would not do: a good encoder sees its blobs rotate. In unrelated
+    images, only traces of the rendering depend on the parameters.
 
     side: pixels of the noise, which is enlarged to the model's source as photographs of that size are. format: its
     channels and bits.
@@ -103,7 +103,7 @@ def noise_pairs(pairs: ImagePairs) -> NoisePairs:
 
 
 def leaves_noise(path: Transformation) -> bool:
-    """Return whether a transformation leaves isotropic noise as it is: it turns, shifts and scales, no more."""
+    """Return whether a transformation keeps isotropic noise isotropic: it only rotates, shifts and scales."""
     states = at_ends(path)
     same = State.identity(len(states.sigma))
     shape = states.geometry[:, :2, :2]

@@ -1,4 +1,4 @@
-"""Pairs of an image and its transformed self, as a frozen encoder sees them: no trace of a pixel grid tells them apart.
+"""Pairs of an image and its transformed copy, as a frozen encoder sees them: no trace of a pixel grid tells them apart.
 
 Both images of a pair hold the same round band of frequencies (`equicoherence.paths.round_band`).
 """
@@ -30,7 +30,7 @@ EncodedImages = tuple[dict[str, Tensor], dict[str, Tensor]]  # pooled (N, C) and
 
 
 class ImagePairs:
-    """Images of probe training and test, their encodings, and those of their transformed selves.
+    """Images of probe training and test, their encodings, and those of their transformed copies.
 
     train, test: loaders of disjoint images, and how many to read. keep_tokens: also give tokens, pooled to at most
     ``GRID`` x ``GRID``, in bfloat16: 98 bytes an image and channel, for 1 + ``DRAWS`` times the training and twice the

@@ -1,4 +1,6 @@
-"""Transformation regression: what do frozen features of I and g(I) tell of g? [P2, table 1; our protocol]"""
+"""Transformation regression: predict the parameters of g from frozen features of I and g(I) [P2, table 1; our
+protocol].
+"""
 
 from __future__ import annotations
 
@@ -19,25 +21,25 @@ Border = Literal["content", "reflection", "zeros"]
 
 @dataclass(frozen=True)
 class TransformationRegression(Task):
-    """A probe regresses the parameters of g from the features of an image I and of g(I), from a frozen encoder.
+    """A probe predicts the parameters of g from the frozen features of an image I and of g(I).
 
-    Base images are upright central crops so small that a path with border ``content`` shows nothing but the photograph
-    itself, so no corner betrays the angle; ``zeros`` has black corners and does. Both images hold the same round band
-    of frequencies, so no trace of a pixel grid does either: of turns, shifts and scales a row says what the same probe
-    reads of noise without content, which must be within .02 of 0 (docs/traces.md). One R2 for each parameter, and
-    their mean, the main figure. A parameter whose sign a mirror turns (an angle, a shift, a tilt) has two figures more:
-    the R2 of its absolute value, and its side, the accuracy of left against right (chance .5) where it is large: an
-    encoder that is blind to the mirror keeps the first of these alone (docs/transformation.md). Every training image is
-    seen under two draws of g. The attentive probe reads tokens averaged to at most 7 x 7. Random weights are scored
-    with one repeat, at the backbone.
+    Base images are upright central crops, small enough that with border ``content`` a path shows only the photograph
+    itself, so no corner reveals the angle; ``zeros`` has black corners, which do. Both images have the same round band
+    of frequencies, so the pixel grid leaves no trace either. For rotation, translation and scale there is a control: R2
+    of the same probe on noise without content, which must be within .02 of 0 (docs/traces.md). There is one R2 for each
+    parameter; their mean is the main score. A parameter whose sign changes in a mirror (an angle, a shift, a tilt) has
+    two more scores: R2 of its absolute value, and the accuracy of its sign (chance .5) for large values. A mirror-blind
+    encoder keeps only the absolute value (docs/transformation.md). Every training image is used with two draws of g.
+    The attentive probe reads tokens averaged to at most 7 x 7. Random weights are evaluated with one repeat, at the
+    backbone.
 
-    transformations: what to score, each apart from the others: names of paths, sums with ``+`` in a file or in Python.
-    borders: what lies beyond the image.
+    transformations: names of paths, each evaluated separately; sums with ``+`` in a file or in Python.
+    borders: what an image shows beyond the edge of its source.
     probes: of linear (a ridge regression), mlp, attentive.
-    train, test: images of the probes, at least 2.
-    repeats: seeds of the probes.
-    seed: of the draws and the probes.
-    representations: which to score; empty for all that the model has.
+    train, test: number of images of the probes, at least 2.
+    repeats: number of seeds of the probes.
+    seed: of the random transformations and the probes.
+    representations: which to evaluate; empty for all of the model.
     """
 
     transformations: tuple[str, ...] = ("rotation", "translation", "scale", "color", "blur", "se2", "all")
@@ -64,7 +66,7 @@ class TransformationRegression(Task):
                 if name not in known:
                     raise ValueError(f"{name!r} is unknown; choose among {', '.join(known)}")
             if not given:
-                raise ValueError(f"nothing is asked for; choose among {', '.join(known)}")
+                raise ValueError(f"the list is empty; choose among {', '.join(known)}")
         unusual = set(self.transformations) - set(type(self).transformations)
         if unusual or not self.transformations:
             from equicoherence.paths import named_path

@@ -1,8 +1,8 @@
 """Decoders of the auxiliary task: from the equivariant tokens of two views to T states of the path.
 
-All take ``z1``, ``z2`` (B, N, d_equi), the token grid (h, w), both views (B, C, S, S), already normalised, and where on
-the path the states lie (B, T), and return (B, T, C, S, S). A new one is a file here, which says its name with `named`;
-nothing else is edited.
+Inputs: ``z1``, ``z2`` (B, N, d_equi), the token grid (h, w), both views (B, C, S, S), normalised, and the positions of
+the states on the path (B, T). Output: (B, T, C, S, S). A new decoder is a file here, which registers its name with
+`named`; nothing else is edited.
 """
 
 from importlib import import_module

@@ -1,4 +1,4 @@
-"""The decoder of [P2]: weak convolutions, one stack for each state."""
+"""The decoder of [P2]: deliberately weak convolutions, one stack for each state."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class ConvDecoder(Decoder):
     Tokens of both views are concatenated patch by patch. Three stages of [conv 3x3, GELU, nearest upsampling] and a
     last conv to the channels; the upsampling factors multiply to the patch size. Where that is no power of two (14 px),
     or no whole number, they multiply to the next one above it, and the pictures are resized (bilinear). The T decoders
-    run as groups of one convolution. With ``any_time`` there is one for all states, which adds to its features where on
-    the path each lies.
+    run as groups of one convolution. With ``any_time`` there is one decoder for all states, which adds the position of
+    each state on the path to its features.
     """
 
     def __init__(

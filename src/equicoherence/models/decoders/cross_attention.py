@@ -15,7 +15,7 @@ class CrossAttentionDecoder(Decoder):
 
     Keys and values are the tokens of both views with a learned view embedding, or of view 1 alone (``other_only``),
     since a view that attends to its own tokens can degenerate to an autoencoder. Each query becomes one patch of
-    pixels. With ``any_time`` all states share the queries, to which each adds where on the path it lies.
+    pixels. With ``any_time`` all states share the queries, and each adds its position on the path.
     """
 
     def __init__(

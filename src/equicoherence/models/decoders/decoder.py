@@ -1,4 +1,4 @@
-"""What a decoder of the auxiliary task is, and the one list of them by name."""
+"""The interface of a decoder of the auxiliary task, and the list of decoders by name."""
 
 from __future__ import annotations
 
@@ -11,12 +11,18 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class Decoding:
-    """What a decoder is built for.
+    """The arguments from which a decoder is built.
 
-    d_equi: features of the tokens. targets: T, states to decode. size: S, pixels. grid: (h, w) of the tokens. parts:
-    of the render decoder. width: channels inside the render, geodesic and cross-attention decoders. scales: of the
-    geodesic decoder. any_time: whether states may lie anywhere on the path, so that one decoder is to be told where, in
-    place of one for each state. channels: C, of the states.
+    d_equi: features of the tokens.
+    targets: T, the number of states.
+    size: S, pixels.
+    grid: (h, w) of the tokens.
+    parts: of the render decoder.
+    width: channels inside the render, geodesic and cross-attention decoders.
+    scales: of the geodesic decoder.
+    any_time: whether states may be anywhere on the path, so that one decoder receives their position, instead of one
+        decoder for each state.
+    channels: C, of the states.
     """
 
     d_equi: int
@@ -33,8 +39,8 @@ class Decoding:
 class Decoder(nn.Module, abc.ABC):
     """Abstract base: decode T states.
 
-    scales: sides of the squares, in pixels, over which the error is averaged before it is squared; the loss is the mean
-    over them.
+    scales: sizes of the squares, in pixels, over which the error is averaged before it is squared; the loss is the mean
+        over them.
     """
 
     scales: tuple[int, ...] = (1,)
@@ -56,11 +62,13 @@ class Decoder(nn.Module, abc.ABC):
 
 @dataclass(frozen=True)
 class Kind:
-    """What a name of a decoder stands for.
+    """The entry of a decoder's name.
 
-    build: makes it. from_view2: it changes view 2 instead of drawing anew, so that view 2 itself is no target for it.
-    from_both: it changes view 1 and view 2, which must be the ends of the path (`views.path between`), and no targets.
-    targets: what it reconstructs where nothing else is asked.
+    build: builds it.
+    from_view2: it warps view 2 instead of drawing pixels, so view 2 itself cannot be a target.
+    from_both: it warps view 1 and view 2, which must be the ends of the path (`views.path between`), and they cannot be
+        targets.
+    targets: what it reconstructs by default.
     """
 
     build: Callable[[Decoding], Decoder]

@@ -16,16 +16,15 @@ FAINT = 1e-3  # weight of what lies outside a view
 
 
 class GeodesicDecoder(Decoder):
-    """Decode the state at t as what both views show of it: view 1 moved by ``exp(t L)``, view 2 by ``exp((t - 1) L)``.
+    """Decode the state at t by blending both views: view 1 warped by ``exp(t L)``, view 2 by ``exp((t - 1) L)``.
 
-    A small MLP gives, from the pooled tokens of both views, one L for the whole path: 6 numbers of the plane's affine
-    maps, 12 of the colors' and a change of blur (variance, px2), all 0 to begin with. So the states are those of one
-    path, whatever is predicted, and there are as many as are asked for. What one view alone shows has its pixels from
-    there; elsewhere they are the mean of both. Colors are the normalised ones, of the first
-    three channels.
+    From the pooled tokens of both views a small MLP predicts one L for the whole path: 6 numbers of the affine map, 12
+    of the colors and a change of blur (variance, px2), all 0 at the start. So the states always lie on one path, and
+    any number of them can be decoded. Where only one view shows a point, its pixels are used; elsewhere the mean of
+    both. Colors are the normalised ones, of the first three channels.
 
-    scales: sides of the squares over which the error is averaged first, so that far shifts are felt too; each is a
-    multiple of the smallest. In training, the states are drawn with pixels of the smallest.
+    scales: sizes of the squares over which the error is averaged first, so that large translations have a gradient;
+        each is a multiple of the smallest. In training, states are rendered with pixels of the smallest size.
     """
 
     def __init__(self, d_equi: int, *, scales: tuple[int, ...] = (2, 4), width: int = 256) -> None:

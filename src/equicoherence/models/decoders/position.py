@@ -1,4 +1,4 @@
-"""Where on the path a state lies, as a vector that a decoder can add to its features."""
+"""The position of a state on the path, embedded as a vector that a decoder adds to its features."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Our decoder: view 2 rendered once more, with numbers instead of pixels predicted."""
+"""Our decoder: view 2 rendered again, with predicted numbers instead of predicted pixels."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from equicoherence.paths.renderer import COLORS
 
 
 class RenderDecoder(Decoder):
-    """Decode each state as view 2 rendered once more, with numbers predicted from the pooled tokens of both views.
+    """Decode each state by rendering view 2 again, with numbers predicted from the pooled tokens of both views.
 
-    A small MLP gives, for each state, an affine matrix, a color matrix and a sharpening amount, all starting at the
-    identity; with ``flow`` a linear map of the tokens adds a dense displacement. There is nothing to draw with, so the
-    only way to lower the loss is to know the transformation. Colors are of the first three channels. ``parts`` chooses
-    among affine, color, blur and flow. With ``any_time`` one MLP gives the numbers of all states, told where on the
-    path each lies; the displacement then grows evenly from view 2 on.
+    A small MLP predicts, for each state, an affine matrix, a color matrix and a sharpening amount, all starting at the
+    identity; with ``flow`` a linear map of the tokens adds a dense displacement. It cannot draw pixels of its own, so
+    the only way to lower the loss is to predict the transformation. Colors are those of the first three channels.
+    ``parts`` is a choice of affine, color, blur and flow. With ``any_time`` one MLP predicts the numbers of all states,
+    and receives the position of each on the path; the displacement then grows linearly from view 2.
     """
 
     PARTS = ("affine", "color", "blur", "flow")

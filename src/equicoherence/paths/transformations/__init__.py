@@ -1,6 +1,6 @@
-"""The transformations, a family a file. Being in this folder is all a family needs to be found.
+"""The transformations, one family per file. Every file of this folder is found.
 
-Those with a name for `named_path` say it where they are defined (`register_path`); names stand in the order of files.
+Those with a name for `named_path` register it where they are defined (`register_path`), in the order of files.
 """
 
 import importlib

@@ -11,13 +11,13 @@ from equicoherence.paths.state import State
 from equicoherence.paths.transformation import Parameter, Range, Transformation
 
 PIXEL = 2 / 224  # one pixel of a 224-pixel image in normalised units: translations scale with the image
-TURNED = 10.0  # degrees, from which on an angle counts as a turn to one side
-SHIFTED = 2.0  # px at 224, from which on a shift counts as one to a side: about the same share of the default range
+TURNED = 10.0  # degrees, above which the sign of an angle counts
+SHIFTED = 2.0  # px at 224, above which the sign of a shift counts: about the same share of the default range
 
 
 @register_path("rotation")
 class Rotation(Transformation):
-    """Turn about the centre; ``angle`` in degrees, counter-clockwise as seen [P2, table 2]."""
+    """Rotate about the centre; ``angle`` in degrees, counter-clockwise as seen [P2, table 2]."""
 
     def __init__(self, angle: Range = (-45.0, 45.0), probability: float = 1.0) -> None:
         super().__init__(_angle(angle), probability=probability)
@@ -52,7 +52,7 @@ class Translation(Transformation):
 
 @register_path("se2")
 class SE2(Transformation):
-    """Turn about the centre, then shift: ``angle`` in degrees, ``x`` and ``y`` as in `Translation`.
+    """Rotate about the centre, then shift: ``angle`` in degrees, ``x`` and ``y`` as in `Translation`.
 
     The path scales the three numbers, so the states of a path have their angle and shift at the stated fractions.
     """
@@ -99,12 +99,12 @@ class Scale(Transformation):
 
 
 def _angle(degrees: Range) -> Parameter:
-    """Return an angle: either mirror turns it to the other side."""
+    """Return an angle; both mirrors change its sign."""
     return Parameter("angle", *degrees, "degrees", odd=("left-right", "up-down"), side=TURNED)
 
 
 def _shifts(x: Range, y: Range) -> tuple[Parameter, Parameter]:
-    """Return the shifts right and down, each with the mirror that turns it round."""
+    """Return the shifts right and down, each with the mirror that changes its sign."""
     return (
         Parameter("x", *x, "px at 224", odd=("left-right",), side=SHIFTED),
         Parameter("y", *y, "px at 224", odd=("up-down",), side=SHIFTED),
@@ -112,7 +112,7 @@ def _shifts(x: Range, y: Range) -> tuple[Parameter, Parameter]:
 
 
 def _turned(degrees: Tensor, points: Tensor) -> Tensor:
-    """Turn (B, 2) points counter-clockwise as seen (y points down)."""
+    """Rotate (B, 2) points counter-clockwise as seen (y points down)."""
     radians = torch.deg2rad(degrees)
     cos, sin = torch.cos(radians), torch.sin(radians)
     x, y = points.unbind(dim=1)

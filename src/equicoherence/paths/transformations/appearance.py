@@ -1,4 +1,4 @@
-"""Changing how the image looks, where it is: color jitter, grayscale, blur and solarize."""
+"""Changing the appearance of the image without moving it: color jitter, grayscale, blur and solarize."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class ColorJitter(Transformation):
 
 
 class Grayscale(Transformation):
-    """Take the color away by ``amount`` in [0, 1]; samples are all or nothing."""
+    """Remove the color by ``amount`` in [0, 1]; samples have 0 or 1."""
 
     def __init__(self, probability: float = 0.2) -> None:
         super().__init__(Parameter("amount", 1.0, 1.0), probability=probability)
@@ -56,8 +56,8 @@ class Grayscale(Transformation):
 class Blur(Transformation):
     """Blur by a Gaussian of ``sigma`` output pixels [P2, table 2].
 
-    path: ``heat`` spends the variance evenly (the state at t is the heat equation's at time t: sigma * sqrt(t)),
-    ``linear`` the standard deviation (the paper's reading).
+    path: with ``heat`` the variance grows linearly (the state at t solves the heat equation: sigma * sqrt(t)), with
+    ``linear`` the standard deviation (as in the paper).
     """
 
     def __init__(

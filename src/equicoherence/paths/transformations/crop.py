@@ -12,11 +12,11 @@ from equicoherence.paths.state import State
 from equicoherence.paths.transformation import Parameter, Range, Transformation
 
 TRIES = 10
-"""Boxes that are drawn of one crop, as in torchvision."""
+"""Number of boxes that are drawn for one crop, as in torchvision."""
 
 
 class ResizedCrop(Transformation):
-    """Cut out a box of random area, aspect ratio and place, show it at full size, mirror it half of the time.
+    """Cut out a box of random area, aspect ratio and place, show it at full size, mirror it with probability .5.
 
     area: range of the box's share of the image; ratio: range of its width / height in true pixels, log-uniform. As in
     torchvision's RandomResizedCrop, a box too wide or too high for the image is drawn again, up to ``TRIES`` times in

@@ -9,7 +9,7 @@ from equicoherence.paths.registry import register_path
 from equicoherence.paths.state import State
 from equicoherence.paths.transformation import Parameter, Range, Transformation
 
-TILTED = 0.03  # from which on a tilt counts as one to a side: a fifth of the default range
+TILTED = 0.03  # above which the sign of a tilt counts: a fifth of the default range
 
 
 @register_path("perspective")
@@ -22,7 +22,7 @@ class Perspective(Transformation):
     the states of a path have their tilts at the stated fractions. At the centre nothing moves and no size changes.
 
     Where ``|tilt_x| + |tilt_y|`` reaches 1 the horizon comes into the picture: ranges that could are a ValueError. The
-    default shows at most 1 / .7 times the base image to each side, as a turn of 45 degrees does. [P2] names
+    default shows at most 1 / .7 times the base image to each side, as a rotation by 45 degrees does. [P2] names
     perspective as an augmentation; ranges and parameters are ours.
     """
 

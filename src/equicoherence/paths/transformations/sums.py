@@ -15,7 +15,7 @@ from equicoherence.paths.transformations.appearance import Blur, ColorJitter
 
 
 class Compose(Transformation):
-    """Do several transformations one after the other; ``theta`` holds their parameters side by side."""
+    """Apply several transformations one after the other; ``theta`` is the concatenation of their parameters."""
 
     def __init__(self, *parts: Transformation) -> None:
         if not parts:
@@ -58,5 +58,5 @@ class Compose(Transformation):
 
 @register_path("all")
 def everything() -> Compose:
-    """Turn, shift, scale, change the colors and blur: all that [P2], table 2 does to an image."""
+    """Rotate, shift, scale, change colors and blur: all transformations of [P2], table 2."""
     return Compose(SE2(), Scale(), ColorJitter(), Blur())

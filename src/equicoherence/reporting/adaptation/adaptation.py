@@ -1,4 +1,4 @@
-"""What was measured of an encoder before and after it was adapted: the one table, and what stands below it."""
+"""Scores of an encoder before and after it was adapted: the table, and the text below it."""
 
 from __future__ import annotations
 
@@ -29,26 +29,26 @@ from equicoherence.training.resume_command import resume_command
 SCORED = "adapt"  # folder of the scores in a run directory
 ORIGINAL, ADAPTED, CHECK = "original", "adapted", "-check"  # folders there
 RULE = (
-    "gained, lost: the adapted encoder has more, or less, than the original. kept: the change is within 1 point of an "
-    "accuracy over classes, within .02 of R2 or of the share of turns whose side (left or right) is told. A question "
-    "mark: one of the two lies within the other's 95 % interval over test images, so more images could turn it. R2 "
-    "below 0 counts as 0. Bold: the most in its row."
+    "gained, lost: the adapted encoder scores more, or less, than the original. kept: the change is at most 1 point of "
+    "k-NN or linear accuracy, or at most .02 of R2 or of the sign accuracy. A question mark: one of the two scores is "
+    "within the 95 % interval over test images of the other, so more test images could change the verdict. R2 below 0 "
+    "counts as 0. Bold: the highest score of its row."
 )
-BESIDE = "The encoder stands still. adapted is [original | z_equi]: its features as they were, and beside them z_equi."
+BESIDE = "The encoder is frozen. adapted is [original | z_equi]: the original features, concatenated with z_equi."
 BLIND = (
-    "The images have no classes, so nothing here tells whether the encoder still knows any: give labelled images with "
-    "--check."
+    "The images have no class labels, so this table cannot show whether the encoder still recognises classes. Give "
+    "labelled images with --check."
 )
 TRACES = (
-    f"R2 on noise, which has no content, is not within {NOISY} of 0 ({NOISY_ABSOLUTE} for an absolute value), so the "
-    "figures of turns, shifts and scales are not to be trusted: above 0 a probe reads traces of the rendering, below 0 "
-    "it had too few images."
+    f"R2 on noise should be 0. Here it is farther from 0 than {NOISY} ({NOISY_ABSOLUTE} for an absolute value). So do "
+    "not trust the scores of rotation, translation and scale: above 0 the probe reads artifacts of the rendering; "
+    "below 0 it had too few images."
 )
 
 
 @dataclass(frozen=True)
 class Adaptation:
-    """What was measured of an encoder before and after.
+    """Scores of an encoder before and after its adaptation.
 
     name: of the original.
     run: of its training.
@@ -67,17 +67,17 @@ class Adaptation:
 
     @property
     def output(self) -> str:
-        """What stands for the adapted encoder: its features, or beside them z_equi where they are the original's."""
+        """The representation of the adapted encoder: its features, with z_equi if the encoder is frozen."""
         return self.rows[0].output
 
     @property
     def read(self) -> list[str]:
-        """What is shown of the adapted encoder."""
+        """The representations of the adapted encoder that are shown."""
         return [name for name in (self.output, Z_EQUI) if any(name in row.adapted for row in self.rows)]
 
     def grid(self) -> Grid:
         """Return the table."""
-        adapted = ["adapted" if name == self.output else f"its {name}" for name in self.read]
+        adapted = ["adapted" if name == self.output else name for name in self.read]
         header = ["", "original", "best earlier layer", *adapted, "change", "verdict"]
         return Grid(header, [*(_row(row, self.read) for row in self.rows), self._noise_row()])
 
@@ -87,15 +87,15 @@ class Adaptation:
         )
         adapted = [after if name == self.output else MISSING for name in self.read]
         quiet = [Cell(text, FLOOR) for text in (before, MISSING, *adapted, MISSING)]
-        return ["noise R2", *quiet, "near 0" if self.noise.near_zero else "not 0"]
+        return ["R2 on noise (should be 0)", *quiet, "near 0" if self.noise.near_zero else "not 0"]
 
     def caption(self) -> list[str]:
-        """Return what stands below the table: how verdicts are given, what is odd, and what it cost."""
+        """Return the text below the table: the rule of verdicts, warnings, and the cost."""
         said = [RULE]
         if self.output == JOINED:
             said.append(BESIDE)
         if behind := [row.title for row in self.rows if row.behind_layer]:
-            said.append(f"An earlier layer of the original has more than the adapted encoder of: {', '.join(behind)}.")
+            said.append(f"An earlier layer of the original scores more than the adapted encoder: {', '.join(behind)}.")
         if not self.noise.near_zero:
             said.append(TRACES)
         if not any(row.of_classes for row in self.rows):

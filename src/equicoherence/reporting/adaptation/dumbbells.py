@@ -1,4 +1,4 @@
-"""The chart of an adaptation: of each figure where it was, where it is, and where the best earlier layer was."""
+"""The chart of an adaptation: each score before and after, and that of the best earlier layer."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def dumbbells(rows: Sequence[FigureRow], label: str) -> Markup:
             parts.append(_read(mark, f"{row.title}, {row.layer_name}: {number(row.layer.mean, row.metric)}"))
         parts += _dot(frame, row.original, y - 4, BEFORE, f"{row.title}, original", row.metric)
         parts += _dot(frame, after, y + 4, AFTER, f"{row.title}, adapted", row.metric)
-    unit = "share that is right" if rows[0].of_classes else "R2; of left or right, the share that is right"
+    unit = "accuracy" if rows[0].of_classes else "R2; for a sign, accuracy"
     middle = (left + frame.width - frame.right) / 2
     parts.append(element("text", unit, x=middle, y=height - 7, text_anchor="middle", class_="title"))
     box = f"0 0 {frame.width:.0f} {height:.0f}"

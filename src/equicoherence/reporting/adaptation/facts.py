@@ -1,4 +1,4 @@
-"""What an adaptation cost, and what it was told: read from its run directory."""
+"""What an adaptation cost, and whether it was label-free: read from its run directory."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from equicoherence.training.config import PretrainConfig
 
 @dataclass(frozen=True)
 class Facts:
-    """What it cost, and what it was told.
+    """What it cost, and whether it was label-free.
 
     seconds: of the steps of training.
-    images: seen, each as often as it was.
-    trained, whole: parameters of the encoder that were trained, and all. head: those of what reads z_equi.
-    told: whether the training was told what the transformations were.
-    stopped: why it ended before its last step, "" where it did not.
+    images: number of images seen, repeats included.
+    trained, whole: trained and all parameters of the encoder. head: parameters of the head of z_equi.
+    told: whether the training received the transformation parameters.
+    stopped: why it ended before its last step; "" if it did not.
     """
 
     seconds: float
@@ -35,11 +35,11 @@ class Facts:
     def words(self) -> list[str]:
         """Return the facts in sentences."""
         minutes = f"{self.seconds / 60:.1f} minutes" if self.seconds >= 60 else f"{self.seconds:.0f} seconds"
-        told = "was told" if self.told else "was not told"
+        told = "received" if self.told else "did not receive"
         said = [
             f"Training: {minutes}, {self.steps:,} steps, {self.images:,} images seen; {_count(self.trained)} of the "
-            f"encoder's {_count(self.whole)} parameters were trained, and {_count(self.head)} of the head beside it.",
-            f"It {told} which transformation led from one view to the other, and never the classes of images.",
+            f"encoder's {_count(self.whole)} parameters were trained, and {_count(self.head)} of the head.",
+            f"It {told} the transformation parameters between the views, and never the class labels of images.",
         ]
         return [f"It was stopped: {self.stopped}.", *said] if self.stopped else said
 
@@ -65,7 +65,7 @@ def facts_of(config: PretrainConfig, metrics: Sequence[Mapping[str, Any]]) -> Fa
 
 
 def is_told(config: PretrainConfig) -> bool:
-    """Return whether the method, or the task's decoder, gets the parameters of the path between the views."""
+    """Return whether the method, or the task's decoder, receives the parameters of the path between the views."""
     task = config.coherence
     return METHODS[type(config.method)].told or (task is not None and "oracle" in task.decoders)
 

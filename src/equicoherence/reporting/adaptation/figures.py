@@ -15,8 +15,7 @@ from equicoherence.reporting.tables import PERCENT
 
 Verdict = Literal["gained", "kept", "lost", ""]
 POINT = 0.01  # of an accuracy: a change within it is none
-R2_POINT = 0.02  # of R2 and of the accuracy of a side, which two seeds of a probe differ by
-SIDE_TITLE = "left or right"
+R2_POINT = 0.02  # of R2 and of the accuracy of a sign, which two seeds of a probe differ by
 CLASSES = {"knn": "k-NN", "linear": "linear"}
 LAYERS, OUTPUT, BEST = "layers", "output", "best layer"  # the task, and what it calls its main figures
 BACKBONE, Z_EQUI, JOINED = READ = ("backbone", "z_equi", "joined")  # what is read of an adapted encoder
@@ -26,13 +25,13 @@ Scores = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class FigureRow:
-    """One figure.
+    """One score.
 
-    title, metric: what it is.
-    original: the encoder as it was.
-    layer: its best earlier layer, and which that is.
-    adapted: the encoder after, by what is read of it (`READ`).
-    output: which of these stands for it.
+    title, metric: its name.
+    original: that of the encoder before.
+    layer: that of its best earlier layer; layer_name: which layer.
+    adapted: those of the encoder after, by representation (`READ`).
+    output: the main one of these representations.
     """
 
     title: str
@@ -56,9 +55,9 @@ class FigureRow:
 
     @property
     def verdict(self) -> Verdict:
-        """Whether the figure was gained, kept or lost, "" where it was not measured on both sides.
+        """Whether the score was gained, kept or lost; "" if it was not measured both before and after.
 
-        R2 below 0 says no more than R2 of 0: nothing is read.
+        R2 below 0 counts as 0: the probe is no better than a constant.
         """
         after = self.adapted.get(self.output)
         if after is None or self.original is None:
@@ -68,9 +67,9 @@ class FigureRow:
 
     @property
     def unsure(self) -> bool:
-        """Whether other test images could turn the verdict: one of the two lies in the other's interval.
+        """Whether other test images could change the verdict: one of the two is within the interval of the other.
 
-        An interval without width, of a probe that always says the same, says nothing of other images.
+        An interval without width, of a probe with a constant prediction, is ignored.
         """
         after, before = self.adapted.get(self.output), self.original
         if self.verdict not in ("gained", "lost") or after is None or before is None:
@@ -109,11 +108,11 @@ class NoiseRow:
 
 
 def figure_rows(before: Scores, after: Scores, output: str, *, check: bool = False) -> Iterator[FigureRow]:
-    """Yield the rows of one data set, those that either of the two has.
+    """Yield the rows of one data set: the scores that at least one of the two has.
 
     before, after: of the original and of the adapted encoder.
-    output: which of `READ` stands for the adapted one.
-    check: whether the images are others than it was adapted on.
+    output: which of `READ` is the main representation of the adapted one.
+    check: whether the images differ from the training images.
     """
     own, others = (summarise_scores({name: [each]}) for name, each in (("before", before), ("after", after)))
     for figure in ADAPT.figures:
@@ -151,7 +150,7 @@ def _limit(score: Score) -> float:
 def _title(figure: Figure, data: str) -> str:
     if figure.task in CLASSES:
         return f"{CLASSES[figure.task]}, {data}"
-    return SIDE_TITLE if figure.metric == "accuracy" else f"{figure.title} R2"
+    return figure.title
 
 
 def _original(scores: Sequence[Score], figure: Figure) -> Score | None:

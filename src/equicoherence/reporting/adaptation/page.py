@@ -1,4 +1,4 @@
-"""The page of an adaptation, and its table in Markdown: ``adapt.html`` and ``adapt.md`` in the run directory."""
+"""The page of an adaptation, and its table as Markdown: ``adapt.html`` and ``adapt.md`` in the run directory."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ CONTENTS = {
     "origin": "How it was measured",
 }
 GUIDE = (
-    "An encoder that existed was trained further, so that its features keep what a transformation did to an image. The "
-    "table shows it before and after, read in the same way on the same images. R2 of a transformation: how well a "
-    "probe reads its parameter from the frozen features of an image and of its transformed copy (1 is perfect, 0 no "
-    "better than a constant guess). k-NN and linear: how many images get the right class. The best earlier layer of "
-    "the original needs no training, so it is the rival to beat; it was chosen by these very images. A dash "
+    "A pretrained encoder was adapted, so that its features keep what a transformation did to an image. The table "
+    "compares it before and after, by the same protocol on the same images. R2 of a transformation: how well a probe "
+    "predicts its parameters from the frozen features of an image and of its transformed copy (1 is perfect, 0 no "
+    "better than a constant guess). k-NN and linear: classification accuracy. The best earlier layer of the original "
+    "needs no training, so it is the baseline to beat; it is chosen on the same test images. A dash "
     f"({MISSING}) means: not measured."
 )
 

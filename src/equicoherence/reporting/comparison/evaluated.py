@@ -1,4 +1,4 @@
-"""Read the scores of encoders, and say which were not taken alike."""
+"""Read the scores of encoders, and report differences in how they were measured."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def read_evaluated(folder: Path) -> Evaluated:
     about = read_scores(Path(folder) / FILE)
     if not about:
         path = Path(folder) / FILE
-        raise FileNotFoundError(f"{path} is missing: give folders that `equicoherence evaluate` wrote scores to")
+        raise FileNotFoundError(f"{path} is missing; give folders that `equicoherence evaluate` wrote scores to")
     return Evaluated(Path(folder), about)
 
 
@@ -58,7 +58,7 @@ def unlike(evaluated: Sequence[Evaluated]) -> list[str]:
         odd = [_difference(field, values) for field, values in fields.items() if len(values) > 1 and field != "seed"]
         if odd:
             title = f"{task_name(taken.task)}, {taken.on}"
-            remarks.append(f"{title}: not all scores were taken alike, but with {', '.join(odd)}")
+            remarks.append(f"{title}: not all scores have the same settings: {', '.join(odd)}")
     return list(dict.fromkeys(remarks))
 
 

@@ -1,4 +1,4 @@
-"""A comparison of encoders for people who write: its main figures as one Markdown table."""
+"""A comparison of encoders as a Markdown table of its main scores."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What encoders are worth, side by side: one table for people who write, one page for people who look."""
+"""A comparison of encoders: a Markdown table, and a page."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def _summary(groups: Sequence[Group], evaluated: Sequence[Evaluated], lines: Seq
     figures = main_figures(entries, sources, others)
     floors = [kind for kind, there in (("random", any(f.random for f in figures)), ("constant", True)) if there]
     chart = [legend(names, floors), verdict_chart(figures, names)] if figures else []
-    return section("summary", "Summary", *chart, main.html("The main figures of each task"), *remarks)
+    return section("summary", "Summary", *chart, main.html("The main scores of each task"), *remarks)
 
 
 def _has_axis(task: str) -> bool:

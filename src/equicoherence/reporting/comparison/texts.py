@@ -1,32 +1,33 @@
-"""What the tables of a comparison say, as people write and as the page shows it."""
+"""The cells and titles of the tables of a comparison."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
 from equicoherence.reporting.comparison.lines import Group, Line
-from equicoherence.reporting.names import metric_name, source_name
+from equicoherence.reporting.names import metric_name, source_name, target_name
 from equicoherence.reporting.summary import Score
 from equicoherence.reporting.tables import MISSING, NUMBER, Cell, Grid, floor_cell, with_deviation
 
 CONSTANT = "constant"
 TITLE = "Comparison"
 COMPARISON_GUIDE = (
-    "Each encoder is scored on each task by the same protocol. An arrow says whether a metric is better when "
-    "higher (↑) or lower (↓). Encoders of one name and configuration are seeds of one recipe: their mean, ± the sample "
-    "standard deviation between them. “Random weights” is the same architecture before any training, “constant” a "
-    "prediction that looks at no image: what an encoder has learnt is what it scores beyond both. The best mean of a "
-    "row, random weights included, is bold, however small the difference, and so is each that is printed alike; none "
-    f"is where the best does not beat the constant or all are printed alike. A dash ({MISSING}) means: not measured."
+    "All encoders are evaluated by the same protocol. An arrow says whether higher (↑) or lower (↓) is better. "
+    "Encoders of one name and configuration are seeds of one recipe: the table has their mean, ± their sample "
+    "standard deviation. “Random weights” is the same architecture before training; “constant” is a prediction that "
+    "looks at no image. What an encoder has learnt is its score beyond both. The best mean of a row is bold, however "
+    "small the difference; so is every mean that is printed the same. Random weights are included. Nothing is bold "
+    "where the best is no better than the constant, or where all are printed the same. "
+    f"A dash ({MISSING}) means: not measured."
 )
 
 
 def lines_grid(
     lines: Sequence[Line], groups: Sequence[Group], shown: Sequence[str], place: dict[str, Callable[[Score], object]]
 ) -> Grid:
-    """Return scores as a table: what they are of, what is read where that is said, each column, and the constant.
+    """Return scores as a table: their place, their representation if there is one, each column, and the constant.
 
-    place: title -> what stands in that column of a score.
+    place: title -> content of that column for a score.
     """
     if any(line.about.representation or line.about.probe for line in lines):
         place = {**place, "reads": lambda entry: source_name(entry.representation, entry.probe)}
@@ -35,9 +36,9 @@ def lines_grid(
 
 
 def arrowed(entry: Score) -> str:
-    """Return a metric's name, of which target, and whether it is better when higher or lower, on one line."""
+    """Return the target and the name of a metric, and whether it is better when higher or lower, on one line."""
     border = f"({entry.border})" if entry.border else ""
-    words = metric_name(entry.metric), entry.target, border, "↑" if entry.higher else "↓"
+    words = target_name(entry.target), metric_name(entry.metric), border, "↑" if entry.higher else "↓"
     return " ".join(word for word in words if word).replace(" ", "\N{NO-BREAK SPACE}")
 
 

@@ -1,1 +1,1 @@
-"""The part of a page that one slides through: the path of an image, and images under a turn."""
+"""The interactive part of a page: a slider along the path of an image, and a slider that rotates images."""

@@ -125,7 +125,7 @@ def _decoded(name: str, config: PretrainConfig, learner: Learner, views: Views) 
 
 
 def _places(task: CoherenceConfig, decoder: str, times: Sequence[float]) -> list[int]:
-    """Return which of the places a decoder draws: its own, or all between the ends where it is told the place."""
+    """Return the positions that a decoder decodes: its own, or all between the ends if it receives the position."""
     own = task.positions_of()[decoder]
     inside = any(0 < place < 1 for place in own)
     if inside and (task.spacing == "random" or DECODERS[decoder].from_both):

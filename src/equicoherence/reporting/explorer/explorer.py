@@ -1,4 +1,4 @@
-"""The section with the slider along the path, all runs stacked below the truth."""
+"""The section with the slider along the path: the true states, and below them those of all runs."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ DIGITS = 4
 def explorer_section(scenes: Sequence[Scene], remarks: Sequence[str], notes: Sequence[str]) -> Markup:
     """Return the section.
 
-    scenes: what there is to slide through. remarks: on runs that are in none. notes: on what is missing.
+    scenes: the paths to show. remarks: on runs without decoded states. notes: on missing parts.
     """
     parts = [*map(note, notes), element("p", " ".join(remarks), class_="quiet") if remarks else ""]
     if not scenes:
-        parts.append(note("There is nothing to slide through: no run has kept or can draw states of a path."))
+        parts.append(note("There are no paths to show: no run has saved decoded states, and none can decode them now."))
     for index, scene in enumerate(scenes):
         parts.append(rendered("scene.html", index=index, scene=scene, data=embedded(scene_data(scene))))
     return section("path", "One path, step by step", *parts)

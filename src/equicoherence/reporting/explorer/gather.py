@@ -1,4 +1,4 @@
-"""Find what there is to slide through: drawn anew where weights and images are at hand, else as it was kept."""
+"""Collect the paths to show: rendered now if weights and images are there, else as the run saved them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 @dataclass
 class Found:
-    """scenes: of paths. turns: images under a turn. remarks: on runs that decode nothing. notes: on what is missing."""
+    """scenes: of paths. turns: rotated images. remarks: on runs that decode nothing. notes: on missing parts."""
 
     scenes: list[Scene] = field(default_factory=list)
     turns: list[Turned] = field(default_factory=list)
@@ -53,8 +53,8 @@ def gather(groups: Mapping[str, Sequence[Run]]) -> Found:
         if can_draw(config):
             held.setdefault(alike(config), []).append((runs[0], config, learner))
         elif config.coherence is None or not any(config.coherence.positions_of().values()):
-            why = "was trained without the task" if config.coherence is None else "has no decoder"
-            found.remarks.append(f"{runs[0].name} {why}, so there is nothing that it decodes.")
+            why = "was trained without the task" if config.coherence is None else "has no decoder of states"
+            found.remarks.append(f"{runs[0].name} {why}, so it decodes nothing.")
         else:
             kept.append(runs[0])
     images = _opener()
@@ -72,7 +72,7 @@ def gather(groups: Mapping[str, Sequence[Run]]) -> Found:
             found.turns.append(study)
         else:
             names = ", ".join(run.name for run, _, _ in members)
-            found.notes.append(f"{names}: images under a turn cannot be shown: {reason}")
+            found.notes.append(f"{names}: rotated images cannot be shown: {reason}")
     return found
 
 
@@ -110,9 +110,9 @@ def _turn(members: Sequence[Loaded], images: Callable[[str, Split], ImageSource]
 
 
 def _said(runs: Sequence[Run], reason: str) -> list[str]:
-    """Return why runs are shown as they were kept, where they kept anything."""
+    """Return why the saved states of runs are shown, for runs that saved any."""
     return [
-        f"{run.name}: states as they were kept at the end of training, since they cannot be drawn anew: {reason}"
+        f"{run.name}: these states were saved at the end of training; they cannot be rendered now: {reason}"
         for run in runs
         if "samples.npz" not in run.problems
     ]
@@ -122,7 +122,7 @@ def _unread(run: Run, drawn: bool) -> list[str]:
     """Return what is wrong with the file of a run's samples; that there is none matters where nothing is drawn."""
     problem = run.problems.get("samples.npz", "")
     told = problem and not (drawn and problem.startswith("missing"))
-    return [f"No kept pictures of {run.name}: samples.npz is {problem}."] if told else []
+    return [f"No saved pictures of {run.name}: samples.npz is {problem}."] if told else []
 
 
 def _tried(make: Callable[[], T]) -> tuple[T | None, str]:

@@ -1,4 +1,4 @@
-"""What the slider along a path shows: views and states of some images, once, and what each run decodes of them."""
+"""What the slider along a path shows: views and states of some images, and what each run decodes from them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Number:
 
 
 GEODESIC = [
-    Number("turn", "degrees"),
+    Number("rotation", "degrees"),
     Number("zoom", "octaves"),
     Number("shift x", "px at 224"),
     Number("shift y", "px at 224"),
@@ -45,7 +45,7 @@ class Decoding:
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """Images on their way along one path.
+    """Images along one path.
 
     title: which images and which path. begin: what stands at t = 0, "u" or "v1".
     v1: (n, S, S, 3) uint8, view 1. states: (n, T, S, S, 3) uint8, from t = 0 to view 2 at t = 1.
@@ -68,7 +68,7 @@ class Scene:
         return mean_error(decoding.pictures, self.states[:, list(decoding.stops)])
 
     def still(self) -> np.ndarray:
-        """Return the error (n, T) of the end of the path that is nearer, left as it is: what costs no knowledge."""
+        """Return the error (n, T) of the nearer end of the path without any change: a baseline without information."""
         ends = self.states[:, :1], self.states[:, -1:]
         return np.minimum(*(mean_error(np.broadcast_to(end, self.states.shape), self.states) for end in ends))
 
@@ -80,7 +80,7 @@ def mean_error(pictures: np.ndarray, truth: np.ndarray) -> np.ndarray:
 
 
 def geodesic_numbers(theta: np.ndarray, times: Sequence[float]) -> tuple[list[Number], np.ndarray]:
-    """Return what people read of theta of a path between two views: turn, zoom, shift and blur, (n, T, 5) at times.
+    """Return readable numbers of theta of a path between two views: rotation, zoom, shift and blur, (n, T, 5) at times.
 
     theta: (n, 19), see `equicoherence.paths.between.Between`: the logarithm of a place, which grows evenly with t.
     """

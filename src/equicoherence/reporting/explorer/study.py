@@ -1,4 +1,4 @@
-"""What the slider of the angle shows: turned images, and of each encoder the nearest images and patches as colors."""
+"""Data of the rotation slider: rotated images, and for each encoder the nearest images and patches as colors."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ READS = ("backbone", "z_inv", "z_equi")
 
 @dataclass(frozen=True, eq=False)
 class Read:
-    """What one representation says. nearest: (n, A, k), places in the bank. colors: (n, A, h, w, 3) uint8, or None."""
+    """Results of one representation. nearest: (n, A, k), bank indices. colors: (n, A, h, w, 3) uint8, or None."""
 
     name: str
     nearest: np.ndarray

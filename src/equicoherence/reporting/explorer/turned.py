@@ -1,4 +1,4 @@
-"""Images under a turn, as encoders see them: which images are nearest, and the patch tokens as colors.
+"""Rotated images and their features: nearest images, and patch tokens as colors.
 
 This needs the weights of the runs and their images.
 """
@@ -35,7 +35,7 @@ TRIMMED = 0.02  # of the numbers at either end, which have the first and the las
 
 @torch.no_grad()
 def turned(models: Mapping[str, FrozenModel], images: ImageSource | None = None) -> Turned:
-    """Return what models of one input size, trained on the same images, say of held-out ones of these under a turn.
+    """Return the features of rotated held-out images, for models with one input size and the same training images.
 
     models: by name. images: the held-out ones, where they are open already. Raises ValueError or OSError where the
     images cannot be read.
@@ -77,7 +77,7 @@ def _some_images(source: ImageSource, model: FrozenModel) -> Batch:
 
 
 def _at(batch: Batch, rows: Tensor, angle: float, size: int) -> Tensor:
-    """Return the middle of images (n, C, S, S), turned by an angle; what turns in is what the image shows there."""
+    """Return the centres of images (n, C, S, S), rotated by an angle; the corners show the image's own content."""
     state: State = Rotation().state(torch.full((len(rows), 1), angle))
     pyramid = Pyramid.build(batch.images[rows], size, SHARE)
     return render(pyramid, base_state(batch.aspect[rows], SHARE), state, size=size)

@@ -1,4 +1,4 @@
-"""The section with the slider of the angle: nearest images and patch tokens of all runs below each other."""
+"""The section with a slider for the angle: nearest images and patch tokens, one run below the other."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from equicoherence.reporting.template import rendered
 
 COLUMNS, SIDE = 20, 48
 ADVICE = (
-    "Turn an image and see what each encoder makes of it. Nearest: the images, of those that are held out, whose "
-    "features are most alike; a frame says that an image is among the nearest at 0° too. A representation that forgets "
-    "the turn has the same nearest images at every angle. Patches: the first three principal components of the patch "
-    "tokens as red, green and blue. Where they keep their color and move with the image, the tokens follow the turn."
+    "Rotate an image and see how the features of each encoder change. Nearest: the held-out images with the most "
+    "similar features. A frame marks an image that is also among the nearest at 0°. A rotation-invariant feature has "
+    "the same nearest images at every angle. Patches: the first three principal components of the patch tokens, as "
+    "red, green and blue. Where colors stay the same and move with the image, the patch tokens are equivariant."
 )
 
 
 def turned_section(studies: Sequence[Turned]) -> Markup:
-    """Return the section, nothing where there is nothing to turn."""
+    """Return the section; empty without images to rotate."""
     if not studies:
         return Markup("")
     parts = [
@@ -35,11 +35,11 @@ def turned_section(studies: Sequence[Turned]) -> Markup:
         )
         for study in studies
     ]
-    return section("turn", "Under a turn", element("p", ADVICE), *parts)
+    return section("turn", "Under rotation", element("p", ADVICE), *parts)
 
 
 def study_data(study: Turned) -> dict[str, Any]:
-    """Return what the page's script reads: pictures as addresses, places in the bank, colors as base64."""
+    """Return the data of the page's script: pictures as data URLs, indices into the bank, colors as base64."""
     small = reduced(study.shown)
     return {
         "size": small.shape[-2],
