@@ -81,7 +81,7 @@ def check_start(config: PretrainConfig) -> None:
     held_by = method.__name__ if method.fixed_teacher else f"keep {config.keep:g}" if config.keep else ""
     if held_by and not (config.encoder.weights or config.encoder.pretrained):
         raise ValueError(
-            f"{held_by} keeps an encoder near its start, but {config.encoder.name} starts from random weights; give "
+            f"{held_by} holds an encoder near its start, but {config.encoder.name} starts from random weights; give "
             f"pretrained weights: --encoder.weights MODEL ({KINDS})"
         )
 
