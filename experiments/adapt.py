@@ -41,7 +41,7 @@ BESIDE = "[features, that]"
 WATCHED = """
 Where the encoder itself is trained, what its features keep is watched while it trains, on 500 images that are held out:
 
-![k-NN and R2 of a turn over the steps, for each way that trains the encoder](adapt-kept.png)
+![k-NN and rotation R2 over the steps, for each way that trains the encoder](adapt-kept.png)
 """
 
 
@@ -61,13 +61,13 @@ def arms(model: str, steps: int) -> dict[str, PretrainConfig]:
         "head": way(),
         "head, second seed": way(seed=1),
         "head, 1024 wide": way(d_equi=1024),
-        "head, told": way(decoder="oracle"),
+        "head, with labels": way(decoder="oracle"),
         "head, 128 wide": way(d_equi=128),
-        "head, 128 wide, told": way(d_equi=128, decoder="oracle"),
+        "head, 128 wide, with labels": way(d_equi=128, decoder="oracle"),
         "head, 128 wide, as drawn": dataclasses.replace(way(lr=1e-9, d_equi=128), max_steps=1),
         DRAWN: dataclasses.replace(way(lr=1e-9), max_steps=1),
         "last layer": way("last:1", lr=0.1, layers=(), split="linear"),
-        "last layer, told": way("last:1", lr=0.1, layers=(), split="linear", decoder="oracle"),
+        "last layer, with labels": way("last:1", lr=0.1, layers=(), split="linear", decoder="oracle"),
         "head, render and [P1]": way(decoder="render+cross-attention"),
         "head, conv [P2]": way(decoder="conv"),
         "lora": way("lora:8", lr=0.1, layers=(), split="linear"),
@@ -153,22 +153,23 @@ def page(found: Found, beside: Baselines, watched: str) -> str:
         f"## {encoder}\n\n{grid(ways, beside[encoder]).markdown()}\n\n{costs(ways)}" for encoder, ways in found.items()
     )
     origin = origin_line([scores for each in every for scores in each.scores])
-    return f"""# Adapting an encoder that exists
+    return f"""# Adapting a pretrained encoder
 
 Written by `python experiments/adapt.py MODEL --data DIR`. {origin}.
 
 Each row is one way of `equicoherence adapt` with the recipe `adapt-tiny`: {config.optim.batch_size} images a step, path
-{config.views.path}, decoder {config.coherence.decoder if config.coherence else ""} where no other is named. *head*: the
-encoder stands still, and a head on its middle layers learns z_equi. *last layer*, *all*: so much of the encoder is
-trained, held to what it was by `Anchor`, and z_equi is a linear map of its output. *told*: in place of a decoder, the
-transformation is regressed, with its parameters as labels. *{DRAWN}*: the head before it has learned. *no training*:
-beside the features stands, in z_equi's place and to its scale, the image at 16 x 16 pixels, or the mean over the
-patches of the layers that the head reads.
+{config.views.path}, decoder {config.coherence.decoder if config.coherence else ""} unless another is named. *head*: the
+encoder is frozen, and a head on its middle layers is trained to give z_equi. *last layer*, *all*: this part of the
+encoder is trained, kept near its start by `Anchor`, and z_equi is a linear map of its output. *with labels*: instead of
+a decoder, the transformation parameters are regressed as labels. *{DRAWN}*: the untrained head. *no training*: in place
+of z_equi, and scaled as it is, the image at 16 x 16 pixels, or the mean over the patch tokens of the layers that the
+head reads.
 
-R2 of an MLP probe on the features of an image and its transformed self; left or right: accuracy of a turn's side (.5 by
-chance). One seed. *Best earlier layer* is the original's, chosen for each figure by these images. Classes: accuracy.
+R2 of an MLP probe on the features of an image and its transformed copy; rotation sign accuracy: chance .5. One seed
+unless another is named. *Best earlier layer* is that of the original, chosen for each score on these images. Classes:
+accuracy.
 
-![Mean change of what is read over the change of k-NN, for each way of adapting](adapt.png)
+![Mean change of R2 over the change of k-NN, for each way of adapting](adapt.png)
 {watched}
 {tables}
 """
@@ -212,11 +213,11 @@ def costs(ways: Mapping[str, Adaptation]) -> str:
     lines = []
     for name, way in ways.items():
         facts = way.facts
-        noise = "noise R2 near 0" if way.noise.near_zero else f"**noise R2 not near 0** ({_noise(way)})"
+        noise = "R2 on noise near 0" if way.noise.near_zero else f"**R2 on noise not near 0** ({_noise(way)})"
         lines.append(
             f"- {name}: {facts.seconds / 60:.1f} minutes of training, {facts.steps} steps, {facts.images:,} images; "
             f"trained {facts.trained / 1e6:.2f} million parameters of the encoder, {facts.head / 1e6:.2f} of the head; "
-            f"{'told' if facts.told else 'not told'}; {noise}"
+            f"{'with transformation labels' if facts.told else 'no labels'}; {noise}"
         )
     return "\n".join(lines)
 

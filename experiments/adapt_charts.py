@@ -51,11 +51,11 @@ def gained_and_kept(found: Found, beside: Baselines, path: Path) -> None:
 
 
 def kept_over_steps(found: Found, path: Path) -> bool:
-    """Draw what was watched of the features while encoders were trained: k-NN, and R2 of a turn by a ridge probe.
+    """Draw what was watched of the features while encoders were trained: k-NN, and rotation R2 by a ridge probe.
 
     Return whether any was; nothing is drawn where none was.
     """
-    figures = {"held_out_knn": "k-NN on images held out", "held_out_rotation": "R2 of a turn, ridge"}
+    figures = {"held_out_knn": "k-NN on images held out", "held_out_rotation": "rotation R2, ridge probe"}
     lines = {
         f"{encoder}: {name}": way.run.metrics
         for encoder, ways in found.items()
