@@ -94,7 +94,7 @@ def bars(found: Mapping[str, Adaptation], path: Path) -> None:
             axes.set_xticks(range(len(rows)), [CALLED.get(row.title, row.title.partition(",")[0]) for row in rows])
             axes.set_ylim(min(0.0, axes.get_ylim()[0]), 1)
             axes.set_title(encoder, fontsize=10)
-            axes.set_ylabel("R2; share that is right")
+            axes.set_ylabel("R2 or accuracy")
         figure.axes[0].legend(fontsize=8, ncols=4, loc="upper center", bbox_to_anchor=(0.5, 1.28), frameon=False)
         figure.savefig(path, dpi=130)
 

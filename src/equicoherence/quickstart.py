@@ -23,6 +23,8 @@ SETTINGS = {
         "transformations": ("rotation", "translation", "scale", "color"),
         "borders": ("content",),
         "probes": ("mlp",),
+        "train": 1500,
+        "test": 600,
         "repeats": 2,
         "representations": ("backbone", "z_equi"),
     }
