@@ -15,8 +15,9 @@ import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from adapt_baselines import baseline_rows, score_baselines
+from adapt_baselines import Baseline, read_baselines, score_baselines
 from adapt_charts import Baselines, Found, bars, gained_and_kept, kept_over_steps
 from pages import write_page
 
@@ -24,10 +25,12 @@ from equicoherence.adapting.adaptation import adapt_with
 from equicoherence.adapting.asked import Asked
 from equicoherence.adapting.start_config import start_config
 from equicoherence.coherence import CoherenceConfig
+from equicoherence.evaluation.transformation import NOISE
 from equicoherence.reporting.adaptation.adaptation import CHECK, ORIGINAL, SCORED, Adaptation, read_adaptation
-from equicoherence.reporting.adaptation.figures import BACKBONE, JOINED, Z_EQUI, FigureRow
+from equicoherence.reporting.adaptation.figures import BACKBONE, BEST, JOINED, OUTPUT, Z_EQUI, FigureRow
 from equicoherence.reporting.adaptation.page import PAGE as DONE
 from equicoherence.reporting.origin import origin_line
+from equicoherence.reporting.summary import select, summarise_scores
 from equicoherence.reporting.tables import MISSING, Cell, Grid, number
 from equicoherence.training import PretrainConfig, pretrain
 from equicoherence.training.run import is_finished
@@ -38,6 +41,7 @@ CHART = Path(__file__).parents[1] / "docs" / "adapt.png"
 DRAWN = "head, as drawn"  # a control: the head before it has learned anything
 READ = {BACKBONE: "features", Z_EQUI: "z_equi", JOINED: "[features, z_equi]"}
 BESIDE = "[features, that]"
+ON_NOISE = ("rotation", "scale")
 WATCHED = """
 Where the encoder itself is trained, what its features keep is watched while it trains, on 500 images that are held out:
 
@@ -85,12 +89,14 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--images", type=int, default=2000, help="for the probes; two fifths as many test them")
     parser.add_argument("--limit", type=int, default=5000, help="labelled images of each split for k-NN and linear")
-    parser.add_argument("--only", nargs="*", help="ways of adapting, by name")
+    parser.add_argument("--only", nargs="*", help="ways of adapting, by name; none to train nothing")
     parser.add_argument("--page", action="store_true", help="train nothing: only write the page of what is done")
     parser.add_argument("--baselines", action="store_true", help="also score what needs no training")
     given = parser.parse_args()
     encoder = given.model.rpartition("@")[2].removeprefix("timm:").replace("/", "-")
     ways = arms(given.model, given.steps)
+    if strange := set(given.only or ()) - {*ways, "none"}:
+        parser.error(f"--only {', '.join(sorted(strange))}: there is no such way; there are {', '.join(ways)}")
     if given.page:
         draw(given.out, [*ways])
         return
@@ -114,7 +120,7 @@ def main() -> None:
 def draw(out: Path, names: Sequence[str]) -> None:
     """Write the page and its charts of the adaptations that are done."""
     found = done(out, names)
-    beside = {encoder: baseline_rows(out / encoder) for encoder in found}
+    beside = {encoder: read_baselines(out / encoder) for encoder in found}
     gained_and_kept(found, beside, PAGE.with_suffix(".png"))
     write_page(page(found, beside, WATCHED if kept_over_steps(found, KEPT) else ""), PAGE)
     bars({encoder: ways["head"] for encoder, ways in found.items() if "head" in ways}, CHART)
@@ -175,21 +181,33 @@ accuracy.
 """
 
 
-def grid(ways: Mapping[str, Adaptation], beside: Mapping[str, Sequence[FigureRow]]) -> Grid:
+def grid(ways: Mapping[str, Adaptation], beside: Mapping[str, Baseline]) -> Grid:
     """Return a row for the original, its best earlier layers, each baseline, and what is read of each adapted one."""
     first = next(iter(ways.values()))
     titles = [row.title for row in first.rows]
+    before, layer = (noise_cells(first.scores[0], name) for name in (OUTPUT, BEST))
     body = [
-        ["original", "features", *_cells(first.rows, titles, lambda row: row.original)],
-        ["best earlier layer", "features", *_cells(first.rows, titles, lambda row: row.layer)],
+        ["original", "features", *_cells(first.rows, titles, lambda row: row.original), *before],
+        ["best earlier layer", "features", *_cells(first.rows, titles, lambda row: row.layer), *layer],
     ]
-    for name, rows in beside.items():
-        body.append([name, BESIDE, *_cells(rows, titles, lambda row: row.adapted.get(BACKBONE))])
+    for name, baseline in beside.items():
+        cells = _cells(baseline.rows, titles, lambda row: row.adapted.get(BACKBONE))
+        body.append([name, BESIDE, *cells, *noise_cells(baseline.scores, BACKBONE)])
     for name, way in ways.items():
         for representation in _read(way):
             cells = _cells(way.rows, titles, lambda row, read=representation: row.adapted.get(read))
-            body.append([name, READ[representation], *cells])
-    return Grid(["encoder", "read", *titles], body)
+            body.append([name, READ[representation], *cells, *noise_cells(way.scores[1], representation)])
+    return Grid(["encoder", "read", *titles, *(f"{name} R2 on noise" for name in ON_NOISE)], body)
+
+
+def noise_cells(scores: Mapping[str, Any], representation: str) -> list[object]:
+    """Return R2 on noise of what is read of an encoder, a dash if it was not measured."""
+    every = summarise_scores({"": [scores]})
+    cells: list[object] = []
+    for target in ON_NOISE:
+        found = select(every, target=target, metric=NOISE, representation=representation, parameter="", control="")
+        cells.append(Cell(number(found[0].mean), "number") if found else MISSING)
+    return cells
 
 
 def _read(way: Adaptation) -> Iterator[str]:

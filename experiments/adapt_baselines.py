@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -55,12 +57,21 @@ def score_baselines(config: PretrainConfig, asked: Asked, folder: Path) -> None:
         score_jobs(model, plan.after, folder / FOLDERS[name], Scoring(controls=False, device=config.device))
 
 
-def baseline_rows(folder: Path) -> dict[str, list[FigureRow]]:
-    """Return the rows of the baselines that are scored, beside those of the original, by their names."""
+@dataclass(frozen=True)
+class Baseline:
+    """What was measured of a baseline. rows: beside the original. scores: the content of its ``scores.json``."""
+
+    rows: Sequence[FigureRow]
+    scores: Mapping[str, Any]
+
+
+def read_baselines(folder: Path) -> dict[str, Baseline]:
+    """Return the baselines that are scored, by their names."""
     originals = sorted(folder.glob(f"*/{SCORED}/{ORIGINAL}/{FILE}"))
     found = {}
     for name, place in FOLDERS.items():
         scores = read_scores(folder / place / FILE)
         if scores and originals:
-            found[name] = list(figure_rows(read_scores(originals[0]) or {}, scores, BACKBONE))
+            rows = list(figure_rows(read_scores(originals[0]) or {}, scores, BACKBONE))
+            found[name] = Baseline(rows, scores)
     return found

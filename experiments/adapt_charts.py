@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import matplotlib
+from adapt_baselines import Baseline
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -22,8 +23,8 @@ READ = {BACKBONE: "o", JOINED: "s", Z_EQUI: "^"}
 SAID = {BACKBONE: "its features", JOINED: "[features, z_equi]", Z_EQUI: "z_equi alone"}
 Found = Mapping[str, Mapping[str, Adaptation]]
 """By encoder and way."""
-Baselines = Mapping[str, Mapping[str, Sequence[FigureRow]]]
-"""Of baselines, by encoder and name."""
+Baselines = Mapping[str, Mapping[str, Baseline]]
+"""By encoder and name."""
 
 
 def gained_and_kept(found: Found, beside: Baselines, path: Path) -> None:
@@ -37,8 +38,8 @@ def gained_and_kept(found: Found, beside: Baselines, path: Path) -> None:
             for name, way in ways.items():
                 for read in (name for name in READ if name != BACKBONE or way.output == BACKBONE):
                     _point(axes, way.rows, read, READ[read], colors[name], name)
-            for name, rows in beside[encoder].items():
-                _point(axes, rows, BACKBONE, "x", colors[name], name)
+            for name, baseline in beside[encoder].items():
+                _point(axes, baseline.rows, BACKBONE, "x", colors[name], name)
             axes.axvline(0, color="#7a828e", linewidth=0.8)
             axes.axhline(0, color="#7a828e", linewidth=0.8)
             axes.set_title(encoder, fontsize=10)

@@ -75,7 +75,7 @@ SUITES = {
         "rendered objects at 64 px. Evaluated on renders of other objects",
         {
             "VICReg": "resnet-vicreg",
-            "SIE, told the rotation": "resnet-sie-rotation",
+            "SIE, receives the rotation": "resnet-sie-rotation",
             "VICReg + [P1]": "resnet-vicreg-p1",
             "VICReg + [P2], K = 2": "resnet-vicreg-p2-k-2",
         },

@@ -127,6 +127,8 @@ def main() -> None:
     parser.add_argument("--page", action="store_true", help="train nothing: only write the page of the runs there are")
     given = parser.parse_args()
     configs = arms(given.data, given.steps)
+    if strange := set(given.only or ()) - set(configs):
+        parser.error(f"--only {', '.join(sorted(strange))}: there is no such arm; there are {', '.join(configs)}")
     wanted = [(given.only, (0,))] if given.only else stages(configs)
     for names, seeds in () if given.page else wanted:
         chosen = {name: configs[name] for name in names}

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch.nn.functional as F
 
+from equicoherence.evaluation.model import SHARE, load_model
 from equicoherence.methods.vicreg import VICRegConfig
 from equicoherence.reporting.summary import summarise_scores
 from equicoherence.reporting.tables import MISSING
@@ -116,3 +118,24 @@ def test_every_experiment_finds_what_it_imports(path: Path, monkeypatch: pytest.
     monkeypatch.syspath_prepend(EXPERIMENTS)
     found = runpy.run_path(str(path), run_name="imported")
     assert found["__doc__"]
+
+
+def test_what_stands_beside_features_leaves_them_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(EXPERIMENTS)
+    from adapt_baselines import Beside  # pyright: ignore[reportMissingImports]
+
+    model = load_model("timm:resnet18", random_weights=True, size=32)
+    images = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        features = model.represent(images)[0]["backbone"]
+        layers = model.encoder.every_layer(images)[1]  # type: ignore[operator]
+        for chosen in ((), (2, 1)):
+            found = Beside(model, chosen)(images)
+            beside = found[:, features.shape[1] :]
+            torch.testing.assert_close(found[:, : features.shape[1]], features)
+            if chosen:
+                wanted = torch.cat([layers[number].patches.mean(dim=1) for number in chosen], dim=1)
+            else:
+                wanted = F.adaptive_avg_pool2d(images, 16).flatten(1)
+            torch.testing.assert_close(F.normalize(beside, dim=1), F.normalize(wanted, dim=1))
+            torch.testing.assert_close(beside.norm(dim=1), SHARE * features.norm(dim=1))

@@ -180,7 +180,7 @@ def test_what_has_no_layers_and_what_needs_tokens_is_refused(folder: Path) -> No
     with pytest.raises(ValueError, match="path 'rotaton' is unknown"):
         Layers(transformations=("rotaton",))
     flat: Callable[[], nn.Module] = lambda: nn.Sequential(nn.AdaptiveAvgPool2d(2), nn.Flatten())  # noqa: E731
-    with pytest.raises(ValueError, match="Sequential is a module whose layers nobody has named"):
+    with pytest.raises(ValueError, match="Sequential is a module whose layers are not known"):
         scored(flat(), folder, "layers", size=32)
     with pytest.raises(ValueError, match="layer is 1, but Sequential is a module whose layers are not known"):
         scored(flat(), folder, "knn", size=32, layer=1)

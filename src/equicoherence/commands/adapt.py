@@ -88,19 +88,19 @@ def run(arguments: list[str]) -> None:
 
         @dataclass
         class Arguments:
-            """Train an encoder further, so that its features keep what transformations do to images; score it before
-            and after. Any field of the recipe's configuration is an option.
+            """Train a pretrained encoder further, so that its features keep what transformations do to images. Evaluate
+            it before and after. Every field of the recipe's configuration is an option.
 
-            Where they are not given, --data is asked for, --encoder.weights is MODEL, --views.size and --views.source
-            are those that fit it, and --coherence.layers are those in its middle.
+            --data is required. If they are not given, --encoder.weights is MODEL, --views.size and --views.source fit
+            MODEL, and --coherence.layers are its middle layers.
 
             Args:
-                out: Run directory; runs/RECIPE-MODEL where none is given.
+                out: Run directory; by default runs/RECIPE-MODEL.
                 recipe: adapt-tiny, adapt-small, adapt-large, or a FILE.yaml.
-                check: Images with classes that it is not adapted on, to see whether these are kept.
-                resume: Go on with what was interrupted, training or scoring: adapt --resume --out RUN.
-                images: For the training of the probes that score it, 2000 for None; two fifths as many test them.
-                limit: Labelled images of each split that score it, for k-NN and the linear probe, 5000 for None.
+                check: Labelled images that are not used for training, to check whether classes are kept.
+                resume: Continue an interrupted training or evaluation: adapt --resume --out RUN.
+                images: Training images of the probes, 2000 for None; two fifths as many are test images.
+                limit: Largest number of labelled images of each split, for k-NN and the linear probe, 5000 for None.
             """
 
             config: Annotated[PretrainConfig, tyro.conf.arg(name="")] = start

@@ -62,7 +62,7 @@ def chosen_suite(given: Arguments) -> Suite:
     own = ("tasks", "settings", "transformations", "borders", "probes", "images", "limit", "repeats", "sets")
     if fixed := [name for name in own if getattr(given, name) is not None] + ["fine_tune"] * given.fine_tune:
         options = ", ".join(f"--{name.replace('_', '-')}" for name in fixed)
-        raise ValueError(f"{options}: suite {suite.name} has fixed tasks and settings; leave it out")
+        raise ValueError(f"{options}: suite {suite.name} has fixed tasks and settings; leave these options out")
     return suite
 
 

@@ -66,7 +66,7 @@ def run(arguments: list[str]) -> None:
 def resumed_run(arguments: list[str]) -> Path | None:
     """Return the run to continue with its own configuration; None if a recipe is given, or for help.
 
-    Raises ValueError without --out, and FileNotFoundError for a folder that is no run.
+    Raises ValueError without --out.
     """
     if "--resume" not in arguments or not arguments[0].startswith("-") or {"-h", "--help"} & set(arguments):
         return None

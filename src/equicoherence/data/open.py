@@ -44,7 +44,7 @@ def open_images(path: str | Path, split: Split = "all", seed: int = 0) -> ImageS
     Raises:
         FileNotFoundError: there is nothing at ``path``.
         ValueError: it is not a data set, there is no image in it or in the split, its layout is ambiguous, or classes
-        disagree.
+            disagree.
     """
     if split not in get_args(Split):
         raise ValueError(f"split must be one of {', '.join(map(repr, get_args(Split)))}, got {split!r}")

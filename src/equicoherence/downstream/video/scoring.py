@@ -52,7 +52,7 @@ def score_video(task: VideoPropagation, model: FrozenModel, train: None, test: V
     asked = spread(len(test), task.sequences)
     shown = {asked[position] for position in spread(len(asked), PICTURES)}
     scores = [_Scores(parts, how.first_scored), _Scores(parts, how.first_scored)]
-    pictures, frames = {}, 0
+    pictures, frames, unpublished = {}, 0, False
     left_out: dict[str, str] = {}
     for sequence in track(asked, f"video: sequences, {task.setting}"):
         count, (first, masks) = test.frames(sequence), _masks(test, sequence)
@@ -76,9 +76,12 @@ def score_video(task: VideoPropagation, model: FrozenModel, train: None, test: V
         for scored, guess in zip(scores, (predicted, [first] * count)):
             scored.add(test.name(sequence), guess, masks, np.arange(1, first.max() + 1))
         frames += count
+        unpublished |= task.pixels == PUBLISHED and size != published_size(first.shape, task.setting, parts=bool(parts))
         if sequence in shown:
             pictures[test.name(sequence)] = _picture(test, sequence, predicted, masks)
     _tell(left_out, len(asked))
+    if unpublished:
+        say(f"video: strides of {step} px do not fit the published frame sizes, so each video keeps its aspect instead")
     rows = [
         dataclasses.replace(row, floor=floor.value)
         for row, floor in zip(*(scored.rows(test.classes) for scored in scores))

@@ -95,7 +95,7 @@ def every_layer(model: FrozenModel, most: int | None = None) -> EveryLayer:
     Raises ValueError for one whose layers are unknown.
     """
     if not isinstance(model.encoder, Encoder):
-        raise RefusedValue(f"{model.name} is a module whose layers nobody has named; leave the task layers out for it")
+        raise RefusedValue(f"{model.name} is a module whose layers are not known; leave the task layers out for it")
     layer_widths(model.encoder.model, model.encoder.name)
     fields: dict[str, Any] = {name: getattr(model, name) for name in NAMES}
     return EveryLayer(**fields, most=most)

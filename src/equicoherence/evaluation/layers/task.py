@@ -19,20 +19,20 @@ if TYPE_CHECKING:
 class Layers(Task):
     """The tasks `transformation`, with border ``content``, and `knn`, at every block or stage of the encoder at once.
 
-    A layer is a block of a vision transformer, whose last norm is applied to it, or a stage of another network, as
-    timm's ``feature_info`` lists them. Of each the mean of the patch tokens is read, and the class token where it has
-    one; each image passes through the encoder once for all layers, and pooled features alone are kept: 4 bytes a
-    channel, layer, kind of token and image. The output is what the encoder is used by: it stands last, at a depth of
-    100 %. Main figures are those of the output and of the best layer, which is chosen by the very images it is scored
-    on and so flattered a little; what the probe reads of noise is said of these two alone. k-NN needs labels, and is
-    left out where there are none. Random weights are scored with one repeat.
+    A layer is a block of a vision transformer, with its last norm applied, or a stage of another network, as timm's
+    ``feature_info`` lists them. Two features of each are evaluated: the mean of the patch tokens, and the class token
+    if it has one. Each image passes through the encoder once for all layers. Only pooled features are kept: 4 bytes for
+    each channel, layer, kind of token and image. The output, as the encoder is used, is last, at a depth of 100 %. Main
+    scores are those of the output and of the best layer. The best layer is chosen on the same test images, so its
+    score is slightly optimistic. R2 on noise is measured for these two only. k-NN needs labels; without labels it is
+    left out. Random weights are evaluated with one repeat.
 
-    transformations, probes, train, test, seed: as of `transformation`; but for the attentive probe, for no tokens are
-        kept.
-    repeats: seeds of the probes at the output.
-    layer_repeats: seeds of the probes at the layers.
-    limit, k, temperature: as of `knn`.
-    most: how many layers at most are scored, at equal distances, the last among them.
+    transformations, probes, train, test, seed: as in `transformation`, without the attentive probe, since no tokens
+        are kept.
+    repeats: number of seeds of the probes at the output.
+    layer_repeats: number of seeds of the probes at the layers.
+    limit, k, temperature: as in `knn`.
+    most: largest number of layers; they are at equal distances, and include the last.
     """
 
     transformations: tuple[str, ...] = ("rotation",)
@@ -57,15 +57,15 @@ class Layers(Task):
     by_default: ClassVar[bool] = False
     axis: ClassVar[str] = "depth, % of the layers (100: the output)"
     advice: ClassVar[str] = (
-        "An earlier layer is a rival that costs nothing: where it tells more of the transformation than the output, at "
-        "a k-NN you can live with, use it before you train anything. “--layer N” scores any task there."
+        "An earlier layer is a baseline that costs nothing. If its R2 is higher than that of the output, and its k-NN "
+        "is good enough for you, use it before you train anything. “--layer N” evaluates any task there."
     )
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if "attentive" in self.probes:
             raise ValueError(
-                "'attentive' reads patch tokens, but of layers pooled features alone are kept; leave it out"
+                "'attentive' reads patch tokens, but only pooled features of layers are kept; leave it out"
             )
         self.regression()  # ValueError for what it does not allow
 

@@ -25,13 +25,13 @@ class TransformationRegression(Task):
 
     Base images are upright central crops, small enough that with border ``content`` a path shows only the photograph
     itself, so no corner reveals the angle; ``zeros`` has black corners, which do. Both images have the same round band
-    of frequencies, so the pixel grid leaves no trace either. For rotation, translation and scale there is a control: R2
-    of the same probe on noise without content, which must be within .02 of 0 (docs/traces.md). There is one R2 for each
-    parameter; their mean is the main score. A parameter whose sign changes in a mirror (an angle, a shift, a tilt) has
-    two more scores: R2 of its absolute value, and the accuracy of its sign (chance .5) for large values. A mirror-blind
-    encoder keeps only the absolute value (docs/transformation.md). Every training image is used with two draws of g.
-    The attentive probe reads tokens averaged to at most 7 x 7. Random weights are evaluated with one repeat, at the
-    backbone.
+    of frequencies, so the pixel grid leaves no trace either, except that sharpness reveals a part of the scale. For
+    rotation, translation and scale there is a control: R2 of the same probe on noise without content, which must be
+    within .02 of 0 (docs/traces.md). There is one R2 for each parameter; their mean is the main score. A parameter
+    whose sign changes in a mirror (an angle, a shift, a tilt) has two more scores: R2 of its absolute value, and the
+    accuracy of its sign (chance .5) for large values. A mirror-blind encoder keeps only the absolute value
+    (docs/transformation.md). Every training image is used with two draws of g. The attentive probe reads tokens
+    averaged to at most 7 x 7. Random weights are evaluated with one repeat, at the backbone.
 
     transformations: names of paths, each evaluated separately; sums with ``+`` in a file or in Python.
     borders: what an image shows beyond the edge of its source.
