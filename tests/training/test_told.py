@@ -131,7 +131,7 @@ def test_names_that_are_not_the_paths_are_quoted_with_those_that_are():
 
 
 def test_methods_that_are_told_nothing_are_not_told_some_of_it():
-    with pytest.raises(ValueError, match=r"VICReg is told nothing of the path; leave --views\.told out"):
+    with pytest.raises(ValueError, match=r"VICReg receives nothing about the path; leave --views\.told out"):
         dataclasses.replace(_config("VICReg"), views=ViewsConfig(told=("angle",)))
 
 

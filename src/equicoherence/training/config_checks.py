@@ -25,8 +25,8 @@ def check_together(config: PretrainConfig) -> None:
     """Raise ValueError where settings do not go together, quoting them, with what to give in their place."""
     if config.precision == "fp16" and config.sharding == "fsdp2":
         raise ValueError("precision fp16 needs the whole gradient on each process; give --precision bf16 with fsdp2")
-    _check_views(config)
     _check_poses(config)
+    _check_views(config)
     _check_batch(config)
     _check_task(config)
     if config.encoder.channels < 3:
@@ -60,7 +60,7 @@ def _check_views(config: PretrainConfig) -> None:
             "give --views.mask-probability 0"
         )
     if views.told and not method.told:
-        raise ValueError(f"views.told is {views.told}, but {name} is told nothing of the path; leave --views.told out")
+        raise ValueError(f"views.told is {views.told}, but {name} receives nothing about the path; leave --views.told out")
     if views.place == "shared" and views.path in (POSES, BETWEEN):
         raise ValueError(
             f"views.place is shared, but with views.path {views.path} the views are not two crops of one "
@@ -138,11 +138,11 @@ def _check_colors(config: PretrainConfig) -> None:
 
 
 def _check_head(config: PretrainConfig) -> None:
-    """Refuse an encoder that stands still where there is no head, or a method that would train it."""
+    """Refuse a frozen encoder where there is no head, or a method that would train it."""
     method = METHODS[type(config.method)]
     if not method.fixed_teacher:
         raise ValueError(
-            f"encoder.train is head, so the encoder stands still, and {method.__name__} has nothing to train; take "
+            f"encoder.train is head, so the encoder is frozen, and {method.__name__} has nothing to train; take "
             "method Anchor (recipes adapt-*), or --encoder.train last:N"
         )
     if config.coherence is None:
@@ -152,12 +152,12 @@ def _check_head(config: PretrainConfig) -> None:
         )
     if config.keep:
         raise ValueError(
-            f"keep is {config.keep:g}, but with encoder.train head the encoder stands still, so all that it knows is "
+            f"keep is {config.keep:g}, but with encoder.train head the encoder is frozen, so all that it knows is "
             "kept; leave --keep out, or give --encoder.train last:N"
         )
     if config.watch != NONE:
         raise ValueError(
-            f"watch is {config.watch}, but with encoder.train head the encoder stands still, so its figures do, too; "
+            f"watch is {config.watch}, but with encoder.train head the encoder is frozen, so its scores do not change; "
             "leave --watch out, or give --encoder.train last:N"
         )
 
@@ -166,10 +166,10 @@ def _check_told(config: PretrainConfig) -> None:
     """Refuse to tell a method nothing, or to give it the task beside what it is told."""
     name = METHODS[type(config.method)].__name__
     if config.coherence is not None:
-        raise ValueError(f"{name} is told the transformation, so coherence must be null, got {config.coherence}")
+        raise ValueError(f"{name} receives the transformation, so coherence must be null, got {config.coherence}")
     if config.views.path == "none":
         raise ValueError(
-            f"views.path is none, so there is nothing that {name} could be told: choose a path (--views.path se2)"
+            f"views.path is none, so there is nothing that {name} could receive: choose a path (--views.path se2)"
         )
 
 
@@ -177,7 +177,7 @@ def _check_base(config: PretrainConfig) -> None:
     """Refuse to keep the path from the invariant loss where nothing else would read it."""
     method, views = METHODS[type(config.method)], config.views
     if method.told:
-        reason = f"{method.__name__} is told the path between the views that it reads"
+        reason = f"{method.__name__} receives the path between the views that it reads"
     elif views.path == POSES:
         reason = "with views.path poses, both views are renders and there is no base image apart"
     elif config.coherence is None or views.path in ("none", BETWEEN):  # both views are base views
