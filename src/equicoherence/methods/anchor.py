@@ -60,7 +60,7 @@ class Anchor(Method, config=AnchorConfig):
 
         Without a teacher there is no loss.
         """
-        if teacher is None:  # the encoder stands still
+        if teacher is None:  # the encoder is frozen
             return {}
         assert student.tokens is not None
         assert teacher.tokens is not None

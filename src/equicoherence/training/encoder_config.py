@@ -39,7 +39,7 @@ class EncoderConfig:
             stays what it was bit for bit, and a head reads z_equi from it (coherence.layers); last:N, its last
             N layers (blocks of a vision transformer, stages of a convolutional network) and what follows them;
             lora:RANK, LoRA on the linear layers of attention, merged at the end; lora-all:RANK, on those of
-            MLPs too. The rest stands still.
+            MLPs too. The rest is frozen.
         batch_norm: Of BatchNorm layers that are trained, whether their statistics move (train, as encoders from
             random weights need), or not (frozen).
         checkpointing: Keep less of the forward pass for the backward pass, which computes it once more: less

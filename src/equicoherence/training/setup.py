@@ -227,7 +227,7 @@ def described(config: PretrainConfig, learner: Learner, precision: Precision) ->
     count, train = sum(parameter.numel() for parameter in encoder.model.parameters()) / 1e6, config.encoder.train
     trained = "" if train == "all" else f" ({train} trained: {trained_parameters(encoder) / 1e6:,.3g} million)"
     if train == HEAD:
-        trained = f" (which stand still; trained beside them: {trained_parameters(learner) / 1e6:,.3g} million)"
+        trained = f" (frozen; trained beside them: {trained_parameters(learner) / 1e6:,.3g} million)"
     return (
         f"{config.name}: encoder {encoder.architecture}, {count:,.2f} million parameters{trained}, images of "
         f"{config.views.size} px; {POOLS[learner.pool]} stands for an image; {precision}"
