@@ -77,7 +77,7 @@ def test_joined_is_the_encoders_own_features_and_then_z_equi_at_a_third_of_their
     [
         ({"coherence": None}, "without the task"),
         ({"method": VICRegConfig(width=8)}, "VICReg has nothing to train"),
-        ({"keep": 0.01}, "keep is 0.01, but with encoder.train head the encoder stands still"),
+        ({"keep": 0.01}, "keep is 0.01, but with encoder.train head the encoder is frozen"),
     ],
 )
 def test_what_would_train_nothing_is_refused(config, changes, sentence):
