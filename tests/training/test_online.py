@@ -112,7 +112,7 @@ def test_what_cannot_be_watched_is_refused(data, tmp_path):
     with pytest.raises(ValueError, match="watch is knn,knn: give each name once"):
         small_config(data, watch="knn,knn")
     adapted = dataclasses.replace(small_config(data).encoder, weights="timm:resnet18", train="head")
-    with pytest.raises(ValueError, match=r"watch is knn, but with encoder\.train head the encoder stands still"):
+    with pytest.raises(ValueError, match=r"watch is knn, but with encoder\.train head the encoder is frozen"):
         small_config(data, watch="knn", method=AnchorConfig(), encoder=adapted)
     few = picture_folder(tmp_path / "few", 30)
     with pytest.raises(ValueError, match=r"watch is rotation, but \d+ images are held out, fewer than 20"):
