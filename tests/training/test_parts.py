@@ -140,7 +140,7 @@ def test_misspelt_recipes_and_fields_are_quoted():
         ({"encoder": {"std": [0.1, 0.0, 0.1]}}, r"std must be above 0 in all channels, got \(0\.1, 0\.0, 0\.1\)"),
         ({"views": {"crops": -2}}, "views.crops must be 0 or more, got -2"),
         ({"views": {"crops": 3, "crop_rotations": True}}, "with views.crop_rotations, views.crops must be 4, got 3"),
-        ({"method": {"kind": "SIE"}}, "SIE receives the transformation, so coherence must be null, got CoherenceConfig"),
+        ({"method": {"kind": "SIE"}}, "SIE receives the transformation, so coherence must be null, got Cohe"),
         ({"method": {"kind": "SIE"}, "coherence": None, "views": {"path": "none"}}, "nothing that SIE could receive"),
         ({"method": {"kind": "ESSL"}, "views": {"crops": 4}}, "crop_rotations is False, but ESSL classifies rotated"),
         (

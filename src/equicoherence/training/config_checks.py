@@ -60,7 +60,9 @@ def _check_views(config: PretrainConfig) -> None:
             "give --views.mask-probability 0"
         )
     if views.told and not method.told:
-        raise ValueError(f"views.told is {views.told}, but {name} receives nothing about the path; leave --views.told out")
+        raise ValueError(
+            f"views.told is {views.told}, but {name} receives nothing about the path; leave --views.told out"
+        )
     if views.place == "shared" and views.path in (POSES, BETWEEN):
         raise ValueError(
             f"views.place is shared, but with views.path {views.path} the views are not two crops of one "
