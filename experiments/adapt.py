@@ -89,13 +89,13 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--images", type=int, default=2000, help="for the probes; two fifths as many test them")
     parser.add_argument("--limit", type=int, default=5000, help="labelled images of each split for k-NN and linear")
-    parser.add_argument("--only", nargs="*", help="ways of adapting, by name; none to train nothing")
+    parser.add_argument("--only", nargs="*", help="ways of adapting, by name; no name: train nothing")
     parser.add_argument("--page", action="store_true", help="train nothing: only write the page of what is done")
     parser.add_argument("--baselines", action="store_true", help="also score what needs no training")
     given = parser.parse_args()
     encoder = given.model.rpartition("@")[2].removeprefix("timm:").replace("/", "-")
     ways = arms(given.model, given.steps)
-    if strange := set(given.only or ()) - {*ways, "none"}:
+    if strange := set(given.only or ()) - set(ways):
         parser.error(f"--only {', '.join(sorted(strange))}: there is no such way; there are {', '.join(ways)}")
     if given.page:
         draw(given.out, [*ways])
@@ -104,7 +104,7 @@ def main() -> None:
         config = dataclasses.replace(next(iter(ways.values())), data=given.data)
         score_baselines(config, Asked(None, given.images, given.limit), given.out / encoder)
     for name, config in ways.items():
-        if given.only and name not in given.only:
+        if given.only is not None and name not in given.only:
             continue
         run = given.out / encoder / slug(name)
         config, asked = dataclasses.replace(config, data=given.data), Asked(given.check, given.images, given.limit)

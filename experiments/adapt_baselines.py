@@ -40,9 +40,8 @@ class Beside(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Return (B, C + C') of images (B, 3, S, S) in [0, 1]."""
         output, every = self.encoder.every_layer(images)
-        features = output.patches.mean(dim=1) if self.pool == "mean" else output.pooled(self.pool)
-        pooled = [every[layer].patches.mean(dim=1) for layer in self.layers]
-        return joined(features, torch.cat(pooled, dim=1) if pooled else self.thumbnail(images))
+        pooled = [every[layer].pooled() for layer in self.layers]
+        return joined(output.pooled(self.pool), torch.cat(pooled, dim=1) if pooled else self.thumbnail(images))
 
 
 def score_baselines(config: PretrainConfig, asked: Asked, folder: Path) -> None:

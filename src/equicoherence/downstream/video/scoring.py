@@ -59,7 +59,8 @@ def score_video(task: VideoPropagation, model: FrozenModel, train: None, test: V
         if reason := unscorable(first, masks, parts):
             left_out[test.name(sequence)] = reason
             continue
-        size = frame_size(test.image(sequence, 0).shape[:2], task, step, parts=bool(parts))
+        shape = test.image(sequence, 0).shape[:2]
+        size = frame_size(shape, task, step, parts=bool(parts))
         if size != built:
             encoder, built = sized(encoder, size), size
         tokens = extract_tokens(
@@ -76,7 +77,7 @@ def score_video(task: VideoPropagation, model: FrozenModel, train: None, test: V
         for scored, guess in zip(scores, (predicted, [first] * count)):
             scored.add(test.name(sequence), guess, masks, np.arange(1, first.max() + 1))
         frames += count
-        unpublished |= task.pixels == PUBLISHED and size != published_size(first.shape, task.setting, parts=bool(parts))
+        unpublished |= task.pixels == PUBLISHED and size != published_size(shape, task.setting, parts=bool(parts))
         if sequence in shown:
             pictures[test.name(sequence)] = _picture(test, sequence, predicted, masks)
     _tell(left_out, len(asked))
