@@ -141,6 +141,7 @@ def test_interrupted_training_goes_on_by_the_command_it_ends_with(
         (["MODEL"], "adapt needs images: give them with --data DIR"),
         (["MODEL", "--data", "DATA", "--recipe", "adapt-tinny"], "is it 'adapt-tiny'?"),
         (["no-model", "--data", "DATA"], "'no-model' is none of what it may be"),
+        (["resnet18", "--data", "DATA"], "for timm's weights write timm:resnet18"),
         (["MODEL", "--data", "THREE"], "images to train on, which is too few"),
         (["MODEL", "--data", "no/such"], "nothing at 'no/such'"),
         (["MODEL", "--data", "DATA", "--check", "no/such"], "nothing at 'no/such'"),

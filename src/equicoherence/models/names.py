@@ -76,15 +76,18 @@ def unknown_model(name: str) -> ValueError:
 
 
 def no_model(text: str) -> FileNotFoundError:
-    """Return the error that quotes what is no MODEL, with what may have been meant: a model of timm, or a path near."""
-    path = Path(text)
-    if timm.is_model(text):
-        hint = f"; for timm's weights write timm:{text}"
-    elif path.parent.is_dir() and (near := difflib.get_close_matches(path.name, os.listdir(path.parent or "."), n=1)):
-        hint = f"; is it {str(path.parent / near[0])!r}?"
-    else:
-        hint = ""
+    """Return the error that quotes what is no MODEL, with what may have been meant."""
     return FileNotFoundError(
         f"model {text!r} is neither a run directory, nor timm:NAME, hf-hub:OWNER/NAME or baseline:NAME, nor a weights "
-        f"file (FILE@ARCH){hint}"
+        f"file (FILE@ARCH){meant(text)}"
     )
+
+
+def meant(text: str) -> str:
+    """Return the end of a sentence that says what may have been meant: a model of timm, or a path near; else ""."""
+    path = Path(text)
+    if timm.is_model(text):
+        return f"; for timm's weights write timm:{text}"
+    if path.parent.is_dir() and (near := difflib.get_close_matches(path.name, os.listdir(path.parent or "."), n=1)):
+        return f"; is it {str(path.parent / near[0])!r}?"
+    return ""

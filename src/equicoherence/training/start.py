@@ -18,7 +18,7 @@ from equicoherence.methods import METHODS
 from equicoherence.models import Encoder
 from equicoherence.models.encoder import sized
 from equicoherence.models.foreign import copy_weights, foreign_encoder, read_exported
-from equicoherence.models.names import LOCAL, SOURCES, folder_of, split_file
+from equicoherence.models.names import LOCAL, SOURCES, folder_of, meant, split_file
 from equicoherence.models.normalisation import Channels
 from equicoherence.models.weights import load_weights
 from equicoherence.tensor_files import digest_of
@@ -178,7 +178,7 @@ def read_start(model: str, size: int | None, name: str, args: dict[str, Any]) ->
     if absent and not path.is_file():
         raise FileNotFoundError(f"encoder.weights {model!r}: there is no file {absent!r} of weights for {wanted}")
     if not path.is_file():
-        raise FileNotFoundError(f"encoder.weights {model!r} is none of what it may be: {KINDS}")
+        raise FileNotFoundError(f"encoder.weights {model!r} is none of what it may be: {KINDS}{meant(model)}")
     with path.open("rb") as opened:
         digest = hashlib.file_digest(opened, "sha256").hexdigest()[:DIGEST]
     advice = f"say which model it is for: --encoder.weights {file}@ARCH"
