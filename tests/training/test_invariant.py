@@ -179,7 +179,7 @@ def test_a_run_shows_all_of_its_samples_and_notes_the_loss_of_each_decoder(tmp_p
 @pytest.mark.parametrize(
     ("values", "quoted"),
     [
-        ({"method": {"kind": "SIE"}, "coherence": None}, "SIE is told the path"),
+        ({"method": {"kind": "SIE"}, "coherence": None}, "but SIE receives the path between the views that it reads"),
         ({"coherence": {"states": 0}}, r"without states \(coherence.states 0\) nothing reads view 2"),
         ({"views": {"path": "poses"}}, "both views are renders"),
         ({"views": {"invariant": "u"}}, r"views\.invariant cannot be 'u'; one of base, path is expected"),
