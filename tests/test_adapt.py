@@ -12,9 +12,10 @@ import pytest
 
 from equicoherence import adapt
 from equicoherence.adapting import Adapted
+from equicoherence.adapting.asked import Asked
 from equicoherence.adapting.start_config import start_config
 from equicoherence.cli import main
-from equicoherence.commands.adapt import AdaptOptions
+from equicoherence.commands.adapt import AdaptOptions, CommonAdaptOptions
 from equicoherence.evaluation import evaluate
 from equicoherence.evaluation.store import FILE
 from equicoherence.recipes import RECIPES
@@ -220,7 +221,8 @@ def _described(shown: str) -> dict[str, str]:
 def test_the_options_of_the_help_are_options(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["adapt", "--help"]) == 0
     shown = _described(capsys.readouterr().out)
-    assert len(shown) == len(dataclasses.fields(AdaptOptions))
+    own, common = (len(dataclasses.fields(options)) for options in (AdaptOptions, CommonAdaptOptions))
+    assert len(shown) == own + common - 1  # of which one holds the others
     assert main(["adapt", "--help-all"]) == 0
     assert shown.keys() < _described(capsys.readouterr().out).keys()
 
@@ -235,6 +237,8 @@ def test_help_all_describes_every_field_with_the_values_of_the_recipe(capsys: py
     assert trained.keys() <= adapted.keys()
     assert all(re.sub(r"\(default: .*?\)", "", text).strip() for text in adapted.values())
     assert {name for name in trained if adapted[name] != trained[name]} <= {"--out", "--resume"}
+    for option, default in (("--images", Asked.images), ("--limit", Asked.limit)):
+        assert adapted[option].endswith(f"(default: {default})")
 
 
 def score(mean: float, interval: tuple[float, float] | None = None, target: str = "") -> Score:
