@@ -13,10 +13,12 @@ import pytest
 from equicoherence import adapt
 from equicoherence.adapting import Adapted
 from equicoherence.adapting.asked import Asked
+from equicoherence.adapting.plan import plan_adaptation
 from equicoherence.adapting.start_config import start_config
 from equicoherence.cli import main
 from equicoherence.commands.adapt import AdaptOptions, CommonAdaptOptions
-from equicoherence.evaluation import evaluate
+from equicoherence.evaluation import evaluate, load_model
+from equicoherence.evaluation.layers.task import Layers
 from equicoherence.evaluation.store import FILE
 from equicoherence.recipes import RECIPES
 from equicoherence.reporting.adaptation.figures import FigureRow, NoiseRow
@@ -63,6 +65,17 @@ def test_an_encoder_that_stands_still_scores_as_it_did_and_z_equi_beside_it_is_t
         assert row.adapted["backbone"].mean == pytest.approx(row.original.mean, abs=1e-5), row.title
         assert row.output == "joined"
         assert row.change == row.adapted["joined"].mean - row.original.mean
+
+
+def test_the_layers_that_z_equi_is_computed_from_are_scored_too(folder: Path, tmp_path: Path) -> None:
+    deep = tmp_path / "vit"
+    pretrain(small_config(folder, encoder=EncoderConfig("vit_tiny_patch16_224", VIT | {"depth": 9}), max_steps=1), deep)
+    config = start_config("adapt-tiny", str(deep))
+    (layers,) = (job.task for job in plan_adaptation(config, Asked(images=10, limit=20), tmp_path / "run").before[:1])
+    assert isinstance(layers, Layers)
+    assert config.coherence
+    assert layers.also == config.coherence.layers == (4, 2, 6)
+    assert not layers.unfit(load_model(deep))
 
 
 def test_the_original_is_scored_as_evaluate_scores_it(done: Adapted, model: Path, folder: Path) -> None:

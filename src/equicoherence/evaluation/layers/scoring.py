@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from equicoherence.data import Loader
 from equicoherence.evaluation.classification.scoring import Labelled
 from equicoherence.evaluation.classification.task import unlabelled
-from equicoherence.evaluation.layers.every_layer import OUTPUT, OWN, EveryLayer, Place, every_layer
+from equicoherence.evaluation.layers.every_layer import OWN, EveryLayer, Place, every_layer
+from equicoherence.evaluation.layers.task import BEST, OUTPUT
 from equicoherence.evaluation.model import FrozenModel
 from equicoherence.evaluation.reader import reader
 from equicoherence.evaluation.task import Row, TaskScore, Track
@@ -20,12 +21,10 @@ from equicoherence.notice import say
 if TYPE_CHECKING:
     from equicoherence.evaluation.layers.task import Layers
 
-BEST = "best layer"
-
 
 def score_layers(task: Layers, model: FrozenModel, train: Loader, test: Loader, track: Track) -> TaskScore:
     """Score layers by the tasks that score an output."""
-    layered = every_layer(reader(model), task.most)
+    layered = every_layer(reader(model), task.most, task.also)
     places = {place.name: place for place in layered.places()}
     *layers, output = places
     regression = task.regression()
