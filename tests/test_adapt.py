@@ -13,18 +13,16 @@ import pytest
 from equicoherence import adapt
 from equicoherence.adapting import Adapted
 from equicoherence.adapting.asked import Asked
-from equicoherence.adapting.plan import plan_adaptation
 from equicoherence.adapting.start_config import start_config
 from equicoherence.cli import main
 from equicoherence.commands.adapt import AdaptOptions, CommonAdaptOptions
-from equicoherence.evaluation import evaluate, load_model
-from equicoherence.evaluation.layers.task import Layers
-from equicoherence.evaluation.store import FILE
+from equicoherence.evaluation import evaluate
+from equicoherence.evaluation.store import FILE, read_scores
 from equicoherence.recipes import RECIPES
 from equicoherence.reporting.adaptation.figures import FigureRow, NoiseRow
 from equicoherence.reporting.adaptation.page import PAGE, TABLE
 from equicoherence.reporting.summary import Score
-from equicoherence.training import EncoderConfig, OptimConfig, PretrainConfig, pretrain
+from equicoherence.training import EncoderConfig, OptimConfig, PretrainConfig, load_config, pretrain
 from tests.small import picture_folder, small_config
 from tests.test_advice import stop_after
 
@@ -67,15 +65,11 @@ def test_an_encoder_that_stands_still_scores_as_it_did_and_z_equi_beside_it_is_t
         assert row.change == row.adapted["joined"].mean - row.original.mean
 
 
-def test_the_layers_that_z_equi_is_computed_from_are_scored_too(folder: Path, tmp_path: Path) -> None:
-    deep = tmp_path / "vit"
-    pretrain(small_config(folder, encoder=EncoderConfig("vit_tiny_patch16_224", VIT | {"depth": 9}), max_steps=1), deep)
-    config = start_config("adapt-tiny", str(deep))
-    (layers,) = (job.task for job in plan_adaptation(config, Asked(images=10, limit=20), tmp_path / "run").before[:1])
-    assert isinstance(layers, Layers)
-    assert config.coherence
-    assert layers.also == config.coherence.layers == (4, 2, 6)
-    assert not layers.unfit(load_model(deep))
+def test_the_layers_that_z_equi_is_computed_from_are_scored_too(done: Adapted) -> None:
+    task, parts = load_config(done.run / "config.yaml").coherence, read_scores(done.run / "adapt" / "original" / FILE)
+    (layers,) = (part for part in parts["parts"].values() if part["task"] == "layers")
+    assert task is not None
+    assert layers["settings"]["also"] == list(task.layers) != []
 
 
 def test_the_original_is_scored_as_evaluate_scores_it(done: Adapted, model: Path, folder: Path) -> None:

@@ -170,9 +170,9 @@ class Learner(nn.Module):
 
     def _tell(self, student: Encoded, features: Features, theta: Tensor) -> Encoded:
         """Add theta, and the means of z_equi where there is one."""
-        z_equi = None
-        if self.head.equivariant is not None:
-            z_equi = self.head.equivariant(features.pooled("mean")).unflatten(0, (2, -1))  # linear: the mean of z_equi
+        mean = Features(None, features.pooled("mean")[:, None], (1, 1))
+        z_equi = self.head.z_equi(mean)  # linear: of the mean of the tokens it is the mean of z_equi
+        z_equi = None if z_equi is None else z_equi[:, 0].unflatten(0, (2, -1))
         return dataclasses.replace(student, equivariant=z_equi, theta=self.standard(theta))
 
     def _encoded(
