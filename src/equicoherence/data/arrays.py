@@ -11,11 +11,10 @@ from PIL import Image
 
 from equicoherence.data.npy import read_npy
 from equicoherence.data.pixel_format import BACKGROUND, PixelFormat
-from equicoherence.data.probing import ALPHA, GRAY, NUMPY, PAGES, PNM, channel_axis
+from equicoherence.data.probing import ALPHA, CONVERTED, GRAY, NUMPY, PAGES, PNM, channel_axis
 
 PNG = b"\x89PNG\r\n\x1a\n"
 PNG_COLORS = (2, 4, 6)  # kinds of a png file of more than one channel
-CONVERTED = ("CMYK", "YCbCr")  # what Pillow calls images whose channels are no red, green and blue
 LARGEST_PIXEL_COUNT = 2**27
 """Images of more pixels (about 11,600 x 11,600) are refused: decoding one takes over half a gigabyte. Of those of more
 than three channels, fewer: as many values in all."""
@@ -130,7 +129,7 @@ def _needs_tifffile(image: Image.Image | None) -> bool:
     if image is None:
         return True
     bits = image.tag_v2.get(258, (1,))  # type: ignore[attr-defined]
-    if image.mode in CONVERTED and max(bits) <= 8:
+    if image.mode in CONVERTED.values() and max(bits) <= 8:
         return False
     return getattr(image, "n_frames", 1) > 1 or len(bits) > 1
 
