@@ -78,7 +78,7 @@ def _of_tiff(start: bytes, file: BinaryIO) -> PixelFormat:
     photometric, extra = first.get(262), first.get(338, ())
     if bits > 8 and photometric in CONVERTED:
         raise OddFormat(
-            f"it is a {CONVERTED[photometric]} image of {bits} bits a channel, and only those of 8 bits become RGB here: "
+            f"it is a {CONVERTED[photometric]} image of {bits} bits a channel, and only those of 8 bits become RGB: "
             "convert it to RGB, or to 8 bits"
         )
     if samples == 1 and photometric in GRAY and len(pages) > 1 and _one_size(pages):
