@@ -35,7 +35,7 @@ def model_card(
     license: as the Hub calls it, such as apache-2.0; the card names none where None.
 
     Paths of this machine are left out: of data, of an encoder in a folder and of weights to start from only the last
-    name is told.
+    name is given.
     """
     head: dict[str, Any] = {"library_name": "timm", "pipeline_tag": "image-feature-extraction", "tags": TAGS}
     if license is not None:

@@ -54,7 +54,7 @@ def view_size(config: PretrainConfig, start: Start) -> int:
 
 
 def middle_layers(encoder: Encoder) -> tuple[int, ...]:
-    """Return the layers at a half, a quarter and three quarters of the depth; none where timm tells no layers."""
+    """Return the layers at a half, a quarter and three quarters of the depth; none if timm lists no layers."""
     with contextlib.suppress(ValueError):
         last = len(layer_widths(encoder.model, encoder.name)) - 1
         return tuple(dict.fromkeys(round(share * last) for share in MIDDLE))

@@ -151,7 +151,7 @@ def _show(
 
 
 def next_command(given: Arguments, folders: Sequence[Path]) -> str:
-    """Return the next command: look at the scores, or adapt an encoder that is not a run."""
+    """Return the next command: a page of the scores, or `adapt` for an encoder that is not a run."""
     first = given.models[0]
     if len(given.models) == 1 and given.data and not Path(first).is_dir() and not first.startswith("baseline:"):
         return f"next: equicoherence adapt {shlex.quote(first)} --data {shlex.quote(given.data)}"

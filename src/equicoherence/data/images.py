@@ -113,7 +113,7 @@ def _read(data: bytes, name: str, take: Callable[[ImageFile.ImageFile], T]) -> T
 
 
 def _check_format(data: bytes, name: str, format: PixelFormat) -> None:
-    """Refuse a file that cannot be kept with a format, before any reader is needed. Reading tells of damaged ones."""
+    """Refuse a file that cannot be kept with a format, before any reader is needed; damage is found later."""
     try:
         if (own := format_of(io.BytesIO(data))) is not None:
             format.check_image(own)

@@ -190,7 +190,7 @@ def size_of_file(path: Path) -> int | None:
 
 
 def some_sizes(source: ImageSource) -> list[int | None]:
-    """Return the sizes of the files of some images, evenly spread, which tell them from others of the same names."""
+    """Return the sizes of the files of some images, evenly spread, by which other files of the same names differ."""
     return [source.file_size(index) for index in range(0, len(source), max(1, len(source) // SIZES))]
 
 

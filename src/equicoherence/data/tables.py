@@ -193,7 +193,7 @@ def _copied(file: Path, columns: Sequence[str]) -> Path:
 
 
 def _features(schema: pa.Schema) -> dict[str, dict[str, Any]]:
-    """Return what Hugging Face's `datasets` noted of each column; nothing where it has not."""
+    """Return the features that Hugging Face's `datasets` noted for each column; empty without them."""
     try:
         features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
     except (KeyError, TypeError, ValueError):

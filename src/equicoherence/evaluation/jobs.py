@@ -164,14 +164,14 @@ def _about(found: Found, surveyed: Any, train: Any, test: Any) -> dict[str, Any]
 
 
 def _samples(split: SampleSet | VideoSet) -> str:
-    """Return which samples a split has, and of which variant."""
+    """Return a description of the samples of a split, and its variant."""
     names = [split.name(index) for index in range(len(split))]
     lengths = [split.frames(index) for index in range(len(split))] if isinstance(split, VideoSet) else []
     return f"{len(split)} of {split.variant or 'the folder'}, {short_digest([names, lengths])}"
 
 
 def _images(source: ImageSource) -> str:
-    """Return which images a source has, and of which classes; other files of the same names are others."""
+    """Return a description of images and classes that differs for other files of the same names."""
     digest = hashlib.sha256()
     for index in range(len(source)):
         digest.update(source.name(index).encode() + b"\n")

@@ -261,7 +261,7 @@ def of_run(path: Path, config: PretrainConfig, learner: Learner) -> FrozenModel:
     in_method = config.coherence is not None and config.coherence.split == "head"
     head = MethodHead(learner.method) if in_method else learner.head
     views = config.views
-    # told of another path, it could say nothing of poses
+    # a predictor that receives the parameters of another path cannot predict poses
     predictor = OwnPredictor(learner) if views.path == POSES and has_predictor(learner.method) else None
     return FrozenModel(
         str(path), config.name, learner.encoder, views.size, views.source, head, config, learner.pool, predictor

@@ -149,7 +149,7 @@ class Task(abc.ABC):
 
     @property
     def variant(self) -> str:
-        """Tell the parts of a task apart, "" where it has one."""
+        """Name of this part of a task; "" if it has only one."""
         return ""
 
     def parts(self) -> Sequence[Task]:

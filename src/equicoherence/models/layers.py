@@ -15,7 +15,7 @@ from equicoherence.models.tokens import has_class_token, late_norm
 def layer_widths(model: nn.Module, name: str) -> list[int]:
     """Return the channels of each layer, the first one first, as timm's ``feature_info`` lists them.
 
-    Raises ValueError for a model whose layers timm does not tell.
+    Raises ValueError for a model whose layers timm does not list.
     """
     info: Any = getattr(model, "feature_info", None)
     if not info or not hasattr(model, "forward_intermediates"):

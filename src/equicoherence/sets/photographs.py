@@ -66,7 +66,7 @@ def is_here(root: Path) -> bool:
     try:
         layout = find_layout(root)
         first = layout.sides[0] if layout.sides else layout.folder
-    except ValueError:  # its sides cannot be told; opening it says why
+    except ValueError:  # its sides are unknown; opening it raises the reason
         first = root
     return len(list(islice(_some_images(first, 2), ENOUGH))) == ENOUGH
 

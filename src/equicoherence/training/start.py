@@ -76,7 +76,7 @@ def needs_start(config: PretrainConfig, run: Path, resume: bool) -> bool:
 
 
 def check_start(config: PretrainConfig) -> None:
-    """Raise ValueError where a method, or ``keep``, holds the encoder to what it knows, but it knows nothing."""
+    """Raise ValueError for a method, or ``keep``, that needs a pretrained encoder, without pretrained weights."""
     method = METHODS[type(config.method)]
     held_by = method.__name__ if method.fixed_teacher else f"keep {config.keep:g}" if config.keep else ""
     if held_by and not (config.encoder.weights or config.encoder.pretrained):

@@ -89,7 +89,7 @@ def _median(targets: Tensor) -> float:
 def _errors(
     head: DepthHead, tokens: Tokens, test: DepthSet, asked: Sequence[int], constant: float
 ) -> tuple[Tensor, dict[str, np.ndarray]]:
-    """Return errors (images, 2, metrics) of what a head says of tokens, and of a constant; and pictures.
+    """Return errors (images, 2, metrics) of the predictions of a head, and of a constant; and pictures.
 
     Images without a pixel to score are left out. Raises `UnusableData` where all are; ValueError for a depth that is
     not finite.

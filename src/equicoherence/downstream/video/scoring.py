@@ -220,7 +220,7 @@ def _of_frame(predicted: np.ndarray, mask: np.ndarray, numbers: np.ndarray) -> t
 
 
 def _masks(test: VideoSet, sequence: int) -> tuple[np.ndarray, list[np.ndarray | None]]:
-    """Return what is handed on from the first frame (H, W) uint8, nothing where it has no mask; and all masks.
+    """Return the masks to propagate from the first frame, (H, W) uint8, none if it has no mask; and all masks.
 
     Of objects `IGNORE` is 0, as in DAVIS' toolkit: what is predicted there is wrong.
     """

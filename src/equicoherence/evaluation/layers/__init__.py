@@ -1,1 +1,1 @@
-"""What each layer of an encoder tells of a transformation and of classes."""
+"""Scores of each layer of an encoder: transformations and classes."""

@@ -1,4 +1,4 @@
-"""Every layer of an encoder: what it tells of a transformation and of classes [mental-rotation probing, 2509.15271]."""
+"""Scores of every layer of an encoder: transformations and classes [mental-rotation probing, 2509.15271]."""
 
 from __future__ import annotations
 

@@ -98,7 +98,7 @@ def train_heads(
 ) -> HeadBatch:
     """Return all heads after ``epochs`` over the objects, every head as if it were trained alone.
 
-    standards: `standard` of each of the features. scales: `target_scales`; the heads tell targets on that scale.
+    standards: `standard` of each of the features. scales: `target_scales`; the heads predict targets on that scale.
     """
     device = train.rotations.device
     heads = HeadBatch(make_heads(train, config), generator).to(device)

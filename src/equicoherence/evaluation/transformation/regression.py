@@ -104,7 +104,7 @@ def noise_rows(
 
 @dataclass(frozen=True)
 class _Asked:
-    """What is asked of pairs under one transformation.
+    """Labels of pairs under one transformation.
 
     thetas: parameters of training and of test. target, truth: what probes are trained on and tested by. floors: what a
         constant scores.

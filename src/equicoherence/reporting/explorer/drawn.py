@@ -103,7 +103,7 @@ def _numbers(feed: ImageFeed, views: Views, times: Sequence[float]) -> tuple[lis
 
 
 def _decoded(name: str, config: PretrainConfig, learner: Learner, views: Views) -> Decoding | None:
-    """Return what a run decodes of views at all places where one of its decoders can; None where it has none."""
+    """Return the decoded states of views at all positions of the decoders of a run; None if it has no decoder."""
     task = learner.task
     if config.coherence is None or not isinstance(task, CoherenceTask | CoherenceTasks):
         return None

@@ -84,7 +84,7 @@ def _at(batch: Batch, rows: Tensor, angle: float, size: int) -> Tensor:
 
 
 def _reads(model: FrozenModel, shown: Tensor, bank: Tensor) -> list[Read]:
-    """Return what each representation of a model says of the images (n, A, C, S, S)."""
+    """Return each representation of the images (n, A, C, S, S)."""
     count, angles = shown.shape[:2]
     pooled, tokens, grids = _represent(model, torch.cat([shown.flatten(0, 1), bank]))
     found = []
