@@ -169,7 +169,7 @@ class Parts:
     def _show_films(self, step: int) -> None:
         """Give the trackers pictures of the decoded states; a sharded learner has none before the end.
 
-        Only the first process has trackers. A failure does not end the run. Bad images are not counted as those of training.
+        Only the first process has trackers. A failure does not end the run. Bad images are not counted.
         """
         if self.metrics.trackers is None or self.sharded:
             return
