@@ -49,12 +49,12 @@ def score_video(task: VideoPropagation, model: FrozenModel, train: None, test: V
     how = SETTINGS[task.setting]
     if parts:
         how = dataclasses.replace(how, top_k=PARTS_TOP_K)
-    asked = spread(len(test), task.sequences)
-    shown = {asked[position] for position in spread(len(asked), PICTURES)}
+    test_indices = spread(len(test), task.sequences)
+    shown = {test_indices[position] for position in spread(len(test_indices), PICTURES)}
     scores = [_Scores(parts, how.first_scored), _Scores(parts, how.first_scored)]
     pictures, frames, unpublished = {}, 0, False
     left_out: dict[str, str] = {}
-    for sequence in track(asked, f"video: sequences, {task.setting}"):
+    for sequence in track(test_indices, f"video: sequences, {task.setting}"):
         count, (first, masks) = test.frames(sequence), _masks(test, sequence)
         if reason := unscorable(first, masks, parts):
             left_out[test.name(sequence)] = reason
@@ -80,14 +80,14 @@ def score_video(task: VideoPropagation, model: FrozenModel, train: None, test: V
         unpublished |= task.pixels == PUBLISHED and size != published_size(shape, task.setting, parts=bool(parts))
         if sequence in shown:
             pictures[test.name(sequence)] = _picture(test, sequence, predicted, masks)
-    _tell(left_out, len(asked))
+    _tell(left_out, len(test_indices))
     if unpublished:
         say(f"video: strides of {step} px do not fit the published frame sizes, so each video keeps its aspect instead")
     rows = [
         dataclasses.replace(row, floor=floor.value)
         for row, floor in zip(*(scored.rows(test.classes) for scored in scores))
     ]
-    return TaskScore(rows, pictures, {"sequences": len(asked) - len(left_out), "frames": frames})
+    return TaskScore(rows, pictures, {"sequences": len(test_indices) - len(left_out), "frames": frames})
 
 
 def frame_size(shape: tuple[int, int], task: VideoPropagation, step: int, *, parts: bool) -> tuple[int, int]:
