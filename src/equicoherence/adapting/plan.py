@@ -94,7 +94,7 @@ def _settings(asked: Asked, config: PretrainConfig) -> dict[str, dict[str, Any]]
     """Return the settings of suite `ADAPT`, for as many images as are asked for; of the layers, those that z_equi is
     computed from are evaluated too, so that the best layer is never worse than one of them."""
     numbers = {"train": asked.images, "test": asked.tested, "limit": asked.limit}
-    settings = {
+    settings: dict[str, dict[str, Any]] = {
         task: {name: numbers.get(name, value) for name, value in settings.items()}
         for task, settings in ADAPT.settings.items()
     }
