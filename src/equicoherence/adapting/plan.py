@@ -95,8 +95,7 @@ def _settings(asked: Asked, config: PretrainConfig) -> dict[str, dict[str, Any]]
     computed from are evaluated too, so that the best layer is never worse than one of them."""
     numbers = {"train": asked.images, "test": asked.tested, "limit": asked.limit}
     settings: dict[str, dict[str, Any]] = {
-        task: {name: numbers.get(name, value) for name, value in own.items()}
-        for task, own in ADAPT.settings.items()
+        task: {name: numbers.get(name, value) for name, value in own.items()} for task, own in ADAPT.settings.items()
     }
     settings[Layers.name]["also"] = config.coherence.layers if config.coherence else ()
     return settings

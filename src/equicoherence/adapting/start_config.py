@@ -22,8 +22,8 @@ MIDDLE = (1 / 2, 1 / 4, 3 / 4)  # of the depth: the first one's tokens are those
 def start_config(recipe: str, model: str, size: int | None = None, train: str | None = None) -> PretrainConfig:
     """Return the configuration of a recipe, by name or file, that starts from MODEL.
 
-    size: pixels of the views; `view_size` where None. Images are read as `equicoherence evaluate` reads them for it.
-    train: what is trained of the encoder; as the recipe says where None. A head over layers that the recipe does not
+    size: pixels of the views; `view_size` if None. Images are read as `equicoherence evaluate` reads them for it.
+    train: what is trained of the encoder; as the recipe says if None. A head over layers that the recipe does not
         name reads the `middle_layers` of a frozen encoder, and the output, which is trained, of any other.
 
     Raises FileNotFoundError or ValueError for a recipe or a model that there is not.

@@ -32,7 +32,7 @@ def read_array(data: bytes, image: Image.Image | None) -> np.ndarray:
     """Return the values of a file (H, W, C), all of its bits; opacity is blended with mid-grey.
 
     Whole numbers of 32 bits and floats, which state no white, are stretched from their own minimum to their own
-    maximum. image: the file as Pillow opened it, None where it has not.
+    maximum. image: the file as Pillow opened it, None if it has not.
 
     Raises:
         ImportError: a tiff file of several channels without tifffile, or a deep one of colors in png without

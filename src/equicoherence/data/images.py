@@ -129,7 +129,7 @@ def _deep(data: bytes, name: str, size: int, format: PixelFormat) -> Sample:
 
 
 def _opened(data: bytes) -> ImageFile.ImageFile | None:
-    """Open a tiff file, None where Pillow does not."""
+    """Open a tiff file, None if Pillow does not."""
     try:
         return TiffImageFile(io.BytesIO(data))
     except Exception:
@@ -300,7 +300,7 @@ def is_hidden(name: str) -> bool:
 
 
 def ending_of(name: str) -> str:
-    """Return the ending of a file's name with its dot, in lower case; "" where it has none."""
+    """Return the ending of a file's name with its dot, in lower case; "" if it has none."""
     return os.path.splitext(name)[1].lower()
 
 

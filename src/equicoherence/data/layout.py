@@ -49,7 +49,7 @@ class Listing:
 @dataclass(frozen=True)
 class Layout:
     """folder: where the data set lies, below folders that hold one folder alone. sides: the folders for training and
-    held out, none where it comes in one. shards: of ``folder``, or of both sides, .tar files or tables. held_out: name
+    held out, none if it comes in one. shards: of ``folder``, or of both sides, .tar files or tables. held_out: name
     of the second side. poses: whether it is 3DIEBench's. remarks: lines for the user."""
 
     folder: Path
@@ -198,7 +198,7 @@ def _lone(folder: Path, name: str) -> str:
 
 
 def one_sided(train: Collection[str], held_out: Collection[str], training: str, other: str) -> list[str]:
-    """Return what to say of classes that only one of two sides has; nothing where one has no classes at all."""
+    """Return what to say of classes that only one of two sides has; nothing if one has no classes at all."""
     if not train or not held_out:
         return []
     sides = ((set(train) - set(held_out), training), (set(held_out) - set(train), other))

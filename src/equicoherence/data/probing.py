@@ -30,7 +30,7 @@ class OddFormat(ValueError):
 
 
 def format_of(file: BinaryIO) -> PixelFormat | None:
-    """Return the format that the image in a file is kept with, from its header; None where it is not understood.
+    """Return the format that the image in a file is kept with, from its header; None if it is not understood.
 
     Of a tiff file several gray pages of one size are the channels of one image.
 

@@ -235,7 +235,7 @@ def _holds_bytes(field: pa.Field) -> bool:
 
 
 def _label_column(schema: pa.Schema, image: str) -> tuple[str | None, list[str]]:
-    """Return the column of the labels, None where there is none, and what to say of others."""
+    """Return the column of the labels, None if there is none, and what to say of others."""
     import pyarrow.types as kinds
 
     def may_be(field: pa.Field) -> bool:

@@ -30,7 +30,7 @@ class Job:
     """A part of a task on one data set.
 
     data: the set's name.
-    train, test: its splits, open; train is None where it has none.
+    train, test: its splits, open; train is None if it has none.
     about: what the scores depend on of the data: where it lies, its files, when the last was changed, its samples.
     folder: of the data; None for rendered objects.
     """
@@ -66,7 +66,7 @@ def plan_jobs(
     data: the images, or objects in poses, of the tasks that read those.
     sets: a folder that holds data sets, found by their layout (see `find_sets`), of the others.
     every: a task without data raises ValueError; where False it is left out and a line says so.
-    tolerance: share of the samples of a data set in ``sets`` that may be bad; that of pretraining where None.
+    tolerance: share of the samples of a data set in ``sets`` that may be bad; that of pretraining if None.
 
     Raises ValueError or FileNotFoundError also for data that cannot be opened, and where no task is left.
     """

@@ -269,7 +269,7 @@ def of_run(path: Path, config: PretrainConfig, learner: Learner) -> FrozenModel:
 
 
 def _exported(path: str, size: int | None) -> FrozenModel:
-    """Load what `equicoherence export --to torch` wrote, at its own size where None; ValueError for another file."""
+    """Load what `equicoherence export --to torch` wrote, at its own size if None; ValueError for another file."""
     held = read_exported(path, size, "say with --arch which model it is for")
     source = reading_size(held.size) if size else held.source
     _check_size(held.encoder, held.size)

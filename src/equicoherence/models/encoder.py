@@ -263,7 +263,7 @@ class Encoder(nn.Module):
 
 
 def sized(name: str, size: int | None) -> dict[str, int]:
-    """Return the arguments that build a timm model for images of a size; none where its own is wanted."""
+    """Return the arguments that build a timm model for images of a size; none if its own is wanted."""
     if size is None:
         return {}
     architecture, _ = resolve(name)

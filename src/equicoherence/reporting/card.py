@@ -63,7 +63,7 @@ def trained(runs: Sequence[Run]) -> str:
 
 
 def _of(config: Mapping[str, Any], *path: str) -> Any:
-    """Return a field of a configuration, None where there is none."""
+    """Return a field of a configuration, None if there is none."""
     found: Any = config
     for name in path:
         found = found.get(name) if isinstance(found, Mapping) else None

@@ -173,7 +173,7 @@ def suite_markdown(suite: Suite, rows: Sequence[SuiteRow], groups: Sequence[Grou
 
 
 def _of_figure(entries: Sequence[Score], figure: Figure, representation: str, control: str = "") -> Score | None:
-    """Return the score of a figure, None where there is none."""
+    """Return the score of a figure, None if there is none."""
     asked: Mapping[str, str] = {"target": figure.target, "metric": figure.metric, "parameter": "", "control": control}
     found = select(entries, representation=representation, **asked)
     if representation != BEST:

@@ -97,7 +97,7 @@ class Said:
 
 
 def verdicts(figures: Sequence[Figure], names: Sequence[str], reference: str | None) -> list[Said]:
-    """Return for each name what it gained and kept against the reference, or against random weights where None.
+    """Return for each name what it gained and kept against the reference, or against random weights if None.
 
     A change larger than `POINT` or `R2_POINT` counts if the whiskers of both do not overlap. A smaller change is none,
     and classes that are no worse are kept.

@@ -31,7 +31,7 @@ from equicoherence.training.views_config import POSES
 def build_learner(config: PretrainConfig, *, pretrained: bool | None = None, start: Encoder | None = None) -> Learner:
     """Build the learner of a configuration, initialised from torch's global generator.
 
-    pretrained: whether the encoder starts from pretrained weights; as the configuration says where None.
+    pretrained: whether the encoder starts from pretrained weights; as the configuration says if None.
     start: what the encoder starts from, where `EncoderConfig.weights` names it: of `start.started`.
     Raises ValueError for a configuration that does not fit together, or whose weights are not given.
     """

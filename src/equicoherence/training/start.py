@@ -42,7 +42,7 @@ class Start:
     encoder: with its weights, for images of the size asked for as far as it has one.
     fingerprint: short hash of its file, or of its weights where they are no one file of the user's.
     size: pixels of the images that it is used on.
-    source: pixels that images are read at for these, None where nothing says it.
+    source: pixels that images are read at for these, None if nothing says it.
     """
 
     encoder: Encoder
@@ -155,7 +155,7 @@ def read_start(model: str, size: int | None, name: str, args: dict[str, Any]) ->
     """Read MODEL, as `equicoherence evaluate` takes it, for images of ``size`` pixels where it has positions.
 
     size: None for its own.
-    name: architecture of a weights file that does not say it; empty where none is given.
+    name: architecture of a weights file that does not say it; empty if none is given.
     args: further arguments of it.
     No code in a file is executed. Raises FileNotFoundError or ValueError for what cannot be read or does not fit.
     """

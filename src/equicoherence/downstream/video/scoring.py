@@ -103,9 +103,9 @@ def frame_size(shape: tuple[int, int], task: VideoPropagation, step: int, *, par
 
 
 def unscorable(first: np.ndarray, masks: Sequence[np.ndarray | None], parts: int) -> str:
-    """Return why a sequence has nothing to score, "" where it has.
+    """Return why a sequence has nothing to score, "" if it has.
 
-    first: (H, W), what is handed on. masks: of all frames, None where there is none. parts: as in `_Scores`.
+    first: (H, W), what is handed on. masks: of all frames, None if there is none. parts: as in `_Scores`.
     """
     if not first.any():
         return "nothing is marked in its first frame"

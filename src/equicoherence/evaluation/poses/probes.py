@@ -191,7 +191,7 @@ def _drawn_targets(train: Renders) -> dict[str, Tensor]:
 def scores(
     task: str, predicted: Tensor, truth: Tensor, parameters: Sequence[str] | None = None
 ) -> dict[tuple[str, str], float]:
-    """Return (metric, parameter) -> score. parameters: those that are scored one by one; all of the task where None."""
+    """Return (metric, parameter) -> score. parameters: those that are scored one by one; all of the task if None."""
     if task == "class":
         return {("top1", ""): float((predicted == truth).float().mean())}
     parameters = PARAMETERS[task] if parameters is None else parameters

@@ -65,7 +65,7 @@ def image_rows(
 ) -> Iterator[Row]:
     """Yield the rows of one transformation, which do not depend on what else is scored.
 
-    repeats: representation -> seeds of its probes, of those to score; the task's own where None.
+    repeats: representation -> seeds of its probes, of those to score; the task's own if None.
     """
     path, share = named_path(name), base_share(name)
     of_pairs = _labels(task, pairs, path)
@@ -86,7 +86,7 @@ def noise_rows(
     track: Track,
     repeats: Mapping[str, int] | None = None,
 ) -> Iterator[Row]:
-    """Yield the rows of one transformation on noise in place of the images, none where noise would show it.
+    """Yield the rows of one transformation on noise in place of the images, none if noise would show it.
 
     repeats: as `image_rows` takes them.
     """

@@ -123,7 +123,7 @@ def read_adaptation(run: Path) -> Adaptation:
 
 
 def _pair(run: Path, kind: str) -> tuple[dict[str, Any], dict[str, Any]] | None:
-    """Return the scores before and after on one data set, None where one is missing."""
+    """Return the scores before and after on one data set, None if one is missing."""
     before, after = (read_scores(run / SCORED / f"{name}{kind}" / FILE) for name in (ORIGINAL, ADAPTED))
     return (before, after) if before and after else None
 

@@ -159,7 +159,7 @@ def _original(scores: Sequence[Score], figure: Figure) -> Score | None:
 
 
 def _of(scores: Sequence[Score], figure: Figure, representation: str, task: str = "") -> Score | None:
-    """Return the score of a figure, None where there is none."""
+    """Return the score of a figure, None if there is none."""
     place = {"target": figure.target, "metric": figure.metric, "parameter": "", "control": ""}
     found = select(scores, task=task or figure.task, representation=representation, **place)
     return found[0] if found else None

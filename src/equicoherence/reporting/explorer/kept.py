@@ -75,7 +75,7 @@ def _scene(run: Run) -> Scene | None:
 
 
 def _theta(samples: dict[str, np.ndarray], count: int, times: np.ndarray) -> tuple[list[Number], np.ndarray]:
-    """Return the numbers of the whole path, at each place where they grow evenly; none where the file has none."""
+    """Return the numbers of the whole path, at each place where they grow evenly; none if the file has none."""
     theta, names = samples.get("theta"), [str(name) for name in np.ravel(samples.get("theta_names", ()))]
     fits = theta is not None and theta.dtype.kind in NUMERIC and theta.shape == (count, len(names))
     if theta is None or not fits or not np.isfinite(theta).all():
