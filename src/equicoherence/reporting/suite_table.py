@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from equicoherence.errors import refusing
-from equicoherence.evaluation.layers.task import BEST, Layers
+from equicoherence.evaluation.layers import BEST
+from equicoherence.evaluation.layers.task import Layers
 from equicoherence.evaluation.store import as_read
 from equicoherence.evaluation.suites import Figure, Suite
 from equicoherence.files import write_aside

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from equicoherence.data import Loader
 from equicoherence.evaluation.classification.scoring import Labelled
 from equicoherence.evaluation.classification.task import unlabelled
+from equicoherence.evaluation.layers import BEST, OUTPUT
 from equicoherence.evaluation.layers.every_layer import OWN, EveryLayer, Place, every_layer
-from equicoherence.evaluation.layers.task import BEST, OUTPUT
 from equicoherence.evaluation.model import FrozenModel
 from equicoherence.evaluation.reader import reader
 from equicoherence.evaluation.task import Row, TaskScore, Track

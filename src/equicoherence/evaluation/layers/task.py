@@ -15,9 +15,6 @@ if TYPE_CHECKING:
     from equicoherence.evaluation.model import FrozenModel
 
 
-OUTPUT, BEST = "output", "best layer"  # the representations of its main scores
-
-
 @dataclass(frozen=True)
 class Layers(Task):
     """The tasks `transformation`, with border ``content``, and `knn`, at every block or stage of the encoder at once.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from equicoherence.evaluation.layers.task import BEST
+from equicoherence.evaluation.layers import BEST
 from equicoherence.evaluation.store import FILE, read_scores
 from equicoherence.models.trained import HEAD
 from equicoherence.reporting.adaptation.facts import Facts, facts_of

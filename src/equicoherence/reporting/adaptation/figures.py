@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from equicoherence.evaluation.layers.task import BEST, OUTPUT, Layers
+from equicoherence.evaluation.layers import BEST, OUTPUT
+from equicoherence.evaluation.layers.task import Layers
 from equicoherence.evaluation.suites import ADAPT, Figure
 from equicoherence.evaluation.transformation import NOISE
 from equicoherence.reporting.main_figures import NOISY, NOISY_ABSOLUTE
