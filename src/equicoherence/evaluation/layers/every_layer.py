@@ -23,7 +23,7 @@ MEAN, CLS = "mean of patch tokens", "class token"
 
 
 @dataclass(frozen=True)
-class Place:
+class LayerFeatures:
     """One representation. layer: its number, or `OUTPUT`. reads: `MEAN` or `CLS`. depth: in %, of the output 100."""
 
     layer: int | str
@@ -59,7 +59,7 @@ class EveryLayer(FrozenModel):
         some = min(self.most or count, count)
         return sorted({*self.also, *(-(-count * number // some) - 1 for number in range(1, some + 1))})
 
-    def places(self) -> list[Place]:
+    def places(self) -> list[LayerFeatures]:
         """Return all representations by depth, the mean of the patch tokens before the class token.
 
         The output is that of the class token where that stands for an image, else, a head of timm's too, of the mean.
@@ -67,8 +67,8 @@ class EveryLayer(FrozenModel):
         layers = self.layers()
         kinds = (MEAN, CLS) if gives_class_tokens(self.encoder.model) else (MEAN,)
         depths = [100 * (number + 1) / (layers[-1] + 2) for number in layers]
-        places = [Place(number, reads, depth) for number, depth in zip(layers, depths) for reads in kinds]
-        return [*places, Place(OUTPUT, CLS if self.pool == "cls" else MEAN, 100.0)]
+        places = [LayerFeatures(number, reads, depth) for number, depth in zip(layers, depths) for reads in kinds]
+        return [*places, LayerFeatures(OUTPUT, CLS if self.pool == "cls" else MEAN, 100.0)]
 
     def represent(self, images: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Return each layer of images (B, 3, S, S), pooled (B, C), by the names of `places`; no tokens.

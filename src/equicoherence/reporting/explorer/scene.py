@@ -30,7 +30,7 @@ HALF = 112  # pixels of a 224-pixel image in a normalised unit
 
 
 @dataclass(frozen=True, eq=False)
-class Decoding:
+class DecodedStates:
     """What one run decodes.
 
     stops: which of the scene's places it decodes, D rising numbers from 0. by: the decoder of each.
@@ -44,7 +44,7 @@ class Decoding:
 
 
 @dataclass(frozen=True, eq=False)
-class Scene:
+class PathScene:
     """Images along one path.
 
     title: which images and which path. begin: what stands at t = 0, "u" or "v1".
@@ -61,9 +61,9 @@ class Scene:
     times: np.ndarray
     numbers: Sequence[Number]
     theta: np.ndarray
-    decodings: Sequence[Decoding]
+    decodings: Sequence[DecodedStates]
 
-    def errors(self, decoding: Decoding) -> np.ndarray:
+    def errors(self, decoding: DecodedStates) -> np.ndarray:
         """Return the mean absolute error (n, D) of what a run decodes, as a share of the range of a pixel."""
         return mean_error(decoding.pictures, self.states[:, list(decoding.stops)])
 
