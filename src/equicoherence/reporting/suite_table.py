@@ -17,6 +17,7 @@ from equicoherence.evaluation.suites import Figure, Suite
 from equicoherence.files import write_aside
 from equicoherence.reporting.comparison.evaluated import Evaluated, read_evaluated
 from equicoherence.reporting.comparison.lines import RANDOM, Group, group, members
+from equicoherence.reporting.comparison.texts import CONSTANT
 from equicoherence.reporting.origin import origin_line
 from equicoherence.reporting.summary import Score, joint_floors, select, summarise
 from equicoherence.reporting.tables import MISSING, NUMBER, Cell, Grid, floor_cell, number, plain, with_deviation
@@ -24,7 +25,6 @@ from equicoherence.reporting.tables import MISSING, NUMBER, Cell, Grid, floor_ce
 if TYPE_CHECKING:
     from rich.table import Table
 
-CONSTANT = "constant"
 SIDE_BY_SIDE, TITLE = 4, 14  # encoders whose columns fit into 100 letters of a terminal, and letters of their titles
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from equicoherence.data.source import UnusableData
-from equicoherence.downstream.line_pictures import draw_lines
+from equicoherence.downstream.line_pictures import RIGHT, WRONG, draw_lines
 from equicoherence.downstream.spair.points import features_at, nearest_pixels
 from equicoherence.downstream.tokens import extract_tokens, input_size, sized, stride
 from equicoherence.evaluation.model import FrozenModel
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 ALPHA = 0.1
 PICTURES = 6
-RIGHT, WRONG = (40, 200, 60), (230, 60, 40)
 
 
 def score_spair(task: SemanticCorrespondence, model: FrozenModel, test: PointPairSet, track: Track) -> TaskScore:

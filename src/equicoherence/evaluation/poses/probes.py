@@ -20,7 +20,7 @@ from equicoherence.evaluation.poses.head_batch import Head, HeadBatch
 from equicoherence.evaluation.poses.quaternions import NAMES
 from equicoherence.evaluation.poses.renders import Renders, ViewPairs
 from equicoherence.evaluation.task import Row
-from equicoherence.ridge import r2_score
+from equicoherence.ridge import CUT, r2_score
 
 if TYPE_CHECKING:
     from equicoherence.evaluation.poses.task import PoseProbes
@@ -31,7 +31,6 @@ PARAMETERS = {
     "absolute_rotation": NAMES,
 }
 PAIRED = ("relative_rotation", "color")  # targets from two views; the others are from one
-CUT = 5.0  # standard deviations at which features are cut
 SCORED = 1024  # pairs scored at a time
 VARIES = 1e-6  # deviation over the training targets from which on a parameter is scored
 Scales = Mapping[str, tuple[Tensor, Tensor]]  # name -> mean, deviation
