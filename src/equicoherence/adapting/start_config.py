@@ -22,8 +22,8 @@ MIDDLE = (1 / 2, 1 / 4, 3 / 4)  # of the depth: the first one's tokens are those
 def start_config(recipe: str, model: str, size: int | None = None, train: str | None = None) -> PretrainConfig:
     """Return the configuration of a recipe, by name or file, that starts from MODEL.
 
-    size: pixels of the views; `view_size` if None. Images are read as `equicoherence evaluate` reads them for it.
-    train: what is trained of the encoder; as the recipe says if None. A head over layers that the recipe does not
+    size: pixels of the views; `view_size` where None. Images are read as `equicoherence evaluate` reads them for it.
+    train: what is trained of the encoder; as the recipe says where None. A head over layers that the recipe does not
         name reads the `middle_layers` of a frozen encoder, and the output, which is trained, of any other.
 
     Raises FileNotFoundError or ValueError for a recipe or a model that there is not.
@@ -54,7 +54,7 @@ def view_size(config: PretrainConfig, start: Start) -> int:
 
 
 def middle_layers(encoder: Encoder) -> tuple[int, ...]:
-    """Return the layers at a half, a quarter and three quarters of the depth; none if timm lists no layers."""
+    """Return the layers at a half, a quarter and three quarters of the depth; none where timm tells no layers."""
     with contextlib.suppress(ValueError):
         last = len(layer_widths(encoder.model, encoder.name)) - 1
         return tuple(dict.fromkeys(round(share * last) for share in MIDDLE))

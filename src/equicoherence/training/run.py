@@ -79,7 +79,7 @@ def config_to_resume(run: Path) -> Path:
 
 
 def _others(out: Path) -> list[str]:
-    """Return the names in a folder that a new run must not touch: none for a run without a checkpoint."""
+    """Return the names in a folder that a new run must not touch, nothing where it is empty or holds a start alone."""
     if not out.exists():
         return []
     names = sorted(path.name for path in out.iterdir() if path.suffix != ".tmp" and not path.name.endswith(LOCK))
