@@ -1,7 +1,7 @@
 """`equicoherence adapt MODEL`: train a pretrained encoder to keep transformations; compare before and after."""
 
 import dataclasses
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -65,7 +65,7 @@ class CommonAdaptOptions:
     lr: Annotated[float | None, tyro.conf.arg(name="optim.lr")] = None
     batch_size: Annotated[int | None, tyro.conf.arg(name="optim.batch-size")] = None
     seed: int = 0
-    own: Annotated[AdaptOptions, tyro.conf.arg(name="")] = field(default_factory=AdaptOptions)
+    own: Annotated[AdaptOptions, tyro.conf.arg(name="")] = dataclasses.field(default_factory=AdaptOptions)
 
 
 def run(arguments: list[str]) -> None:

@@ -14,7 +14,7 @@ from equicoherence.coherence import CoherenceConfig, CoherenceTask, CoherenceTas
 from equicoherence.data import Batch, ImageSource, Loader
 from equicoherence.models.decoders import DECODERS
 from equicoherence.paths import Between, Transformation, Views
-from equicoherence.reporting.explorer.scene import DecodedStates, Number, PathScene, geodesic_numbers
+from equicoherence.reporting.explorer.scene import Decoding, Number, PathScene, geodesic_numbers
 from equicoherence.reporting.names import data_name
 from equicoherence.training.build import build_feed
 from equicoherence.training.config import PretrainConfig
@@ -102,7 +102,7 @@ def _numbers(feed: ImageFeed, views: Views, times: Sequence[float]) -> tuple[lis
     return [Number(p.name, p.unit) for p in path.parameters], theta.double().numpy()
 
 
-def _decoded(name: str, config: PretrainConfig, learner: Learner, views: Views) -> DecodedStates | None:
+def _decoded(name: str, config: PretrainConfig, learner: Learner, views: Views) -> Decoding | None:
     """Return the decoded states of views at all positions of the decoders of a run; None if it has no decoder."""
     task = learner.task
     if config.coherence is None or not isinstance(task, CoherenceTask | CoherenceTasks):
@@ -121,7 +121,7 @@ def _decoded(name: str, config: PretrainConfig, learner: Learner, views: Views) 
         return None
     stops = tuple(sorted(pictures))
     by, shown = zip(*(pictures[stop] for stop in stops))
-    return DecodedStates(name, stops, by, np.stack(shown, axis=1))
+    return Decoding(name, stops, by, np.stack(shown, axis=1))
 
 
 def _places(task: CoherenceConfig, decoder: str, times: Sequence[float]) -> list[int]:

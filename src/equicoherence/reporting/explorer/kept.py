@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from equicoherence.reporting.explorer.scene import UNITS, DecodedStates, Number, PathScene, geodesic_numbers
+from equicoherence.reporting.explorer.scene import UNITS, Decoding, Number, PathScene, geodesic_numbers
 from equicoherence.reporting.runs import Run
 
 GEODESIC_NUMBERS = 19
@@ -69,7 +69,7 @@ def _scene(run: Run) -> PathScene | None:
         place = {int(k): inside.index(int(k)) + 1 if k in inside else round(float(positions[k])) * (len(times) - 1)
                  for k in order}  # fmt: skip
         columns = list(place)
-        decodings.append(DecodedStates(run.name, tuple(place.values()), ("",) * len(place), decoded[:, columns]))
+        decodings.append(Decoding(run.name, tuple(place.values()), ("",) * len(place), decoded[:, columns]))
     begin = "v1" if np.array_equal(v1, base) else "u"
     return PathScene(run.name, begin, v1, states, times, numbers, theta, decodings)
 

@@ -30,7 +30,7 @@ HALF = 112  # pixels of a 224-pixel image in a normalised unit
 
 
 @dataclass(frozen=True, eq=False)
-class DecodedStates:
+class Decoding:
     """What one run decodes.
 
     stops: which of the scene's places it decodes, D rising numbers from 0. by: the decoder of each.
@@ -61,9 +61,9 @@ class PathScene:
     times: np.ndarray
     numbers: Sequence[Number]
     theta: np.ndarray
-    decodings: Sequence[DecodedStates]
+    decodings: Sequence[Decoding]
 
-    def errors(self, decoding: DecodedStates) -> np.ndarray:
+    def errors(self, decoding: Decoding) -> np.ndarray:
         """Return the mean absolute error (n, D) of what a run decodes, as a share of the range of a pixel."""
         return mean_error(decoding.pictures, self.states[:, list(decoding.stops)])
 
