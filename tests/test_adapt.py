@@ -90,11 +90,14 @@ def test_the_page_and_the_printed_table_say_the_same(done: Adapted, capsys: pyte
         "Training: ",
         "2 steps, 32 images seen",
         "The encoder is frozen. adapted is [original | z_equi]",
-        "It did not receive the transformation parameters between the views, and never the class labels of images.",
+        "Training received neither the transformation parameters between the views nor the class labels of images.",
     ):
         assert all(text in each for each in (printed, page, table)), text
     assert "http://" not in page.replace("http://www.w3.org", "")
     assert all(row.said in printed for row in done.rows)
+    assert printed.splitlines()[-1] == (
+        f"next: equicoherence embed {done.run} --data DIR --features joined --out features.npz"
+    )
     assert scored == {name: (done.run / "adapt" / name / FILE).stat().st_mtime_ns for name in NAMES}
 
 
@@ -140,7 +143,7 @@ def test_interrupted_training_goes_on_by_the_command_it_ends_with(
         ([], "adapt needs an encoder first"),
         (["MODEL"], "adapt needs images: give them with --data DIR"),
         (["MODEL", "--data", "DATA", "--recipe", "adapt-tinny"], "is it 'adapt-tiny'?"),
-        (["no-model", "--data", "DATA"], "'no-model' is none of what it may be"),
+        (["no-model", "--data", "DATA"], "model 'no-model' is neither a run directory, nor timm:NAME"),
         (["resnet18", "--data", "DATA"], "for timm's weights write timm:resnet18"),
         (["MODEL", "--data", "THREE"], "images to train on, which is too few"),
         (["MODEL", "--data", "no/such"], "nothing at 'no/such'"),

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from equicoherence.data import data_identity
+from equicoherence.data import data_identity, said_once
 from equicoherence.errors import Refused, RefusedValue, refusing
 from equicoherence.evaluation.jobs import plan_jobs
 from equicoherence.evaluation.model import load_model
@@ -22,8 +22,8 @@ from equicoherence.evaluation.run import Scoring, chosen_tasks, score_jobs
 from equicoherence.notice import say
 from equicoherence.side_by_side import Worker, serve, side_by_side
 from equicoherence.training import PretrainConfig, load_config, pretrain
-from equicoherence.training.checkpoint import checkpoints
 from equicoherence.training.config_file import from_dict, plain_values, to_dict
+from equicoherence.training.new_run import checkpoints
 from equicoherence.training.run import is_finished, other_results
 
 MEMORY = 2 * 2**30  # bytes that an arm in a process of its own may need, besides the images that it keeps
@@ -171,8 +171,9 @@ def main() -> int:
 
     def work(job: Mapping[str, Any]) -> None:
         arms.append(_from_json(job))
-        arms[0].train()
-        say("scores")
-        arms[0].score()
+        with said_once(arms[0].config.data):  # by the process that started this one
+            arms[0].train()
+            say("scores")
+            arms[0].score()
 
     return serve(work, lambda error: isinstance(error, Refused))

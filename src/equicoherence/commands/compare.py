@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 from equicoherence.commands.arguments import CommaOrNone, parse, split
+from equicoherence.data import check_data
 from equicoherence.loading import preparing
 from equicoherence.recipes import RECIPES, check_recipe, recipe
 
@@ -45,6 +46,8 @@ def run(arguments: list[str]) -> None:
 
     with preparing():
         given = parse(Arguments, arguments, "compare")
+        if given.data is not None:
+            check_data(given.data)
         configs = _configs(given.recipes, given.seeds, {"data": given.data, "max_steps": given.max_steps})
         from rich.console import Console
 

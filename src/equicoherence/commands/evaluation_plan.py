@@ -153,7 +153,8 @@ def check_models(models: Sequence[str]) -> None:
 
     from equicoherence.evaluation.baselines import PREFIX, check_baseline
     from equicoherence.evaluation.model import TIMM, refuse_exported
-    from equicoherence.models.names import no_model, unknown_model
+    from equicoherence.models.missing import no_model
+    from equicoherence.models.names import unknown_model
 
     for model in models:
         kind, _, name = model.partition(":")
