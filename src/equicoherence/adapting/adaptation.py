@@ -151,7 +151,7 @@ def _score(plan: Plan, out: Path) -> None:
         with generators_kept():
             adapted = load_model(out)
         for name, of_original, jobs in plan.work:
-            scoring = Scoring(controls=False, device=plan.config.device)
+            scoring = Scoring(controls=False, tolerance=plan.config.bad_image_tolerance, device=plan.config.device)
             score_jobs(plan.original if of_original else adapted, jobs, out / SCORED / name, scoring)
     except KeyboardInterrupt as stop:
         raise Interrupted(f"stopped while scoring; go on with: {resume_command(out)}") from stop
