@@ -23,7 +23,7 @@ from tests.reporting.scored import part, scores, write_file
 
 WriteRun = Callable[..., Path]  # the fixture of conftest.py
 
-VOID = {"meta", "img", "line", "br", "link", "input"}
+VOID = {"meta", "img", "line", "br", "wbr", "link", "input"}
 
 
 class Page(HTMLParser):
