@@ -125,3 +125,5 @@ def test_the_command_refuses_what_cannot_be_before_it_trains(data, tmp_path, cap
     assert main([*arguments, "--jobs", "0"]) == 2
     assert capsys.readouterr().err == "error: --jobs is 0, but must be at least 1\n"  # no image was opened
     assert not (tmp_path / "runs").exists()
+    assert main([*arguments, "--optim.batch-size", "5000", "--jobs", "1"]) == 2
+    assert "do not fill one batch of 5000" in capsys.readouterr().err

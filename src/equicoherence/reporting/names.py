@@ -83,7 +83,7 @@ DATA_NAMES = {
     "vip": "VIP",
     "voc2012": "VOC 2012",
 }
-TASK_NAMES = {"knn": "kNN"}
+TASK_NAMES = {"knn": "k-NN"}
 
 
 def metric_name(metric: str) -> str:
