@@ -122,7 +122,7 @@ def test_scoring_goes_on_where_it_was_interrupted(
 
 
 def test_interrupted_training_goes_on_by_the_command_it_ends_with(
-    folder: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    folder: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "run"
     stop_after(1, monkeypatch)
@@ -131,6 +131,7 @@ def test_interrupted_training_goes_on_by_the_command_it_ends_with(
     ):
         adapt(model, data=folder, out=out, recipe=few_steps(folder, model), **FEW)
     assert not (out / "adapt").exists()
+    assert capsys.readouterr().err.count("held out: ") == 1, "the images are described once"
     with pytest.raises(ValueError, match="adapt --resume: say with --out"):
         adapt(resume=True)
     with pytest.raises(FileExistsError, match="go on with it: equicoherence adapt --resume"):

@@ -101,7 +101,9 @@ def test_tasks_are_checked_before_anything_is_trained(data, tmp_path, capsys):
         compare({"ours": config}, tmp_path / "runs", seeds=())
     assert not (tmp_path / "runs").exists()
     runs = compare({"ours": config}, tmp_path / "runs", settings=QUICK, controls=False)
-    assert "knn needs labelled images" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "knn needs labelled images" in said
+    assert said.count("held out: ") == 1, "before all, not by training and scoring again"
     assert {part["task"] for part in _scores(runs["ours"][0])["parts"].values()} == {"transformation"}
 
 

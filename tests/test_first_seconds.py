@@ -34,6 +34,7 @@ MISTAKES = {
     ("evaluate", "./runn", "--data", "pictures"): "is it 'run'?",
     ("evaluate", "run", "--data", "picture"): "is it 'pictures' that you mean?",
     ("embed", "run", "--data", "picture", "--out", "features.npz"): "is it 'pictures' that you mean?",
+    ("embed", "run", "--data", "pictures", "--out", "features.csv"): "features.csv must end in .parquet or .npz",
     ("compare", "vicreg-tiny", "--data", "picture"): "is it 'pictures' that you mean?",
     ("pretrain", "vicreg-tiny", "--data", "picture"): "is it 'pictures' that you mean?",
     ("pretrain", "vicreg-tiny", "--data", "pictures", "--out", "run"): "run holds a run; go on with it",

@@ -140,7 +140,8 @@ def _check(model: str, recipe: str, rest: list[str]) -> None:
     Asked(**numbers)
     out = _last(rest, "--out")
     if not resumes and os.environ.get("RANK", "0") == "0" and (out or not is_file_name(recipe)):
-        check_new_run(Path(out) if out else default_out(_last(rest, "--name") or recipe, model))
+        name, start = _last(rest, "--name") or recipe, _last(rest, "--encoder.weights") or model
+        check_new_run(Path(out) if out else default_out(name, start))
 
 
 def _model(arguments: list[str]) -> tuple[str | None, list[str]]:

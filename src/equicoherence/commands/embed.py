@@ -12,6 +12,7 @@ from equicoherence.commands.arguments import Comma, parse
 from equicoherence.commands.model_argument import check_model
 from equicoherence.data import check_data
 from equicoherence.devices import Device
+from equicoherence.feature_files import writer
 from equicoherence.loading import preparing
 
 
@@ -60,6 +61,7 @@ def run(arguments: list[str]) -> None:
         given = parse(Arguments, arguments, "embed")
         check_model(given.model)
         check_data(given.data)
+        writer(given.out)
         from equicoherence.embedding import embed
 
     print(f"features: {embed(**vars(given))}")
