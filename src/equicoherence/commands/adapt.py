@@ -137,7 +137,7 @@ def _check(model: str, recipe: str, rest: list[str]) -> None:
     for place in filter(None, (_last(rest, "--data"), _last(rest, "--check"))):
         check_data(place)
     numbers = {name: int(text) for name in ("images", "limit") if (text := _last(rest, f"--{name}") or "").isdigit()}
-    Asked(**numbers)
+    Asked().changed(**numbers)
     out = _last(rest, "--out")
     if not resumes and os.environ.get("RANK", "0") == "0" and (out or not is_file_name(recipe)):
         name, start = _last(rest, "--name") or recipe, _last(rest, "--encoder.weights") or model

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 from equicoherence.commands.arguments import CommaOrNone, parse, split
-from equicoherence.data import check_data
 from equicoherence.loading import preparing
 from equicoherence.recipes import RECIPES, check_recipe, recipe
 
@@ -49,6 +48,8 @@ def run(arguments: list[str]) -> None:
     with preparing():
         given = parse(Arguments, arguments, "compare")
         if given.data is not None:
+            from equicoherence.data import check_data
+
             check_data(given.data)
         changes = {"data": given.data, "max_steps": given.max_steps}
         configs = _configs(given.recipes, given.seeds, changes, given.batch_size)

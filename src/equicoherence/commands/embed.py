@@ -10,9 +10,7 @@ import tyro
 
 from equicoherence.commands.arguments import Comma, parse
 from equicoherence.commands.model_argument import check_model
-from equicoherence.data import check_data
 from equicoherence.devices import Device
-from equicoherence.feature_files import writer
 from equicoherence.loading import preparing
 
 
@@ -59,6 +57,9 @@ def run(arguments: list[str]) -> None:
 
     with preparing():
         given = parse(Arguments, arguments, "embed")
+        from equicoherence.data import check_data
+        from equicoherence.feature_files import writer
+
         check_model(given.model)
         check_data(given.data)
         writer(given.out)

@@ -12,7 +12,6 @@ import tyro
 
 from equicoherence.commands.arguments import CommaOrNone, parse, split
 from equicoherence.commands.model_argument import check_model
-from equicoherence.data import check_data
 from equicoherence.devices import Device
 from equicoherence.errors import refusing
 from equicoherence.loading import preparing
@@ -83,6 +82,8 @@ def run(arguments: list[str]) -> None:
         for model in given.models:
             check_model(model)
         if given.data is not None:
+            from equicoherence.data import check_data
+
             check_data(given.data)
         from equicoherence.commands.evaluation_plan import (
             chosen_names,
