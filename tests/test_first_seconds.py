@@ -33,6 +33,10 @@ MISTAKES = {
     ("adapt", "weights.pth@resnet18", "--data", "pictures", "--recipe", "adapt-tinny"): "is it 'adapt-tiny'?",
     ("evaluate", "./runn", "--data", "pictures"): "is it 'run'?",
     ("evaluate", "run", "--data", "picture"): "is it 'pictures' that you mean?",
+    ("evaluate", "run", "--data", "pictures", "--tasks", "layers", "--images", "9"): "--images: an option of "
+    "transformation, which is not among the tasks layers; leave it out, or give --settings layers.SETTING=VALUE",
+    ("adapt", "--resume", "--out", "run"): "run holds no adaptation to resume (no adapt.yaml)",
+    ("report", "runn"): "there is no folder 'runn'",
     ("embed", "run", "--data", "picture", "--out", "features.npz"): "is it 'pictures' that you mean?",
     ("embed", "run", "--data", "pictures", "--out", "features.csv"): "features.csv must end in .parquet or .npz",
     ("compare", "vicreg-tiny", "--data", "picture"): "is it 'pictures' that you mean?",

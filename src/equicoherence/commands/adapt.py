@@ -71,14 +71,19 @@ def run(arguments: list[str]) -> None:
             check_recipe(name)
         if model is not None:
             _check(model, name, rest)
+        run_to_go_on = None if model is not None or EVERY in arguments else run_to_resume(rest, "adapt")
+        if run_to_go_on is not None:
+            from equicoherence.adapting.asked import Asked
+
+            Asked.of_run(run_to_go_on)  # which there must be
         from equicoherence.commands.encoder_arguments import take_encoder
         from equicoherence.recipes.from_file import named_config
         from equicoherence.training.config import PretrainConfig
 
-        if model is None and EVERY not in arguments:
+        if run_to_go_on is not None:
             from equicoherence.adapting.adaptation import resumed_config
 
-            start = resumed_config(run_to_resume(rest, "adapt"))
+            start = resumed_config(run_to_go_on)
         else:
             start = named_config(name)
         if model is not None:
