@@ -203,6 +203,8 @@ def images_of(models: Sequence[str], data: str | None, leave_out: bool) -> tuple
                 f"{kept[0]} has the images {own[kept[0]]!r} and {model} has {images!r}, so scores cannot be compared; "
                 "give the same images for all with --data"
             )
+    if without := [model for model in kept if not Path(model).is_dir()]:
+        say(f"{', '.join(without)}: no --data is given, so these are rendered objects; give your images with --data DIR")
     return kept, own[kept[0]] if kept else None
 
 
