@@ -287,6 +287,9 @@ def test_what_cannot_be_compared_is_refused(write: Write, tmp_path: Path) -> Non
     run = write("a")
     with pytest.raises(ValueError, match="no scores to compare"):
         comparison([], tmp_path / "out")
+    with pytest.raises(FileNotFoundError, match=re.escape(f"there is no folder {str(tmp_path / 'empty')!r}")):
+        comparison([run, tmp_path / "empty"], tmp_path / "out")
+    (tmp_path / "empty").mkdir()
     with pytest.raises(FileNotFoundError, match=re.escape(f"{tmp_path / 'empty' / 'scores.json'} is missing")):
         comparison([run, tmp_path / "empty"], tmp_path / "out")
     with pytest.raises(ValueError, match="is a file; give the folder"):

@@ -204,7 +204,7 @@ def images_of(models: Sequence[str], data: str | None, leave_out: bool) -> tuple
                 "give the same images for all with --data"
             )
     if without := [model for model in kept if not Path(model).is_dir()]:
-        say(f"{', '.join(without)}: no --data is given, so these are rendered objects; give your images with --data DIR")
+        say(f"{', '.join(without)}: no --data is given, so these are rendered objects; give images with --data DIR")
     return kept, own[kept[0]] if kept else None
 
 
