@@ -98,11 +98,14 @@ def test_the_page_and_the_printed_table_say_the_same(done: Adapted, capsys: pyte
         "Training: ",
         "2 steps, 32 images seen",
         "The encoder is frozen. adapted is [original | z_equi]",
-        "It did not receive the transformation parameters between the views, and never the class labels of images.",
+        "Training received neither the transformation parameters between the views nor the class labels of images.",
     ):
         assert all(text in each for each in (printed, page, table)), text
     assert "http://" not in page.replace("http://www.w3.org", "")
     assert all(row.said in printed for row in done.rows)
+    assert printed.splitlines()[-1] == (
+        f"next: equicoherence embed {done.run} --data DIR --features joined --out features.npz"
+    )
     assert scored == {name: (done.run / "adapt" / name / FILE).stat().st_mtime_ns for name in NAMES}
 
 
@@ -127,7 +130,7 @@ def test_scoring_goes_on_where_it_was_interrupted(
 
 
 def test_interrupted_training_goes_on_by_the_command_it_ends_with(
-    folder: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    folder: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "run"
     stop_after(1, monkeypatch)
@@ -136,6 +139,7 @@ def test_interrupted_training_goes_on_by_the_command_it_ends_with(
     ):
         adapt(model, data=folder, out=out, recipe=few_steps(folder, model), **FEW)
     assert not (out / "adapt").exists()
+    assert capsys.readouterr().err.count("held out: ") == 1, "the images are described once"
     with pytest.raises(ValueError, match="adapt --resume: say with --out"):
         adapt(resume=True)
     with pytest.raises(FileExistsError, match="go on with it: equicoherence adapt --resume"):
@@ -148,7 +152,7 @@ def test_interrupted_training_goes_on_by_the_command_it_ends_with(
         ([], "adapt needs an encoder first"),
         (["MODEL"], "adapt needs images: give them with --data DIR"),
         (["MODEL", "--data", "DATA", "--recipe", "adapt-tinny"], "is it 'adapt-tiny'?"),
-        (["no-model", "--data", "DATA"], "'no-model' is none of what it may be"),
+        (["no-model", "--data", "DATA"], "model 'no-model' is neither a run directory, nor timm:NAME"),
         (["resnet18", "--data", "DATA"], "for timm's weights write timm:resnet18"),
         (["MODEL", "--data", "THREE"], "images to train on, which is too few"),
         (["MODEL", "--data", "no/such"], "nothing at 'no/such'"),

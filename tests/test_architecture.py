@@ -29,6 +29,7 @@ ROOMS = (
         "quiet",
         "ridge",
         "tensor_files",
+        "when_used",
     ),
     ("paths",),
     ("models",),
@@ -125,7 +126,7 @@ def _loaded(statement):
     ("room", "with_it"),
     [
         ("paths", set()),
-        ("methods", {"errors", "files", "finite", "json_file", "models", "notice", "paths"}),
+        ("methods", {"models", "paths", "when_used"}),
         ("recipes", {"errors"}),
     ],
 )
@@ -134,6 +135,12 @@ def test_importing_a_room_loads_that_room_and_what_it_stands_on(room, with_it):
     rooms = {name.split(".")[1] for name in loaded if name.startswith("equicoherence.")}
     assert rooms == {"quiet", room, *with_it}
     assert not loaded & {"matplotlib", "accelerate", "trimesh"}
+
+
+def test_a_configuration_needs_no_library_that_builds_or_trains_encoders():
+    loaded = _loaded("from equicoherence.recipes.from_file import named_config; named_config('adapt-tiny')")
+    assert "equicoherence.training.config" in loaded
+    assert not loaded & {"timm", "torchvision", "accelerate", "sympy"}
 
 
 def test_importing_the_package_loads_none_of_its_rooms():

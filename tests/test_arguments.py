@@ -23,6 +23,7 @@ class Arguments:
     tasks: CommaOrNone = None
     of_images: Comma = "all"
     size: int = 1
+    controls: bool = True
 
 
 def test_spaces_beside_commas_are_no_part_of_a_name() -> None:
@@ -57,6 +58,15 @@ def test_spaces_in_a_list_are_answered_with_commas(apart: list[str], capsys: pyt
     with pytest.raises(SystemExit):
         parse(Arguments, ["RUN", "--tasks", "a=1", "--sizes", "2"], "evaluate")
     assert "commas" not in capsys.readouterr().err
+
+
+def test_a_value_of_an_option_that_has_none_is_answered_with_both_forms(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parse(Arguments, ["RUN", "--controls", "False"], "evaluate")
+    assert "--controls takes no value: write --controls or --no-controls" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        parse(Arguments, ["--controls", "RUN", "--sizes", "2"], "evaluate")
+    assert "takes no value" not in capsys.readouterr().err
 
 
 def test_the_command_says_so_and_exits_with_2(capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,9 +11,10 @@ from equicoherence.evaluation.fingerprint import floor_kind
 from equicoherence.evaluation.model import FrozenModel
 from equicoherence.methods.dino import DINOConfig
 from equicoherence.methods.vicreg import VICRegConfig
-from equicoherence.training import EncoderConfig, build_learner
+from equicoherence.training import EncoderConfig, Interrupted, build_learner
 from tests.evaluation.rows import QUICK, values_of
 from tests.small import picture_folder, small_config
+from tests.test_advice import stop_after
 
 SCORED = {"tasks": ("transformation",), "settings": QUICK}
 
@@ -101,7 +102,9 @@ def test_tasks_are_checked_before_anything_is_trained(data, tmp_path, capsys):
         compare({"ours": config}, tmp_path / "runs", seeds=())
     assert not (tmp_path / "runs").exists()
     runs = compare({"ours": config}, tmp_path / "runs", settings=QUICK, controls=False)
-    assert "knn needs labelled images" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "knn needs labelled images" in said
+    assert said.count("held out: ") == 1, "before all, not by training and scoring again"
     assert {part["task"] for part in _scores(runs["ours"][0])["parts"].values()} == {"transformation"}
 
 
@@ -125,3 +128,13 @@ def test_the_command_refuses_what_cannot_be_before_it_trains(data, tmp_path, cap
     assert main([*arguments, "--jobs", "0"]) == 2
     assert capsys.readouterr().err == "error: --jobs is 0, but must be at least 1\n"  # no image was opened
     assert not (tmp_path / "runs").exists()
+    assert main([*arguments, "--optim.batch-size", "5000", "--jobs", "1"]) == 2
+    assert "do not fill one batch of 5000" in capsys.readouterr().err
+
+
+def test_ctrl_c_says_that_the_same_command_goes_on_and_not_how_to_resume_one_run(data, tmp_path, monkeypatch):
+    stop_after(1, monkeypatch)
+    with pytest.raises(Interrupted) as stopped:
+        compare({"ours": small_config(data, log_every=1)}, tmp_path, controls=False, jobs=1, **SCORED)
+    assert str(stopped.value) == "stopped; what is done is kept: the same command goes on"
+    assert len(compare({"ours": small_config(data, log_every=1)}, tmp_path, controls=False, **SCORED)["ours"]) == 1

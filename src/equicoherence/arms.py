@@ -14,16 +14,16 @@ from typing import Any
 
 import torch
 
-from equicoherence.data import data_identity
+from equicoherence.data import data_identity, said_once
 from equicoherence.errors import Refused, RefusedValue, refusing
 from equicoherence.evaluation.jobs import plan_jobs
 from equicoherence.evaluation.model import load_model
 from equicoherence.evaluation.run import Scoring, chosen_tasks, score_jobs
 from equicoherence.notice import say
-from equicoherence.side_by_side import Worker, serve, side_by_side
-from equicoherence.training import PretrainConfig, load_config, pretrain
-from equicoherence.training.checkpoint import checkpoints
+from equicoherence.side_by_side import STOPPED, Worker, serve, side_by_side
+from equicoherence.training import Interrupted, PretrainConfig, load_config, pretrain
 from equicoherence.training.config_file import from_dict, plain_values, to_dict
+from equicoherence.training.new_run import checkpoints
 from equicoherence.training.run import is_finished, other_results
 
 MEMORY = 2 * 2**30  # bytes that an arm in a process of its own may need, besides the images that it keeps
@@ -146,9 +146,12 @@ def _free_memory() -> int:
 def work_on(arms: Sequence[Arm], jobs: int) -> None:
     """Train and score all arms, ``jobs`` at once: one after the other here, or each in a process of its own."""
     if jobs == 1:
-        for arm in arms:
-            arm.train()
-            arm.score()
+        try:
+            for arm in arms:
+                arm.train()
+                arm.score()
+        except KeyboardInterrupt as stop:  # a run's own sentence would continue that run alone
+            raise Interrupted(STOPPED) from stop
         return
     found = str(Path(__file__).parents[1])  # this very package, whatever the working directory holds
     start = f"import sys; sys.path.insert(0, {found!r}); from equicoherence.arms import main; sys.exit(main())"
@@ -171,8 +174,9 @@ def main() -> int:
 
     def work(job: Mapping[str, Any]) -> None:
         arms.append(_from_json(job))
-        arms[0].train()
-        say("scores")
-        arms[0].score()
+        with said_once(arms[0].config.data):  # by the process that started this one
+            arms[0].train()
+            say("scores")
+            arms[0].score()
 
     return serve(work, lambda error: isinstance(error, Refused))

@@ -11,8 +11,10 @@ from types import FrameType
 from typing import NoReturn
 
 from equicoherence.errors import refusing
+from equicoherence.notice import say_if_slow
 
 INTERRUPTED = 130
+SLOW = "loads libraries, checks data and models"
 
 
 @contextmanager
@@ -36,9 +38,10 @@ def loading() -> Iterator[None]:
 def preparing() -> Iterator[None]:
     """Mark what a command does before its work: arguments are read and checked, and the modules they need loaded.
 
-    What is wrong is raised as `Refused`, and Ctrl-C ends the process at once.
+    What is wrong is raised as `Refused`, and Ctrl-C ends the process at once. A line says what goes on if it takes long
+    (libraries may lie on a slow disk).
     """
-    with loading(), refusing():
+    with loading(), refusing(), say_if_slow(SLOW):
         yield
 
 

@@ -3,8 +3,25 @@
 from __future__ import annotations
 
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+PATIENCE = 10.0  # seconds
 
 
 def say(text: str) -> None:
     """Print a line on standard error, of any length, without markup."""
     print(text, file=sys.stderr, flush=True)
+
+
+@contextmanager
+def say_if_slow(text: str, seconds: float = PATIENCE) -> Iterator[None]:
+    """Print a line if what is inside takes longer, so that nobody takes it for a program that hangs."""
+    timer = threading.Timer(seconds, say, [text])
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()

@@ -25,6 +25,7 @@ from equicoherence.errors import RefusedValue
 from equicoherence.training.interrupt import Interrupted, StopFlag
 
 STEP = re.compile(r"step \d+/\d+")
+STOPPED = "stopped; what is done is kept: the same command goes on"
 TAIL = 5  # last lines of a process that ended without a word
 
 
@@ -59,7 +60,7 @@ def side_by_side(workers: Sequence[Worker], at_once: int) -> None:
                     running[worker.name] = _Running(worker, Path(folder, str(len(waiting))), screen.lines)
                 screen.show_for(0.1)
                 if stop.requested:
-                    raise Interrupted("stopped; what is done is kept: the same command goes on")
+                    raise Interrupted(STOPPED)
                 for name in [name for name, process in running.items() if process.has_ended()]:
                     running.pop(name).check()
                     screen.done(name)

@@ -113,6 +113,8 @@ def test_tasks_on_images_need_images_that_are_the_same(encoder: Path, capsys: py
     assert "timm:resnet18: tasks on images are left out" in capsys.readouterr().err
     with pytest.raises(ValueError, match=r"run has the images '.*/images' and timm:resnet18 has 'objects', .* --data"):
         images_of(both, None, leave_out=False)
+    assert images_of(["timm:resnet18"], None, leave_out=False) == (["timm:resnet18"], "objects")
+    assert "timm:resnet18: no --data is given, so these are rendered objects" in capsys.readouterr().err
 
 
 def test_each_model_gets_the_options_that_apply_to_it(encoder: Path, tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ import torch
 from equicoherence.methods.teacher import frozen_copy, teacher_mode
 from equicoherence.models import Encoder
 from equicoherence.models.lean_block import drop_samples
-from equicoherence.models.trained import moving_statistics, read_train, train_parts, trained_parameters
+from equicoherence.models.train_setting import read_train
+from equicoherence.models.trained import moving_statistics, train_parts, trained_parameters
 from equicoherence.models.trained_layers import BEFORE, parameter_layers
 from equicoherence.models.trained_lora import merge_lora
 

@@ -110,7 +110,7 @@ def test_a_lone_score_is_not_bold_and_what_is_not_measured_is_a_dash() -> None:
     evaluated = [Evaluated(Path(name), scores(of, name)) for name, of in (("a", parts), ("b", parts[:1]))]
     groups = group(evaluated)
     first, second = score_lines(groups)
-    assert columns(groups) == ["a", "b", "random weights"]
+    assert columns(groups) == ["a", "b"], "random weights were not scored"
     assert first.best() == set(), "all are printed alike"
     assert second.best() == set()
     assert second.entries.keys() == {"a"}
@@ -203,7 +203,7 @@ def test_tasks_on_images_say_what_is_read_and_how(tmp_path: Path) -> None:
     assert header[4:] == ["reads", "a", "random weights", "constant"]
     about = ["transformation", "frozen, probes of pairs", "shapes", "rotation R2 (content) ↑", "z_equi (mlp)"]
     assert turn == [*about, "0.750", MISSING, "\N{MINUS SIGN}0.250"]
-    place = ["kNN", "frozen, 20 neighbours", "shapes", "top-1 ↑", "backbone"]
+    place = ["k-NN", "frozen, 20 neighbours", "shapes", "top-1 ↑", "backbone"]
     assert knn == [*place, "**62.5 %**", "12.5 %", "10.0 %"]
     assert "20000" in page.text
 
@@ -287,6 +287,9 @@ def test_what_cannot_be_compared_is_refused(write: Write, tmp_path: Path) -> Non
     run = write("a")
     with pytest.raises(ValueError, match="no scores to compare"):
         comparison([], tmp_path / "out")
+    with pytest.raises(FileNotFoundError, match=re.escape(f"there is no folder {str(tmp_path / 'empty')!r}")):
+        comparison([run, tmp_path / "empty"], tmp_path / "out")
+    (tmp_path / "empty").mkdir()
     with pytest.raises(FileNotFoundError, match=re.escape(f"{tmp_path / 'empty' / 'scores.json'} is missing")):
         comparison([run, tmp_path / "empty"], tmp_path / "out")
     with pytest.raises(ValueError, match="is a file; give the folder"):

@@ -8,6 +8,7 @@ from equicoherence.reporting.names import encoder_names
 def test_weights_files_are_called_by_their_stems_and_architectures_that_have_other_names() -> None:
     encoders = {
         ("/data/lite0.safetensors", "tf_efficientnet_lite0"): "lite0 (tf_efficientnet_lite0)",
+        ("/data/lite0.safetensors@tf_efficientnet_lite0", "tf_efficientnet_lite0"): "lite0 (tf_efficientnet_lite0)",
         ("/data/resnet18.pth", "resnet18"): "resnet18",
         ("/data/resnet18.pth, layer 3 (random weights)", "resnet18"): "resnet18, layer 3 (random weights)",
         ("timm:resnet18", "resnet18"): "timm:resnet18",

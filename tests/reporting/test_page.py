@@ -17,12 +17,13 @@ import pytest
 from equicoherence.evaluation.store import read_scores
 from equicoherence.evaluation.task import Row
 from equicoherence.reporting.page import report
+from equicoherence.reporting.plots import CHARACTER, Curve, curves
 from equicoherence.reporting.summary import flat_rows
 from tests.reporting.scored import part, scores, write_file
 
 WriteRun = Callable[..., Path]  # the fixture of conftest.py
 
-VOID = {"meta", "img", "line", "br", "link", "input"}
+VOID = {"meta", "img", "line", "br", "wbr", "link", "input"}
 
 
 class Page(HTMLParser):
@@ -226,6 +227,25 @@ def test_broken_parts_are_named_with_the_way_to_get_them_anew(write_run: WriteRu
     text = Page(report([run])).text
     for file, remedy in REMEDIES.items():
         assert re.search(rf"{file} is damaged \(.*?\); equicoherence {remedy}", text)
+
+
+def test_a_run_of_adapt_names_the_page_that_has_its_scores(write_run: WriteRun) -> None:
+    run = write_run(parts=("metrics.jsonl", "samples.npz"))
+    (run / "adapt.html").touch()
+    text = report([run]).read_text()
+    assert "1 run, evaluated in adapt.html" in text
+    assert "see <code>adapt.html</code> in its folder" in text
+    assert "adapt.html in its folder has the scores before and after" in text
+    assert "There is no verdict yet" not in text
+
+
+def test_a_single_small_value_has_room_for_its_numbers_and_a_whole_step() -> None:
+    drawn = str(curves([Curve(np.array([5.0]), np.array([4.77e-5]), 0)], "learning rate"))
+    below = re.findall(r'text-anchor="middle"[^>]*>([^<]*)<', drawn)
+    assert below == ["5", "step"]
+    beside = re.findall(r'<text x="([\d.]+)"[^>]*text-anchor="end"[^>]*>([^<]*)<', drawn)
+    assert beside
+    assert all(float(x) >= CHARACTER * len(text) for x, text in beside)
 
 
 def test_a_run_that_has_only_begun_gives_a_page_without_numbers(write_run: WriteRun) -> None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from equicoherence.adapting.asked import Asked
+from equicoherence.adapting.asked import Asked, default_out
 from equicoherence.adapting.plan import Plan, plan_adaptation
 from equicoherence.adapting.start_config import start_config
+from equicoherence.data import said_once
 from equicoherence.devices import chosen_device
 from equicoherence.errors import Refused, refusing
 from equicoherence.evaluation.model import generators_kept, load_model
@@ -21,8 +23,9 @@ from equicoherence.reporting.adaptation.figures import FigureRow
 from equicoherence.reporting.adaptation.page import PAGE, write_adaptation
 from equicoherence.training import PretrainConfig, load_config, pretrain
 from equicoherence.training.interrupt import Interrupted
+from equicoherence.training.new_run import config_to_resume
 from equicoherence.training.resume_command import ADAPTS, resume_command
-from equicoherence.training.run import check_run, config_to_resume, is_finished
+from equicoherence.training.run import check_run, is_finished
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,7 @@ def adapt(
     return adapt_with(config, out, resume=resume, **given)
 
 
+@said_once()
 def adapt_with(
     config: PretrainConfig,
     out: Path | None = None,
@@ -98,7 +102,7 @@ def adapt_with(
     """Do what `adapt` does with a configuration that says all of the training."""
     with refusing():
         chosen_device(config.device)
-        out = default_out(config) if out is None else Path(out)
+        out = default_out(config.name, config.encoder.weights) if out is None else Path(out)
         before = Asked.of_run(out) if resume else None
         asked = (before or Asked()).changed(check=check, images=images, limit=limit)
         if asked == before and (out / PAGE).is_file() and config == load_config(out / "config.yaml"):
@@ -115,13 +119,6 @@ def adapt_with(
     _score(plan, out)
     write_adaptation(out)
     return _shown(out)
-
-
-def default_out(config: PretrainConfig) -> Path:
-    """Return the run directory of a configuration where none is given."""
-    place, _, arch = config.encoder.weights.rpartition("@")
-    name = arch if place else Path(config.encoder.weights.removeprefix("timm:")).stem
-    return Path("runs") / f"{config.name}-{name}"
 
 
 def resumed_config(run: Path) -> PretrainConfig:
@@ -154,7 +151,7 @@ def _score(plan: Plan, out: Path) -> None:
         with generators_kept():
             adapted = load_model(out)
         for name, of_original, jobs in plan.work:
-            scoring = Scoring(controls=False, device=plan.config.device)
+            scoring = Scoring(controls=False, tolerance=plan.config.bad_image_tolerance, device=plan.config.device)
             score_jobs(plan.original if of_original else adapted, jobs, out / SCORED / name, scoring)
     except KeyboardInterrupt as stop:
         raise Interrupted(f"stopped while scoring; go on with: {resume_command(out)}") from stop
@@ -177,9 +174,14 @@ def _shown(out: Path) -> Adapted:
     found = read_adaptation(out)
     console = Console()
     console.print(found.grid().rich())
-    for line in (*found.caption(), f"page: {out / PAGE}"):
+    for line in (*found.caption(), f"page: {out / PAGE}", next_command(out)):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     return Adapted(out, out / PAGE, found.rows)
+
+
+def next_command(run: Path) -> str:
+    """Return the line that advises the next command: the features of every image, of an adapted encoder."""
+    return f"next: equicoherence embed {shlex.quote(str(run))} --data DIR --features joined --out features.npz"
 
 
 def _first() -> bool:

@@ -17,6 +17,12 @@ from equicoherence.training.resume_command import ADAPTS
 ADVICE = "remove it, and say --check again with --resume"
 
 
+def default_out(name: str, model: str) -> Path:
+    """Return the run directory of an adaptation where none is given. name: of the configuration."""
+    place, _, arch = model.rpartition("@")
+    return Path("runs") / f"{name}-{arch if place else Path(model.removeprefix('timm:')).stem}"
+
+
 @dataclass(frozen=True)
 class Asked:
     """What is scored before and after.

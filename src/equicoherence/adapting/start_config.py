@@ -7,39 +7,41 @@ import dataclasses
 
 import torch
 
-from equicoherence.evaluation.model import reading_size
 from equicoherence.models import Encoder
 from equicoherence.models.layers import layer_widths
-from equicoherence.models.trained import HEAD
+from equicoherence.models.train_setting import HEAD
 from equicoherence.recipes.from_file import named_config
 from equicoherence.training.config import PretrainConfig
 from equicoherence.training.start import Start, read_start
+from equicoherence.training.views_config import reading_size
 
 SMALL = "-tiny"  # ends the name of a recipe whose size of views is a budget, and not the model's own
 MIDDLE = (1 / 2, 1 / 4, 3 / 4)  # of the depth: the first one's tokens are those of z_equi
 
 
-def start_config(recipe: str, model: str, size: int | None = None, train: str | None = None) -> PretrainConfig:
-    """Return the configuration of a recipe, by name or file, that starts from MODEL.
+def start_config(
+    recipe: str | PretrainConfig, model: str, size: int | None = None, source: int | None = None
+) -> PretrainConfig:
+    """Return the configuration of a recipe that starts from MODEL.
 
-    size: pixels of the views; `view_size` where None. Images are read as `equicoherence evaluate` reads them for it.
-    train: what is trained of the encoder; as the recipe says where None. A head over layers that the recipe does not
-        name reads the `middle_layers` of a frozen encoder, and the output, which is trained, of any other.
+    recipe: its name or file, or its configuration, which says what is trained of the encoder. A head over layers that
+        it does not name reads the `middle_layers` of a frozen encoder, and the output, which is trained, of any other.
+    size: pixels of the views; `view_size` where None.
+    source: pixels that images are read at; as `equicoherence evaluate` reads them for MODEL where None.
 
     Raises FileNotFoundError or ValueError for a recipe or a model that there is not.
     """
-    config = named_config(recipe)
+    config = named_config(recipe) if isinstance(recipe, str) else recipe
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         start = read_start(model, None, "", {})
     size = view_size(config, start) if size is None else size
-    source = start.source if start.source and size == start.size else reading_size(size)
+    if source is None:
+        source = start.source if start.source and size == start.size else reading_size(size)
     views = dataclasses.replace(config.views, size=size, source=source)
     task = config.coherence
-    train = config.encoder.train if train is None else train
-    if task is not None and task.split == "conv" and not task.layers and train == HEAD:
+    if task is not None and task.split == "conv" and not task.layers and config.encoder.train == HEAD:
         task = dataclasses.replace(task, layers=middle_layers(start.encoder))
-    encoder = dataclasses.replace(config.encoder.starting_from(model), train=train)
-    return dataclasses.replace(config, encoder=encoder, views=views, coherence=task)
+    return dataclasses.replace(config, encoder=config.encoder.starting_from(model), views=views, coherence=task)
 
 
 def view_size(config: PretrainConfig, start: Start) -> int:

@@ -1,6 +1,7 @@
 """`equicoherence adapt MODEL`: train a pretrained encoder to keep transformations; compare before and after."""
 
 import dataclasses
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -8,6 +9,7 @@ from typing import Annotated
 import tyro
 
 from equicoherence.commands.arguments import EVERY, parse, run_to_resume, values_of
+from equicoherence.commands.model_argument import check_model
 from equicoherence.loading import preparing
 from equicoherence.recipes import check_recipe, is_file_name
 
@@ -77,22 +79,25 @@ def run(arguments: list[str]) -> None:
         name = _last(arguments, "--recipe") or RECIPE
         if not is_file_name(name):
             check_recipe(name)
-        from equicoherence.adapting.adaptation import adapt_with, resumed_config
-        from equicoherence.adapting.start_config import start_config
+        if model is not None:
+            _check(model, name, rest)
+        run_to_go_on = None if model is not None or EVERY in arguments else run_to_resume(rest, "adapt")
+        if run_to_go_on is not None:
+            from equicoherence.adapting.asked import Asked
+
+            Asked.of_run(run_to_go_on)  # which there must be
         from equicoherence.commands.encoder_arguments import take_encoder
         from equicoherence.recipes.from_file import named_config
-        from equicoherence.training import PretrainConfig
+        from equicoherence.training.config import PretrainConfig
 
-        if EVERY in arguments:
-            start = named_config(name)
-        elif model is None:
-            start = resumed_config(run_to_resume(rest, "adapt"))
+        if run_to_go_on is not None:
+            from equicoherence.adapting.adaptation import resumed_config
+
+            start = resumed_config(run_to_go_on)
         else:
-            if not values_of(rest, "--data") and "--resume" not in rest:
-                raise ValueError("adapt needs images: give them with --data DIR")
-            size = _last(rest, "--views.size")
-            number = int(size) if size is not None and size.isdigit() else None
-            start = start_config(name, model, number, _last(rest, "--encoder.train"))
+            start = named_config(name)
+        if model is not None:
+            start = dataclasses.replace(start, encoder=start.encoder.starting_from(model))
         rest, encoder = take_encoder(rest, start.encoder)
         start = dataclasses.replace(start, encoder=encoder)
 
@@ -108,7 +113,36 @@ def run(arguments: list[str]) -> None:
             config: Annotated[PretrainConfig, tyro.conf.arg(name="")] = start
 
         given = parse(Arguments, rest, "adapt MODEL")
-    adapt_with(given.config, given.out, resume=given.resume, check=given.check, images=given.images, limit=given.limit)
+        from equicoherence.adapting.adaptation import adapt_with
+
+        config = given.config
+        if model is not None:
+            from equicoherence.adapting.start_config import start_config
+
+            size = config.views.size if _last(rest, "--views.size") else None
+            source = config.views.source if _last(rest, "--views.source") else None
+            config = start_config(config, config.encoder.weights, size, source)
+    adapt_with(config, given.out, resume=given.resume, check=given.check, images=given.images, limit=given.limit)
+
+
+def _check(model: str, recipe: str, rest: list[str]) -> None:
+    """Refuse what the arguments show by themselves, before anything heavy is loaded."""
+    from equicoherence.adapting.asked import Asked, default_out
+    from equicoherence.data import check_data
+    from equicoherence.training.new_run import check_new_run
+
+    check_model(model)
+    resumes = "--resume" in rest
+    if not values_of(rest, "--data") and not resumes:
+        raise ValueError("adapt needs images: give them with --data DIR")
+    for place in filter(None, (_last(rest, "--data"), _last(rest, "--check"))):
+        check_data(place)
+    numbers = {name: int(text) for name in ("images", "limit") if (text := _last(rest, f"--{name}") or "").isdigit()}
+    Asked().changed(**numbers)
+    out = _last(rest, "--out")
+    if not resumes and os.environ.get("RANK", "0") == "0" and (out or not is_file_name(recipe)):
+        name, start = _last(rest, "--name") or recipe, _last(rest, "--encoder.weights") or model
+        check_new_run(Path(out) if out else default_out(name, start))
 
 
 def _model(arguments: list[str]) -> tuple[str | None, list[str]]:

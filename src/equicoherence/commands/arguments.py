@@ -14,6 +14,7 @@ T = TypeVar("T")
 FLAT = (tyro.conf.AvoidSubcommands, tyro.conf.ConsolidateSubcommandArgs)
 Comma = Annotated[str, tyro.conf.arg(metavar="A,B,..")]
 CommaOrNone = Annotated[str | None, tyro.conf.arg(metavar="A,B,..")]
+TRUTH = {"true", "false", "yes", "no", "0", "1"}
 EVERY = "--help-all"  # shows every field of a configuration, where --help shows what one changes first
 
 
@@ -42,6 +43,10 @@ def parse(cls: type[T], arguments: list[str], name: str, default: T | None = Non
             return tyro.cli(cls, args=arguments, prog=prog, config=FLAT)
         return tyro.cli(cls, args=arguments, prog=prog, config=FLAT, default=default)
     except SystemExit as stop:
+        for field, hint in hints.items() if stop.code else ():
+            name = field.replace("_", "-")
+            if hint is bool and any(TRUTH & {*map(str.lower, values)} for values in values_of(arguments, f"--{name}")):
+                say(f"--{name} takes no value: write --{name} or --no-{name}")
         for option, values in given.items():
             if not (stop.code and values and len(values[0]) > 1):
                 continue

@@ -32,6 +32,7 @@ def run(arguments: list[str]) -> None:
             data: Images, in place of those of the recipes.
             tasks: Of transformation, knn and linear; by default all that the data allow.
             max_steps: Steps of each training, in place of the recipe's epochs.
+            batch_size: Images per step of each training, in place of the recipe's.
             jobs: Trainings at once; by default as many as the CPU allows. The weights do not depend on it.
         """
 
@@ -41,11 +42,17 @@ def run(arguments: list[str]) -> None:
         data: str | None = None
         tasks: CommaOrNone = None
         max_steps: int | None = None
+        batch_size: Annotated[int | None, tyro.conf.arg(name="optim.batch-size")] = None
         jobs: int | None = None
 
     with preparing():
         given = parse(Arguments, arguments, "compare")
-        configs = _configs(given.recipes, given.seeds, {"data": given.data, "max_steps": given.max_steps})
+        if given.data is not None:
+            from equicoherence.data import check_data
+
+            check_data(given.data)
+        changes = {"data": given.data, "max_steps": given.max_steps}
+        configs = _configs(given.recipes, given.seeds, changes, given.batch_size)
         from rich.console import Console
 
         from equicoherence.comparing import compare
@@ -64,7 +71,9 @@ def run(arguments: list[str]) -> None:
     print(f"page: {page}")
 
 
-def _configs(recipes: Sequence[str], seeds: int, changes: Mapping[str, Any]) -> dict[str, PretrainConfig]:
+def _configs(
+    recipes: Sequence[str], seeds: int, changes: Mapping[str, Any], batch_size: int | None
+) -> dict[str, PretrainConfig]:
     """Return the configurations of RECIPE or RECIPE:plain by name. changes: field -> value, None to leave it."""
     if not recipes:
         raise ValueError(f"compare needs recipes: {', '.join(RECIPES)}; append :plain for the method without the task")
@@ -80,5 +89,7 @@ def _configs(recipes: Sequence[str], seeds: int, changes: Mapping[str, Any]) -> 
         config = recipe(name).plain() if variant else recipe(name)
         if config.name in configs:
             raise ValueError(f"{text!r} is given twice; --seeds N trains a recipe several times")
+        if batch_size is not None:
+            config = dataclasses.replace(config, optim=dataclasses.replace(config.optim, batch_size=batch_size))
         configs[config.name] = dataclasses.replace(config, **{k: v for k, v in changes.items() if v is not None})
     return configs

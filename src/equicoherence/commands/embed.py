@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import tyro
 
 from equicoherence.commands.arguments import Comma, parse
+from equicoherence.commands.model_argument import check_model
 from equicoherence.devices import Device
 from equicoherence.loading import preparing
 
@@ -21,15 +22,16 @@ def run(arguments: list[str]) -> None:
         """Write the features of every image of a data set to a .parquet or .npz file.
 
         Args:
-            model: A run directory, timm:NAME, hf-hub:OWNER/NAME, or a weights file with --arch.
+            model: A run directory, timm:NAME, hf-hub:OWNER/NAME, or a weights file (FILE@ARCH).
             data: Images.
             out: The file to write, .parquet or .npz.
             split: Which part of the images.
-            features: Of backbone, cls and patches; of a run also z_inv, z_equi and z.
+            features: Of backbone, cls and patches; of a run also z_inv, z_equi and z; of an adapted
+                encoder also joined, its features with z_equi.
             dtype: Number format of the features.
             limit: Largest number of images, evenly spread; 0 for all.
             batch: Images per forward pass.
-            arch: The timm architecture of a weights file.
+            arch: The timm architecture of a weights file, if FILE@ARCH does not give it.
             random_weights: Use the initialisation of a timm model, without its weights.
             size: Input pixels, for a model that is not a run.
             bad_image_tolerance: Largest share of images that cannot be decoded (their rows are NaN); by default the
@@ -55,6 +57,12 @@ def run(arguments: list[str]) -> None:
 
     with preparing():
         given = parse(Arguments, arguments, "embed")
+        from equicoherence.data import check_data
+        from equicoherence.feature_files import writer
+
+        check_model(given.model)
+        check_data(given.data)
+        writer(given.out)
         from equicoherence.embedding import embed
 
     print(f"features: {embed(**vars(given))}")

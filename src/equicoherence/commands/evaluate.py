@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 from equicoherence.commands.arguments import CommaOrNone, parse, split
+from equicoherence.commands.model_argument import check_model
 from equicoherence.devices import Device
 from equicoherence.errors import refusing
 from equicoherence.loading import preparing
@@ -81,6 +82,12 @@ def run(arguments: list[str]) -> None:
         given = parse(Arguments, arguments, "evaluate")
         if not given.models:
             raise ValueError("evaluate needs a model: a run, timm:NAME, baseline:NAME, or a weights file, FILE@ARCH")
+        for model in given.models:
+            check_model(model)
+        if given.data is not None:
+            from equicoherence.data import check_data
+
+            check_data(given.data)
         from equicoherence.commands.evaluation_plan import (
             chosen_names,
             chosen_suite,

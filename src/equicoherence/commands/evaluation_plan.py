@@ -22,6 +22,11 @@ if TYPE_CHECKING:
     from equicoherence.evaluation.subject import Subject
 
 
+PAIRS, CLASSES = ("transformation",), ("knn", "linear")
+OPTIONS = dict.fromkeys(("transformations", "borders", "probes", "images", "repeats"), PAIRS) | {"limit": CLASSES}
+"""Options of their own that some tasks have."""
+
+
 @dataclass(frozen=True)
 class Planned:
     """A model, what it is scored on, and where the scores go.
@@ -82,11 +87,13 @@ def merged_settings(given: Arguments, names: Sequence[str]) -> dict[str, dict[st
     if given.repeats is not None:
         transformation["repeats"] = given.repeats
     limited = {} if given.limit is None else {"limit": given.limit}
-    for tasks, own in ((("transformation",), transformation), (("knn", "linear"), limited)):
+    for tasks, own in ((PAIRS, transformation), (CLASSES, limited)):
         scored = [task for task in tasks if task in names]
         if own and not scored:
+            options = [f"--{name}" for name in OPTIONS if tasks == OPTIONS[name] and getattr(given, name) is not None]
             raise ValueError(
-                f"{', '.join(own)}: an option of {' and '.join(tasks)}, which is not among the tasks {', '.join(names)}"
+                f"{', '.join(options)}: an option of {' and '.join(tasks)}, which is not among the tasks "
+                f"{', '.join(names)}; leave it out, or give --settings {names[0]}.SETTING=VALUE"
             )
         for task in scored:
             if twice := sorted(set(own) & set(found.get(task, {}))):
@@ -153,7 +160,8 @@ def check_models(models: Sequence[str]) -> None:
 
     from equicoherence.evaluation.baselines import PREFIX, check_baseline
     from equicoherence.evaluation.model import TIMM, refuse_exported
-    from equicoherence.models.names import no_model, unknown_model
+    from equicoherence.models.missing import no_model
+    from equicoherence.models.names import unknown_model
 
     for model in models:
         kind, _, name = model.partition(":")
@@ -195,6 +203,8 @@ def images_of(models: Sequence[str], data: str | None, leave_out: bool) -> tuple
                 f"{kept[0]} has the images {own[kept[0]]!r} and {model} has {images!r}, so scores cannot be compared; "
                 "give the same images for all with --data"
             )
+    if without := [model for model in kept if not Path(model).is_dir()]:
+        say(f"{', '.join(without)}: no --data is given, so these are rendered objects; give images with --data DIR")
     return kept, own[kept[0]] if kept else None
 
 

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import tyro
 
-from equicoherence.commands.arguments import EVERY, parse, positional, run_to_resume
+from equicoherence.commands.arguments import EVERY, parse, positional, run_to_resume, values_of
 from equicoherence.loading import preparing
 from equicoherence.recipes import RECIPES, check_recipe, is_file_name
 
@@ -23,11 +23,13 @@ def run(arguments: list[str]) -> None:
         name, rest = (None, rest) if resumed else positional(rest, "pretrain RECIPE", RECIPES)
         if name and not is_file_name(name):
             check_recipe(name)
+        if not {"-h", "--help"} & set(rest):
+            _check(name, rest, plain)
         from equicoherence.commands.encoder_arguments import take_encoder
         from equicoherence.commands.pretrain_options import CommonPretrainOptions, PretrainOptions, common_options
         from equicoherence.recipes.from_file import named_config
-        from equicoherence.training import PretrainConfig, pretrain  # which takes seconds
-        from equicoherence.training.run import config_to_resume
+        from equicoherence.training.config import PretrainConfig
+        from equicoherence.training.new_run import config_to_resume
 
         named = str(config_to_resume(resumed)) if resumed else name
         start = named_config(named, plain=plain) if named else PretrainConfig()
@@ -49,12 +51,27 @@ def run(arguments: list[str]) -> None:
             config: Annotated[PretrainConfig, tyro.conf.arg(name="")] = start
 
         given = parse(Arguments, rest, f"pretrain {name or 'RECIPE'}")
+        from equicoherence.training.loop import pretrain  # which takes seconds
     out = given.out or Path("runs") / given.config.name
     pretrain(given.config, out, resume=given.resume)
     if os.environ.get("RANK", "0") != "0":
         return  # one of many processes: the first says it
     shown = shlex.quote(str(out))
     print(f"{out} done; next: equicoherence evaluate {shown}, then equicoherence report {shown}")
+
+
+def _check(recipe: str | None, rest: list[str], plain: bool) -> None:
+    """Refuse what the arguments show by themselves, before anything heavy is loaded."""
+    from equicoherence.data import check_data
+    from equicoherence.training.new_run import check_new_run
+
+    given = {option: values_of(rest, option) for option in ("--data", "--out", "--name")}
+    last = {option: values[-1][0] for option, values in given.items() if values and values[-1]}
+    if "--data" in last:
+        check_data(last["--data"])
+    name = last.get("--name") or (f"{recipe}-plain" if plain else recipe)
+    if recipe and "--resume" not in rest and os.environ.get("RANK", "0") == "0" and not is_file_name(recipe):
+        check_new_run(Path(last.get("--out") or Path("runs") / str(name)))
 
 
 def resumed_run(arguments: list[str]) -> Path | None:

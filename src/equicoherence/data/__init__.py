@@ -6,13 +6,14 @@ objects) is imported only when needed.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from equicoherence.when_used import when_used
 
 if TYPE_CHECKING:
     from equicoherence.data.archive import unpack_archive
     from equicoherence.data.cache import cache_folder
-    from equicoherence.data.describe import describe_images
+    from equicoherence.data.describe import describe_images, said_once, say_images
     from equicoherence.data.images import ImageFolder, decode
     from equicoherence.data.lists import ImageList
     from equicoherence.data.loader import Batch, Loader, first_of_each
@@ -37,25 +38,25 @@ if TYPE_CHECKING:
     from equicoherence.data.tables import TableSource
 
 _MODULES = {
-    "archive": ("unpack_archive",),
-    "cache": ("cache_folder",),
-    "describe": ("describe_images",),
-    "images": ("ImageFolder", "decode"),
-    "lists": ("ImageList",),
-    "loader": ("Batch", "Loader", "first_of_each"),
-    "locate": ("check_data", "data_identity"),
-    "open": ("open_images",),
-    "pixel_format": ("PixelFormat",),
-    "poses.pairs": ("PoseSampler",),
-    "poses.paths": ("PosePaths",),
-    "poses.threediebench": ("ThreeDIEBench",),
-    "poses.views": ("PoseViews", "pose_views"),
-    "sampler": ("batch_indices", "epoch_order", "steps_per_epoch"),
-    "shards": ("ShardSource",),
-    "source": ("BadImage", "ImageSource", "Sample", "Split", "Subset", "TooManyBadImages", "some_sizes"),
-    "tables": ("TableSource",),
+    "data.archive": ("unpack_archive",),
+    "data.cache": ("cache_folder",),
+    "data.describe": ("describe_images", "said_once", "say_images"),
+    "data.images": ("ImageFolder", "decode"),
+    "data.lists": ("ImageList",),
+    "data.loader": ("Batch", "Loader", "first_of_each"),
+    "data.locate": ("check_data", "data_identity"),
+    "data.open": ("open_images",),
+    "data.pixel_format": ("PixelFormat",),
+    "data.poses.pairs": ("PoseSampler",),
+    "data.poses.paths": ("PosePaths",),
+    "data.poses.threediebench": ("ThreeDIEBench",),
+    "data.poses.views": ("PoseViews", "pose_views"),
+    "data.sampler": ("batch_indices", "epoch_order", "steps_per_epoch"),
+    "data.shards": ("ShardSource",),
+    "data.source": ("BadImage", "ImageSource", "Sample", "Split", "Subset", "TooManyBadImages", "some_sizes"),
+    "data.tables": ("TableSource",),
 }
-_PLACES = {name: f"{__name__}.{module}" for module, names in _MODULES.items() for name in names}
+__getattr__, __dir__ = when_used(__name__, _MODULES)
 
 __all__ = [
     "BadImage",
@@ -85,19 +86,9 @@ __all__ = [
     "first_of_each",
     "open_images",
     "pose_views",
+    "said_once",
+    "say_images",
     "some_sizes",
     "steps_per_epoch",
     "unpack_archive",
 ]
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _PLACES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(_PLACES[name]), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])

@@ -2,9 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
+
+from equicoherence.data.locate import data_identity
 from equicoherence.data.source import ImageSource
+from equicoherence.notice import say
 
 SHOWN = 3  # classes that are named
+_SAID: ContextVar[set[str] | None] = ContextVar("_SAID", default=None)
+
+
+@contextmanager
+def said_once(*data: str) -> Iterator[None]:
+    """Have `say_images` describe each data set once while what is inside runs. data: those that were described."""
+    token = _SAID.set({data_identity(each) for each in data})
+    try:
+        yield
+    finally:
+        _SAID.reset(token)
+
+
+def say_images(data: str | Path, source: ImageSource, held_out: ImageSource | None = None) -> None:
+    """Print `describe_images` of the images at ``data``."""
+    said = _SAID.get()
+    if said is not None:
+        if data_identity(data) in said:
+            return
+        said.add(data_identity(data))
+    say(describe_images(source, held_out))
 
 
 def describe_images(source: ImageSource, held_out: ImageSource | None = None) -> str:

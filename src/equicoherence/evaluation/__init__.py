@@ -3,8 +3,9 @@
 The public names are loaded when they are first asked for: declarations of tasks need none of them.
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from equicoherence.when_used import when_used
 
 if TYPE_CHECKING:
     from equicoherence.evaluation.classification.accuracy import knn_accuracy, linear_accuracy
@@ -15,18 +16,17 @@ if TYPE_CHECKING:
     from equicoherence.evaluation.task import main_rows
     from equicoherence.ridge import r2_score, ridge_probe
 
-_HOMES = {
-    "FrozenModel": "evaluation.model",
-    "evaluate": "evaluation.run",
-    "knn_accuracy": "evaluation.classification.accuracy",
-    "linear_accuracy": "evaluation.classification.accuracy",
-    "load_model": "evaluation.model",
-    "main_rows": "evaluation.task",
-    "make_tasks": "evaluation.registry",
-    "mlp_probe": "evaluation.probes",
-    "r2_score": "ridge",
-    "ridge_probe": "ridge",
+_MODULES = {
+    "evaluation.model": ("FrozenModel", "load_model"),
+    "evaluation.run": ("evaluate",),
+    "evaluation.classification.accuracy": ("knn_accuracy", "linear_accuracy"),
+    "evaluation.task": ("main_rows",),
+    "evaluation.registry": ("make_tasks",),
+    "evaluation.probes": ("mlp_probe",),
+    "ridge": ("r2_score", "ridge_probe"),
 }
+__getattr__, __dir__ = when_used(__name__, _MODULES)
+
 __all__ = [
     "FrozenModel",
     "evaluate",
@@ -39,9 +39,3 @@ __all__ = [
     "r2_score",
     "ridge_probe",
 ]
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"equicoherence.{_HOMES[name]}"), name)

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from equicoherence.data import ImageSource, ThreeDIEBench, data_identity, describe_images, open_images, some_sizes
+from equicoherence.data import ImageSource, ThreeDIEBench, data_identity, open_images, say_images, some_sizes
 from equicoherence.data.poses.objects import MANIFEST
 from equicoherence.evaluation.fingerprint import short_digest
 from equicoherence.evaluation.registry import reads_data
@@ -107,7 +107,7 @@ def _on_data(tasks: Sequence[Task], data: str, every: bool) -> list[Job]:
         raise ValueError(f"{data!r} cannot be used for this: {text}{more}")
     if obstacles:
         say(f"left out on {data}: {text}")
-    say(describe_images(train, test))
+    say_images(data, train, test)
     identity = data_identity(data)
     place = None if identity == OBJECTS else Path(identity)
     manifest = train.root / MANIFEST if isinstance(train, ThreeDIEBench) else None

@@ -20,7 +20,8 @@ from equicoherence.methods import Method
 from equicoherence.models import Encoder, Features
 from equicoherence.models.features import POOLS, Pool
 from equicoherence.models.foreign import foreign_encoder, read_exported
-from equicoherence.models.names import SOURCES, folder_of, no_model
+from equicoherence.models.missing import no_model
+from equicoherence.models.names import SOURCES, folder_of, split_file
 from equicoherence.models.weights import load_weights
 from equicoherence.notice import say
 from equicoherence.training.build import build_whole
@@ -29,7 +30,7 @@ from equicoherence.training.config import PretrainConfig
 from equicoherence.training.learner import Learner
 from equicoherence.training.run import load_run
 from equicoherence.training.seeds import step_seed
-from equicoherence.training.views_config import POSES
+from equicoherence.training.views_config import POSES, reading_size
 
 T = TypeVar("T")
 TIMM = ("timm:", *SOURCES)  # what names begin with that timm's models have
@@ -142,10 +143,11 @@ def load_model(
     size: int | None = None,
     layer: int | None = None,
 ) -> FrozenModel:
-    """Load MODEL: a run directory, ``timm:NAME``, ``hf-hub:OWNER/NAME``, ``baseline:NAME``, or a weights file with
-    ``arch``.
+    """Load MODEL: a run directory, ``timm:NAME``, ``hf-hub:OWNER/NAME``, ``baseline:NAME``, or a weights file,
+    ``FILE@ARCH``.
 
-    arch: timm architecture of a weights file. A file of `equicoherence export --to torch` contains it, and its size.
+    arch: timm architecture of a weights file, if FILE@ARCH does not give it. A file of `equicoherence export --to
+        torch` contains it, and its size.
     random_weights: use the initialisation of a timm model instead of its published weights.
     size: input pixels of a model that is not a run, if not its own default.
     layer: see `at_layer`; by default the output of the model.
@@ -153,7 +155,10 @@ def load_model(
     Torch's global generators are not changed. Raises ValueError or FileNotFoundError, saying what was looked for, and
     ValueError for an option that does not apply to the model.
     """
-    loaded = _load(model, arch, random_weights, size)
+    file, own = split_file(str(model))
+    if own is not None and arch not in (None, own):
+        raise ValueError(f"arch is {arch}, but {model} says {own}; leave --arch out")
+    loaded = _load(file, own or arch, random_weights, size)
     return loaded if layer is None else at_layer(loaded, layer)
 
 
@@ -274,11 +279,6 @@ def _exported(path: str, size: int | None) -> FrozenModel:
     source = reading_size(held.size) if size else held.source
     _check_size(held.encoder, held.size)
     return FrozenModel(path, path, held.encoder.eval(), held.size, source, pool=held.pool)
-
-
-def reading_size(size: int) -> int:
-    """Return the pixels that images are read at for a model of ``size``, where nothing says otherwise."""
-    return round(size / 0.875)
 
 
 def _foreign(name: str, arch: str, *, pretrained: bool, size: int | None) -> FrozenModel:

@@ -26,7 +26,7 @@ from equicoherence.evaluation.registry import all_tasks, default_tasks, make_tas
 from equicoherence.evaluation.store import PICTURES, Store
 from equicoherence.evaluation.task import POSES, Task, Track, main_rows, show_bar
 from equicoherence.files import alone, replacing
-from equicoherence.notice import say
+from equicoherence.notice import say, say_if_slow
 from equicoherence.training.config import PretrainConfig
 from equicoherence.training.config_file import load_config
 
@@ -173,7 +173,9 @@ def _score_all(frozen: FrozenModel, jobs: Sequence[Job], store: Store, scoring: 
                 if loaders is not None:
                     reading.memo.setdefault(LOADERS, loaders)
                     loaders = None
-                part = store.put(name, score_job(reading, job, control, settings, store.folder, scoring), provenance())
+                with say_if_slow(f"scores {name} ({number + 1} of {len(work)})"):
+                    scored = score_job(reading, job, control, settings, store.folder, scoring)
+                part = store.put(name, scored, provenance())
             except KeyboardInterrupt:
                 where = f" in {store.folder}; the same command goes on from there" if store.folder else ""
                 say(f"{number} of {len(work)} scores of {frozen.name} are kept{where}")
@@ -314,9 +316,16 @@ def _write_pictures(
 
 
 def _told(part: Mapping[str, Any]) -> str:
-    """Return the first main figure of a part in a few words."""
-    row = next(iter(main_rows(part)), None)
-    if row is None:
+    """Return the first main figure of a part in a few words: of the encoder's features, and of an adapted encoder also
+    of them with z_equi."""
+    rows = main_rows(part)
+    if not rows:
         return f"{len(part['pictures'])} pictures, {part['seconds']:.0f} s"
-    floor = "" if row["floor"] is None else f" (constant {row['floor']:.3f})"
-    return f"{row['metric']} {row['value']:.3f}{floor}, {part['seconds']:.0f} s"
+    first, alike = rows[0], ("target", "border", "metric")
+    floor = "" if first["floor"] is None else f" (constant {first['floor']:.3f})"
+    joined = [
+        f", with z_equi {row['value']:.3f}"
+        for row in rows
+        if row["representation"] == "joined" and all(row[field] == first[field] for field in alike)
+    ]
+    return f"{first['metric']} {first['value']:.3f}{floor}{''.join(joined)}, {part['seconds']:.0f} s"

@@ -10,7 +10,6 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from equicoherence.methods.schedules import cosine
-from equicoherence.models import Encoder
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -38,6 +37,8 @@ def teacher_mode(teacher: nn.Module, training: bool) -> None:
 
     BatchNorm layers that are frozen in the student (`Encoder.frozen`) are frozen here.
     """
+    from equicoherence.models import Encoder  # needs timm, which settings of methods do not
+
     teacher.eval()
     for module in teacher.modules():
         if isinstance(module, _BatchNorm):

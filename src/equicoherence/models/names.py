@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import os
 from pathlib import Path
 from typing import Any
 
@@ -73,21 +72,3 @@ def unknown_model(name: str) -> ValueError:
     begun = [each for each in known if each.startswith(name)]
     near = list(dict.fromkeys([*begun[:4], *difflib.get_close_matches(name, known, n=4)]))
     return ValueError(f"timm has no model {name!r}; " + (f"near it: {', '.join(near)}" if near else MODELS))
-
-
-def no_model(text: str) -> FileNotFoundError:
-    """Return the error that quotes what is no MODEL, with what may have been meant."""
-    return FileNotFoundError(
-        f"model {text!r} is neither a run directory, nor timm:NAME, hf-hub:OWNER/NAME or baseline:NAME, nor a weights "
-        f"file (FILE@ARCH){meant(text)}"
-    )
-
-
-def meant(text: str) -> str:
-    """Return the end of a sentence that says what may have been meant: a model of timm, or a path near; else ""."""
-    path = Path(text)
-    if timm.is_model(text):
-        return f"; for timm's weights write timm:{text}"
-    if path.parent.is_dir() and (near := difflib.get_close_matches(path.name, os.listdir(path.parent or "."), n=1)):
-        return f"; is it {str(path.parent / near[0])!r}?"
-    return ""

@@ -26,6 +26,7 @@ HEADS = re.compile(r"(projection|projector|predictor|prediction|prototypes|dino_
 WRAPPERS = re.compile(r"_orig_mod\.|_fsdp_wrapped_module\.|_checkpoint_wrapped_module\.")  # torch's, within names
 TORCH = (b"PK", b"\x80")  # how torch's files begin: as zip archives, earlier ones as pickles
 EXPORTED = ("architecture", "args", "mean", "std", "size", "source", "pool")  # beside the weights in an export to torch
+EXAMPLES = 2  # of tensors that do not fit
 DEPTH = 4  # of dictionaries within dictionaries
 
 
@@ -55,12 +56,16 @@ def load_weights(module: nn.Module, path: Path) -> None:
     added = [k for k in left if k.startswith(ADDED) or HEADS.match(k)]
     extra = [k for k in left if k not in added]
     complaints = [
-        f"{len(names)} of its tensors {what} ({', '.join(names[:5])}{', ...' if len(names) > 5 else ''})"
+        f"{len(names)} of its tensors {what} ({', '.join(names[:EXAMPLES])}{', ...' if len(names) > EXAMPLES else ''})"
         for what, names in (("are missing", missing), ("have another shape", wrong), ("have no place in it", extra))
         if names
     ]
     if complaints:
-        raise ValueError(f"{path} does not fit the architecture: {'; '.join(complaints)}; check --arch (or @ARCH)")
+        wanted_by = (getattr(module, "pretrained_cfg", None) or {}).get("architecture", "")
+        raise ValueError(
+            f"{path} does not fit the architecture {wanted_by}".rstrip()
+            + f"; check which one you gave, FILE@ARCH: {'; '.join(complaints)}"
+        )
     if others:
         rest = ", ".join(repr(other.prefix) for other in others)
         notes.insert(0, f"it holds several encoders: {place.prefix!r} is taken, not {rest}")

@@ -36,6 +36,7 @@ def card_section(groups: Mapping[str, Sequence[Run]], scenes: Sequence[PathScene
         trained=[(key(index), name, trained(runs)) for index, (name, runs) in enumerate(groups.items())],
         verdicts=verdicts(figures, scored, reference),
         chart=verdict_chart(figures, names) if figures else None,
+        adapted=[name for name, runs in groups.items() if any(run.adapted for run in runs)],
         legend=legend((), controls),
         between=bool(scenes) and scenes[0].begin == "v1",
         pictures=_pictures(scenes[0]) if scenes else {},

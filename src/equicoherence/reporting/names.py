@@ -83,7 +83,7 @@ DATA_NAMES = {
     "vip": "VIP",
     "voc2012": "VOC 2012",
 }
-TASK_NAMES = {"knn": "kNN"}
+TASK_NAMES = {"knn": "k-NN"}
 
 
 def metric_name(metric: str) -> str:
@@ -128,11 +128,11 @@ def heading(task: str) -> str:
 def encoder_names(encoders: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
     """Return what tables call encoders, by what ``scores.json`` calls them and their architecture.
 
-    A weights file is called by its stem, with as many of the folders above it as tell it from the others, and with its
-    architecture where that has another name; whatever is no file by its whole name.
+    A weights file, also as FILE@ARCH, is called by its stem, with as many of the folders above it as tell it from the
+    others, and with its architecture where that has another name; whatever is no file by its whole name.
     """
     names = list(dict.fromkeys(encoders))
-    paths = {name: PurePath(MORE.sub("", name)) for name, _ in names}
+    paths = {name: PurePath(MORE.sub("", name).removesuffix(f"@{arch}")) for name, arch in names}
     files = {name: path for name, path in paths.items() if path.suffix in WEIGHTS}
     found = {}
     for name, arch in names:

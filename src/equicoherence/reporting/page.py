@@ -14,7 +14,7 @@ from equicoherence.reporting.explorer.turned_section import turned_section
 from equicoherence.reporting.markup import join
 from equicoherence.reporting.origin import dates_of
 from equicoherence.reporting.provenance import configuration_section, provenance_section
-from equicoherence.reporting.runs import Run, group_by_name, read_run
+from equicoherence.reporting.runs import ADAPTED, Run, group_by_name, read_run
 from equicoherence.reporting.scores import every_score_section, score_sections
 from equicoherence.reporting.tables import MISSING
 from equicoherence.reporting.template import fill
@@ -78,7 +78,8 @@ def render_runs(runs: Sequence[Run]) -> str:
     dates = dates_of(run.scores for run in runs if run.scores)
     seeds = f"{len(runs)} runs of {len(groups)} recipes" if len(groups) > 1 else f"{len(runs)} run"
     seeds += "s" if len(groups) == 1 < len(runs) else ""
-    evaluated = f"evaluated {dates}" if dates else "not evaluated yet"
+    adapted = any(run.adapted for run in runs)
+    evaluated = f"evaluated {dates}" if dates else f"evaluated in {ADAPTED}" if adapted else "not evaluated yet"
     title, subtitle = " · ".join(groups), f"{seeds}, {evaluated}"
     if len(title) > TITLE:
         title = f"{len(groups)} recipes side by side" if len(groups) > 1 else title

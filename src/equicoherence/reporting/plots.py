@@ -3,6 +3,7 @@ runs are not drawn; the page has its own legend (`key`)."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 from collections.abc import Sequence
@@ -21,6 +22,7 @@ DASHES = ((), (6, 3), (2, 2))
 QUIET_DASHES = ((6, 3), (2, 2), (9, 3, 2, 3))
 CONTROLS: dict[str, tuple[float, ...]] = {"random": (), "constant": (2, 2)}
 DEGREES = "degrees"  # an axis whose ticks are right angles
+STEPS = "step"  # one whose ticks are whole numbers
 POINTS = 400  # drawn for one line; a screen shows no more
 LOWEST = -0.5  # an R2 below this is cut off and its bar marked
 CHARACTER = 5.6  # width of one in the letters of a plot, about
@@ -113,8 +115,8 @@ def curves(lines: Sequence[Curve], label: str, logarithmic: bool = False) -> Mar
     every = np.concatenate([line.values for line in lines])
     finite, steps = every[np.isfinite(every)], np.concatenate([line.steps for line in lines])
     logarithmic = logarithmic and _spans_magnitudes(finite)
-    frame = Frame(_span(steps), _span(finite, logarithmic), logarithmic=logarithmic)
-    parts: list[object] = [_axes(frame, "step")]
+    frame = _with_room(Frame(_span(steps), _span(finite, logarithmic), logarithmic=logarithmic))
+    parts: list[object] = [_axes(frame, STEPS, STEPS)]
     read = []
     for line in lines:
         tone, dash = f"tone t{line.index % TONES}", _dashed(_cycle(DASHES, line.index, TONES))
@@ -141,7 +143,7 @@ def score_curves(lines: Sequence[ScoreCurve], axis: str, label: str, floor: floa
     low, high = _span(np.array(ends, dtype=np.float64))
     if floor is not None and low - 0.5 * (high - low) < floor < high + 0.5 * (high - low):
         low, high = _span(np.array([*ends, floor], dtype=np.float64))  # one far off must not flatten the curves
-    frame = Frame(_span(places, margin=0.02), (low, high))
+    frame = _with_room(Frame(_span(places, margin=0.02), (low, high)))
     parts, read = [_axes(frame, axis, DEGREES if axis == DEGREES else "")], []
     if floor is not None and low <= floor <= high:
         parts.append(_across(frame, floor, "constant"))
@@ -247,7 +249,8 @@ def _axes(frame: Frame, title: str, unit: str = "") -> Markup:
     parts = [_lines_across(frame)]
     begin, end = frame.x
     places = [90.0 * k for k in range(math.ceil(begin / 90), math.floor(end / 90) + 1)] if unit == DEGREES else []
-    for value in places if len(places) > 1 else ticks(begin, end):
+    places = places if len(places) > 1 else ticks(begin, end)
+    for value in [each for each in places if each == round(each)] if unit == STEPS else places:
         x = f"{frame.across(value):.1f}"
         parts.append(element("text", _short(value), x=x, y=frame.height - frame.bottom + 14, text_anchor="middle"))
     middle = (frame.left + frame.width - frame.right) / 2
@@ -255,15 +258,24 @@ def _axes(frame: Frame, title: str, unit: str = "") -> Markup:
     return join(parts)
 
 
-def _lines_across(frame: Frame) -> Markup:
+def _ticks_down(frame: Frame) -> list[float]:
+    """Return the numbers at the y axis."""
     begin, end = frame.y
-    if frame.logarithmic:
-        first, last = math.ceil(math.log10(begin) - 1e-9), math.floor(math.log10(end) + 1e-9)
-        values = [10.0**k for k in range(first, last + 1)] or [begin, end]
-    else:
-        values = ticks(begin, end)
+    if not frame.logarithmic:
+        return ticks(begin, end)
+    first, last = math.ceil(math.log10(begin) - 1e-9), math.floor(math.log10(end) + 1e-9)
+    return [10.0**k for k in range(first, last + 1)] or [begin, end]
+
+
+def _with_room(frame: Frame) -> Frame:
+    """Return the frame with a left margin that the longest number at the y axis fits into."""
+    longest = max((len(_short(value)) for value in _ticks_down(frame)), default=0)
+    return dataclasses.replace(frame, left=max(frame.left, 12 + 6.2 * longest))
+
+
+def _lines_across(frame: Frame) -> Markup:
     parts = []
-    for value in values:
+    for value in _ticks_down(frame):
         y = f"{frame.down(value):.1f}"
         parts.append(element("line", x1=frame.left, x2=frame.width - frame.right, y1=y, y2=y, class_="grid"))
         parts.append(element("text", _short(value), x=frame.left - 5, y=f"{frame.down(value) + 3.5:.1f}",

@@ -16,6 +16,7 @@ from equicoherence.evaluation.store import read_scores
 from equicoherence.files import Damaged
 from equicoherence.json_file import read_json_lines, read_yaml
 
+ADAPTED = "adapt.html"  # the page of a run that `equicoherence adapt` made
 REMEDY = {
     "metrics.jsonl": "`equicoherence pretrain` writes it while it trains",
     "samples.npz": "`equicoherence pretrain` writes it when the auxiliary task is on",
@@ -34,6 +35,11 @@ class Run:
     samples: dict[str, np.ndarray] = field(default_factory=dict)
     scores: dict[str, Any] = field(default_factory=dict)
     problems: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def adapted(self) -> bool:
+        """Whether `equicoherence adapt` evaluated it, on a page of its own."""
+        return (self.path / ADAPTED).is_file()
 
     @property
     def seed(self) -> object:
@@ -66,6 +72,8 @@ def read_run(path: Path) -> Run:
             continue
         if not parts[file]:
             problems[file] = f"empty; {REMEDY[file]}"
+    if SCORES in problems and (path / ADAPTED).is_file():
+        problems[SCORES] = f"{problems[SCORES]}; {ADAPTED} in its folder has the scores before and after"
     return Run(
         path=path,
         name=str(config.get("name") or path.resolve().name),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -81,7 +82,8 @@ class Grid:
     def html(self, caption: str, marked: Sequence[bool] = ()) -> Markup:
         """Return the table for a page, where it scrolls sideways if it is too wide. marked: rows to highlight."""
         titles = [
-            element("th", title, scope="col", class_=_class(kind)) for title, kind in zip(self.header, self.kinds)
+            element("th", _breakable(title), scope="col", class_=_class(kind))
+            for title, kind in zip(self.header, self.kinds)
         ]
         body = []
         for index, (heading, *cells) in enumerate(self.cells):
@@ -137,6 +139,11 @@ def plain(value: object) -> str:
 def _on_page(cell: Cell) -> Markup:
     content = element("strong", cell.content) if cell.best else cell.content
     return join([content, element("small", cell.remark) if cell.remark else ""])
+
+
+def _breakable(title: object) -> Markup:
+    """Return the title of a column, in which a line may end behind an underscore or a slash, as in names of models."""
+    return Markup("<wbr>").join(re.split(r"(?<=[_/])", str(title))) if not isinstance(title, Markup) else title
 
 
 def _class(kind: str) -> str | None:

@@ -15,7 +15,8 @@ from equicoherence.models import Encoder, SplitHead
 from equicoherence.models.foreign import copy_weights
 from equicoherence.models.layered_head import LayeredHead
 from equicoherence.models.lean_block import drop_samples
-from equicoherence.models.trained import HEAD, moving_statistics, train_parts
+from equicoherence.models.train_setting import HEAD
+from equicoherence.models.trained import moving_statistics, train_parts
 from equicoherence.paths import Between, PathViews, Transformation, augmentation, named_path
 from equicoherence.paths.between import BETWEEN
 from equicoherence.paths.masks import Masking

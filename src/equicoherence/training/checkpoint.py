@@ -18,6 +18,7 @@ from equicoherence.models import Encoder
 from equicoherence.models.features import POOLS, Pool
 from equicoherence.models.names import read_config
 from equicoherence.tensor_files import read_torch, refuse_not_finite
+from equicoherence.training.new_run import checkpoints
 
 KEPT = 2
 SOURCE = "source_size"  # in config.json, beside what timm reads: pixels that evaluation reads images at
@@ -44,11 +45,6 @@ def save_checkpoint(run: Path, step: int, state: dict[str, Any], needed: Sequenc
 def checkpoint_of(run: Path, step: int) -> Path:
     """Return where the checkpoint of a step is."""
     return run / "checkpoints" / f"step-{step:08d}.pt"
-
-
-def checkpoints(run: Path) -> list[Path]:
-    """Return the checkpoints of a run, the newest first."""
-    return sorted((run / "checkpoints").glob("step-*.pt"), reverse=True)
 
 
 def load_checkpoint(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:

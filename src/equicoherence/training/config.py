@@ -13,11 +13,11 @@ from equicoherence.methods.vicreg import VICRegConfig
 from equicoherence.training.comma_lists import check_listed
 from equicoherence.training.config_checks import check_together
 from equicoherence.training.encoder_config import EncoderConfig
-from equicoherence.training.online import watchable
 from equicoherence.training.optim_config import OptimConfig
 from equicoherence.training.ranges import check, check_finite
 from equicoherence.training.trackers import TRACKERS
 from equicoherence.training.views_config import POSES, ViewsConfig
+from equicoherence.training.watchable import watchable
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 

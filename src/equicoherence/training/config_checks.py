@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 from equicoherence.methods import METHODS
 from equicoherence.models.decoders import DECODERS
-from equicoherence.models.trained import HEAD
+from equicoherence.models.train_setting import HEAD
 from equicoherence.paths import named_path
 from equicoherence.paths.between import BETWEEN
 from equicoherence.paths.transformation import Parameter
 from equicoherence.training.comma_lists import NONE, listed
-from equicoherence.training.online import KNN
 from equicoherence.training.views_config import POSES, AugmentationConfig
+from equicoherence.training.watchable import KNN
 
 if TYPE_CHECKING:
     from equicoherence.coherence import CoherenceConfig

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from equicoherence.models.normalisation import Channels, check_normalisation
-from equicoherence.models.trained import BatchNorm, read_train
+from equicoherence.models.train_setting import BatchNorm, read_train
 from equicoherence.training.ranges import check
 
 PLACEHOLDER = "MODEL"  # what recipes that start from an encoder that exists hold as its weights

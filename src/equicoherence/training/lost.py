@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch.distributed as dist
 
-from equicoherence.training.checkpoint import checkpoints
+from equicoherence.training.new_run import checkpoints
 from equicoherence.training.resume_command import resume_command
 
 # for a process whose machine is gone without a word; one that merely dies is noticed at once. (Not 10 minutes: that is

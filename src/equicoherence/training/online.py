@@ -15,22 +15,16 @@ from equicoherence.neighbours import neighbours_right
 from equicoherence.paths import Pyramid, named_path, render
 from equicoherence.paths.central import base_state
 from equicoherence.paths.pair_images import Photographs, base_share, draw_pair_image
-from equicoherence.paths.registry import PATHS
 from equicoherence.ridge import r2_score, ridge_probe
 from equicoherence.training.encoder_copy import EncoderCopy
 from equicoherence.training.health import REMEDY
+from equicoherence.training.watchable import KNN
 
-KNN = "knn"
 MOST, LEAST = 500, 20  # images
 PER_BATCH = 4  # images that are watched, at most, for each image of a step's batch: what keeps it cheap
 TESTED = 5  # one of so many images tests the probe, the others train it
 BATCH = 256
 SEED = 17
-
-
-def watchable() -> list[str]:
-    """Return the names of what can be measured: k-NN, and every path."""
-    return [KNN, *PATHS]
 
 
 class HeldOut:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import shutil
 from collections.abc import Mapping
@@ -14,18 +13,17 @@ from torch import Tensor
 
 from equicoherence.data import ImageSource, data_identity, some_sizes
 from equicoherence.data.loader import usable_cores
-from equicoherence.files import LOCK
-from equicoherence.json_file import read_yaml
 from equicoherence.models.trained_lora import merge_lora
 from equicoherence.notice import say
 from equicoherence.tensor_files import read_safetensors
 from equicoherence.training.build import build_learner, build_whole
-from equicoherence.training.checkpoint import checkpoints, newest_whole_checkpoint
+from equicoherence.training.checkpoint import newest_whole_checkpoint
 from equicoherence.training.config import PretrainConfig
 from equicoherence.training.config_file import differences, load_config, save_config
 from equicoherence.training.learner import Learner
 from equicoherence.training.metrics import drop_after
-from equicoherence.training.resume_command import ADAPTS, resume_command
+from equicoherence.training.new_run import check_new_run, config_to_resume
+from equicoherence.training.resume_command import resume_command
 from equicoherence.training.trackers import FOLDER, IDENTITIES
 
 FREE = (
@@ -43,9 +41,6 @@ FREE = (
 """Fields that do not change the result of a run, so a resumed run may have other values.
 
 Of weights to start from, the fingerprint counts, not the place."""
-TRACKED = (FOLDER, IDENTITIES)  # what trackers leave in a run
-START = ("config.yaml", ADAPTS, "metrics.jsonl", "bad_images.txt", *TRACKED, "checkpoints", "report.html")
-"""What a run may have written before its first checkpoint."""
 
 
 def check_run(config: PretrainConfig, out: Path, resume: bool) -> None:
@@ -57,11 +52,7 @@ def check_run(config: PretrainConfig, out: Path, resume: bool) -> None:
     whose configuration is another.
     """
     if not resume:
-        if checkpoints(out) or (out / "model.safetensors").is_file():
-            raise FileExistsError(f"{out} holds a run; go on with it: {resume_command(out)}, or give another --out")
-        others = _others(out)
-        if others:
-            raise FileExistsError(f"{out} holds other things, such as {others[0]}; give another --out")
+        check_new_run(out)
         return
     changed = other_results(load_config(config_to_resume(out), whole=True), config)
     if changed:
@@ -69,26 +60,6 @@ def check_run(config: PretrainConfig, out: Path, resume: bool) -> None:
             f"{out} was started with another configuration, so it cannot be resumed: {'; '.join(changed)}; "
             f"to go on with its own: {resume_command(out)}"
         )
-
-
-def config_to_resume(run: Path) -> Path:
-    """Return the configuration file of a run that is to go on. Raises FileNotFoundError where there is no run."""
-    if not (run / "config.yaml").is_file():
-        raise FileNotFoundError(f"{run} holds no run to resume (no config.yaml); to start one, leave --resume out")
-    return run / "config.yaml"
-
-
-def _others(out: Path) -> list[str]:
-    """Return the names in a folder that a new run must not touch, nothing where it is empty or holds a start alone."""
-    if not out.exists():
-        return []
-    names = sorted(path.name for path in out.iterdir() if path.suffix != ".tmp" and not path.name.endswith(LOCK))
-    try:
-        fields = read_yaml(out / "config.yaml", "").keys()
-    except (ValueError, FileNotFoundError):
-        return [name for name in names if name != ADAPTS]
-    begun = fields >= {field.name for field in dataclasses.fields(PretrainConfig)}  # not one that a person wrote
-    return [name for name in names if name not in START or (name == "config.yaml" and not begun)]
 
 
 def other_results(before: PretrainConfig, now: PretrainConfig) -> list[str]:

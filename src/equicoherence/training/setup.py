@@ -16,12 +16,13 @@ from timm.layers import convert_sync_batchnorm
 from torch import nn
 
 from equicoherence.arithmetic import has_bfloat16
-from equicoherence.data import Loader, describe_images, open_images
+from equicoherence.data import Loader, open_images, say_images
 from equicoherence.devices import chosen_device
 from equicoherence.files import alone
 from equicoherence.models.features import POOLS
 from equicoherence.models.shared_conv import share_weight_gradients
-from equicoherence.models.trained import HEAD, trained_parameters
+from equicoherence.models.train_setting import HEAD
+from equicoherence.models.trained import trained_parameters
 from equicoherence.notice import say
 from equicoherence.training.batch import check_batch
 from equicoherence.training.build import build_feed, build_learner, fit_theta
@@ -110,8 +111,9 @@ def set_up(
     total = min(total, config.max_steps) if config.max_steps else total
     if main:  # after all that can refuse the configuration: a refused start leaves nothing behind
         begin_run(config, out, saved.step)
-        said = described(config, learner, saved.precision), describe_images(feed.source), saved.remark, feed.remark
-        for line in filter(None, said):
+        say(described(config, learner, saved.precision))
+        say_images(config.data, feed.source)
+        for line in filter(None, (saved.remark, feed.remark)):
             say(line)
     metrics = _metrics(config, learner, out if main else None, saved.step, total)
     if metrics.trackers is not None:

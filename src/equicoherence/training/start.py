@@ -18,14 +18,16 @@ from equicoherence.methods import METHODS
 from equicoherence.models import Encoder
 from equicoherence.models.encoder import sized
 from equicoherence.models.foreign import copy_weights, foreign_encoder, read_exported
-from equicoherence.models.names import LOCAL, SOURCES, folder_of, meant, split_file
+from equicoherence.models.missing import meant
+from equicoherence.models.names import LOCAL, SOURCES, folder_of, split_file
 from equicoherence.models.normalisation import Channels
 from equicoherence.models.weights import load_weights
 from equicoherence.tensor_files import digest_of
-from equicoherence.training.checkpoint import checkpoints, saved_source
+from equicoherence.training.checkpoint import saved_source
 from equicoherence.training.config import PretrainConfig
 from equicoherence.training.config_file import load_config, plain_values
 from equicoherence.training.encoder_config import PLACEHOLDER
+from equicoherence.training.new_run import checkpoints
 from equicoherence.training.run import is_finished, load_run
 
 DIGEST = 16  # letters of a fingerprint

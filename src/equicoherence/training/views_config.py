@@ -19,6 +19,11 @@ POSE_LATENTS = 7  # of each render: what 3DIEBench-T adds behind them is not par
 LARGEST_TURN = 80.0  # degrees of each view; between crops of two aspects, 163 may have no logarithm
 
 
+def reading_size(size: int) -> int:
+    """Return the pixels that images are read at for a model of ``size``, where nothing says otherwise."""
+    return round(size / 0.875)
+
+
 @dataclass(frozen=True)
 class AugmentationConfig:
     """Strengths of one set of augmentations; see `equicoherence.paths.augmentation`.

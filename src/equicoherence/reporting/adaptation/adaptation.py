@@ -9,7 +9,7 @@ from typing import Any
 
 from equicoherence.evaluation.layers import BEST
 from equicoherence.evaluation.store import FILE, read_scores
-from equicoherence.models.trained import HEAD
+from equicoherence.models.train_setting import HEAD
 from equicoherence.reporting.adaptation.facts import Facts, facts_of
 from equicoherence.reporting.adaptation.figures import (
     BACKBONE,

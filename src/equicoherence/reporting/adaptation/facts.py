@@ -36,11 +36,12 @@ class Facts:
     def words(self) -> list[str]:
         """Return the facts in sentences."""
         minutes = f"{self.seconds / 60:.1f} minutes" if self.seconds >= 60 else f"{self.seconds:.0f} seconds"
-        told = "received" if self.told else "did not receive"
+        parameters, labels = "the transformation parameters between the views", "the class labels of images"
+        told = f"{parameters}, but not {labels}" if self.told else f"neither {parameters} nor {labels}"
         said = [
             f"Training: {minutes}, {self.steps:,} steps, {self.images:,} images seen; {_count(self.trained)} of the "
             f"encoder's {_count(self.whole)} parameters were trained, and {_count(self.head)} of the head.",
-            f"It {told} the transformation parameters between the views, and never the class labels of images.",
+            f"Training received {told}.",
         ]
         return [f"It was stopped: {self.stopped}.", *said] if self.stopped else said
 

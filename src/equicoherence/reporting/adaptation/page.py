@@ -6,15 +6,16 @@ from pathlib import Path
 
 from equicoherence.files import write_aside
 from equicoherence.reporting.adaptation.adaptation import Adaptation, mean_text, read_adaptation
-from equicoherence.reporting.adaptation.dumbbells import COLORS, dumbbells
+from equicoherence.reporting.adaptation.dumbbells import COLORS, LAYER, dumbbells
 from equicoherence.reporting.adaptation.figures import FigureRow
 from equicoherence.reporting.markup import Markup, element, join, section
 from equicoherence.reporting.origin import dates_of, origin_line
+from equicoherence.reporting.runs import ADAPTED
 from equicoherence.reporting.tables import MISSING
 from equicoherence.reporting.template import fill
 from equicoherence.reporting.training import training_section
 
-PAGE, TABLE = "adapt.html", "adapt.md"
+PAGE, TABLE = ADAPTED, "adapt.md"
 CONTENTS = {
     "table": "The table",
     "chart": "Gained against kept",
@@ -65,7 +66,7 @@ def _chart(title: str, rows: list[FigureRow]) -> Markup:
     )
     picture = dumbbells(rows, f"Before and after, {title}: {said}.")
     caption = element("figcaption", element("strong", title), " · lines: 95 % intervals over test images")
-    return element("figure", caption, picture, class_="card")
+    return element("figure", caption, picture, class_="card chart")
 
 
 def _legend() -> Markup:
@@ -74,8 +75,11 @@ def _legend() -> Markup:
 
 
 def _key(tone: str) -> Markup:
-    dot = element("circle", cx="6", cy="6", r="5", class_=f"tone {tone} dot")
-    return element("svg", dot, class_="key", width="12", height="12", aria_hidden="true")
+    if tone == LAYER:
+        mark = element("line", x1="6", x2="6", y1="0", y2="12", class_=f"tone {tone}")
+    else:
+        mark = element("circle", cx="6", cy="6", r="5", class_=f"tone {tone} dot")
+    return element("svg", mark, class_="key", width="12", height="12", aria_hidden="true")
 
 
 def _origin(found: Adaptation) -> str:

@@ -44,6 +44,8 @@ def read_evaluated(folder: Path) -> Evaluated:
 
     Raises FileNotFoundError where there are none, ValueError, naming the file, where it is damaged.
     """
+    if not Path(folder).is_dir():
+        raise FileNotFoundError(f"there is no folder {str(folder)!r}; give runs, or folders that hold scores")
     about = read_scores(Path(folder) / FILE)
     if not about:
         path = Path(folder) / FILE

@@ -143,8 +143,9 @@ def columns(groups: Sequence[Group]) -> list[str]:
 
 
 def random_columns(groups: Sequence[Group]) -> list[str]:
-    """Return the columns of random weights, one for each architecture."""
-    return list(dict.fromkeys(control_column(groups, each) for each in groups))
+    """Return the columns of random weights that were scored, one for each architecture."""
+    scored = [of for of in groups if any(row["control"] for each in of.members for row in each.rows)]
+    return list(dict.fromkeys(control_column(groups, each) for each in scored))
 
 
 def score_lines(groups: Sequence[Group]) -> list[Line]:

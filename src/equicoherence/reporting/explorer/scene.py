@@ -63,6 +63,11 @@ class PathScene:
     theta: np.ndarray
     decodings: Sequence[Decoding]
 
+    @property
+    def apart(self) -> bool:
+        """Whether view 1 shows another part of an image than the first state does, or other colors."""
+        return not np.array_equal(self.v1, self.states[:, 0])
+
     def errors(self, decoding: Decoding) -> np.ndarray:
         """Return the mean absolute error (n, D) of what a run decodes, as a share of the range of a pixel."""
         return mean_error(decoding.pictures, self.states[:, list(decoding.stops)])

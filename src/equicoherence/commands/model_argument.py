@@ -1,0 +1,17 @@
+"""MODEL on a command line, checked before torch is loaded, which takes seconds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+NAMED = ("timm:", "hf-hub:", "hf_hub:", "local-dir:", "baseline:")  # begin a MODEL that is no path
+
+
+def check_model(model: str) -> None:
+    """Raise FileNotFoundError for a MODEL that is neither a name nor at a place that there is."""
+    file, at, _ = model.rpartition("@")
+    if model.startswith(NAMED) or Path(model).exists() or (at and Path(file).is_file()):
+        return
+    from equicoherence.models.missing import no_model
+
+    raise no_model(model)

@@ -1,0 +1,35 @@
+"""The error for a MODEL that there is not, with what may have been meant."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from pathlib import Path
+
+
+def no_model(text: str) -> FileNotFoundError:
+    """Return the error that quotes what is no MODEL, with what may have been meant."""
+    file, at, arch = text.rpartition("@")
+    if at:
+        return FileNotFoundError(f"model {text!r}: there is no file {file!r} of weights for {arch}{_near(file)}")
+    return FileNotFoundError(
+        f"model {text!r} is neither a run directory, nor timm:NAME, hf-hub:OWNER/NAME or baseline:NAME, nor a weights "
+        f"file (FILE@ARCH){meant(text)}"
+    )
+
+
+def meant(text: str) -> str:
+    """Return the end of a sentence that says what may have been meant: a model of timm, or a path near; else ""."""
+    if Path(text).name == text:
+        import timm  # takes seconds, which a path need not wait for
+
+        if timm.is_model(text):
+            return f"; for timm's weights write timm:{text}"
+    return _near(text)
+
+
+def _near(text: str) -> str:
+    path = Path(text)
+    if path.parent.is_dir() and (near := difflib.get_close_matches(path.name, os.listdir(path.parent), n=1)):
+        return f"; is it {str(path.parent / near[0])!r}?"
+    return ""

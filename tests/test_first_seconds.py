@@ -1,0 +1,81 @@
+"""The first seconds of a command: a mistake that its arguments show is said before torch is loaded."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from equicoherence.cli import main
+from equicoherence.notice import say_if_slow
+from tests.small import picture_folder
+
+RUN = """
+import json, sys
+from equicoherence.cli import main
+for arguments in json.loads(sys.argv[1]):
+    print(main(arguments), *({"torch", "timm"} & set(sys.modules)), file=sys.stderr)
+"""
+MISTAKES = {
+    ("adapt", "wieghts.pth@resnet18", "--data", "pictures"): "there is no file 'wieghts.pth' of weights for resnet18; "
+    "is it 'weights.pth'?",
+    ("adapt", "weights.pth@resnet18"): "adapt needs images: give them with --data DIR",
+    ("adapt", "weights.pth@resnet18", "--data", "picture"): "nothing at 'picture' (is it 'pictures' that you mean?)",
+    ("adapt", "weights.pth@resnet18", "--data", "pictures", "--check", "no/such"): "nothing at 'no/such'",
+    ("adapt", "weights.pth@resnet18", "--data", "pictures", "--images", "3"): "images must be a whole number, at least",
+    ("adapt", "weights.pth@resnet18", "--data", "pictures", "--out", "run"): "run holds a run; go on with it",
+    ("adapt", "weights.pth@resnet18", "--data", "pictures"): "runs/adapt-tiny-resnet18 holds a run; go on with it",
+    ("adapt", "weights.pth@resnet18", "--data", "pictures", "--out", "weights.pth"): "weights.pth is a file, and a run",
+    ("adapt", "weights.pth@resnet18", "--data", "pictures", "--recipe", "adapt-tinny"): "is it 'adapt-tiny'?",
+    ("evaluate", "./runn", "--data", "pictures"): "is it 'run'?",
+    ("evaluate", "run", "--data", "picture"): "is it 'pictures' that you mean?",
+    ("evaluate", "run", "--data", "pictures", "--tasks", "layers", "--images", "9"): "--images: an option of "
+    "transformation, which is not among the tasks layers; leave it out, or give --settings layers.SETTING=VALUE",
+    ("adapt", "--resume", "--out", "run"): "run holds no adaptation to resume (no adapt.yaml)",
+    ("report", "runn"): "there is no folder 'runn'",
+    ("embed", "run", "--data", "picture", "--out", "features.npz"): "is it 'pictures' that you mean?",
+    ("embed", "run", "--data", "pictures", "--out", "features.csv"): "features.csv must end in .parquet or .npz",
+    ("compare", "vicreg-tiny", "--data", "picture"): "is it 'pictures' that you mean?",
+    ("pretrain", "vicreg-tiny", "--data", "picture"): "is it 'pictures' that you mean?",
+    ("pretrain", "vicreg-tiny", "--data", "pictures", "--out", "run"): "run holds a run; go on with it",
+}
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working directory with images, a file that stands for weights, and two that stand for runs."""
+    picture_folder(tmp_path / "pictures", 2)
+    (tmp_path / "weights.pth").touch()
+    for run in ("run", "runs/adapt-tiny-resnet18"):
+        (tmp_path / run).mkdir(parents=True)
+        (tmp_path / run / "model.safetensors").touch()
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_what_arguments_show_is_refused_without_torch(place: Path) -> None:
+    command = [sys.executable, "-c", RUN, json.dumps([*MISTAKES])]
+    said = subprocess.run(command, capture_output=True, text=True, cwd=place, check=True).stderr.splitlines()
+    assert len(said) == 2 * len(MISTAKES)
+    for sentence, status, arguments in zip(said[::2], said[1::2], MISTAKES):
+        assert MISTAKES[arguments] in sentence, (arguments, sentence)
+        assert status == "2", (arguments, status)
+
+
+def test_a_name_of_timm_without_its_beginning_is_told(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for command in ("adapt", "evaluate"):
+        assert main([command, "resnet18", "--data", "pictures"]) == 2
+        assert "for timm's weights write timm:resnet18" in capsys.readouterr().err
+
+
+def test_work_that_takes_long_says_so_once(capsys: pytest.CaptureFixture[str]) -> None:
+    with say_if_slow("scores knn", seconds=60):
+        pass
+    assert not capsys.readouterr().err
+    with say_if_slow("scores knn", seconds=0.01):
+        time.sleep(0.2)
+    assert capsys.readouterr().err == "scores knn\n"
