@@ -22,9 +22,10 @@ class CoherenceConfig:
         d_equi: Equivariant features of z.
         states: K, the intermediate states that are reconstructed; 0 or more.
         targets: What is reconstructed: intermediate, final (view 2), views (view 2, and view 1 from the views
-            in the other order), either (of each sample one of these two, half of the work), base (u) or intermediate+final; or each decoder's own: views for
-            cross-attention, as in [P1], intermediate for the others, as in [P2]. Of several decoders, one for
-            all of them, or one for each in their order, with commas between.
+            in the other order), either (of each sample one of these two, which is half of the work), base (u) or
+            intermediate+final; or each decoder's own: views for cross-attention, as in [P1], intermediate for
+            the others, as in [P2]. Of several decoders, one for all of them, or one for each in their order, with
+            commas between.
         weight: Lambda, the weight of the loss of each decoder.
         decoder: conv [P2], cross-attention [P1] (cross-attention-other: from the tokens of view 1 alone),
             render (ours), geodesic (ours, for views.path between), or several on one z_equi, with + between:

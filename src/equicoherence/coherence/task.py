@@ -19,7 +19,7 @@ class CoherenceOutput:
     """What the task says of a batch.
 
     loss: scalar, not yet weighted. decoded: (B, T, C, S, S) in [0, 1] (unclamped), of each target by the first decoder
-    that has it; None where nothing is decoded, or in training at another size alone. parts: decoder -> its part of the
+    that has it; None where nothing is decoded, or in training only at another size or in alternate orders. parts: decoder -> its part of the
     loss, where there are several.
     """
 
@@ -37,8 +37,8 @@ class CoherenceTask(nn.Module):
     `DECODERS`, or a decoder. parts, width, scales: see `CoherenceConfig`. any_time: the decoder is told where the
     targets lie. symmetric: also reconstruct view 1 from the views in the other order, as [P1] does, where view 2 is the
     one target. alternate: in training, each sample in one of these two orders, which is half of the work: the first
-    half of the samples reconstruct view 2, the others view 1. mean, std: of the C channels, for normalising. Without targets (K = 0) the loss is zero and the split is
-    all that is left of the task.
+    half of the samples reconstruct view 2, the others view 1. mean, std: of the C channels, for normalising. Without
+    targets (K = 0) the loss is zero and the split is all that is left of the task.
     """
 
     mean: Tensor
@@ -104,7 +104,7 @@ class CoherenceTask(nn.Module):
         if self.symmetric and not one_order:
             other = self.decoder(z2, z1, self.grid, seen[::-1], views.times).float()
             loss = (loss + F.mse_loss(other, seen[0][:, None].expand_as(other))) / 2
-        return CoherenceOutput(loss, None if pixel > 1 else decoded.detach() * self.std + self.mean)
+        return CoherenceOutput(loss, None if pixel > 1 or one_order else decoded.detach() * self.std + self.mean)
 
     def _normalise(self, images: Tensor) -> Tensor:
         return (images - self.mean) / self.std

@@ -215,7 +215,9 @@ class PathViews:
         v2 = empty_pixels(part if self.base else batch, *shape, device=device)
         alone = part if self.others else 0  # samples with the task alone
         if alone == batch:
-            raise ValueError(f"share {self.share} is all of a batch of {batch}, which leaves none for the invariant loss")
+            raise ValueError(
+                f"share {self.share} is all of a batch of {batch}, which leaves none for the invariant loss"
+            )
         base = empty_pixels(batch - alone, *shape, device=device) if self.base else None
         targets = empty_pixels(part, len(self.positions), *shape, device=device)
         times = constant(self.positions, device).expand(part, -1)

@@ -188,7 +188,7 @@ def _check_base(config: PretrainConfig) -> None:
         reason = "without states (coherence.states 0) nothing reads view 2"
     elif views.invariant == "others" and config.coherence.share == 1:
         raise ValueError(
-            "views.invariant is others, but with coherence.share 1 all samples have the task, which leaves none for the "
+            "views.invariant is others, but with coherence.share 1 all samples have the task, and none is left for the "
             "invariant loss; give a smaller --coherence.share, or --views.invariant base"
         )
     else:
