@@ -148,9 +148,13 @@ def test_alternate_reconstructs_view_two_of_the_first_half_and_view_one_of_the_o
         for tokens, seen in (((z1, z2), views.v2), ((z2, z1), views.v1))
     ]
     expected = torch.cat([errors[0][:2], errors[1][2:]]).mean()
-    assert torch.allclose(task(z1, z2, views).loss, expected, rtol=1e-5)
+    output = task(z1, z2, views)
+    assert torch.allclose(output.loss, expected, rtol=1e-5)
+    assert output.decoded is None
     both = torch.cat(errors).mean()
-    assert torch.allclose(task.eval()(z1, z2, views).loss, both, rtol=1e-5)
+    output = task.eval()(z1, z2, views)
+    assert torch.allclose(output.loss, both, rtol=1e-5)
+    assert output.decoded.shape == (4, 1, 3, 32, 32)
 
 
 def test_views_made_for_other_positions_are_refused():

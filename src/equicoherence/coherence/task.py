@@ -19,8 +19,8 @@ class CoherenceOutput:
     """What the task says of a batch.
 
     loss: scalar, not yet weighted. decoded: (B, T, C, S, S) in [0, 1] (unclamped), of each target by the first decoder
-    that has it; None where nothing is decoded, or in training only at another size or in alternate orders. parts: decoder -> its part of the
-    loss, where there are several.
+    that has it; None where nothing is decoded, or in training only at another size or in alternate orders. parts:
+    decoder -> its part of the loss, where there are several.
     """
 
     loss: Tensor
