@@ -5,7 +5,7 @@
 All arms of a recipe live in one process and take a step each by turns, so that other load on the machine strikes all
 alike; they are named DECODER (WIDTH), VIEWS.INVARIANT, SHARE. The medians over repeats are of the processor's time on a
 CPU, of one thread, and of the clock's on a GPU. A step is views, forward, backward and the optimiser's; images are kept
-decoded.
+decoded. Freed memory is kept, as by the commands.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from typing import Any
 import torch
 from about import machine, write_results
 
+from equicoherence.keep_memory import keep_freed_memory
 from equicoherence.recipes import recipe
 from equicoherence.training import PretrainConfig, build_learner, build_views
 from equicoherence.training.loop import _arithmetic
@@ -31,6 +32,7 @@ PHASES = ("views", "forward", "backward", "update")
 DECODERS: dict[str, dict[str, Any]] = {
     "render": {"decoder": "render"},
     "render+cross-attention": {"decoder": "render+cross-attention"},
+    "render+cross-attention, one order": {"decoder": "render+cross-attention", "targets": "own,either"},
     "geodesic": {"decoder": "geodesic"},
     "geodesic, one random state": {"decoder": "geodesic", "states": 1, "spacing": "random"},
 }
@@ -45,11 +47,13 @@ def main() -> None:
     add("--decoders", nargs="*", default=list(DECODERS))
     add("--shares", nargs="*", type=float, default=[1.0, 0.5, 0.25])
     add("--widths", nargs="*", type=int, default=[256])
+    add("--only", nargs="*", help="arms by name, beside the plain method; all by default")
     add("--precision", default="bf16", choices=["bf16", "fp32"])
     add("--repeats", type=int, default=9)
     add("--out", type=Path, default=Path(__file__).parent / "results")
     given = parser.parse_args()
     torch.set_num_threads(1)
+    keep_freed_memory()
     about = machine(["timm", "equicoherence"]) | {"threads": 1, "precision": given.precision, "repeats": given.repeats}
     rows = [row for name in given.recipes for row in measure(name, given)]
     write_results(given.out, "task-cost", "What the task costs", about, rows, markdown(rows))
@@ -61,13 +65,15 @@ def measure(name: str, given: argparse.Namespace) -> list[dict[str, Any]]:
     assert start.coherence is not None
     configs = {"plain": start.plain()}
     for label in given.decoders:
-        for width, invariant, share in itertools.product(given.widths, ("path", "base"), given.shares):
-            if label in BETWEEN and invariant == "base":
+        for width, invariant, share in itertools.product(given.widths, ("path", "base", "others"), given.shares):
+            named = f"{label} ({width}), {invariant}, {share:g}"
+            if (label in BETWEEN and invariant != "path") or (invariant == "others" and share == 1):
+                continue
+            if given.only is not None and named not in given.only:
                 continue
             path = "between" if label in BETWEEN else start.views.path
             views = dataclasses.replace(start.views, invariant=invariant, path=path)
             task = dataclasses.replace(start.coherence, **DECODERS[label], width=width, share=share)
-            named = f"{label} ({width}), {invariant}, {share:g}"
             configs[named] = dataclasses.replace(start, coherence=task, views=views)
     steps = {label: steps_of(config) for label, config in configs.items()}
     taken: dict[str, list[list[float]]] = {label: [] for label in steps}

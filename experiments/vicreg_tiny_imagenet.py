@@ -36,6 +36,7 @@ PLAIN, BEST, ORACLE = "VICReg", "+ render and [P1], g outside", "oracle (theta a
 HALF = f"{BEST}, on half of the samples"
 QUARTER = f"{BEST}, 64 wide, on a quarter of the samples"
 EIGHTH = f"{BEST}, on an eighth of the samples"
+OTHERS = f"{BEST}, [P1] 128 wide, on two fifths of the samples, the loss of VICReg on the others"
 INDEPENDENT = "VICReg, independent flips"
 MAIN = (PLAIN, HALF)
 FIRST = (PLAIN, HALF, ORACLE, INDEPENDENT, QUARTER)
@@ -94,6 +95,7 @@ def arms(data: str, steps: int) -> dict[str, PretrainConfig]:
         f"{BEST}, on a quarter of the samples": task("base", decoder=BOTH, share=0.25),
         EIGHTH: task("base", decoder=BOTH, share=0.125),
         f"{EIGHTH}, four times the weight": task("base", decoder=BOTH, share=0.125, weight=4.0),
+        OTHERS: task("others", decoder=BOTH, share=0.4, width=128, targets="own,either"),
         "+ render, g outside": task("base", decoder="render"),
         "+ cross-attention [P1], g outside": task("base", decoder="cross-attention"),
         "+ conv [P2], g outside": task("base", decoder="conv"),

@@ -32,6 +32,7 @@ def _tokens():
         (CoherenceConfig(states=2), (1 / 3, 2 / 3)),
         (CoherenceConfig(states=5), (1 / 6, 2 / 6, 3 / 6, 4 / 6, 5 / 6)),
         (CoherenceConfig(targets="final"), (1.0,)),
+        (CoherenceConfig(targets="either", decoder="cross-attention"), (1.0,)),
         (CoherenceConfig(targets="base"), (0.0,)),
         (CoherenceConfig(states=2, targets="intermediate+final"), (1 / 3, 2 / 3, 1.0)),
         (CoherenceConfig(decoder="oracle"), ()),
@@ -135,6 +136,25 @@ def test_symmetric_also_reconstructs_view_one():
     task = CoherenceTask(8, 1, 32, (4, 4), decoder="cross-attention", symmetric=True)
     swapped = dataclasses.replace(views, v1=views.v2, v2=views.v1, targets=views.v1[:, None])
     assert torch.allclose(task(z1, z2, views).loss, task(z2, z1, swapped).loss, atol=1e-6)
+
+
+def test_alternate_reconstructs_view_two_of_the_first_half_and_view_one_of_the_others():
+    views, (z1, z2) = _views((1.0,)), _tokens()
+    torch.manual_seed(0)
+    task = CoherenceTask(8, 1, 32, (4, 4), decoder="cross-attention", symmetric=True, alternate=True)
+    decode = task.decoder
+    errors = [
+        (decode(*tokens, (4, 4), (views.v1, views.v2), views.times)[:, 0] - (seen - task.mean) / task.std).square()
+        for tokens, seen in (((z1, z2), views.v2), ((z2, z1), views.v1))
+    ]
+    expected = torch.cat([errors[0][:2], errors[1][2:]]).mean()
+    output = task(z1, z2, views)
+    assert torch.allclose(output.loss, expected, rtol=1e-5)
+    assert output.decoded is None
+    both = torch.cat(errors).mean()
+    output = task.eval()(z1, z2, views)
+    assert torch.allclose(output.loss, both, rtol=1e-5)
+    assert output.decoded.shape == (4, 1, 3, 32, 32)
 
 
 def test_views_made_for_other_positions_are_refused():

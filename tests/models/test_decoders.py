@@ -145,6 +145,14 @@ def test_softening_is_the_binomial_filter_mirrored_at_the_border():
     assert torch.allclose(soften(pictures), expected, atol=1e-6)
 
 
+@pytest.mark.parametrize("size", [2, 3, 5])
+def test_the_gradient_of_softening_is_that_of_its_values(size):
+    torch.manual_seed(0)
+    pictures = torch.randn(1, 1, size, size, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(soften, pictures)
+    assert torch.autograd.gradgradcheck(soften, pictures)
+
+
 def test_softening_keeps_flat_pictures():
     flat = torch.full((1, 3, 8, 8), 0.3)
     assert torch.allclose(soften(flat), flat)

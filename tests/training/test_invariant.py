@@ -79,6 +79,36 @@ def test_the_invariant_losses_and_the_teacher_are_those_of_the_plain_method_on_v
     assert task is not None
 
 
+@pytest.mark.parametrize("name", CONFIGS)
+def test_with_others_the_method_sees_the_samples_without_the_task_and_the_task_those_with_it(name):
+    """Views of each are those of base; no image is encoded more than in the plain method."""
+    learner, views = _build(_config(name, invariant="others", share=0.3))
+    _, whole = _build(_config(name, share=0.3))
+    count = 2
+    assert torch.equal(views.base, whole.base[count:])
+    for own, same in ((views.v1, whole.v1), (views.v2, whole.v2), (views.targets, whole.targets)):
+        assert torch.equal(own, same)
+    assert views.crops is None or torch.equal(views.crops, whole.crops[:, count:])
+    encoded = []
+    learner.encoder.register_forward_hook(lambda m, inputs, out: encoded.append(inputs[0]))
+    found = _losses(learner, views)
+    assert torch.equal(encoded[0], torch.cat([views.v1[count:], views.base, views.v1[:count], views.v2]))
+
+    learner, _ = _build(_config(name, invariant="others", share=0.3))
+    task, learner.task = learner.task, None
+    alone = Views(*views.invariant, views.targets[:, :0], (), views.theta[count:, :0], views.crops, views.masks)
+    expected = _losses(learner, alone)
+    for term, value in expected.losses.items():
+        assert torch.allclose(found.losses[term], value, rtol=1e-5, atol=1e-6), term
+    _, z_equi = learner.split(learner.encoder(torch.cat([views.v1[:count], views.v2])))
+    assert torch.allclose(found.losses["reconstruction"], task(*z_equi.chunk(2), views).loss, rtol=1e-5)
+
+
+def test_a_batch_of_which_all_has_the_task_leaves_none_for_others():
+    with pytest.raises(ValueError, match=r"share 0\.9 is all of a batch of 6"):
+        _build(_config("VICReg", invariant="others", share=0.9))
+
+
 @pytest.mark.parametrize("name", ["VICReg", "DINOv2"])
 def test_no_gradient_of_the_invariant_loss_reaches_view_two_nor_of_the_task_u(name):
     learner, views = _build(_config(name, decoder="cross-attention"))
@@ -182,7 +212,8 @@ def test_a_run_shows_all_of_its_samples_and_notes_the_loss_of_each_decoder(tmp_p
         ({"method": {"kind": "SIE"}, "coherence": None}, "but SIE receives the path between the views that it reads"),
         ({"coherence": {"states": 0}}, r"without states \(coherence.states 0\) nothing reads view 2"),
         ({"views": {"path": "poses"}}, "both views are renders"),
-        ({"views": {"invariant": "u"}}, r"views\.invariant cannot be 'u'; one of base, path is expected"),
+        ({"views": {"invariant": "u"}}, r"views\.invariant cannot be 'u'; one of base, path, others is expected"),
+        ({"views": {"invariant": "others"}}, "with coherence.share 1 all samples have the task"),
         ({"coherence": {"share": 0.0}}, r"coherence\.share must lie in \(0, 1\], got 0"),
         ({"coherence": {"share": 1.01}}, r"coherence\.share must lie in \(0, 1\], got 1\.01"),
     ],

@@ -10,7 +10,7 @@ from equicoherence.models.decoders import DECODERS
 from equicoherence.paths.views import Spacing
 
 ORACLE = "oracle"
-TARGETS = ("intermediate", "final", "views", "base", "intermediate+final")
+TARGETS = ("intermediate", "final", "views", "either", "base", "intermediate+final")
 OWN = "own"
 
 
@@ -22,16 +22,16 @@ class CoherenceConfig:
         d_equi: Equivariant features of z.
         states: K, the intermediate states that are reconstructed; 0 or more.
         targets: What is reconstructed: intermediate, final (view 2), views (view 2, and view 1 from the views
-            in the other order), base (u) or intermediate+final; or each decoder's own: views for
-            cross-attention, as in [P1], intermediate for the others, as in [P2]. Of several decoders, one for
-            all of them, or one for each in their order, with commas between.
+            in the other order), either (of each sample one of these two, which is half of the work), base (u) or
+            intermediate+final; or each decoder's own: views for cross-attention, as in [P1], intermediate for
+            the others, as in [P2]. Of several decoders, one for all of them, or one for each in their order, with
+            commas between.
         weight: Lambda, the weight of the loss of each decoder.
         decoder: conv [P2], cross-attention [P1] (cross-attention-other: from the tokens of view 1 alone),
             render (ours), geodesic (ours, for views.path between), or several on one z_equi, with + between:
             render+cross-attention; or the oracle control, which regresses theta.
         parts: What the render decoder predicts, among affine, color, blur, flow.
-        width: Channels inside the render, geodesic and cross-attention decoders, a multiple of 4; the last
-            one's time goes with its square.
+        width: Channels inside the cross-attention decoder, a multiple of 4; its time goes with their square.
         scales: Of the geodesic decoder, sides in pixels of the squares over which its error is averaged before
             it is squared, so that far shifts are felt.
         spacing: Where the K states lie on the path: at k / (K + 1) (even [P2]), or each is drawn for each image
@@ -149,6 +149,7 @@ class CoherenceConfig:
             "intermediate": between,
             "final": (1.0,),
             "views": (1.0,),
+            "either": (1.0,),
             "base": (0.0,),
             "intermediate+final": (*between, 1.0),
         }

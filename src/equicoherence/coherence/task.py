@@ -19,8 +19,8 @@ class CoherenceOutput:
     """What the task says of a batch.
 
     loss: scalar, not yet weighted. decoded: (B, T, C, S, S) in [0, 1] (unclamped), of each target by the first decoder
-    that has it; None where nothing is decoded, or in training at another size alone. parts: decoder -> its part of the
-    loss, where there are several.
+    that has it; None if nothing is decoded, or in training only at another size or in alternate orders. parts:
+    decoder -> its part of the loss, where there are several.
     """
 
     loss: Tensor
@@ -36,8 +36,9 @@ class CoherenceTask(nn.Module):
     d_equi: features of the tokens. targets: T. size: S, pixels. grid: (h, w) of the tokens. decoder: a name of
     `DECODERS`, or a decoder. parts, width, scales: see `CoherenceConfig`. any_time: the decoder is told where the
     targets lie. symmetric: also reconstruct view 1 from the views in the other order, as [P1] does, where view 2 is the
-    one target. mean, std: of the C channels, for normalising. Without targets (K = 0) the loss is zero and the split is
-    all that is left of the task.
+    one target. alternate: in training, each sample in one of these two orders, which is half of the work: the first
+    half of the samples reconstruct view 2, the others view 1. mean, std: of the C channels, for normalising. Without
+    targets (K = 0) the loss is zero and the split is all that is left of the task.
     """
 
     mean: Tensor
@@ -56,11 +57,12 @@ class CoherenceTask(nn.Module):
         scales: tuple[int, ...] = (2, 4),
         any_time: bool = False,
         symmetric: bool = False,
+        alternate: bool = False,
         mean: Sequence[float] = (0.485, 0.456, 0.406),
         std: Sequence[float] = (0.229, 0.224, 0.225),
     ) -> None:
         super().__init__()
-        self.grid, self.symmetric = grid, symmetric
+        self.grid, self.symmetric, self.alternate = grid, symmetric, alternate
         if targets == 0:
             self.decoder = None
         elif isinstance(decoder, Decoder):
@@ -79,6 +81,14 @@ class CoherenceTask(nn.Module):
         if self.decoder is None:
             return CoherenceOutput(z1.sum() * 0, None)
         views = views.first(len(z1))
+        if self.symmetric and views.positions != (1.0,):
+            raise ValueError(
+                f"symmetric reconstructs view 2 and view 1, but the targets are at positions {views.positions}: "
+                "make the views with positions=(1.0,), or leave symmetric out"
+            )
+        one_order = self.alternate and self.training
+        if one_order:
+            z1, z2, views = half_reversed(z1, z2, views)
         seen = self._normalise(views.v1), self._normalise(views.v2)
         decoded = self.decoder(z1, z2, self.grid, seen, views.times).float()
         pixel = self.decoder.pixel
@@ -91,18 +101,29 @@ class CoherenceTask(nn.Module):
             )
         scales = [side // pixel for side in self.decoder.scales]
         loss = squared_error(decoded, self._normalise(targets), scales)
-        if self.symmetric:
-            if views.positions != (1.0,):
-                raise ValueError(
-                    f"symmetric reconstructs view 2 and view 1, but the targets are at positions {views.positions}: "
-                    "make the views with positions=(1.0,), or leave symmetric out"
-                )
+        if self.symmetric and not one_order:
             other = self.decoder(z2, z1, self.grid, seen[::-1], views.times).float()
             loss = (loss + F.mse_loss(other, seen[0][:, None].expand_as(other))) / 2
-        return CoherenceOutput(loss, None if pixel > 1 else decoded.detach() * self.std + self.mean)
+        return CoherenceOutput(loss, None if pixel > 1 or one_order else decoded.detach() * self.std + self.mean)
 
     def _normalise(self, images: Tensor) -> Tensor:
         return (images - self.mean) / self.std
+
+
+def half_reversed(z1: Tensor, z2: Tensor, views: Views) -> tuple[Tensor, Tensor, Views]:
+    """Return tokens and views of which the second half of the samples have their two views in the other order.
+
+    The target, view 2, is then view 1 of the images.
+    """
+    half = (len(z1) + 1) // 2
+
+    def joined(first: Tensor, second: Tensor) -> Tensor:
+        return torch.cat([first[:half], second[half:]])
+
+    v1, v2 = joined(views.v1, views.v2), joined(views.v2, views.v1)
+    targets = joined(views.targets, views.v1[:, None])
+    reversed_views = Views(v1, v2, targets, views.positions, views.theta, times=views.times)
+    return joined(z1, z2), joined(z2, z1), reversed_views
 
 
 def squared_error(decoded: Tensor, targets: Tensor, scales: Sequence[int] = (1,)) -> Tensor:

@@ -37,10 +37,10 @@ class Views:
     positions: T numbers in [0, 1], the position of each target on the path.
     theta: (B, P), the parameters of the path; used only by the oracle, and by methods that declare that they receive
         it.
-    crops: (n, B, C, s, s), local crops of multi-crop.
-    base: (B, C, S, S), the image u at the start of the path, if the invariant loss is taken on v1 and u; None if it is
-        taken on v1 and v2.
-    masks: patch tokens to mask in the two views of the invariant loss.
+    crops: (n, B, C, s, s), local crops of multi-crop, of the samples that have the invariant loss.
+    base: (B, C, S, S), the image u at the start of the path, if the invariant loss is taken on v1 and u; of the last
+        samples alone, if only these have the invariant loss; None if it is taken on v1 and v2.
+    masks: patch tokens to mask in the two views of the invariant loss, of the samples that have it.
     times: (B, T), the position of each target of each image on the path: ``positions``, or random ones.
     symmetries: (2, n) long, the numbers of the symmetries in which these two views show the first n images; None
         without.
@@ -68,7 +68,12 @@ class Views:
     @property
     def invariant(self) -> tuple[Tensor, Tensor]:
         """The two views (B, C, S, S) of the invariant loss: v1 and u if there is a base, else v1 and v2."""
-        return self.v1, self.v2 if self.base is None else self.base
+        return (self.v1, self.v2) if self.base is None else (self.v1[self.task_only :], self.base)
+
+    @property
+    def task_only(self) -> int:
+        """How many samples, the first ones, have the task and no invariant loss."""
+        return 0 if self.base is None else len(self.v1) - len(self.base)
 
     @property
     def upright(self) -> int:
@@ -122,6 +127,8 @@ class PathViews:
     base: also make ``u``, for an invariant loss on v1 and u that does not see g. Without a path v2 is u, and there is
         no third view.
     share: of the batch; only the first samples have targets and, with ``base``, a view 2.
+    others: with ``base``, u (and crops and masks) only of the samples without targets, so that each sample has two
+        views. Raises ValueError for a batch of which none is left.
     paired: images 2i and 2i + 1 of a batch get the same augmentations and path.
     symmetric: share of a batch, at least two images if it is not 0. Both views (of the invariant loss) of its first
         images are one crop, each with its own colors and in its own symmetry of the square, without a path.
@@ -146,6 +153,7 @@ class PathViews:
         place: Place = "independent",
         base: bool = False,
         share: float = 1.0,
+        others: bool = False,
         paired: bool = False,
         symmetric: float = 0.0,
     ) -> None:
@@ -179,6 +187,7 @@ class PathViews:
         self.flip: Flip = flip
         self.place: Place = place
         self.base, self.share = base and isinstance(path, Transformation), share
+        self.others = others and self.base
         self.spacing: Spacing = spacing
         self.paired, self.symmetric = paired, symmetric
 
@@ -204,7 +213,12 @@ class PathViews:
         part = share_of(batch, self.share)
         v1 = empty_pixels(batch, *shape, device=device)
         v2 = empty_pixels(part if self.base else batch, *shape, device=device)
-        base = empty_pixels(batch, *shape, device=device) if self.base else None
+        alone = part if self.others else 0  # samples with the task alone
+        if alone == batch:
+            raise ValueError(
+                f"share {self.share} is all of a batch of {batch}, which leaves none for the invariant loss"
+            )
+        base = empty_pixels(batch - alone, *shape, device=device) if self.base else None
         targets = empty_pixels(part, len(self.positions), *shape, device=device)
         times = constant(self.positions, device).expand(part, -1)
         if self.spacing == "random":
@@ -224,11 +238,11 @@ class PathViews:
         if symmetries is not None:
             for view, numbers in zip(made.invariant, symmetries):
                 view[: len(numbers)] = show_symmetries(view[: len(numbers)], numbers)
-        crops = self._local(pyramid, generator, aspect, drawn[0]) if self.crops else None
+        crops = self._local(pyramid, generator, aspect, drawn[0], alone) if self.crops else None
         masks = None
         if self.masking is not None:
-            tokens = block_masks(self.masking, 2 * batch, generator)
-            masks = Masks.of(tokens.unflatten(0, (2, batch)), device)
+            tokens = block_masks(self.masking, 2 * (batch - alone), generator)
+            masks = Masks.of(tokens.unflatten(0, (2, -1)), device)
         return dataclasses.replace(made, crops=crops, masks=masks)
 
     def _render(self, pyramid: Pyramid, augmented: Sequence[Tensor], made: Views, rows: slice) -> None:
@@ -244,8 +258,9 @@ class PathViews:
             made.theta[rows] = self.path.render(pyramid, first, base, (made.v1[rows], made.v2[rows]), states)
             return
         outputs = [Output(first, None, made.v1[rows])]
-        if made.base is not None:
-            outputs.append(Output(base, None, made.base[rows]))
+        if made.base is not None and rows.start >= made.task_only:
+            pixels = made.base[rows.start - made.task_only : rows.stop - made.task_only]
+            outputs.append(Output(base, None, pixels))
         if self.path is None:
             outputs.append(Output(base, None, made.v2[rows]))
         else:
@@ -261,14 +276,20 @@ class PathViews:
         generator: torch.Generator,
         aspect: Tensor | None,
         first: tuple[Transformation, Tensor],
+        begin: int,
     ) -> Tensor:
-        """Render the local crops (n, B, C, s, s); their parameters are drawn in one go. first: view 1, as drawn."""
+        """Render the local crops (n, B - begin, C, s, s); the parameters of all B samples are drawn in one go.
+
+        first: view 1, as drawn. begin: the first sample with crops.
+        """
         assert self.crop is not None
         batch, size, device = len(pyramid), self.crop_size, pyramid.images.device
         count = 1 if self.crop_rotations else self.crops
         aspect = None if aspect is None else aspect.repeat(count)
         theta = self.crop.sample(count * batch, generator, aspect)
         joint_flips(self.flip, [first, (self.crop, theta)])
+        theta = theta.unflatten(0, (count, batch))[:, begin:].flatten(0, 1)
+        pyramid, batch = pyramid[begin:] if begin else pyramid, batch - begin
         state = self.crop.state(theta.to(device, non_blocking=True))
         crops = empty_pixels(count, batch, pyramid.channels, size, size, device=device)
         outputs = [Output(part, None, pixels) for part, pixels in zip(_parts(state, count, batch), crops)]

@@ -179,7 +179,8 @@ def _build_task(config: PretrainConfig, encoder: Encoder) -> CoherenceTask | Coh
             width=task.width,
             scales=task.scales,
             any_time=task.spacing == "random" and any(0 < t < 1 for t in positions),
-            symmetric=task.targets_of()[name] == "views",
+            symmetric=task.targets_of()[name] in ("views", "either"),
+            alternate=task.targets_of()[name] == "either",
             mean=encoder.mean.flatten().tolist(),
             std=encoder.std.flatten().tolist(),
         )
@@ -219,7 +220,7 @@ def fit_theta(learner: Learner, feed: Feed) -> None:
 def build_views(config: PretrainConfig, encoder: Encoder) -> PathViews:
     """Build the views of a configuration, with masks over the tokens of ``encoder`` where it asks for them."""
     views = config.views
-    outside = views.invariant == "base" and config.encoder.train != HEAD  # else no method reads u
+    outside = views.invariant != "path" and config.encoder.train != HEAD  # else no method reads u
     masked = views.mask_probability > 0
     unread = outside and config.coherence is None  # nothing sees the path
     method = METHODS[type(config.method)]
@@ -239,6 +240,7 @@ def build_views(config: PretrainConfig, encoder: Encoder) -> PathViews:
         crop_rotations=views.crop_rotations,
         base=outside and not unread,
         share=config.coherence.share if config.coherence else 1.0,
+        others=views.invariant == "others",
         masking=Masking(token_grid(encoder, views.size), views.mask_probability, views.mask_ratio) if masked else None,
         paired=method.paired,
         symmetric=config.method.share if method.symmetries else 0.0,  # type: ignore[attr-defined]

@@ -35,7 +35,7 @@ def check_together(config: PretrainConfig) -> None:
         _check_head(config)
     if METHODS[type(config.method)].told:
         _check_told(config)
-    if config.views.invariant == "base":
+    if config.views.invariant != "path":
         _check_base(config)
     if config.coherence is not None:
         _check_path(config, config.coherence)
@@ -186,9 +186,14 @@ def _check_base(config: PretrainConfig) -> None:
         return
     elif not config.coherence.positions() and config.coherence.decoder != "oracle":
         reason = "without states (coherence.states 0) nothing reads view 2"
+    elif views.invariant == "others" and config.coherence.share == 1:
+        raise ValueError(
+            "views.invariant is others, but with coherence.share 1 all samples have the task, and none is left for the "
+            "invariant loss; give a smaller --coherence.share, or --views.invariant base"
+        )
     else:
         return
-    raise ValueError(f"views.invariant is base, but {reason}; give --views.invariant path")
+    raise ValueError(f"views.invariant is {views.invariant}, but {reason}; give --views.invariant path")
 
 
 def _check_path(config: PretrainConfig, task: CoherenceConfig) -> None:

@@ -89,7 +89,8 @@ class ImageFeed(Feed):
 
     def whole_views(self, batch: Batch, generator: torch.Generator) -> Views:
         make = copy.copy(self.make)
-        make.base, make.share, make.spacing = isinstance(make.path, Transformation), 1.0, "even"
+        make.base, make.share, make.others = isinstance(make.path, Transformation), 1.0, False
+        make.spacing = "even"
         views = make(batch.images, generator, batch.aspect)
         begin = views.v1 if isinstance(make.path, Between) else views.v2
         return views if make.base else dataclasses.replace(views, base=begin)

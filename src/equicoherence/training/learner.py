@@ -94,13 +94,13 @@ class Learner(nn.Module):
     def forward(self, views: Views) -> LearnerOutput:
         """Encode the global views in one pass and local crops in another; return the losses of method and task.
 
-        The method reads v1 and v2, or v1 and u if the views have u; the task reads v1 and v2. A teacher encodes the
-        method's views, or only the first of them.
+        The method reads v1 and v2, or v1 and u if the views have u; the task reads v1 and v2. Samples with the task
+        alone are no part of the method's batch. A teacher encodes the method's views, or only the first of them.
         """
         images, masks = torch.cat(views.invariant), views.masks
         read = len(images)
         features = self.encoder(
-            images if views.base is None else torch.cat([images, views.v2]),
+            images if views.base is None else torch.cat([images, views.v1[: views.task_only], views.v2]),
             None if masks is None else self._token_masks(masks, views),
             class_only=self.class_only and self.task is None,
         )
@@ -133,15 +133,21 @@ class Learner(nn.Module):
         self.method.update(step, total_steps)
 
     def _token_masks(self, masks: Masks, views: Views) -> Tensor:
-        """Return the masks of all encoded views (., N): view 2, where the method does not read it, has none."""
+        """Return the masks of all encoded views (., N): those that the method does not read have none."""
         tokens = masks.tokens.flatten(0, 1)
-        return tokens if views.base is None else torch.cat([tokens, tokens.new_zeros(len(views.v2), tokens.shape[1])])
+        if views.base is None:
+            return tokens
+        return torch.cat([tokens, tokens.new_zeros(views.task_only + len(views.v2), tokens.shape[1])])
 
     def _task_tokens(self, features: Features, views: Views) -> Tensor:
         """Return z_equi (2 n, N, d_equi) of v1, then of v2, of the n samples that have the task."""
         count, whole = len(views.targets), len(views.v1)
-        begin = whole if views.base is None else 2 * whole  # of view 2
-        rows = (slice(count), slice(begin, begin + count))
+        read = 0 if views.base is None else 2 * len(views.base)  # images of the method
+        begin = read if views.task_only else 0  # of view 1
+        second = read + views.task_only if read else whole
+        rows = [slice(begin, begin + count), slice(second, second + count)]
+        if begin + count == second:
+            rows = [slice(begin, second + count)]
         every = count == whole and views.base is None
         features = features if every else features.rows(*rows)
         z_equi = self.head.z_equi(features)

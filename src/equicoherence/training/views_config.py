@@ -82,7 +82,8 @@ class ViewsConfig:
             and v2 = g(u), as published, so that the loss presses out what the task shall keep. base: v1 and u;
             the task alone sees v2, a third view, which costs its share (coherence.share) of an encoder's pass.
             Without a path both are the same, and without the task nothing sees the path of base
-            (docs/transformation.md).
+            (docs/transformation.md). others: as base, but of the samples without the task alone, so that no
+            sample has a third view: with coherence.share .25 the method's batch is three quarters.
         first: Augmentations of view 1.
         second: Augmentations of u, and so of view 2.
         crops: Local crops of an image, for methods that read them.
@@ -101,7 +102,7 @@ class ViewsConfig:
     border: Border = "content"
     flip: Flip = "shared"
     place: Place = "independent"
-    invariant: Literal["base", "path"] = "path"
+    invariant: Literal["base", "path", "others"] = "path"
     first: AugmentationConfig = AugmentationConfig()
     second: AugmentationConfig = AugmentationConfig()
     crops: int = 0

@@ -18,7 +18,7 @@ class Decoding:
     size: S, pixels.
     grid: (h, w) of the tokens.
     parts: of the render decoder.
-    width: channels inside the render, geodesic and cross-attention decoders.
+    width: channels inside the cross-attention decoder.
     scales: of the geodesic decoder.
     any_time: whether states may be anywhere on the path, so that one decoder receives their position, instead of one
         decoder for each state.

@@ -76,4 +76,4 @@ class GeodesicDecoder(Decoder):
 
 @named("geodesic", from_both=True)
 def _build(wanted: Decoding) -> GeodesicDecoder:
-    return GeodesicDecoder(wanted.d_equi, scales=wanted.scales, width=wanted.width)
+    return GeodesicDecoder(wanted.d_equi, scales=wanted.scales)

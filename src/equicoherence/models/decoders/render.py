@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -78,19 +80,16 @@ class RenderDecoder(Decoder):
         if "affine" in self.parts or field is not None:
             eye = torch.eye(2, 3, device=numbers.device).flatten()
             matrix = (eye + affine * ("affine" in self.parts)).view(-1, 2, 3)
-            points = affine_points(matrix, pictures.shape[-1])
+            points = affine_points(bounded(matrix), pictures.shape[-1])
             if field is not None:
-                points = points + self._displacement(field, grid, pictures.shape[-1])
-            # a diverging run must end with a NaN loss: grid_sample reads wild memory where coordinates are NaN or vast
-            pictures = F.grid_sample(
-                pictures, points.nan_to_num(0).clamp(-8, 8), align_corners=False, padding_mode="reflection"
-            )
+                points = points + bounded(self._displacement(field, grid, pictures.shape[-1]))
+            pictures = F.grid_sample(pictures, points, align_corners=False, padding_mode="reflection")
             pictures = pictures + 0 * numbers.sum(dim=1)[:, None, None, None]
         if "color" in self.parts and pictures.shape[1] >= COLORS:
             matrix = colors[:, :9].view(-1, 3, 3) + torch.eye(3, device=numbers.device)
             pictures = with_colors(matrix, colors[:, 9:, None], pictures.flatten(2)).view_as(pictures)
         if "blur" in self.parts:
-            pictures = pictures + sharpen[:, :, None, None] * (pictures - soften(pictures))
+            pictures = torch.lerp(soften(pictures), pictures, 1 + sharpen[:, :, None, None])
         return pictures
 
     def _displacement(self, field: Tensor, grid: tuple[int, int], size: int) -> Tensor:
@@ -100,15 +99,21 @@ class RenderDecoder(Decoder):
 
 @named("render", from_view2=True)
 def _build(wanted: Decoding) -> RenderDecoder:
-    return RenderDecoder(
-        wanted.d_equi, wanted.targets, parts=wanted.parts, width=wanted.width, any_time=wanted.any_time
-    )
+    return RenderDecoder(wanted.d_equi, wanted.targets, parts=wanted.parts, any_time=wanted.any_time)
 
 
 def with_colors(matrix: Tensor, shift: Tensor, pixels: Tensor) -> Tensor:
     """Map the first three channels of pixels (B, C, N) by matrices (B, 3, 3) and shifts (B, 3, 1)."""
     colored = torch.baddbmm(shift, matrix, pixels[:, :COLORS])
     return colored if pixels.shape[1] == COLORS else torch.cat([colored, pixels[:, COLORS:]], dim=1)
+
+
+def bounded(numbers: Tensor) -> Tensor:
+    """Return numbers in [-8, 8], 0 for NaN: `grid_sample` reads wild memory where coordinates are NaN or vast.
+
+    A diverging run must still end with a NaN loss, so NaN is to reach the pixels by another way.
+    """
+    return numbers.nan_to_num(0).clamp(-8, 8)
 
 
 def affine_points(matrix: Tensor, size: int) -> Tensor:
@@ -120,7 +125,37 @@ def affine_points(matrix: Tensor, size: int) -> Tensor:
 
 
 def soften(pictures: Tensor) -> Tensor:
-    """Blur by the binomial kernel (1, 2, 1) / 4 in both directions: about .7 pixels."""
+    """Blur by the binomial kernel (1, 2, 1) / 4 in both directions: about .7 pixels; mirrored at the edges."""
+    softened: Tensor = _Soften.apply(pictures)  # type: ignore[assignment]
+    return softened
+
+
+class _Soften(torch.autograd.Function):
+    """The blur B, with a gradient that costs as little: B with its edges weighed by D is symmetric, B^T = D B D^-1.
+
+    D is 1, and a half in each direction at the edges: a mirrored edge is read once, where its neighbour is read twice.
+    torch's own gradient fills, copies and adds a whole picture for each slice.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, pictures: Tensor) -> Tensor:  # type: ignore[override]
+        return _softened(pictures)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:  # type: ignore[override]
+        return _weigh_edges(soften(_weigh_edges(gradient.clone(), 2)), 0.5)
+
+
+def _weigh_edges(pictures: Tensor, factor: float) -> Tensor:
+    """Multiply the first and last row of pictures (..., H, W) by a factor, and the first and last column."""
+    for edge in (0, -1):
+        pictures[..., edge, :] *= factor
+        pictures[..., edge] *= factor
+    return pictures
+
+
+def _softened(pictures: Tensor) -> Tensor:
+    """Blur, see `soften`."""
     # as sums of neighbours: the taps are no tensor to be sent to the device, and on a CPU a convolution is slower
     sums = F.pad(pictures, [1] * 4, mode="reflect")
     for _ in range(2):
