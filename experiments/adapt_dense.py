@@ -36,7 +36,7 @@ ON_SETS: dict[str, dict[str, Any]] = {
     "homography-correspondence": {"pairs": 64},
     "segmentation": {"pixels": 96, "train": 120, "test": 60, "steps": 300, "batch": 8, "lr": 3e-3},
     "video": {"pixels": 96, "sequences": 3},
-    "depth": {"pixels": 96, "train": 100, "test": 50, "steps": 100, "batch": 3, "lr": 2e-3},
+    "depth": {"pixels": 96, "steps": 200, "batch": 4, "lr": 2e-3},
 }
 """In this order, for encoders of about 96 px: some minutes of one core for each encoder."""
 ON_IMAGES: dict[str, dict[str, Any]] = {"knn": {"limit": 600}, "linear": {"limit": 600}}
