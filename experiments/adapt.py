@@ -104,6 +104,10 @@ def main() -> None:
         parser.error("--dense and --other are given together: data sets for dense tasks, and images with classes")
     if strange := set(given.only or ()) - set(ways):
         parser.error(f"--only {', '.join(sorted(strange))}: there is no such way; there are {', '.join(ways)}")
+    if given.dense and (changed := [name for name in given.only or () if ways[name].encoder.train != "head"]):
+        parser.error(
+            f"--dense: {', '.join(changed)} trains the encoder, whose features are those of the original no more"
+        )
     if given.dense or given.page:
         if given.dense:
             heads = {name: given.out / encoder / slug(name) for name in given.only or DENSE}

@@ -202,8 +202,7 @@ Encoders of ways above that leave the encoder as it is; nothing was adapted on t
 head ± their sample standard deviation where a head is trained, else one value. **All rows of an encoder read the same
 images at the same size, on one grid of patch tokens: that of z_equi.** Tokens of the output are upsampled bilinearly to
 it, and there are no class tokens. *{LAYERS}*: in place of z_equi, and scaled as it is, the tokens of the layers that
-the head reads. k-NN and linear read the mean of the tokens. Images and steps are few: compare rows, not with published
-scores.
+the head reads. k-NN and linear read pooled features. Images and steps are few: compare rows, not with published scores.
 
 {tasks}"""
 
