@@ -198,7 +198,7 @@ def _about(files: Sequence[Mapping[str, Any]]) -> str:
 
 Written with `--dense SETS --other IMAGES`. {origin_line(files)}.
 
-Encoders of ways above that leave the encoder as it is; nothing was adapted on these images. **All rows of an encoder read
+Of the ways above that leave the encoder as it is; nothing was adapted on these images. **All rows of an encoder read
 the same images at the same size, on one grid of patch tokens: that of z_equi.** Tokens of the output are upsampled
 bilinearly to it, and there are no class tokens. *{LAYERS}*: in place of z_equi, and scaled as it is, the tokens of
 the layers that the head reads. *A constant*: the most frequent class, the median depth, the first mask, the token at
