@@ -1,10 +1,11 @@
 """Adapt an encoder that exists: which part of it is trained, from what, and what that gains and keeps.
 
     python experiments/adapt.py MODEL --data FOLDER_OR_ARCHIVE [--check IMAGES] [--out runs/adapt]
+    python experiments/adapt.py MODEL --data FOLDER_OR_ARCHIVE --dense DATA_SETS --other IMAGES
 
 Adapts one encoder in several ways, one after another, each as `equicoherence adapt` does, and rewrites
 docs/results/adapt.md after each, with all encoders that lie in --out. Run again, it goes on where it stopped. The
-original is scored once.
+original is scored once. --dense trains nothing: it scores dense tasks, and classes of other images, of what is done.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import Any
 
 from adapt_baselines import Baseline, read_baselines, score_baselines
 from adapt_charts import Baselines, Found, bars, gained_and_kept, kept_over_steps
+from adapt_dense import dense_section, score_dense
 from pages import write_page
 
 from equicoherence.adapting.adaptation import adapt_with
@@ -39,6 +41,7 @@ PAGE = Path(__file__).parents[1] / "docs" / "results" / "adapt.md"
 KEPT = PAGE.with_name("adapt-kept.png")
 CHART = Path(__file__).parents[1] / "docs" / "adapt.png"
 DRAWN = "head, as drawn"  # a control: the head before it has learned anything
+DENSE = ("head", DRAWN)
 READ = {BACKBONE: "features", Z_EQUI: "z_equi", JOINED: "[features, z_equi]"}
 BESIDE = "[features, that]"
 ON_NOISE = ("rotation", "scale")
@@ -92,12 +95,24 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", help="ways of adapting, by name; no name: train nothing")
     parser.add_argument("--page", action="store_true", help="train nothing: only write the page of what is done")
     parser.add_argument("--baselines", action="store_true", help="also score what needs no training")
+    parser.add_argument("--dense", help="train nothing: score what is done of the heads on data sets in this folder")
+    parser.add_argument("--other", help="labelled images that nothing is adapted on, for --dense")
     given = parser.parse_args()
     encoder = given.model.rpartition("@")[2].removeprefix("timm:").replace("/", "-")
     ways = arms(given.model, given.steps)
+    if bool(given.dense) != bool(given.other):
+        parser.error("--dense and --other are given together: data sets for dense tasks, and images with classes")
     if strange := set(given.only or ()) - set(ways):
         parser.error(f"--only {', '.join(sorted(strange))}: there is no such way; there are {', '.join(ways)}")
-    if given.page:
+    if given.dense and (changed := [name for name in given.only or () if ways[name].encoder.train != "head"]):
+        parser.error(
+            f"--dense: {', '.join(changed)} trains the encoder, whose features are those of the original no more"
+        )
+    if given.dense or given.page:
+        if given.dense:
+            heads = {name: given.out / encoder / slug(name) for name in given.only or DENSE}
+            done_heads = {name: run for name, run in heads.items() if is_finished(run)}
+            score_dense(given.out / encoder, done_heads, given.dense, given.other)
         draw(given.out, [*ways])
         return
     if given.baselines:
@@ -122,7 +137,8 @@ def draw(out: Path, names: Sequence[str]) -> None:
     found = done(out, names)
     beside = {encoder: read_baselines(out / encoder) for encoder in found}
     gained_and_kept(found, beside, PAGE.with_suffix(".png"))
-    write_page(page(found, beside, WATCHED if kept_over_steps(found, KEPT) else ""), PAGE)
+    watched = WATCHED if kept_over_steps(found, KEPT) else ""
+    write_page(page(found, beside, watched) + dense_section(out, names), PAGE)
     bars({encoder: ways["head"] for encoder, ways in found.items() if "head" in ways}, CHART)
 
 

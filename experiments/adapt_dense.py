@@ -1,0 +1,217 @@
+"""Dense tasks, and classes of images that nothing was adapted on: what adapting keeps and gains there."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from adapt_baselines import Beside
+from torch import Tensor, nn
+
+from equicoherence.downstream.representation import Read, joined_maps, output_map, tapped_grid, with_representation
+from equicoherence.downstream.tokens import resizable
+from equicoherence.evaluation.jobs import Job, plan_jobs
+from equicoherence.evaluation.model import FrozenModel, load_model
+from equicoherence.evaluation.module import as_frozen
+from equicoherence.evaluation.registry import make_tasks
+from equicoherence.evaluation.run import Scoring, score_jobs
+from equicoherence.evaluation.store import FILE, read_scores
+from equicoherence.reporting.names import data_name
+from equicoherence.reporting.origin import origin_line
+from equicoherence.reporting.summary import Score, select, summarise_scores
+from equicoherence.reporting.tables import MISSING, Cell, Grid, floor_cell, with_deviation
+
+PLACE = "dense"  # the folder of these scores, beside the ways of adapting an encoder
+SEEDS = (0, 1)
+SEEDED = ("segmentation", "depth", "linear")  # tasks that train a head
+ON_SETS: dict[str, dict[str, Any]] = {
+    "hummingbird": {"pixels": 96, "memory": 6000, "train": 120, "test": 40},
+    "homography-correspondence": {"pairs": 64},
+    "segmentation": {"pixels": 96, "train": 120, "test": 60, "steps": 300, "batch": 8, "lr": 3e-3},
+    "video": {"pixels": 96, "sequences": 3},
+    "depth": {"pixels": 96, "steps": 200, "batch": 4, "lr": 2e-3},
+}
+"""In this order, for encoders of about 96 px: some minutes of one core for each encoder."""
+ON_IMAGES: dict[str, dict[str, Any]] = {"knn": {"limit": 600}, "linear": {"limit": 600}}
+FIGURES = {
+    "segmentation": ("miou", "segmentation mIoU"),
+    "hummingbird": ("miou", "hummingbird mIoU"),
+    "depth": ("rmse", "depth RMSE (lower is better)"),
+    "video": ("j_and_f", "video J&F"),
+    "homography-correspondence": ("matched", "true matches found"),
+    "knn": ("top1", "k-NN"),
+    "linear": ("top1", "linear"),
+}
+"""The column of each task: its metric and title."""
+Column = tuple[str, str]
+"""Task and data set."""
+ORIGINAL, LAYERS = "original", "no training: middle layers"
+READS: dict[Read, str] = {"backbone": "features", "z_equi": "z_equi", "joined": "[features, z_equi]"}
+
+
+class LayersBeside(nn.Module):
+    """Patch tokens of the output and, in place of z_equi and scaled as it is, of the layers that the head reads."""
+
+    def __init__(self, model: FrozenModel) -> None:
+        super().__init__()
+        self.encoder = resizable(model.encoder)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return (B, C, h, w) of images (B, 3, H, W) in [0, 1], on the grid that z_equi has."""
+        features = self.encoder(images)
+        grid = tapped_grid(features)
+        maps = [part.transpose(1, 2).unflatten(2, own) for part, own in zip(features.tapped, features.tapped_grids)]
+        layers = [F.interpolate(each, grid, mode="bilinear", antialias=each.shape[2] > grid[0]) for each in maps]
+        return joined_maps(output_map(features), torch.cat(layers, dim=1))
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A row of the table.
+
+    way: the encoder. read: what of it, as the table calls it.
+    classes: whose scores of classes hold those of the row, as the representation ``pooled``.
+    """
+
+    way: str
+    read: str
+    classes: str
+    pooled: Read
+
+    @property
+    def name(self) -> str:
+        """What its scores are called by."""
+        return f"{self.way} {self.read}"
+
+
+def readings(ways: Sequence[str]) -> list[Reading]:
+    """Return the rows of ways of adapting that leave the encoder as it is; the original is read from the first."""
+    rows = [
+        Reading(ORIGINAL, READS["backbone"], ways[0], "backbone"),
+        Reading(LAYERS, "[features, that]", LAYERS, "backbone"),
+    ]
+    reads: tuple[Read, ...] = ("joined", "z_equi")
+    return rows + [Reading(way, READS[read], way, read) for way in ways for read in reads]
+
+
+def score_dense(encoder: Path, ways: Mapping[str, Path], sets: str, images: str) -> None:
+    """Score dense tasks and classes of ways of adapting that leave the encoder as it is; what is scored is kept.
+
+    encoder: the folder of its adaptations. ways: name -> run. sets: folder of data sets. images: with classes.
+    """
+    models = {way: load_model(run) for way, run in ways.items()}
+    first = next(iter(models.values()))
+    beside = as_frozen(LayersBeside(first), size=first.size, name=LAYERS)
+    pooled = as_frozen(Beside(first, first.encoder.layers), size=first.size, name=LAYERS)
+    rows = readings(list(ways))
+    dense = {r.name: with_representation(models[r.classes], r.pooled) if r.classes in models else beside for r in rows}
+    classes = {f"{name} classes": model for name, model in {**models, LAYERS: pooled}.items()}
+    planned = plan_jobs(make_tasks(list(ON_SETS), settings=ON_SETS), None, sets)
+    jobs = sorted(planned, key=lambda job: list(ON_SETS).index(job.task.name))
+    for split in (split for job in jobs for split in (job.train, job.test)):
+        _read_once(split)
+    labelled = plan_jobs(make_tasks(list(ON_IMAGES), settings=ON_IMAGES), images, None)
+    scoring = Scoring(controls=False)
+    for seed in SEEDS:
+        for name, model in classes.items():
+            score_jobs(model, _of_seed(labelled, seed), _folder(encoder, name, seed), scoring)
+        for job in _of_seed(jobs, seed):  # a task after another, so that all rows have it before the next
+            for name, model in dense.items():
+                score_jobs(model, [job], _folder(encoder, name, seed), scoring)
+
+
+def _read_once(split: object) -> None:
+    """Keep what is read of a split in memory, as every row reads the same."""
+    for name in ("image", "mask", "depth"):
+        if hasattr(split, name):
+            setattr(split, name, functools.cache(getattr(split, name)))
+
+
+def _of_seed(jobs: Sequence[Job], seed: int) -> list[Job]:
+    """Return the jobs with a seed: all for the first one, for others those whose heads have seeds."""
+    seeded = [job for job in jobs if job.task.name in SEEDED or seed == SEEDS[0]]
+    return [
+        dataclasses.replace(job, task=dataclasses.replace(job.task, seed=seed)) if job.task.name in SEEDED else job  # type: ignore[type-var]
+        for job in seeded
+    ]
+
+
+def _folder(encoder: Path, name: str, seed: int) -> Path:
+    slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+    return encoder / PLACE / f"{slug}-seed{seed}"
+
+
+def dense_section(out: Path, names: Sequence[str]) -> str:
+    """Return the part of the page about dense tasks of all encoders, "" where none is scored. names: of ways."""
+    tables: list[str] = []
+    files: list[dict[str, Any]] = []
+    for encoder in sorted(path.parent for path in out.glob(f"*/{PLACE}")):
+        ways = [name for name in names if _folder(encoder, f"{name} z_equi", SEEDS[0]).is_dir()]
+        found = {row: _of_row(row, encoder) for row in readings(ways)} if ways else {}
+        if any(found.values()):
+            tables.append(f"### {encoder.name}\n\n{_grid(found).markdown()}")
+            files += [read_scores(path) for path in sorted((encoder / PLACE).glob(f"*/{FILE}"))]
+    return "\n\n".join([_about(files), *tables, ""]) if tables else ""
+
+
+def _of_row(row: Reading, encoder: Path) -> dict[Column, Score]:
+    """Return the scores of a row by column, over the seeds that have them."""
+    found: dict[Column, Score] = {}
+    for name, representation in ((row.name, ""), (f"{row.classes} classes", row.pooled)):
+        files = [read_scores(_folder(encoder, name, seed) / FILE) for seed in SEEDS]
+        every = summarise_scores({"": [each for each in files if each]})
+        for task, (metric, _) in FIGURES.items():
+            place = {"representation": representation, "parameter": "", "control": ""}
+            found |= {(task, score.data): score for score in select(every, task=task, metric=metric, **place)}
+    return found
+
+
+def _grid(found: Mapping[Reading, Mapping[Column, Score]]) -> Grid:
+    """Return a row for a constant prediction and one for each reading."""
+    known = {column: score for of_row in found.values() for column, score in of_row.items()}
+    columns = sorted(known, key=lambda column: list(FIGURES).index(column[0]))
+    titles = [f"{data_name(data)}, {FIGURES[task][1]}" for task, data in columns]
+    floors = [floor_cell(known[column].floors, known[column].metric) for column in columns]
+    body: list[list[object]] = [["a constant", MISSING, *floors]]
+    body += [[row.way, row.read, *(_cell(scores.get(column)) for column in columns)] for row, scores in found.items()]
+    return Grid(["encoder", "read", *titles], body)
+
+
+def _cell(score: Score | None) -> object:
+    if score is None:
+        return MISSING
+    return Cell(with_deviation(score.mean, score.spread_of_runs, score.metric), "number")
+
+
+def _about(files: Sequence[Mapping[str, Any]]) -> str:
+    """Return what the tables are of, with their settings."""
+    parts = [part for each in files for part in each["parts"].values()]
+    tasks = "\n".join(dict.fromkeys(_said(part) for task in FIGURES for part in parts if part["task"] == task))
+    return f"""## Dense tasks and other images
+
+Written with `--dense SETS --other IMAGES`. {origin_line(files)}.
+
+Of the ways above that leave the encoder as it is; nothing was adapted on these images. **All rows of an encoder read
+the same images at the same size, on one grid of patch tokens: that of z_equi.** Tokens of the output are upsampled
+bilinearly to it, and there are no class tokens. *{LAYERS}*: in place of z_equi, and scaled as it is, the tokens of
+the layers that the head reads. *A constant*: the most frequent class, the median depth, the first mask, the token at
+the same position. k-NN and linear read pooled features. With ±: mean and sample standard deviation of two seeds of a
+head; else one seed, or nothing is trained. Images and steps are few: compare rows, not with published scores.
+
+{tasks}"""
+
+
+def _said(part: Mapping[str, Any]) -> str:
+    """Return what one task reads, and its settings."""
+    size = "{} x {} px, ".format(*part["input"]) if part["input"] else ""
+    counts = ", ".join(f"{count} {split}" for split, count in part["counts"].items())
+    settings = {name: part["settings"][name] for name in {**ON_SETS, **ON_IMAGES}[part["task"]]}
+    said = ", ".join(f"{name} {value}" for name, value in settings.items())
+    return f"- {part['task']}, {part['protocol']}, on {data_name(part['data'])}: {size}{counts}; {said}"
