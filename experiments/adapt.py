@@ -148,11 +148,11 @@ def slug(name: str) -> str:
 
 
 def _with_original(run: Path) -> None:
-    """Take the scores of the original from another run of the same encoder, where one has them."""
+    """Take the scores of the original from another run of the same encoder, if one has them: the newest."""
     for place in (f"{SCORED}/{ORIGINAL}", f"{SCORED}/{ORIGINAL}{CHECK}"):
         others = [path for path in run.parent.glob(f"*/{place}") if (path.parents[1] / DONE).is_file()]
         if others and not (run / place).exists():
-            shutil.copytree(others[0], run / place)
+            shutil.copytree(max(others, key=lambda path: path.stat().st_mtime), run / place)
 
 
 def done(out: Path, names: Sequence[str]) -> Found:
@@ -188,7 +188,7 @@ of z_equi, and scaled as it is, the image at 16 x 16 pixels, or the mean over th
 head reads.
 
 R2 of an MLP probe on the features of an image and its transformed copy; rotation sign accuracy: chance .5. One seed
-unless another is named. *Best earlier layer* is that of the original, chosen for each score on these images. Classes:
+unless another is named. *Best layer* is that of the original, chosen for each score on these images. Classes:
 accuracy.
 
 ![Mean change of R2 over the change of k-NN, for each way of adapting](adapt.png)
@@ -198,13 +198,13 @@ accuracy.
 
 
 def grid(ways: Mapping[str, Adaptation], beside: Mapping[str, Baseline]) -> Grid:
-    """Return a row for the original, its best earlier layers, each baseline, and what is read of each adapted one."""
+    """Return a row for the original, its best layers, each baseline, and what is read of each adapted one."""
     first = next(iter(ways.values()))
     titles = [row.title for row in first.rows]
     before, layer = (noise_cells(first.scores[0], name) for name in (OUTPUT, BEST))
     body = [
         ["original", "features", *_cells(first.rows, titles, lambda row: row.original), *before],
-        ["best earlier layer", "features", *_cells(first.rows, titles, lambda row: row.layer), *layer],
+        ["best layer", "features", *_cells(first.rows, titles, lambda row: row.layer), *layer],
     ]
     for name, baseline in beside.items():
         cells = _cells(baseline.rows, titles, lambda row: row.adapted.get(BACKBONE))

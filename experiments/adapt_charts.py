@@ -86,7 +86,7 @@ def bars(found: Mapping[str, Adaptation], path: Path) -> None:
             rows = [*(row for row in way.rows if row.title in GAINS), *(row for row in way.rows if row.of_classes)]
             kinds = {
                 "features, before": ("#7a828e", lambda row: row.original),
-                "best earlier layer, before": (PALETTE[4], lambda row: row.layer),
+                "best layer, before": (PALETTE[4], lambda row: row.layer),
                 f"adapted: {SAID[way.output]}": (PALETTE[0], lambda row: row.adapted.get(row.output)),
                 "adapted: z_equi alone": (PALETTE[1], lambda row: row.adapted.get(Z_EQUI)),
             }
