@@ -12,16 +12,17 @@ import pytest
 
 from equicoherence import adapt
 from equicoherence.adapting import Adapted
+from equicoherence.adapting.asked import Asked
 from equicoherence.adapting.start_config import start_config
 from equicoherence.cli import main
-from equicoherence.commands.adapt import AdaptOptions
+from equicoherence.commands.adapt import AdaptOptions, CommonAdaptOptions
 from equicoherence.evaluation import evaluate
-from equicoherence.evaluation.store import FILE
+from equicoherence.evaluation.store import FILE, read_scores
 from equicoherence.recipes import RECIPES
 from equicoherence.reporting.adaptation.figures import FigureRow, NoiseRow
 from equicoherence.reporting.adaptation.page import PAGE, TABLE
 from equicoherence.reporting.summary import Score
-from equicoherence.training import EncoderConfig, OptimConfig, PretrainConfig, pretrain
+from equicoherence.training import EncoderConfig, OptimConfig, PretrainConfig, load_config, pretrain
 from tests.small import picture_folder, small_config
 from tests.test_advice import stop_after
 
@@ -62,6 +63,13 @@ def test_an_encoder_that_stands_still_scores_as_it_did_and_z_equi_beside_it_is_t
         assert row.adapted["backbone"].mean == pytest.approx(row.original.mean, abs=1e-5), row.title
         assert row.output == "joined"
         assert row.change == row.adapted["joined"].mean - row.original.mean
+
+
+def test_the_layers_that_z_equi_is_computed_from_are_scored_too(done: Adapted) -> None:
+    task, parts = load_config(done.run / "config.yaml").coherence, read_scores(done.run / "adapt" / "original" / FILE)
+    (layers,) = (part for part in parts["parts"].values() if part["task"] == "layers")
+    assert task is not None
+    assert layers["settings"]["also"] == list(task.layers) != []
 
 
 def test_the_original_is_scored_as_evaluate_scores_it(done: Adapted, model: Path, folder: Path) -> None:
@@ -220,7 +228,8 @@ def _described(shown: str) -> dict[str, str]:
 def test_the_options_of_the_help_are_options(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["adapt", "--help"]) == 0
     shown = _described(capsys.readouterr().out)
-    assert len(shown) == len(dataclasses.fields(AdaptOptions))
+    own, common = (len(dataclasses.fields(options)) for options in (AdaptOptions, CommonAdaptOptions))
+    assert len(shown) == own + common - 1  # of which one holds the others
     assert main(["adapt", "--help-all"]) == 0
     assert shown.keys() < _described(capsys.readouterr().out).keys()
 
@@ -235,6 +244,8 @@ def test_help_all_describes_every_field_with_the_values_of_the_recipe(capsys: py
     assert trained.keys() <= adapted.keys()
     assert all(re.sub(r"\(default: .*?\)", "", text).strip() for text in adapted.values())
     assert {name for name in trained if adapted[name] != trained[name]} <= {"--out", "--resume"}
+    for option, default in (("--images", Asked.images), ("--limit", Asked.limit)):
+        assert adapted[option].endswith(f"(default: {default})")
 
 
 def score(mean: float, interval: tuple[float, float] | None = None, target: str = "") -> Score:

@@ -266,12 +266,12 @@ def test_wrong_use_is_named(run, tmp_path, monkeypatch):
 
 
 def test_an_onnx_model_that_says_something_else_is_not_written(run, tmp_path, monkeypatch):
-    class Worse(module.PooledAndPatches):
+    class Worse(module.OutputModel):
         def forward(self, images):
             pooled, patches = super().forward(images)
             return (pooled * 1.001 if torch.compiler.is_exporting() else pooled), patches
 
-    monkeypatch.setattr(module, "PooledAndPatches", Worse)
+    monkeypatch.setattr(module, "OutputModel", Worse)
     with pytest.raises(RuntimeError, match=r"pooled differ from the encoder's by .*nothing was written"):
         export(run, "onnx", tmp_path / "e.onnx")
     assert not list(tmp_path.iterdir())

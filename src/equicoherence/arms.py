@@ -33,7 +33,7 @@ MEMORY = 2 * 2**30  # bytes that an arm in a process of its own may need, beside
 class Arm:
     """A run that is trained and scored.
 
-    tasks: names; all that the data allows where None.
+    tasks: names; all that the data allows if None.
     settings: task -> setting -> value.
     controls: also score its random control.
     """

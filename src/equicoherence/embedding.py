@@ -85,16 +85,8 @@ def embed(
         frozen.to(chosen_device(device))
         names = list(dict.fromkeys(name.strip() for name in features.split(",")))
         shapes, grid = _shapes(frozen, names)
-        config = frozen.config or PretrainConfig()
-        source = open_images(data, split)
-        if split == "all" and source.origin.comes_split:
-            raise ValueError(
-                f"{str(data)!r} comes split, held out is {source.origin.held_out}: give --split train or val"
-            )
-        source.format.check(frozen.encoder.channels, repr(str(data)), frozen.name)
-        say(describe_images(source))
-        tolerance = config.bad_image_tolerance if bad_image_tolerance is None else bad_image_tolerance
-        loader = Loader(source, frozen.source, threads=config.threads or None, tolerance=tolerance, cache_bytes=0)
+        loader = _loader(frozen, str(data), split, bad_image_tolerance)
+        source = loader.source
         chosen = np.array(spread(len(source), limit), dtype=np.int64)
     about: dict[str, Any] = {"model": str(model), "arch": frozen.encoder.name, "random_weights": random_weights}
     about |= {"weights": fingerprint(frozen), "pool": POOLS[frozen.pool], "size": frozen.size}
@@ -106,8 +98,7 @@ def embed(
         write(aside, table, _parts(frozen, loader, chosen, names, batch, table.dtype))
     if loader.bad:
         bad = len(set(rows) & loader.bad.keys())
-        text = f"{out}: {bad} of {len(rows)} images cannot be decoded; their rows are NaN and say bad"
-        say(text)
+        say(f"{out}: {bad} of {len(rows)} images cannot be decoded; their rows are NaN and say bad")
     return out
 
 
@@ -119,6 +110,18 @@ def _check(out: Path, overwrite: bool, batch: int, limit: int, dtype: str) -> No
         raise ValueError(f"batch must be at least 1 and limit at least 0 (all), got batch={batch}, limit={limit}")
     if dtype not in get_args(DType):
         raise ValueError(f"dtype must be float32 or float16, got {dtype!r}")
+
+
+def _loader(model: FrozenModel, data: str, split: Split, tolerance: float | None) -> Loader:
+    """Return what decodes the images of a data set for a model. Raises ValueError for "all" of data that come split."""
+    config = model.config or PretrainConfig()
+    source = open_images(data, split)
+    if split == "all" and source.origin.comes_split:
+        raise ValueError(f"{data!r} comes split, held out is {source.origin.held_out}: give --split train or val")
+    source.format.check(model.encoder.channels, repr(data), model.name)
+    say(describe_images(source))
+    tolerance = config.bad_image_tolerance if tolerance is None else tolerance
+    return Loader(source, model.source, threads=config.threads or None, tolerance=tolerance, cache_bytes=0)
 
 
 def _named(model: FrozenModel, features: Features, names: Sequence[str]) -> dict[str, Tensor]:

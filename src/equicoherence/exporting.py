@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import importlib.util
 import os
 import shutil
@@ -15,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from equicoherence.errors import RefusedValue, refusing
-from equicoherence.evaluation.model import generators_kept, joined
+from equicoherence.evaluation.model import FrozenModel, generators_kept, of_run
 from equicoherence.files import alone_at, replacing
 from equicoherence.models import Encoder, SplitHead
 from equicoherence.models.features import Pool
@@ -23,7 +24,6 @@ from equicoherence.notice import say
 from equicoherence.training.checkpoint import export_encoder, not_in_timm
 from equicoherence.training.config_file import plain_values
 from equicoherence.training.run import load_run
-from equicoherence.training.views_config import ViewsConfig
 
 Target = Literal["timm", "onnx", "torch", "program"]
 ENDINGS: dict[Target, tuple[str, ...]] = {
@@ -71,52 +71,73 @@ def export(
         if to not in get_args(Target):
             raise ValueError(f"to must be one of {', '.join(get_args(Target))}, got {to!r}")
         out = run / f"encoder{ENDINGS[to][0]}" if out is None else Path(out)
-        if not out.name.endswith(ENDINGS[to]):
-            raise ValueError(f"--to {to} writes a file whose name ends in {' or '.join(ENDINGS[to])}, got --out {out}")
-        if out.exists() and out.is_dir() != (to == "timm"):
-            raise FileExistsError(f"{out} is a {'folder' if out.is_dir() else 'file'}; give another --out")
-        if out.exists() and not overwrite and not (to == "timm" and out.is_dir() and not any(out.iterdir())):
-            raise FileExistsError(f"{out} exists; give another --out, or --overwrite")
+        _check_out(out, to, overwrite)
         if to == "onnx":
             _need_onnx()
-        with generators_kept():
-            config, learner = load_run(run)
-        if teacher and learner.teacher is None:
-            raise ValueError(
-                f"{run} has no teacher: {type(learner.method).__name__} trains without one; leave --teacher out"
-            )
-        chosen = learner.teacher[0] if teacher and learner.teacher is not None else learner.encoder
-        assert isinstance(chosen, Encoder)
-        encoder, views, pool = chosen.eval(), config.views, learner.pool
-        if to == "timm" and (sentence := not_in_timm(encoder, pool)):
+        model = _model(run, teacher)
+        if to == "timm" and (sentence := not_in_timm(model.encoder, model.pool)):
             raise ValueError(sentence)
     with alone_at(out, "exports to"):
         if to == "timm":
-            _write_timm(encoder, out, views, pool)
-        else:
-            outputs = PooledAndPatches(encoder, pool).eval()
-            if config.encoder.weights and config.coherence is not None:
-                if to == "torch":
-                    say(f"z_equi of {run} is no part of a timm model, so it is left out: --to program or onnx has it")
-                elif teacher or learner.head.equivariant is None:
-                    owner = "the student" if teacher else "the method's own head"
-                    say(f"z_equi of {run} is of {owner}, so it is left out")
-                else:
-                    outputs = Adapted(encoder, pool, learner.head).eval()
-            with replacing(out) as aside:
-                if to == "torch":
-                    _write_torch(encoder, aside, views, pool)
-                else:
-                    (_write_onnx if to == "onnx" else _write_program)(outputs, aside, views.size)
+            _write_timm(model, out)
+            return out
+        outputs = OutputModel(_with_z_equi(model, to, teacher)).eval()
+        with replacing(out) as aside:
+            if to == "torch":
+                _write_torch(model, aside)
+            else:
+                (_write_onnx if to == "onnx" else _write_program)(outputs, aside, model.size)
     return out
 
 
-def _write_timm(encoder: Encoder, out: Path, views: ViewsConfig, pool: Pool) -> None:
+def _check_out(out: Path, to: Target, overwrite: bool) -> None:
+    """Raise ValueError for a file name with another ending, FileExistsError for a place that is taken."""
+    if not out.name.endswith(ENDINGS[to]):
+        raise ValueError(f"--to {to} writes a file whose name ends in {' or '.join(ENDINGS[to])}, got --out {out}")
+    if out.exists() and out.is_dir() != (to == "timm"):
+        raise FileExistsError(f"{out} is a {'folder' if out.is_dir() else 'file'}; give another --out")
+    if out.exists() and not overwrite and not (to == "timm" and out.is_dir() and not any(out.iterdir())):
+        raise FileExistsError(f"{out} exists; give another --out, or --overwrite")
+
+
+def _model(run: Path, teacher: bool) -> FrozenModel:
+    """Return the student of a run, with its head, or the teacher; ValueError for a run without one."""
+    with generators_kept():
+        config, learner = load_run(run)
+    model = dataclasses.replace(of_run(run, config, learner), predictor=None)
+    if teacher:
+        if learner.teacher is None:
+            raise ValueError(
+                f"{run} has no teacher: {type(learner.method).__name__} trains without one; leave --teacher out"
+            )
+        encoder = learner.teacher[0]
+        assert isinstance(encoder, Encoder)
+        model = dataclasses.replace(model, encoder=encoder)
+    model.encoder.eval()
+    return model
+
+
+def _with_z_equi(model: FrozenModel, to: Target, teacher: bool) -> FrozenModel:
+    """Return a model without its head, unless it adapted an encoder and z_equi can be exported; a line says if not."""
+    config, head = model.config, model.head
+    if config is not None and config.encoder.weights and config.coherence is not None:
+        if to == "torch":
+            say(f"z_equi of {model.name} is no part of a timm model, so it is left out: --to program or onnx has it")
+        elif teacher or not isinstance(head, SplitHead):
+            owner = "the student" if teacher else "the method's own head"
+            say(f"z_equi of {model.name} is of {owner}, so it is left out")
+        else:
+            return model
+    return dataclasses.replace(model, head=None)
+
+
+def _write_timm(model: FrozenModel, out: Path) -> None:
+    encoder, size, pool = model.encoder, model.size, model.pool
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.", suffix=".tmp") as name:
         aside = Path(name) / "whole"
         aside.mkdir()
-        export_encoder(encoder, aside, views.size, pool=pool, source=views.source)
-        _check_timm(encoder, aside, views.size, pool)
+        export_encoder(encoder, aside, size, pool=pool, source=model.source)
+        _check_timm(encoder, aside, size, pool)
         if out.exists() and any(out.iterdir()):  # its two files are replaced, each whole; others stay
             for file in aside.iterdir():
                 file.replace(out / file.name)
@@ -136,15 +157,16 @@ def _check_timm(encoder: Encoder, folder: Path, size: int, pool: Pool) -> None:
     _check_same("timm model", "output", encoder(images).pooled(pool), found)
 
 
-def _write_torch(encoder: Encoder, path: Path, views: ViewsConfig, pool: Pool) -> None:
+def _write_torch(model: FrozenModel, path: Path) -> None:
+    encoder = model.encoder
     about = {
         "architecture": encoder.architecture,
         "args": plain_values(encoder.args),
         "mean": encoder.mean.flatten().tolist(),
         "std": encoder.std.flatten().tolist(),
-        "size": views.size,
-        "source": views.source,
-        "pool": pool,
+        "size": model.size,
+        "source": model.source,
+        "pool": model.pool,
     }
     weights = {name: t.detach().cpu().contiguous().clone() for name, t in encoder.model.state_dict().items()}
     with path.open("wb") as file:
@@ -153,40 +175,24 @@ def _write_torch(encoder: Encoder, path: Path, views: ViewsConfig, pool: Pool) -
         os.fsync(file.fileno())
 
 
-class PooledAndPatches(nn.Module):
-    """What is exported to ONNX and as a program: images (B, C, S, S) in [0, 1] to pooled (B, C) and patches (B, N, C).
+class OutputModel(nn.Module):
+    """What is exported to ONNX and as a program: images (B, channels, S, S) in [0, 1] to features.
 
-    outputs: their names.
+    outputs: their names: pooled (B, C) and patches (B, N, C); with the head of an adapted encoder also z_equi (B,
+        d_equi), pooled, and joined (B, C + d_equi).
     """
 
-    outputs: tuple[str, ...] = ("pooled", "patches")
-
-    def __init__(self, encoder: Encoder, pool: Pool) -> None:
+    def __init__(self, model: FrozenModel) -> None:
         super().__init__()
-        self.encoder, self.pool = encoder, pool
+        self.encoder, self.head, self._model = model.encoder, model.head, model
+        self.outputs = ("pooled", "patches") if model.head is None else ("pooled", "patches", "z_equi", "joined")
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """Encode images."""
         features = self.encoder(images)
-        return features.pooled(self.pool), features.patches
-
-
-class Adapted(PooledAndPatches):
-    """Of an adapted encoder also z_equi (B, d_equi), pooled, and joined (B, C + d_equi)."""
-
-    outputs = ("pooled", "patches", "z_equi", "joined")
-
-    def __init__(self, encoder: Encoder, pool: Pool, head: SplitHead) -> None:
-        super().__init__(encoder, pool)
-        self.head = head
-
-    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        """Encode images."""
-        features = self.encoder(images)
-        z_equi = self.head.z_equi(features)
-        assert z_equi is not None
-        pooled, z_equi = features.pooled(self.pool), z_equi.mean(dim=1)
-        return pooled, features.patches, z_equi, joined(pooled, z_equi)
+        found = self._model.represent_features(features)[0]
+        found |= {"pooled": found["backbone"], "patches": features.patches}
+        return tuple(found[name] for name in self.outputs)
 
 
 def _need_onnx() -> None:
@@ -196,7 +202,7 @@ def _need_onnx() -> None:
 
 
 @torch.no_grad()
-def _write_program(module: PooledAndPatches, path: Path, size: int) -> None:
+def _write_program(module: OutputModel, path: Path, size: int) -> None:
     images = torch.rand(2, module.encoder.channels, size, size, generator=torch.Generator().manual_seed(0))
     shapes = {"images": {0: torch.export.Dim("batch")}}
     module = copy.deepcopy(module)
@@ -215,7 +221,7 @@ def _write_program(module: PooledAndPatches, path: Path, size: int) -> None:
 
 
 @torch.no_grad()
-def _write_onnx(module: PooledAndPatches, path: Path, size: int) -> None:
+def _write_onnx(module: OutputModel, path: Path, size: int) -> None:
     held = sum(t.nbytes for t in module.state_dict().values())
     if held > LARGEST:
         raise RefusedValue(
@@ -236,7 +242,7 @@ def _write_onnx(module: PooledAndPatches, path: Path, size: int) -> None:
     _check_onnx(module, path, size)
 
 
-def _check_onnx(module: PooledAndPatches, path: Path, size: int) -> None:
+def _check_onnx(module: OutputModel, path: Path, size: int) -> None:
     """Raise RuntimeError where the file's outputs are not the module's, for a batch it was not traced with."""
     import onnxruntime
 

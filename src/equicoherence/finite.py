@@ -14,7 +14,7 @@ class NotFinite(RuntimeError):
 
 
 def not_finite(tensors: Mapping[str, Tensor]) -> str | None:
-    """Return the name of the first tensor that holds a value that is not finite, None where all are finite.
+    """Return the name of the first tensor that holds a value that is not finite, None if all are finite.
 
     Waits for the device once.
     """

@@ -32,10 +32,10 @@ def model_card(
     name: OWNER/NAME on the Hub.
     parameters: of the encoder.
     teacher: whether the weights are the EMA teacher's, of which there are no scores.
-    license: as the Hub calls it, such as apache-2.0; the card names none where None.
+    license: as the Hub calls it, such as apache-2.0; the card names none if None.
 
     Paths of this machine are left out: of data, of an encoder in a folder and of weights to start from only the last
-    name is told.
+    name is given.
     """
     head: dict[str, Any] = {"library_name": "timm", "pipeline_tag": "image-feature-extraction", "tags": TAGS}
     if license is not None:

@@ -43,7 +43,7 @@ def run_quickstart(out: Path, *, seed: int = 0, jobs: int | None = None) -> Path
     """Train, score and compare the arms on 'objects'; print the table; return the page.
 
     Both arms, trained and scored, took 19 minutes of a 2.8 GHz core without bfloat16, so about 10 of two. Continues
-    where it was interrupted. jobs: arms at once; as many as the CPU is enough for where None.
+    where it was interrupted. jobs: arms at once; as many as the CPU is enough for if None.
     """
     console = Console()
     start = time.perf_counter()

@@ -48,7 +48,7 @@ def side_by_side(workers: Sequence[Worker], at_once: int) -> None:
     """Run all workers, ``at_once`` at a time, until the last has ended.
 
     Raises ValueError for a worker that refused its job, `WorkerFailed` for one that failed or died, and `Interrupted`
-    on Ctrl-C or SIGTERM; the others are told to stop first (SIGTERM), and waited for.
+    on Ctrl-C or SIGTERM; the others first get SIGTERM, and have the time to stop.
     """
     waiting, running = deque(workers), dict[str, _Running]()
     with tempfile.TemporaryDirectory() as folder, StopFlag() as stop, _Screen([w.name for w in workers]) as screen:

@@ -128,6 +128,15 @@ def test_a_tiff_of_other_color_modes_becomes_rgb_beside_16_bits(mode: str) -> No
     assert np.array_equal(pixels, 257 * decode(data, SIDE, "mode").pixels.astype(np.uint16))
 
 
+def test_deep_ink_is_refused_by_its_name(tmp_path: Path) -> None:
+    data = tiff(np.dstack([COLORS, RAMP]), photometric="separated")
+    sentence = "it is a CMYK image of 16 bits a channel, .*: convert it to RGB, or to 8 bits"
+    with pytest.raises(ValueError, match=sentence):
+        open_images(folder_of(tmp_path, "tif", data))
+    with pytest.raises(BadImage, match=sentence):
+        decode(data, SIDE, "ink", PixelFormat(bits=16))
+
+
 def test_values_without_a_white_are_stretched_over_16_bits(tmp_path: Path) -> None:
     values = np.tile(np.linspace(-3, 5, SIDE, dtype=np.float32), (SIDE, 1))
     pixels = open_images(folder_of(tmp_path, "tif", tiff(values))).load(0, SIDE).pixels

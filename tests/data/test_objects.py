@@ -13,12 +13,12 @@ import pytest
 
 from equicoherence import drawing
 from equicoherence.data.objects import CATEGORIES, VIEW_NAMES, ObjectsSource, View, build, draw_view, scene_of, store
-from equicoherence.data.objects.draw import Plan, draw_all, draw_object
+from equicoherence.data.objects.draw import ObjectsPlan, draw_all, draw_object
 from equicoherence.data.objects.store import store_path
 from equicoherence.data.open import Split
 from equicoherence.drawing import ColouredMesh, Painter
 
-TINY = Plan(size=16, views=1, objects_per_category=5)
+TINY = ObjectsPlan(size=16, views=1, objects_per_category=5)
 VIEW = View(
     yaw=0.5,
     elevation=0.25,

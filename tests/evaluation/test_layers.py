@@ -195,6 +195,7 @@ def test_at_most_so_many_layers_are_given_at_equal_distances_the_last_among_them
     assert all(torch.equal(some[name], whole[name]) for name in some)
     assert every_layer(model, 5).layers() == [2, 4, 7, 9, 11]
     assert every_layer(model, 20).layers() == [*range(12)]
+    assert every_layer(model, 5, (3, 4, -4)).layers() == [2, 3, 4, 7, 8, 9, 11]
     assert {place.depth for place in every_layer(model, 2).places()} == {600 / 13, 1200 / 13, 100}
     with pytest.raises(ValueError, match="most must be at least 1, got 0"):
         Layers(most=0)
@@ -209,6 +210,9 @@ def test_an_encoder_at_a_layer_keeps_its_class_token_and_its_random_weights_end_
     control = random_control(model)
     assert (control.encoder.ends_at, control.pool) == (4, "cls")
     assert len(every_layer(model).places()) == 2 * 5 + 1
+    assert every_layer(model, 2, (0,)).layers() == [0, 2, 4]
+    with pytest.raises(ValueError, match=r"layer 7 comes after layer 4, which .*, layer 4 ends at"):
+        every_layer(model, 2, (3, 7))
     with pytest.raises(ValueError, match="layer 12 does not exist in vit_tiny_patch16_224, which has 12"):
         load_model("timm:vit_tiny_patch16_224", random_weights=True, size=32, layer=12)
 

@@ -19,7 +19,7 @@ from equicoherence.evaluation.poses.probes import (
 )
 from equicoherence.evaluation.poses.renders import Renders, ViewPairs
 from equicoherence.evaluation.poses.task import PoseProbes
-from equicoherence.rendering.plan import Plan, draw_latents
+from equicoherence.rendering.plan import RenderPlan, draw_latents
 from equicoherence.ridge import r2_score
 from tests.evaluation.poses import imagine
 
@@ -144,7 +144,7 @@ def test_a_target_that_hardly_varies_costs_a_head_nothing():
 
 def _of_preset(preset, objects, seed):
     """Make renders whose latents are those that a preset draws."""
-    plan = Plan(views=4, seed=seed, turn=90, preset=preset)
+    plan = RenderPlan(views=4, seed=seed, turn=90, preset=preset)
     latents = torch.from_numpy(np.stack([draw_latents(plan, f"a/{number}") for number in range(objects)]))
     rotations, hues = quaternion(latents[..., :3]), latents[..., [FLOOR_HUE, LIGHT_HUE]].float()
     return Renders({"told": rotations.float()}, rotations, hues, torch.arange(objects) % 5)

@@ -26,7 +26,7 @@ from equicoherence.reporting.explorer.explorer import embedded, explorer_section
 from equicoherence.reporting.explorer.files import reduced, strip
 from equicoherence.reporting.explorer.gather import gather
 from equicoherence.reporting.explorer.kept import kept_scenes
-from equicoherence.reporting.explorer.scene import Scene, geodesic_numbers, mean_error
+from equicoherence.reporting.explorer.scene import PathScene, geodesic_numbers, mean_error
 from equicoherence.reporting.explorer.study import NEAREST, thumbnails
 from equicoherence.reporting.explorer.turned import principal_colors, turned
 from equicoherence.reporting.runs import Run, read_run
@@ -256,7 +256,7 @@ def test_data_blocks_cannot_be_ended_from_inside() -> None:
 
 def test_the_data_of_a_scene_say_its_errors_and_numbers() -> None:
     (scene,) = kept_scenes([holding(targets=levels(10), decoded=levels(61), positions=np.array([0.5]))])
-    assert isinstance(scene, Scene)
+    assert isinstance(scene, PathScene)
     data = scene_data(scene)
     assert data["runs"][0]["errors"] == [[0.2]]
     assert data["still"] == [[0, round(10 / 255, 4), 0]]

@@ -8,7 +8,7 @@ import re
 import pytest
 
 from equicoherence.reporting.summary import IMAGES, REPEATS, RUNS, Score, spread
-from equicoherence.reporting.verdict import Figure, main_figures, verdict_chart, verdicts
+from equicoherence.reporting.verdict import BarGroup, main_figures, verdict_chart, verdicts
 
 TURN = Score(
     *("plain", "transformation", "pictures", "frozen", "rotation", "content", "backbone", "mlp", "r2", "", ""),
@@ -90,13 +90,13 @@ def test_whiskers_are_of_seeds_then_of_test_images_then_of_repeats() -> None:
 def test_each_bar_has_its_spread_and_its_floors_and_says_them() -> None:
     ranged = dataclasses.replace(TURN, interval=(0.45, 0.55))
     random = dataclasses.replace(TURN, control="random", mean=0.2)
-    drawn = verdict_chart([Figure("turn", False, {"plain": ranged}, {"plain": random})], ["plain", "absent"])
+    drawn = verdict_chart([BarGroup("turn", False, {"plain": ranged}, {"plain": random})], ["plain", "absent"])
     assert re.findall('data-tip="([^"]*)"', drawn) == [
         "plain, turn: 0.500 (0.450 to 0.550); random 0.200; constant 0.000"
     ]
     assert drawn.count('class="whisker"') == 1
     assert drawn.count('class="floor"') == 2
     assert "95 % intervals over test images" in drawn
-    lone = verdict_chart([Figure("turn", False, {"plain": TURN}, {})], ["plain"])
+    lone = verdict_chart([BarGroup("turn", False, {"plain": TURN}, {})], ["plain"])
     assert 'class="whisker"' not in lone
     assert "All bars are single values." in lone

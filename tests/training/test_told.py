@@ -154,7 +154,7 @@ def test_methods_without_a_predictor_say_so(name):
 
 
 def test_there_is_no_plain_form_of_what_is_told():
-    with pytest.raises(ValueError, match="no plain form: SIE is told"):
+    with pytest.raises(ValueError, match="no plain form: SIE receives the transformation"):
         _config("SIE").plain()
     assert _config("ESSL").plain().coherence is None
     assert dataclasses.replace(_config("VICReg"), method=VICRegConfig()).plain().d_equi == 0

@@ -20,7 +20,7 @@ from equicoherence.reporting.runs import read_run
 from equicoherence.reporting.training import training_section
 from equicoherence.training import EncoderConfig, Interrupted, NotFinite, OptimConfig, load_run, metrics, pretrain
 from equicoherence.training.checkpoint import checkpoints
-from equicoherence.training.watch import Look, Watch, watched_images
+from equicoherence.training.watch import Measurement, Watch, watched_images
 from tests.small import ENCODER, picture_folder, small_config, with_weights
 
 VIT = EncoderConfig(
@@ -106,13 +106,13 @@ def _weights_of(encoder):
 def test_without_labels_it_is_the_cosine_of_each_image_to_itself_at_the_start(data):
     encoder, watch = _watch(data)
     assert not watch.labelled  # 38 images are too few
-    seen = watch.look(0, _weights_of(encoder))
+    seen = watch.measure(0, _weights_of(encoder))
     assert seen.figure == pytest.approx(1)
     assert seen.lost == pytest.approx(0, abs=1e-6)
     before, _ = watch._read()
     with torch.no_grad():
         encoder.model.conv1.weight.add_(0.1)
-    seen = watch.look(3, _weights_of(encoder))
+    seen = watch.measure(3, _weights_of(encoder))
     after, _ = watch._read()
     cosine = torch.cosine_similarity(before, after)
     assert seen.figure == pytest.approx(float(cosine.mean()), abs=1e-6)
@@ -122,12 +122,12 @@ def test_without_labels_it_is_the_cosine_of_each_image_to_itself_at_the_start(da
 
 def test_with_labels_it_is_k_nn_and_the_loss_is_paired_over_the_same_images(tmp_path):
     encoder, watch = _watch(picture_folder(tmp_path / "data", 80))
-    start = watch.look(0, _weights_of(encoder))
+    start = watch.measure(0, _weights_of(encoder))
     assert watch.labelled
     first = neighbours_right(*watch._read()).float()
     assert (start.figure, start.lost) == (float(first.mean()), 0)
     torch.manual_seed(5)
-    seen = watch.look(7, _weights_of(Encoder(ENCODER.name, ENCODER.args)))
+    seen = watch.measure(7, _weights_of(Encoder(ENCODER.name, ENCODER.args)))
     second = neighbours_right(*watch._read()).float()
     lost = first - second
     assert lost.abs().sum() > 0
@@ -138,7 +138,7 @@ def test_with_labels_it_is_k_nn_and_the_loss_is_paired_over_the_same_images(tmp_
 def test_a_state_is_good_by_what_was_measured_and_lost_by_what_is_certain(data):
     _, watch = _watch(data, keep=0.1)
     for lost, bound, good, gone in ((0.1, 0.05, True, False), (0.13, 0.09, False, False), (0.2, 0.11, False, True)):
-        seen = Look(5, 0.5, lost, bound)
+        seen = Measurement(5, 0.5, lost, bound)
         assert (watch.is_kept(seen), watch.is_lost(seen)) == (good, gone)
 
 

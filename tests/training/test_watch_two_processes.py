@@ -91,8 +91,8 @@ def test_of_a_divided_encoder_the_whole_is_measured(trained):
     loader = Loader(open_images(config.data, "train"), 32, threads=1)
     watch = Watch(learner.encoder, learner.pool, loader, size=32, keep=0.05, bfloat16=False)
     start = load_file(config.encoder.weights)
-    watch.look(0, {f"encoder.model.{name}": tensor for name, tensor in start.items()})
-    seen = watch.look(good["step"], learner.state_dict())
+    watch.measure(0, {f"encoder.model.{name}": tensor for name, tensor in start.items()})
+    seen = watch.measure(good["step"], learner.state_dict())
     assert seen.lost > 0
     assert good["watched_lost"] == pytest.approx(seen.lost, rel=1e-3, abs=1e-6)
 

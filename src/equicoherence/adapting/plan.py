@@ -11,11 +11,11 @@ from equicoherence.adapting.asked import Asked
 from equicoherence.data import open_images
 from equicoherence.evaluation.classification.task import unlabelled
 from equicoherence.evaluation.jobs import Job, plan_jobs, refuse_inside
+from equicoherence.evaluation.layers.task import Layers
 from equicoherence.evaluation.model import FrozenModel
 from equicoherence.evaluation.registry import make_tasks
 from equicoherence.evaluation.suites import ADAPT
 from equicoherence.reporting.adaptation.adaptation import ADAPTED, CHECK, ORIGINAL
-from equicoherence.reporting.adaptation.figures import LAYERS
 from equicoherence.training.batch import check_batch
 from equicoherence.training.build import build_learner
 from equicoherence.training.config import PretrainConfig
@@ -69,8 +69,9 @@ def plan_adaptation(config: PretrainConfig, asked: Asked, out: Path, world: int 
             f"{config.data!r} gives {count} image{'s' * (count != 1)} to train on, which is too few to adapt an "
             f"encoder to: give at least {FEWEST} with --data"
         )
-    own = _jobs(_settings(asked), config.data)
-    check = [] if asked.check is None else _jobs_of_check(_settings(asked), asked.check)
+    settings = _settings(asked, config)
+    own = _jobs(settings, config.data)
+    check = [] if asked.check is None else _jobs_of_check(settings, asked.check)
     for job in (*own, *check):
         refuse_inside(out, [job])
     config, encoder = started(config)
@@ -79,8 +80,8 @@ def plan_adaptation(config: PretrainConfig, asked: Asked, out: Path, world: int 
     name, views = config.encoder.weights, config.views
     original = FrozenModel(name, name, encoder.eval(), views.size, views.source, pool=encoder.pool)
     del learner  # built to see that everything fits
-    after = [job for job in own if job.task.name != LAYERS]
-    before = _before(own) if any(not job.task.unfit(original) for job in own if job.task.name == LAYERS) else after
+    after = [job for job in own if job.task.name != Layers.name]
+    before = _before(own) if any(not job.task.unfit(original) for job in own if job.task.name == Layers.name) else after
     return Plan(config, original, before, after, check)
 
 
@@ -89,13 +90,15 @@ def _before(jobs: Sequence[Job]) -> list[Job]:
     return [job for job in jobs if job.task.name not in OF_LAYERS]
 
 
-def _settings(asked: Asked) -> dict[str, dict[str, Any]]:
-    """Return the settings of suite `ADAPT`, for as many images as are asked for."""
+def _settings(asked: Asked, config: PretrainConfig) -> dict[str, dict[str, Any]]:
+    """Return the settings of suite `ADAPT`, for as many images as are asked for; of the layers, those that z_equi is
+    computed from are evaluated too, so that the best layer is never worse than one of them."""
     numbers = {"train": asked.images, "test": asked.tested, "limit": asked.limit}
-    return {
-        task: {name: numbers.get(name, value) for name, value in settings.items()}
-        for task, settings in ADAPT.settings.items()
+    settings: dict[str, dict[str, Any]] = {
+        task: {name: numbers.get(name, value) for name, value in own.items()} for task, own in ADAPT.settings.items()
     }
+    settings[Layers.name]["also"] = config.coherence.layers if config.coherence else ()
+    return settings
 
 
 def _jobs(settings: dict[str, dict[str, Any]], data: str) -> list[Job]:

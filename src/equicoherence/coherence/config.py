@@ -35,7 +35,7 @@ class CoherenceConfig:
         scales: Of the geodesic decoder, sides in pixels of the squares over which its error is averaged before
             it is squared, so that far shifts are felt.
         spacing: Where the K states lie on the path: at k / (K + 1) (even [P2]), or each is drawn for each image
-            and step, in its own K-th of the path, and the decoder is told where (random).
+            and step, in its own K-th of the path, and the decoder is conditioned on it (random).
         layers: 0-based encoder layers that z_equi is read from (negative ones count from the last); the output
             where empty. Its tokens are those of the first.
         split: How z_equi is read: by a linear map of the patch tokens of one layer (linear), by a small

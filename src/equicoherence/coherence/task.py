@@ -19,7 +19,7 @@ class CoherenceOutput:
     """What the task says of a batch.
 
     loss: scalar, not yet weighted. decoded: (B, T, C, S, S) in [0, 1] (unclamped), of each target by the first decoder
-    that has it; None where nothing is decoded, or in training at another size alone. parts: decoder -> its part of the
+    that has it; None if nothing is decoded, or in training at another size alone. parts: decoder -> its part of the
     loss, where there are several.
     """
 

@@ -16,6 +16,28 @@ RECIPE = "adapt-tiny"
 
 @dataclass
 class AdaptOptions:
+    """The options of `adapt` that are no field of the configuration.
+
+    Args:
+        out: Run directory; by default runs/RECIPE-MODEL.
+        recipe: adapt-tiny (a CPU, views of about 96 px), adapt-small (one GPU, views of the model's own size),
+            adapt-large (several GPUs), or a FILE.yaml.
+        check: Labelled images that are not used for training, to check whether classes are kept.
+        resume: Continue an interrupted training or evaluation: adapt --resume --out RUN.
+        images: Training images of the probes; two fifths as many are test images.
+        limit: Largest number of labelled images of each split, for k-NN and the linear probe.
+    """
+
+    out: Path | None = None
+    recipe: str = RECIPE
+    check: str | None = None
+    resume: bool = False
+    images: Annotated[int | None, tyro.conf.arg(help_behavior_hint="(default: 2000)")] = None
+    limit: Annotated[int | None, tyro.conf.arg(help_behavior_hint="(default: 5000)")] = None
+
+
+@dataclass
+class CommonAdaptOptions:
     """Train a pretrained encoder further, so that its features keep what transformations do to images. Evaluate it
     before and after, and print one table of what was gained and what was kept.
 
@@ -25,14 +47,7 @@ class AdaptOptions:
 
     Args:
         data: Training images, with or without class labels. Labels are used only for evaluation.
-        out: Run directory; by default runs/RECIPE-MODEL.
-        recipe: adapt-tiny (a CPU, views of about 96 px), adapt-small (one GPU, views of the model's own size) or
-            adapt-large (several GPUs).
-        check: Labelled images that are not used for training, to check whether classes are kept.
-        resume: Continue an interrupted training or evaluation: adapt --resume --out RUN.
         max_steps: Training steps, in place of the recipe's epochs.
-        images: Training images of the probes; two fifths as many are test images.
-        limit: Largest number of labelled images of each split, for k-NN and the linear probe.
         train: What is trained: head (nothing of the encoder), last:N, lora:RANK or all.
         keep: Largest loss of what the encoder knew, such as 0.01; a training that loses more ends with its last good
             state.
@@ -43,26 +58,21 @@ class AdaptOptions:
     """
 
     data: str
-    out: Path | None = None
-    recipe: str = RECIPE
-    check: str | None = None
-    resume: bool = False
     max_steps: int | None = None
-    images: int = 2000
-    limit: int = 5000
     train: Annotated[str | None, tyro.conf.arg(name="encoder.train")] = None
     keep: float | None = None
     size: Annotated[int | None, tyro.conf.arg(name="views.size")] = None
     lr: Annotated[float | None, tyro.conf.arg(name="optim.lr")] = None
     batch_size: Annotated[int | None, tyro.conf.arg(name="optim.batch-size")] = None
     seed: int = 0
+    own: Annotated[AdaptOptions, tyro.conf.arg(name="")] = dataclasses.field(default_factory=AdaptOptions)
 
 
 def run(arguments: list[str]) -> None:
     """Run the command with its arguments."""
     with preparing():
         if {"-h", "--help"} & set(arguments):
-            parse(AdaptOptions, ["--help"], "adapt MODEL")
+            parse(CommonAdaptOptions, ["--help"], "adapt MODEL")
         model, rest = (None, ["--help"]) if EVERY in arguments else _model(arguments)
         name = _last(arguments, "--recipe") or RECIPE
         if not is_file_name(name):
@@ -87,29 +97,15 @@ def run(arguments: list[str]) -> None:
         start = dataclasses.replace(start, encoder=encoder)
 
         @dataclass
-        class Arguments:
-            """Train a pretrained encoder further, so that its features keep what transformations do to images. Evaluate
-            it before and after. Every field of the recipe's configuration is an option.
+        class Arguments(AdaptOptions):
+            """Train a pretrained encoder further, and evaluate it before and after. Every field of the recipe's
+            configuration is an option.
 
             --data is required. If they are not given, --encoder.weights is MODEL, --views.size and --views.source fit
             MODEL, and --coherence.layers are its middle layers.
-
-            Args:
-                out: Run directory; by default runs/RECIPE-MODEL.
-                recipe: adapt-tiny, adapt-small, adapt-large, or a FILE.yaml.
-                check: Labelled images that are not used for training, to check whether classes are kept.
-                resume: Continue an interrupted training or evaluation: adapt --resume --out RUN.
-                images: Training images of the probes, 2000 for None; two fifths as many are test images.
-                limit: Largest number of labelled images of each split, for k-NN and the linear probe, 5000 for None.
             """
 
             config: Annotated[PretrainConfig, tyro.conf.arg(name="")] = start
-            out: Path | None = None
-            recipe: str = RECIPE
-            check: str | None = None
-            resume: bool = False
-            images: int | None = None
-            limit: int | None = None
 
         given = parse(Arguments, rest, "adapt MODEL")
     adapt_with(given.config, given.out, resume=given.resume, check=given.check, images=given.images, limit=given.limit)

@@ -94,7 +94,7 @@ def run_to_resume(arguments: list[str], command: str) -> Path:
 
 
 def positional(arguments: list[str], what: str, known: Iterable[str]) -> tuple[str | None, list[str]]:
-    """Take the first argument off; None where help is asked for instead."""
+    """Take the first argument off; None if help is asked for instead."""
     if arguments and not arguments[0].startswith("-"):
         return arguments[0], arguments[1:]
     if "-h" in arguments or "--help" in arguments:

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
@@ -15,6 +15,9 @@ from equicoherence.devices import Device
 from equicoherence.errors import refusing
 from equicoherence.loading import preparing
 from equicoherence.reporting.names import encoder_names
+
+if TYPE_CHECKING:
+    from equicoherence.evaluation.suites import Suite
 
 
 @dataclass
@@ -95,11 +98,8 @@ def run(arguments: list[str]) -> None:
         settings = merged_settings(given, names) if suite is None else suite.settings
         tasks = make_tasks(names, fine_tuned=given.fine_tune, settings=settings, every=every)
 
-        from rich.console import Console
-
         from equicoherence.evaluation.run import Scoring, score_jobs
         from equicoherence.reporting.comparison.page import comparison
-        from equicoherence.reporting.short_table import print_short
 
         Scoring(
             given.controls, given.bad_image_tolerance, device=given.device
@@ -119,24 +119,39 @@ def run(arguments: list[str]) -> None:
         if on_page:  # written after each: the next may fail
             folders = [other.folder for other in planned[:number]]
             page = comparison(folders, given.out or Path("results") / "comparison" if several else each.folder)
+    _show(given, found, [each.folder for each in planned], suite, page)
+
+
+def _show(
+    given: Arguments,
+    scores: Sequence[Mapping[str, Any]],
+    folders: Sequence[Path],
+    suite: Suite | None,
+    page: Path | None,
+) -> None:
+    """Print the table of what was scored, where its page lies, and what to do next."""
+    from rich.console import Console
+
+    from equicoherence.reporting.short_table import print_short
+
     console = Console()
     if suite is not None:
         from equicoherence.reporting.suite_table import suite_tables, write_suite
 
-        folders = [each.folder for each in planned]
+        several = len(folders) > 1
         table = write_suite(suite, folders, (given.out or Path("results") / suite.name) if several else folders[0])
         for part in suite_tables(suite, folders):
             console.print(part)
         console.print(f"suite: {table}", highlight=False, soft_wrap=True)
     else:
-        print_short(by_name(found, [each.folder for each in planned]), console)
+        print_short(by_name(scores, folders), console)
     if page:
         console.print(f"page: {page}", highlight=False, soft_wrap=True)
-    console.print(next_command(given, [each.folder for each in planned]), highlight=False, markup=False, soft_wrap=True)
+    console.print(next_command(given, folders), highlight=False, markup=False, soft_wrap=True)
 
 
 def next_command(given: Arguments, folders: Sequence[Path]) -> str:
-    """Return the next command: look at the scores, or adapt an encoder that is not a run."""
+    """Return the next command: a page of the scores, or `adapt` for an encoder that is not a run."""
     first = given.models[0]
     if len(given.models) == 1 and given.data and not Path(first).is_dir() and not first.startswith("baseline:"):
         return f"next: equicoherence adapt {shlex.quote(first)} --data {shlex.quote(given.data)}"

@@ -246,7 +246,7 @@ def _own_data(model: str) -> str:
 
 
 def _names(paths: Sequence[tuple[str, ...]]) -> list[str]:
-    """Return the last parts of paths, as many for each as it takes to tell it from the others."""
+    """Return the last parts of paths, as many of each as make it unique."""
     counts = [1] * len(paths)
     while True:
         names = ["-".join(path[-count:]) for path, count in zip(paths, counts)]

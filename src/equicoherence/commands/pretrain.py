@@ -24,7 +24,7 @@ def run(arguments: list[str]) -> None:
         if name and not is_file_name(name):
             check_recipe(name)
         from equicoherence.commands.encoder_arguments import take_encoder
-        from equicoherence.commands.pretrain_options import PretrainOptions, first_options
+        from equicoherence.commands.pretrain_options import CommonPretrainOptions, PretrainOptions, common_options
         from equicoherence.recipes.from_file import named_config
         from equicoherence.training import PretrainConfig, pretrain  # which takes seconds
         from equicoherence.training.run import config_to_resume
@@ -32,27 +32,21 @@ def run(arguments: list[str]) -> None:
         named = str(config_to_resume(resumed)) if resumed else name
         start = named_config(named, plain=plain) if named else PretrainConfig()
         if {"-h", "--help"} & set(arguments):
-            parse(PretrainOptions, ["--help"], f"pretrain {name or 'RECIPE'}", first_options(start))
+            parse(CommonPretrainOptions, ["--help"], f"pretrain {name or 'RECIPE'}", common_options(start))
         rest, encoder = take_encoder(rest, start.encoder)
         start = dataclasses.replace(start, encoder=encoder)
 
         @dataclass
-        class Arguments:
+        class Arguments(PretrainOptions):
             """Pretrain a recipe, or a FILE.yaml: a run's config.yaml, or a short one with `recipe: NAME` and the
             fields that differ. Any field of its configuration is an option; --no-coherence gives the plain method.
 
             --encoder.name accepts any timm model, with its own arguments instead of the recipe's:
             --encoder.args.img-size 64 sets one of them, --encoder.args '{"img_size": 64}' all.
             --encoder.weights MODEL starts from any MODEL of `evaluate`, with its encoder and normalisation.
-
-            Args:
-                out: Run directory; by default runs/RECIPE.
-                resume: Continue an interrupted run; without RECIPE, with its own configuration.
             """
 
             config: Annotated[PretrainConfig, tyro.conf.arg(name="")] = start
-            out: Path | None = None
-            resume: bool = False
 
         given = parse(Arguments, rest, f"pretrain {name or 'RECIPE'}")
     out = given.out or Path("runs") / given.config.name

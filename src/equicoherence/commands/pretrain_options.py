@@ -1,4 +1,4 @@
-"""The most common options of `pretrain`, which its --help shows with the values of the recipe."""
+"""The options of `pretrain`: its own, and the most common ones, which --help shows with the values of the recipe."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +11,19 @@ from equicoherence.training import PretrainConfig
 
 @dataclass
 class PretrainOptions:
+    """The options of `pretrain` that are no field of the configuration.
+
+    Args:
+        out: Run directory; by default runs/RECIPE.
+        resume: Continue an interrupted run; without RECIPE, with its own configuration: pretrain --resume --out RUN.
+    """
+
+    out: Path | None = None
+    resume: bool = False
+
+
+@dataclass
+class CommonPretrainOptions:
     """Pretrain a recipe (`equicoherence recipes` lists them), or a FILE.yaml: a run's config.yaml, or a short one with
     `recipe: NAME` and the fields that differ. --no-coherence gives the plain method, without the task.
 
@@ -18,8 +31,6 @@ class PretrainOptions:
 
     Args:
         data: Images: a folder, tar shards, an archive, or objects (rendered, no file needed).
-        out: Run directory; by default runs/RECIPE.
-        resume: Continue an interrupted run: pretrain --resume --out RUN.
         seed: Seed of weights, views and order.
         epochs: Passes over the images.
         max_steps: Steps of the run and its schedule; 0 for those of all epochs.
@@ -36,8 +47,6 @@ class PretrainOptions:
     """
 
     data: str
-    out: Path | None
-    resume: bool
     seed: int
     epochs: Annotated[int, tyro.conf.arg(name="optim.epochs")]
     max_steps: int
@@ -51,15 +60,14 @@ class PretrainOptions:
     share: Annotated[float | None, tyro.conf.arg(name="coherence.share")]
     precision: str
     track: str
+    own: Annotated[PretrainOptions, tyro.conf.arg(name="")]
 
 
-def first_options(config: PretrainConfig) -> PretrainOptions:
+def common_options(config: PretrainConfig) -> CommonPretrainOptions:
     """Return the most common options with the values of a recipe."""
     task = config.coherence
-    return PretrainOptions(
+    return CommonPretrainOptions(
         data=config.data,
-        out=None,
-        resume=False,
         seed=config.seed,
         epochs=config.optim.epochs,
         max_steps=config.max_steps,
@@ -73,4 +81,5 @@ def first_options(config: PretrainConfig) -> PretrainOptions:
         share=task.share if task else None,
         precision=config.precision,
         track=config.track,
+        own=PretrainOptions(),
     )

@@ -11,11 +11,10 @@ from PIL import Image
 
 from equicoherence.data.npy import read_npy
 from equicoherence.data.pixel_format import BACKGROUND, PixelFormat
-from equicoherence.data.probing import ALPHA, GRAY, NUMPY, PAGES, PNM, channel_axis
+from equicoherence.data.probing import ALPHA, CONVERTED, GRAY, NUMPY, PAGES, PNM, channel_axis
 
 PNG = b"\x89PNG\r\n\x1a\n"
 PNG_COLORS = (2, 4, 6)  # kinds of a png file of more than one channel
-CONVERTED = ("CMYK", "YCbCr")  # what Pillow calls images whose channels are no red, green and blue
 LARGEST_PIXEL_COUNT = 2**27
 """Images of more pixels (about 11,600 x 11,600) are refused: decoding one takes over half a gigabyte. Of those of more
 than three channels, fewer: as many values in all."""
@@ -33,7 +32,7 @@ def read_array(data: bytes, image: Image.Image | None) -> np.ndarray:
     """Return the values of a file (H, W, C), all of its bits; opacity is blended with mid-grey.
 
     Whole numbers of 32 bits and floats, which state no white, are stretched from their own minimum to their own
-    maximum. image: the file as Pillow opened it, None where it has not.
+    maximum. image: the file as Pillow opened it, None if it has not.
 
     Raises:
         ImportError: a tiff file of several channels without tifffile, or a deep one of colors in png without
@@ -130,7 +129,7 @@ def _needs_tifffile(image: Image.Image | None) -> bool:
     if image is None:
         return True
     bits = image.tag_v2.get(258, (1,))  # type: ignore[attr-defined]
-    if image.mode in CONVERTED and max(bits) <= 8:
+    if image.mode in CONVERTED.values() and max(bits) <= 8:
         return False
     return getattr(image, "n_frames", 1) > 1 or len(bits) > 1
 

@@ -113,7 +113,7 @@ def _read(data: bytes, name: str, take: Callable[[ImageFile.ImageFile], T]) -> T
 
 
 def _check_format(data: bytes, name: str, format: PixelFormat) -> None:
-    """Refuse a file that cannot be kept with a format, before any reader is needed. Reading tells of damaged ones."""
+    """Refuse a file that cannot be kept with a format, before any reader is needed; damage is found later."""
     try:
         if (own := format_of(io.BytesIO(data))) is not None:
             format.check_image(own)
@@ -129,7 +129,7 @@ def _deep(data: bytes, name: str, size: int, format: PixelFormat) -> Sample:
 
 
 def _opened(data: bytes) -> ImageFile.ImageFile | None:
-    """Open a tiff file, None where Pillow does not."""
+    """Open a tiff file, None if Pillow does not."""
     try:
         return TiffImageFile(io.BytesIO(data))
     except Exception:
@@ -300,7 +300,7 @@ def is_hidden(name: str) -> bool:
 
 
 def ending_of(name: str) -> str:
-    """Return the ending of a file's name with its dot, in lower case; "" where it has none."""
+    """Return the ending of a file's name with its dot, in lower case; "" if it has none."""
     return os.path.splitext(name)[1].lower()
 
 

@@ -49,8 +49,8 @@ class Listing:
 @dataclass(frozen=True)
 class Layout:
     """folder: where the data set lies, below folders that hold one folder alone. sides: the folders for training and
-    held out, none where it comes in one. shards: of ``folder``, or of both sides, .tar files or tables. held_out: name
-    of the second side. poses: whether it is 3DIEBench's. remarks: what a person must know of."""
+    held out, none if it comes in one. shards: of ``folder``, or of both sides, .tar files or tables. held_out: name
+    of the second side. poses: whether it is 3DIEBench's. remarks: lines for the user."""
 
     folder: Path
     sides: tuple[Path, ...] = ()
@@ -181,7 +181,7 @@ def _pass_through(train: Path, held_out: Path) -> tuple[tuple[Path, Path], list[
 
 
 def _passable(folder: Path, listing: Listing, passed: set[str]) -> str | None:
-    """Return the lone folder that stands for a folder, and add it to those that were ``passed``, where links lead."""
+    """Return the only folder in a folder, and add it, with links resolved, to those that were ``passed``."""
     if listing.lone is None:
         return None
     if not split_name(listing.lone) and list_folder(folder / listing.lone).holds_images_alone:
@@ -198,7 +198,7 @@ def _lone(folder: Path, name: str) -> str:
 
 
 def one_sided(train: Collection[str], held_out: Collection[str], training: str, other: str) -> list[str]:
-    """Return what to say of classes that only one of two sides has; nothing where one has no classes at all."""
+    """Return what to say of classes that only one of two sides has; nothing if one has no classes at all."""
     if not train or not held_out:
         return []
     sides = ((set(train) - set(held_out), training), (set(held_out) - set(train), other))

@@ -77,7 +77,7 @@ class ImageList(ImageSource):
 
 
 def read_list(path: Path) -> list[tuple[int, str, str]]:
-    """Return the number of each line, its path and its label, "" where it has none."""
+    """Return the number of each line, its path and its label, "" if it has none."""
     try:
         text = path.read_text("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -121,7 +121,7 @@ def _names_image(text: str) -> bool:
 
 
 def _header(fields: Sequence[str], path: Path) -> tuple[int, int | None] | None:
-    """Return the columns of path and label where a line is a header, None where it names an image."""
+    """Return the columns of path and label where a line is a header, None if it names an image."""
     if any(map(_names_image, fields)):
         return None
     names = [field.strip().lower() for field in fields]

@@ -48,7 +48,7 @@ def npy_header(data: bytes) -> tuple[tuple[int, ...], np.dtype]:
 
 
 def read_npz(path: str | Path, *names: str) -> dict[str, np.ndarray]:
-    """Return arrays of a .npz file by name, read-only; all where none is named.
+    """Return arrays of a .npz file by name, read-only; all if none is named.
 
     Raises:
         OSError: it cannot be opened.

@@ -147,7 +147,7 @@ def _open_sides(opened: Sequence[Callable[[], ImageSource]], origin: Origin, nam
 
 
 def _single_class(source: ImageSource) -> str:
-    """Return the only class of images that have one, "" where they have several or none."""
+    """Return the only class of images that have one, "" if they have several or none."""
     used = np.unique(source.labels[source.labels >= 0])
     return source.classes[used[0]] if len(used) == 1 else ""
 

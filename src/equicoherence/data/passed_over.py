@@ -38,7 +38,7 @@ class PassedOver:
         return [(kind, self._counts[kind], self._first[kind]) for kind in sorted(self._counts, key=self._rank)]
 
     def words(self) -> str:
-        """Return it in words, "" where nothing was passed over."""
+        """Return it in words, "" if nothing was passed over."""
         rows = self.rows()
         shown = [f"{count} {kind} ({first!r}{', ...' if count > 1 else ''})" for kind, count, first in rows[:SHOWN]]
         if rest := sum(count for _, count, _ in rows[SHOWN:]):

@@ -16,6 +16,7 @@ from equicoherence.data.source import printable
 PROBED = 32  # files that are looked into, evenly spread
 PAGES = 1024  # of a tiff file, at most, that count as its channels
 GRAY, RGB = (0, 1), 2  # a tiff's photometric interpretation: white is 0, black is 0; red, green and blue
+CONVERTED = {5: "CMYK", 6: "YCbCr"}  # others, which Pillow converts to RGB if they have 8 bits
 ALPHA = (1, 2)  # what a tiff calls a sample beside the colors, where it is opacity
 NUMPY = b"\x93NUMPY"
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -29,13 +30,13 @@ class OddFormat(ValueError):
 
 
 def format_of(file: BinaryIO) -> PixelFormat | None:
-    """Return the format that the image in a file is kept with, from its header; None where it is not understood.
+    """Return the format that the image in a file is kept with, from its header; None if it is not understood.
 
     Of a tiff file several gray pages of one size are the channels of one image.
 
     Raises:
-        OddFormat: an array of values that have no white, or of a shape that is no image; or a tiff file whose header
-            cannot be read.
+        OddFormat: an array of values that have no white, or of a shape that is no image; a tiff file whose header
+            cannot be read, or of more than 8 bits of other colors than RGB.
     """
     start = file.read(512)
     if start.startswith(b"\x89PNG\r\n\x1a\n") and len(start) > 24:
@@ -75,6 +76,11 @@ def _of_tiff(start: bytes, file: BinaryIO) -> PixelFormat:
     first = pages[0]
     samples, bits = first.get(277, 1), max(first.get(258, (1,)))
     photometric, extra = first.get(262), first.get(338, ())
+    if bits > 8 and photometric in CONVERTED:
+        raise OddFormat(
+            f"it is a {CONVERTED[photometric]} image of {bits} bits a channel, and only those of 8 bits become RGB: "
+            "convert it to RGB, or to 8 bits"
+        )
     if samples == 1 and photometric in GRAY and len(pages) > 1 and _one_size(pages):
         channels = len(pages)
     elif samples == 2 or (samples > 3 and (photometric in GRAY or photometric == RGB)):

@@ -180,7 +180,7 @@ class ShardSource(ImageSource):
     """A folder of ``*.tar`` shards in the WebDataset layout, read in any order and from any number of threads.
 
     The index is built once and kept in the cache folder, under the shards' paths, sizes and modification times.
-    Class names are the numbers ``"0"`` to the largest label. names: of the shards that are read; all where None.
+    Class names are the numbers ``"0"`` to the largest label. names: of the shards that are read; all if None.
 
     Raises:
         FileNotFoundError: ``path`` is not a folder, or no shard lies in it.

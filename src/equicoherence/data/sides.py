@@ -14,7 +14,7 @@ from equicoherence.data.layout import choose_sides, shortened, split_name
 def sides_of_shards(names: Sequence[str], folder: Path) -> tuple[list[str], list[str], str, list[str]] | None:
     """Return the shards for training, those that are held out, the word by which they say so, and what to say of it.
 
-    pets-train-000.tar and pets-val-000.tar: the first part of a name that says a side counts. None where none does.
+    pets-train-000.tar and pets-val-000.tar: the first part of a name that says a side counts. None if none does.
     Raises ValueError where some say a side and others do not.
     """
     words = {name: next(filter(None, map(split_name, re.split(r"[-_.]", name))), None) for name in names}

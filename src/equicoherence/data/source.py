@@ -48,7 +48,7 @@ class UnusableData(RuntimeError):
 class TooManyBadImages(RuntimeError):
     """List the images that cannot be decoded (``bad``: name -> reason) when they exceed the tolerated share.
 
-    tolerable: a share that leaves room for more than those found so far, None where no image at all is good.
+    tolerable: a share that leaves room for more than those found so far, None if no image at all is good.
     """
 
     def __init__(self, bad: dict[str, str], total: int, tolerance: float) -> None:
@@ -123,7 +123,7 @@ class ImageSource(abc.ABC):
         """
 
     def file_size(self, index: int) -> int | None:
-        """Return the bytes of the file of one image, None where it has none, or it is gone."""
+        """Return the bytes of the file of one image, None if it has none, or it is gone."""
         return None
 
     def substitutes(self, index: int) -> Iterator[int]:
@@ -182,7 +182,7 @@ def translate_labels(labels: np.ndarray, own: Sequence[str], target: Sequence[st
 
 
 def size_of_file(path: Path) -> int | None:
-    """Return the bytes of a file, None where it cannot be found."""
+    """Return the bytes of a file, None if it cannot be found."""
     try:
         return path.stat().st_size
     except OSError:
@@ -190,7 +190,7 @@ def size_of_file(path: Path) -> int | None:
 
 
 def some_sizes(source: ImageSource) -> list[int | None]:
-    """Return the sizes of the files of some images, evenly spread, which tell them from others of the same names."""
+    """Return the sizes of the files of some images, evenly spread, by which other files of the same names differ."""
     return [source.file_size(index) for index in range(0, len(source), max(1, len(source) // SIZES))]
 
 

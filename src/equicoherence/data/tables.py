@@ -193,7 +193,7 @@ def _copied(file: Path, columns: Sequence[str]) -> Path:
 
 
 def _features(schema: pa.Schema) -> dict[str, dict[str, Any]]:
-    """Return what Hugging Face's `datasets` noted of each column; nothing where it has not."""
+    """Return the features that Hugging Face's `datasets` noted for each column; empty without them."""
     try:
         features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
     except (KeyError, TypeError, ValueError):
@@ -235,7 +235,7 @@ def _holds_bytes(field: pa.Field) -> bool:
 
 
 def _label_column(schema: pa.Schema, image: str) -> tuple[str | None, list[str]]:
-    """Return the column of the labels, None where there is none, and what to say of others."""
+    """Return the column of the labels, None if there is none, and what to say of others."""
     import pyarrow.types as kinds
 
     def may_be(field: pa.Field) -> bool:

@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 HIGH = 320  # pixels
+RIGHT, WRONG = (40, 200, 60), (230, 60, 40)
 GAP = 8  # pixels of white between the images
 
 Line = tuple[Sequence[float], Sequence[float], tuple[int, int, int]]

@@ -37,7 +37,7 @@ def _draws(count: int) -> Iterator[Tensor]:
 
 
 def interval(scores: Tensor) -> tuple[float, float] | None:
-    """Return the ends of the middle 95 % of resampled scores (`RESAMPLES`,), None where one of them is no number."""
+    """Return the ends of the middle 95 % of resampled scores (`RESAMPLES`,), None if one of them is no number."""
     if not bool(scores.isfinite().all()):
         return None
     ends = torch.tensor([(1 - COVERED) / 2, (1 + COVERED) / 2], dtype=torch.float64)

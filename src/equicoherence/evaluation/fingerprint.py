@@ -1,4 +1,4 @@
-"""What tells encoders and configurations apart: short hashes."""
+"""Short hashes that identify encoders and configurations."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ class Job:
     """A part of a task on one data set.
 
     data: the set's name.
-    train, test: its splits, open; train is None where it has none.
+    train, test: its splits, open; train is None if it has none.
     about: what the scores depend on of the data: where it lies, its files, when the last was changed, its samples.
     folder: of the data; None for rendered objects.
     """
@@ -66,7 +66,7 @@ def plan_jobs(
     data: the images, or objects in poses, of the tasks that read those.
     sets: a folder that holds data sets, found by their layout (see `find_sets`), of the others.
     every: a task without data raises ValueError; where False it is left out and a line says so.
-    tolerance: share of the samples of a data set in ``sets`` that may be bad; that of pretraining where None.
+    tolerance: share of the samples of a data set in ``sets`` that may be bad; that of pretraining if None.
 
     Raises ValueError or FileNotFoundError also for data that cannot be opened, and where no task is left.
     """
@@ -164,14 +164,14 @@ def _about(found: Found, surveyed: Any, train: Any, test: Any) -> dict[str, Any]
 
 
 def _samples(split: SampleSet | VideoSet) -> str:
-    """Return which samples a split has, and of which variant."""
+    """Return a description of the samples of a split, and its variant."""
     names = [split.name(index) for index in range(len(split))]
     lengths = [split.frames(index) for index in range(len(split))] if isinstance(split, VideoSet) else []
     return f"{len(split)} of {split.variant or 'the folder'}, {short_digest([names, lengths])}"
 
 
 def _images(source: ImageSource) -> str:
-    """Return which images a source has, and of which classes; other files of the same names are others."""
+    """Return a description of images and classes that differs for other files of the same names."""
     digest = hashlib.sha256()
     for index in range(len(source)):
         digest.update(source.name(index).encode() + b"\n")

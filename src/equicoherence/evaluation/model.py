@@ -261,7 +261,7 @@ def of_run(path: Path, config: PretrainConfig, learner: Learner) -> FrozenModel:
     in_method = config.coherence is not None and config.coherence.split == "head"
     head = MethodHead(learner.method) if in_method else learner.head
     views = config.views
-    # told of another path, it could say nothing of poses
+    # a predictor that receives the parameters of another path cannot predict poses
     predictor = OwnPredictor(learner) if views.path == POSES and has_predictor(learner.method) else None
     return FrozenModel(
         str(path), config.name, learner.encoder, views.size, views.source, head, config, learner.pool, predictor
@@ -269,7 +269,7 @@ def of_run(path: Path, config: PretrainConfig, learner: Learner) -> FrozenModel:
 
 
 def _exported(path: str, size: int | None) -> FrozenModel:
-    """Load what `equicoherence export --to torch` wrote, at its own size where None; ValueError for another file."""
+    """Load what `equicoherence export --to torch` wrote, at its own size if None; ValueError for another file."""
     held = read_exported(path, size, "say with --arch which model it is for")
     source = reading_size(held.size) if size else held.source
     _check_size(held.encoder, held.size)

@@ -103,7 +103,7 @@ def _fit(net: nn.Module, train: Tensor, target: Tensor, test: Tensor, *, draws: 
     fit(loss, [{"params": net.parameters(), "lr": lr}], steps, head=net)
     net.eval()
     with torch.no_grad(), reading(device):
-        asked, checked = (
+        predicted, checked = (
             torch.cat([net(part).float() for part in x.split(1024)]) * std + mean for x in (test, train[held])
         )
-    return calibrate(asked, checked, target[held], mean)
+    return calibrate(predicted, checked, target[held], mean)

@@ -126,7 +126,7 @@ def _declared(value: object, module: str) -> bool:
 
 
 def _lacking(task: type[Task]) -> str:
-    """Return which modules a task needs that are not installed, and the command that helps; "" where there is none."""
+    """Return which modules of a task are not installed, and the command that installs them; "" if none is missing."""
     lacking = {extra: [name for name in names if find_spec(name) is None] for extra, names in task.needs.items()}
     return "; ".join(
         f"{' and '.join(names)}: pip install 'equicoherence[{extra}]'" for extra, names in lacking.items() if names

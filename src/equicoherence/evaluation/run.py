@@ -267,7 +267,7 @@ def results_folder(
     """Return where the scores of a model go by default, on images and on data sets alike.
 
     A run's go into itself, those of a layer of it into a folder there; others into results/, apart for each data set,
-    size, kind of weights and layer that was asked for.
+    size, kind of weights and layer.
     """
     at = "" if layer is None else layer_folder(layer)
     if Path(model).is_dir():
@@ -278,7 +278,7 @@ def results_folder(
 
 
 def layer_folder(layer: int) -> str:
-    """Return what folders of the scores of a layer are called by, as it was asked for."""
+    """Return the folder name of the scores of a layer, with its number as given."""
     return f"layer{layer}"
 
 

@@ -47,7 +47,7 @@ class Store:
         self.parts: dict[str, dict[str, Any]] = self._of_this_encoder(found)
 
     def kept(self, name: str, settings: Mapping[str, Any]) -> dict[str, Any] | None:
-        """Return a part that is of these settings; None where there is none, and a line says why one is not."""
+        """Return a part that is of these settings; None if there is none, and a line says why one is not."""
         part = self.parts.get(name)
         if part is None or alike(part["settings"], settings):
             return part

@@ -149,7 +149,7 @@ class Task(abc.ABC):
 
     @property
     def variant(self) -> str:
-        """Tell the parts of a task apart, "" where it has one."""
+        """Name of this part of a task; "" if it has only one."""
         return ""
 
     def parts(self) -> Sequence[Task]:
@@ -157,14 +157,14 @@ class Task(abc.ABC):
         return (self,)
 
     def obstacle(self, train: Any, test: Any) -> str:
-        """Return why the task cannot be scored on these splits, "" where it can. Cheap: no image is decoded.
+        """Return why the task cannot be scored on these splits, "" if it can. Cheap: no image is decoded.
 
         train, test: as for `score`, but of the kind of given images sources in place of loaders.
         """
         return ""
 
     def unfit(self, model: FrozenModel) -> str:
-        """Return why an encoder cannot be scored by the task, "" where it can: a suite then leaves the task out."""
+        """Return why an encoder cannot be scored by the task, "" if it can: a suite then leaves the task out."""
         return ""
 
     def of_control(self) -> Task:
@@ -176,7 +176,7 @@ class Task(abc.ABC):
         """Score an encoder.
 
         model: left unchanged, but for `FrozenModel.memo`.
-        train, test: both splits of a data set of this kind; train is None where it has none. Of the kinds `IMAGES`
+        train, test: both splits of a data set of this kind; train is None if it has none. Of the kinds `IMAGES`
             and `POSES` they are a `Loader` each.
 
         Seeds are part of the settings; torch's global generators are the caller's to keep.
@@ -223,7 +223,7 @@ def no_bar(sequence: Sequence[T], what: str) -> Iterable[T]:
 
 
 def spread(count: int, limit: int) -> list[int]:
-    """Return up to ``limit`` numbers below ``count``, evenly spread; all where ``limit`` is 0."""
+    """Return up to ``limit`` numbers below ``count``, evenly spread; all if ``limit`` is 0."""
     if not limit or limit >= count:
         return list(range(count))
     import numpy as np

@@ -36,7 +36,7 @@ def ema_update(teacher: nn.Module, student: nn.Module, momentum: float) -> None:
 def teacher_mode(teacher: nn.Module, training: bool) -> None:
     """Never use dropout; in training, normalise by batch statistics, as the teachers of BYOL and MoCo v3.
 
-    BatchNorm layers that are frozen in the student (`Encoder.still`) are frozen here.
+    BatchNorm layers that are frozen in the student (`Encoder.frozen`) are frozen here.
     """
     teacher.eval()
     for module in teacher.modules():
@@ -44,7 +44,7 @@ def teacher_mode(teacher: nn.Module, training: bool) -> None:
             module.training = training
     for module in teacher.modules():
         if isinstance(module, Encoder):
-            module.hold_still()
+            module.eval_frozen()
 
 
 def cosine_momentum(base: float, step: int, total_steps: int) -> float:

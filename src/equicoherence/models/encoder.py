@@ -46,7 +46,7 @@ class Encoder(nn.Module):
         norm of it.
 
     The attribute ``pool`` says how the image representation is computed, ``ends_at`` which layer replaces the output
-    (see `end_at`), and ``still`` which parts of the model stay in eval mode in training, because they are not trained.
+    (see `end_at`), and ``frozen`` which parts of the model stay in eval mode in training, because they are not trained.
 
     Raises ValueError for a model whose output is not a grid of tokens, with its shape.
     """
@@ -101,7 +101,7 @@ class Encoder(nn.Module):
             self.model.patch_embed.register_forward_hook(self._mask)  # type: ignore[union-attr]
         self.layers = tuple(layer_number(self.model, name, layer) for layer in layers)
         self.ends_at: int | None = None
-        self.still: tuple[str, ...] = ()
+        self.frozen: tuple[str, ...] = ()
 
     @classmethod
     def from_pretrained(cls, model: str | Path, *, size: int | None = None) -> Self:
@@ -136,12 +136,12 @@ class Encoder(nn.Module):
     def train(self, mode: bool = True) -> Self:
         """Set the mode of all parts except the frozen ones."""
         super().train(mode)
-        self.hold_still()
+        self.eval_frozen()
         return self
 
-    def hold_still(self) -> None:
+    def eval_frozen(self) -> None:
         """Set the frozen parts to eval mode."""
-        for name in self.still:
+        for name in self.frozen:
             self.model.get_submodule(name).eval()
 
     def checkpoint(self) -> None:
@@ -268,7 +268,7 @@ class Encoder(nn.Module):
 
 
 def sized(name: str, size: int | None) -> dict[str, int]:
-    """Return the arguments that build a timm model for images of a size; none where its own is wanted."""
+    """Return the arguments that build a timm model for images of a size; none if its own is wanted."""
     if size is None:
         return {}
     architecture, _ = resolve(name)

@@ -48,7 +48,7 @@ def foreign_encoder(
     option: str = "--size",
     otherwise: str = "",
 ) -> Encoder:
-    """Return the encoder of a timm name, for images of a size or, where None, its own.
+    """Return the encoder of a timm name, for images of a size or, if None, its own.
 
     args: further arguments of the model.
     pretrained: with its published weights, or those of its folder or repository; else as torch's global generator
@@ -82,7 +82,7 @@ def _reason(error: Exception) -> str:
 
 
 def read_exported(path: str, size: int | None, advice: str) -> Exported:
-    """Read what `equicoherence export --to torch` wrote, for images of a size or, where None, its own.
+    """Read what `equicoherence export --to torch` wrote, for images of a size or, if None, its own.
 
     advice: how to say which architecture a file is for, for errors. Raises ValueError for another file.
     """

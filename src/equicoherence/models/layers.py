@@ -15,7 +15,7 @@ from equicoherence.models.tokens import has_class_token, late_norm
 def layer_widths(model: nn.Module, name: str) -> list[int]:
     """Return the channels of each layer, the first one first, as timm's ``feature_info`` lists them.
 
-    Raises ValueError for a model whose layers timm does not tell.
+    Raises ValueError for a model whose layers timm does not list.
     """
     info: Any = getattr(model, "feature_info", None)
     if not info or not hasattr(model, "forward_intermediates"):
@@ -49,10 +49,10 @@ def read_layers(
     """Return the output of a timm model, and the tokens of some of its layers, from one pass.
 
     x: (B, 3, H, W), normalised. layers: 0-based and ascending. output: whether the model's own output is wanted, which
-    is None where not; the layers behind the last wanted one are then left out.
+    is None if not; the layers behind the last wanted one are then left out.
 
     A vision transformer's last norm is applied to each, so that the last layer is the model's output; other models'
-    maps are as they are. A layer's class token is None where it has none.
+    maps are as they are. A layer's class token is None if it has none.
     """
     prefix = {"return_prefix_tokens": True} if gives_class_tokens(model) else {}
     given: dict[str, Any] = {

@@ -21,7 +21,7 @@ def check_normalisation(mean: Sequence[float] | None, std: Sequence[float] | Non
 def for_channels(values: Sequence[float], channels: int) -> list[float]:
     """Return numbers of red, green and blue for more or fewer channels.
 
-    Channels behind the third get the mean of the three, as do all where there are fewer than three.
+    Channels behind the third get the mean of the three, as do all if there are fewer than three.
     """
     mean = sum(values) / len(values)
     return [*values, *[mean] * (channels - len(values))] if channels >= len(values) else [mean] * channels

@@ -50,8 +50,8 @@ def unreached(model: nn.Module, size: tuple[int, int], *, head: bool) -> set[str
     """Return the names of parameters that the features of images of ``size`` (h, w) do not depend on.
 
     head: whether what timm's own head makes of the tokens is read too. Without it, what is named ``head`` is reached in
-    no model. Other parts with such a name (``conv_head`` of EfficientNet is reached, of MobileNetV3 it is not) are told
-    by where a gradient goes.
+    no model. Other parts with such a name (``conv_head`` of EfficientNet is reached, of MobileNetV3 it is not) are
+    found by a gradient.
     """
     names = [name for name, _ in model.named_parameters()]
     doubtful = {name for name in names if any(word in name.split(".")[0] for word in HEADS)}

@@ -7,6 +7,14 @@ from torch import Tensor, nn
 from equicoherence.models.features import Features
 
 
+class LinearReader(nn.Linear):
+    """Map the tokens of the tapped layer, or of the output where no layer is tapped, to z_equi (B, M, d_equi)."""
+
+    def forward(self, features: Features) -> Tensor:  # type: ignore[override]
+        """Return z_equi."""
+        return super().forward(features.tapped[0] if features.tapped else features.patches)
+
+
 class SplitHead(nn.Module):
     """Map patch tokens to ``z = [z_inv | z_equi]``.
 
@@ -31,7 +39,7 @@ class SplitHead(nn.Module):
             raise ValueError(f"d_equi must lie in [0, d), got d_equi={d_equi}, d={d}")
         self.invariant = nn.Linear(width, d - d_equi) if d is not None else None
         if equivariant is None and d_equi:
-            equivariant = nn.Linear(tapped_width or width, d_equi)
+            equivariant = LinearReader(tapped_width or width, d_equi)
         self.equivariant = equivariant
 
     def forward(self, features: Features) -> tuple[Tensor | None, Tensor | None]:
@@ -41,8 +49,4 @@ class SplitHead(nn.Module):
 
     def z_equi(self, features: Features) -> Tensor | None:
         """Return only z_equi (B, M, d_equi); None if it does not exist."""
-        if self.equivariant is None:
-            return None
-        if isinstance(self.equivariant, nn.Linear):
-            return self.equivariant(features.tapped[0] if features.tapped else features.patches)
-        return self.equivariant(features)
+        return None if self.equivariant is None else self.equivariant(features)

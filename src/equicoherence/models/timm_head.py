@@ -35,7 +35,7 @@ def own_pool(model: nn.Module, shape: tuple[int, ...]) -> tuple[Pool, int]:
 
 
 def arguments_without_head(build: Callable[[dict[str, Any]], nn.Module], args: dict[str, Any]) -> dict[str, Any] | None:
-    """Return arguments with which timm pools patch tokens by weights of tokens alone; None where it cannot.
+    """Return arguments with which timm pools patch tokens by weights of tokens alone; None if it cannot.
 
     What is pooled is then their mean, or a norm of it, whose weights are those of a fresh norm where none is trained:
     no attention, no further layer, no class token. build: makes the model from ``args`` and further ones.

@@ -52,7 +52,7 @@ def train_parts(encoder: Encoder, train: str, batch_norm: BatchNorm = "train") -
     except ValueError as error:
         raise ValueError(f"encoder.train is {train}, but {error}") from error
     parts = [(name, encoder.model.get_submodule(name)) for name in names]
-    encoder.still = tuple(
+    encoder.frozen = tuple(
         name
         for name, part in parts
         if (batch_norm == "frozen" and isinstance(part, _BatchNorm)) or (word != "all" and _is_frozen(part))
@@ -67,8 +67,8 @@ def trained_parameters(module: nn.Module) -> int:
 
 def moving_statistics(encoder: Encoder) -> bool:
     """Return whether the encoder has BatchNorm layers whose statistics are updated in training."""
-    still = {id(part) for name in encoder.still for part in encoder.model.get_submodule(name).modules()}
-    return any(isinstance(part, _BatchNorm) and id(part) not in still for part in encoder.model.modules())
+    frozen = {id(part) for name in encoder.frozen for part in encoder.model.get_submodule(name).modules()}
+    return any(isinstance(part, _BatchNorm) and id(part) not in frozen for part in encoder.model.modules())
 
 
 def _train_last(encoder: Encoder, number: int) -> None:

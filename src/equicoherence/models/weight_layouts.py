@@ -41,7 +41,7 @@ LAST = {"student", "momentum"}  # beside a teacher, or (MoCo, BYOL) beside the e
 
 
 @dataclass(frozen=True)
-class Place:
+class LayoutMatch:
     """Where an encoder stands in a file. names: timm's name -> name in the file, of all tensors below ``prefix``."""
 
     prefix: str
@@ -49,22 +49,22 @@ class Place:
     names: dict[str, str]
 
 
-def find_places(names: Collection[str], wanted: Collection[str]) -> list[Place]:
+def find_places(names: Collection[str], wanted: Collection[str]) -> list[LayoutMatch]:
     """Return where most of the ``wanted`` tensors are found among the ``names`` of a file, the best place first.
 
     Of several that hold equally many, a teacher comes first, and a student or a momentum encoder last.
     """
     wanted = set(wanted)
-    found: list[tuple[tuple[int, int, int], Place]] = []
+    found: list[tuple[tuple[int, int, int], LayoutMatch]] = []
     for prefix in _prefixes(names, len(wanted)):
         below = [name for name in names if name.startswith(prefix)]
         for layout, renames in LAYOUTS.items():
             renamed = {_rename(name[len(prefix) :], renames): name for name in below}
             if len(renamed) == len(below):  # else the layout is another
-                place = Place(prefix, layout, renamed)
+                place = LayoutMatch(prefix, layout, renamed)
                 found.append(((-len(wanted & renamed.keys()), _rank(prefix), len(prefix)), place))
     most = min(found, key=lambda entry: entry[0])[0][0]
-    best: dict[str, Place] = {}  # of each prefix the first layout
+    best: dict[str, LayoutMatch] = {}  # of each prefix the first layout
     for _, place in sorted((entry for entry in found if entry[0][0] == most), key=lambda entry: entry[0]):
         best.setdefault(place.prefix, place)
     return list(best.values())

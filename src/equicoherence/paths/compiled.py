@@ -8,7 +8,7 @@ from typing import Any
 
 @functools.cache
 def compiled_kernel() -> Any:
-    """Return the module of the kernel that numba compiles; None where there is no numba, or none that it fits.
+    """Return the module of the kernel that numba compiles; None if there is no numba, or none that it fits.
 
     The renderer then does with torch what the kernel would, which is slower on a CPU: a line says so, once.
     """

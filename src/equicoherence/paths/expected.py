@@ -1,4 +1,4 @@
-"""What a state should look like, worked out without the renderer, and how far the renderer is from it."""
+"""The expected image of a state, computed without the renderer, and the distance of the renderer from it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Images and their transformed copies, drawn so that no trace of a pixel grid tells them apart.
+"""Images and their transformed copies, drawn without traces of the pixel grid.
 
 Both images of a pair hold the same round band of frequencies (`round_band`).
 """

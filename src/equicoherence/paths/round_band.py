@@ -1,8 +1,8 @@
 """Images without traces: a round band of frequencies, the same whatever the turn, so that no pixel grid shows.
 
 A photograph's pixels leave a spectrum that is not round: a square of frequencies, damped near its sides and folded over
-there. Turned with the image, it tells the angle. Bilinear reading damps high frequencies by how the pixels lie, and so
-by the angle, too. Here a source keeps a disc of frequencies alone, well inside its own square and inside that of the
+there. Rotated with the image, it reveals the angle. Bilinear reading damps high frequencies by how pixels lie, so by
+the angle, too. Here a source keeps a disc of frequencies alone, well inside its own square and inside that of the
 output. It is made anew on a finer grid by its cosine series, that of an image mirrored at its sides, and read there by
 quintic B-splines; what they damp, along the grid more than across it, is raised before. The series are products of
 matrices, which at such sizes cost less than fast transforms. Last, images are rounded to bytes, as files of photographs

@@ -12,7 +12,7 @@ from equicoherence.errors import refusing
 from equicoherence.files import write_aside
 from equicoherence.rendering.manifest import BAD_MESHES, claimed, describe
 from equicoherence.rendering.meshes import Entry, find_meshes
-from equicoherence.rendering.plan import Plan
+from equicoherence.rendering.plan import RenderPlan
 from equicoherence.rendering.presets import PresetName, find_preset
 from equicoherence.rendering.sheet import contact_sheet
 from equicoherence.rendering.split import write_splits
@@ -87,7 +87,7 @@ def render(
     """
     with refusing():
         turn = find_preset(preset).turn if turn is None else turn
-        plan = Plan(views, size, seed, paths, states, turn, preset)
+        plan = RenderPlan(views, size, seed, paths, states, turn, preset)
         if workers is not None and workers < 1:
             raise ValueError(f"workers must be at least 1, got {workers}")
         if not 0 <= bad_mesh_tolerance <= 1:
@@ -98,7 +98,9 @@ def render(
         return _render(found.entries, out, plan, workers or usable_cores(), bad_mesh_tolerance, console)
 
 
-def _render(entries: Sequence[Entry], out: Path, plan: Plan, workers: int, tolerance: float, console: Console) -> Path:
+def _render(
+    entries: Sequence[Entry], out: Path, plan: RenderPlan, workers: int, tolerance: float, console: Console
+) -> Path:
     missing = [entry for entry in entries if not (out / entry.path).exists()]
     if kept := len(entries) - len(missing):
         console.print(f"{out}: {kept} objects are there already, {len(missing)} to render", markup=False)

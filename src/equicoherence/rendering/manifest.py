@@ -15,13 +15,13 @@ from equicoherence.errors import refusing
 from equicoherence.files import alone, write_aside
 from equicoherence.json_file import read_yaml
 from equicoherence.rendering.meshes import Meshes
-from equicoherence.rendering.plan import Plan
+from equicoherence.rendering.plan import RenderPlan
 
 BAD_MESHES = "bad_meshes.txt"
 RENDERER = 1  # raised whenever the same numbers give other pixels
 
 
-def describe(source: str, meshes: Meshes, plan: Plan, objects: int | None) -> dict[str, Any]:
+def describe(source: str, meshes: Meshes, plan: RenderPlan, objects: int | None) -> dict[str, Any]:
     """Return the contents of the manifest. The meshes' folder may move; no preset is named where it is 3DIEBench's."""
     numbers = {name: number for name, number in dataclasses.asdict(plan).items() if number != "3diebench"}
     return {

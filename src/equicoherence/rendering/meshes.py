@@ -34,9 +34,9 @@ class Entry:
     load: Callable[[], ColouredMesh]
     """Read or build it; raises `BadMesh`."""
     validation: bool | None = None
-    """As its source has it; None where that has no split."""
+    """As its source has it; None if that has no split."""
     part_of: str | None = None
-    """The object's folder that it lies in with other meshes; None where it is the object's only one."""
+    """The object's folder that it lies in with other meshes; None if it is the object's only one."""
 
     @property
     def path(self) -> str:
@@ -62,7 +62,7 @@ class Meshes:
 
 
 def find_meshes(where: str | Path, *, seed: int = 0, objects: int | None = None) -> Meshes:
-    """List the objects of ``where``, the first ``objects`` of each category, with all their meshes (all where None).
+    """List the objects of ``where``, the first ``objects`` of each category, with all their meshes (all if None).
 
     where: ``procedural`` (the 20 categories of `data.objects`; 75 of each where ``objects`` is None), a folder or an
     .npz file of packed meshes, a mesh file, or a folder of mesh files. There the category is the first folder and the

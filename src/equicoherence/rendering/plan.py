@@ -12,7 +12,7 @@ from equicoherence.rendering.presets import PresetName, find_preset
 
 
 @dataclass(frozen=True)
-class Plan:
+class RenderPlan:
     """The numbers that fix every pixel of a set of meshes.
 
     Raises:
@@ -53,7 +53,7 @@ class Plan:
             raise ValueError(f"turn must be above 0 and at most {most:g} degrees, got {self.turn}")
 
 
-def draw_latents(plan: Plan, path: str) -> np.ndarray:
+def draw_latents(plan: RenderPlan, path: str) -> np.ndarray:
     """Draw the latents (V, 7) of the object at ``path`` (category/name).
 
     Keyed by (seed, path, view): an object is the same in every process, whatever other objects are drawn.
@@ -63,7 +63,7 @@ def draw_latents(plan: Plan, path: str) -> np.ndarray:
     return np.stack([draw(np.random.default_rng(seed), turn) for seed in seeds])
 
 
-def draw_pairs(plan: Plan, path: str) -> np.ndarray:
+def draw_view_pairs(plan: RenderPlan, path: str) -> np.ndarray:
     """Draw the pairs of views (P, 2) int64 that have states between them; none comes twice."""
     first, second = np.triu_indices(plan.views, 1)
     rng = np.random.default_rng([plan.seed, _key(path), 0])
@@ -71,7 +71,7 @@ def draw_pairs(plan: Plan, path: str) -> np.ndarray:
     return np.stack([first[chosen], second[chosen]], axis=1)
 
 
-def states_between(plan: Plan, latents: np.ndarray, pairs: np.ndarray) -> np.ndarray:
+def states_between(plan: RenderPlan, latents: np.ndarray, pairs: np.ndarray) -> np.ndarray:
     """Return the latents (P, K, 7) of the states at shares k / (K + 1) of the way, k = 1 to K."""
     shares = [k / (plan.states + 1) for k in range(1, plan.states + 1)]
     states = [[interpolate(latents[a], latents[b], share) for share in shares] for a, b in pairs]

@@ -16,7 +16,7 @@ from equicoherence.data.source import TOLERANCES
 from equicoherence.drawing import Painter
 from equicoherence.rendering.mesh_file import BadMesh
 from equicoherence.rendering.meshes import Entry
-from equicoherence.rendering.plan import Plan
+from equicoherence.rendering.plan import RenderPlan
 from equicoherence.rendering.write import write_object
 
 
@@ -43,7 +43,7 @@ class _Stopped(Exception):
 
 
 def render_objects(
-    entries: Sequence[Entry], out: Path, plan: Plan, workers: int, total: int, tolerance: float, console: Console
+    entries: Sequence[Entry], out: Path, plan: RenderPlan, workers: int, total: int, tolerance: float, console: Console
 ) -> dict[str, str]:
     """Render objects into ``out``; return those with a bad mesh, path -> reason.
 
@@ -86,7 +86,7 @@ def render_objects(
     return bad
 
 
-def _worker(out: Path, partial: Path, plan: Plan, drawn: Callable[[], None]) -> Callable[[Entry], str | None]:
+def _worker(out: Path, partial: Path, plan: RenderPlan, drawn: Callable[[], None]) -> Callable[[Entry], str | None]:
     """Return a function that renders one object, and returns why its mesh is bad where it is."""
     own = threading.local()
 

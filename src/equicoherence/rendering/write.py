@@ -14,7 +14,7 @@ from PIL import Image
 
 from equicoherence.drawing import ColouredMesh, Drawing, Painter
 from equicoherence.drawing.shade import DEPTH_STEP
-from equicoherence.rendering.plan import Plan, draw_latents, draw_pairs, states_between
+from equicoherence.rendering.plan import RenderPlan, draw_latents, draw_view_pairs, states_between
 from equicoherence.rendering.presets import find_preset
 
 QUALITY = 95
@@ -25,7 +25,7 @@ def write_object(
     aside: Path,
     path: str,
     mesh: ColouredMesh,
-    plan: Plan,
+    plan: RenderPlan,
     painter: Painter,
     drawn: Callable[[], None],
 ) -> None:
@@ -33,7 +33,7 @@ def write_object(
 
     drawn: called after each image; what it raises stops the work, and leaves nothing in ``folder``.
     """
-    latents, pairs = draw_latents(plan, path), draw_pairs(plan, path)
+    latents, pairs = draw_latents(plan, path), draw_view_pairs(plan, path)
     states, scene_of = states_between(plan, latents, pairs), find_preset(plan.preset).scene
     camera = scene_of(latents[0]).camera
     shutil.rmtree(aside, ignore_errors=True)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from equicoherence.reporting.explorer.files import address, reduced
-from equicoherence.reporting.explorer.scene import Scene
+from equicoherence.reporting.explorer.scene import PathScene
 from equicoherence.reporting.markup import Markup
 from equicoherence.reporting.names import data_name
 from equicoherence.reporting.plots import key
@@ -20,7 +20,7 @@ from equicoherence.reporting.training import legend
 from equicoherence.reporting.verdict import main_figures, verdict_chart, verdicts
 
 
-def card_section(groups: Mapping[str, Sequence[Run]], scenes: Sequence[Scene]) -> Markup:
+def card_section(groups: Mapping[str, Sequence[Run]], scenes: Sequence[PathScene]) -> Markup:
     """Return the section. groups: runs by name. scenes: whose pictures are in the drawing."""
     names = list(groups)
     entries = summarise_scores({name: [run.scores for run in runs] for name, runs in groups.items()})
@@ -63,14 +63,14 @@ def trained(runs: Sequence[Run]) -> str:
 
 
 def _of(config: Mapping[str, Any], *path: str) -> Any:
-    """Return a field of a configuration, None where there is none."""
+    """Return a field of a configuration, None if there is none."""
     found: Any = config
     for name in path:
         found = found.get(name) if isinstance(found, Mapping) else None
     return found
 
 
-def _pictures(scene: Scene) -> dict[str, str]:
+def _pictures(scene: PathScene) -> dict[str, str]:
     """Return the pictures of the drawing by what they are."""
     middle = int(np.abs(scene.times - 0.5).argmin())
     chosen = {"v1": scene.v1[0], "u": scene.states[0, 0], "between": scene.states[0, middle], "v2": scene.states[0, -1]}

@@ -74,7 +74,7 @@ def read_runs(runs: Mapping[str, Sequence[Path]]) -> dict[str, list[dict[str, An
 
 
 def _place_of_noise(place: tuple[str, ...]) -> tuple[str, ...]:
-    """Return where the R2 on noise stands that belongs to a `PLACE`: it shows nothing beyond an image."""
+    """Return the place of the R2 on noise that belongs to a `PLACE`: it has no border."""
     of_noise = {"metric": NOISE, "border": "content"}
     return tuple(of_noise.get(field, value) for field, value in zip(PLACE, place))
 

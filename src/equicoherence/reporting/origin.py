@@ -71,7 +71,7 @@ def parts_say(scores: Mapping[str, Any], field: str) -> list[str]:
 
 
 def dates_of(scores: Iterable[Mapping[str, Any]]) -> str:
-    """Return the first and the last day on which parts were scored, "" where none is said."""
+    """Return the first and the last day on which parts were scored, "" if none is said."""
     days = sorted({day for each in scores for day in parts_say(each, "date")})
     return " to ".join(dict.fromkeys((days[0], days[-1]))) if days else ""
 

@@ -168,7 +168,7 @@ def bars(
 ) -> Markup:
     """Draw scores as grouped bars with whiskers, and a mark across each bar for its floors.
 
-    categories: groups on the x axis. series: for each name, one `Bar` for each category, None where there is none.
+    categories: groups on the x axis. series: for each name, one `Bar` for each category, None if there is none.
     label: what the plot shows. lowest: lower end of the axis, at least `LOWEST`, so that several charts share one axis.
     axis: what the heights are. width: of the plot at the least, in its units.
     """

@@ -37,7 +37,7 @@ class Run:
 
     @property
     def seed(self) -> object:
-        """Return the seed it was trained with, None where no file says it."""
+        """Return the seed it was trained with, None if no file says it."""
         return self.config.get("seed", self.scores.get("seed"))
 
 

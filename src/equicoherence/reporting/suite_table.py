@@ -10,11 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from equicoherence.errors import refusing
+from equicoherence.evaluation.layers import BEST
+from equicoherence.evaluation.layers.task import Layers
 from equicoherence.evaluation.store import as_read
 from equicoherence.evaluation.suites import Figure, Suite
 from equicoherence.files import write_aside
 from equicoherence.reporting.comparison.evaluated import Evaluated, read_evaluated
 from equicoherence.reporting.comparison.lines import RANDOM, Group, group, members
+from equicoherence.reporting.comparison.texts import CONSTANT
 from equicoherence.reporting.origin import origin_line
 from equicoherence.reporting.summary import Score, joint_floors, select, summarise
 from equicoherence.reporting.tables import MISSING, NUMBER, Cell, Grid, floor_cell, number, plain, with_deviation
@@ -22,7 +25,6 @@ from equicoherence.reporting.tables import MISSING, NUMBER, Cell, Grid, floor_ce
 if TYPE_CHECKING:
     from rich.table import Table
 
-BEST, CONSTANT = "best layer", "constant"
 SIDE_BY_SIDE, TITLE = 4, 14  # encoders whose columns fit into 100 letters of a terminal, and letters of their titles
 
 
@@ -85,7 +87,7 @@ def check_suite(suite: Suite, evaluated: Sequence[Evaluated]) -> None:
         for key, task in wanted.items():
             title = f"{task.name} {task.variant}".strip()
             if key not in found:
-                if task.name in ("knn", "linear", "layers"):  # without labels no classes; modules have no layers
+                if task.name in ("knn", "linear", Layers.name):  # without labels no classes; modules have no layers
                     continue
                 raise ValueError(f"{each.folder} has no scores of {title}, which suite {suite.name} has")
             given, settings = found[key]["settings"], as_read({"revision": task.revision, **vars(task)})
@@ -108,7 +110,7 @@ def suite_rows(suite: Suite, groups: Sequence[Group]) -> Iterator[SuiteRow]:
     for each in groups:
         own = [entry for entry in entries if entry.name == each.label]
         yield SuiteRow(each.label, "", [_of_figure(own, figure, suite.representation) for figure in suite.figures])
-        best = [_of_figure(select(own, task="layers"), figure, BEST) for figure in suite.figures]
+        best = [_of_figure(select(own, task=Layers.name), figure, BEST) for figure in suite.figures]
         if any(best):
             yield SuiteRow(each.label, BEST, best)
         random = [_of_figure(own, figure, suite.representation, control="random") for figure in suite.figures]
@@ -172,7 +174,7 @@ def suite_markdown(suite: Suite, rows: Sequence[SuiteRow], groups: Sequence[Grou
 
 
 def _of_figure(entries: Sequence[Score], figure: Figure, representation: str, control: str = "") -> Score | None:
-    """Return the score of a figure, None where there is none."""
+    """Return the score of a figure, None if there is none."""
     asked: Mapping[str, str] = {"target": figure.target, "metric": figure.metric, "parameter": "", "control": control}
     found = select(entries, representation=representation, **asked)
     if representation != BEST:

@@ -44,11 +44,11 @@ class Score:
     name: of the runs. The `FIELDS`: what the score is of.
     mean, low, high: mean, smallest and largest over n; std: the sample standard deviation (n - 1), None for n = 1.
     n, over: how many, of "runs", or of "repeats" of the one run that has the score.
-    floors: smallest and largest score of a constant prediction, None where that has no meaning.
+    floors: smallest and largest score of a constant prediction, None if that has no meaning.
     main: whether it is a main figure of its task; see `main_rows`.
     higher: whether higher is better.
     at: position on the axis of the task; None if it is not a point of a curve.
-    interval: means of the ends of the intervals over test images, None where one is not known.
+    interval: means of the ends of the intervals over test images, None if one is not known.
     """
 
     name: str
@@ -85,7 +85,7 @@ class Score:
 
     @property
     def spread_of_runs(self) -> float | None:
-        """Standard deviation between runs, None where one has the score."""
+        """Standard deviation between runs, None if one has the score."""
         return self.std if self.over == RUNS else None
 
 
@@ -177,7 +177,7 @@ def spread(score: Score) -> tuple[float, float, str]:
 
 
 def joint_floors(entries: Iterable[Score]) -> tuple[float, float] | None:
-    """Return the smallest and the largest floor of entries, None where they have none."""
+    """Return the smallest and the largest floor of entries, None if they have none."""
     ends = [floor for entry in entries for floor in entry.floors or ()]
     return (min(ends), max(ends)) if ends else None
 

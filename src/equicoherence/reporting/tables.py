@@ -112,7 +112,7 @@ def with_deviation(mean: float, std: float | None, metric: str) -> str:
 
 
 def range_text(entry: Score) -> str:
-    """Write smallest and largest, and over what: "0.801 to 0.823, 2 runs"; empty where there is only one value."""
+    """Write smallest and largest, and over what: "0.801 to 0.823, 2 runs"; empty if there is only one value."""
     if entry.n < 2:
         return ""
     return f"{number(entry.low, entry.metric)} to {number(entry.high, entry.metric)}, {entry.n} {entry.over}"

@@ -28,7 +28,7 @@ SPREADS = {
 
 
 @dataclass(frozen=True)
-class Figure:
+class BarGroup:
     """One group of bars. title: its name. scores, random: name -> its score, and that of random weights."""
 
     title: str
@@ -39,7 +39,7 @@ class Figure:
 
 def main_figures(
     entries: Sequence[Score], sources: Mapping[str, Sequence[str]], tasks: Sequence[str] = CLASSES
-) -> list[Figure]:
+) -> list[BarGroup]:
     """Return the figures of a verdict, those of transformations first: of the backbone, by the main probe, no leak.
 
     sources: name -> where its random weights stand, see `random_scores`. tasks: those beside the transformation that
@@ -58,11 +58,11 @@ def main_figures(
             one = next(iter(scores.values()))
             random = {name: controls[name, *key] for name in scores if (name, *key) in controls}
             title = _title(one) + (f", {data_name(one.data)}" if several else "")
-            found.append(Figure(title, task != "transformation", scores, random))
+            found.append(BarGroup(title, task != "transformation", scores, random))
     return found
 
 
-def verdict_chart(figures: Sequence[Figure], names: Sequence[str]) -> Markup:
+def verdict_chart(figures: Sequence[BarGroup], names: Sequence[str]) -> Markup:
     """Return the chart: a group of bars for each figure, with the spread and the floors of each bar."""
     series = [[_bar(figure, name) for figure in figures] for name in names]
     described = [
@@ -96,8 +96,8 @@ class Said:
     changes: Mapping[str, Sequence[str]]
 
 
-def verdicts(figures: Sequence[Figure], names: Sequence[str], reference: str | None) -> list[Said]:
-    """Return for each name what it gained and kept against the reference, or against random weights where None.
+def verdicts(figures: Sequence[BarGroup], names: Sequence[str], reference: str | None) -> list[Said]:
+    """Return for each name what it gained and kept against the reference, or against random weights if None.
 
     A change larger than `POINT` or `R2_POINT` counts if the whiskers of both do not overlap. A smaller change is none,
     and classes that are no worse are kept.
@@ -150,7 +150,7 @@ def _title(entry: Score) -> str:
     )
 
 
-def _bar(figure: Figure, name: str) -> plots.Bar | None:
+def _bar(figure: BarGroup, name: str) -> plots.Bar | None:
     score = figure.scores.get(name)
     return None if score is None else score_bar(score, figure.random.get(name), figure.title)
 

@@ -13,7 +13,7 @@ from equicoherence.data.tar import whole_members
 
 MOST_FILES = 200_000
 LARGEST_CONTENT = 4 * 2**30  # bytes, unpacked
-START = 256  # bytes of each file, by which some layouts are told apart
+START = 256  # bytes of each file, which distinguish some layouts
 
 Member = tuple[str, bool, int, bytes]  # name, whether it is a folder, bytes, the first of them
 

@@ -17,7 +17,7 @@ from equicoherence.sets.declaration import Declaration
 from equicoherence.sets.files import inside, read_image, refuse_missing
 from equicoherence.sets.kinds import DetectionSet, Objects
 from equicoherence.sets.odd_rows import OddRows
-from equicoherence.sets.photographs import Photographs
+from equicoherence.sets.photographs import PhotographFolder
 
 Annotation = tuple[int, tuple[float, ...], bool, Any]  # label, box, crowd, segmentation
 
@@ -156,5 +156,5 @@ COCO_IMAGES = Declaration(
     layout=COCO.layout,
     source=COCO.source,
     is_here=_is_here,
-    open=Photographs,
+    open=PhotographFolder,
 )

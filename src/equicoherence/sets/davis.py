@@ -17,7 +17,7 @@ COLOURED = 3  # in byte 25 of a PNG's header: its pixels are indices of a palett
 
 
 class Davis(VideoSet):
-    """The validation sequences of the list of a year; all where there is no list.
+    """The validation sequences of the list of a year; all if there is no list.
 
     Of the resolutions there, 480p (the usual one), else the first by name. In 2016 everything marked is one object.
     """

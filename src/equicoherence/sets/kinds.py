@@ -66,7 +66,7 @@ class DepthSet(SampleSet):
 class Objects:
     """boxes: (N, 4) float32, left, top, right, bottom in pixels, the last two exclusive. labels: (N,) int64, from 0.
 
-    masks: (N, H, W) bool, or None where there are none. crowd: (N,) bool, regions that are neither right nor wrong.
+    masks: (N, H, W) bool, or None if there are none. crowd: (N,) bool, regions that are neither right nor wrong.
     """
 
     boxes: np.ndarray
@@ -222,4 +222,4 @@ class VideoSet(abc.ABC):
     @abc.abstractmethod
     def mask(self, sequence: int, frame: int) -> np.ndarray | None:
         """Return the numbers (H, W) uint8 of a frame's objects, from 1, 0 elsewhere, `IGNORE` where there is no telling
-        (parts are not scored there; of objects it counts as 0); None where the frame has no mask."""
+        (parts are not scored there; of objects it counts as 0); None if the frame has no mask."""

@@ -42,7 +42,7 @@ class Person:
 
 
 def find_annotations(root: Path) -> Path | None:
-    """Return the folder of json files, or the MATLAB file, that lies below ``root``; None where there is neither."""
+    """Return the folder of json files, or the MATLAB file, that lies below ``root``; None if there is neither."""
     for folder, names in JSON_FILES.items():
         if (root / folder / names["train"]).is_file() or (root / folder / names["val"]).is_file():
             return root / folder

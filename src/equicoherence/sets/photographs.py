@@ -21,7 +21,7 @@ from equicoherence.sets.kinds import SampleSet
 ENOUGH = 20  # images; a folder of fewer is no set of photographs, but has a picture or two beside other things
 
 
-class Photographs(SampleSet):
+class PhotographFolder(SampleSet):
     """The images below a folder, in order of their names, at their own sizes.
 
     Folders for training and held out, as `find_layout` knows them, are the splits; without them every fifth image, by a
@@ -66,7 +66,7 @@ def is_here(root: Path) -> bool:
     try:
         layout = find_layout(root)
         first = layout.sides[0] if layout.sides else layout.folder
-    except ValueError:  # its sides cannot be told; opening it says why
+    except ValueError:  # its sides are unknown; opening it raises the reason
         first = root
     return len(list(islice(_some_images(first, 2), ENOUGH))) == ENOUGH
 
@@ -90,6 +90,6 @@ PHOTOGRAPHS = Declaration(
     layout="at least 20 images in a folder, or in folders there; train/ and val/ (or other usual names) are followed",
     source="wherever you have photographs",
     is_here=is_here,
-    open=Photographs,
+    open=PhotographFolder,
     order="~",  # last: what another declares is more than photographs
 )

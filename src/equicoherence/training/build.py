@@ -10,7 +10,7 @@ from torch import nn
 
 from equicoherence.coherence import CoherenceTask, CoherenceTasks, ThetaRegression
 from equicoherence.data import ImageSource, open_images
-from equicoherence.methods import METHODS
+from equicoherence.methods import METHODS, Method
 from equicoherence.models import Encoder, SplitHead
 from equicoherence.models.foreign import copy_weights
 from equicoherence.models.layered_head import LayeredHead
@@ -31,25 +31,33 @@ from equicoherence.training.views_config import POSES
 def build_learner(config: PretrainConfig, *, pretrained: bool | None = None, start: Encoder | None = None) -> Learner:
     """Build the learner of a configuration, initialised from torch's global generator.
 
-    pretrained: whether the encoder starts from pretrained weights; as the configuration says where None.
+    pretrained: whether the encoder starts from pretrained weights; as the configuration says if None.
     start: what the encoder starts from, where `EncoderConfig.weights` names it: of `start.started`.
     Raises ValueError for a configuration that does not fit together, or whose weights are not given.
     """
     if pretrained is None and config.encoder.weights and start is None:
         raise ValueError(f"encoder.weights is {config.encoder.weights}: read it first, with training.start.started")
-    task_config, views = config.coherence, config.views
-    method_class = METHODS[type(config.method)]
-    own_layers = (config.method.layer,) if method_class.reads_layer else ()  # type: ignore[attr-defined]
+    encoder = _build_encoder(config, pretrained, start)
+    head = _build_head(config, encoder)
+    method, scaling = _build_method(config, encoder)
+    weight = config.coherence.weight if config.coherence else 1.0
+    return Learner(encoder, head, method, _build_task(config, encoder), weight, scaling)
+
+
+def _build_encoder(config: PretrainConfig, pretrained: bool | None, start: Encoder | None) -> Encoder:
+    """Build the encoder with the weights that it starts from, and freeze what is not trained."""
+    task, views, method = config.coherence, config.views, METHODS[type(config.method)]
+    own_layers = (config.method.layer,) if method.reads_layer else ()  # type: ignore[attr-defined]
     encoder = Encoder(
         config.encoder.name,
         config.encoder.model_args,
         pretrained=config.encoder.pretrained if pretrained is None else pretrained,
         mean=config.encoder.mean,
         std=config.encoder.std,
-        layers=task_config.layers if task_config else own_layers,
+        layers=task.layers if task else own_layers,
         masked=views.mask_probability > 0,
         any_size=views.crops > 0 and views.crop_size != views.size,
-        read="tokens" if method_class.reads == "z" else "all",
+        read="tokens" if method.reads == "z" else "all",
     )
     check_fit(config, encoder)
     if start is not None:
@@ -60,32 +68,41 @@ def build_learner(config: PretrainConfig, *, pretrained: bool | None = None, sta
         except TypeError as error:
             raise ValueError(f"encoder.drop_path is {config.encoder.drop_path}, but {error}; set it to 0") from error
     _choose_trained(config.encoder, encoder)
-    d_equi = config.d_equi
-    in_head = task_config is not None and task_config.split == "head"
-    reads_z = method_class.reads == "z"
-    head = SplitHead(
+    return encoder
+
+
+def _build_head(config: PretrainConfig, encoder: Encoder) -> SplitHead:
+    """Build the maps of the tokens to z_inv, if the method reads it, and to z_equi, if no head of the method does."""
+    split = config.coherence.split if config.coherence else ""
+    return SplitHead(
         encoder.width,
-        config.d if reads_z else None,
-        0 if in_head else d_equi,
+        config.d if METHODS[type(config.method)].reads == "z" else None,
+        0 if split == "head" else config.d_equi,
         encoder.tapped_widths[0] if encoder.layers else None,
-        _layered_head(encoder, d_equi) if task_config is not None and task_config.split == "conv" else None,
+        _layered_head(encoder, config.d_equi) if split == "conv" else None,
     )
-    width = config.d - d_equi if reads_z else encoder.pooled_width
-    more, standard = [d_equi] if in_head else [], None
-    if method_class.reads_layer:
+
+
+def _build_method(config: PretrainConfig, encoder: Encoder) -> tuple[Method, nn.Sequential | None]:
+    """Build the method and, if it receives theta, the scaling of theta."""
+    views, method = config.views, METHODS[type(config.method)]
+    width = config.d - config.d_equi if method.reads == "z" else encoder.pooled_width
+    more: list[int] = []
+    scaling = None
+    if config.coherence is not None and config.coherence.split == "head":
+        more = [config.d_equi]
+    if method.reads_layer:
         more = encoder.tapped_widths
-    if method_class.told:
+    if method.told:
         columns = views.told_columns
-        more, standard = [len(columns)], nn.Sequential(ChosenTheta(columns))
+        more, scaling = [len(columns)], nn.Sequential(ChosenTheta(columns))
         if views.path == BETWEEN:
-            standard.insert(0, FittedTheta(len(views.parameters)))
+            scaling.insert(0, FittedTheta(len(views.parameters)))
         elif views.path != POSES:
-            standard.append(StandardTheta([views.parameters[column] for column in columns]))
-        elif method_class.predicts_theta:
-            standard.insert(0, FittedTheta(len(views.parameters)))
-    method = method_class(width, config.method, *more)  # type: ignore[call-arg]
-    weight = task_config.weight if task_config else 1.0
-    return Learner(encoder, head, method, _build_task(config, encoder), weight, standard)
+            scaling.append(StandardTheta([views.parameters[column] for column in columns]))
+        elif method.predicts_theta:
+            scaling.insert(0, FittedTheta(len(views.parameters)))
+    return method(width, config.method, *more), scaling  # type: ignore[call-arg]
 
 
 def _layered_head(encoder: Encoder, d_equi: int) -> LayeredHead:

@@ -64,7 +64,7 @@ def load_checkpoint(path: Path, device: torch.device | str = "cpu") -> dict[str,
 
 
 def newest_whole_checkpoint(run: Path) -> tuple[dict[str, Any] | None, str]:
-    """Return the newest checkpoint of a run that can be read, None where it has none, and what is to be said of it.
+    """Return the newest checkpoint of a run that can be read, None if it has none, and what is to be said of it.
 
     A damaged one is passed over for the one before. Raises `Damaged` where all are.
     """
@@ -88,8 +88,8 @@ def export_encoder(
 ) -> None:
     """Write ``model.safetensors`` and ``config.json``, which timm loads as ``local-dir:FOLDER``, pooling by ``pool``.
 
-    size: pixels of its images. pool: the encoder's own where None. source: pixels that images are read at, ``size``
-    where None. Raises ValueError where timm cannot pool so.
+    size: pixels of its images. pool: the encoder's own if None. source: pixels that images are read at, ``size``
+    if None. Raises ValueError where timm cannot pool so.
     """
     if sentence := not_in_timm(encoder, pool or encoder.pool):
         raise ValueError(sentence)
@@ -119,7 +119,7 @@ def export_encoder(
 
 
 def saved_source(folder: Path) -> int | None:
-    """Return the pixels that a folder of `export_encoder` says its images are read at, None where it says nothing."""
+    """Return the pixels that a folder of `export_encoder` says its images are read at, None if it says nothing."""
     source = read_config(folder / "config.json").get(SOURCE)
     if source is not None and not (isinstance(source, int) and source >= 1):
         raise ValueError(f"{folder / 'config.json'}: {SOURCE} must be 1 pixel or more, got {source!r}")
@@ -127,7 +127,7 @@ def saved_source(folder: Path) -> int | None:
 
 
 def not_in_timm(encoder: Encoder, pool: Pool) -> str:
-    """Return why timm cannot give the image representation as this encoder does, in a sentence; empty where it can."""
+    """Return why timm cannot give the image representation as this encoder does, in a sentence; empty if it can."""
     if pool == encoder.timm_pool:
         return ""
     return (

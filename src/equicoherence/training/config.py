@@ -31,7 +31,7 @@ class PretrainConfig:
         method: The joint-embedding method and its settings.
         encoder: The encoder.
         d: Features of z, for methods that read it.
-        coherence: The auxiliary task; None for the plain method, and for methods that are told the parameters
+        coherence: The auxiliary task; None for the plain method, and for methods that receive the parameters
             of the path, or have a layer of their own, and learn from those.
         views: The views of an image.
         optim: The optimiser.
@@ -100,19 +100,19 @@ class PretrainConfig:
 
     @property
     def d_equi(self) -> int:
-        """Features of z that are equivariant: the task's, or those of a method that is told the transformation."""
+        """Features of z that are equivariant: the task's, or those of a method that receives its parameters."""
         return getattr(self.method, "d_equi", 0) if self.coherence is None else self.coherence.d_equi
 
     def plain(self) -> PretrainConfig:
         """Return the same run without the task and, but for poses, without its path: the base method.
 
-        Raises ValueError for a method that is told the path: it would not be the same method without.
+        Raises ValueError for a method that receives the parameters of the path: without them it is another method.
         """
         method = METHODS[type(self.method)]
         if method.told:
             raise ValueError(
-                f"{self.name} has no plain form: {method.__name__} is told the transformation, and there is no task to "
-                "leave out; take the plain form of another method's recipe"
+                f"{self.name} has no plain form: {method.__name__} receives the transformation, and there is no task "
+                "to leave out; take the plain form of another method's recipe"
             )
         views = self.views if self.views.path == POSES else dataclasses.replace(self.views, path="none")
         return dataclasses.replace(self, coherence=None, views=views, name=f"{self.name}-plain")

@@ -140,7 +140,7 @@ def _check_colors(config: PretrainConfig) -> None:
 
 
 def _check_head(config: PretrainConfig) -> None:
-    """Refuse a frozen encoder where there is no head, or a method that would train it."""
+    """Refuse a frozen encoder without a head, or with a method that trains the encoder."""
     method = METHODS[type(config.method)]
     if not method.fixed_teacher:
         raise ValueError(
@@ -165,7 +165,7 @@ def _check_head(config: PretrainConfig) -> None:
 
 
 def _check_told(config: PretrainConfig) -> None:
-    """Refuse to tell a method nothing, or to give it the task beside what it is told."""
+    """Refuse the task beside a method that receives theta, and a path without parameters for it."""
     name = METHODS[type(config.method)].__name__
     if config.coherence is not None:
         raise ValueError(f"{name} receives the transformation, so coherence must be null, got {config.coherence}")
@@ -176,7 +176,7 @@ def _check_told(config: PretrainConfig) -> None:
 
 
 def _check_base(config: PretrainConfig) -> None:
-    """Refuse to keep the path from the invariant loss where nothing else would read it."""
+    """Refuse to leave the path out of the invariant loss if nothing else reads it."""
     method, views = METHODS[type(config.method)], config.views
     if method.told:
         reason = f"{method.__name__} receives the path between the views that it reads"
@@ -192,7 +192,7 @@ def _check_base(config: PretrainConfig) -> None:
 
 
 def _check_path(config: PretrainConfig, task: CoherenceConfig) -> None:
-    """Refuse decoders that would have no path to learn from."""
+    """Refuse decoders without a path to decode."""
     if config.views.path == "none" and (task.positions() or task.decoder == "oracle"):
         raise ValueError(
             f"views.path is none, so there is nothing for the {task.decoder} decoder to learn: "

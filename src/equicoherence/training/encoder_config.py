@@ -18,7 +18,7 @@ class EncoderConfig:
     """A timm model, what it starts from, and what of it is trained.
 
     Args:
-        name: The model, any that timm has; empty where weights says which one it is.
+        name: The model, any that timm has; empty if weights says which one it is.
         args: Further arguments of `timm.create_model`, such as {"img_size": 64}.
         channels: Of the images: 3 for pictures, else as many as they have, 2 or more (docs/data.md). The first
             convolution has as many; where there are weights of timm to start from, it spreads them over these.
@@ -26,7 +26,7 @@ class EncoderConfig:
         weights: What to start from, as `equicoherence evaluate` takes MODEL: a run directory, timm:NAME, a
             weights file (FILE@ARCH), an export, local-dir:FOLDER, hf-hub:NAME; empty for none. Architecture,
             arguments and normalisation are those of its model; what is given beside must fit.
-        fingerprint: Short hash of what weights held when they were read. Training writes it; empty where not
+        fingerprint: Short hash of what weights held when they were read. Training writes it; empty if not
             yet read.
         mean: Of the channels of images in [0, 1], by which the encoder normalises them; the model's own where
             None, and their mean for channels behind the third.

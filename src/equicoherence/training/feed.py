@@ -29,7 +29,7 @@ from equicoherence.training.views_config import POSE_LATENTS
 
 class Feed(abc.ABC):
     """source: the images. group: how many of them make one item of a batch. parameters: what theta holds. remark: a
-    line for the screen on what of the images is seen; empty where all are."""
+    line for the screen on what of the images is seen; empty if all are."""
 
     source: ImageSource
     group: int

@@ -18,7 +18,7 @@ class NotKept(RuntimeError):
     """The encoder has lost more than ``keep`` allows."""
 
 
-def look(run: Parts, step: int) -> bool:
+def measure(run: Parts, step: int) -> bool:
     """Measure the encoder after ``step`` steps: on held-out images, and how much it has kept; return whether
     that state is good, as `Watch` says.
 
@@ -31,7 +31,7 @@ def look(run: Parts, step: int) -> bool:
         if run.held_out is not None:
             run.metrics.note(step, run.held_out.measure(weights))
         if watch is not None:
-            seen = watch.look(step, weights)
+            seen = watch.measure(step, weights)
             run.metrics.note(step, watch.fields(seen))
             good, lost = watch.is_kept(seen), watch.sentence(seen) if watch.is_lost(seen) else ""
             if step == run.total and not lost:

@@ -165,7 +165,7 @@ class Learner(nn.Module):
 
     @torch.no_grad()
     def _teach(self, images: Tensor, upright: int) -> Encoded | None:
-        """Return what the teacher says of the method's two views, of which it may see the first alone."""
+        """Return the teacher's features of the method's two views, or of the first only."""
         if self.teacher is None:
             return None
         encoder, *invariant = self.teacher
@@ -180,10 +180,10 @@ class Learner(nn.Module):
         return self._encoded(features, self.head.invariant, len(crops))
 
     def _tell(self, student: Encoded, features: Features, theta: Tensor) -> Encoded:
-        """Add theta, and the means of z_equi where there is one."""
-        z_equi = None
-        if self.head.equivariant is not None:
-            z_equi = self.head.equivariant(features.pooled("mean")).unflatten(0, (2, -1))  # linear: the mean of z_equi
+        """Add theta and, if there is a z_equi, its means."""
+        mean = Features(None, features.pooled("mean")[:, None], (1, 1))
+        z_equi = self.head.z_equi(mean)  # linear: of the mean of the tokens it is the mean of z_equi
+        z_equi = None if z_equi is None else z_equi[:, 0].unflatten(0, (2, -1))
         return dataclasses.replace(student, equivariant=z_equi, theta=self.standard(theta))
 
     def _encoded(

@@ -20,7 +20,7 @@ from equicoherence.training.callbacks import Callback
 from equicoherence.training.comma_lists import listed
 from equicoherence.training.config import Precision, PretrainConfig
 from equicoherence.training.interrupt import Interrupted, StopFlag
-from equicoherence.training.keep import NotKept, last_good, look
+from equicoherence.training.keep import NotKept, last_good, measure
 from equicoherence.training.learner import LearnerOutput
 from equicoherence.training.lost import name_lost_processes
 from equicoherence.training.optim import set_schedules
@@ -69,7 +69,7 @@ def _train(run: Parts) -> None:
         callback.on_start(run.moment(run.start))
     if measured and not run.start:
         try:
-            look(run, 0)
+            measure(run, 0)
         except NotFinite as error:  # there is no good state to end with
             raise RefusedValue(str(error)) from error
         if config.keep:
@@ -96,7 +96,7 @@ def _train(run: Parts) -> None:
                 progress.show(line)
                 if collapse:
                     progress.warn(collapse)
-            if watched and look(run, done):
+            if watched and measure(run, done):
                 due = True  # a good state: what the run ends with, should it lose more
             if due:  # after the flush, so that a broken loss never reaches a checkpoint
                 run.save(done)

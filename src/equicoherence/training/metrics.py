@@ -126,7 +126,7 @@ def drop_after(path: Path, step: int) -> None:
 
 
 def lines_until(path: Path, step: int) -> list[dict[str, Any]]:
-    """Return the lines of ``metrics.jsonl`` up to ``step``; none where there is no such file.
+    """Return the lines of ``metrics.jsonl`` up to ``step``; none if there is no such file.
 
     Raises `Damaged`, naming file and line, where it is.
     """

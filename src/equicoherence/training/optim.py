@@ -83,7 +83,7 @@ def rate_scales(module: nn.Module, config: OptimConfig) -> Mapping[str, float]:
 
 
 def _powers(module: nn.Module, layer_decay: float) -> dict[str, int]:
-    """Return how many layers stand above each parameter of the encoder, its own counted."""
+    """Return for each parameter of the encoder the number of layers above it, its own included."""
     encoder = getattr(module, "encoder", None)
     try:
         if not isinstance(encoder, Encoder):

@@ -1,4 +1,4 @@
-"""The parts of a run that the loop works with, and what is done with all of them: notes, checkpoints, the end."""
+"""The state of a run that the loop works with: its steps, metrics, checkpoints and final files."""
 
 from __future__ import annotations
 
@@ -38,11 +38,18 @@ from equicoherence.training.watch import Watch
 
 @dataclass(frozen=True)
 class Parts:
-    """What the loop works with. precision: that it computes in, not auto. model: the learner, wrapped for several
-    processes (DDP), or itself, divided among them (FSDP2). scaler: of the loss in fp16, else one that does nothing.
-    start, total: steps done, and of the whole run. generator: of the views. shape: what must stay the same for the run
-    to be resumed. watch, held_out: what the encoder still knows, and figures of images that it is not trained on; None
-    where nobody asks and on other processes than the first. callbacks: what else is called."""
+    """The state of a run.
+
+    precision: in which it computes; not auto.
+    model: the learner, wrapped for several processes (DDP), or itself, sharded (FSDP2).
+    scaler: of the loss in fp16; otherwise it does nothing.
+    generator: of the views.
+    start, total: steps done, and steps of the whole run.
+    shape: what must not change when the run is resumed.
+    watch: measures how much the encoder has kept; None if not configured, and on processes other than the first.
+    held_out: measures it on images that it is not trained on; None as above.
+    callbacks: called after steps, checkpoints and at the end.
+    """
 
     config: PretrainConfig
     precision: Precision
@@ -82,7 +89,7 @@ class Parts:
         yield from enumerate(self.loader.batches(wanted), start=self.start)
 
     def any_process(self, flag: bool) -> bool:
-        """Return whether any process raised its flag."""
+        """Return whether the flag of any process is true."""
         if self.world == 1:
             return flag
         flags = self.accelerator.gather(torch.tensor([float(flag)], device=self.accelerator.device))
@@ -112,7 +119,7 @@ class Parts:
         return norm.where(norm.isfinite(), 0) if self.scaler.is_enabled() else norm
 
     def step(self) -> None:
-        """Change the weights by their gradients, and drop these."""
+        """Do a step of the optimiser, and delete the gradients."""
         self.scaler.step(self.optimizer.optimizer)
         self.scaler.update()
         self.optimizer.zero_grad()
@@ -160,10 +167,9 @@ class Parts:
         )
 
     def _show_films(self, step: int) -> None:
-        """Give the trackers pictures of what the task decodes now; a learner that is divided has none till its end.
+        """Give the trackers pictures of the decoded states; a sharded learner has none before the end.
 
-        Only the first process gets here: what it cannot show does not end the run, and bad images that it meets are
-        none that training has met.
+        Only the first process has trackers. A failure does not end the run. Bad images are not counted.
         """
         if self.metrics.trackers is None or self.sharded:
             return
@@ -203,9 +209,9 @@ class Parts:
         return found
 
     def finish(self, weights: Mapping[str, Tensor] | None = None) -> None:
-        """Write what a finished run holds beside its checkpoints; its LoRA is merged.
+        """Write the files of a finished run, except checkpoints; LoRA is merged.
 
-        weights: of another state than it is in.
+        weights: of another state than the current one.
         """
         other, weights = weights is not None, self.weights() if weights is None else weights
         if self.accelerator.is_main_process:
@@ -215,7 +221,7 @@ class Parts:
                 learner.load_state_dict(dict(weights))
                 learner.to(self.accelerator.device)
             merge_lora(learner)
-            samples = take_samples(learner, self.feed, self.loader, self.config)  # which first looks at the features
+            samples = take_samples(learner, self.feed, self.loader, self.config)  # which checks the features first
             if self.metrics.trackers is not None and (self.sharded or other):
                 self.metrics.trackers.show_films(self.metrics.step, film_strips(samples))
             views, encoder = self.config.views, learner.encoder

@@ -55,8 +55,13 @@ from equicoherence.training.watch import Watch
 
 @dataclass(frozen=True)
 class _Saved:
-    """What a run goes on from. state: of its newest whole checkpoint, None for a start. precision: that it computes in.
-    step: steps done. remark: what is to be said of its checkpoints."""
+    """The state from which a run starts or continues.
+
+    state: content of its newest checkpoint that is whole; None for a new run.
+    precision: in which it computes.
+    step: steps done.
+    remark: a line about its checkpoints; "" for none.
+    """
 
     state: Mapping[str, Any] | None
     precision: Precision
@@ -138,7 +143,7 @@ def set_up(
 
 
 def _saved(config: PretrainConfig, out: Path, resume: bool, accelerator: Accelerator) -> _Saved:
-    """Read the newest whole checkpoint where the run is to go on; take as many threads as it had."""
+    """Read the newest whole checkpoint of a run that is resumed, and use as many threads as it did."""
     state, remark = newest_whole_checkpoint(out) if resume else (None, "")
     step = state["step"] if state else 0
     if state and not config.threads:
@@ -151,7 +156,7 @@ def _saved(config: PretrainConfig, out: Path, resume: bool, accelerator: Acceler
 def _trained(
     config: PretrainConfig, learner: Learner, accelerator: Accelerator, saved: _Saved
 ) -> tuple[nn.Module, AcceleratedOptimizer, torch.amp.GradScaler]:
-    """Return the learner as it is trained, compiled and wrapped or divided, with its optimiser and the loss' scaler."""
+    """Return the learner, compiled and wrapped or sharded, its optimiser, and the scaler of the loss."""
     state, device = saved.state, accelerator.device.type
     if device == "cpu" and not config.compile:
         share_weight_gradients(learner)
@@ -172,7 +177,7 @@ def _trained(
 
 
 def _loader(config: PretrainConfig, feed: Feed) -> Loader:
-    """Return what decodes the images of a feed."""
+    """Return the loader of the images of a feed."""
     return Loader(
         feed.source,
         config.views.source,
@@ -183,13 +188,13 @@ def _loader(config: PretrainConfig, feed: Feed) -> Loader:
 
 
 def _watch(config: PretrainConfig, learner: Learner, loader: Loader, precision: Precision) -> Watch:
-    """Return what measures what an encoder still knows."""
+    """Return the measurement of how much the encoder has kept."""
     bfloat16 = precision == "bf16"
     return Watch(learner.encoder, learner.pool, loader, size=config.views.size, keep=config.keep, bfloat16=bfloat16)
 
 
 def _held_out(config: PretrainConfig, learner: Learner, watch: Watch | None, precision: Precision) -> HeldOut:
-    """Return what measures an encoder on images that are held out of its training."""
+    """Return the measurement of an encoder on images that are held out of its training."""
     copy = watch.copy if watch else EncoderCopy(learner.encoder, learner.pool, bfloat16=precision == "bf16")
     source = open_images(config.data, "val")
     source.format.check(learner.encoder.channels, f"the held-out side of {config.data!r}", "the encoder")
@@ -205,7 +210,7 @@ def _held_out(config: PretrainConfig, learner: Learner, watch: Watch | None, pre
 
 
 def _metrics(config: PretrainConfig, learner: Learner, out: Path | None, start: int, total: int) -> Metrics:
-    """Return what notes the metrics of a run from its step ``start`` on; ``out`` is None but for the first process."""
+    """Return the metrics of a run from step ``start`` on. out: its directory; None on all processes but the first."""
     watched = learner.method.watched()
     path, trackers = None, None
     if out is not None:
@@ -221,8 +226,7 @@ def precision_on(device: torch.device, asked: Precision) -> Precision:
 
 
 def described(config: PretrainConfig, learner: Learner, precision: Precision) -> str:
-    """Return a run's first line: which encoder it trains, with how many parameters, what stands for an image, and in
-    which precision it computes."""
+    """Return a run's first line: encoder, number of parameters, image representation and precision."""
     encoder = learner.encoder
     count, train = sum(parameter.numel() for parameter in encoder.model.parameters()) / 1e6, config.encoder.train
     trained = "" if train == "all" else f" ({train} trained: {trained_parameters(encoder) / 1e6:,.3g} million)"
@@ -235,12 +239,12 @@ def described(config: PretrainConfig, learner: Learner, precision: Precision) ->
 
 
 def _accelerator(config: PretrainConfig) -> Accelerator:
-    """Join the processes that were started together, on the device that is asked for."""
+    """Join the processes of a job, on the device of the configuration."""
     device = chosen_device(config.device)
     # without cpu=True, processes without a GPU would not find each other; precision is a matter of each run
     joining = InitProcessGroupKwargs(timeout=TIMEOUT)
     accelerator = Accelerator(cpu=device.type == "cpu", mixed_precision="no", kwargs_handlers=[joining])
     kind = accelerator.distributed_type
     if kind in (DistributedType.FSDP, DistributedType.DEEPSPEED, DistributedType.MEGATRON_LM):
-        raise ValueError(f"accelerate was told to use {kind.value}; choose none there, and --sharding fsdp2 here")
+        raise ValueError(f"accelerate is configured to use {kind.value}; choose none there, and --sharding fsdp2 here")
     return accelerator

@@ -42,7 +42,7 @@ class Start:
     encoder: with its weights, for images of the size asked for as far as it has one.
     fingerprint: short hash of its file, or of its weights where they are no one file of the user's.
     size: pixels of the images that it is used on.
-    source: pixels that images are read at for these, None where nothing says it.
+    source: pixels that images are read at for these, None if nothing says it.
     """
 
     encoder: Encoder
@@ -76,7 +76,7 @@ def needs_start(config: PretrainConfig, run: Path, resume: bool) -> bool:
 
 
 def check_start(config: PretrainConfig) -> None:
-    """Raise ValueError where a method, or ``keep``, holds the encoder to what it knows, but it knows nothing."""
+    """Raise ValueError for a method, or ``keep``, that needs a pretrained encoder, without pretrained weights."""
     method = METHODS[type(config.method)]
     held_by = method.__name__ if method.fixed_teacher else f"keep {config.keep:g}" if config.keep else ""
     if held_by and not (config.encoder.weights or config.encoder.pretrained):
@@ -155,7 +155,7 @@ def read_start(model: str, size: int | None, name: str, args: dict[str, Any]) ->
     """Read MODEL, as `equicoherence evaluate` takes it, for images of ``size`` pixels where it has positions.
 
     size: None for its own.
-    name: architecture of a weights file that does not say it; empty where none is given.
+    name: architecture of a weights file that does not say it; empty if none is given.
     args: further arguments of it.
     No code in a file is executed. Raises FileNotFoundError or ValueError for what cannot be read or does not fit.
     """

@@ -114,7 +114,7 @@ def _mlflow(out: Path, start: int, identities: dict[str, Any]) -> GeneralTracker
 
 
 def _own(name: str, start: int, identities: dict[str, Any]) -> str:
-    """Return what a tracker knows the run by: kept where the run is resumed, else new."""
+    """Return the identity of a run in a tracker: the same if it is resumed, else a new one."""
     if not start or name not in identities:
         identities[name] = uuid.uuid4().hex[:8]
     return identities[name]

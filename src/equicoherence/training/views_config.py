@@ -63,7 +63,7 @@ class ViewsConfig:
             nothing there); poses: the two views are renders of an object, as they are, and the states those of
             its pose path (data: 3DIEBench, or what `equicoherence render` writes). Of a set with pose paths
             (`equicoherence render --paths`) only views at the ends of a path are paired.
-        told: Names of the parameters of the path that a method gets which is told theta; all where empty.
+        told: Parameters of the path that methods which receive theta are given, by name; empty for all.
         border: What lies beyond the crop: content, what the image shows there; reflection; zeros, which give
             the angle away.
         flip: Whether the views of an image (both, and local crops) are mirrored alike (shared), each by itself
@@ -164,6 +164,6 @@ class ViewsConfig:
 
     @property
     def told_columns(self) -> list[int]:
-        """Columns of theta that a method gets which is told it."""
+        """Columns of theta that methods are given which receive it."""
         names = [parameter.name for parameter in self.parameters]
         return [names.index(name) for name in self.told] if self.told else list(range(len(names)))

@@ -30,7 +30,7 @@ CERTAIN = 1.645  # standard errors: 95 % on one side
 
 
 @dataclass(frozen=True)
-class Look:
+class Measurement:
     """A measurement after ``step`` steps.
 
     figure: accuracy of k-NN, or mean cosine to the features of the start.
@@ -64,8 +64,8 @@ class Watch:
         self._start: Tensor | None = None  # of each image: whether k-NN was right, or its features
         self._good: list[tuple[int, float]] = []  # the last two steps after which enough was kept, and what was lost
 
-    def look(self, step: int, weights: Mapping[str, Tensor]) -> Look:
-        """Measure the encoder of a learner's ``weights``; the first look is the start.
+    def measure(self, step: int, weights: Mapping[str, Tensor]) -> Measurement:
+        """Measure the encoder of a learner's ``weights``; the first measurement is that of the start.
 
         Raises `NotFinite` where its features are not.
         """
@@ -82,25 +82,25 @@ class Watch:
             figure = (found * self._start).sum(dim=1)
             lost = 1 - figure
         mean = float(lost.mean())
-        seen = Look(step, float(figure.mean()), mean, mean - CERTAIN * float(lost.std()) / math.sqrt(len(lost)))
+        seen = Measurement(step, float(figure.mean()), mean, mean - CERTAIN * float(lost.std()) / math.sqrt(len(lost)))
         if self.is_kept(seen):
             self._good = [*self._good[-1:], (step, mean)]
         return seen
 
-    def is_kept(self, seen: Look) -> bool:
+    def is_kept(self, seen: Measurement) -> bool:
         """Return whether the measured loss is at most ``keep``: the state is good."""
         return seen.lost <= self.keep
 
-    def is_lost(self, seen: Look) -> bool:
+    def is_lost(self, seen: Measurement) -> bool:
         """Return whether the loss is significantly above ``keep``: the run has to stop."""
         return seen.bound > self.keep
 
-    def fields(self, seen: Look) -> dict[str, float]:
+    def fields(self, seen: Measurement) -> dict[str, float]:
         """Return the metrics of a measurement."""
         values = {self.name: seen.figure, "lost": seen.lost, "lost_at_least": seen.bound}
         return {f"{WATCHED}{name}": value for name, value in values.items()}
 
-    def sentence(self, seen: Look) -> str:
+    def sentence(self, seen: Measurement) -> str:
         """Return the measurement in words."""
         count, start = len(self.images), seen.figure + seen.lost
         what = f"k-NN on {count:,} of its images" if self.labelled else f"the cosine to itself on {count:,} images"

@@ -17,7 +17,7 @@ from equicoherence.drawing import Painter
 
 
 @dataclass(frozen=True)
-class Plan:
+class ObjectsPlan:
     """The numbers that fix every pixel of a set.
 
     Raises:
@@ -51,7 +51,7 @@ class Plan:
         return [(label, number) for label in range(len(CATEGORIES)) for number in range(self.objects_per_category)]
 
 
-def draw_object(plan: Plan, label: int, number: int, painter: Painter) -> tuple[np.ndarray, np.ndarray]:
+def draw_object(plan: ObjectsPlan, label: int, number: int, painter: Painter) -> tuple[np.ndarray, np.ndarray]:
     """Build one object and render all its views.
 
     Randomness is keyed by (seed, category, object) and (seed, category, object, view), so an object is the same
@@ -74,7 +74,7 @@ def draw_object(plan: Plan, label: int, number: int, painter: Painter) -> tuple[
 
 
 def draw_all(
-    plan: Plan, workers: int | None = None, advance: Callable[[int], object] = lambda images: None
+    plan: ObjectsPlan, workers: int | None = None, advance: Callable[[int], object] = lambda images: None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draw all objects of a plan on threads, one for each core where ``workers`` is None; they change no pixel.
 

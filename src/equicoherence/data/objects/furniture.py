@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from equicoherence.data.objects.mesh import ColouredMesh, Parts
+from equicoherence.data.objects.mesh import ColouredMesh, MeshBuilder
 from equicoherence.data.objects.palette import Colour, any_colour, metal, pale, timber
 
 
 def bed(rng: np.random.Generator) -> ColouredMesh:
     """Build a mattress with blanket and pillows in a frame with a headboard."""
-    parts = Parts()
+    parts = MeshBuilder()
     width, length, height = rng.uniform(1.6, 3.0), rng.uniform(3.4, 4.2), rng.uniform(0.5, 0.9)
     frame, blanket, linen = any_colour(rng), any_colour(rng), pale(rng)
     back, front = rng.uniform(0.7, 1.5), rng.uniform(0.0, 0.6)
@@ -32,7 +32,7 @@ def bed(rng: np.random.Generator) -> ColouredMesh:
 
 def bench(rng: np.random.Generator) -> ColouredMesh:
     """Build a long slatted seat on two side frames, mostly with a back."""
-    parts = Parts()
+    parts = MeshBuilder()
     width, depth, height = rng.uniform(2.8, 4.2), rng.uniform(0.8, 1.1), rng.uniform(0.8, 1.05)
     slat, side = any_colour(rng), any_colour(rng)
     slats = int(rng.integers(3, 5))
@@ -57,7 +57,7 @@ def bench(rng: np.random.Generator) -> ColouredMesh:
 
 def chair(rng: np.random.Generator) -> ColouredMesh:
     """Build a seat on four legs with a back of slats, rails or one panel, sometimes with arms."""
-    parts = Parts()
+    parts = MeshBuilder()
     width, depth, height = rng.uniform(0.9, 1.2), rng.uniform(0.9, 1.15), rng.uniform(0.85, 1.2)
     back, thickness = rng.uniform(0.9, 1.5), rng.uniform(0.07, 0.16)
     frame, seat = any_colour(rng), any_colour(rng)
@@ -90,7 +90,7 @@ def chair(rng: np.random.Generator) -> ColouredMesh:
 
 def lamp(rng: np.random.Generator) -> ColouredMesh:
     """Build a table or floor lamp: foot, stem, wide shade."""
-    parts = Parts()
+    parts = MeshBuilder()
     stem, foot, shade = rng.uniform(1.0, 3.2), rng.uniform(0.4, 0.7), any_colour(rng)
     body = metal(rng) if rng.uniform() < 0.4 else any_colour(rng)
     wide, rise = rng.uniform(0.65, 1.05), rng.uniform(0.6, 1.0)
@@ -109,7 +109,7 @@ def lamp(rng: np.random.Generator) -> ColouredMesh:
 
 def table(rng: np.random.Generator) -> ColouredMesh:
     """Build a round or rectangular top on four legs or one column, sometimes with a vase on it."""
-    parts = Parts()
+    parts = MeshBuilder()
     width, depth, height = rng.uniform(1.8, 3.2), rng.uniform(1.4, 2.0), rng.uniform(1.1, 1.7)
     top, legs = any_colour(rng), timber(rng) if rng.uniform() < 0.4 else any_colour(rng)
     thickness = rng.uniform(0.08, 0.18)
@@ -135,7 +135,7 @@ def table(rng: np.random.Generator) -> ColouredMesh:
 
 
 def _four_legs(
-    parts: Parts, colour: Colour, width: float, depth: float, height: float, radius: float, *, square: bool
+    parts: MeshBuilder, colour: Colour, width: float, depth: float, height: float, radius: float, *, square: bool
 ) -> None:
     for x in (-width / 2 + radius, width / 2 - radius):
         for z in (-depth / 2 + radius, depth / 2 - radius):

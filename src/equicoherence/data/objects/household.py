@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from equicoherence.data.objects.mesh import ColouredMesh, Parts
+from equicoherence.data.objects.mesh import ColouredMesh, MeshBuilder
 from equicoherence.data.objects.palette import DARK, any_colour, metal, pale, timber
 
 
 def guitar(rng: np.random.Generator) -> ColouredMesh:
     """Build a guitar on its end: waisted body, hole or pickups, neck, head."""
-    parts = Parts()
+    parts = MeshBuilder()
     low, high, waist = rng.uniform(0.8, 1.0), rng.uniform(0.58, 0.75), rng.uniform(0.42, 0.55)
     body, neck, length = any_colour(rng), timber(rng), rng.uniform(1.5, 2.0)
     side = [(0.0, 0.0), (0.6, 0.05), (0.95, 0.3), (1.0, 0.6), (0.85, 0.9)]
@@ -36,7 +36,7 @@ def guitar(rng: np.random.Generator) -> ColouredMesh:
 
 def mug(rng: np.random.Generator) -> ColouredMesh:
     """Build a mug with one handle and something in it."""
-    parts = Parts()
+    parts = MeshBuilder()
     foot, height = rng.uniform(0.6, 0.85), rng.uniform(1.3, 2.1)
     rim = foot * rng.uniform(0.95, 1.25)
     colour, drink = any_colour(rng), timber(rng) if rng.uniform() < 0.6 else any_colour(rng)
@@ -63,7 +63,7 @@ def mug(rng: np.random.Generator) -> ColouredMesh:
 
 def teapot(rng: np.random.Generator) -> ColouredMesh:
     """Build a round pot with spout, handle behind and a lid with a knob."""
-    parts = Parts()
+    parts = MeshBuilder()
     radius, height = rng.uniform(0.85, 1.15), rng.uniform(1.1, 1.7)
     colour, lid = any_colour(rng), any_colour(rng)
     lid = colour if rng.uniform() < 0.5 else lid
@@ -85,7 +85,7 @@ def teapot(rng: np.random.Generator) -> ColouredMesh:
 
 def umbrella(rng: np.random.Generator) -> ColouredMesh:
     """Build an open umbrella, upright, with a hooked or straight handle."""
-    parts = Parts()
+    parts = MeshBuilder()
     radius, rise, length = rng.uniform(1.2, 1.6), rng.uniform(0.5, 0.9), rng.uniform(2.0, 2.7)
     first, second, stick = any_colour(rng), any_colour(rng), metal(rng)
     plain = rng.uniform() < 0.4

@@ -16,7 +16,7 @@ Point = Sequence[float] | np.ndarray
 """Three numbers: x right, y up, z to the front."""
 
 
-class Parts:
+class MeshBuilder:
     """Collect coloured parts; each method adds one, rotated and then moved to ``at``.
 
     ``turn`` is three angles in degrees, about x, then y, then z.

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from equicoherence.data.objects.mesh import ColouredMesh, Parts
+from equicoherence.data.objects.mesh import ColouredMesh, MeshBuilder
 from equicoherence.data.objects.palette import DARK, any_colour, leaf, pale, timber
 
 
 def dog(rng: np.random.Generator) -> ColouredMesh:
     """Build a dog on four legs with snout, ears and a raised tail."""
-    parts = Parts()
+    parts = MeshBuilder()
     coat, patch = any_colour(rng), any_colour(rng)
     patch = coat if rng.uniform() < 0.5 else patch
     length, chest, leg = rng.uniform(1.4, 2.2), rng.uniform(0.32, 0.48), rng.uniform(0.5, 1.0)
@@ -41,7 +41,7 @@ def dog(rng: np.random.Generator) -> ColouredMesh:
 
 def duck(rng: np.random.Generator) -> ColouredMesh:
     """Build a duck: boat-shaped body, upright neck, bill, wings, feet."""
-    parts = Parts()
+    parts = MeshBuilder()
     plumage, head, wing = any_colour(rng), any_colour(rng), any_colour(rng)
     head = plumage if rng.uniform() < 0.5 else head
     bill, foot = any_colour(rng), any_colour(rng)
@@ -67,7 +67,7 @@ def duck(rng: np.random.Generator) -> ColouredMesh:
 
 def house(rng: np.random.Generator) -> ColouredMesh:
     """Build walls under a gable or hipped roof, with door, windows and chimney."""
-    parts = Parts()
+    parts = MeshBuilder()
     width, depth, height = rng.uniform(1.8, 2.8), rng.uniform(1.6, 2.2), rng.uniform(1.1, 2.2)
     wall, roof, trim = any_colour(rng), any_colour(rng), pale(rng)
     rise, eave = rng.uniform(0.7, 1.3), 0.2
@@ -104,7 +104,7 @@ def house(rng: np.random.Generator) -> ColouredMesh:
 
 def snowman(rng: np.random.Generator) -> ColouredMesh:
     """Build three balls, a hat, a long nose, twig arms and buttons."""
-    parts = Parts()
+    parts = MeshBuilder()
     snow = pale(rng) if rng.uniform() < 0.6 else any_colour(rng)
     radii = np.array([1.0, 0.72, 0.5]) * rng.uniform(0.9, 1.1, size=3)
     heights = [radii[0] * 0.9, radii[0] * 1.75 + radii[1] * 0.75]
@@ -134,7 +134,7 @@ def snowman(rng: np.random.Generator) -> ColouredMesh:
 
 def tree(rng: np.random.Generator) -> ColouredMesh:
     """Build a trunk with a crown of stacked cones or of balls."""
-    parts = Parts()
+    parts = MeshBuilder()
     trunk, thick = rng.uniform(0.5, 1.3), rng.uniform(0.12, 0.24)
     bark, crown = timber(rng) if rng.uniform() < 0.7 else any_colour(rng), leaf(rng)
     if rng.uniform() < 0.45:
@@ -164,7 +164,7 @@ def tree(rng: np.random.Generator) -> ColouredMesh:
 
 def windmill(rng: np.random.Generator) -> ColouredMesh:
     """Build a tapered tower with a cap and four sails in front."""
-    parts = Parts()
+    parts = MeshBuilder()
     height, foot = rng.uniform(2.2, 3.0), rng.uniform(0.75, 1.0)
     neck, wall, cap, sail = foot * rng.uniform(0.5, 0.75), any_colour(rng), any_colour(rng), any_colour(rng)
     sections = int(rng.choice([6, 8, 16]))

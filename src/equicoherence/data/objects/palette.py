@@ -1,4 +1,4 @@
-"""Random colours that look like paint, timber, metal and leaves, RGB in [0, 1].
+"""Random colours of paint, timber, metal and leaves, RGB in [0, 1].
 
 All kinds overlap in hue and brightness and every category mixes several, so that colour alone says little about the
 category.

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from equicoherence.data.objects.categories import CATEGORIES
-from equicoherence.data.objects.draw import Plan
+from equicoherence.data.objects.draw import ObjectsPlan
 from equicoherence.data.objects.store import load_or_make
 from equicoherence.data.objects.view import VIEW_NAMES
 from equicoherence.data.source import ImageSource, Origin, Sample, Split
@@ -53,7 +53,7 @@ class ObjectsSource(ImageSource):
     ) -> None:
         if split not in get_args(Split):
             raise ValueError(f"split must be one of {', '.join(map(repr, get_args(Split)))}, got {split!r}")
-        plan = Plan(size=size, views=views, objects_per_category=objects_per_category, seed=seed)
+        plan = ObjectsPlan(size=size, views=views, objects_per_category=objects_per_category, seed=seed)
         images, poses = load_or_make(plan)
         labels, objects = np.repeat(np.array(plan.jobs, dtype=np.int64), views, axis=0).T
         held_out = objects % _VALIDATION_EVERY == _VALIDATION_EVERY - 1

@@ -17,7 +17,7 @@ from safetensors.numpy import save
 
 from equicoherence import drawing
 from equicoherence.data.cache import cache_folder, taking_turns
-from equicoherence.data.objects.draw import Plan, draw_all
+from equicoherence.data.objects.draw import ObjectsPlan, draw_all
 from equicoherence.data.objects.view import VIEW_NAMES
 from equicoherence.files import write_aside
 
@@ -29,7 +29,7 @@ class _Damaged(Exception):
     pass
 
 
-def load_or_make(plan: Plan) -> tuple[np.ndarray, np.ndarray]:
+def load_or_make(plan: ObjectsPlan) -> tuple[np.ndarray, np.ndarray]:
     """Read the images and poses of a plan from the cache, or render and store them.
 
     If several processes need it at the same time, one renders and the others wait. A damaged file is rendered again.
@@ -57,7 +57,7 @@ def load_or_make(plan: Plan) -> tuple[np.ndarray, np.ndarray]:
     return images, poses
 
 
-def store_path(plan: Plan) -> Path:
+def store_path(plan: ObjectsPlan) -> Path:
     """Return the cache file of a plan; its name changes with the plan and with the code that draws."""
     key = hashlib.blake2b(json.dumps(dataclasses.asdict(plan), sort_keys=True).encode(), digest_size=8)
     for module in [*sorted(_HERE.glob("*.py")), *sorted(Path(drawing.__file__).parent.glob("*.py"))]:
@@ -66,7 +66,7 @@ def store_path(plan: Plan) -> Path:
     return cache_folder() / f"objects-{key.hexdigest()}.safetensors"
 
 
-def _make_with_progress(plan: Plan, console: Console) -> tuple[np.ndarray, np.ndarray]:
+def _make_with_progress(plan: ObjectsPlan, console: Console) -> tuple[np.ndarray, np.ndarray]:
     total = len(plan.jobs) * plan.views
     started = time.monotonic()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -78,7 +78,7 @@ def _make_with_progress(plan: Plan, console: Console) -> tuple[np.ndarray, np.nd
     return made
 
 
-def _read(path: Path, plan: Plan) -> tuple[np.ndarray, np.ndarray]:
+def _read(path: Path, plan: ObjectsPlan) -> tuple[np.ndarray, np.ndarray]:
     if not path.exists():
         raise FileNotFoundError(path)
     try:

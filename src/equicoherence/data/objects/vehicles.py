@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from equicoherence.data.objects.mesh import ColouredMesh, Parts
+from equicoherence.data.objects.mesh import ColouredMesh, MeshBuilder
 from equicoherence.data.objects.palette import DARK, Colour, any_colour, metal, pale
 
 
 def airplane(rng: np.random.Generator) -> ColouredMesh:
     """Build a fuselage with wings, tail, engines or a propeller, on its wheels."""
-    parts = Parts()
+    parts = MeshBuilder()
     body, wing, tail = any_colour(rng), any_colour(rng), any_colour(rng)
     length, radius, height = rng.uniform(3.4, 4.4), rng.uniform(0.32, 0.45), 0.75
     hull = [(0.0, -0.5), (0.25, -0.48), (0.7, -0.2), (1.0, 0.05), (1.0, 0.35), (0.7, 0.45), (0.0, 0.5)]
@@ -39,7 +39,7 @@ def airplane(rng: np.random.Generator) -> ColouredMesh:
 
 def boat(rng: np.random.Generator) -> ColouredMesh:
     """Build a pointed hull with mast and sails, or with a cabin and a funnel."""
-    parts = Parts()
+    parts = MeshBuilder()
     length, width, depth = rng.uniform(2.6, 3.6), rng.uniform(0.9, 1.3), rng.uniform(0.5, 0.8)
     hull, deck = any_colour(rng), any_colour(rng)
     half = [(0.5, 0.0), (0.32, 0.3), (0.1, 0.47), (-0.2, 0.5), (-0.5, 0.38)]
@@ -70,7 +70,7 @@ def boat(rng: np.random.Generator) -> ColouredMesh:
 
 def car(rng: np.random.Generator) -> ColouredMesh:
     """Build a saloon, hatchback or pickup."""
-    parts = Parts()
+    parts = MeshBuilder()
     length, width, body = rng.uniform(3.0, 3.8), rng.uniform(1.35, 1.6), rng.uniform(0.5, 0.7)
     colour, wheel, floor = any_colour(rng), rng.uniform(0.32, 0.42), 0.25
     top, roof = floor + body, rng.uniform(0.45, 0.7)
@@ -98,7 +98,7 @@ def car(rng: np.random.Generator) -> ColouredMesh:
 
 def rocket(rng: np.random.Generator) -> ColouredMesh:
     """Build a rocket on its fins: body, nose, windows, nozzle."""
-    parts = Parts()
+    parts = MeshBuilder()
     radius, length, low = rng.uniform(0.45, 0.65), rng.uniform(2.2, 3.2), 0.4
     body, nose, fin = any_colour(rng), any_colour(rng), any_colour(rng)
     belly = radius * rng.uniform(1.0, 1.25)
@@ -126,7 +126,7 @@ def rocket(rng: np.random.Generator) -> ColouredMesh:
 
 def train(rng: np.random.Generator) -> ColouredMesh:
     """Build a steam engine: boiler, chimney, cab, wheels, and sometimes a wagon behind."""
-    parts = Parts()
+    parts = MeshBuilder()
     boiler, cab, frame = any_colour(rng), any_colour(rng), any_colour(rng)
     length, radius, wheel = rng.uniform(1.6, 2.2), rng.uniform(0.42, 0.55), rng.uniform(0.25, 0.35)
     width, floor = 2.1 * radius, 0.5
@@ -159,7 +159,7 @@ def train(rng: np.random.Generator) -> ColouredMesh:
     return parts.standing()
 
 
-def _wheel_pair(parts: Parts, hub: Colour, x: float, radius: float, width: float) -> None:
+def _wheel_pair(parts: MeshBuilder, hub: Colour, x: float, radius: float, width: float) -> None:
     for sign in (-1, 1):
         parts.rod(DARK, (x, radius, sign * width * 0.36), (x, radius, sign * width * 0.52), radius)
         parts.rod(hub, (x, radius, sign * width * 0.4), (x, radius, sign * width * 0.54), radius * 0.55)

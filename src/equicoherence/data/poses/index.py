@@ -202,7 +202,7 @@ def _key(found: PoseObjects) -> str:
 
 
 def _read(folder: Path) -> PoseIndex | None:
-    """Map a kept index, None where there is none that is whole."""
+    """Map a kept index into memory; None if there is none, or it is damaged."""
     names = [field.name for field in dataclasses.fields(PoseIndex)]
     try:
         index = PoseIndex(**{name: np.load(folder / f"{name}.npy", "r", allow_pickle=False) for name in names})

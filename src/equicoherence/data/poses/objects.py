@@ -133,7 +133,7 @@ def has_poses(root: Path) -> bool:
 
 
 def _some_folders(folder: Path | str) -> list[str]:
-    """Return up to 8 folders among the first entries: enough to tell, whatever the size of a data set."""
+    """Return up to 8 folders among the first entries: enough to recognise a data set of any size."""
     with os.scandir(folder) as entries:
         some = (entry.path for entry in itertools.islice(entries, 200) if entry.is_dir() and entry.name[0] != ".")
         return list(itertools.islice(some, 8))

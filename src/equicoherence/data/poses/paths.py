@@ -36,7 +36,7 @@ class PosePaths(ImageSource):
     Args:
         root: The folder.
         split: ``"train"``, ``"val"`` or ``"all"``.
-        positions: Which states are images of this source, by where they lie on their path, 0 to 1; all where None.
+        positions: Which states are images of this source, by where they lie on their path, 0 to 1; all if None.
             Their mirror images about the middle come with them, since half of the paths are seen turned round.
 
     Raises:

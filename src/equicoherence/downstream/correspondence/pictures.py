@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from equicoherence.downstream.correspondence.matches import Matches
-from equicoherence.downstream.line_pictures import Line, draw_lines
+from equicoherence.downstream.line_pictures import RIGHT, WRONG, Line, draw_lines
 from equicoherence.evaluation.task import Row, spread
 
-RIGHT, WRONG, AT_MIRROR = (40, 200, 60), (230, 60, 40), (60, 110, 255)
+AT_MIRROR = (60, 110, 255)
 MOST = 60  # lines of a kind
 
 

@@ -42,7 +42,7 @@ def seen_places(
     rows, columns = centre_pixels(first, grid)
     on_first, on_second = first.mask[rows, columns], second.mask[centre_pixels(second, grid)]
     points = object_points(first, rotation, rows, columns)
-    (places, true), (mirrors, mirrored) = (_look(each, second, other) for each in (points, points * MIRROR))
+    (places, true), (mirrors, mirrored) = (_seen(each, second, other) for each in (points, points * MIRROR))
     return SeenPlaces(on_first, on_second, places, on_first & true, mirrors, on_first & mirrored)
 
 
@@ -61,7 +61,7 @@ def object_points(view: Surface, rotation: np.ndarray, rows: np.ndarray, columns
     return world @ rotation
 
 
-def _look(points: np.ndarray, view: Surface, rotation: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _seen(points: np.ndarray, view: Surface, rotation: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return where a view shows points (N, 3) of the object, (N, 2) as shares of its sides, and which (N,) it shows.
 
     A point is shown where it lies in the image, and the object's surface in its pixel is as far away as the point, to

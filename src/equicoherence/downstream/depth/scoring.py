@@ -40,12 +40,12 @@ COLORS = "viridis"
 
 
 def score_depth(task: Depth, model: FrozenModel, train: DepthSet, test: DepthSet, track: Track) -> TaskScore:
-    known, asked = spread(len(train), task.train), spread(len(test), task.test)
-    size = input_size(some_shapes(train.image, known), task.pixels, stride(model.encoder, model.size))
+    train_indices, test_indices = spread(len(train), task.train), spread(len(test), task.test)
+    size = input_size(some_shapes(train.image, train_indices), task.pixels, stride(model.encoder, model.size))
     encoder = sized(model.encoder, size).eval()
     frozen, generator = task.encoder == "frozen", torch.Generator().manual_seed(task.seed)
-    survey = [known[i] for i in spread(len(known), SURVEYED)]
-    read = known if frozen else survey
+    survey = [train_indices[i] for i in spread(len(train_indices), SURVEYED)]
+    read = train_indices if frozen else survey
     tokens = extract_tokens(encoder, train.image, read, size, track, "depth: training images", cls=True)
     places = (UPSAMPLE * tokens.patches.shape[1], UPSAMPLE * tokens.patches.shape[2])
     surveyed = _targets(train, survey, places)
@@ -54,22 +54,22 @@ def score_depth(task: Depth, model: FrozenModel, train: DepthSet, test: DepthSet
     head = DepthHead(some, surveyed, train.limits, generator)
     if frozen:
         train_head(
-            head, tokens, _targets(train, known, places), steps=task.steps, batch=task.batch, lr=task.lr,
+            head, tokens, _targets(train, train_indices, places), steps=task.steps, batch=task.batch, lr=task.lr,
             generator=generator, track=track,
         )  # fmt: skip
     else:
         encoder = copy.deepcopy(encoder).requires_grad_(True)
         tune(
-            encoder, head, train, known, size, places, epochs=task.epochs, batch=task.tuned_batch,
+            encoder, head, train, train_indices, size, places, epochs=task.epochs, batch=task.tuned_batch,
             encoder_lr=task.tuned_lr, lr=task.lr, seed=task.seed, track=track,
         )  # fmt: skip
-    tokens = extract_tokens(encoder, test.image, asked, size, track, "depth: test images", cls=True)
-    errors, pictures = _errors(head, tokens, test, asked, constant)
+    tokens = extract_tokens(encoder, test.image, test_indices, size, track, "depth: test images", cls=True)
+    errors, pictures = _errors(head, tokens, test, test_indices, constant)
     rows = [
         Row(metric, float(value), floor=float(floor))
         for metric, (value, floor) in zip(task.metrics, errors.mean(dim=0).T)
     ]
-    return TaskScore(rows, pictures, {"train": len(known), "val": len(errors)}, size)
+    return TaskScore(rows, pictures, {"train": len(train_indices), "val": len(errors)}, size)
 
 
 def _targets(train: DepthSet, indices: Sequence[int], places: tuple[int, int]) -> Tensor:
@@ -87,17 +87,17 @@ def _median(targets: Tensor) -> float:
 
 @torch.no_grad()
 def _errors(
-    head: DepthHead, tokens: Tokens, test: DepthSet, asked: Sequence[int], constant: float
+    head: DepthHead, tokens: Tokens, test: DepthSet, test_indices: Sequence[int], constant: float
 ) -> tuple[Tensor, dict[str, np.ndarray]]:
-    """Return errors (images, 2, metrics) of what a head says of tokens, and of a constant; and pictures.
+    """Return errors (images, 2, metrics) of the predictions of a head, and of a constant; and pictures.
 
     Images without a pixel to score are left out. Raises `UnusableData` where all are; ValueError for a depth that is
     not finite.
     """
-    shown, errors, pictures = set(spread(len(asked), PICTURES)), [], {}
+    shown, errors, pictures = set(spread(len(test_indices), PICTURES)), [], {}
     low, high = test.limits
-    depths = read_ahead(test.depth, asked)
-    for place, index in enumerate(asked):
+    depths = read_ahead(test.depth, test_indices)
+    for place, index in enumerate(test_indices):
         truth, one = torch.from_numpy(next(depths)), tokens.take([place], head.mean.device)
         depth = head(one.patches, one.cls)
         depth = F.interpolate(depth[None], tuple(truth.shape), mode="bilinear")[0, 0].clamp(low, high).cpu()

@@ -63,7 +63,7 @@ def tune(
     encoder: Encoder,
     head: DepthHead,
     train: DepthSet,
-    known: Sequence[int],
+    train_indices: Sequence[int],
     size: tuple[int, int],
     places: tuple[int, int],
     *,
@@ -74,21 +74,21 @@ def tune(
     seed: int,
     track: Track[int],
 ) -> None:
-    """Train encoder and head on the images ``known``, squashed to ``size``, each mirrored with its depth half of the
-    times.
+    """Train encoder and head on the images ``train_indices``, squashed to ``size``, each mirrored with its depth half
+    of the times.
 
     places: size (4 h, 4 w) of the depths that the head gives. AdamW (decay .01) in one cycle: 10 % of the steps up to
     the rates given, then down along a cosine. The loss is `silog_loss`. The encoder is left in eval mode.
     """
     device, generator = encoder.mean.device, torch.Generator().manual_seed(seed)
-    order = torch.cat([torch.randperm(len(known), generator=generator) for _ in range(epochs)]).tolist()
+    order = torch.cat([torch.randperm(len(train_indices), generator=generator) for _ in range(epochs)]).tolist()
     mirrored = (torch.rand(len(order), generator=generator) < 0.5).tolist()
     steps = -(-len(order) // batch)
     weights = [parameter for parameter in encoder.parameters() if parameter.requires_grad]
     groups = [{"params": weights, "lr": encoder_lr}, {"params": list(head.parameters()), "lr": lr}]
 
     def load(place: int) -> tuple[np.ndarray, np.ndarray]:
-        index = known[order[place]]
+        index = train_indices[order[place]]
         image, depth = resize_image(train.image(index), size), target(train.depth(index), train.limits, places)
         return (image[:, ::-1], depth[:, ::-1]) if mirrored[place] else (image, depth)
 

@@ -48,15 +48,15 @@ def score_detection(
         train, test = AgnosticSet(train), AgnosticSet(test)
     masks = train.has_masks and test.has_masks
     measured, floor = AveragePrecision(masks=masks), AveragePrecision(masks=masks)
-    known, asked = spread(len(train), task.train), spread(len(test), task.test)
-    constant = _constant(train, known)
+    train_indices, test_indices = spread(len(train), task.train), spread(len(test), task.test)
+    constant = _constant(train, train_indices)
     step = stride(model.encoder, model.size)
-    size = input_size(some_shapes(train.image, known), task.pixels, 2 * step)  # halved by the pyramid
+    size = input_size(some_shapes(train.image, train_indices), task.pixels, 2 * step)  # halved by the pyramid
     encoder = sized(model.encoder, size).eval()
     frame = (size[0] // step * UNIT, size[1] // step * UNIT)
     budget = Budget(task.steps, task.batch, task.lr, task.encoder_lr, task.seed)
-    places, chosen = np.unique(draw(len(known), budget), return_inverse=True)
-    seen, chosen = [known[place] for place in places], chosen.tolist()
+    places, chosen = np.unique(draw(len(train_indices), budget), return_inverse=True)
+    seen, chosen = [train_indices[place] for place in places], chosen.tolist()
     with generators_kept():
         torch.manual_seed(task.seed)  # torchvision draws weights and regions from the global generator
         detector = build_detector(
@@ -76,26 +76,26 @@ def score_detection(
         else:
             encoder = copy.deepcopy(encoder)
             train_with_encoder(detector, encoder, train, seen, chosen, size, frame, budget, masks=masks, track=track)
-    tokens = extract_tokens(encoder, test.image, asked, size, track, "detection: test images")
+    tokens = extract_tokens(encoder, test.image, test_indices, size, track, "detection: test images")
     _check_grid(tokens, frame, encoder)
     pictures = {}
-    for position in track(range(len(asked)), "detection: scores"):
-        image, truth = test.image(asked[position]), test.objects(asked[position])
+    for position in track(range(len(test_indices)), "detection: scores"):
+        image, truth = test.image(test_indices[position]), test.objects(test_indices[position])
         found = in_pixels(_detect(detector, tokens, position), frame, image.shape[:2])
         measured.add(found, truth)
         floor.add(constant.detected(image.shape[:2], masks=masks), truth)
         if len(pictures) < PICTURES:
-            title = test.name(asked[position])
+            title = test.name(test_indices[position])
             pictures[title] = _picture(image, found, truth.boxes, test.classes)
     lowest, scores = floor.scores(), measured.scores()
     if any(math.isnan(value) for value in scores.values()):
         raise UnusableData("no test image has an object, so there is nothing to measure")
     rows = [Row(name, value, floor=lowest[name]) for name, value in scores.items()]
-    return TaskScore(rows, pictures, {"train": len(seen), "val": len(asked)}, size)
+    return TaskScore(rows, pictures, {"train": len(seen), "val": len(test_indices)}, size)
 
 
-def _constant(train: DetectionSet, known: list[int]) -> ConstantDetection:
-    some = [known[position] for position in spread(len(known), FLOOR_IMAGES)]
+def _constant(train: DetectionSet, train_indices: list[int]) -> ConstantDetection:
+    some = [train_indices[position] for position in spread(len(train_indices), FLOOR_IMAGES)]
     return ConstantDetection.mean([train.objects(i) for i in some], [train.image(i).shape[:2] for i in some])
 
 

@@ -40,7 +40,7 @@ def train_on_tokens(
     detector: FasterRCNN,
     tokens: Tokens,
     data: DetectionSet,
-    known: Sequence[int],
+    train_indices: Sequence[int],
     chosen: Sequence[int],
     shapes: Mapping[int, Size],
     frame: Size,
@@ -49,14 +49,14 @@ def train_on_tokens(
     masks: bool,
     track: Track[int],
 ) -> None:
-    """Train a detector on tokens of the images ``known``, of sizes (H, W) ``shapes``, squashed to ``frame``.
+    """Train a detector on tokens of the images ``train_indices``, of sizes (H, W) ``shapes``, squashed to ``frame``.
 
     chosen: (steps * batch,), which of them each place of each batch shows.
     """
     device = next(detector.parameters()).device
 
     def load(place: int) -> tuple[int, Target]:
-        index = known[chosen[place]]
+        index = train_indices[chosen[place]]
         return chosen[place], detection_target(data.objects(index), shapes[index], frame, masks=masks)
 
     def maps(positions: Sequence[int]) -> Tensor:
@@ -69,7 +69,7 @@ def train_with_encoder(
     detector: FasterRCNN,
     encoder: Encoder,
     data: DetectionSet,
-    known: Sequence[int],
+    train_indices: Sequence[int],
     chosen: Sequence[int],
     size: Size,
     frame: Size,
@@ -78,7 +78,7 @@ def train_with_encoder(
     masks: bool,
     track: Track[int],
 ) -> None:
-    """Train detector and encoder on the images ``known``, squashed to ``size``, each mirrored half of the times.
+    """Train detector and encoder on the images ``train_indices``, squashed to ``size``, mirrored half of the times.
 
     chosen: (steps * batch,), which of them each place of each batch shows.
     The encoder stays in eval mode: BatchNorm keeps its statistics, as batches of detection are small.
@@ -88,7 +88,7 @@ def train_with_encoder(
     turned = (torch.rand(len(chosen), generator=generator) < 0.5).tolist()
 
     def load(place: int) -> tuple[np.ndarray, Target]:
-        index = known[chosen[place]]
+        index = train_indices[chosen[place]]
         image = data.image(index)
         target = detection_target(data.objects(index), image.shape[:2], frame, masks=masks)
         image = resize_image(image, size)

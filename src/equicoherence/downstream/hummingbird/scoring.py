@@ -28,26 +28,28 @@ def score_hummingbird(
     task: Hummingbird, model: FrozenModel, train: SegmentationSet, test: SegmentationSet, track: Track
 ) -> TaskScore:
     device = model.encoder.mean.device
-    known, asked = spread(len(train), task.train), spread(len(test), task.test)
-    most = task.memory // (len(known) * task.passes)
+    train_indices, test_indices = spread(len(train), task.train), spread(len(test), task.test)
+    most = task.memory // (len(train_indices) * task.passes)
     if not most:
         raise RefusedValue(
-            f"hummingbird.memory is {task.memory}, which is less than a patch of each of {len(known)} training images "
-            f"in each of {task.passes} passes: give at least {len(known) * task.passes}"
+            f"hummingbird.memory is {task.memory}, which is less than a patch of each of {len(train_indices)} training "
+            f"images in each of {task.passes} passes: give at least {len(train_indices) * task.passes}"
         )
-    size = input_size(some_shapes(train.image, known), task.pixels, stride(model.encoder, model.size))
+    size = input_size(some_shapes(train.image, train_indices), task.pixels, stride(model.encoder, model.size))
     encoder = sized(model.encoder, size).eval()
     generator = torch.Generator().manual_seed(task.seed)
-    draws = torch.rand(len(known) * (task.passes - 1), 5, generator=generator).tolist()
+    draws = torch.rand(len(train_indices) * (task.passes - 1), 5, generator=generator).tolist()
 
     def load(number: int) -> tuple[np.ndarray, np.ndarray]:
-        crop, place = divmod(number, len(known))
-        image, mask = train.image(known[place]), train.mask(known[place])
+        crop, place = divmod(number, len(train_indices))
+        image, mask = train.image(train_indices[place]), train.mask(train_indices[place])
         if crop:
-            return joint_crop(image, mask, size, draws[number - len(known)])
+            return joint_crop(image, mask, size, draws[number - len(train_indices)])
         return resize_image(image, size), resized_labels(mask, size)
 
-    memory = remember(encoder, load, range(len(known) * task.passes), len(train.classes), most, generator, track)
+    memory = remember(
+        encoder, load, range(len(train_indices) * task.passes), len(train.classes), most, generator, track
+    )
     if not len(memory.tokens):
         raise UnusableData("no pixel of the training images has a class, so there is nothing to remember")
 
@@ -58,6 +60,6 @@ def score_hummingbird(
         shares = memory.recall(features.patches.flatten(0, 1), task.neighbours, task.temperature)
         return shares.unflatten(0, (len(images), *features.grid)).permute(0, 3, 1, 2)
 
-    counts, pictures = segment(predict, test, asked, size, device, track, task.name)
+    counts, pictures = segment(predict, test, test_indices, size, device, track, task.name)
     rows = segmentation_rows(counts, int(memory.pixels.argmax()), test.classes)
-    return TaskScore(rows, pictures, {"train": len(known), "val": len(asked)}, size)
+    return TaskScore(rows, pictures, {"train": len(train_indices), "val": len(test_indices)}, size)

@@ -46,12 +46,12 @@ def score_keypoints(
     task: KeypointDetection, model: FrozenModel, train: KeypointSet, test: KeypointSet, track: Track
 ) -> TaskScore:
     tuned = task.encoder == "fine-tuned"
-    known = Samples(train, spread(len(train), task.train), with_mirrored=bool(train.mirrored))
-    asked = Samples(test, spread(len(test), task.test), with_mirrored=False)
+    train_samples = Samples(train, spread(len(train), task.train), with_mirrored=bool(train.mirrored))
+    test_samples = Samples(test, spread(len(test), task.test), with_mirrored=False)
     step = stride(model.encoder, model.size)
     doublings = max(0, math.ceil(math.log2(step / CELL)))
     sigma = task.sigma * 2**doublings / step
-    size = input_size(some_shapes(train.image, known.chosen), task.pixels, step)
+    size = input_size(some_shapes(train.image, train_samples.chosen), task.pixels, step)
     encoder = sized(model.encoder, size).eval()
     with generators_kept():
         torch.manual_seed(task.seed)
@@ -59,34 +59,40 @@ def score_keypoints(
         head.to(encoder.mean.device)
         if tuned:
             encoder = copy.deepcopy(encoder).requires_grad_(True)
-            _fine_tune(task, encoder, head, known, size, sigma, track)
+            _fine_tune(task, encoder, head, train_samples, size, sigma, track)
         else:
-            _train_head(task, encoder, head, known, size, sigma, track)
-    seen = len(known.chosen)
+            _train_head(task, encoder, head, train_samples, size, sigma, track)
+    seen = len(train_samples.chosen)
     if tuned:
-        seen = len((_order(task, len(known)) % seen).unique())
-    tokens = extract_tokens(encoder, asked.load, range(len(asked)), size, track, "keypoints: test images").patches
+        seen = len((_order(task, len(train_samples)) % seen).unique())
+    tokens = extract_tokens(
+        encoder, test_samples.load, range(len(test_samples)), size, track, "keypoints: test images"
+    ).patches
     predicted = torch.cat([_places(head, tokens[i : i + task.batch]) for i in range(0, len(tokens), task.batch)])
-    constant = mean_places(known.places, known.scored & known.inside)
-    rows = _rows(task, asked, predicted, constant, test.names)
+    constant = mean_places(train_samples.places, train_samples.scored & train_samples.inside)
+    rows = _rows(task, test_samples, predicted, constant, test.names)
     pictures = {
-        test.name(asked.chosen[i]): draw_points(test.image(asked.chosen[i]), asked.places[i], predicted[i], scored)
-        for i in spread(len(asked), PICTURES)
-        if (scored := asked.scored[i]).any()
+        test.name(test_samples.chosen[i]): draw_points(
+            test.image(test_samples.chosen[i]), test_samples.places[i], predicted[i], scored
+        )
+        for i in spread(len(test_samples), PICTURES)
+        if (scored := test_samples.scored[i]).any()
     }
-    return TaskScore(rows, pictures, {"train": seen, "val": len(asked)}, size)
+    return TaskScore(rows, pictures, {"train": seen, "val": len(test_samples)}, size)
 
 
 def _train_head(
     task: KeypointDetection,
     encoder: Encoder,
     head: nn.Module,
-    known: Samples,
+    train_samples: Samples,
     size: tuple[int, int],
     sigma: float,
     track: Track,
 ) -> None:
-    tokens = extract_tokens(encoder, known.load, range(len(known)), size, track, "keypoints: training images")
+    tokens = extract_tokens(
+        encoder, train_samples.load, range(len(train_samples)), size, track, "keypoints: training images"
+    )
     device = encoder.mean.device
 
     def features(chosen: Tensor) -> Tensor:
@@ -97,8 +103,8 @@ def _train_head(
         head,
         [{"params": head.parameters(), "lr": task.lr}],
         features,
-        _order(task, len(known)),
-        known,
+        _order(task, len(train_samples)),
+        train_samples,
         sigma,
         track,
     )
@@ -108,13 +114,13 @@ def _fine_tune(
     task: KeypointDetection,
     encoder: Encoder,
     head: nn.Module,
-    known: Samples,
+    train_samples: Samples,
     size: tuple[int, int],
     sigma: float,
     track: Track,
 ) -> None:
-    order = _order(task, len(known))
-    images = read_ahead(lambda i: resize_image(known.load(i), size), order.flatten().tolist())
+    order = _order(task, len(train_samples))
+    images = read_ahead(lambda i: resize_image(train_samples.load(i), size), order.flatten().tolist())
     device = encoder.mean.device
     encoder.train()
 
@@ -126,7 +132,7 @@ def _fine_tune(
 
     trained = [parameter for parameter in encoder.parameters() if parameter.requires_grad]
     groups = [{"params": head.parameters(), "lr": task.lr}, {"params": trained, "lr": task.encoder_lr}]
-    _fit(task, head, groups, features, order, known, sigma, track)
+    _fit(task, head, groups, features, order, train_samples, sigma, track)
     encoder.eval()
 
 
@@ -142,14 +148,14 @@ def _fit(
     groups: list[dict],
     features: Callable[[Tensor], Tensor],
     order: Tensor,
-    known: Samples,
+    train_samples: Samples,
     sigma: float,
     track: Track,
 ) -> None:
     def loss(step: int) -> Tensor:
         chosen = order[step]
         logits = head(features(chosen))
-        places, scored = known.places[chosen], (known.scored & known.inside)[chosen]
+        places, scored = train_samples.places[chosen], (train_samples.scored & train_samples.inside)[chosen]
         return heatmap_loss(logits, places.to(logits.device), scored.to(logits.device), sigma)
 
     head.train()
@@ -180,19 +186,21 @@ def _places(head: nn.Module, patches: Tensor) -> Tensor:
 
 
 def _rows(
-    task: KeypointDetection, asked: Samples, predicted: Tensor, constant: Tensor, names: Sequence[str]
+    task: KeypointDetection, test_samples: Samples, predicted: Tensor, constant: Tensor, names: Sequence[str]
 ) -> list[Row]:
-    if not asked.scored.any():
+    if not test_samples.scored.any():
         raise UnusableData("no point of the test images is scored, so there is nothing to measure")
-    errors = relative_errors(predicted, asked.places, asked.shapes, asked.lengths)
-    floors = relative_errors(constant.expand_as(predicted), asked.places, asked.shapes, asked.lengths)
+    errors = relative_errors(predicted, test_samples.places, test_samples.shapes, test_samples.lengths)
+    floors = relative_errors(
+        constant.expand_as(predicted), test_samples.places, test_samples.shapes, test_samples.lengths
+    )
     rows = []
     for metric in task.metrics:
         threshold = float(metric.removeprefix("pckh@"))
-        each, mean = pckh(errors, asked.scored, threshold)
-        floor_each, floor = pckh(floors, asked.scored, threshold)
+        each, mean = pckh(errors, test_samples.scored, threshold)
+        floor_each, floor = pckh(floors, test_samples.scored, threshold)
         rows.append(Row(metric, float(mean), floor=float(floor)))
-        seen = asked.scored.any(dim=0).tolist()
+        seen = test_samples.scored.any(dim=0).tolist()
         values = zip(each.tolist(), names, floor_each.tolist(), seen)
         rows += [Row(metric, value, parameter=name, floor=below) for value, name, below, there in values if there]
     return rows

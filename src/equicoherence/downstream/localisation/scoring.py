@@ -24,8 +24,8 @@ QUERIES, CONTENT = 8, 8
 
 
 def score_localisation(task: Localisation, model: FrozenModel, train: BoxSet, test: BoxSet, track: Track) -> TaskScore:
-    known, asked = spread(len(train), task.train), spread(len(test), task.test)
-    size = input_size(some_shapes(train.image, known), task.pixels, stride(model.encoder, model.size))
+    train_indices, test_indices = spread(len(train), task.train), spread(len(test), task.test)
+    size = input_size(some_shapes(train.image, train_indices), task.pixels, stride(model.encoder, model.size))
     encoder = sized(model.encoder, size).eval()
     sides: dict[tuple[str, int], tuple[int, int]] = {}
 
@@ -39,12 +39,14 @@ def score_localisation(task: Localisation, model: FrozenModel, train: BoxSet, te
         return torch.from_numpy(boxes)
 
     tokens = extract_tokens(
-        encoder, lambda i: read(train, "train", i), known, size, track, "localisation: training images"
+        encoder, lambda i: read(train, "train", i), train_indices, size, track, "localisation: training images"
     )
-    boxes = shares(train, "train", known)
+    boxes = shares(train, "train", train_indices)
     head = _train(task, tokens, boxes, encoder.mean.device, track)
-    tokens = extract_tokens(encoder, lambda i: read(test, "val", i), asked, size, track, "localisation: test images")
-    truth = shares(test, "val", asked)
+    tokens = extract_tokens(
+        encoder, lambda i: read(test, "val", i), test_indices, size, track, "localisation: test images"
+    )
+    truth = shares(test, "val", test_indices)
     predicted = locate(head, tokens)
     rows = [
         Row(name, value, floor=floor)
@@ -53,13 +55,13 @@ def score_localisation(task: Localisation, model: FrozenModel, train: BoxSet, te
         )
     ]
     pictures = {}
-    for position in spread(len(asked), PICTURES):
-        image, index = test.image(asked[position]), asked[position]
+    for position in spread(len(test_indices), PICTURES):
+        image, index = test.image(test_indices[position]), test_indices[position]
         scale = np.array(sides["val", index] * 2, dtype=np.float32)
         pictures[test.name(index)] = draw_boxes(
             image, predicted[position : position + 1].numpy() * scale, test.box(index)[None]
         )
-    return TaskScore(rows, pictures, {"train": len(known), "val": len(asked)}, size)
+    return TaskScore(rows, pictures, {"train": len(train_indices), "val": len(test_indices)}, size)
 
 
 def _train(task: Localisation, tokens: Tokens, boxes: Tensor, device: torch.device, track: Track) -> nn.Module:

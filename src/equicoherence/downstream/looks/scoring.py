@@ -44,11 +44,11 @@ def score_looks(task: Looks, model: FrozenModel, train: SampleSet | None, test: 
     features, images = _pooled(model, test, searched, track)
     check_features(features, model.name)
     pictures = _components(task, model, test)
-    rows, asked = [], spread(len(searched), task.queries)
+    rows, queries = [], spread(len(searched), task.queries)
     folders = [PurePosixPath(test.name(index)).parent for index in searched]
     for name, vectors in features.items():
         order = nearest(vectors, task.neighbours)
-        lines = [[images[i] for i in (query, *order[query].tolist())] for query in asked]
+        lines = [[images[i] for i in (query, *order[query].tolist())] for query in queries]
         pictures[f"nearest neighbours of the first column, {name}"] = _stacked([side_by_side(p) for p in lines])
         share, floor = same_folder(order, folders)
         if floor > 0 and len(set(folders)) > 1:

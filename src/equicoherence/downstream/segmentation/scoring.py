@@ -56,28 +56,30 @@ def score_segmentation(
     task: Segmentation, model: FrozenModel, train: SegmentationSet, test: SegmentationSet, track: Track
 ) -> TaskScore:
     device = model.encoder.mean.device
-    known, asked = spread(len(train), task.train), spread(len(test), task.test)
-    size = input_size(some_shapes(train.image, known), task.pixels, stride(model.encoder, model.size))
+    train_indices, test_indices = spread(len(train), task.train), spread(len(test), task.test)
+    size = input_size(some_shapes(train.image, train_indices), task.pixels, stride(model.encoder, model.size))
     coarse = (-(-size[0] // COARSER), -(-size[1] // COARSER))
-    labels = torch.from_numpy(np.stack(list(read_ahead(lambda i: resized_labels(train.mask(i), coarse), known))))
+    labels = torch.from_numpy(
+        np.stack(list(read_ahead(lambda i: resized_labels(train.mask(i), coarse), train_indices)))
+    )
     counted = labels[labels != IGNORE]
     if not len(counted):
         raise UnusableData("no pixel of the training images has a class, so there is nothing to learn")
     common = int(counted.bincount().argmax())
     if task.encoder == "frozen":
-        encoder, seen = sized(model.encoder, size).eval(), len(known)
-        tokens = extract_tokens(encoder, train.image, known, size, track, "segmentation: training images")
+        encoder, seen = sized(model.encoder, size).eval(), len(train_indices)
+        tokens = extract_tokens(encoder, train.image, train_indices, size, track, "segmentation: training images")
         head = _train(task, tokens, labels, len(train.classes), device, track)
         predict = _of_tokens(encoder, head)
     else:
         encoder = resizable(model.encoder).eval()
         predict, seen = tune(
-            encoder, model.size, train, known, size, channels=task.channels, steps=task.tuned_steps,
+            encoder, model.size, train, train_indices, size, channels=task.channels, steps=task.tuned_steps,
             batch=task.tuned_batch, lr=task.tuned_lr, seed=task.seed, track=track,
         )  # fmt: skip
-    counts, pictures = segment(predict, test, asked, size, device, track)
+    counts, pictures = segment(predict, test, test_indices, size, device, track)
     rows = segmentation_rows(counts, common, test.classes)
-    return TaskScore(rows, pictures, {"train": seen, "val": len(asked)}, size)
+    return TaskScore(rows, pictures, {"train": seen, "val": len(test_indices)}, size)
 
 
 def _train(
@@ -112,7 +114,7 @@ def _of_tokens(encoder: Encoder, head: nn.Module) -> Predict:
 def segment(
     predict: Predict,
     test: SegmentationSet,
-    asked: Sequence[int],
+    test_indices: Sequence[int],
     size: tuple[int, int],
     device: torch.device,
     track: Track,
@@ -125,10 +127,10 @@ def segment(
     """
     classes = len(test.classes)
     counts = torch.zeros(classes, classes, dtype=torch.long)
-    shown = {asked[place] for place in spread(len(asked), PICTURES)}
+    shown = {test_indices[place] for place in spread(len(test_indices), PICTURES)}
     pictures: dict[str, np.ndarray] = {}
-    samples = read_ahead(lambda index: _sample(test, index, size, index in shown), asked)
-    chunks = [asked[start : start + BATCH] for start in range(0, len(asked), BATCH)]
+    samples = read_ahead(lambda index: _sample(test, index, size, index in shown), test_indices)
+    chunks = [test_indices[start : start + BATCH] for start in range(0, len(test_indices), BATCH)]
     for chunk in track(chunks, f"{what}: test images"):
         resized, masks, wholes = zip(*(next(samples) for _ in chunk))
         pixels = to_pixels(resized, device)

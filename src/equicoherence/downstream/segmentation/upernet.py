@@ -75,7 +75,7 @@ def tune(
     encoder: Encoder,
     pixels: int,
     train: SegmentationSet,
-    known: Sequence[int],
+    train_indices: Sequence[int],
     size: tuple[int, int],
     *,
     channels: int,
@@ -85,7 +85,7 @@ def tune(
     seed: int,
     track: Track[int],
 ) -> tuple[UPerNet, int]:
-    """Train a UPerNet with a copy of an encoder on the images ``known`` of a data set.
+    """Train a UPerNet with a copy of an encoder on the images ``train_indices`` of a data set.
 
     Returns it in eval mode, and of how many different images it has seen something.
 
@@ -100,11 +100,11 @@ def tune(
         network = UPerNet(Levels(copy.deepcopy(encoder).requires_grad_(True), pixels), len(train.classes), channels)
         network.levels.encoder = sized(network.levels.encoder, size)  # before there is an optimizer of its weights
         network.to(device).train()
-        chosen = torch.randint(len(known), (steps * batch,), generator=generator).tolist()
+        chosen = torch.randint(len(train_indices), (steps * batch,), generator=generator).tolist()
         draws = torch.rand(steps * batch, 5, generator=generator).tolist()
 
         def load(place: int) -> tuple[np.ndarray, np.ndarray]:
-            index = known[chosen[place]]
+            index = train_indices[chosen[place]]
             return joint_crop(train.image(index), train.mask(index), size, draws[place])
 
         pairs = read_ahead(load, range(steps * batch))

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from equicoherence.data.source import UnusableData
-from equicoherence.downstream.line_pictures import draw_lines
+from equicoherence.downstream.line_pictures import RIGHT, WRONG, draw_lines
 from equicoherence.downstream.spair.points import features_at, nearest_pixels
 from equicoherence.downstream.tokens import extract_tokens, input_size, sized, stride
 from equicoherence.evaluation.model import FrozenModel
@@ -23,12 +23,11 @@ if TYPE_CHECKING:
 
 ALPHA = 0.1
 PICTURES = 6
-RIGHT, WRONG = (40, 200, 60), (230, 60, 40)
 
 
 def score_spair(task: SemanticCorrespondence, model: FrozenModel, test: PointPairSet, track: Track) -> TaskScore:
-    asked = [test.pairs[place] for place in spread(len(test.pairs), task.test)]
-    images = sorted({image for pair in asked for image in (pair.source, pair.target)})
+    test_pairs = [test.pairs[place] for place in spread(len(test.pairs), task.test)]
+    images = sorted({image for pair in test_pairs for image in (pair.source, pair.target)})
     size = input_size([(1, 1)], task.pixels, stride(model.encoder, model.size))
     encoder = sized(model.encoder, size).eval()
     device = encoder.mean.device
@@ -41,7 +40,7 @@ def score_spair(task: SemanticCorrespondence, model: FrozenModel, test: PointPai
 
     tokens = extract_tokens(encoder, load, images, size, track, "spair: images")
     places = {image: place for place, image in enumerate(images)}
-    kept = [pair for pair in asked if test.readable(pair.source) and test.readable(pair.target)]
+    kept = [pair for pair in test_pairs if test.readable(pair.source) and test.readable(pair.target)]
     if not kept:
         raise UnusableData("no pair of images of the test split can be read, so there is nothing to measure")
     of_target: dict[int, list[int]] = defaultdict(list)

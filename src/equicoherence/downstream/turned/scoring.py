@@ -41,8 +41,10 @@ def score_turned(
     floors = figures.scores(target.mean(dim=0).expand_as(truth), truth)
     rows: list[Row] = []
     for name in features[0]:
-        known, asked = (side[name][pairs.to(side[name].device)] for side, pairs in zip(features, chosen))
-        for probe, repeat, predicted in _predictions(task, known, target, asked):
+        train_features, test_features = (
+            side[name][pairs.to(side[name].device)] for side, pairs in zip(features, chosen)
+        )
+        for probe, repeat, predicted in _predictions(task, train_features, target, test_features):
             scores, anew = figures.scores(predicted, truth), _of_scenes_anew(figures, predicted, truth, task.pairs)
             labels = {"representation": name, "probe": probe, "repeat": repeat}
             rows += figures.rows(scores, floors, "rotation", labels, anew)

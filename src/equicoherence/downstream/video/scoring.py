@@ -49,12 +49,12 @@ def score_video(task: VideoPropagation, model: FrozenModel, train: None, test: V
     how = SETTINGS[task.setting]
     if parts:
         how = dataclasses.replace(how, top_k=PARTS_TOP_K)
-    asked = spread(len(test), task.sequences)
-    shown = {asked[position] for position in spread(len(asked), PICTURES)}
+    test_indices = spread(len(test), task.sequences)
+    shown = {test_indices[position] for position in spread(len(test_indices), PICTURES)}
     scores = [_Scores(parts, how.first_scored), _Scores(parts, how.first_scored)]
     pictures, frames, unpublished = {}, 0, False
     left_out: dict[str, str] = {}
-    for sequence in track(asked, f"video: sequences, {task.setting}"):
+    for sequence in track(test_indices, f"video: sequences, {task.setting}"):
         count, (first, masks) = test.frames(sequence), _masks(test, sequence)
         if reason := unscorable(first, masks, parts):
             left_out[test.name(sequence)] = reason
@@ -80,14 +80,14 @@ def score_video(task: VideoPropagation, model: FrozenModel, train: None, test: V
         unpublished |= task.pixels == PUBLISHED and size != published_size(shape, task.setting, parts=bool(parts))
         if sequence in shown:
             pictures[test.name(sequence)] = _picture(test, sequence, predicted, masks)
-    _tell(left_out, len(asked))
+    _tell(left_out, len(test_indices))
     if unpublished:
         say(f"video: strides of {step} px do not fit the published frame sizes, so each video keeps its aspect instead")
     rows = [
         dataclasses.replace(row, floor=floor.value)
         for row, floor in zip(*(scored.rows(test.classes) for scored in scores))
     ]
-    return TaskScore(rows, pictures, {"sequences": len(asked) - len(left_out), "frames": frames})
+    return TaskScore(rows, pictures, {"sequences": len(test_indices) - len(left_out), "frames": frames})
 
 
 def frame_size(shape: tuple[int, int], task: VideoPropagation, step: int, *, parts: bool) -> tuple[int, int]:
@@ -103,9 +103,9 @@ def frame_size(shape: tuple[int, int], task: VideoPropagation, step: int, *, par
 
 
 def unscorable(first: np.ndarray, masks: Sequence[np.ndarray | None], parts: int) -> str:
-    """Return why a sequence has nothing to score, "" where it has.
+    """Return why a sequence has nothing to score, "" if it has.
 
-    first: (H, W), what is handed on. masks: of all frames, None where there is none. parts: as in `_Scores`.
+    first: (H, W), what is handed on. masks: of all frames, None if there is none. parts: as in `_Scores`.
     """
     if not first.any():
         return "nothing is marked in its first frame"
@@ -220,7 +220,7 @@ def _of_frame(predicted: np.ndarray, mask: np.ndarray, numbers: np.ndarray) -> t
 
 
 def _masks(test: VideoSet, sequence: int) -> tuple[np.ndarray, list[np.ndarray | None]]:
-    """Return what is handed on from the first frame (H, W) uint8, nothing where it has no mask; and all masks.
+    """Return the masks to propagate from the first frame, (H, W) uint8, none if it has no mask; and all masks.
 
     Of objects `IGNORE` is 0, as in DAVIS' toolkit: what is predicted there is wrong.
     """

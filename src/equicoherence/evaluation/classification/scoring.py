@@ -57,23 +57,24 @@ def score_linear(task: LinearProbe, model: FrozenModel, train: Loader, test: Loa
 def _score(
     classify: Classifier, model: FrozenModel, train: Loader, test: Loader, limit: int, track: Track
 ) -> TaskScore:
-    known, asked = (
+    train_split, test_split = (
         model.remember(
             (f"labelled {split}", loader, limit),
             lambda loader=loader: labelled_features(model, loader, limit, track),
         )
         for split, loader in (("train", train), ("val", test))
     )
-    present, known_labels = known.labels.unique(return_inverse=True)  # labels may be far apart: a row each is enough
-    place = torch.searchsorted(present, asked.labels).clamp(max=len(present) - 1)
-    truth = torch.where(present[place] == asked.labels, place, -1)  # a class that training lacks cannot be predicted
-    floor = float((truth == known_labels.bincount().argmax()).float().mean())
+    # labels may be far apart: a row each is enough; a class that training lacks cannot be predicted
+    present, train_labels = train_split.labels.unique(return_inverse=True)
+    place = torch.searchsorted(present, test_split.labels).clamp(max=len(present) - 1)
+    truth = torch.where(present[place] == test_split.labels, place, -1)
+    floor = float((truth == train_labels.bincount().argmax()).float().mean())
     rows = []
-    for name, features in known.features.items():
-        right = classify(features, known_labels, asked.features[name]) == truth
+    for name, features in train_split.features.items():
+        right = classify(features, train_labels, test_split.features[name]) == truth
         score = float(right.float().mean())
         rows.append(Row("top1", score, floor=floor, interval=share_interval(right), representation=name))
-    return TaskScore(rows, counts={"train": len(known.labels), "val": len(truth)})
+    return TaskScore(rows, counts={"train": len(train_split.labels), "val": len(truth)})
 
 
 @torch.no_grad()

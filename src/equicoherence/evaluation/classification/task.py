@@ -85,7 +85,7 @@ class LinearProbe(Task):
 
 
 def unlabelled(train: ImageSource, test: ImageSource) -> str:
-    """Return why images cannot be classified, "" where they can."""
+    """Return why images cannot be classified, "" if they can."""
     if all((source.labels >= 0).any() for source in (train, test)):
         return ""
     return "needs labelled images (a folder per class, .cls files in shards, or 'objects')"

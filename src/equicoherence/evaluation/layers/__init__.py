@@ -1,1 +1,4 @@
-"""What each layer of an encoder tells of a transformation and of classes."""
+"""Scores of each layer of an encoder: transformations and classes."""
+
+OUTPUT, BEST = "output", "best layer"
+"""The representations of its main scores."""

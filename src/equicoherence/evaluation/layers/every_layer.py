@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,19 +11,19 @@ import torch
 from torch import Tensor
 
 from equicoherence.errors import RefusedValue
+from equicoherence.evaluation.layers import OUTPUT
 from equicoherence.evaluation.model import FrozenModel
 from equicoherence.models import Encoder
-from equicoherence.models.layers import gives_class_tokens, layer_widths
+from equicoherence.models.layers import gives_class_tokens, layer_number, layer_widths
 
 NAMES = [field.name for field in dataclasses.fields(FrozenModel) if field.init and field.name != "predictor"]
 CHUNK = 64  # images whose tokens of all layers are held at once
-OUTPUT = "output"
 OWN = "backbone"  # what a model calls its output
 MEAN, CLS = "mean of patch tokens", "class token"
 
 
 @dataclass(frozen=True)
-class Place:
+class LayerFeatures:
     """One representation. layer: its number, or `OUTPUT`. reads: `MEAN` or `CLS`. depth: in %, of the output 100."""
 
     layer: int | str
@@ -46,18 +46,20 @@ class EveryLayer(FrozenModel):
     """A model that gives its layers pooled beside its own representations, and no tokens.
 
     most: how many layers at most, at equal distances, the last among them; None for all.
+    also: numbers of layers that are given besides.
     """
 
     most: int | None = None
+    also: tuple[int, ...] = ()
 
     def layers(self) -> list[int]:
         """Return the numbers of the layers that are given."""
         encoder = self.encoder
         count = len(layer_widths(encoder.model, encoder.name)) if encoder.ends_at is None else encoder.ends_at + 1
         some = min(self.most or count, count)
-        return [-(-count * number // some) - 1 for number in range(1, some + 1)]
+        return sorted({*self.also, *(-(-count * number // some) - 1 for number in range(1, some + 1))})
 
-    def places(self) -> list[Place]:
+    def places(self) -> list[LayerFeatures]:
         """Return all representations by depth, the mean of the patch tokens before the class token.
 
         The output is that of the class token where that stands for an image, else, a head of timm's too, of the mean.
@@ -65,8 +67,8 @@ class EveryLayer(FrozenModel):
         layers = self.layers()
         kinds = (MEAN, CLS) if gives_class_tokens(self.encoder.model) else (MEAN,)
         depths = [100 * (number + 1) / (layers[-1] + 2) for number in layers]
-        places = [Place(number, reads, depth) for number, depth in zip(layers, depths) for reads in kinds]
-        return [*places, Place(OUTPUT, CLS if self.pool == "cls" else MEAN, 100.0)]
+        places = [LayerFeatures(number, reads, depth) for number, depth in zip(layers, depths) for reads in kinds]
+        return [*places, LayerFeatures(OUTPUT, CLS if self.pool == "cls" else MEAN, 100.0)]
 
     def represent(self, images: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Return each layer of images (B, 3, S, S), pooled (B, C), by the names of `places`; no tokens.
@@ -89,13 +91,18 @@ class EveryLayer(FrozenModel):
         return dict(zip(names, [*pooled, own.pop(OWN)])) | own
 
 
-def every_layer(model: FrozenModel, most: int | None = None) -> EveryLayer:
+def every_layer(model: FrozenModel, most: int | None = None, also: Sequence[int] = ()) -> EveryLayer:
     """Return a model of the same encoder that gives its layers too, or at most so many of them.
 
-    Raises ValueError for one whose layers are unknown.
+    also: numbers of layers that are given besides; negative ones count from the last.
+
+    Raises ValueError for a model whose layers are unknown, and for a layer that it does not have or does not reach.
     """
     if not isinstance(model.encoder, Encoder):
         raise RefusedValue(f"{model.name} is a module whose layers are not known; leave the task layers out for it")
     layer_widths(model.encoder.model, model.encoder.name)
+    numbers = tuple(layer_number(model.encoder.model, model.encoder.name, layer) for layer in also)
+    if (end := model.encoder.ends_at) is not None and max(numbers, default=0) > end:
+        raise RefusedValue(f"layer {max(numbers)} comes after layer {end}, which {model.name} ends at")
     fields: dict[str, Any] = {name: getattr(model, name) for name in NAMES}
-    return EveryLayer(**fields, most=most)
+    return EveryLayer(**fields, most=most, also=numbers)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from equicoherence.data import Loader
 from equicoherence.evaluation.classification.scoring import Labelled
 from equicoherence.evaluation.classification.task import unlabelled
-from equicoherence.evaluation.layers.every_layer import OUTPUT, OWN, EveryLayer, Place, every_layer
+from equicoherence.evaluation.layers import BEST, OUTPUT
+from equicoherence.evaluation.layers.every_layer import OWN, EveryLayer, LayerFeatures, every_layer
 from equicoherence.evaluation.model import FrozenModel
 from equicoherence.evaluation.reader import reader
 from equicoherence.evaluation.task import Row, TaskScore, Track
@@ -20,12 +21,10 @@ from equicoherence.notice import say
 if TYPE_CHECKING:
     from equicoherence.evaluation.layers.task import Layers
 
-BEST = "best layer"
-
 
 def score_layers(task: Layers, model: FrozenModel, train: Loader, test: Loader, track: Track) -> TaskScore:
     """Score layers by the tasks that score an output."""
-    layered = every_layer(reader(model), task.most)
+    layered = every_layer(reader(model), task.most, task.also)
     places = {place.name: place for place in layered.places()}
     *layers, output = places
     regression = task.regression()
@@ -76,14 +75,14 @@ def _remember_read(model: FrozenModel, layered: EveryLayer) -> None:
     layered.memo.clear()
 
 
-def _curves(rows: Sequence[Row], places: dict[str, Place]) -> Iterator[Row]:
+def _curves(rows: Sequence[Row], places: dict[str, LayerFeatures]) -> Iterator[Row]:
     """Yield each row as a point over the depth, a curve for each kind of token that is read."""
     for row in rows:
         place = places[row.representation]
         yield dataclasses.replace(row, representation=place.reads, parameter=place.title, at=place.depth)
 
 
-def _main_rows(rows: Sequence[Row], places: dict[str, Place], metrics: dict[str, bool]) -> Iterator[Row]:
+def _main_rows(rows: Sequence[Row], places: dict[str, LayerFeatures], metrics: dict[str, bool]) -> Iterator[Row]:
     """Yield the rows of the output and of the best layer for each target; a line says which layer that is."""
     for of_target, metric, means, best in _best_layers(rows, places, metrics):
         (output,) = (name for name in means if places[name].layer == OUTPUT)
@@ -95,7 +94,7 @@ def _main_rows(rows: Sequence[Row], places: dict[str, Place], metrics: dict[str,
 
 
 def _best_layers(
-    rows: Sequence[Row], places: dict[str, Place], metrics: dict[str, bool]
+    rows: Sequence[Row], places: dict[str, LayerFeatures], metrics: dict[str, bool]
 ) -> Iterator[tuple[list[Row], str, dict[str, float], str]]:
     """Yield for each target its rows, the metric that says which layer is the best, by it each one's mean, and the best
     layer: the metric is the first that the target has, in the order of ``metrics``."""

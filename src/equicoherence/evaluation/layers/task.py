@@ -1,4 +1,4 @@
-"""Every layer of an encoder: what it tells of a transformation and of classes [mental-rotation probing, 2509.15271]."""
+"""Scores of every layer of an encoder: transformations and classes [mental-rotation probing, 2509.15271]."""
 
 from __future__ import annotations
 
@@ -32,7 +32,8 @@ class Layers(Task):
     repeats: number of seeds of the probes at the output.
     layer_repeats: number of seeds of the probes at the layers.
     limit, k, temperature: as in `knn`.
-    most: largest number of layers; they are at equal distances, and include the last.
+    most: largest number of layers at equal distances; the last is one of them.
+    also: layers that are evaluated besides, by number; negative ones count from the last.
     """
 
     transformations: tuple[str, ...] = ("rotation",)
@@ -46,6 +47,7 @@ class Layers(Task):
     k: int = 20
     temperature: float = 0.07
     most: int = 100
+    also: tuple[int, ...] = ()
 
     name: ClassVar[str] = "layers"
     order: ClassVar[int] = 5
@@ -99,7 +101,7 @@ class Layers(Task):
         from equicoherence.evaluation.layers.every_layer import every_layer
 
         try:
-            every_layer(model)
+            every_layer(model, self.most, self.also)
         except ValueError as error:
             return str(error)
         return ""

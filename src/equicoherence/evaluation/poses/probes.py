@@ -20,7 +20,7 @@ from equicoherence.evaluation.poses.head_batch import Head, HeadBatch
 from equicoherence.evaluation.poses.quaternions import NAMES
 from equicoherence.evaluation.poses.renders import Renders, ViewPairs
 from equicoherence.evaluation.task import Row
-from equicoherence.ridge import r2_score
+from equicoherence.ridge import CUT, r2_score
 
 if TYPE_CHECKING:
     from equicoherence.evaluation.poses.task import PoseProbes
@@ -31,7 +31,6 @@ PARAMETERS = {
     "absolute_rotation": NAMES,
 }
 PAIRED = ("relative_rotation", "color")  # targets from two views; the others are from one
-CUT = 5.0  # standard deviations at which features are cut
 SCORED = 1024  # pairs scored at a time
 VARIES = 1e-6  # deviation over the training targets from which on a parameter is scored
 Scales = Mapping[str, tuple[Tensor, Tensor]]  # name -> mean, deviation
@@ -50,19 +49,19 @@ def pose_probes(train: Renders, test: Renders, config: PoseProbes) -> Iterator[R
     if {k: v.shape[2] for k, v in train.features.items()} != {k: v.shape[2] for k, v in test.features.items()}:
         raise ValueError(f"train has features {list(train.features)}, test {list(test.features)}, or of other widths")
     generator = torch.Generator().manual_seed(config.seed)
-    # drawn first: all models are asked the same pairs, however many numbers their heads draw
-    asked = ViewPairs.join([test.draw(generator) for _ in range(config.test_pairs)])
-    known = train.targets(ViewPairs.join([train.draw(generator) for _ in range(config.test_pairs)]))
+    # drawn first: all models get the same test pairs, however many numbers their heads draw
+    test_pairs = ViewPairs.join([test.draw(generator) for _ in range(config.test_pairs)])
+    train_targets = train.targets(ViewPairs.join([train.draw(generator) for _ in range(config.test_pairs)]))
     standards = {name: standard(features) for name, features in train.features.items()}
     scales = target_scales(train)
     heads = train_heads(train, standards, scales, config, generator)
-    truth = test.targets(asked)
-    constants = {task: constant(task, known[task], truth[task]) for task in (*PARAMETERS, "class")}
-    predicted = predict(heads, test, standards, scales, asked)
+    truth = test.targets(test_pairs)
+    constants = {task: constant(task, train_targets[task], truth[task]) for task in (*PARAMETERS, "class")}
+    predicted = predict(heads, test, standards, scales, test_pairs)
     varying = varying_parameters(train)
     floors = {task: scores(task, constants[task], truth[task], varying.get(task)) for task in constants}
     for task, floor in floors.items():
-        chance = chances(task, known[task], truth[task], varying.get(task))
+        chance = chances(task, train_targets[task], truth[task], varying.get(task))
         for head, answer in predicted.items():
             if head.task == task:
                 found = scores(task, answer, truth[task], varying.get(task))
@@ -98,7 +97,7 @@ def train_heads(
 ) -> HeadBatch:
     """Return all heads after ``epochs`` over the objects, every head as if it were trained alone.
 
-    standards: `standard` of each of the features. scales: `target_scales`; the heads tell targets on that scale.
+    standards: `standard` of each of the features. scales: `target_scales`; the heads predict targets on that scale.
     """
     device = train.rotations.device
     heads = HeadBatch(make_heads(train, config), generator).to(device)
@@ -191,7 +190,7 @@ def _drawn_targets(train: Renders) -> dict[str, Tensor]:
 def scores(
     task: str, predicted: Tensor, truth: Tensor, parameters: Sequence[str] | None = None
 ) -> dict[tuple[str, str], float]:
-    """Return (metric, parameter) -> score. parameters: those that are scored one by one; all of the task where None."""
+    """Return (metric, parameter) -> score. parameters: those that are scored one by one; all of the task if None."""
     if task == "class":
         return {("top1", ""): float((predicted == truth).float().mean())}
     parameters = PARAMETERS[task] if parameters is None else parameters
@@ -211,15 +210,15 @@ def r2_scalar_mean(predicted: Tensor, target: Tensor) -> float:
     return float(1 - (target - predicted).square().sum() / (target - target.mean()).square().sum().clamp_min(1e-12))
 
 
-def constant(task: str, known: Tensor, truth: Tensor) -> Tensor:
+def constant(task: str, train_targets: Tensor, truth: Tensor) -> Tensor:
     """Return the training set's mean, or its largest class, as a prediction of each of ``truth``."""
-    return (known.bincount().argmax() if task == "class" else known.mean(dim=0)).expand_as(truth)
+    return (train_targets.bincount().argmax() if task == "class" else train_targets.mean(dim=0)).expand_as(truth)
 
 
 def chances(
-    task: str, known: Tensor, truth: Tensor, parameters: Sequence[str] | None = None
+    task: str, train_targets: Tensor, truth: Tensor, parameters: Sequence[str] | None = None
 ) -> dict[tuple[str, str], float]:
     """Return the scores of the test set's own mean, or of a draw among equally likely classes."""
     if task == "class":
-        return {("top1", ""): 1 / (int(known.max()) + 1)}
+        return {("top1", ""): 1 / (int(train_targets.max()) + 1)}
     return scores(task, truth.mean(dim=0).expand_as(truth), truth, parameters)

@@ -32,7 +32,7 @@ def read_renders(
     damaged, which a printed line says too.
 
     loader: of a `ThreeDIEBench`, at the size of the model's input.
-    views: of each object; where None as many as most objects have. Objects with fewer are left out.
+    views: of each object; if None as many as most objects have. Objects with fewer are left out.
     Raises ValueError where no object has as many.
     """
     source = loader.source

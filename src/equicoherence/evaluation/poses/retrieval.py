@@ -41,7 +41,7 @@ def retrieval(
     """Yield rows of MRR, H@1, H@5 (higher is better) and PRE (lower is) of a predictor, and of the identity.
 
     name: what the predictor is, `OwnPredictor.name` or `LinearMap.name`; the rows' ``probe``.
-    sources: the first so many views of each object are sources, all where None; every other view is a target.
+    sources: the first so many views of each object are sources, all if None; every other view is a target.
     source_counts: whether the source is a target too, from which nothing changes.
 
     Every row has a ``floor``, the score of the mean feature as the prediction, and a ``chance``, of a random order. The

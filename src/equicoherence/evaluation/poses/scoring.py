@@ -26,24 +26,25 @@ WIDEST = 1024  # channels up to which a map is fitted: it takes the third power 
 
 def score_pose(task: PoseProbes, model: FrozenModel, train: Loader, test: Loader, track: Track) -> TaskScore:
     """Score every representation by the probes."""
-    known, asked, counts = _renders(task, model, train, test, track)
-    return TaskScore(list(pose_probes(known, asked, task)), counts=counts)
+    train_renders, test_renders, counts = _renders(task, model, train, test, track)
+    return TaskScore(list(pose_probes(train_renders, test_renders, task)), counts=counts)
 
 
 def score_retrieval(task: ViewRetrieval, model: FrozenModel, train: Loader, test: Loader, track: Track) -> TaskScore:
     """Score every predictor that the model and its representations allow."""
-    known, asked, counts = _renders(task, model, train, test, track)
+    train_renders, test_renders, counts = _renders(task, model, train, test, track)
     as_sie = task.setting == "sie"
-    sources = 1 if as_sie else min(task.sources, asked.views) or asked.views
+    sources = 1 if as_sie else min(task.sources, test_renders.views) or test_renders.views
     retrieve = functools.partial(retrieval, sources=sources, source_counts=as_sie)
     rows: list[Row] = []
-    widths = {name: asked.features[name].shape[2] for name in asked.features if name in RETRIEVED}
+    widths = {name: test_renders.features[name].shape[2] for name in test_renders.features if name in RETRIEVED}
     for name, width in widths.items():
         if width <= WIDEST:
-            found = fit_linear_map(known, name, seed=task.seed)
-            rows += retrieve(asked, name, found, LinearMap.name)
+            found = fit_linear_map(train_renders, name, seed=task.seed)
+            rows += retrieve(test_renders, name, found, LinearMap.name)
     if model.predictor is not None:
-        embedded = dataclasses.replace(asked, features={"embedding": model.predictor.embed(asked.features["z_equi"])})
+        embedding = model.predictor.embed(test_renders.features["z_equi"])
+        embedded = dataclasses.replace(test_renders, features={"embedding": embedding})
         rows += retrieve(embedded, "embedding", model.predictor, model.predictor.name)
     if wide := [f"{name} ({width} channels)" for name, width in widths.items() if width > WIDEST]:
         say(f"no retrieval for {', '.join(wide)}: a map is fitted up to {WIDEST} channels")
@@ -56,13 +57,13 @@ def _renders(
     task: PoseProbes | ViewRetrieval, model: FrozenModel, train: Loader, test: Loader, track: Track
 ) -> tuple[Renders, Renders, dict[str, int]]:
     """Return the features of both sides, read once for both tasks, and how many objects and damaged images each has."""
-    (known, bad_known), (asked, bad_asked) = (
+    (train_renders, bad_train), (test_renders, bad_test) = (
         model.remember(
             (f"renders {split}", loader, task.views),
             lambda loader=loader: read_renders(model, loader, task.views or None, track),
         )
         for split, loader in (("train", train), ("val", test))
     )
-    counts = {"train": known.objects, "val": asked.objects}
-    damaged = {"damaged in train": bad_known, "damaged in val": bad_asked}
-    return known, asked, counts | {name: count for name, count in damaged.items() if count}
+    counts = {"train": train_renders.objects, "val": test_renders.objects}
+    damaged = {"damaged in train": bad_train, "damaged in val": bad_test}
+    return train_renders, test_renders, counts | {name: count for name, count in damaged.items() if count}

@@ -32,20 +32,20 @@ def score_four_turns(task: FourTurns, model: FrozenModel, train: Loader, test: L
         thetas = [torch.full((count, 1), float(turn)) for turn in TURNS]
         turned = [pairs.seen(split, path, theta, "content", SHARE, track) for theta in thetas]
         sides.append({name: torch.cat([part[name] for part in turned]) for name in turned[0]})
-    known, asked = sides
+    train_features, test_features = sides
     rows: list[Row] = []
-    for name, features in known.items():
+    for name, features in train_features.items():
         turns = torch.arange(len(TURNS), device=features.device)
         labels, truth = (turns.repeat_interleave(counts[split]) for split in ("train", "val"))
-        logits = linear_logits(features, labels, asked[name], epochs=task.epochs, seed=task.seed)
+        logits = linear_logits(features, labels, test_features[name], epochs=task.epochs, seed=task.seed)
         rows += four_turn_rows(logits, truth, name)
     return TaskScore(rows, counts=counts)
 
 
 def four_turn_rows(logits: Tensor, truth: Tensor, representation: str) -> Iterator[Row]:
     """Yield the scores of logits (M, 4) for numbers of quarter turns (M,); every number occurs."""
-    told = logits.argmax(dim=1)
-    right = told == truth
+    predicted = logits.argmax(dim=1)
+    right = predicted == truth
     images = right.view(len(TURNS), -1).float()  # an image is drawn again with all its turns
     ends = interval(resampled(lambda rows: images[:, rows].mean(), images.shape[1]))
     score = float(right.float().mean())
@@ -56,6 +56,6 @@ def four_turn_rows(logits: Tensor, truth: Tensor, representation: str) -> Iterat
     confused = float((pair > 0).float().mean() + 0.5 * (pair == 0).float().mean())
     yield Row("confused", confused, representation=representation, floor=0.5)
     for row, turn in enumerate(TURNS):
-        shares = told[truth == row].bincount(minlength=len(TURNS)).double() / (truth == row).sum()
+        shares = predicted[truth == row].bincount(minlength=len(TURNS)).double() / (truth == row).sum()
         for other, share in zip(TURNS, shares.tolist()):
             yield Row("share", share, representation=representation, parameter=f"{turn} as {other}")

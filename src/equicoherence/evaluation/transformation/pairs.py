@@ -1,4 +1,4 @@
-"""Pairs of an image and its transformed copy, as a frozen encoder sees them: no trace of a pixel grid tells them apart.
+"""Pairs of an image and its transformed copy, as input of a frozen encoder, without traces of the pixel grid.
 
 Both images of a pair hold the same round band of frequencies (`equicoherence.paths.round_band`).
 """

@@ -65,18 +65,18 @@ def image_rows(
 ) -> Iterator[Row]:
     """Yield the rows of one transformation, which do not depend on what else is scored.
 
-    repeats: representation -> seeds of its probes, of those to score; the task's own where None.
+    repeats: representation -> seeds of its probes, of those to score; the task's own if None.
     """
     path, share = named_path(name), base_share(name)
-    asked = _asked(task, pairs, path)
+    of_pairs = _labels(task, pairs, path)
     base = pairs.base(path, share, track)
     found: list[tuple[Tensor, dict[str, Any]]] = []  # what is predicted (M, P + 2 O), and the labels of its rows
     for border in task.borders:
         if not found or _moves(path):  # else nothing beyond the border ever shows: the scores are those of the first
-            moved = pairs.moved(path, asked.thetas, border, share, track)  # type: ignore[arg-type]
-            found = list(_probe_all(task, base, moved, asked.target, repeats))
+            moved = pairs.moved(path, of_pairs.thetas, border, share, track)  # type: ignore[arg-type]
+            found = list(_probe_all(task, base, moved, of_pairs.target, repeats))
         for predicted, labels in found:
-            yield from asked.rows(predicted, name, {"border": border, **labels}, intervals=True)
+            yield from of_pairs.rows(predicted, name, {"border": border, **labels}, intervals=True)
 
 
 def noise_rows(
@@ -86,7 +86,7 @@ def noise_rows(
     track: Track,
     repeats: Mapping[str, int] | None = None,
 ) -> Iterator[Row]:
-    """Yield the rows of one transformation on noise in place of the images, none where noise would show it.
+    """Yield the rows of one transformation on noise in place of the images, none if noise would show it.
 
     repeats: as `image_rows` takes them.
     """
@@ -94,17 +94,17 @@ def noise_rows(
     if not leaves_noise(path):
         return
     noise = noise_pairs(pairs)
-    asked = _asked(task, noise, path)
-    base, moved = noise.base(path, share, track), noise.moved(path, asked.thetas, "content", share, track)
-    for predicted, labels in _probe_all(task, base, moved, asked.target, repeats):
-        for row in asked.rows(predicted, name, {"border": "content", **labels}, intervals=False):
+    of_pairs = _labels(task, noise, path)
+    base, moved = noise.base(path, share, track), noise.moved(path, of_pairs.thetas, "content", share, track)
+    for predicted, labels in _probe_all(task, base, moved, of_pairs.target, repeats):
+        for row in of_pairs.rows(predicted, name, {"border": "content", **labels}, intervals=False):
             if row.metric == "r2":
                 yield dataclasses.replace(row, metric=NOISE)
 
 
 @dataclass(frozen=True)
-class _Asked:
-    """What is asked of pairs under one transformation.
+class _Labels:
+    """Labels of pairs under one transformation.
 
     thetas: parameters of training and of test. target, truth: what probes are trained on and tested by. floors: what a
         constant scores.
@@ -122,12 +122,12 @@ class _Asked:
         return self.figures.rows(self.figures.scores(predicted, self.truth), self.floors, name, labels, anew)
 
 
-def _asked(task: TransformationRegression, pairs: ImagePairs, path: Transformation) -> _Asked:
+def _labels(task: TransformationRegression, pairs: ImagePairs, path: Transformation) -> _Labels:
     used = [i for i, p in enumerate(path.parameters) if p.high > p.low]
     figures = Figures([path.parameters[i] for i in used])
     thetas = pairs.draw(path, task.seed + 17)
     target, truth = (figures.targets(theta[:, used].to(pairs.model.encoder.mean.device)) for theta in thetas)
-    return _Asked(figures, thetas, target, truth, figures.scores(target.mean(dim=0).expand_as(truth), truth))
+    return _Labels(figures, thetas, target, truth, figures.scores(target.mean(dim=0).expand_as(truth), truth))
 
 
 def _probe_all(
@@ -138,8 +138,8 @@ def _probe_all(
     repeats: Mapping[str, int] | None,
 ) -> Iterator[tuple[Tensor, dict[str, Any]]]:
     """Yield the predictions of every representation, probe and repeat, with the labels of its rows."""
-    asked = dict.fromkeys(task.representations or moved[0][0], task.repeats) if repeats is None else repeats
-    for representation, count in asked.items():
+    counts = dict.fromkeys(task.representations or moved[0][0], task.repeats) if repeats is None else repeats
+    for representation, count in counts.items():
         for name in task.probes:
             probe = PAIR_PROBES[name]
             kind = int(probe.tokens)

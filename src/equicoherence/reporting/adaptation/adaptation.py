@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from equicoherence.evaluation.layers import BEST
 from equicoherence.evaluation.store import FILE, read_scores
 from equicoherence.models.trained import HEAD
 from equicoherence.reporting.adaptation.facts import Facts, facts_of
@@ -78,7 +79,7 @@ class Adaptation:
     def grid(self) -> Grid:
         """Return the table."""
         adapted = ["adapted" if name == self.output else name for name in self.read]
-        header = ["", "original", "best earlier layer", *adapted, "change", "verdict"]
+        header = ["", "original", BEST, *adapted, "change", "verdict"]
         return Grid(header, [*(_row(row, self.read) for row in self.rows), self._noise_row()])
 
     def _noise_row(self) -> list[object]:
@@ -95,7 +96,7 @@ class Adaptation:
         if self.output == JOINED:
             said.append(BESIDE)
         if behind := [row.title for row in self.rows if row.behind_layer]:
-            said.append(f"An earlier layer of the original scores more than the adapted encoder: {', '.join(behind)}.")
+            said.append(f"A layer of the original scores more than the adapted encoder: {', '.join(behind)}.")
         if not self.noise.near_zero:
             said.append(TRACES)
         if not any(row.of_classes for row in self.rows):
@@ -122,7 +123,7 @@ def read_adaptation(run: Path) -> Adaptation:
 
 
 def _pair(run: Path, kind: str) -> tuple[dict[str, Any], dict[str, Any]] | None:
-    """Return the scores before and after on one data set, None where one is missing."""
+    """Return the scores before and after on one data set, None if one is missing."""
     before, after = (read_scores(run / SCORED / f"{name}{kind}" / FILE) for name in (ORIGINAL, ADAPTED))
     return (before, after) if before and after else None
 

@@ -1,4 +1,4 @@
-"""The chart of an adaptation: each score before and after, and that of the best earlier layer."""
+"""The chart of an adaptation: each score before and after, and that of the best layer."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from equicoherence.reporting.summary import Score
 from equicoherence.reporting.tables import number
 
 BEFORE, AFTER, LAYER = "t6", "t0", "t4"
-COLORS = {"original": BEFORE, "adapted": AFTER, "best earlier layer of the original": LAYER}
+COLORS = {"original": BEFORE, "adapted": AFTER, "best layer of the original": LAYER}
 LOWEST = -0.2  # what lies below is drawn here, as an arrow
 MARGIN = 0.03
 STEP = 30  # from row to row

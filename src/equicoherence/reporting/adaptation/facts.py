@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from equicoherence.evaluation.model import generators_kept
 from equicoherence.methods import METHODS
 from equicoherence.models.trained import trained_parameters
 from equicoherence.training.build import build_learner
@@ -45,13 +46,17 @@ class Facts:
 
 
 def facts_of(config: PretrainConfig, metrics: Sequence[Mapping[str, Any]]) -> Facts:
-    """Return the facts of a finished run. metrics: the lines of its ``metrics.jsonl``."""
+    """Return the facts of a finished run. metrics: the lines of its ``metrics.jsonl``.
+
+    Parameters are counted in a new learner: the files of a run do not say which of them are trained.
+    """
     lines = [line for line in metrics if "seconds" in line]
     steps = max((int(line["step"]) for line in lines), default=0)
     shown = sum(line["images_per_second"] * line["seconds"] for line in lines)
     batch = config.optim.batch_size
     processes = max(1, round(shown / (steps * batch))) if steps else 1
-    learner = build_learner(config, pretrained=False)
+    with generators_kept():
+        learner = build_learner(config, pretrained=False)
     return Facts(
         sum(line["seconds"] for line in lines),
         steps,

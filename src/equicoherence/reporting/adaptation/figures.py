@@ -1,4 +1,4 @@
-"""The rows of an adaptation's table: each figure before, at an earlier layer, and after, with a verdict. Pure."""
+"""The rows of an adaptation's table: each figure before, at the best layer, and after, with a verdict. Pure."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from equicoherence.evaluation.layers import BEST, OUTPUT
+from equicoherence.evaluation.layers.task import Layers
 from equicoherence.evaluation.suites import ADAPT, Figure
 from equicoherence.evaluation.transformation import NOISE
 from equicoherence.reporting.main_figures import NOISY, NOISY_ABSOLUTE
@@ -17,7 +19,6 @@ Verdict = Literal["gained", "kept", "lost", ""]
 POINT = 0.01  # of an accuracy: a change within it is none
 R2_POINT = 0.02  # of R2 and of the accuracy of a sign, which two seeds of a probe differ by
 CLASSES = {"knn": "k-NN", "linear": "linear"}
-LAYERS, OUTPUT, BEST = "layers", "output", "best layer"  # the task, and what it calls its main figures
 BACKBONE, Z_EQUI, JOINED = READ = ("backbone", "z_equi", "joined")  # what is read of an adapted encoder
 Scores = Mapping[str, Any]
 """The content of a ``scores.json``."""
@@ -29,7 +30,7 @@ class FigureRow:
 
     title, metric: its name.
     original: that of the encoder before.
-    layer: that of its best earlier layer; layer_name: which layer.
+    layer: that of its best layer; layer_name: which layer.
     adapted: those of the encoder after, by representation (`READ`).
     output: the main one of these representations.
     """
@@ -89,7 +90,7 @@ class FigureRow:
 
     @property
     def behind_layer(self) -> bool:
-        """Whether the best earlier layer of the original has more than the adapted encoder, beyond the margin."""
+        """Whether the best layer of the original has more than the adapted encoder, beyond the margin."""
         after = self.adapted.get(self.output)
         return bool(after and self.layer and self.layer.mean - after.mean > self.margin)
 
@@ -122,7 +123,7 @@ def figure_rows(before: Scores, after: Scores, output: str, *, check: bool = Fal
         adapted = {name: score for name in READ if (score := _of(others, figure, name)) is not None}
         if original is None and not adapted:
             continue
-        layer = None if figure.task == "linear" else _of(own, figure, BEST, task=LAYERS)
+        layer = None if figure.task == "linear" else _of(own, figure, BEST, task=Layers.name)
         name = "" if layer is None else _layer_name(own, figure)
         one = original or next(iter(adapted.values()))
         title = _title(figure, data_name(one.data) + (" (check)" if check else ""))
@@ -155,11 +156,11 @@ def _title(figure: Figure, data: str) -> str:
 
 def _original(scores: Sequence[Score], figure: Figure) -> Score | None:
     """Return a figure of the original's output, which the task over its layers has read with them."""
-    return _of(scores, figure, BACKBONE) or _of(scores, figure, OUTPUT, task=LAYERS)
+    return _of(scores, figure, BACKBONE) or _of(scores, figure, OUTPUT, task=Layers.name)
 
 
 def _of(scores: Sequence[Score], figure: Figure, representation: str, task: str = "") -> Score | None:
-    """Return the score of a figure, None where there is none."""
+    """Return the score of a figure, None if there is none."""
     place = {"target": figure.target, "metric": figure.metric, "parameter": "", "control": ""}
     found = select(scores, task=task or figure.task, representation=representation, **place)
     return found[0] if found else None
@@ -167,7 +168,7 @@ def _of(scores: Sequence[Score], figure: Figure, representation: str, task: str 
 
 def _layer_name(scores: Sequence[Score], figure: Figure) -> str:
     """Return which layer is the best: "layer 2", with what is read of it where that is not the mean of the tokens."""
-    places = select(scores, task=LAYERS, target=figure.target, metric=figure.metric, control="")
+    places = select(scores, task=Layers.name, target=figure.target, metric=figure.metric, control="")
     layers = [score for score in places if score.parameter.startswith("layer ")]
     best = max(layers, key=lambda score: score.mean, default=None)
     if best is None:

@@ -25,9 +25,9 @@ GUIDE = (
     "A pretrained encoder was adapted, so that its features keep what a transformation did to an image. The table "
     "compares it before and after, by the same protocol on the same images. R2 of a transformation: how well a probe "
     "predicts its parameters from the frozen features of an image and of its transformed copy (1 is perfect, 0 no "
-    "better than a constant guess). k-NN and linear: classification accuracy. The best earlier layer of the original, "
-    "of at most six at equal distances, needs no training, so it is the baseline to beat; it is chosen on the same "
-    f"test images. A dash ({MISSING}) means: not measured."
+    "better than a constant guess). k-NN and linear: classification accuracy. The best layer of the original, of those "
+    "that z_equi is computed from and at most six at equal distances, needs no training, so it is the baseline to "
+    f"beat; it is chosen for each score, on the same test images. A dash ({MISSING}) means: not measured."
 )
 
 

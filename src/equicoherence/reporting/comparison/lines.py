@@ -56,7 +56,7 @@ class Line:
     def best(self) -> set[str]:
         """Return the columns whose mean is the best as it is printed, random weights among them.
 
-        None where fewer than two columns are there, where all are printed alike, and where the best does not beat all
+        None if there are fewer than two columns, if all are printed alike, or if the best does not beat all
         constant predictions.
         """
         metric, sign = self.about.metric, 1 if self.about.higher else -1

@@ -39,7 +39,7 @@ def render_markdown(groups: Sequence[Group]) -> str:
 
 
 def _sizes(taken: Taken, fields: Mapping[str, list[str]]) -> str:
-    """Return the sizes of a task on a data set, "" where none is known."""
+    """Return the sizes of a task on a data set, "" if none is known."""
     said = {field: " / ".join(values) for field, values in fields.items()}
     own = [f"input {said[INPUT]} px"] if INPUT in said else []
     own += [f"{field} {said[field]}" for field in SIZES if field in said]

@@ -70,7 +70,7 @@ def picture_panels(groups: Sequence[Group], columns: Sequence[str], task: str) -
 
 
 def read_picture(file: Path) -> Image.Image | None:
-    """Return a picture at most as wide as it is shown; None where there is none to read."""
+    """Return a picture at most as wide as it is shown; None if there is none to read."""
     try:
         with Image.open(file) as opened:
             picture = opened.convert("RGB")

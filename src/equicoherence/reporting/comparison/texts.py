@@ -43,7 +43,7 @@ def arrowed(entry: Score) -> str:
 
 
 def _cells(line: Line, groups: Sequence[Group], shown: Sequence[str]) -> list[Cell]:
-    """Return what stands in each column of a line, and in that of the constant prediction."""
+    """Return the cells of a line, and that of the constant prediction."""
     best, seeds = line.best(), {each.label: each.seeds for each in groups}
     cells: list[Cell] = []
     for column in shown:

@@ -14,7 +14,7 @@ from equicoherence.coherence import CoherenceConfig, CoherenceTask, CoherenceTas
 from equicoherence.data import Batch, ImageSource, Loader
 from equicoherence.models.decoders import DECODERS
 from equicoherence.paths import Between, Transformation, Views
-from equicoherence.reporting.explorer.scene import Decoding, Number, Scene, geodesic_numbers
+from equicoherence.reporting.explorer.scene import Decoding, Number, PathScene, geodesic_numbers
 from equicoherence.reporting.names import data_name
 from equicoherence.training.build import build_feed
 from equicoherence.training.config import PretrainConfig
@@ -51,7 +51,7 @@ def alike(config: PretrainConfig) -> tuple[object, ...]:
 
 
 @torch.no_grad()
-def drawn_scene(runs: Sequence[tuple[str, PretrainConfig, Learner]], images: ImageSource | None = None) -> Scene:
+def drawn_scene(runs: Sequence[tuple[str, PretrainConfig, Learner]], images: ImageSource | None = None) -> PathScene:
     """Return what runs of `alike` configurations decode of the same images, which lie all over those of training.
 
     runs: name, configuration and learner of each; the views are those of the first. images: those of training, where
@@ -70,7 +70,7 @@ def drawn_scene(runs: Sequence[tuple[str, PretrainConfig, Learner]], images: Ima
         geodesic_numbers(views.theta.numpy(), times) if isinstance(path, Between) else _numbers(feed, views, times)
     )
     decodings = [found for name, each, own in runs if (found := _decoded(name, each, own, views)) is not None]
-    return Scene(
+    return PathScene(
         f"{data_name(config.data)}, path {config.views.path}",
         "v1" if isinstance(path, Between) else "u",
         as_bytes(views.v1),
@@ -103,7 +103,7 @@ def _numbers(feed: ImageFeed, views: Views, times: Sequence[float]) -> tuple[lis
 
 
 def _decoded(name: str, config: PretrainConfig, learner: Learner, views: Views) -> Decoding | None:
-    """Return what a run decodes of views at all places where one of its decoders can; None where it has none."""
+    """Return the decoded states of views at all positions of the decoders of a run; None if it has no decoder."""
     task = learner.task
     if config.coherence is None or not isinstance(task, CoherenceTask | CoherenceTasks):
         return None

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 
 from equicoherence.reporting.explorer.files import reduced, strip
-from equicoherence.reporting.explorer.scene import Scene
+from equicoherence.reporting.explorer.scene import PathScene
 from equicoherence.reporting.markup import Markup, element, note, section
 from equicoherence.reporting.template import rendered
 
 DIGITS = 4
 
 
-def explorer_section(scenes: Sequence[Scene], remarks: Sequence[str], notes: Sequence[str]) -> Markup:
+def explorer_section(scenes: Sequence[PathScene], remarks: Sequence[str], notes: Sequence[str]) -> Markup:
     """Return the section.
 
     scenes: the paths to show. remarks: on runs without decoded states. notes: on missing parts.
@@ -29,7 +29,7 @@ def explorer_section(scenes: Sequence[Scene], remarks: Sequence[str], notes: Seq
     return section("path", "One path, step by step", *parts)
 
 
-def scene_data(scene: Scene) -> dict[str, Any]:
+def scene_data(scene: PathScene) -> dict[str, Any]:
     """Return what the page's script reads of a scene: pictures as addresses, numbers, errors."""
     small = reduced(scene.states)
     still = np.round(scene.still(), DIGITS)

@@ -8,8 +8,8 @@ from functools import cache
 from typing import TYPE_CHECKING, TypeVar
 
 from equicoherence.reporting.explorer.kept import kept_scenes
-from equicoherence.reporting.explorer.scene import Scene
-from equicoherence.reporting.explorer.study import Turned
+from equicoherence.reporting.explorer.scene import PathScene
+from equicoherence.reporting.explorer.study import TurnedImages
 from equicoherence.reporting.runs import Run
 
 if TYPE_CHECKING:
@@ -24,18 +24,18 @@ T = TypeVar("T")
 
 
 @dataclass
-class Found:
+class Gathered:
     """scenes: of paths. turns: rotated images. remarks: on runs that decode nothing. notes: on missing parts."""
 
-    scenes: list[Scene] = field(default_factory=list)
-    turns: list[Turned] = field(default_factory=list)
+    scenes: list[PathScene] = field(default_factory=list)
+    turns: list[TurnedImages] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
 
-def gather(groups: Mapping[str, Sequence[Run]]) -> Found:
+def gather(groups: Mapping[str, Sequence[Run]]) -> Gathered:
     """Return the scenes of the first run of each name."""
-    found = Found()
+    found = Gathered()
     kept: list[Run] = []
     held: dict[tuple[object, ...], list[Loaded]] = {}
     fed: dict[tuple[object, ...], list[Loaded]] = {}
@@ -94,14 +94,14 @@ def _opener() -> Callable[[str, Split], ImageSource]:
     return opened
 
 
-def _draw(members: Sequence[Loaded], images: Callable[[str, Split], ImageSource]) -> Scene:
+def _draw(members: Sequence[Loaded], images: Callable[[str, Split], ImageSource]) -> PathScene:
     from equicoherence.reporting.explorer.drawn import drawn_scene
 
     opened = images(members[0][1].data, "train")
     return drawn_scene([(run.name, config, learner) for run, config, learner in members], opened)
 
 
-def _turn(members: Sequence[Loaded], images: Callable[[str, Split], ImageSource]) -> Turned:
+def _turn(members: Sequence[Loaded], images: Callable[[str, Split], ImageSource]) -> TurnedImages:
     from equicoherence.evaluation.model import of_run
     from equicoherence.reporting.explorer.turned import turned
 

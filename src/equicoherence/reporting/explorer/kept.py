@@ -6,21 +6,21 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from equicoherence.reporting.explorer.scene import UNITS, Decoding, Number, Scene, geodesic_numbers
+from equicoherence.reporting.explorer.scene import UNITS, Decoding, Number, PathScene, geodesic_numbers
 from equicoherence.reporting.runs import Run
 
 GEODESIC_NUMBERS = 19
 NUMERIC = "fiu"  # numpy's kinds of numbers: floating, signed and unsigned
 
 
-def kept_scenes(runs: Sequence[Run]) -> list[Scene]:
+def kept_scenes(runs: Sequence[Run]) -> list[PathScene]:
     """Return a scene for each set of views that runs kept, those of equal views together.
 
     Of each run ``samples.npz``: uint8 pictures v1, base, v2 (n, H, W, 3), targets and decoded (n, K, H, W, 3), numbers
     positions (K,), theta (n, P), theta_names (P,) and optionally theta_units (P,). A run without views, or without
     states between them, or whose positions do not lie in [0, 1], is left out.
     """
-    found: dict[bytes, list[tuple[Run, Scene]]] = {}
+    found: dict[bytes, list[tuple[Run, PathScene]]] = {}
     for run in runs:
         scene = _scene(run)
         if scene is not None:
@@ -32,7 +32,7 @@ def kept_scenes(runs: Sequence[Run]) -> list[Scene]:
         decodings = [decoding for _, scene in alike for decoding in scene.decodings]
         title = ", ".join(run.name for run, _ in alike)
         scenes.append(
-            Scene(
+            PathScene(
                 f"kept by {title}",
                 first.begin,
                 first.v1,
@@ -46,7 +46,7 @@ def kept_scenes(runs: Sequence[Run]) -> list[Scene]:
     return scenes
 
 
-def _scene(run: Run) -> Scene | None:
+def _scene(run: Run) -> PathScene | None:
     samples = run.samples
     v1, base, v2 = (_pictures(samples, name, 4) for name in ("v1", "base", "v2"))
     targets, decoded = (_pictures(samples, name, 5) for name in ("targets", "decoded"))
@@ -71,11 +71,11 @@ def _scene(run: Run) -> Scene | None:
         columns = list(place)
         decodings.append(Decoding(run.name, tuple(place.values()), ("",) * len(place), decoded[:, columns]))
     begin = "v1" if np.array_equal(v1, base) else "u"
-    return Scene(run.name, begin, v1, states, times, numbers, theta, decodings)
+    return PathScene(run.name, begin, v1, states, times, numbers, theta, decodings)
 
 
 def _theta(samples: dict[str, np.ndarray], count: int, times: np.ndarray) -> tuple[list[Number], np.ndarray]:
-    """Return the numbers of the whole path, at each place where they grow evenly; none where the file has none."""
+    """Return the numbers of the whole path, at each place where they grow evenly; none if the file has none."""
     theta, names = samples.get("theta"), [str(name) for name in np.ravel(samples.get("theta_names", ()))]
     fits = theta is not None and theta.dtype.kind in NUMERIC and theta.shape == (count, len(names))
     if theta is None or not fits or not np.isfinite(theta).all():

@@ -44,7 +44,7 @@ class Decoding:
 
 
 @dataclass(frozen=True, eq=False)
-class Scene:
+class PathScene:
     """Images along one path.
 
     title: which images and which path. begin: what stands at t = 0, "u" or "v1".

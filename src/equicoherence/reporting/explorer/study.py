@@ -23,7 +23,7 @@ class Read:
 
 
 @dataclass(frozen=True, eq=False)
-class Turned:
+class TurnedImages:
     """Images at several angles.
 
     title: which images. angles: A of them, degrees, counter-clockwise as seen. shown: (n, A, S, S, 3) uint8.

@@ -19,7 +19,7 @@ from equicoherence.paths.central import base_state
 from equicoherence.paths.pyramid import Pyramid
 from equicoherence.paths.renderer import render
 from equicoherence.paths.transformations.affine import Rotation
-from equicoherence.reporting.explorer.study import NEAREST, READS, Read, Turned
+from equicoherence.reporting.explorer.study import NEAREST, READS, Read, TurnedImages
 from equicoherence.reporting.names import data_name
 from equicoherence.training.samples import as_bytes
 
@@ -34,7 +34,7 @@ TRIMMED = 0.02  # of the numbers at either end, which have the first and the las
 
 
 @torch.no_grad()
-def turned(models: Mapping[str, FrozenModel], images: ImageSource | None = None) -> Turned:
+def turned(models: Mapping[str, FrozenModel], images: ImageSource | None = None) -> TurnedImages:
     """Return the features of rotated held-out images, for models with one input size and the same training images.
 
     models: by name. images: the held-out ones, where they are open already. Raises ValueError or OSError where the
@@ -52,7 +52,7 @@ def turned(models: Mapping[str, FrozenModel], images: ImageSource | None = None)
     shown = torch.stack([_at(batch, queries, float(angle), first.size) for angle in ANGLES], dim=1)
     bank = _at(batch, others.nonzero()[:, 0], 0.0, first.size)
     labels = [source.classes[int(label)] if label >= 0 else "" for label in batch.labels.tolist()]
-    return Turned(
+    return TurnedImages(
         f"held-out images of {data_name(first.config.data)}",
         ANGLES,
         as_bytes(shown),
@@ -84,7 +84,7 @@ def _at(batch: Batch, rows: Tensor, angle: float, size: int) -> Tensor:
 
 
 def _reads(model: FrozenModel, shown: Tensor, bank: Tensor) -> list[Read]:
-    """Return what each representation of a model says of the images (n, A, C, S, S)."""
+    """Return each representation of the images (n, A, C, S, S)."""
     count, angles = shown.shape[:2]
     pooled, tokens, grids = _represent(model, torch.cat([shown.flatten(0, 1), bank]))
     found = []

@@ -8,7 +8,7 @@ from typing import Any
 
 from equicoherence.reporting.explorer.explorer import embedded
 from equicoherence.reporting.explorer.files import address, reduced, strip
-from equicoherence.reporting.explorer.study import NEAREST, READS, Turned, thumbnails
+from equicoherence.reporting.explorer.study import NEAREST, READS, TurnedImages, thumbnails
 from equicoherence.reporting.markup import Markup, element, section
 from equicoherence.reporting.template import rendered
 
@@ -21,7 +21,7 @@ ADVICE = (
 )
 
 
-def turned_section(studies: Sequence[Turned]) -> Markup:
+def turned_section(studies: Sequence[TurnedImages]) -> Markup:
     """Return the section; empty without images to rotate."""
     if not studies:
         return Markup("")
@@ -38,7 +38,7 @@ def turned_section(studies: Sequence[Turned]) -> Markup:
     return section("turn", "Under rotation", element("p", ADVICE), *parts)
 
 
-def study_data(study: Turned) -> dict[str, Any]:
+def study_data(study: TurnedImages) -> dict[str, Any]:
     """Return the data of the page's script: pictures as data URLs, indices into the bank, colors as base64."""
     small = reduced(study.shown)
     return {
