@@ -129,7 +129,9 @@ class Learner(nn.Module):
                 ema_update(own, student, momentum)
         self.method.update(step, total_steps)
 
-    def _method_losses(self, images: Tensor, features: Features, views: Views) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    def _method_losses(
+        self, images: Tensor, features: Features, views: Views
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Return the losses of the method, and the pooled vectors of `LearnerOutput`, of its two views ``images``."""
         invariant = features if views.base is None else features.rows(slice(len(images)))
         student = self._encoded(invariant, self.head.invariant, 2, views.masks)
