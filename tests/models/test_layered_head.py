@@ -37,6 +37,17 @@ def test_layers_are_added_up_at_the_tokens_of_the_first():
     assert torch.allclose(head(features), wanted, atol=1e-5)
 
 
+def test_no_map_is_copied_into_another_memory_layout():
+    torch.manual_seed(0)
+    head, layouts = LayeredHead(WIDTHS, REDUCTIONS, 6), []
+    for part in (*head.reads, *head.mix):
+        part.register_forward_hook(
+            lambda part, given, found: layouts.append(found.is_contiguous(memory_format=torch.channels_last))
+        )
+    assert head(_features()).is_contiguous()
+    assert layouts == [True] * 9
+
+
 def test_without_tapped_layers_the_output_is_read():
     torch.manual_seed(0)
     head = LayeredHead([9], [1], 6)

@@ -13,6 +13,7 @@ from equicoherence.exporting import export
 from equicoherence.methods.anchor import AnchorConfig
 from equicoherence.methods.vicreg import VICRegConfig
 from equicoherence.training import build_learner, build_views, pretrain
+from equicoherence.training.learner import Learner
 from equicoherence.training.start import started
 from tests.small import ENCODER, picture_folder, small_config, with_weights
 
@@ -57,6 +58,31 @@ def test_the_head_learns_and_nothing_else_is_lost_or_kept(config, folder):
     moved = {name for name, p in learner.named_parameters() if p.grad is not None and p.grad.abs().sum() > 0}
     assert any(name.startswith("head.equivariant.reads.1") for name in moved)
     assert not any(name.startswith("encoder.") for name in moved)
+
+
+def test_layers_that_nothing_reads_are_not_computed_and_the_head_learns_the_same(config, monkeypatch):
+    config, start = started(config)
+    torch.manual_seed(0)
+    learner = build_learner(config, start=start)
+    images = torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(1))
+    views = build_views(config, learner.encoder)(images, torch.Generator().manual_seed(2))
+    computed, gradients = [], []
+    stages = ["layer1", "layer2", "layer3", "layer4"]  # of a ResNet, the layers 1 to 4
+    for stage in stages:
+        learner.encoder.model.get_submodule(stage).register_forward_hook(
+            lambda *given, stage=stage: computed.append(stage)
+        )
+    for layers_only in (True, False):
+        if not layers_only:
+            monkeypatch.setattr(Learner, "layers_only", False)
+        output = learner(views)
+        output.losses["reconstruction"].backward()
+        gradients.append([p.grad for p in learner.parameters() if p.grad is not None])
+        learner.zero_grad(set_to_none=True)
+        assert ("invariant" in output.pooled) is not layers_only
+    assert computed == [*stages[: max(TASK.layers)], *stages]
+    assert len(gradients[0]) > 4
+    assert all(torch.equal(*pair) for pair in zip(*gradients, strict=True))
 
 
 def test_joined_is_the_encoders_own_features_and_then_z_equi_at_a_third_of_their_norm(run):

@@ -197,11 +197,16 @@ class Encoder(nn.Module):
             check_size(self.model, (height, width), self.name)
             self._sizes.add((height, width))
 
-    def forward(self, images: Tensor, masks: Tensor | None = None, *, class_only: bool = False) -> Features:
+    def forward(
+        self, images: Tensor, masks: Tensor | None = None, *, class_only: bool = False, layers_only: bool = False
+    ) -> Features:
         """Encode images (B, C, H, W) in [0, 1]; patch tokens where ``masks`` (B, N) is True are the mask token.
 
         class_only: compute only the class token; patches are empty, (B, 0, C), and the last layers of a vision
-            transformer process only the class token. Raises ValueError for a size that does not fit.
+            transformer process only the class token.
+        layers_only: compute no layer after the last one in ``layers``, whose tokens are returned as the output.
+
+        Raises ValueError for a size that does not fit.
         """
         if masks is not None and self.mask_token is None:
             raise ValueError("masks need an encoder built with masked=True")
@@ -215,10 +220,10 @@ class Encoder(nn.Module):
             if not self.layers:
                 return self._features(self.model.forward_features(x), size)  # type: ignore[operator]
             numbers = sorted(set(self.layers))
-            output, found = read_layers(self.model, self.name, x, numbers, output=True)
+            output, found = read_layers(self.model, self.name, x, numbers, output=not layers_only)
             tapped = [found[numbers.index(layer)] for layer in self.layers]
             return dataclasses.replace(
-                self._features(output, size),  # type: ignore[arg-type]
+                found[-1] if output is None else self._features(output, size),
                 tapped=tuple(layer.patches for layer in tapped),
                 tapped_grids=tuple(layer.grid for layer in tapped),
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 import torch
@@ -53,5 +54,5 @@ class LayeredHead(nn.Module):
             if part.shape[2:] != grids[0]:
                 part = F.interpolate(part, grids[0], mode="bilinear", antialias=part.shape[2] > grids[0][0])
             parts.append(part)
-        read = torch.stack(parts).sum(dim=0)
+        read = functools.reduce(torch.add, parts)  # stacked, they would be copied into another memory layout
         return (read + self.mix(read)).flatten(2).transpose(1, 2)

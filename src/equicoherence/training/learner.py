@@ -25,8 +25,8 @@ class LearnerOutput:
     """The output of a `Learner`.
 
     losses: named scalars, weighted; their sum is trained.
-    pooled: detached vectors of the method's two views ("invariant", (2B, d)) and of the task's z_equi ("equivariant",
-        two for each sample with the task).
+    pooled: detached vectors of the method's two views ("invariant", (2B, d); not if `Learner.layers_only`) and of the
+        task's z_equi ("equivariant", two for each sample with the task).
     decoded: (B, T, C, S, S) in [0, 1], or None.
     parts: named parts of the losses, weighted and detached, for the metrics.
     """
@@ -75,6 +75,12 @@ class Learner(nn.Module):
         return self.summary == "cls" and not self.method.reads_tokens
 
     @property
+    def layers_only(self) -> bool:
+        """Whether nothing reads the encoder's output: the task reads earlier layers, and the encoder is frozen, so that
+        the method has no loss."""
+        return bool(self.encoder.layers) and self.method.fixed_teacher and self.teacher is None
+
+    @property
     def summary(self) -> Pool:
         """The summary of a view for the method: the mean of mapped patch tokens, or the image representation."""
         return self.encoder.pool if self.method.reads == "features" else "mean"
@@ -98,22 +104,13 @@ class Learner(nn.Module):
         alone are no part of the method's batch. A teacher encodes the method's views, or only the first of them.
         """
         images, masks = torch.cat(views.invariant), views.masks
-        read = len(images)
         features = self.encoder(
             images if views.base is None else torch.cat([images, views.v1[: views.task_only], views.v2]),
             None if masks is None else self._token_masks(masks, views),
             class_only=self.class_only and self.task is None,
+            layers_only=self.layers_only,
         )
-        invariant = features if views.base is None else features.rows(slice(read))
-        student = self._encoded(invariant, self.head.invariant, 2, masks)
-        pooled = {"invariant": student.summary.detach().flatten(0, 1)}
-        if self.method.told:
-            student = self._tell(student, features, views.theta)
-            if student.equivariant is not None:
-                pooled["equivariant"] = student.equivariant.detach().flatten(0, 1)
-        if views.symmetries is not None:
-            student = dataclasses.replace(student, symmetries=views.symmetries)
-        losses = self.method(student, self._teach(images, views.upright), self._local(views.crops))
+        losses, pooled = ({}, {}) if self.layers_only else self._method_losses(images, features, views)
         if self.task is None:
             return LearnerOutput(losses, pooled, None)
         z_equi = self._task_tokens(features, views)
@@ -131,6 +128,22 @@ class Learner(nn.Module):
                 assert student is not None
                 ema_update(own, student, momentum)
         self.method.update(step, total_steps)
+
+    def _method_losses(
+        self, images: Tensor, features: Features, views: Views
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Return the losses of the method, and the pooled vectors of `LearnerOutput`, of its two views ``images``."""
+        invariant = features if views.base is None else features.rows(slice(len(images)))
+        student = self._encoded(invariant, self.head.invariant, 2, views.masks)
+        pooled = {"invariant": student.summary.detach().flatten(0, 1)}
+        if self.method.told:
+            student = self._tell(student, features, views.theta)
+            if student.equivariant is not None:
+                pooled["equivariant"] = student.equivariant.detach().flatten(0, 1)
+        if views.symmetries is not None:
+            student = dataclasses.replace(student, symmetries=views.symmetries)
+        losses = self.method(student, self._teach(images, views.upright), self._local(views.crops))
+        return losses, pooled
 
     def _token_masks(self, masks: Masks, views: Views) -> Tensor:
         """Return the masks of all encoded views (., N): those that the method does not read have none."""
