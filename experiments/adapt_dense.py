@@ -194,7 +194,8 @@ def _about(files: Sequence[Mapping[str, Any]]) -> str:
     """Return what the tables are of, with their settings."""
     parts = [part for each in files for part in each["parts"].values()]
     tasks = "\n".join(dict.fromkeys(_said(part) for task in FIGURES for part in parts if part["task"] == task))
-    return f"""## Dense tasks and other images
+    return f"""
+## Dense tasks and other images
 
 Written with `--dense SETS --other IMAGES`. {origin_line(files)}.
 
