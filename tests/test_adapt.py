@@ -214,7 +214,7 @@ def test_views_get_a_size_that_fits_the_model(model: Path, tmp_path: Path) -> No
         ("cnn", "adapt-small"): (224, 256),
     }
     assert start_config("adapt-tiny", str(model)).views.size == 32  # the model's own, which is smaller
-    assert start_config("adapt-tiny", str(model), 64).views.source == 73
+    assert start_config("adapt-tiny", str(model), size=64).views.source == 73
 
 
 def test_recipes_start_from_what_is_given_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

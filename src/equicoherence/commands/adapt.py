@@ -121,7 +121,7 @@ def run(arguments: list[str]) -> None:
 
             size = config.views.size if _last(rest, "--views.size") else None
             source = config.views.source if _last(rest, "--views.source") else None
-            config = start_config(config, config.encoder.weights, size, source)
+            config = start_config(config, config.encoder.weights, size=size, source=source)
     adapt_with(config, given.out, resume=given.resume, check=given.check, images=given.images, limit=given.limit)
 
 
