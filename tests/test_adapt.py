@@ -9,6 +9,8 @@ import shutil
 from pathlib import Path
 
 import pytest
+import timm
+from safetensors.torch import save_file
 
 from equicoherence import adapt
 from equicoherence.adapting import Adapted
@@ -23,6 +25,7 @@ from equicoherence.reporting.adaptation.figures import FigureRow, NoiseRow
 from equicoherence.reporting.adaptation.page import PAGE, TABLE
 from equicoherence.reporting.summary import Score
 from equicoherence.training import EncoderConfig, OptimConfig, PretrainConfig, load_config, pretrain
+from equicoherence.training.start import started
 from tests.small import picture_folder, small_config
 from tests.test_advice import stop_after
 
@@ -190,9 +193,6 @@ def test_what_cannot_be_adapted_is_refused_in_a_sentence_before_training(
 
 
 def test_views_get_a_size_that_fits_the_model(model: Path, tmp_path: Path) -> None:
-    import timm
-    from safetensors.torch import save_file
-
     sizes = {}
     for name, arch, args in (
         ("vit14", "vit_small_patch14_dinov2", {"depth": 1, "embed_dim": 12, "num_heads": 2}),
@@ -215,6 +215,35 @@ def test_views_get_a_size_that_fits_the_model(model: Path, tmp_path: Path) -> No
     }
     assert start_config("adapt-tiny", str(model)).views.size == 32  # the model's own, which is smaller
     assert start_config("adapt-tiny", str(model), size=64).views.source == 73
+
+
+@pytest.fixture
+def resnet(tmp_path: Path) -> str:
+    """Return a weights file with its architecture."""
+    save_file(timm.create_model("resnet18").state_dict(), tmp_path / "weights.safetensors")
+    return f"{tmp_path / 'weights.safetensors'}@resnet18"
+
+
+def test_options_of_the_encoder_stand(
+    resnet: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    monkeypatch.setattr("equicoherence.adapting.adaptation.adapt_with", lambda config, out, **_: asked.append(config))
+    options = ["--encoder.args.drop-path-rate", ".1", "--encoder.mean", ".4", ".5", ".6", "--encoder.train", "all"]
+    assert main(["adapt", resnet, "--data", str(folder), "--out", str(tmp_path / "run"), *options]) == 0
+    (config,) = asked
+    encoder = started(config)[0].encoder  # which is what config.yaml says
+    assert (encoder.name, encoder.args["drop_path_rate"], encoder.mean) == ("resnet18", 0.1, (0.4, 0.5, 0.6))
+    assert config.coherence.layers == ()  # all of the encoder is trained, so its output is read
+
+
+def test_a_name_that_the_weights_are_not_of_is_refused(
+    resnet: str, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    assert main(["adapt", resnet, "--data", str(folder), "--out", str(run), "--encoder.name", "resnet34"]) == 2
+    assert "encoder.name is resnet34, but encoder.weights" in capsys.readouterr().err
+    assert not run.exists()
 
 
 def test_recipes_start_from_what_is_given_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
