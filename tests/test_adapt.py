@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+import shlex
 import shutil
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from safetensors.torch import save_file
 
 from equicoherence import adapt
 from equicoherence.adapting import Adapted
+from equicoherence.adapting.adaptation import next_command
 from equicoherence.adapting.asked import Asked
 from equicoherence.adapting.start_config import start_config
 from equicoherence.cli import main
@@ -25,6 +27,7 @@ from equicoherence.reporting.adaptation.figures import FigureRow, NoiseRow
 from equicoherence.reporting.adaptation.page import PAGE, TABLE
 from equicoherence.reporting.summary import Score
 from equicoherence.training import EncoderConfig, OptimConfig, PretrainConfig, load_config, pretrain
+from equicoherence.training.config_file import save_config
 from equicoherence.training.start import started
 from tests.small import picture_folder, small_config
 from tests.test_advice import stop_after
@@ -91,7 +94,9 @@ def test_the_original_is_scored_as_evaluate_scores_it(done: Adapted, model: Path
     assert original["k-NN, data"] == pytest.approx(found["top1"])
 
 
-def test_the_page_and_the_printed_table_say_the_same(done: Adapted, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_page_and_the_printed_table_say_the_same(
+    done: Adapted, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     scored = {name: (done.run / "adapt" / name / FILE).stat().st_mtime_ns for name in NAMES}
     assert main(["adapt", "--resume", "--out", str(done.run)]) == 0
     printed = capsys.readouterr().out
@@ -107,9 +112,28 @@ def test_the_page_and_the_printed_table_say_the_same(done: Adapted, capsys: pyte
     assert "http://" not in page.replace("http://www.w3.org", "")
     assert all(row.said in printed for row in done.rows)
     assert printed.splitlines()[-1] == (
-        f"next: equicoherence embed {done.run} --data DIR --features joined --out features.npz"
+        f"next: equicoherence embed {done.run} --data {folder} --features joined --out features.npz"
     )
     assert scored == {name: (done.run / "adapt" / name / FILE).stat().st_mtime_ns for name in NAMES}
+
+
+@pytest.mark.parametrize("split", ["", "val"])
+def test_the_command_that_is_advised_next_writes_features(
+    split: str, done: Adapted, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run = Path(shutil.copytree(done.run, tmp_path / "run"))
+    data = folder
+    if split:
+        data = tmp_path / "split images"
+        for side in ("train", "val"):
+            picture_folder(data / side, per_class=2)
+        save_config(dataclasses.replace(load_config(run / "config.yaml"), data=str(data)), run / "config.yaml")
+    command = shlex.split(next_command(run).removeprefix("next: equicoherence "))
+    assert command[3] == str(data)
+    assert command[4:6] == (["--split", split] if split else ["--features", "joined"])
+    assert main(command) == 0
+    assert (tmp_path / "features.npz").is_file()
 
 
 def test_scoring_goes_on_where_it_was_interrupted(

@@ -26,6 +26,7 @@ ROOMS = (
         "metric_fields",
         "neighbours",
         "notice",
+        "processes",
         "quiet",
         "ridge",
         "tensor_files",
