@@ -144,6 +144,12 @@ def test_a_configuration_needs_no_library_that_builds_or_trains_encoders():
     assert not loaded & {"timm", "torchvision", "accelerate", "sympy"}
 
 
+def test_a_model_on_a_command_line_is_checked_without_torch_or_timm():
+    loaded = _loaded("from equicoherence.commands.model_argument import check_model; check_model('hf-hub:a/b')")
+    assert "equicoherence.models.prefixes" in loaded
+    assert not loaded & {"torch", "timm", "huggingface_hub"}
+
+
 def test_importing_the_package_loads_none_of_its_rooms():
     loaded = _loaded("import equicoherence; dir(equicoherence); equicoherence.__version__")
     assert {name for name in loaded if name.startswith("equicoherence")} == {"equicoherence", "equicoherence.quiet"}
