@@ -8,7 +8,8 @@ the same timm model, size of images, batch and precision. Weights are random, wh
 - The ways of `equicoherence adapt` are its recipe's, with ``--encoder.train``, and its whole training step.
 - Plain fine-tuning is a loop over timm's model: torchvision's ImageFolder, random resized crop and flip, cross-entropy,
   AdamW. The commands of this package keep freed memory (`keep_memory`), which a loop can do as well: measured apart.
-- LightlyTrain's methods run in its own loop (`adapting_peer.py`), where it is installed.
+- LightlyTrain's methods run in its own loop (`adapting_peer.py`), where it is installed; their process keeps freed
+  memory, too.
 
 Each is a process of its own, and they take some steps by turns, so that other load on the machine strikes all alike;
 medians are of ratios between steps of one turn, in the processor's time on a CPU, loading included, and in the clock's
@@ -50,8 +51,9 @@ from torchvision.datasets import ImageFolder
 from torchvision.transforms import v2
 
 from equicoherence.adapting.start_config import start_config
-from equicoherence.evaluation.model import reading_size
 from equicoherence.keep_memory import keep_freed_memory
+from equicoherence.recipes import recipe
+from equicoherence.training.views_config import reading_size
 
 PLAIN, KEPT = "plain fine-tuning", "plain fine-tuning, freed memory kept"
 SIZES = {"tf_efficientnet_lite0": 96, "vit_small_patch14_dinov2": 98}
@@ -181,12 +183,12 @@ def work(architecture: str, way: str, given: argparse.Namespace, folder: Path, l
         os.dup2(file.fileno(), 2)
     torch.set_num_threads(1)
     size, method = given.size or SIZES[architecture], way.removeprefix("LightlyTrain, ")
+    if way != PLAIN:
+        keep_freed_memory()
     if way in WORK_OF_PEER:
         importlib.import_module("lightly_train")
         train_peer(method, architecture, size, given, folder, Turns(pipe))
         return
-    if way != PLAIN:
-        keep_freed_memory()
     turns = Turns(pipe)
     make = plain_steps if way in (PLAIN, KEPT) else adapting_steps
     for _ in make(architecture, way, size, given, folder):
@@ -195,7 +197,9 @@ def work(architecture: str, way: str, given: argparse.Namespace, folder: Path, l
 
 def adapting_steps(architecture: str, way: str, size: int, given: argparse.Namespace, folder: Path) -> Iterator[None]:
     """Take a step of a way of adapting at each `next`."""
-    config = start_config("adapt-tiny", f"{folder / 'weights.safetensors'}@{architecture}", size, way)
+    chosen = recipe("adapt-tiny")
+    chosen = dataclasses.replace(chosen, encoder=dataclasses.replace(chosen.encoder, train=way))
+    config = start_config(chosen, f"{folder / 'weights.safetensors'}@{architecture}", size=size)
     optim = dataclasses.replace(config.optim, batch_size=given.batch_size, epochs=10_000)
     changes = {"optim": optim, "precision": given.precision, "data": str(folder), "threads": 1, "max_steps": 0}
     return Ours(dataclasses.replace(config, **changes), folder / way).steps(keep=False)

@@ -5,13 +5,17 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+import shlex
 import shutil
 from pathlib import Path
 
 import pytest
+import timm
+from safetensors.torch import save_file
 
 from equicoherence import adapt
 from equicoherence.adapting import Adapted
+from equicoherence.adapting.adaptation import next_command
 from equicoherence.adapting.asked import Asked
 from equicoherence.adapting.start_config import start_config
 from equicoherence.cli import main
@@ -23,6 +27,8 @@ from equicoherence.reporting.adaptation.figures import FigureRow, NoiseRow
 from equicoherence.reporting.adaptation.page import PAGE, TABLE
 from equicoherence.reporting.summary import Score
 from equicoherence.training import EncoderConfig, OptimConfig, PretrainConfig, load_config, pretrain
+from equicoherence.training.config_file import save_config
+from equicoherence.training.start import started
 from tests.small import picture_folder, small_config
 from tests.test_advice import stop_after
 
@@ -88,7 +94,9 @@ def test_the_original_is_scored_as_evaluate_scores_it(done: Adapted, model: Path
     assert original["k-NN, data"] == pytest.approx(found["top1"])
 
 
-def test_the_page_and_the_printed_table_say_the_same(done: Adapted, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_page_and_the_printed_table_say_the_same(
+    done: Adapted, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     scored = {name: (done.run / "adapt" / name / FILE).stat().st_mtime_ns for name in NAMES}
     assert main(["adapt", "--resume", "--out", str(done.run)]) == 0
     printed = capsys.readouterr().out
@@ -104,9 +112,28 @@ def test_the_page_and_the_printed_table_say_the_same(done: Adapted, capsys: pyte
     assert "http://" not in page.replace("http://www.w3.org", "")
     assert all(row.said in printed for row in done.rows)
     assert printed.splitlines()[-1] == (
-        f"next: equicoherence embed {done.run} --data DIR --features joined --out features.npz"
+        f"next: equicoherence embed {done.run} --data {folder} --features joined --out features.npz"
     )
     assert scored == {name: (done.run / "adapt" / name / FILE).stat().st_mtime_ns for name in NAMES}
+
+
+@pytest.mark.parametrize("split", ["", "val"])
+def test_the_command_that_is_advised_next_writes_features(
+    split: str, done: Adapted, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run = Path(shutil.copytree(done.run, tmp_path / "run"))
+    data = folder
+    if split:
+        data = tmp_path / "split images"
+        for side in ("train", "val"):
+            picture_folder(data / side, per_class=2)
+        save_config(dataclasses.replace(load_config(run / "config.yaml"), data=str(data)), run / "config.yaml")
+    command = shlex.split(next_command(run).removeprefix("next: equicoherence "))
+    assert command[3] == str(data)
+    assert command[4:6] == (["--split", split] if split else ["--features", "joined"])
+    assert main(command) == 0
+    assert (tmp_path / "features.npz").is_file()
 
 
 def test_scoring_goes_on_where_it_was_interrupted(
@@ -190,9 +217,6 @@ def test_what_cannot_be_adapted_is_refused_in_a_sentence_before_training(
 
 
 def test_views_get_a_size_that_fits_the_model(model: Path, tmp_path: Path) -> None:
-    import timm
-    from safetensors.torch import save_file
-
     sizes = {}
     for name, arch, args in (
         ("vit14", "vit_small_patch14_dinov2", {"depth": 1, "embed_dim": 12, "num_heads": 2}),
@@ -214,7 +238,36 @@ def test_views_get_a_size_that_fits_the_model(model: Path, tmp_path: Path) -> No
         ("cnn", "adapt-small"): (224, 256),
     }
     assert start_config("adapt-tiny", str(model)).views.size == 32  # the model's own, which is smaller
-    assert start_config("adapt-tiny", str(model), 64).views.source == 73
+    assert start_config("adapt-tiny", str(model), size=64).views.source == 73
+
+
+@pytest.fixture
+def resnet(tmp_path: Path) -> str:
+    """Return a weights file with its architecture."""
+    save_file(timm.create_model("resnet18").state_dict(), tmp_path / "weights.safetensors")
+    return f"{tmp_path / 'weights.safetensors'}@resnet18"
+
+
+def test_options_of_the_encoder_stand(
+    resnet: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    monkeypatch.setattr("equicoherence.adapting.adaptation.adapt_with", lambda config, out, **_: asked.append(config))
+    options = ["--encoder.args.drop-path-rate", ".1", "--encoder.mean", ".4", ".5", ".6", "--encoder.train", "all"]
+    assert main(["adapt", resnet, "--data", str(folder), "--out", str(tmp_path / "run"), *options]) == 0
+    (config,) = asked
+    encoder = started(config)[0].encoder  # which is what config.yaml says
+    assert (encoder.name, encoder.args["drop_path_rate"], encoder.mean) == ("resnet18", 0.1, (0.4, 0.5, 0.6))
+    assert config.coherence.layers == ()  # all of the encoder is trained, so its output is read
+
+
+def test_a_name_that_the_weights_are_not_of_is_refused(
+    resnet: str, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    assert main(["adapt", resnet, "--data", str(folder), "--out", str(run), "--encoder.name", "resnet34"]) == 2
+    assert "encoder.name is resnet34, but encoder.weights" in capsys.readouterr().err
+    assert not run.exists()
 
 
 def test_recipes_start_from_what_is_given_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

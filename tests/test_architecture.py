@@ -26,6 +26,7 @@ ROOMS = (
         "metric_fields",
         "neighbours",
         "notice",
+        "processes",
         "quiet",
         "ridge",
         "tensor_files",
@@ -141,6 +142,12 @@ def test_a_configuration_needs_no_library_that_builds_or_trains_encoders():
     loaded = _loaded("from equicoherence.recipes.from_file import named_config; named_config('adapt-tiny')")
     assert "equicoherence.training.config" in loaded
     assert not loaded & {"timm", "torchvision", "accelerate", "sympy"}
+
+
+def test_a_model_on_a_command_line_is_checked_without_torch_or_timm():
+    loaded = _loaded("from equicoherence.commands.model_argument import check_model; check_model('hf-hub:a/b')")
+    assert "equicoherence.models.prefixes" in loaded
+    assert not loaded & {"torch", "timm", "huggingface_hub"}
 
 
 def test_importing_the_package_loads_none_of_its_rooms():

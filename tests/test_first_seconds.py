@@ -73,9 +73,9 @@ def test_a_name_of_timm_without_its_beginning_is_told(place: Path, capsys: pytes
 
 
 def test_work_that_takes_long_says_so_once(capsys: pytest.CaptureFixture[str]) -> None:
-    with say_if_slow("scores knn", seconds=60):
+    with say_if_slow("scoring knn", seconds=60):
         pass
     assert not capsys.readouterr().err
-    with say_if_slow("scores knn", seconds=0.01):
+    with say_if_slow("scoring knn", seconds=0.01):
         time.sleep(0.2)
-    assert capsys.readouterr().err == "scores knn\n"
+    assert capsys.readouterr().err == "scoring knn\n"

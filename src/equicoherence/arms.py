@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from equicoherence.data import data_identity, said_once
+from equicoherence.data import data_identity, described_once
 from equicoherence.errors import Refused, RefusedValue, refusing
 from equicoherence.evaluation.jobs import plan_jobs
 from equicoherence.evaluation.model import load_model
@@ -174,7 +174,7 @@ def main() -> int:
 
     def work(job: Mapping[str, Any]) -> None:
         arms.append(_from_json(job))
-        with said_once(arms[0].config.data):  # by the process that started this one
+        with described_once(arms[0].config.data):  # by the process that started this one
             arms[0].train()
             say("scores")
             arms[0].score()

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from equicoherence.arms import Arm, at_once, check_jobs, shared_out, work_on
-from equicoherence.data import said_once
+from equicoherence.data import described_once
 from equicoherence.errors import refusing
 from equicoherence.evaluation.jobs import plan_jobs
 from equicoherence.evaluation.registry import reads_data
@@ -21,7 +21,7 @@ from equicoherence.training.config_file import plain_values
 from equicoherence.training.start import started_or_begun
 
 
-@said_once()
+@described_once()
 def compare(
     configs: Mapping[str, PretrainConfig],
     out: Path,

@@ -14,7 +14,7 @@ from equicoherence.errors import refusing
 from equicoherence.notice import say_if_slow
 
 INTERRUPTED = 130
-SLOW = "loads libraries, checks data and models"
+SLOW = "loading libraries, checking data and models ..."
 
 
 @contextmanager

@@ -10,8 +10,7 @@ import yaml
 from equicoherence import __version__
 from equicoherence.evaluation.store import FILE, read_scores
 from equicoherence.methods import METHODS
-from equicoherence.models.names import LOCAL
-from equicoherence.models.on_hub import PREFIXES
+from equicoherence.models.prefixes import HUB, LOCAL
 from equicoherence.reporting.main_figures import score_grid
 from equicoherence.reporting.origin import origin_line
 from equicoherence.reporting.summary import select, summarise_scores
@@ -96,7 +95,7 @@ def _recipe(config: PretrainConfig) -> str:
 def _last_name(place: str) -> str:
     """Return a name of timm's or of the Hub's as it is, and of a path its last part."""
     bare = place.removeprefix("timm:")
-    if bare.startswith(PREFIXES):
+    if bare.startswith(HUB):
         return place
     path = bare.removeprefix(LOCAL)
     last = PurePath(path).name or path

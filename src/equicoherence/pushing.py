@@ -11,7 +11,8 @@ from equicoherence.exporting import export
 from equicoherence.model_card import model_card
 from equicoherence.models import Encoder
 from equicoherence.models.hub_errors import explained
-from equicoherence.models.on_hub import PREFIXES, hub_folder
+from equicoherence.models.on_hub import hub_folder
+from equicoherence.models.prefixes import HUB
 from equicoherence.training.run import run_config
 
 NAME = re.compile(r"[\w.-]+/[\w.-]+")
@@ -51,7 +52,7 @@ def push(
         if not NAME.fullmatch(name):
             raise ValueError(f"--push takes OWNER/NAME, got {name!r}")
         config = run_config(Path(run))  # a run that is not there is said before the Hub is asked
-        model = f"{PREFIXES[0]}{name}"
+        model = f"{HUB[0]}{name}"
         api = HfApi(library_name="equicoherence")
         with explained(model):
             there = api.repo_exists(name)

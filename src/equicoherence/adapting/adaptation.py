@@ -12,12 +12,13 @@ from pathlib import Path
 from equicoherence.adapting.asked import Asked, default_out
 from equicoherence.adapting.plan import Plan, plan_adaptation
 from equicoherence.adapting.start_config import start_config
-from equicoherence.data import said_once
+from equicoherence.data import described_once, open_images
 from equicoherence.devices import chosen_device
 from equicoherence.errors import Refused, refusing
 from equicoherence.evaluation.model import generators_kept, load_model
 from equicoherence.evaluation.run import Scoring, score_jobs
 from equicoherence.notice import say
+from equicoherence.processes import is_first_process
 from equicoherence.reporting.adaptation.adaptation import SCORED, read_adaptation
 from equicoherence.reporting.adaptation.figures import FigureRow
 from equicoherence.reporting.adaptation.page import PAGE, write_adaptation
@@ -89,7 +90,7 @@ def adapt(
     return adapt_with(config, out, resume=resume, **given)
 
 
-@said_once()
+@described_once()
 def adapt_with(
     config: PretrainConfig,
     out: Path | None = None,
@@ -107,14 +108,14 @@ def adapt_with(
         asked = (before or Asked()).changed(check=check, images=images, limit=limit)
         if asked == before and (out / PAGE).is_file() and config == load_config(out / "config.yaml"):
             return _shown(out)
-        if not resume and _first():
+        if not resume and is_first_process():
             check_run(config, out, resume=False)
         plan = plan_adaptation(config, asked, out, int(os.environ.get("WORLD_SIZE", "1")))
         if resume:
             check_run(plan.config, out, resume=True)
     _say_plan(plan)
     _train(plan, out, asked, resume)
-    if not _first():
+    if not is_first_process():
         return Adapted(out, out / PAGE, ())
     _score(plan, out)
     write_adaptation(out)
@@ -130,7 +131,7 @@ def resumed_config(run: Path) -> PretrainConfig:
 def _train(plan: Plan, out: Path, asked: Asked, resume: bool) -> None:
     """Begin the run, resume it, or leave it as it is where it is finished."""
     begun = (out / ADAPTS).is_file()
-    if _first():
+    if is_first_process():
         (out / PAGE).unlink(missing_ok=True)
         asked.write(out)
     if is_finished(out):
@@ -138,7 +139,7 @@ def _train(plan: Plan, out: Path, asked: Asked, resume: bool) -> None:
     try:
         pretrain(plan.config, out, resume=resume)
     except Refused:
-        if _first() and not begun:
+        if is_first_process() and not begun:
             (out / ADAPTS).unlink(missing_ok=True)
             if not any(out.iterdir()):
                 out.rmdir()
@@ -180,10 +181,13 @@ def _shown(out: Path) -> Adapted:
 
 
 def next_command(run: Path) -> str:
-    """Return the line that advises the next command: the features of every image, of an adapted encoder."""
-    return f"next: equicoherence embed {shlex.quote(str(run))} --data DIR --features joined --out features.npz"
-
-
-def _first() -> bool:
-    """Return whether this is the first of the processes that train together, or alone."""
-    return os.environ.get("RANK", "0") == "0"
+    """Return the line that advises the next command: the features of the run's images, held-out ones where the images
+    come split, of an adapted encoder."""
+    data, split = load_config(run / "config.yaml").data, ""
+    try:
+        if open_images(data, "train").origin.comes_split:
+            split = " --split val"
+    except (FileNotFoundError, ValueError):  # the images are no longer there
+        data = "DIR"
+    words = f"{shlex.quote(str(run))} --data {shlex.quote(data)}{split}"
+    return f"next: equicoherence embed {words} --features joined --out features.npz"

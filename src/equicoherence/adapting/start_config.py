@@ -20,28 +20,30 @@ MIDDLE = (1 / 2, 1 / 4, 3 / 4)  # of the depth: the first one's tokens are those
 
 
 def start_config(
-    recipe: str | PretrainConfig, model: str, size: int | None = None, source: int | None = None
+    recipe: str | PretrainConfig, model: str, *, size: int | None = None, source: int | None = None
 ) -> PretrainConfig:
     """Return the configuration of a recipe that starts from MODEL.
 
     recipe: its name or file, or its configuration, which says what is trained of the encoder. A head over layers that
         it does not name reads the `middle_layers` of a frozen encoder, and the output, which is trained, of any other.
+        If its encoder starts from MODEL already, its name, arguments and normalisation stand; they are dropped if not.
     size: pixels of the views; `view_size` where None.
     source: pixels that images are read at; as `equicoherence evaluate` reads them for MODEL where None.
 
     Raises FileNotFoundError or ValueError for a recipe or a model that there is not.
     """
     config = named_config(recipe) if isinstance(recipe, str) else recipe
+    encoder = config.encoder if config.encoder.weights == model else config.encoder.starting_from(model)
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-        start = read_start(model, None, "", {})
+        start = read_start(model, None, encoder.name, encoder.args)
     size = view_size(config, start) if size is None else size
     if source is None:
         source = start.source if start.source and size == start.size else reading_size(size)
     views = dataclasses.replace(config.views, size=size, source=source)
     task = config.coherence
-    if task is not None and task.split == "conv" and not task.layers and config.encoder.train == HEAD:
+    if task is not None and task.split == "conv" and not task.layers and encoder.train == HEAD:
         task = dataclasses.replace(task, layers=middle_layers(start.encoder))
-    return dataclasses.replace(config, encoder=config.encoder.starting_from(model), views=views, coherence=task)
+    return dataclasses.replace(config, encoder=encoder, views=views, coherence=task)
 
 
 def view_size(config: PretrainConfig, start: Start) -> int:

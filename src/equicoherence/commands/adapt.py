@@ -1,7 +1,6 @@
 """`equicoherence adapt MODEL`: train a pretrained encoder to keep transformations; compare before and after."""
 
 import dataclasses
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +10,7 @@ import tyro
 from equicoherence.commands.arguments import EVERY, parse, run_to_resume, values_of
 from equicoherence.commands.model_argument import check_model
 from equicoherence.loading import preparing
+from equicoherence.processes import is_first_process
 from equicoherence.recipes import check_recipe, is_file_name
 
 RECIPE = "adapt-tiny"
@@ -121,7 +121,7 @@ def run(arguments: list[str]) -> None:
 
             size = config.views.size if _last(rest, "--views.size") else None
             source = config.views.source if _last(rest, "--views.source") else None
-            config = start_config(config, config.encoder.weights, size, source)
+            config = start_config(config, config.encoder.weights, size=size, source=source)
     adapt_with(config, given.out, resume=given.resume, check=given.check, images=given.images, limit=given.limit)
 
 
@@ -140,7 +140,7 @@ def _check(model: str, recipe: str, rest: list[str]) -> None:
     numbers = {name: int(text) for name in ("images", "limit") if (text := _last(rest, f"--{name}") or "").isdigit()}
     Asked().changed(**numbers)
     out = _last(rest, "--out")
-    if not resumes and os.environ.get("RANK", "0") == "0" and (out or not is_file_name(recipe)):
+    if not resumes and is_first_process() and (out or not is_file_name(recipe)):
         name, start = _last(rest, "--name") or recipe, _last(rest, "--encoder.weights") or model
         check_new_run(Path(out) if out else default_out(name, start))
 

@@ -15,6 +15,7 @@ from equicoherence.commands.model_argument import check_model
 from equicoherence.devices import Device
 from equicoherence.errors import refusing
 from equicoherence.loading import preparing
+from equicoherence.models.prefixes import BASELINE
 from equicoherence.reporting.names import encoder_names
 
 if TYPE_CHECKING:
@@ -160,7 +161,7 @@ def _show(
 def next_command(given: Arguments, folders: Sequence[Path]) -> str:
     """Return the next command: a page of the scores, or `adapt` for an encoder that is not a run."""
     first = given.models[0]
-    if len(given.models) == 1 and given.data and not Path(first).is_dir() and not first.startswith("baseline:"):
+    if len(given.models) == 1 and given.data and not Path(first).is_dir() and not first.startswith(BASELINE):
         return f"next: equicoherence adapt {shlex.quote(first)} --data {shlex.quote(given.data)}"
     return f"next: equicoherence report {shlex.join(map(str, folders))}"
 

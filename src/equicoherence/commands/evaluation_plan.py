@@ -158,10 +158,11 @@ def check_models(models: Sequence[str]) -> None:
     """Raise ValueError or FileNotFoundError for the first model that there is not."""
     import timm
 
-    from equicoherence.evaluation.baselines import PREFIX, check_baseline
-    from equicoherence.evaluation.model import TIMM, refuse_exported
+    from equicoherence.evaluation.baselines import check_baseline
+    from equicoherence.evaluation.model import refuse_exported
     from equicoherence.models.missing import no_model
     from equicoherence.models.names import unknown_model
+    from equicoherence.models.prefixes import BASELINE, TIMM
 
     for model in models:
         kind, _, name = model.partition(":")
@@ -170,8 +171,8 @@ def check_models(models: Sequence[str]) -> None:
                 raise unknown_model(name)
         elif model.startswith(TIMM):  # read when the model is loaded
             continue
-        elif model.startswith(PREFIX):
-            check_baseline(model.removeprefix(PREFIX))
+        elif model.startswith(BASELINE):
+            check_baseline(model.removeprefix(BASELINE))
         elif not Path(model).exists():
             raise no_model(model)
         elif Path(model).is_dir() and not (Path(model) / "config.yaml").is_file():

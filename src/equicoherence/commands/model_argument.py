@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-NAMED = ("timm:", "hf-hub:", "hf_hub:", "local-dir:", "baseline:")  # begin a MODEL that is no path
+from equicoherence.models.prefixes import BASELINE, TIMM
 
 
 def check_model(model: str) -> None:
     """Raise FileNotFoundError for a MODEL that is neither a name nor at a place that there is."""
     file, at, _ = model.rpartition("@")
-    if model.startswith(NAMED) or Path(model).exists() or (at and Path(file).is_file()):
+    if model.startswith((*TIMM, BASELINE)) or Path(model).exists() or (at and Path(file).is_file()):
         return
     from equicoherence.models.missing import no_model
 

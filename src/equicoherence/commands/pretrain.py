@@ -1,7 +1,6 @@
 """`equicoherence pretrain RECIPE`: pretrain an encoder."""
 
 import dataclasses
-import os
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ import tyro
 
 from equicoherence.commands.arguments import EVERY, parse, positional, run_to_resume, values_of
 from equicoherence.loading import preparing
+from equicoherence.processes import is_first_process
 from equicoherence.recipes import RECIPES, check_recipe, is_file_name
 
 
@@ -54,7 +54,7 @@ def run(arguments: list[str]) -> None:
         from equicoherence.training.loop import pretrain  # which takes seconds
     out = given.out or Path("runs") / given.config.name
     pretrain(given.config, out, resume=given.resume)
-    if os.environ.get("RANK", "0") != "0":
+    if not is_first_process():
         return  # one of many processes: the first says it
     shown = shlex.quote(str(out))
     print(f"{out} done; next: equicoherence evaluate {shown}, then equicoherence report {shown}")
@@ -70,7 +70,7 @@ def _check(recipe: str | None, rest: list[str], plain: bool) -> None:
     if "--data" in last:
         check_data(last["--data"])
     name = last.get("--name") or (f"{recipe}-plain" if plain else recipe)
-    if recipe and "--resume" not in rest and os.environ.get("RANK", "0") == "0" and not is_file_name(recipe):
+    if recipe and "--resume" not in rest and is_first_process() and not is_file_name(recipe):
         check_new_run(Path(last.get("--out") or Path("runs") / str(name)))
 
 

@@ -13,7 +13,7 @@ from equicoherence.when_used import when_used
 if TYPE_CHECKING:
     from equicoherence.data.archive import unpack_archive
     from equicoherence.data.cache import cache_folder
-    from equicoherence.data.describe import describe_images, said_once, say_images
+    from equicoherence.data.describe import describe_images, described_once, say_images
     from equicoherence.data.images import ImageFolder, decode
     from equicoherence.data.lists import ImageList
     from equicoherence.data.loader import Batch, Loader, first_of_each
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 _MODULES = {
     "data.archive": ("unpack_archive",),
     "data.cache": ("cache_folder",),
-    "data.describe": ("describe_images", "said_once", "say_images"),
+    "data.describe": ("describe_images", "described_once", "say_images"),
     "data.images": ("ImageFolder", "decode"),
     "data.lists": ("ImageList",),
     "data.loader": ("Batch", "Loader", "first_of_each"),
@@ -86,7 +86,7 @@ __all__ = [
     "first_of_each",
     "open_images",
     "pose_views",
-    "said_once",
+    "described_once",
     "say_images",
     "some_sizes",
     "steps_per_epoch",

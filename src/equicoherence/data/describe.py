@@ -16,7 +16,7 @@ _SAID: ContextVar[set[str] | None] = ContextVar("_SAID", default=None)
 
 
 @contextmanager
-def said_once(*data: str) -> Iterator[None]:
+def described_once(*data: str) -> Iterator[None]:
     """Have `say_images` describe each data set once while what is inside runs. data: those that were described."""
     token = _SAID.set({data_identity(each) for each in data})
     try:

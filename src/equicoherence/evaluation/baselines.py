@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from equicoherence.errors import unknown
 from equicoherence.evaluation.module_encoder import ModuleEncoder
+from equicoherence.models.prefixes import BASELINE
 
-PREFIX = "baseline:"
 SIDE = 16  # of the thumbnail, and the most of either axis of the spectrum
 SIZE = 64  # px of the images, where nothing is said
 FAINT = 1e-6  # power that is added, so that the logarithm of nothing is finite
@@ -58,5 +58,5 @@ def baseline(name: str, size: int) -> ModuleEncoder:
     """Return a baseline by its name, for images of a size; ValueError for an unknown one."""
     check_baseline(name)
     encoder = ModuleEncoder(BASELINES[name](), size, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
-    encoder.name = PREFIX + name
+    encoder.name = BASELINE + name
     return encoder

@@ -14,14 +14,15 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from equicoherence.errors import one_line
-from equicoherence.evaluation.baselines import PREFIX, SIZE, baseline
+from equicoherence.evaluation.baselines import SIZE, baseline
 from equicoherence.evaluation.own_predictor import OwnPredictor, has_predictor
 from equicoherence.methods import Method
 from equicoherence.models import Encoder, Features
 from equicoherence.models.features import POOLS, Pool
 from equicoherence.models.foreign import foreign_encoder, read_exported
 from equicoherence.models.missing import no_model
-from equicoherence.models.names import SOURCES, folder_of, split_file
+from equicoherence.models.names import folder_of, split_file
+from equicoherence.models.prefixes import BASELINE, TIMM
 from equicoherence.models.weights import load_weights
 from equicoherence.notice import say
 from equicoherence.training.build import build_whole
@@ -33,7 +34,6 @@ from equicoherence.training.seeds import step_seed
 from equicoherence.training.views_config import POSES, reading_size
 
 T = TypeVar("T")
-TIMM = ("timm:", *SOURCES)  # what names begin with that timm's models have
 SHARE = 1 / 3  # of the norm: a tenth of the cosine between two images
 TIMM_FILES = ("config.json", "model.safetensors")  # of a folder that is a model of timm
 
@@ -195,10 +195,10 @@ def _load(model: str | Path, arch: str | None, random_weights: bool, size: int |
         if text.startswith(TIMM):
             _refuse(text, "a timm model, whose name is its architecture", given, "--arch")
             return _foreign(text, text.removeprefix("timm:"), pretrained=not random_weights, size=size)
-        if text.startswith(PREFIX):
+        if text.startswith(BASELINE):
             _refuse(text, "a baseline, which has no weights", given, "--arch", "--random-weights")
             side = SIZE if size is None else size
-            encoder = baseline(text.removeprefix(PREFIX), side)
+            encoder = baseline(text.removeprefix(BASELINE), side)
             return FrozenModel(
                 *(text, text, encoder, side, reading_size(side)),  # type: ignore[arg-type]
                 has_random_control=False,

@@ -173,14 +173,14 @@ def _score_all(frozen: FrozenModel, jobs: Sequence[Job], store: Store, scoring: 
                 if loaders is not None:
                     reading.memo.setdefault(LOADERS, loaders)
                     loaders = None
-                with say_if_slow(f"scores {name} ({number + 1} of {len(work)})"):
+                with say_if_slow(f"scoring {name} ({number + 1} of {len(work)})"):
                     scored = score_job(reading, job, control, settings, store.folder, scoring)
                 part = store.put(name, scored, provenance())
             except KeyboardInterrupt:
                 where = f" in {store.folder}; the same command goes on from there" if store.folder else ""
                 say(f"{number} of {len(work)} scores of {frozen.name} are kept{where}")
                 raise
-        say(f"[{number + 1}/{len(work)}] {frozen.name}, {name}: {_told(part)}{kept}")
+        say(f"[{number + 1}/{len(work)}] {frozen.name}, {name}: {_main_score_line(part)}{kept}")
         following = work[number + 1] if number + 1 < len(work) else None
         if reading and (following is None or (following[0], following[2].task.kind) != (control, job.task.kind)):
             loaders = reading.memo.get(LOADERS)
@@ -315,7 +315,7 @@ def _write_pictures(
     return files
 
 
-def _told(part: Mapping[str, Any]) -> str:
+def _main_score_line(part: Mapping[str, Any]) -> str:
     """Return the first main figure of a part in a few words: of the encoder's features, and of an adapted encoder also
     of them with z_equi."""
     rows = main_rows(part)

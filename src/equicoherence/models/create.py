@@ -7,8 +7,9 @@ from typing import Any
 import timm
 from torch import nn
 
-from equicoherence.models.names import LOCAL, folder_of
+from equicoherence.models.names import folder_of
 from equicoherence.models.normalisation import RGB
+from equicoherence.models.prefixes import LOCAL
 from equicoherence.models.timm_head import arguments_without_head
 
 # a shared configuration must not make timm open files or fetch weights, nor set what `Encoder` itself sets

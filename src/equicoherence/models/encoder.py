@@ -18,9 +18,10 @@ from equicoherence.models.hub import hub_or_cache
 from equicoherence.models.image_sizes import check_size
 from equicoherence.models.layers import gives_class_tokens, layer_number, layer_widths, read_layers
 from equicoherence.models.lean_block import lean_last
-from equicoherence.models.names import LOCAL, SOURCES, resolve, split_file
+from equicoherence.models.names import resolve, split_file
 from equicoherence.models.normalisation import RGB, Channels, check_normalisation, for_channels
 from equicoherence.models.on_meta import forget_biases, own_size, unreached, with_kept_biases
+from equicoherence.models.prefixes import LOCAL, SOURCES
 from equicoherence.models.timm_head import own_pool
 from equicoherence.models.tokens import has_class_token, late_norm, read_tokens
 from equicoherence.models.weights import load_weights

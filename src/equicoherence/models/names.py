@@ -10,10 +10,9 @@ import timm
 
 from equicoherence.files import Damaged
 from equicoherence.json_file import read_json
-from equicoherence.models.on_hub import PREFIXES, hub_folder, is_on_hub
+from equicoherence.models.on_hub import hub_folder, is_on_hub
+from equicoherence.models.prefixes import LOCAL
 
-LOCAL = "local-dir:"
-SOURCES = (LOCAL, *PREFIXES)  # what names begin with that say where a model lies
 MODELS = "timm.list_models() names those there are"
 
 

@@ -7,14 +7,14 @@ from pathlib import Path
 
 from equicoherence.models.hub import hub_or_cache
 from equicoherence.models.hub_errors import explained
+from equicoherence.models.prefixes import HUB
 
-PREFIXES = ("hf-hub:", "hf_hub:")
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 
 
 def is_on_hub(name: str) -> bool:
     """Return whether a name is one of the Hub's, ``hf-hub:OWNER/NAME``."""
-    return name.startswith(PREFIXES)
+    return name.startswith(HUB)
 
 
 @functools.cache

@@ -14,7 +14,7 @@ from equicoherence.reporting.explorer.turned_section import turned_section
 from equicoherence.reporting.markup import join
 from equicoherence.reporting.origin import dates_of
 from equicoherence.reporting.provenance import configuration_section, provenance_section
-from equicoherence.reporting.runs import ADAPTED, Run, group_by_name, read_run
+from equicoherence.reporting.runs import ADAPT_PAGE, Run, group_by_name, read_run
 from equicoherence.reporting.scores import every_score_section, score_sections
 from equicoherence.reporting.tables import MISSING
 from equicoherence.reporting.template import fill
@@ -79,7 +79,7 @@ def render_runs(runs: Sequence[Run]) -> str:
     seeds = f"{len(runs)} runs of {len(groups)} recipes" if len(groups) > 1 else f"{len(runs)} run"
     seeds += "s" if len(groups) == 1 < len(runs) else ""
     adapted = any(run.adapted for run in runs)
-    evaluated = f"evaluated {dates}" if dates else f"evaluated in {ADAPTED}" if adapted else "not evaluated yet"
+    evaluated = f"evaluated {dates}" if dates else f"evaluated in {ADAPT_PAGE}" if adapted else "not evaluated yet"
     title, subtitle = " · ".join(groups), f"{seeds}, {evaluated}"
     if len(title) > TITLE:
         title = f"{len(groups)} recipes side by side" if len(groups) > 1 else title

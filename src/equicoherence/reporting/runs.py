@@ -16,7 +16,7 @@ from equicoherence.evaluation.store import read_scores
 from equicoherence.files import Damaged
 from equicoherence.json_file import read_json_lines, read_yaml
 
-ADAPTED = "adapt.html"  # the page of a run that `equicoherence adapt` made
+ADAPT_PAGE = "adapt.html"  # the page of a run that `equicoherence adapt` made
 REMEDY = {
     "metrics.jsonl": "`equicoherence pretrain` writes it while it trains",
     "samples.npz": "`equicoherence pretrain` writes it when the auxiliary task is on",
@@ -39,7 +39,7 @@ class Run:
     @property
     def adapted(self) -> bool:
         """Whether `equicoherence adapt` evaluated it, on a page of its own."""
-        return (self.path / ADAPTED).is_file()
+        return (self.path / ADAPT_PAGE).is_file()
 
     @property
     def seed(self) -> object:
@@ -72,8 +72,8 @@ def read_run(path: Path) -> Run:
             continue
         if not parts[file]:
             problems[file] = f"empty; {REMEDY[file]}"
-    if SCORES in problems and (path / ADAPTED).is_file():
-        problems[SCORES] = f"{problems[SCORES]}; {ADAPTED} in its folder has the scores before and after"
+    if SCORES in problems and (path / ADAPT_PAGE).is_file():
+        problems[SCORES] = f"{problems[SCORES]}; {ADAPT_PAGE} in its folder has the scores before and after"
     return Run(
         path=path,
         name=str(config.get("name") or path.resolve().name),

@@ -19,8 +19,9 @@ from equicoherence.models import Encoder
 from equicoherence.models.encoder import sized
 from equicoherence.models.foreign import copy_weights, foreign_encoder, read_exported
 from equicoherence.models.missing import meant
-from equicoherence.models.names import LOCAL, SOURCES, folder_of, split_file
+from equicoherence.models.names import folder_of, split_file
 from equicoherence.models.normalisation import Channels
+from equicoherence.models.prefixes import LOCAL, SOURCES
 from equicoherence.models.weights import load_weights
 from equicoherence.tensor_files import digest_of
 from equicoherence.training.checkpoint import saved_source

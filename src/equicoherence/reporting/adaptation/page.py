@@ -10,12 +10,12 @@ from equicoherence.reporting.adaptation.dumbbells import COLORS, LAYER, dumbbell
 from equicoherence.reporting.adaptation.figures import FigureRow
 from equicoherence.reporting.markup import Markup, element, join, section
 from equicoherence.reporting.origin import dates_of, origin_line
-from equicoherence.reporting.runs import ADAPTED
+from equicoherence.reporting.runs import ADAPT_PAGE
 from equicoherence.reporting.tables import MISSING
 from equicoherence.reporting.template import fill
 from equicoherence.reporting.training import training_section
 
-PAGE, TABLE = ADAPTED, "adapt.md"
+PAGE, TABLE = ADAPT_PAGE, "adapt.md"
 CONTENTS = {
     "table": "The table",
     "chart": "Gained against kept",
