@@ -42,6 +42,9 @@ MAIN = (PLAIN, HALF)
 FIRST = (PLAIN, HALF, ORACLE, INDEPENDENT, QUARTER)
 PUBLISHED = ("+ conv [P2]", "+ g, no reconstruction")
 BASELINES = ("MoCo v3", "MoCo v3 + SER", "SimCLR", "SimCLR + STL, with g")
+RIVALS = """
+The baselines SER and STL are compared with the plain form of the method that they build on; both are label-free. SER
+sees no g; STL sees g in view 2, the same g for two images each."""
 HEADROOM = 0.05  # an oracle that is no better than the plain method leaves no headroom to close
 SUITE = Suite(
     "photographs",
@@ -165,8 +168,7 @@ Encoder: a ResNet of four blocks (0.6 M parameters), 32 px views of 64 px images
 1, 1, .04 (the published 25, 25, 1 divided by 25), so that lambda = 1 weighs the reconstruction as one of its terms.
 z has 256 features, 128 of them equivariant (plain: all 256 invariant). The views of an image share its flip, unless
 said otherwise. *g outside*: the invariant loss is taken on (v1, u) and the task on v1 and v2 = g(u); else the
-invariant loss is taken on (v1, v2), as published. The baselines SER and STL are compared with the plain form of the
-method that they build on; both are label-free. SER sees no g; STL sees g in view 2, the same g for two images each.
+invariant loss is taken on (v1, v2), as published.{RIVALS if set(BASELINES) & set(groups) else ""}
 
 R2 of an MLP probe on the features of I and g(I), 3,000 training images (each under two transformations) and 1,000
 test images. Rotation and translation also have R2 of the absolute value, and sign accuracy (chance .5). R2 on noise
