@@ -123,17 +123,23 @@ def test_without_targets_the_loss_is_zero_and_can_still_be_trained():
     output.loss.backward()
 
 
-def test_symmetric_is_for_view_two_alone():
+@pytest.mark.parametrize("orders", ["both", "alternate"])
+def test_other_orders_are_for_view_two_alone(orders):
     z1, z2 = _tokens()
-    task = CoherenceTask(8, 2, 32, (4, 4), symmetric=True)
+    task = CoherenceTask(8, 2, 32, (4, 4), orders=orders)
     with pytest.raises(ValueError, match=r"view 2 and view 1, but the targets are at positions \(0\.3.*, 1\.0\)"):
         task(z1, z2, _views((1 / 3, 1.0)))
 
 
-def test_symmetric_also_reconstructs_view_one():
+def test_unknown_orders_are_quoted():
+    with pytest.raises(ValueError, match="orders 'symmetric' is unknown; choose one of one, both, alternate"):
+        CoherenceTask(8, 1, 32, (4, 4), orders="symmetric")
+
+
+def test_both_orders_also_reconstruct_view_one():
     views, (z1, z2) = _views((1.0,)), _tokens()
     torch.manual_seed(0)
-    task = CoherenceTask(8, 1, 32, (4, 4), decoder="cross-attention", symmetric=True)
+    task = CoherenceTask(8, 1, 32, (4, 4), decoder="cross-attention", orders="both")
     swapped = dataclasses.replace(views, v1=views.v2, v2=views.v1, targets=views.v1[:, None])
     assert torch.allclose(task(z1, z2, views).loss, task(z2, z1, swapped).loss, atol=1e-6)
 
@@ -141,7 +147,7 @@ def test_symmetric_also_reconstructs_view_one():
 def test_alternate_reconstructs_view_two_of_the_first_half_and_view_one_of_the_others():
     views, (z1, z2) = _views((1.0,)), _tokens()
     torch.manual_seed(0)
-    task = CoherenceTask(8, 1, 32, (4, 4), decoder="cross-attention", symmetric=True, alternate=True)
+    task = CoherenceTask(8, 1, 32, (4, 4), decoder="cross-attention", orders="alternate")
     decode = task.decoder
     errors = [
         (decode(*tokens, (4, 4), (views.v1, views.v2), views.times)[:, 0] - (seen - task.mean) / task.std).square()

@@ -23,7 +23,9 @@ def _views(**settings):
 def _tasks():
     torch.manual_seed(0)
     return {
-        name: CoherenceTask(8, len(own), 32, (4, 4), decoder=name, symmetric=name == "cross-attention")
+        name: CoherenceTask(
+            8, len(own), 32, (4, 4), decoder=name, orders="both" if name == "cross-attention" else "one"
+        )
         for name, own in COLUMNS.items()
     }
 

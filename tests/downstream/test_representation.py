@@ -9,16 +9,19 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from equicoherence import evaluate
 from equicoherence.coherence import CoherenceConfig
 from equicoherence.downstream.representation import joined_maps, with_representation
 from equicoherence.downstream.segmentation.task import Segmentation
 from equicoherence.downstream.tokens import sized, stride
 from equicoherence.evaluation.model import FrozenModel, joined, of_run
 from equicoherence.evaluation.task import no_bar
+from equicoherence.methods.sie import SIEConfig
 from equicoherence.methods.vicreg import VICRegConfig
 from equicoherence.training import EncoderConfig, PretrainConfig, ViewsConfig
 from equicoherence.training.build import build_learner
 from tests.downstream.colour_regions import ColourRegions
+from tests.small import picture_folder
 
 CONVOLUTIONAL = EncoderConfig("resnet18", {"layers": [1, 1, 1, 1], "channels": [8, 16, 16, 16]})
 TRANSFORMER = EncoderConfig(
@@ -32,9 +35,13 @@ def run_with_head(encoder: EncoderConfig, layers: tuple[int, ...]) -> FrozenMode
         method=VICRegConfig(width=8),
         encoder=encoder,
         d=16,
-        coherence=CoherenceConfig(d_equi=12, decoder="render", width=8, layers=layers, split="conv"),
+        coherence=CoherenceConfig(d_equi=12, decoder="render", layers=layers, split="conv"),
         views=ViewsConfig(size=32, source=40),
     )
+    return built(config)
+
+
+def built(config: PretrainConfig) -> FrozenModel:
     torch.manual_seed(0)
     return of_run(Path("run"), config, build_learner(config, pretrained=False).eval())
 
@@ -85,8 +92,31 @@ def test_a_dense_task_scores_z_equi_and_the_run_is_left_as_it_is() -> None:
     assert all(torch.equal(value, before[name]) for name, value in model.encoder.state_dict().items())
 
 
+def test_scores_of_one_representation_are_not_taken_for_those_of_another(tmp_path: Path) -> None:
+    model, data, out = run_with_head(CONVOLUTIONAL, (0, 1)), picture_folder(tmp_path / "data", 8), tmp_path / "scores"
+    first = evaluate(with_representation(model, "joined"), data=data, tasks=["knn"], out=out, track=no_bar)
+    assert evaluate(with_representation(model, "joined"), data=data, tasks=["knn"], out=out, track=no_bar) == first
+    for read in ("backbone", "z_equi"):
+        with pytest.raises(ValueError, match=rf"scores of 'run, joined', these are of 'run, {read}'; give another"):
+            evaluate(with_representation(model, read), data=data, tasks=["knn"], out=out, track=no_bar)
+
+
+@torch.no_grad()
+def test_a_method_that_receives_theta_has_z_equi_without_the_task() -> None:
+    views = ViewsConfig(size=32, source=40)
+    method = SIEConfig(d_equi=6, width=12)
+    model = built(PretrainConfig(method=method, encoder=CONVOLUTIONAL, d=16, coherence=None, views=views))
+    images = torch.rand(2, 3, 32, 32)
+    found = with_representation(model, "z_equi").encoder(images).patches
+    torch.testing.assert_close(found, model.represent(images)[1]["z_equi"])
+
+
 def test_a_model_without_z_equi_is_refused() -> None:
     model = run_with_head(CONVOLUTIONAL, (2, 1))
+    assert model.config is not None
+    plain = dataclasses.replace(built(model.config.plain()), name="plain")
+    with pytest.raises(ValueError, match="plain computes no z_equi: give a run that has one"):
+        with_representation(plain, "z_equi")
     with pytest.raises(ValueError, match="run computes no z_equi"):
         with_representation(dataclasses.replace(model, head=None), "joined")
     with pytest.raises(ValueError, match="'z_inv': choose one of backbone, z_equi, joined"):

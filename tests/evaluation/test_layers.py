@@ -50,13 +50,13 @@ def test_representations_are_the_layers_pooled_a_few_images_at_a_time(monkeypatc
     layered = every_layer(model)
     pooled, tokens = layered.represent(images)
     assert tokens == {}
-    assert list(pooled) == [place.name for place in layered.places()]
+    assert list(pooled) == [reading.name for reading in layered.readings()]
     norm: Any = model.encoder.model.norm
     for number, block in enumerate(seen):
         torch.testing.assert_close(pooled[f"layer {number}, {MEAN}"], norm(block)[:, 1:].mean(dim=1))
         torch.testing.assert_close(pooled[f"layer {number}, {CLS}"], norm(block)[:, 0])
     torch.testing.assert_close(pooled[f"{OUTPUT}, {CLS}"], output)
-    depths = [place.depth for place in layered.places()]
+    depths = [reading.depth for reading in layered.readings()]
     assert depths == sorted(depths)
     assert (depths[0], depths[-2], depths[-1]) == (100 / 13, 1200 / 13, 100)
 
@@ -196,7 +196,7 @@ def test_at_most_so_many_layers_are_given_at_equal_distances_the_last_among_them
     assert every_layer(model, 5).layers() == [2, 4, 7, 9, 11]
     assert every_layer(model, 20).layers() == [*range(12)]
     assert every_layer(model, 5, (3, 4, -4)).layers() == [2, 3, 4, 7, 8, 9, 11]
-    assert {place.depth for place in every_layer(model, 2).places()} == {600 / 13, 1200 / 13, 100}
+    assert {reading.depth for reading in every_layer(model, 2).readings()} == {600 / 13, 1200 / 13, 100}
     with pytest.raises(ValueError, match="most must be at least 1, got 0"):
         Layers(most=0)
 
@@ -209,7 +209,7 @@ def test_an_encoder_at_a_layer_keeps_its_class_token_and_its_random_weights_end_
         assert torch.equal(model.represent(images)[0]["backbone"], model.encoder(images).cls)  # type: ignore[arg-type]
     control = random_control(model)
     assert (control.encoder.ends_at, control.pool) == (4, "cls")
-    assert len(every_layer(model).places()) == 2 * 5 + 1
+    assert len(every_layer(model).readings()) == 2 * 5 + 1
     assert every_layer(model, 2, (0,)).layers() == [0, 2, 4]
     with pytest.raises(ValueError, match=r"layer 7 comes after layer 4, which .*, layer 4 ends at"):
         every_layer(model, 2, (3, 7))

@@ -31,6 +31,17 @@ def test_the_base_image_is_the_state_at_zero_and_changes_nothing_else() -> None:
     assert [id(view) for view in without.invariant] == [id(without.v1), id(without.v2)]
 
 
+@pytest.mark.parametrize("more", [{"paired": True}, {"symmetric": 0.5}])
+def test_others_goes_with_neither_pairs_nor_symmetries(more: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match="others leaves the first images to the task, but paired"):
+        make(0.4, others=True, **more)
+
+
+def test_others_needs_a_share_that_leaves_some() -> None:
+    with pytest.raises(ValueError, match=r"share 0\.9 is all of a batch of 7"):
+        make(0.9, others=True)
+
+
 def test_without_a_path_there_is_no_third_view() -> None:
     views = make(moves=False)
     assert views.base is None

@@ -11,6 +11,7 @@ from equicoherence.coherence import CoherenceConfig
 from equicoherence.methods import METHODS
 from equicoherence.paths import Views
 from equicoherence.training import EncoderConfig, PretrainConfig, ViewsConfig, build_learner, build_views, pretrain
+from equicoherence.training.batch import check_batch
 from equicoherence.training.config_file import from_dict
 from equicoherence.training.learner import drop_masked
 from tests.small import METHOD_CONFIGS, picture_folder, small_config
@@ -102,11 +103,6 @@ def test_with_others_the_method_sees_the_samples_without_the_task_and_the_task_t
         assert torch.allclose(found.losses[term], value, rtol=1e-5, atol=1e-6), term
     _, z_equi = learner.split(learner.encoder(torch.cat([views.v1[:count], views.v2])))
     assert torch.allclose(found.losses["reconstruction"], task(*z_equi.chunk(2), views).loss, rtol=1e-5)
-
-
-def test_a_batch_of_which_all_has_the_task_leaves_none_for_others():
-    with pytest.raises(ValueError, match=r"share 0\.9 is all of a batch of 6"):
-        _build(_config("VICReg", invariant="others", share=0.9))
 
 
 @pytest.mark.parametrize("name", ["VICReg", "DINOv2"])
@@ -221,6 +217,24 @@ def test_a_run_shows_all_of_its_samples_and_notes_the_loss_of_each_decoder(tmp_p
 def test_what_makes_no_sense_is_refused(values, quoted):
     with pytest.raises(ValueError, match=quoted):
         from_dict({"coherence": {}, **values, "views": {"invariant": "base", **values.get("views", {})}})
+
+
+def test_a_share_that_leaves_too_few_for_others_is_refused_before_anything_is_written(tmp_path):
+    config = small_config(picture_folder(tmp_path / "data", 10), max_steps=1)
+    views = dataclasses.replace(config.views, invariant="others")
+    task = CoherenceConfig(d_equi=8, decoder="conv", share=0.6)
+    optim = dataclasses.replace(config.optim, batch_size=6)
+    config = dataclasses.replace(config, coherence=task, views=views, optim=optim)
+    assert check_batch(config, 20, 1) == 3
+    none_left = dataclasses.replace(config, coherence=dataclasses.replace(task, share=0.999))
+    with pytest.raises(ValueError, match=r"share 0\.999 of optim\.batch_size 6 in 1 parts .* leaves 0 of 6 images"):
+        pretrain(none_left, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    for share, accumulation, left in ((0.7, 1, "1 of 6"), (0.5, 2, "1 of 3")):
+        task = dataclasses.replace(task, share=share)
+        optim = dataclasses.replace(optim, accumulation=accumulation)
+        with pytest.raises(ValueError, match=rf"share {share} of optim\.batch_size 6 in .* leaves {left} images"):
+            check_batch(dataclasses.replace(config, coherence=task, optim=optim), 20, 1)
 
 
 def test_without_the_task_nothing_sees_the_path_of_base():

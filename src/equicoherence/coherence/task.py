@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal, get_args
 
 import torch
 import torch.nn.functional as F
@@ -13,13 +14,15 @@ from equicoherence.errors import unknown
 from equicoherence.models.decoders import DECODERS, Decoder, Decoding
 from equicoherence.paths.views import Views
 
+Orders = Literal["one", "both", "alternate"]
+
 
 @dataclass(frozen=True)
 class CoherenceOutput:
     """What the task says of a batch.
 
     loss: scalar, not yet weighted. decoded: (B, T, C, S, S) in [0, 1] (unclamped), of each target by the first decoder
-    that has it; None if nothing is decoded, or in training only at another size or in alternate orders. parts:
+    that has it; None without a decoder, and in training if states are decoded smaller or in alternate orders. parts:
     decoder -> its part of the loss, where there are several.
     """
 
@@ -35,10 +38,11 @@ class CoherenceTask(nn.Module):
 
     d_equi: features of the tokens. targets: T. size: S, pixels. grid: (h, w) of the tokens. decoder: a name of
     `DECODERS`, or a decoder. parts, width, scales: see `CoherenceConfig`. any_time: the decoder is told where the
-    targets lie. symmetric: also reconstruct view 1 from the views in the other order, as [P1] does, where view 2 is the
-    one target. alternate: in training, each sample in one of these two orders, which is half of the work: the first
-    half of the samples reconstruct view 2, the others view 1. mean, std: of the C channels, for normalising. Without
-    targets (K = 0) the loss is zero and the split is all that is left of the task.
+    targets lie. orders: of the two views; ``one``: view 1, view 2; ``both``: also reconstruct view 1 from the views in
+    the other order, as [P1] does, where view 2 is the one target; ``alternate``: as both, but in training each sample
+    in one of the two orders, which is half of the work: the first half of the samples reconstruct view 2, the others
+    view 1. mean, std: of the C channels, for normalising. Without targets (K = 0) the loss is zero and the split is all
+    that is left of the task. Raises ValueError for other orders.
     """
 
     mean: Tensor
@@ -56,13 +60,14 @@ class CoherenceTask(nn.Module):
         width: int = 256,
         scales: tuple[int, ...] = (2, 4),
         any_time: bool = False,
-        symmetric: bool = False,
-        alternate: bool = False,
+        orders: Orders = "one",
         mean: Sequence[float] = (0.485, 0.456, 0.406),
         std: Sequence[float] = (0.229, 0.224, 0.225),
     ) -> None:
         super().__init__()
-        self.grid, self.symmetric, self.alternate = grid, symmetric, alternate
+        if orders not in get_args(Orders):
+            raise ValueError(f"orders {orders!r} is unknown; choose one of {', '.join(get_args(Orders))}")
+        self.grid, self.orders = grid, orders
         if targets == 0:
             self.decoder = None
         elif isinstance(decoder, Decoder):
@@ -81,13 +86,13 @@ class CoherenceTask(nn.Module):
         if self.decoder is None:
             return CoherenceOutput(z1.sum() * 0, None)
         views = views.first(len(z1))
-        if self.symmetric and views.positions != (1.0,):
+        if self.orders != "one" and views.positions != (1.0,):
             raise ValueError(
-                f"symmetric reconstructs view 2 and view 1, but the targets are at positions {views.positions}: "
-                "make the views with positions=(1.0,), or leave symmetric out"
+                f"orders {self.orders!r} reconstructs view 2 and view 1, but the targets are at positions "
+                f"{views.positions}: make the views with positions=(1.0,), or leave orders out"
             )
-        one_order = self.alternate and self.training
-        if one_order:
+        alternate = self.orders == "alternate" and self.training
+        if alternate:
             z1, z2, views = half_reversed(z1, z2, views)
         seen = self._normalise(views.v1), self._normalise(views.v2)
         decoded = self.decoder(z1, z2, self.grid, seen, views.times).float()
@@ -101,10 +106,10 @@ class CoherenceTask(nn.Module):
             )
         scales = [side // pixel for side in self.decoder.scales]
         loss = squared_error(decoded, self._normalise(targets), scales)
-        if self.symmetric and not one_order:
+        if self.orders != "one" and not alternate:
             other = self.decoder(z2, z1, self.grid, seen[::-1], views.times).float()
             loss = (loss + F.mse_loss(other, seen[0][:, None].expand_as(other))) / 2
-        return CoherenceOutput(loss, None if pixel > 1 or one_order else decoded.detach() * self.std + self.mean)
+        return CoherenceOutput(loss, None if pixel > 1 or alternate else decoded.detach() * self.std + self.mean)
 
     def _normalise(self, images: Tensor) -> Tensor:
         return (images - self.mean) / self.std

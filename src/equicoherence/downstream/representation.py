@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from equicoherence.downstream.tokens import resizable
 from equicoherence.evaluation.model import FrozenModel, joined
 from equicoherence.evaluation.module import as_frozen
-from equicoherence.models import Features
+from equicoherence.models import Features, SplitHead
 
 Read = Literal["backbone", "z_equi", "joined"]
 
@@ -27,9 +27,10 @@ def with_representation(model: FrozenModel, read: Read) -> FrozenModel:
     """
     if read not in get_args(Read):
         raise ValueError(f"read is {read!r}: choose one of {', '.join(get_args(Read))}")
-    if model.head is None or (model.config is not None and model.config.coherence is None):
-        raise ValueError(f"{model.name} computes no z_equi: give a run that was trained with the auxiliary task")
+    if model.head is None or (isinstance(model.head, SplitHead) and model.head.equivariant is None):
+        raise ValueError(f"{model.name} computes no z_equi: give a run that has one")
     made = as_frozen(Representation(model, read), size=model.size, name=f"{model.name}, {read}")
+    made.encoder.args |= {"read": read}  # which scores in a folder are told apart by
     return dataclasses.replace(made, source=model.source, has_random_control=False)
 
 

@@ -49,8 +49,8 @@ class LayoutMatch:
     names: dict[str, str]
 
 
-def find_places(names: Collection[str], wanted: Collection[str]) -> list[LayoutMatch]:
-    """Return where most of the ``wanted`` tensors are found among the ``names`` of a file, the best place first.
+def find_matches(names: Collection[str], wanted: Collection[str]) -> list[LayoutMatch]:
+    """Return where most of the ``wanted`` tensors are found among the ``names`` of a file, the best match first.
 
     Of several that hold equally many, a teacher comes first, and a student or a momentum encoder last.
     """
@@ -61,12 +61,12 @@ def find_places(names: Collection[str], wanted: Collection[str]) -> list[LayoutM
         for layout, renames in LAYOUTS.items():
             renamed = {_rename(name[len(prefix) :], renames): name for name in below}
             if len(renamed) == len(below):  # else the layout is another
-                place = LayoutMatch(prefix, layout, renamed)
-                found.append(((-len(wanted & renamed.keys()), _rank(prefix), len(prefix)), place))
+                match = LayoutMatch(prefix, layout, renamed)
+                found.append(((-len(wanted & renamed.keys()), _rank(prefix), len(prefix)), match))
     most = min(found, key=lambda entry: entry[0])[0][0]
     best: dict[str, LayoutMatch] = {}  # of each prefix the first layout
-    for _, place in sorted((entry for entry in found if entry[0][0] == most), key=lambda entry: entry[0]):
-        best.setdefault(place.prefix, place)
+    for _, match in sorted((entry for entry in found if entry[0][0] == most), key=lambda entry: entry[0]):
+        best.setdefault(match.prefix, match)
     return list(best.values())
 
 

@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from timm.layers import resample_abs_pos_embed
 from torch import Tensor, nn
 
-from equicoherence.models.weight_layouts import find_places
+from equicoherence.models.weight_layouts import find_matches
 from equicoherence.notice import say
 
 CLASSIFIERS = ("head", "fc", "classifier", "head.fc")
@@ -42,8 +42,8 @@ def load_weights(module: nn.Module, path: Path) -> None:
     """
     weights, wanted = read_weights(path), module.state_dict()
     tensors = [name for name, value in weights.items() if isinstance(value, Tensor) or name in wanted]
-    place, *others = find_places(tensors, wanted)
-    named, notes = with_positions(module, {name: weights[held] for name, held in place.names.items()})
+    match, *others = find_matches(tensors, wanted)
+    named, notes = with_positions(module, {name: weights[held] for name, held in match.names.items()})
     # counters of batches, which features do not depend on, were not yet saved by torch 0.4
     missing = [k for k in wanted if k not in named and not k.endswith("num_batches_tracked")]
     wrong = [
@@ -68,12 +68,12 @@ def load_weights(module: nn.Module, path: Path) -> None:
         )
     if others:
         rest = ", ".join(repr(other.prefix) for other in others)
-        notes.insert(0, f"it holds several encoders: {place.prefix!r} is taken, not {rest}")
+        notes.insert(0, f"it holds several encoders: {match.prefix!r} is taken, not {rest}")
     if added:
         notes.append(f"{len(added)} tensors of pretraining are not loaded ({_summary(added)})")
-    beside = [k for k in tensors if not k.startswith(place.prefix)]
+    beside = [k for k in tensors if not k.startswith(match.prefix)]
     if beside:
-        notes.append(f"{len(beside)} tensors outside {place.prefix!r} are not loaded ({_summary(beside)})")
+        notes.append(f"{len(beside)} tensors outside {match.prefix!r} are not loaded ({_summary(beside)})")
     for note in notes:
         say(f"{path}: {note}")
     module.load_state_dict({k: named.get(k, v) for k, v in wanted.items()})

@@ -128,7 +128,7 @@ class PathViews:
         no third view.
     share: of the batch; only the first samples have targets and, with ``base``, a view 2.
     others: with ``base``, u (and crops and masks) only of the samples without targets, so that each sample has two
-        views. Raises ValueError for a batch of which none is left.
+        views. Raises ValueError for a batch of which none is left, and with ``paired`` or ``symmetric``.
     paired: images 2i and 2i + 1 of a batch get the same augmentations and path.
     symmetric: share of a batch, at least two images if it is not 0. Both views (of the invariant loss) of its first
         images are one crop, each with its own colors and in its own symmetry of the square, without a path.
@@ -174,6 +174,11 @@ class PathViews:
             raise ValueError(f"{crops} local crops need crop, and crop_size of at least 1; got {crop}, {crop_size}")
         if crop_rotations and crops != 4:
             raise ValueError(f"one crop in four rotations is 4 crops, got {crops}")
+        if others and (paired or symmetric):
+            raise ValueError(
+                f"others leaves the first images to the task, but paired {paired} and symmetric {symmetric} are of the "
+                "first images of the invariant loss; leave others out"
+            )
         if isinstance(path, Between) and flip == "independent":
             raise ValueError(f"the path between the views needs views of one flip, shared or none, got flip {flip!r}")
         check_place(place, first, second)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from equicoherence.data import steps_per_epoch
 from equicoherence.methods import METHODS
+from equicoherence.models.train_setting import HEAD
+from equicoherence.paths.between import BETWEEN
+from equicoherence.paths.views import share_of
 from equicoherence.training.config import PretrainConfig
 
 
 def check_batch(config: PretrainConfig, items: int, world: int) -> int:
     """Return the steps of an epoch of ``items`` images, or pairs of them, on ``world`` processes.
 
-    Raises ValueError where they do not fill a batch, or where a part of a batch is one image alone and the method
-    compares images with each other.
+    Raises ValueError where they do not fill a batch, or where a part of a batch, or what it has without the task, is
+    one image alone and the method compares images with each other.
     """
     optim, method = config.optim, METHODS[type(config.method)]
     least = 2 if method.compares_images else 1
@@ -27,6 +30,7 @@ def check_batch(config: PretrainConfig, items: int, world: int) -> int:
             f"in a part, but {method.__name__} compares images with each other; give --optim.batch-size "
             f"{least * optim.accumulation}"
         )
+    _check_others(config, part, least)
     if items < optim.batch_size * world:
         most = items // world
         accumulation = "" if optim.accumulation * least <= most else " --optim.accumulation 1"
@@ -35,3 +39,18 @@ def check_batch(config: PretrainConfig, items: int, world: int) -> int:
             f"x {world} processes); give --optim.batch-size {most}{accumulation}, or more images with --data"
         )
     return steps_per_epoch(items, optim.batch_size, world)
+
+
+def _check_others(config: PretrainConfig, part: int, least: int) -> None:
+    """Refuse a share of the task that leaves too few samples of a part for the invariant loss of the others."""
+    task, views = config.coherence, config.views
+    if views.invariant != "others" or task is None or views.path in ("none", BETWEEN) or config.encoder.train == HEAD:
+        return
+    left = part - share_of(part, task.share)
+    if left < least:
+        raise ValueError(
+            f"views.invariant is others, but coherence.share {task.share:g} of optim.batch_size "
+            f"{config.optim.batch_size} in {config.optim.accumulation} parts (optim.accumulation) leaves {left} of "
+            f"{part} images of a part without the task, where {METHODS[type(config.method)].__name__} needs at least "
+            f"{least}; give a smaller --coherence.share, or --views.invariant base"
+        )

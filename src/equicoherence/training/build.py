@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from equicoherence.coherence import CoherenceTask, CoherenceTasks, ThetaRegression
+from equicoherence.coherence.task import Orders
 from equicoherence.data import ImageSource, open_images
 from equicoherence.methods import METHODS, Method
 from equicoherence.models import Encoder, SplitHead
@@ -27,6 +28,8 @@ from equicoherence.training.encoder_config import EncoderConfig
 from equicoherence.training.feed import Feed, ImageFeed, PoseFeed
 from equicoherence.training.learner import Learner
 from equicoherence.training.views_config import POSES
+
+ORDERS: dict[str, Orders] = {"views": "both", "either": "alternate"}  # of targets; of all others "one"
 
 
 def build_learner(config: PretrainConfig, *, pretrained: bool | None = None, start: Encoder | None = None) -> Learner:
@@ -179,8 +182,7 @@ def _build_task(config: PretrainConfig, encoder: Encoder) -> CoherenceTask | Coh
             width=task.width,
             scales=task.scales,
             any_time=task.spacing == "random" and any(0 < t < 1 for t in positions),
-            symmetric=task.targets_of()[name] in ("views", "either"),
-            alternate=task.targets_of()[name] == "either",
+            orders=ORDERS.get(task.targets_of()[name], "one"),
             mean=encoder.mean.flatten().tolist(),
             std=encoder.std.flatten().tolist(),
         )

@@ -79,11 +79,10 @@ class ViewsConfig:
             unread, so that but for colors nothing lies between view 1 and view 2 but the path), or each has its
             own (independent), as joint-embedding methods need.
         invariant: Which two views the method's invariant loss is taken on, for methods with the task. path: v1
-            and v2 = g(u), as published, so that the loss presses out what the task shall keep. base: v1 and u;
-            the task alone sees v2, a third view, which costs its share (coherence.share) of an encoder's pass.
-            Without a path both are the same, and without the task nothing sees the path of base
-            (docs/transformation.md). others: as base, but of the samples without the task alone, so that no
-            sample has a third view: with coherence.share .25 the method's batch is three quarters.
+            and v2 = g(u), as published; the loss then removes what the task is to keep. base: v1 and u; only
+            the task sees v2, a third view of coherence.share of the samples. others: as base, but only for
+            samples without the task, so none has a third view. Without a path all are the same. See
+            docs/transformation.md.
         first: Augmentations of view 1.
         second: Augmentations of u, and so of view 2.
         crops: Local crops of an image, for methods that read them.
@@ -170,6 +169,6 @@ class ViewsConfig:
 
     @property
     def told_columns(self) -> list[int]:
-        """Columns of theta that methods are given which receive it."""
+        """Columns of theta for methods that receive it."""
         names = [parameter.name for parameter in self.parameters]
         return [names.index(name) for name in self.told] if self.told else list(range(len(names)))

@@ -23,7 +23,7 @@ MEAN, CLS = "mean of patch tokens", "class token"
 
 
 @dataclass(frozen=True)
-class LayerFeatures:
+class LayerReading:
     """One representation. layer: its number, or `OUTPUT`. reads: `MEAN` or `CLS`. depth: in %, of the output 100."""
 
     layer: int | str
@@ -59,7 +59,7 @@ class EveryLayer(FrozenModel):
         some = min(self.most or count, count)
         return sorted({*self.also, *(-(-count * number // some) - 1 for number in range(1, some + 1))})
 
-    def places(self) -> list[LayerFeatures]:
+    def readings(self) -> list[LayerReading]:
         """Return all representations by depth, the mean of the patch tokens before the class token.
 
         The output is that of the class token where that stands for an image, else, a head of timm's too, of the mean.
@@ -67,11 +67,11 @@ class EveryLayer(FrozenModel):
         layers = self.layers()
         kinds = (MEAN, CLS) if gives_class_tokens(self.encoder.model) else (MEAN,)
         depths = [100 * (number + 1) / (layers[-1] + 2) for number in layers]
-        places = [LayerFeatures(number, reads, depth) for number, depth in zip(layers, depths) for reads in kinds]
-        return [*places, LayerFeatures(OUTPUT, CLS if self.pool == "cls" else MEAN, 100.0)]
+        readings = [LayerReading(number, reads, depth) for number, depth in zip(layers, depths) for reads in kinds]
+        return [*readings, LayerReading(OUTPUT, CLS if self.pool == "cls" else MEAN, 100.0)]
 
     def represent(self, images: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Return each layer of images (B, 3, S, S), pooled (B, C), by the names of `places`; no tokens.
+        """Return each layer of images (B, 3, S, S), pooled (B, C), by the names of `readings`; no tokens.
 
         What the model itself gives of them, but for the output, has its own names.
         """
@@ -80,14 +80,14 @@ class EveryLayer(FrozenModel):
 
     def own(self, pooled: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return what the model itself gives, by its own names, of what `represent` does."""
-        *layers, output = (place.name for place in self.places())
+        *layers, output = (reading.name for reading in self.readings())
         return {OWN if name == output else name: part for name, part in pooled.items() if name not in layers}
 
     def _pooled(self, images: Tensor) -> dict[str, Tensor]:
         output, layers = self.encoder.every_layer(images, self.layers())
         pooled = [part for layer in layers for part in (layer.patches.mean(dim=1), layer.cls) if part is not None]
         own = self.represent_features(output)[0]
-        names = [place.name for place in self.places()]
+        names = [reading.name for reading in self.readings()]
         return dict(zip(names, [*pooled, own.pop(OWN)])) | own
 
 

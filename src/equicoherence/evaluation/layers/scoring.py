@@ -10,7 +10,7 @@ from equicoherence.data import Loader
 from equicoherence.evaluation.classification.scoring import Labelled
 from equicoherence.evaluation.classification.task import unlabelled
 from equicoherence.evaluation.layers import BEST, OUTPUT
-from equicoherence.evaluation.layers.every_layer import OWN, EveryLayer, LayerFeatures, every_layer
+from equicoherence.evaluation.layers.every_layer import OWN, EveryLayer, LayerReading, every_layer
 from equicoherence.evaluation.model import FrozenModel
 from equicoherence.evaluation.reader import reader
 from equicoherence.evaluation.task import Row, TaskScore, Track
@@ -25,16 +25,16 @@ if TYPE_CHECKING:
 def score_layers(task: Layers, model: FrozenModel, train: Loader, test: Loader, track: Track) -> TaskScore:
     """Score layers by the tasks that score an output."""
     layered = every_layer(reader(model), task.most, task.also)
-    places = {place.name: place for place in layered.places()}
-    *layers, output = places
+    readings = {reading.name: reading for reading in layered.readings()}
+    *layers, output = readings
     regression = task.regression()
     pairs = pairs_of(regression, layered, train, test)
     repeats = {**dict.fromkeys(layers, task.layer_repeats), output: task.repeats}
     shown, noise = [], []
     for name in task.transformations:
         found = list(image_rows(regression, pairs, name, track, repeats))
-        best = {best for _, metric, _, best in _best_layers(_whole(found), places, task.metrics) if metric == "r2"}
-        told = {place: count for place, count in repeats.items() if place == output or place in best}
+        best = {best for _, metric, _, best in _best_layers(_whole(found), readings, task.metrics) if metric == "r2"}
+        told = {reading: count for reading, count in repeats.items() if reading == output or reading in best}
         of_noise = list(noise_rows(regression, pairs, name, track, told))
         part = dataclasses.replace(regression, transformations=(name,), representations=(OWN,))
         known = [row for row in (*found, *of_noise) if row.representation == output]
@@ -46,12 +46,12 @@ def score_layers(task: Layers, model: FrozenModel, train: Loader, test: Loader, 
         say(f"layers: k-NN is left out, for it {missing}")
     else:
         classified = task.neighbours().score(layered, train, test, track)
-        shown += [row for row in classified.rows if row.representation in places]
+        shown += [row for row in classified.rows if row.representation in readings]
         counts |= {f"labelled {split}": count for split, count in classified.counts.items()}
         _remember_read(model, layered)
     whole = _whole(shown)
-    main = _main_rows([*whole, *_whole(noise)], places, task.metrics)
-    return TaskScore([*main, *_curves(whole, places)], counts=counts)
+    main = _main_rows([*whole, *_whole(noise)], readings, task.metrics)
+    return TaskScore([*main, *_curves(whole, readings)], counts=counts)
 
 
 def _whole(rows: Sequence[Row]) -> list[Row]:
@@ -75,17 +75,17 @@ def _remember_read(model: FrozenModel, layered: EveryLayer) -> None:
     layered.memo.clear()
 
 
-def _curves(rows: Sequence[Row], places: dict[str, LayerFeatures]) -> Iterator[Row]:
+def _curves(rows: Sequence[Row], readings: dict[str, LayerReading]) -> Iterator[Row]:
     """Yield each row as a point over the depth, a curve for each kind of token that is read."""
     for row in rows:
-        place = places[row.representation]
-        yield dataclasses.replace(row, representation=place.reads, parameter=place.title, at=place.depth)
+        reading = readings[row.representation]
+        yield dataclasses.replace(row, representation=reading.reads, parameter=reading.title, at=reading.depth)
 
 
-def _main_rows(rows: Sequence[Row], places: dict[str, LayerFeatures], metrics: dict[str, bool]) -> Iterator[Row]:
+def _main_rows(rows: Sequence[Row], readings: dict[str, LayerReading], metrics: dict[str, bool]) -> Iterator[Row]:
     """Yield the rows of the output and of the best layer for each target; a line says which layer that is."""
-    for of_target, metric, means, best in _best_layers(rows, places, metrics):
-        (output,) = (name for name in means if places[name].layer == OUTPUT)
+    for of_target, metric, means, best in _best_layers(rows, readings, metrics):
+        (output,) = (name for name in means if readings[name].layer == OUTPUT)
         for name, title in ((output, OUTPUT), (best, BEST)):
             chosen = (row for row in of_target if row.representation == name)
             yield from (dataclasses.replace(row, representation=title) for row in chosen)
@@ -94,7 +94,7 @@ def _main_rows(rows: Sequence[Row], places: dict[str, LayerFeatures], metrics: d
 
 
 def _best_layers(
-    rows: Sequence[Row], places: dict[str, LayerFeatures], metrics: dict[str, bool]
+    rows: Sequence[Row], readings: dict[str, LayerReading], metrics: dict[str, bool]
 ) -> Iterator[tuple[list[Row], str, dict[str, float], str]]:
     """Yield for each target its rows, the metric that says which layer is the best, by it each one's mean, and the best
     layer: the metric is the first that the target has, in the order of ``metrics``."""
@@ -108,5 +108,5 @@ def _best_layers(
             if row.metric == metric:
                 found.setdefault(row.representation, []).append(row.value)
         means = {name: sum(values) / len(values) for name, values in found.items()}
-        layers = [name for name in means if places[name].layer != OUTPUT]
+        layers = [name for name in means if readings[name].layer != OUTPUT]
         yield of_target, metric, means, max(layers, key=lambda name: means[name] if metrics[metric] else -means[name])
