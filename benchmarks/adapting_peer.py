@@ -46,12 +46,12 @@ def installed() -> str | None:
 def train_peer(method: str, architecture: str, size: int, given: argparse.Namespace, folder: Path, turns: Any) -> None:
     """Train in its own loop, and tell ``turns`` of each step."""
     os.environ["LIGHTLY_TRAIN_CACHE_DIR"] = str(folder / "cache")
-    import lightly_train
-    from lightly_train._callbacks import callback_helpers
+    import lightly_train  # pyright: ignore[reportMissingImports]
+    from lightly_train._callbacks import callback_helpers  # pyright: ignore[reportMissingImports]
     from pytorch_lightning import Callback
 
     class Told(Callback):
-        def on_train_batch_end(self, *_: Any) -> None:
+        def on_train_batch_end(self, *_: Any) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
             turns.step_taken()
 
     transform, more = {"image_size": (size, size)}, {}
@@ -59,9 +59,9 @@ def train_peer(method: str, architecture: str, size: int, given: argparse.Namesp
     model = timm.create_model(architecture, num_classes=0, **vit)
     model.num_features = model.feature_info[-1]["num_chs"]
     if method == "distillation":
-        from lightly_train._models.dinov3.dinov3_package import DINOV3_PACKAGE
+        from lightly_train._models.dinov3 import dinov3_package  # pyright: ignore[reportMissingImports]
 
-        more["method_args"] = {"teacher": DINOV3_PACKAGE.get_model(TEACHER, load_weights=False)}
+        more["method_args"] = {"teacher": dinov3_package.DINOV3_PACKAGE.get_model(TEACHER, load_weights=False)}
     if method == "dino":
         local = size // 28 * 14 if vit else size // 2  # whole patches
         transform["local_view"] = {"view_size": (local, local)}

@@ -36,6 +36,11 @@ def run(whole: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def data(whole: Path) -> Path:
+    return whole.parent / "data"
+
+
+@pytest.fixture
 def said(capsys: pytest.CaptureFixture[str]) -> Said:
     """Run a command that fails, and return the one line it says."""
 
@@ -142,14 +147,14 @@ TEXTS: dict[str, bytes] = {
 
 @pytest.mark.parametrize("kind", TEXTS)
 @pytest.mark.parametrize("command", ["resume", "a file", "export", "embed"])
-def test_a_damaged_configuration_is_named(command: str, kind: str, run: Path, said: Said) -> None:
+def test_a_damaged_configuration_is_named(command: str, kind: str, run: Path, data: Path, said: Said) -> None:
     file = run / "config.yaml"
     file.write_bytes(TEXTS[kind])
     arguments = {
         "resume": ["pretrain", "--resume", "--out", run],
         "a file": ["pretrain", file, "--out", run / "new"],
         "export": ["export", run, "--to", "torch"],
-        "embed": ["embed", run, "--data", "nowhere", "--out", run / "f.npz"],
+        "embed": ["embed", run, "--data", data, "--out", run / "f.npz"],
     }
     assert str(file) in said(*arguments[command])
 
@@ -191,22 +196,22 @@ def test_damaged_samples_are_named_on_the_page(kind: str, run: Path) -> None:
     "content",
     [b"", b"\xff\x00", b"[1]", b'{"architecture": 3}', b"{}", b'{"architecture": "resnet18", "model_args": 3}'],
 )
-def test_a_damaged_export_is_named(content: bytes, run: Path, said: Said) -> None:
+def test_a_damaged_export_is_named(content: bytes, run: Path, data: Path, said: Said) -> None:
     (run / "encoder" / "config.json").write_bytes(content)
-    args = ["--encoder.name", f"local-dir:{run / 'encoder'}", "--data", run.parent / "d", "--out", run / "new"]
+    args = ["--encoder.name", f"local-dir:{run / 'encoder'}", "--data", data, "--out", run / "new"]
     text = said("pretrain", "simclr-tiny", *args)
     assert f"{run / 'encoder' / 'config.json'} is damaged (" in text
     assert main(["export", str(run), "--to", "timm", "--overwrite"]) == 0  # as the message says
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_weights_that_are_not_finite_are_damaged(value: float, run: Path, said: Said) -> None:
+def test_weights_that_are_not_finite_are_damaged(value: float, run: Path, data: Path, said: Said) -> None:
     tensors = load_file(run / "model.safetensors")
     tensors["conv1.weight"][0] = value
     save_file(tensors, run / "model.safetensors")
     for command in (
         ["export", run, "--to", "timm", "--overwrite"],
-        ["embed", run, "--data", "d", "--out", run / "f.npz"],
+        ["embed", run, "--data", data, "--out", run / "f.npz"],
     ):
         text = said(*command)
         assert "model.safetensors is damaged (its tensor conv1.weight holds values that are not finite)" in text

@@ -219,7 +219,7 @@ class PathViews:
         v1 = empty_pixels(batch, *shape, device=device)
         v2 = empty_pixels(part if self.base else batch, *shape, device=device)
         alone = part if self.others else 0  # samples with the task alone
-        if alone == batch:
+        if alone and alone == batch:
             raise ValueError(
                 f"share {self.share} is all of a batch of {batch}, which leaves none for the invariant loss"
             )

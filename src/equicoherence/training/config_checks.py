@@ -186,6 +186,11 @@ def _check_base(config: PretrainConfig) -> None:
         return
     elif not config.coherence.positions() and config.coherence.decoder != "oracle":
         reason = "without states (coherence.states 0) nothing reads view 2"
+    elif views.invariant == "others" and method.paired:
+        raise ValueError(
+            f"views.invariant is others, but {method.__name__} reads pairs of samples, which the task would part;"
+            " give --views.invariant base"
+        )
     elif views.invariant == "others" and config.coherence.share == 1:
         raise ValueError(
             "views.invariant is others, but with coherence.share 1 all samples have the task, and none is left for the "
