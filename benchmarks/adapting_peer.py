@@ -54,9 +54,10 @@ def train_peer(method: str, architecture: str, size: int, given: argparse.Namesp
         def on_train_batch_end(self, *_: Any) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
             turns.step_taken()
 
-    transform, more = {"image_size": (size, size)}, {}
+    transform: dict[str, Any] = {"image_size": (size, size)}
+    more: dict[str, Any] = {}
     vit = {"img_size": size, "dynamic_img_size": True} if architecture.startswith("vit") else {}
-    model = timm.create_model(architecture, num_classes=0, **vit)
+    model: Any = timm.create_model(architecture, num_classes=0, **vit)
     model.num_features = model.feature_info[-1]["num_chs"]
     if method == "distillation":
         from lightly_train._models.dinov3 import dinov3_package  # pyright: ignore[reportMissingImports]

@@ -130,7 +130,7 @@ def _show_in_tensorboard(tracker: Any, strips: np.ndarray, step: int) -> None:
 
 
 def _show_in_trackio(tracker: Any, strips: np.ndarray, step: int) -> None:
-    import trackio
+    import trackio  # pyright: ignore[reportMissingImports]
 
     tracker.log({f"{FILMS}/{number}": trackio.Image(strip) for number, strip in enumerate(strips)}, step=step)
 
