@@ -7,7 +7,7 @@ import torch
 
 from equicoherence.paths import SE2, PathViews, Views, augmentation
 from equicoherence.paths.masks import Masking
-from equicoherence.paths.views import share_of
+from equicoherence.paths.view_batch import share_of
 
 from .pictures import textured
 

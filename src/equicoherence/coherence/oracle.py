@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from equicoherence.coherence.task import CoherenceOutput
 from equicoherence.paths.standard import FittedTheta, StandardTheta
 from equicoherence.paths.transformation import Parameter
-from equicoherence.paths.views import Views
+from equicoherence.paths.view_batch import Views
 
 
 class ThetaRegression(nn.Module):

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from equicoherence.coherence.task import CoherenceOutput, CoherenceTask
-from equicoherence.paths.views import Views
+from equicoherence.paths.view_batch import Views
 
 
 class CoherenceTasks(nn.Module):

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from equicoherence.errors import unknown
 from equicoherence.models.decoders import DECODERS, Decoder, Decoding
-from equicoherence.paths.views import Views
+from equicoherence.paths.view_batch import Views
 
 Orders = Literal["one", "both", "alternate"]
 

@@ -27,7 +27,8 @@ from equicoherence.paths.transformations.appearance import Blur, ColorJitter, Gr
 from equicoherence.paths.transformations.crop import ResizedCrop
 from equicoherence.paths.transformations.perspective import Perspective
 from equicoherence.paths.transformations.sums import Compose
-from equicoherence.paths.views import PathViews, Views
+from equicoherence.paths.view_batch import Views
+from equicoherence.paths.views import PathViews
 
 __all__ = [
     "SE2",

@@ -6,7 +6,7 @@ from equicoherence.data import steps_per_epoch
 from equicoherence.methods import METHODS
 from equicoherence.models.train_setting import HEAD
 from equicoherence.paths.between import BETWEEN
-from equicoherence.paths.views import share_of
+from equicoherence.paths.view_batch import share_of
 from equicoherence.training.config import PretrainConfig
 
 

@@ -23,7 +23,7 @@ from equicoherence.data import (
 from equicoherence.data.poses.latents import pose_change
 from equicoherence.paths import Between, PathViews, Transformation, Views
 from equicoherence.paths.transformation import Parameter
-from equicoherence.paths.views import share_of
+from equicoherence.paths.view_batch import share_of
 from equicoherence.training.views_config import POSE_LATENTS
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from equicoherence.data.poses.latents import change_names, pose_change
 from equicoherence.paths.transformation import Parameter
-from equicoherence.paths.views import Views
+from equicoherence.paths.view_batch import Views
 
 
 def pose_views(
