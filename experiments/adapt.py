@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -20,7 +19,7 @@ from typing import Any
 
 from adapt_baselines import Baseline, read_baselines, score_baselines
 from adapt_charts import Baselines, Found, bars, gained_and_kept, kept_over_steps
-from adapt_dense import dense_section, score_dense
+from adapt_dense import dense_section, score_dense, slug
 from pages import write_page
 
 from equicoherence.adapting.adaptation import adapt_with
@@ -140,11 +139,6 @@ def draw(out: Path, names: Sequence[str]) -> None:
     watched = WATCHED if kept_over_steps(found, KEPT) else ""
     write_page(page(found, beside, watched) + dense_section(out, names), PAGE)
     bars({encoder: ways["head"] for encoder, ways in found.items() if "head" in ways}, CHART)
-
-
-def slug(name: str) -> str:
-    """Return the folder's name of a way of adapting."""
-    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
 
 
 def _with_original(run: Path) -> None:

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from adapt_baselines import Beside
 from torch import Tensor, nn
 
-from equicoherence.downstream.representation import Read, joined_maps, output_map, tapped_grid, with_representation
+from equicoherence.downstream.representation import Read, joined_maps, output_map, with_representation
 from equicoherence.downstream.tokens import resizable
 from equicoherence.evaluation.jobs import Job, plan_jobs
 from equicoherence.evaluation.model import FrozenModel, load_model
@@ -66,7 +66,7 @@ class LayersBeside(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Return (B, C, h, w) of images (B, 3, H, W) in [0, 1], on the grid that z_equi has."""
         features = self.encoder(images)
-        grid = tapped_grid(features)
+        grid = features.tapped_grid
         maps = [part.transpose(1, 2).unflatten(2, own) for part, own in zip(features.tapped, features.tapped_grids)]
         layers = [F.interpolate(each, grid, mode="bilinear", antialias=each.shape[2] > grid[0]) for each in maps]
         return joined_maps(output_map(features), torch.cat(layers, dim=1))
@@ -144,8 +144,12 @@ def _of_seed(jobs: Sequence[Job], seed: int) -> list[Job]:
 
 
 def _folder(encoder: Path, name: str, seed: int) -> Path:
-    slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
-    return encoder / PLACE / f"{slug}-seed{seed}"
+    return encoder / PLACE / f"{slug(name)}-seed{seed}"
+
+
+def slug(name: str) -> str:
+    """Return the folder's name of a way of adapting."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
 
 
 def dense_section(out: Path, names: Sequence[str]) -> str:

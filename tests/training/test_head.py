@@ -44,12 +44,16 @@ def test_the_encoder_stays_what_it_was_bit_for_bit(run, folder):
     assert all(torch.equal(begin[name], tensor) for name, tensor in end.items())
 
 
-def test_the_head_learns_and_nothing_else_is_lost_or_kept(config, folder):
+def _learner_and_views(config):
     config, start = started(config)
     torch.manual_seed(0)
     learner = build_learner(config, start=start)
     images = torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(1))
-    views = build_views(config, learner.encoder)(images, torch.Generator().manual_seed(2))
+    return learner, build_views(config, learner.encoder)(images, torch.Generator().manual_seed(2))
+
+
+def test_the_head_learns_and_nothing_else_is_lost_or_kept(config, folder):
+    learner, views = _learner_and_views(config)
     losses = learner(views).losses
     assert views.base is None
     assert learner.teacher is None
@@ -61,11 +65,7 @@ def test_the_head_learns_and_nothing_else_is_lost_or_kept(config, folder):
 
 
 def test_layers_that_nothing_reads_are_not_computed_and_the_head_learns_the_same(config, monkeypatch):
-    config, start = started(config)
-    torch.manual_seed(0)
-    learner = build_learner(config, start=start)
-    images = torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(1))
-    views = build_views(config, learner.encoder)(images, torch.Generator().manual_seed(2))
+    learner, views = _learner_and_views(config)
     computed, gradients = [], []
     stages = ["layer1", "layer2", "layer3", "layer4"]  # of a ResNet, the layers 1 to 4
     for stage in stages:

@@ -49,22 +49,17 @@ class Representation(nn.Module):
         """Return (B, C, h, w) of images (B, 3, H, W) in [0, 1]."""
         features = self.encoder(images)
         z_equi = self.head(features)[1]  # type: ignore[misc]
-        z_equi = z_equi.transpose(1, 2).unflatten(2, tapped_grid(features))
+        z_equi = z_equi.transpose(1, 2).unflatten(2, features.tapped_grid)
         if self.read == "z_equi":
             return z_equi
         backbone = output_map(features)
         return backbone if self.read == "backbone" else joined_maps(backbone, z_equi)
 
 
-def tapped_grid(features: Features) -> tuple[int, int]:
-    """Return the grid of the first tapped layer, which z_equi has; that of the output where no layer is tapped."""
-    return features.tapped_grids[0] if features.tapped_grids else features.grid
-
-
 def output_map(features: Features) -> Tensor:
-    """Return the tokens of the output as (B, C, h, w), upsampled bilinearly to `tapped_grid`."""
+    """Return the tokens of the output as (B, C, h, w), upsampled bilinearly to the grid that z_equi has."""
     tokens = features.patches.transpose(1, 2).unflatten(2, features.grid)
-    grid = tapped_grid(features)
+    grid = features.tapped_grid
     return tokens if grid == features.grid else F.interpolate(tokens, grid, mode="bilinear")
 
 

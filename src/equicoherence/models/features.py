@@ -34,6 +34,11 @@ class Features:
     tapped_grids: tuple[tuple[int, int], ...] = ()
     head: Tensor | None = None
 
+    @property
+    def tapped_grid(self) -> tuple[int, int]:
+        """The grid of the first tapped layer, which z_equi has; that of the output if no layer is tapped."""
+        return self.tapped_grids[0] if self.tapped_grids else self.grid
+
     def rows(self, *wanted: slice) -> Features:
         """Return the features of some slices of the batch, one after another."""
 

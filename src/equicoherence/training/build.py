@@ -262,4 +262,4 @@ def token_grid(encoder: Encoder, size: int) -> tuple[int, int]:
     training = encoder.training
     features = encoder.eval()(torch.zeros(1, encoder.channels, size, size, device=encoder.mean.device))
     encoder.train(training)
-    return features.tapped_grids[0] if features.tapped_grids else features.grid
+    return features.tapped_grid

@@ -68,8 +68,8 @@ def _components(task: Looks, model: FrozenModel, test: SampleSet) -> dict[str, n
     tokens = model.represent_features(features)[1]
     pictures = {}
     for name in (name for name in READ if name in tokens):
-        tapped = features.tapped_grids[0] if name == "z_equi" and features.tapped_grids else None
-        colours = principal_colours(tokens[name].flatten(0, 1)).view(len(images), *(tapped or features.grid), 3)
+        grid = features.tapped_grid if name == "z_equi" else features.grid
+        colours = principal_colours(tokens[name].flatten(0, 1)).view(len(images), *grid, 3)
         maps = F.interpolate(colours.permute(0, 3, 1, 2), panel, mode="nearest").permute(0, 2, 3, 1)
         below = side_by_side(list((255 * maps).round().byte().numpy()))
         pictures[f"PCA of patch features, {name}"] = _stacked([above, below])
