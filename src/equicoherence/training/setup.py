@@ -19,6 +19,7 @@ from equicoherence.arithmetic import has_bfloat16
 from equicoherence.data import Loader, open_images, say_images
 from equicoherence.devices import chosen_device
 from equicoherence.files import alone
+from equicoherence.models import Encoder
 from equicoherence.models.features import POOLS
 from equicoherence.models.shared_conv import share_weight_gradients
 from equicoherence.models.train_setting import HEAD
@@ -71,11 +72,17 @@ class _Saved:
 
 
 def set_up(
-    config: PretrainConfig, out: Path, resume: bool, held: ExitStack, callbacks: Sequence[Callback] = ()
+    config: PretrainConfig,
+    out: Path,
+    resume: bool,
+    held: ExitStack,
+    callbacks: Sequence[Callback] = (),
+    start: Encoder | None = None,
 ) -> Parts:
     """Build a run's parts, from its newest whole checkpoint on where ``resume`` and there is one.
 
     held: keeps the run directory for this job, and the trackers open, until it is closed.
+    start: see `pretrain`.
     """
     if config.threads:
         torch.set_num_threads(config.threads)
@@ -83,7 +90,8 @@ def set_up(
     main = accelerator.is_main_process
     config = begun_before(config, out) if resume else config
     check_start(config)
-    config, given = started(config) if needs_start(config, out, resume) else (config, None)
+    if start is None and needs_start(config, out, resume):
+        config, start = started(config)
     if main:
         held.enter_context(alone(out, "pretrains into"))
         check_run(config, out, resume)
@@ -91,7 +99,7 @@ def set_up(
     accelerator.wait_for_everyone()
     saved = _saved(config, out, resume, accelerator)
     torch.manual_seed(config.seed)
-    learner = build_learner(config, pretrained=False if saved.state else None, start=None if saved.state else given)
+    learner = build_learner(config, pretrained=False if saved.state else None, start=None if saved.state else start)
     feed = build_feed(config, learner.encoder)
     per_epoch = check_batch(config, len(feed), accelerator.num_processes)
     shape = shape_of(accelerator.num_processes, feed.source)

@@ -89,16 +89,19 @@ def check_start(config: PretrainConfig) -> None:
         )
 
 
-def started(config: PretrainConfig) -> tuple[PretrainConfig, Encoder]:
+def started(config: PretrainConfig, read: Start | None = None) -> tuple[PretrainConfig, Encoder]:
     """Read `EncoderConfig.weights`; return the configuration with architecture, arguments, normalisation and
     fingerprint of what it starts from, and that encoder.
+
+    read: these weights, where they are read already; read again for views that need an encoder of another size.
 
     Torch's global generators are left as they were. Raises FileNotFoundError or ValueError, in one sentence, for what
     is missing, damaged, does not fit the views or the name that is given, or is not what the fingerprint says.
     """
     given, size = config.encoder, config.views.size
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-        start = read_start(given.weights, size, given.name, given.args)
+        fits = read is not None and not sized(read.encoder.architecture, _resized(read.encoder, size))
+        start = read if fits else read_start(given.weights, size, given.name, given.args)
         encoder = start.encoder
         if given.name not in ("", encoder.architecture):
             raise ValueError(
