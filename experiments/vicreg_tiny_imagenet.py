@@ -166,6 +166,7 @@ def page(out: Path, configs: Mapping[str, PretrainConfig]) -> str:
         tables.append((suite_grid(suite, rows), headroom(suite, rows, plain)))
     (backbone, closed), (equivariant, closed_there) = tables
     seeds = ", ".join(f"{each.label}: {len(each.members)}" for each in groups)
+    rivals = RIVALS if set(BASELINES) & {each.label for each in groups} else ""
     config = next(iter(configs.values()))
     images = (config.max_steps or 0) * config.optim.batch_size
     return f"""# VICReg on Tiny-ImageNet-100, with and without the task
@@ -177,7 +178,7 @@ Encoder: a ResNet of four blocks (0.6 M parameters), 32 px views of 64 px images
 1, 1, .04 (the published 25, 25, 1 divided by 25), so that lambda = 1 weighs the reconstruction as one of its terms.
 z has 256 features, 128 of them equivariant (plain: all 256 invariant). The views of an image share its flip, unless
 said otherwise. *g outside*: the invariant loss is taken on (v1, u) and the task on v1 and v2 = g(u); else the
-invariant loss is taken on (v1, v2), as published.{RIVALS if set(BASELINES) & set(groups) else ""}
+invariant loss is taken on (v1, v2), as published.{rivals}
 
 R2 of an MLP probe on the features of I and g(I), 3,000 training images (each under two transformations) and 1,000
 test images. Rotation and translation also have R2 of the absolute value, and sign accuracy (chance .5). R2 on noise
