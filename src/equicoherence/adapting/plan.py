@@ -1,4 +1,5 @@
-"""What an adaptation will do, settled before it begins: all that can be refused is refused here."""
+"""What an adaptation will do, settled before it begins: all that `pretrain` would not refuse at its start is refused
+here."""
 
 from __future__ import annotations
 

@@ -100,8 +100,9 @@ def started(config: PretrainConfig, read: Start | None = None) -> tuple[Pretrain
     """
     given, size = config.encoder, config.views.size
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-        fits = read is not None and not sized(read.encoder.architecture, _resized(read.encoder, size))
-        start = read if fits else read_start(given.weights, size, given.name, given.args)
+        start = read
+        if start is None or sized(start.encoder.architecture, _resized(start.encoder, size)):
+            start = read_start(given.weights, size, given.name, given.args)
         encoder = start.encoder
         if given.name not in ("", encoder.architecture):
             raise ValueError(
