@@ -49,10 +49,10 @@ def export(
 ) -> Path:
     """Export the encoder of a run so that others can load it, and return where.
 
-    to: ``timm``, a folder with ``model.safetensors`` and ``config.json`` for ``timm.create_model("local-dir:OUT")``, and
-        ``heads.safetensors`` and ``equicoherence.json`` for z_inv and z_equi, which timm does not read: `load_model`
-        and all commands take the folder as ``local-dir:OUT``, with the representations of the run. It is what `push`
-        uploads.
+    to: ``timm``, a folder with ``model.safetensors`` and ``config.json`` for ``timm.create_model("local-dir:OUT")``;
+        and, if the run has z_inv or z_equi, ``heads.safetensors`` and ``equicoherence.json``, which timm does not read.
+        `load_model` and all commands take the folder as ``local-dir:OUT``, with the representations of the run. It is
+        what `push` uploads.
         ``onnx``, a file with input ``images`` (B, channels, S, S), float32 in [0, 1], any B, and outputs ``pooled`` (B,
         C) and ``patches`` (B, N, C), checked with ONNX Runtime (extra ``onnx``). ``program``, the same for
         ``torch.export.load(OUT).module()``, which needs neither timm nor this package. ``torch``, a file for
@@ -149,10 +149,8 @@ def _say_left_out(model: FrozenModel, to: Target, teacher: bool) -> None:
         return
     assert model.config is not None
     if model.config.encoder.train == HEAD and not teacher:
-        say(
-            f"the encoder that is exported is {model.config.encoder.weights}, unchanged: with encoder.train head nothing "
-            "of it was trained"
-        )
+        original = model.config.encoder.weights
+        say(f"the exported encoder is {original}, unchanged: with encoder.train head nothing of it was trained")
     if teacher:
         say(f"z_equi of {model.name} is of the student, so it is left out")
     elif to == "timm":

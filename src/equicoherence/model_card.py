@@ -82,9 +82,9 @@ def model_card(
 
 def _first(run: Path, config: PretrainConfig, parameters: int, widths: Mapping[str, int], teacher: bool) -> str:
     """Return what it is in a few sentences."""
+    architecture, size = last_name(config.encoder.name), config.views.size
     said = [
-        f"An image encoder, {last_name(config.encoder.name)}, {parameters / 1e6:,.2f} million parameters, for images of "
-        f"{config.views.size} px.",
+        f"An image encoder, {architecture}, {parameters / 1e6:,.2f} million parameters, for images of {size} px.",
         *(["These are the weights of the EMA teacher."] if teacher else []),
         *_trained(config),
         *_stopped(run),
@@ -101,17 +101,17 @@ def _trained(config: PretrainConfig) -> list[str]:
     recipe, origin = f"(recipe {config.name})", last_name(encoder.weights or encoder.name)
     word, number = read_train(encoder.train)
     if word == HEAD:
+        resized = "img_size" in encoder.args
+        positions = f" (position embeddings are those for images of {config.views.size} px)" if resized else ""
         return [
-            f"Its weights are those of {origin}, unchanged: nothing of the encoder was trained.",
+            f"Its weights are those of {origin}, unchanged: nothing of the encoder was trained{positions}.",
             f"What was trained is a head that computes z_equi from its tokens, with {aim} {recipe}.",
         ]
     by = f"with {method}{f' and {aim}' if aim else ''} {recipe}"
     if not (encoder.weights or encoder.pretrained):
         return [f"It was trained from random weights {by}."]
     if word in LORA:
-        trained = (
-            f"LoRA of rank {number} on its linear layers {LORA[word]} was trained {by}, and merged into its weights."
-        )
+        trained = f"LoRA of rank {number} on its linear layers {LORA[word]} was trained {by}, and then merged."
     elif word == "last":
         last = "Its last layer, and what follows it," if number == 1 else f"Its last {number} layers, and what follows,"
         trained = f"{last} were trained further {by}; the rest is unchanged."

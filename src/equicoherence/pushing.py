@@ -10,9 +10,9 @@ from typing import Any
 import torch
 
 from equicoherence.errors import refusing
+from equicoherence.evaluation.model import load_model
 from equicoherence.exporting import export
 from equicoherence.model_card import model_card
-from equicoherence.evaluation.model import load_model
 from equicoherence.models.hub_errors import explained
 from equicoherence.models.on_hub import hub_folder
 from equicoherence.models.prefixes import HUB, LOCAL
