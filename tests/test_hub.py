@@ -181,7 +181,7 @@ def test_the_card_tells_of_a_path_the_last_name_alone(run, place, told):
         (
             {"weights": "w.pt", "train": "last:1"},
             {},
-            ["Its last layer, and what follows it, were trained further with"],
+            ["Its last layer, and what follows it, were trained further"],
         ),
         ({"weights": "w.pt", "train": "lora:4"}, {}, ["LoRA of rank 4 on its linear layers of attention was trained"]),
         ({"weights": "w.pt", "train": "lora-all:4"}, {}, ["of attention and of MLPs was trained with SimCLR"]),

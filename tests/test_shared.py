@@ -171,22 +171,22 @@ NORM = "head.equivariant.norms.0.weight"
     [
         (
             lambda f: without(f, NORM),
-            rf"do not fit its equicoherence\.json \(1 tensors, such as {NORM}, which is missing",
+            rf"its equicoherence\.json \(1 tensors, such as {NORM}, which is missing",
         ),
         (lambda f: shaped(f, NORM), rf"such as {NORM}, of shape \(3,\) where \(16,\) is asked for\)"),
         (lambda f: shaped(f, "task.more"), r"such as task\.more, which nothing asks for\)"),
         (
             lambda f: said(f, ("coherence.d_equi", 9)),
-            r"do not fit its equicoherence\.json \(\d+ tensors, such as head\.eq",
+            r"do not fit its equicoherence\.json \(\d+ tensors",
         ),
         (
             lambda f: said(f, ("method.kind", "Ancor")),
-            r"\(method\.kind 'Ancor' is unknown; is it 'Anchor'\? .*wrote it",
+            r"method\.kind 'Ancor' is unknown; is it 'Anchor'",
         ),
         (lambda f: said(f, ("hook", "x.py")), r"does not know \(field 'hook' is unknown"),
         (
             lambda f: said(f, ("coherence.split", "code")),
-            r"coherence\.split cannot be 'code'; one of linear, conv, head",
+            r"coherence\.split cannot be 'code'; one of linear",
         ),
         (lambda f: said(f, ("encoder.name", "hf-hub:a/b")), r"encoder\.name is 'hf-hub:a/b', which timm does not have"),
         (lambda f: said(f, ("encoder.args", {"checkpoint_path": "x"})), "encoder args may not hold checkpoint_path"),
@@ -195,7 +195,7 @@ NORM = "head.equivariant.norms.0.weight"
         (lambda f: (f / "equicoherence.json").write_text("{"), r"equicoherence\.json is damaged \(it is no JSON"),
         (
             lambda f: (f / "heads.safetensors").write_bytes(b"PK"),
-            r"heads\.safetensors is damaged \(it is no safetensors",
+            r"heads\.safetensors is damaged \(it is no saf",
         ),
         (lambda f: (f / "heads.safetensors").unlink(), r"says in its config\.json that it has heads, but has no heads"),
         (lambda f: (f / "equicoherence.json").unlink(), "that it has heads, but has no equicoherence.json: get the"),

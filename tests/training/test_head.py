@@ -146,9 +146,7 @@ def test_exports_give_z_equi_and_joined_without_timm(run, tmp_path, to):
         ("torch", "is no part of a timm model, so it is left out: --to program or onnx has it"),
     ],
 )
-def test_what_timm_reads_is_the_original_and_a_line_says_so_and_where_z_equi_is(
-    run, folder, tmp_path, capsys, to, where
-):
+def test_what_timm_reads_is_the_original_and_lines_say_so(run, folder, tmp_path, capsys, to, where):
     out = export(run, to, tmp_path / ("e" if to == "timm" else "e.pt"))
     assert capsys.readouterr().err.splitlines() == [
         f"the exported encoder is {folder / 'w.safetensors'}, unchanged: with encoder.train head nothing of it was "
