@@ -2,7 +2,9 @@
 
 import dataclasses
 import json
+import re
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -30,6 +32,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning
 
 NAME = "someone/small"
 MODEL = f"hf-hub:{NAME}"
+DOCS = Path(__file__).resolve().parents[1] / "docs"
 FILES = ["config.json", "equicoherence.json", "heads.safetensors", "model.safetensors"]
 VIT = EncoderConfig("vit_tiny_patch16_224", {"img_size": 32, "patch_size": 8, "depth": 2, "embed_dim": 24})
 
@@ -101,6 +104,16 @@ def test_the_folder_is_a_model_for_every_command_and_names_no_path(adapted, expo
     assert [*about] == ["equicoherence", "name", "method", "encoder", "d", "coherence", "views"]
     assert about["encoder"]["weights"] == "w.safetensors"
     assert str(adapted.parent) not in str(about)
+
+
+@torch.no_grad()
+def test_the_line_of_each_page_joins_features_and_z_equi_as_a_run_does(adapted, images):
+    pooled = load_model(adapted).represent(images)[0]
+    named = {"torch": torch, "numpy": np, "f": pooled["backbone"], "z": pooled["z_equi"]}
+    for page in ("adapting", "glossary", "features"):
+        text = (DOCS / f"{page}.md").read_text(encoding="utf-8")
+        (line,) = re.findall(r"`(?:joined = )?((?:torch\.cat|numpy\.hstack)\(\[f, z.*)`", text)
+        assert torch.allclose(torch.as_tensor(eval(line, named)), pooled["joined"], atol=1e-6), page
 
 
 def test_at_another_size_or_with_random_weights_there_are_no_heads(exported, images, capsys):

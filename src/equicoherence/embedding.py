@@ -52,7 +52,7 @@ def embed(
 
     features: names, separated by commas: ``backbone`` (pooled as in the model: the class token, the mean of the patch
         tokens, or the output of timm's own head; ``pool`` in ``about``), ``cls`` (the class token), for a run
-        ``z_inv``, ``z_equi``, ``z`` as far as it has them, each (N, C); ``patches``, the patch tokens (N, tokens, C),
+        or a model with heads ``z_inv``, ``z_equi``, ``z``, ``joined`` as far as it has them, each (N, C); ``patches``, the patch tokens (N, tokens, C),
         row by row over the ``grid`` in ``about``.
     data: see `open_images`.
     split: "train", "val", or "all" for data that are not split.
