@@ -154,7 +154,7 @@ def _say_left_out(model: FrozenModel, to: Target, teacher: bool) -> None:
     if teacher:
         say(f"z_equi of {model.name} is of the student, so it is left out")
     elif to == "timm":
-        say(f"z_equi of {model.name} is in {HEADS}, which timm does not read: load_model does, and every command")
+        say(f"z_equi of {model.name} is in {HEADS}, which timm does not read: load_model, evaluate and embed do")
     elif to == "torch":
         say(f"z_equi of {model.name} is no part of a timm model, so it is left out: --to program or onnx has it")
     else:
@@ -164,14 +164,16 @@ def _say_left_out(model: FrozenModel, to: Target, teacher: bool) -> None:
 def _write_timm(model: FrozenModel, heads: Learner | None, out: Path) -> None:
     """Write a folder for timm. heads: whose heads are written too; None for none."""
     encoder, size, pool, config = model.encoder, model.size, model.pool, model.config
-    shared = heads is not None and config is not None and has_own_heads(config, heads)
+    shared = None
+    if heads is not None and config is not None and has_own_heads(config, heads):
+        shared = config, heads
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.", suffix=".tmp") as name:
         aside = Path(name) / "whole"
         aside.mkdir()
-        export_encoder(encoder, aside, size, pool=pool, source=model.source, heads=shared)
+        export_encoder(encoder, aside, size, pool=pool, source=model.source, heads=shared is not None)
         _check_timm(encoder, aside, size, pool)
-        if shared:
-            write_shared(config, heads, aside)
+        if shared is not None:
+            write_shared(*shared, aside)
             _check_shared(model, aside)
         if out.exists() and any(out.iterdir()):  # its files are replaced, each whole; others stay
             for name in (ABOUT, HEADS):

@@ -195,6 +195,7 @@ features = encoder(images)  # .patches (B, N, C), .cls (B, C) or None
 ```"""
     rows = [f'- `pooled["{each}"]` (B, {width}): {MEANINGS[each]}' for each, width in widths.items()]
     return f"""```python
+import torch
 from equicoherence import load_model
 
 model = load_model("hf-hub:{name}")

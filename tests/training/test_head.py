@@ -142,7 +142,7 @@ def test_exports_give_z_equi_and_joined_without_timm(run, tmp_path, to):
 @pytest.mark.parametrize(
     ("to", "where"),
     [
-        ("timm", "is in heads.safetensors, which timm does not read: load_model does, and every command"),
+        ("timm", "is in heads.safetensors, which timm does not read: load_model, evaluate and embed do"),
         ("torch", "is no part of a timm model, so it is left out: --to program or onnx has it"),
     ],
 )

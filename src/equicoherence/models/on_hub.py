@@ -38,10 +38,8 @@ def hub_folder(name: str) -> Path:
         folder = config.parent
         hf_hub_download(repository, WEIGHTS, revision=folder.name)
     if has_heads(folder):
-        with (
-            explained(name, f"its config.json says that it has heads, but {ABOUT} or {HEADS} is missing"),
-            hub_or_cache(),
-        ):
+        lacks = f"its config.json says that it has heads, but the repository lacks {ABOUT} or {HEADS}; ask its owner"
+        with explained(name, lacks), hub_or_cache():
             for file in (ABOUT, HEADS):
                 hf_hub_download(repository, file, revision=folder.name)
     return folder
