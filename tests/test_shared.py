@@ -19,10 +19,10 @@ from equicoherence.evaluation.model import of_run
 from equicoherence.exporting import export
 from equicoherence.methods.anchor import AnchorConfig
 from equicoherence.methods.dinov2 import DINOv2Config
+from equicoherence.methods.essl import ESSLConfig
 from equicoherence.methods.ser import SERConfig
 from equicoherence.methods.sie import SIEConfig
-from equicoherence.methods.stl import STLConfig
-from equicoherence.training import EncoderConfig, build_learner, pretrain
+from equicoherence.training import EncoderConfig, ViewsConfig, build_learner, pretrain
 from equicoherence.training.checkpoint import export_encoder
 from equicoherence.training.shared import has_own_heads, write_shared
 from tests.hub import hub_at
@@ -131,7 +131,14 @@ def test_at_another_size_or_with_random_weights_there_are_no_heads(exported, ima
         ({"coherence": None}, ["backbone", "z"]),
         ({"method": SIEConfig(d_equi=6, width=12), "coherence": None}, ["backbone", "z_inv", "z_equi", "z"]),
         ({"method": SERConfig(width=12, output=6, layer=1, hidden=8), "coherence": None}, ["backbone", "z"]),
-        ({"method": STLConfig(width=12, output=6, hidden=8, transformation=5), "coherence": None}, ["backbone", "z"]),
+        (
+            {
+                "method": ESSLConfig(width=12, output=6, hidden=8),
+                "coherence": None,
+                "views": ViewsConfig(size=32, source=32, crops=4, crop_size=32, crop_rotations=True),
+            },
+            ["backbone", "z"],
+        ),
         (
             {
                 "encoder": dataclasses.replace(VIT, args={**VIT.args, "num_heads": 3}),
