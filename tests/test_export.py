@@ -261,6 +261,7 @@ def test_an_exported_folder_is_taken_for_no_run(run, tmp_path):
         load_model(tmp_path)
 
 
+@pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")  # how huggingface_hub uploads
 def test_heads_of_another_encoder_are_removed(run, distilled, tmp_path):
     folder = export(run, "timm", tmp_path / "folder")
     assert {"z_inv", "z_equi"} <= load_model(f"local-dir:{folder}").represent(torch.rand(1, 3, 32, 32))[0].keys()
