@@ -153,6 +153,8 @@ class Answer(BaseHTTPRequestHandler):
                     files[value["path"]] = base64.b64decode(value["content"])
                 elif line["key"] == "lfsFile":
                     files[value["path"]] = self.server.blobs[value["oid"]]
+                elif line["key"] == "deletedFile":
+                    del files[value["path"]]
             commits.append(files)
             oid = commit_of(name, len(commits))
             self._reply(200, {"commitUrl": f"{self.server.url}/{name}/commit/{oid}", "commitOid": oid})

@@ -22,6 +22,7 @@ from equicoherence.cli import main
 from equicoherence.commands.adapt import AdaptOptions, CommonAdaptOptions
 from equicoherence.evaluation import evaluate
 from equicoherence.evaluation.store import FILE, read_scores
+from equicoherence.model_card import model_card
 from equicoherence.recipes import RECIPES
 from equicoherence.reporting.adaptation.figures import FigureRow, NoiseRow
 from equicoherence.reporting.adaptation.page import PAGE, TABLE
@@ -69,6 +70,24 @@ def test_an_encoder_that_stands_still_scores_as_it_did_and_z_equi_beside_it_is_t
         assert row.adapted["backbone"].mean == pytest.approx(row.original.mean, abs=1e-5), row.title
         assert row.output == "joined"
         assert row.change == row.adapted["joined"].mean - row.original.mean
+
+
+def test_its_card_has_the_table_and_says_that_the_encoder_is_the_original(done: Adapted, tmp_path: Path) -> None:
+    config, widths = load_config(done.run / "config.yaml"), {"backbone": 16, "z_equi": 512, "joined": 528}
+    text = model_card(done.run, config, "someone/adapted", parameters=1, widths=widths)
+    assert "Its weights are those of vit, unchanged: nothing of the encoder was trained" in text
+    assert (done.run / TABLE).read_text().splitlines()[2] in text  # the head of the table
+    for row in done.rows:
+        assert f"| {row.title} | " in text
+    assert "concatenated with z_equi" in text
+    assert "not scored" not in text
+    assert str(done.run.parent) not in text
+
+    (tmp_path / "adapt.yaml").write_text("")
+    for file in ("config.yaml", "metrics.jsonl"):
+        shutil.copy(done.run / file, tmp_path)
+    text = model_card(tmp_path, config, "someone/adapted", parameters=1, widths=widths)
+    assert "The scores before and after the adaptation are not complete yet." in text
 
 
 def test_the_layers_that_z_equi_is_computed_from_are_scored_too(done: Adapted) -> None:

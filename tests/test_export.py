@@ -16,8 +16,10 @@ from equicoherence.evaluation import load_model
 from equicoherence.evaluation.model import random_control
 from equicoherence.exporting import export
 from equicoherence.methods.dino import DINOConfig
+from equicoherence.pushing import push
 from equicoherence.training import EncoderConfig, OptimConfig, pretrain
 from equicoherence.training.run import load_run
+from tests.hub import hub_at
 from tests.small import picture_folder, small_config
 
 VIT = EncoderConfig(
@@ -67,7 +69,8 @@ def test_every_target_gives_the_features_of_student_or_teacher(of, teacher, imag
     found = timm.create_model(f"local-dir:{folder}", pretrained=True).eval()
     with torch.no_grad():
         assert torch.allclose(found(normal), pooled, atol=1e-6)
-    assert sorted(entry.name for entry in folder.iterdir()) == ["config.json", "model.safetensors"]
+    heads = ["equicoherence.json", "heads.safetensors"] if of == "run" else []  # DINO alone has no split
+    assert sorted(entry.name for entry in folder.iterdir()) == ["config.json", *heads, "model.safetensors"]
 
     held = torch.load(export(path, "torch", tmp_path / "e.pt", teacher=teacher), weights_only=True)
     model = timm.create_model(held["architecture"], num_classes=0, **held["args"]).eval()
@@ -168,6 +171,10 @@ def test_nothing_is_overwritten_unasked(run, tmp_path):
         export(run, "timm", tmp_path / "folder")
     export(run, "timm", tmp_path / "folder", overwrite=True)
     assert (tmp_path / "folder/notes.txt").read_text() == "mine"
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/config.yaml").write_text("name: mine")
+    with pytest.raises(FileExistsError, match="run is a run directory, whose heads would be replaced; give another"):
+        export(run, "timm", tmp_path / "run", overwrite=True)
     (tmp_path / "folder.pt").mkdir()
     with pytest.raises(FileExistsError, match="is a folder"):
         export(run, "torch", tmp_path / "folder.pt", overwrite=True)
@@ -252,6 +259,19 @@ def test_an_exported_folder_is_taken_for_no_run(run, tmp_path):
         load_model(folder)
     with pytest.raises(FileNotFoundError, match=r"no config\.yaml"):
         load_model(tmp_path)
+
+
+@pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")  # how huggingface_hub uploads
+def test_heads_of_another_encoder_are_removed(run, distilled, tmp_path):
+    folder = export(run, "timm", tmp_path / "folder")
+    assert {"z_inv", "z_equi"} <= load_model(f"local-dir:{folder}").represent(torch.rand(1, 3, 32, 32))[0].keys()
+    export(distilled, "timm", folder, overwrite=True)
+    assert sorted(entry.name for entry in folder.iterdir()) == ["config.json", "model.safetensors"]
+    assert [*load_model(f"local-dir:{folder}").represent(torch.rand(1, 3, 32, 32))[0]] == ["backbone"]
+    with hub_at(tmp_path) as hub:
+        hub.add("someone/taken", {"heads.safetensors": b"", "equicoherence.json": b"", "notes.md": b"mine"})
+        push(distilled, "someone/taken", overwrite=True)
+        assert sorted(hub.files("someone/taken")) == ["README.md", "config.json", "model.safetensors", "notes.md"]
 
 
 def test_wrong_use_is_named(run, tmp_path, monkeypatch):

@@ -14,7 +14,9 @@ import yaml
 
 from equicoherence import Encoder, load_model, push
 from equicoherence.cli import main
+from equicoherence.coherence import CoherenceConfig
 from equicoherence.evaluation import evaluate
+from equicoherence.methods.anchor import AnchorConfig
 from equicoherence.model_card import model_card
 from equicoherence.models.on_hub import hub_folder
 from equicoherence.training.start import started
@@ -43,7 +45,8 @@ def images():
 def test_what_is_pushed_is_loaded_back_in_timm_and_here_with_the_same_features(run, hub, images):
     wanted = load_model(run).represent(images)[0]["backbone"]
     assert push(run, NAME, license="cc-by-4.0") == MODEL
-    assert sorted(hub.files(NAME)) == [".gitattributes", "README.md", "config.json", "model.safetensors"]
+    files = ["README.md", "config.json", "equicoherence.json", "heads.safetensors", "model.safetensors"]
+    assert sorted(hub.files(NAME)) == [".gitattributes", *files]
     encoder = Encoder.from_pretrained(MODEL)
     assert not encoder.training
     assert torch.equal(encoder(images).pooled(encoder.pool), wanted)
@@ -77,7 +80,7 @@ def test_the_card_says_what_it_is_and_names_no_path_of_this_machine(folder, copi
     assert yaml.safe_load(head)["license"] == "mit"
     value = next(iter(json.loads((run / "scores.json").read_text())["parts"].values()))["rows"][0]["value"]
     assert f"| knn top-1 | backbone | {100 * value:.1f} % |" in text
-    assert "| z_inv |" not in text  # whose head stays with the run
+    assert "| knn top-1 | z_inv | " in text  # whose head is uploaded too
     assert str(folder.parent) not in text
     assert len(hub.repositories[NAME]) == 3  # made, and two commits
 
@@ -157,13 +160,58 @@ def test_what_is_to_be_private_is_not_put_into_a_public_repository(run, hub):
 def test_the_card_tells_of_a_path_the_last_name_alone(run, place, told):
     config = small_config(run)
     encoder = dataclasses.replace(config.encoder, name=place, weights=place, channels=5)
-    text = model_card(run, dataclasses.replace(config, data=place, encoder=encoder), NAME, parameters=1)
+    config = dataclasses.replace(config, data=place, encoder=encoder)
+    text = model_card(run, config, NAME, parameters=1, widths={"backbone": 16})
     assert f"An image encoder, {told}, 0.00 million" in text
     assert f"It started from {told}. " in text
     recipe = yaml.safe_load(text.split("```yaml\n")[1].split("```")[0])
     assert (recipe["data"], recipe["encoder"]["name"], recipe["encoder"]["weights"]) == (told, told, told)
     assert not re.search("home|secret/|~", text)
     assert "images (B, 5, 32, 32)" in text
+
+
+@pytest.mark.parametrize(
+    ("encoder", "changes", "sentences"),
+    [
+        ({}, {}, ["It was trained from random weights with SimCLR and the auxiliary task, which keeps what"]),
+        ({}, {"coherence": None}, ["It was trained from random weights with SimCLR (recipe small)."]),
+        ({"pretrained": True}, {}, ["It started from resnet18. All of it was trained further with SimCLR and"]),
+        ({"weights": "d/w.pt"}, {}, ["It started from w.pt. All of it was trained further with SimCLR and the aux"]),
+        ({"weights": "d/w.pt", "train": "last:2"}, {}, ["Its last 2 layers, and what follows, were trained further"]),
+        (
+            {"weights": "w.pt", "train": "last:1"},
+            {},
+            ["Its last layer, and what follows it, were trained further"],
+        ),
+        ({"weights": "w.pt", "train": "lora:4"}, {}, ["LoRA of rank 4 on its linear layers of attention was trained"]),
+        ({"weights": "w.pt", "train": "lora-all:4"}, {}, ["of attention and of MLPs was trained with SimCLR"]),
+        (
+            {"weights": "d/w.pt", "train": "head"},
+            {"method": AnchorConfig()},
+            [
+                "Its weights are those of w.pt, unchanged: nothing of the encoder was trained. What was trained is a "
+                "head that computes z_equi from its tokens, with the auxiliary task",
+                "Training received no transformation parameters, and no labels of images.",
+            ],
+        ),
+        (
+            {},
+            {"coherence": CoherenceConfig(d_equi=8, decoder="oracle")},
+            [
+                "with SimCLR and a regression of the transformation parameters (recipe small).",
+                "Training received the transformation parameters between the views, and no labels of images.",
+            ],
+        ),
+    ],
+)
+def test_the_card_says_what_was_trained(run, encoder, changes, sentences):
+    encoder = dataclasses.replace(small_config(run).encoder, **encoder)
+    config = small_config(run, encoder=encoder, **changes)
+    text = model_card(run, config, NAME, parameters=1, widths={"backbone": 16})
+    for sentence in sentences:
+        assert sentence in text
+    assert ("unchanged" in text) is (encoder.train == "head" or encoder.train.startswith("last"))
+    assert ("Anchor" in text.split("## Recipe")[0]) is False
 
 
 def test_what_cannot_be_fetched_is_refused_in_one_sentence(run, hub, monkeypatch, capsys):
@@ -185,7 +233,9 @@ def test_what_cannot_be_fetched_is_refused_in_one_sentence(run, hub, monkeypatch
 
 def test_nothing_but_safetensors_is_asked_for_and_no_code_of_a_repository_runs(run, hub, monkeypatch):
     push(run, NAME)
-    config = hub.files(NAME)["config.json"]
+    about = json.loads(hub.files(NAME)["config.json"])
+    assert about.pop("heads") is True
+    config = json.dumps(about).encode()  # a model of timm's that says of no heads
     pickle = b"cos\nsystem\n(S'touch ran'\ntR."
     hub.add("someone/pickled", {"config.json": config, "pytorch_model.bin": pickle, "modeling.py": b"1 / 0"})
     hub.asked.clear()

@@ -51,9 +51,9 @@ def embed(
     """Write the features of every image of a data set to ``out``, a ``.parquet`` or ``.npz`` file, and return it.
 
     features: names, separated by commas: ``backbone`` (pooled as in the model: the class token, the mean of the patch
-        tokens, or the output of timm's own head; ``pool`` in ``about``), ``cls`` (the class token), for a run
-        ``z_inv``, ``z_equi``, ``z`` as far as it has them, each (N, C); ``patches``, the patch tokens (N, tokens, C),
-        row by row over the ``grid`` in ``about``.
+        tokens, or the output of timm's own head; ``pool`` in ``about``), ``cls`` (the class token), for a run or a
+        model with heads ``z_inv``, ``z_equi``, ``z``, ``joined`` as far as it has them, each (N, C); ``patches``, the
+        patch tokens (N, tokens, C), row by row over the ``grid`` in ``about``.
     data: see `open_images`.
     split: "train", "val", or "all" for data that are not split.
     limit: largest number of images, evenly spread; 0 for all.

@@ -16,14 +16,19 @@ import torch
 from torch import Tensor, nn
 
 from equicoherence.errors import RefusedValue, refusing
-from equicoherence.evaluation.model import FrozenModel, generators_kept, of_run
+from equicoherence.evaluation.model import FrozenModel, generators_kept, load_model, of_run
 from equicoherence.files import alone_at, replacing
 from equicoherence.models import Encoder, SplitHead
 from equicoherence.models.features import Pool
+from equicoherence.models.prefixes import LOCAL
+from equicoherence.models.shared_files import ABOUT, HEADS
+from equicoherence.models.train_setting import HEAD
 from equicoherence.notice import say
 from equicoherence.training.checkpoint import export_encoder, not_in_timm
 from equicoherence.training.config_file import plain_values
+from equicoherence.training.learner import Learner
 from equicoherence.training.run import load_run
+from equicoherence.training.shared import has_own_heads, write_shared
 
 Target = Literal["timm", "onnx", "torch", "program"]
 ENDINGS: dict[Target, tuple[str, ...]] = {
@@ -36,6 +41,7 @@ ENDINGS: dict[Target, tuple[str, ...]] = {
 TOLERANCE = 1e-4  # of the values, or of the largest of them where that is above 1
 LARGEST = 2**31 - 2**24  # bytes of weights: an ONNX file ends at 2 GiB
 OPSET = 18
+RUN = "config.yaml"  # of a run directory
 
 
 def export(
@@ -43,7 +49,10 @@ def export(
 ) -> Path:
     """Export the encoder of a run so that others can load it, and return where.
 
-    to: ``timm``, a folder with ``model.safetensors`` and ``config.json`` for ``timm.create_model("local-dir:OUT")``.
+    to: ``timm``, a folder with ``model.safetensors`` and ``config.json`` for ``timm.create_model("local-dir:OUT")``;
+        and, if the run has z_inv or z_equi, ``heads.safetensors`` and ``equicoherence.json``, which timm does not read.
+        `load_model` and all commands take the folder as ``local-dir:OUT``, with the representations of the run. It is
+        what `push` uploads.
         ``onnx``, a file with input ``images`` (B, channels, S, S), float32 in [0, 1], any B, and outputs ``pooled`` (B,
         C) and ``patches`` (B, N, C), checked with ONNX Runtime (extra ``onnx``). ``program``, the same for
         ``torch.export.load(OUT).module()``, which needs neither timm nor this package. ``torch``, a file for
@@ -57,7 +66,8 @@ def export(
     overwrite: replace existing files.
 
     For a run that adapted an encoder, ONNX and the program also have the outputs ``z_equi`` (B, d_equi), pooled, and
-    ``joined``, the features concatenated with z_equi (`evaluation.model.joined`); they are not part of a timm model.
+    ``joined``, the features concatenated with z_equi (`evaluation.model.joined`); they are not part of a timm model. A
+    line says what a target leaves out, and if its encoder is the original, unchanged (``encoder.train`` head).
     The models of timm and torch take images normalised by mean and std; ONNX and the program normalise images
     themselves. The image representation is that of the run in all of them; if timm cannot pool in this way, export to
     timm is refused (ValueError). Files are never half written.
@@ -74,12 +84,13 @@ def export(
         _check_out(out, to, overwrite)
         if to == "onnx":
             _need_onnx()
-        model = _model(run, teacher)
+        model, learner = _loaded(run, teacher)
         if to == "timm" and (sentence := not_in_timm(model.encoder, model.pool)):
             raise ValueError(sentence)
     with alone_at(out, "exports to"):
         if to == "timm":
-            _write_timm(model, out)
+            _write_timm(model, None if teacher else learner, out)
+            _say_left_out(model, to, teacher)
             return out
         outputs = OutputModel(_with_z_equi(model, to, teacher)).eval()
         with replacing(out) as aside:
@@ -96,12 +107,14 @@ def _check_out(out: Path, to: Target, overwrite: bool) -> None:
         raise ValueError(f"--to {to} writes a file whose name ends in {' or '.join(ENDINGS[to])}, got --out {out}")
     if out.exists() and out.is_dir() != (to == "timm"):
         raise FileExistsError(f"{out} is a {'folder' if out.is_dir() else 'file'}; give another --out")
+    if (out / RUN).is_file():
+        raise FileExistsError(f"{out} is a run directory, whose heads would be replaced; give another --out")
     if out.exists() and not overwrite and not (to == "timm" and out.is_dir() and not any(out.iterdir())):
         raise FileExistsError(f"{out} exists; give another --out, or --overwrite")
 
 
-def _model(run: Path, teacher: bool) -> FrozenModel:
-    """Return the student of a run, with its head, or the teacher; ValueError for a run without one."""
+def _loaded(run: Path, teacher: bool) -> tuple[FrozenModel, Learner]:
+    """Return the student of a run, with its head, or the teacher, and the learner; ValueError for a run without one."""
     with generators_kept():
         config, learner = load_run(run)
     model = dataclasses.replace(of_run(run, config, learner), predictor=None)
@@ -114,31 +127,57 @@ def _model(run: Path, teacher: bool) -> FrozenModel:
         assert isinstance(encoder, Encoder)
         model = dataclasses.replace(model, encoder=encoder)
     model.encoder.eval()
-    return model
+    return model, learner
 
 
 def _with_z_equi(model: FrozenModel, to: Target, teacher: bool) -> FrozenModel:
     """Return a model without its head, unless it adapted an encoder and z_equi can be exported; a line says if not."""
-    config, head = model.config, model.head
-    if config is not None and config.encoder.weights and config.coherence is not None:
-        if to == "torch":
-            say(f"z_equi of {model.name} is no part of a timm model, so it is left out: --to program or onnx has it")
-        elif teacher or not isinstance(head, SplitHead):
-            owner = "the student" if teacher else "the method's own head"
-            say(f"z_equi of {model.name} is of {owner}, so it is left out")
-        else:
-            return model
+    if _is_adapted(model) and to != "torch" and not teacher and isinstance(model.head, SplitHead):
+        return model
+    _say_left_out(model, to, teacher)
     return dataclasses.replace(model, head=None)
 
 
-def _write_timm(model: FrozenModel, out: Path) -> None:
-    encoder, size, pool = model.encoder, model.size, model.pool
+def _is_adapted(model: FrozenModel) -> bool:
+    """Return whether a run adapted an encoder, so that z_equi stands beside its features."""
+    return model.config is not None and bool(model.config.encoder.weights) and model.config.coherence is not None
+
+
+def _say_left_out(model: FrozenModel, to: Target, teacher: bool) -> None:
+    """Say where z_equi of an adapted encoder is, and if nothing of the encoder was trained; nothing of other runs."""
+    if not _is_adapted(model):
+        return
+    assert model.config is not None
+    if model.config.encoder.train == HEAD and not teacher:
+        original = model.config.encoder.weights
+        say(f"the exported encoder is {original}, unchanged: with encoder.train head nothing of it was trained")
+    if teacher:
+        say(f"z_equi of {model.name} is of the student, so it is left out")
+    elif to == "timm":
+        say(f"z_equi of {model.name} is in {HEADS}, which timm does not read: load_model, evaluate and embed do")
+    elif to == "torch":
+        say(f"z_equi of {model.name} is no part of a timm model, so it is left out: --to program or onnx has it")
+    else:
+        say(f"z_equi of {model.name} is of the method's own head, so it is left out")
+
+
+def _write_timm(model: FrozenModel, heads: Learner | None, out: Path) -> None:
+    """Write a folder for timm. heads: whose heads are written too; None for none."""
+    encoder, size, pool, config = model.encoder, model.size, model.pool, model.config
+    shared = None
+    if heads is not None and config is not None and has_own_heads(config, heads):
+        shared = config, heads
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.", suffix=".tmp") as name:
         aside = Path(name) / "whole"
         aside.mkdir()
-        export_encoder(encoder, aside, size, pool=pool, source=model.source)
+        export_encoder(encoder, aside, size, pool=pool, source=model.source, heads=shared is not None)
         _check_timm(encoder, aside, size, pool)
-        if out.exists() and any(out.iterdir()):  # its two files are replaced, each whole; others stay
+        if shared is not None:
+            write_shared(*shared, aside)
+            _check_shared(model, aside)
+        if out.exists() and any(out.iterdir()):  # its files are replaced, each whole; others stay
+            for name in (ABOUT, HEADS):
+                (out / name).unlink(missing_ok=True)
             for file in aside.iterdir():
                 file.replace(out / file.name)
             return
@@ -155,6 +194,15 @@ def _check_timm(encoder: Encoder, folder: Path, size: int, pool: Pool) -> None:
         model = timm.create_model(f"local-dir:{folder}", pretrained=True).eval()
     found = model((images - encoder.mean) / encoder.std)
     _check_same("timm model", "output", encoder(images).pooled(pool), found)
+
+
+@torch.no_grad()
+def _check_shared(model: FrozenModel, folder: Path) -> None:
+    """Raise RuntimeError where what is loaded from a folder gives other representations than the run."""
+    images = torch.rand(2, model.encoder.channels, model.size, model.size, generator=torch.Generator().manual_seed(1))
+    found = load_model(f"{LOCAL}{folder}").represent(images)[0]
+    for name, wanted in model.represent(images)[0].items():
+        _check_same("folder", name, wanted, found[name])
 
 
 def _write_torch(model: FrozenModel, path: Path) -> None:

@@ -5,14 +5,18 @@ from __future__ import annotations
 import re
 import tempfile
 from pathlib import Path
+from typing import Any
+
+import torch
 
 from equicoherence.errors import refusing
+from equicoherence.evaluation.model import load_model
 from equicoherence.exporting import export
 from equicoherence.model_card import model_card
-from equicoherence.models import Encoder
 from equicoherence.models.hub_errors import explained
 from equicoherence.models.on_hub import hub_folder
-from equicoherence.models.prefixes import HUB
+from equicoherence.models.prefixes import HUB, LOCAL
+from equicoherence.models.shared_files import ABOUT, HEADS
 from equicoherence.training.run import run_config
 
 NAME = re.compile(r"[\w.-]+/[\w.-]+")
@@ -31,8 +35,9 @@ def push(
 ) -> str:
     """Upload the encoder of a run to the Hub, and return its name as a MODEL, ``hf-hub:OWNER/NAME``.
 
-    The content is that of `export` to timm, after the same check, and a card (`model_card`), in one commit:
-    ``model.safetensors``, ``config.json``, ``README.md``. No pickle, no code, and no path of this machine is uploaded.
+    The content is that of `export` to timm, after the same checks, and a card (`model_card`), in one commit:
+    ``model.safetensors``, ``config.json``, for a run with z_inv or z_equi also ``heads.safetensors`` and
+    ``equicoherence.json``, and ``README.md``. No pickle, no code, and no path of this machine is uploaded.
     ``HF_ENDPOINT`` and ``HF_TOKEN``, or `hf auth login`, set the address of the Hub and the user.
 
     run: a run directory.
@@ -40,13 +45,13 @@ def push(
     teacher: see `export`.
     license: by its name on the Hub, such as apache-2.0; without it the card names none.
     private: make the repository private; an existing one must be private already.
-    overwrite: replace the three files if the repository has files.
+    overwrite: replace these files if the repository has files, and remove heads that are there of another encoder.
 
     Raises FileExistsError if the repository has files; ValueError for another name, for ``private`` with a public
     repository, and as `export` does; FileNotFoundError, PermissionError or ConnectionError, with one sentence, for
     errors of the Hub.
     """
-    from huggingface_hub import CommitOperationAdd, HfApi
+    from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
 
     with refusing():
         if not NAME.fullmatch(name):
@@ -61,19 +66,29 @@ def push(
                     f"--private: {name} is a public repository, and its visibility is left as it is; make it private "
                     "on the Hub, give another name, or leave --private out"
                 )
-            _refuse_taken(api.list_repo_files(name) if there else [], name, overwrite)
+            files = api.list_repo_files(name) if there else []
+            _refuse_taken(files, name, overwrite)
     with tempfile.TemporaryDirectory() as folder:
         place = export(run, "timm", Path(folder) / "encoder", teacher=teacher)
-        parameters = sum(p.numel() for p in Encoder.from_pretrained(place).model.parameters())
-        card = model_card(Path(run), config, name, parameters=parameters, teacher=teacher, license=license)
+        card = model_card(Path(run), config, name, **_measured(place), teacher=teacher, license=license)
         (place / CARD).write_text(card, encoding="utf-8")
         added = [CommitOperationAdd(path.name, path) for path in sorted(place.iterdir())]
+        old = [CommitOperationDelete(file) for file in (ABOUT, HEADS) if file in files and not (place / file).is_file()]
         with explained(model):
             if not there:
                 api.create_repo(name, private=private)
-            api.create_commit(name, added, commit_message=f"Add the encoder of {config.name}")
+            api.create_commit(name, [*added, *old], commit_message=f"Add the encoder of {config.name}")
     hub_folder.cache_clear()  # which may know what was there before
     return model
+
+
+@torch.no_grad()
+def _measured(folder: Path) -> dict[str, Any]:
+    """Return the number of the encoder's parameters, and the channels of each representation, of an exported folder."""
+    model = load_model(f"{LOCAL}{folder}")
+    pooled, _ = model.represent(torch.zeros(1, model.encoder.channels, model.size, model.size))
+    parameters = sum(parameter.numel() for parameter in model.encoder.model.parameters())
+    return {"parameters": parameters, "widths": {name: part.shape[1] for name, part in pooled.items()}}
 
 
 def _refuse_taken(files: list[str], name: str, overwrite: bool) -> None:

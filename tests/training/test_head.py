@@ -139,6 +139,20 @@ def test_exports_give_z_equi_and_joined_without_timm(run, tmp_path, to):
         assert torch.allclose(found[name], wanted[name], atol=1e-4)
 
 
-def test_the_file_for_timm_says_that_it_lacks_z_equi(run, tmp_path, capsys):
-    export(run, "torch", tmp_path / "e.pt")
-    assert "z_equi" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("to", "where"),
+    [
+        ("timm", "is in heads.safetensors, which timm does not read: load_model, evaluate and embed do"),
+        ("torch", "is no part of a timm model, so it is left out: --to program or onnx has it"),
+    ],
+)
+def test_what_timm_reads_is_the_original_and_lines_say_so(run, folder, tmp_path, capsys, to, where):
+    out = export(run, to, tmp_path / ("e" if to == "timm" else "e.pt"))
+    assert capsys.readouterr().err.splitlines() == [
+        f"the exported encoder is {folder / 'w.safetensors'}, unchanged: with encoder.train head nothing of it was "
+        "trained",
+        f"z_equi of {run} {where}",
+    ]
+    begin = load_file(folder / "w.safetensors")
+    held = torch.load(out, weights_only=True)["state_dict"] if to == "torch" else load_file(out / "model.safetensors")
+    assert all(torch.equal(begin[name], tensor) for name, tensor in held.items())

@@ -12,6 +12,7 @@ import tyro
 from equicoherence.commands.arguments import parse
 from equicoherence.json_file import read_json
 from equicoherence.loading import preparing
+from equicoherence.models.shared_files import has_heads
 
 FEATURES = {"mean": "the mean of its patch tokens", "cls": "its class token", "head": "what it returns"}
 
@@ -22,8 +23,9 @@ def run(arguments: list[str]) -> None:
     @dataclass
     class Arguments:
         """Export the encoder of a run: a folder for timm, an ONNX model, a torch file for timm's model, or a torch
-        program that does not need timm. For an adapted encoder, ONNX and the program also give z_equi. --push
-        OWNER/NAME uploads it to the Hugging Face Hub, as a timm model with a card of its scores, data and recipe.
+        program that does not need timm. For an adapted encoder, ONNX and the program also give z_equi; the folder for
+        timm has it in files of its own, and is a MODEL, local-dir:FOLDER. --push OWNER/NAME uploads that folder to the
+        Hugging Face Hub, with a card of scores, data and recipe.
 
         Args:
             run: Run directory.
@@ -76,7 +78,9 @@ def how_to_use_timm(folder: Path) -> str:
     """Return the line that loads an exported folder, and the format of its images."""
     about = read_json(folder / "config.json", "export the run again with --overwrite")["pretrained_cfg"]
     line = f'model = timm.create_model("local-dir:{folder}", pretrained=True).eval()'
-    return f"{line}\n{_normalised(about['input_size'][-1], about['mean'], about['std'])}"
+    lines = f"{line}\n{_normalised(about['input_size'][-1], about['mean'], about['std'])}"
+    here = '\nwith its heads: equicoherence evaluate local-dir:{0} --data DIR, or load_model("local-dir:{0}")'
+    return lines + here.format(folder) if has_heads(folder) else lines
 
 
 def how_to_use_torch(path: Path) -> str:

@@ -23,6 +23,7 @@ from equicoherence.models.foreign import foreign_encoder, read_exported
 from equicoherence.models.missing import no_model
 from equicoherence.models.names import folder_of, split_file
 from equicoherence.models.prefixes import BASELINE, TIMM
+from equicoherence.models.shared_files import CONFIG, WEIGHTS, has_heads
 from equicoherence.models.weights import load_weights
 from equicoherence.notice import say
 from equicoherence.training.build import build_whole
@@ -31,11 +32,11 @@ from equicoherence.training.config import PretrainConfig
 from equicoherence.training.learner import Learner
 from equicoherence.training.run import load_run
 from equicoherence.training.seeds import step_seed
+from equicoherence.training.shared import load_shared
 from equicoherence.training.views_config import POSES, reading_size
 
 T = TypeVar("T")
 SHARE = 1 / 3  # of the norm: a tenth of the cosine between two images
-TIMM_FILES = ("config.json", "model.safetensors")  # of a folder that is a model of timm
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,8 +144,10 @@ def load_model(
     size: int | None = None,
     layer: int | None = None,
 ) -> FrozenModel:
-    """Load MODEL: a run directory, ``timm:NAME``, ``hf-hub:OWNER/NAME``, ``baseline:NAME``, or a weights file,
-    ``FILE@ARCH``.
+    """Load MODEL: a run directory, ``timm:NAME``, ``hf-hub:OWNER/NAME``, ``local-dir:FOLDER``, ``baseline:NAME``, or a
+    weights file, ``FILE@ARCH``.
+
+    With what `export` to timm or `push` wrote of a run come its heads: it has the representations of the run.
 
     arch: timm architecture of a weights file, if FILE@ARCH does not give it. A file of `equicoherence export --to
         torch` contains it, and its size.
@@ -194,7 +197,9 @@ def _load(model: str | Path, arch: str | None, random_weights: bool, size: int |
     with generators_kept():
         if text.startswith(TIMM):
             _refuse(text, "a timm model, whose name is its architecture", given, "--arch")
-            return _foreign(text, text.removeprefix("timm:"), pretrained=not random_weights, size=size)
+            name = text.removeprefix("timm:")
+            shared = None if random_weights else _shared(text, name, size)
+            return shared or _foreign(text, name, pretrained=not random_weights, size=size)
         if text.startswith(BASELINE):
             _refuse(text, "a baseline, which has no weights", given, "--arch", "--random-weights")
             side = SIZE if size is None else size
@@ -235,7 +240,7 @@ def random_control(model: FrozenModel, seed: int = 0) -> FrozenModel:
 
 def refuse_exported(folder: Path) -> None:
     """Raise ValueError for a folder that is no run but a model of timm, which `equicoherence export` writes."""
-    if not (folder / "config.yaml").is_file() and all((folder / name).is_file() for name in TIMM_FILES):
+    if not (folder / "config.yaml").is_file() and all((folder / name).is_file() for name in (CONFIG, WEIGHTS)):
         raise ValueError(f"{folder} is not a run directory but a model of timm: write timm:local-dir:{folder}")
 
 
@@ -271,6 +276,20 @@ def of_run(path: Path, config: PretrainConfig, learner: Learner) -> FrozenModel:
     return FrozenModel(
         str(path), config.name, learner.encoder, views.size, views.source, head, config, learner.pool, predictor
     )
+
+
+def _shared(text: str, name: str, size: int | None) -> FrozenModel | None:
+    """Load a model of timm with the heads beside it; None if it has none, or, as a line says, for images of another
+    size."""
+    folder = folder_of(name)
+    if folder is None or not has_heads(folder):
+        return None
+    config, learner = load_shared(folder)
+    own = config.views.size
+    if size not in (None, own):
+        say(f"{text}: its heads were trained at {own} px, so at --size {size} z_inv and z_equi are left out")
+        return None
+    return dataclasses.replace(of_run(folder, config, learner), name=text, group=text, predictor=None)
 
 
 def _exported(path: str, size: int | None) -> FrozenModel:

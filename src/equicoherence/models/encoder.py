@@ -18,13 +18,15 @@ from equicoherence.models.hub import hub_or_cache
 from equicoherence.models.image_sizes import check_size
 from equicoherence.models.layers import gives_class_tokens, layer_number, layer_widths, read_layers
 from equicoherence.models.lean_block import lean_last
-from equicoherence.models.names import resolve, split_file
+from equicoherence.models.names import folder_of, resolve, split_file
 from equicoherence.models.normalisation import RGB, Channels, check_normalisation, for_channels
 from equicoherence.models.on_meta import forget_biases, own_size, unreached, with_kept_biases
 from equicoherence.models.prefixes import LOCAL, SOURCES
+from equicoherence.models.shared_files import has_heads
 from equicoherence.models.timm_head import own_pool
 from equicoherence.models.tokens import has_class_token, late_norm, read_tokens
 from equicoherence.models.weights import load_weights
+from equicoherence.notice import say
 
 VISION_TRANSFORMERS = ("vision_transformer", "deit", "eva")  # timm's modules of those that mask and take any size
 Read = Literal["all", "tokens"]
@@ -109,7 +111,8 @@ class Encoder(nn.Module):
         """Return a pretrained encoder, in evaluation mode.
 
         model: ``timm:NAME``, ``hf-hub:OWNER/NAME``, a folder that `equicoherence export` wrote, or a weights file and
-            its timm architecture, ``FILE@ARCH``. `load_model` accepts more, such as runs with their heads.
+            its timm architecture, ``FILE@ARCH``. `load_model` accepts more, such as runs, and gives z_inv and z_equi of
+            a model that has heads; here a line says that there are some.
         size: pixels of its images, for a model that is built for one size; by default its own.
 
         No code in a file is executed. Raises ValueError or FileNotFoundError, with one sentence, for a model that does
@@ -126,6 +129,9 @@ class Encoder(nn.Module):
                 f"model {name!r} is neither timm:NAME, nor hf-hub:OWNER/NAME, nor an exported folder, nor FILE@ARCH; "
                 "load_model takes more"
             )
+        folder = folder_of(name)
+        if folder is not None and has_heads(folder):
+            say(f"{model} has heads for z_inv and z_equi: load_model gives these, and this encoder its features")
         with nullcontext() if name.startswith(SOURCES) else hub_or_cache():
             return cls(name, sized(name, size), pretrained=True).eval()
 

@@ -8,11 +8,17 @@ from contextlib import contextmanager
 LOG_IN = "log in with `hf auth login`, or set HF_TOKEN"
 CHECK = "check the connection, HF_ENDPOINT and HF_HUB_OFFLINE"
 REFUSED = (401, 403)
+NO_MODEL = (
+    "the repository lacks config.json or model.safetensors, so it is no model of timm with weights that can be read "
+    "without running code; files of other kinds are not read"
+)
 
 
 @contextmanager
-def explained(name: str) -> Iterator[None]:
+def explained(name: str, lacks: str = NO_MODEL) -> Iterator[None]:
     """Turn what huggingface_hub raises into one sentence that quotes ``name`` and says what to do.
+
+    lacks: what it means that a file is not there.
 
     Raises FileNotFoundError for what is not there, or not for whoever asks; PermissionError for what may not be
     written; ValueError for a name that none can have; ConnectionError for all else.
@@ -36,10 +42,7 @@ def explained(name: str) -> Iterator[None]:
             f"{name}: the Hub cannot be reached, and its cache on this machine does not hold the whole model; {CHECK}"
         ) from error
     except errors.EntryNotFoundError as error:
-        raise FileNotFoundError(
-            f"{name}: the repository lacks config.json or model.safetensors, so it is no model of timm with weights "
-            "that can be read without running code; files of other kinds are not read"
-        ) from error
+        raise FileNotFoundError(f"{name}: {lacks}") from error
     except errors.HfHubHTTPError as error:
         status = error.response.status_code
         if status in REFUSED:

@@ -1,4 +1,4 @@
-"""Encoders on the Hugging Face Hub: two files of a repository, which hold values alone, in the Hub's cache."""
+"""Encoders on the Hugging Face Hub: files of a repository, which hold values alone, in the Hub's cache."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from pathlib import Path
 from equicoherence.models.hub import hub_or_cache
 from equicoherence.models.hub_errors import explained
 from equicoherence.models.prefixes import HUB
-
-CONFIG, WEIGHTS = "config.json", "model.safetensors"
+from equicoherence.models.shared_files import ABOUT, CONFIG, HEADS, WEIGHTS, has_heads
 
 
 def is_on_hub(name: str) -> bool:
@@ -19,9 +18,10 @@ def is_on_hub(name: str) -> bool:
 
 @functools.cache
 def hub_folder(name: str) -> Path:
-    """Return the folder of the Hub's cache that holds ``config.json`` and ``model.safetensors`` of a repository.
+    """Return the folder of the Hub's cache that holds ``config.json`` and ``model.safetensors`` of a repository, and
+    ``equicoherence.json`` and ``heads.safetensors`` if it has heads.
 
-    What is not there is fetched, both files of one commit; nothing else of the repository is read, so that no code of
+    What is not there is fetched, all files of one commit; nothing else of the repository is read, so that no code of
     it can run. A second call of a process returns the same folder and asks nobody. Where the Hub is, and where the
     cache and the token are, say ``HF_ENDPOINT``, ``HF_HOME`` and ``HF_TOKEN``.
 
@@ -35,5 +35,11 @@ def hub_folder(name: str) -> Path:
     repository, _, revision = name.split(":", 1)[1].partition("@")
     with explained(name), hub_or_cache():
         config = Path(hf_hub_download(repository, CONFIG, revision=revision or None))
-        commit = config.parent.name
-        return Path(hf_hub_download(repository, WEIGHTS, revision=commit)).parent
+        folder = config.parent
+        hf_hub_download(repository, WEIGHTS, revision=folder.name)
+    if has_heads(folder):
+        lacks = f"its config.json says that it has heads, but the repository lacks {ABOUT} or {HEADS}; ask its owner"
+        with explained(name, lacks), hub_or_cache():
+            for file in (ABOUT, HEADS):
+                hf_hub_download(repository, file, revision=folder.name)
+    return folder

@@ -17,6 +17,7 @@ from equicoherence.json_file import write_json
 from equicoherence.models import Encoder
 from equicoherence.models.features import POOLS, Pool
 from equicoherence.models.names import read_config
+from equicoherence.models.shared_files import MARK
 from equicoherence.tensor_files import read_torch, refuse_not_finite
 from equicoherence.training.new_run import checkpoints
 
@@ -80,12 +81,18 @@ def newest_whole_checkpoint(run: Path) -> tuple[dict[str, Any] | None, str]:
 
 
 def export_encoder(
-    encoder: Encoder, folder: Path, size: int, *, pool: Pool | None = None, source: int | None = None
+    encoder: Encoder,
+    folder: Path,
+    size: int,
+    *,
+    pool: Pool | None = None,
+    source: int | None = None,
+    heads: bool = False,
 ) -> None:
     """Write ``model.safetensors`` and ``config.json``, which timm loads as ``local-dir:FOLDER``, pooling by ``pool``.
 
     size: pixels of its images. pool: the encoder's own if None. source: pixels that images are read at, ``size``
-    if None. Raises ValueError where timm cannot pool so.
+    if None. heads: whether the folder has those of `write_shared`. Raises ValueError where timm cannot pool so.
     """
     if sentence := not_in_timm(encoder, pool or encoder.pool):
         raise ValueError(sentence)
@@ -100,6 +107,7 @@ def export_encoder(
         "num_features": encoder.width,
         "model_args": args,
         SOURCE: source or size,
+        **({MARK: True} if heads else {}),
         "pretrained_cfg": {
             "input_size": [encoder.channels, size, size],
             "mean": encoder.mean.flatten().tolist(),

@@ -17,6 +17,7 @@ from torch.distributed.tensor import DTensor
 from equicoherence.data import Batch, Loader, TooManyBadImages
 from equicoherence.errors import one_line
 from equicoherence.finite import NotFinite, not_finite
+from equicoherence.models.shared_files import HEADS
 from equicoherence.models.trained_lora import merge_lora
 from equicoherence.notice import say
 from equicoherence.training.bad_images import note_bad_images
@@ -230,7 +231,7 @@ class Parts:
                 say(f"{self.out}: {sentence}")
             else:
                 export_encoder(encoder, self.out, views.size, pool=learner.pool, source=views.source)
-            save_tensors(heads_of(learner.state_dict(), learner), self.out / "heads.safetensors")
+            save_tensors(heads_of(learner.state_dict(), learner), self.out / HEADS)
             save_samples(samples, self.out / "samples.npz")
             note_bad_images(self.out / "bad_images.txt", [self.loader.bad])
         self.accelerator.wait_for_everyone()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from equicoherence.data import ImageSource, data_identity, some_sizes
 from equicoherence.data.loader import usable_cores
+from equicoherence.models.shared_files import HEADS, WEIGHTS
 from equicoherence.models.trained_lora import merge_lora
 from equicoherence.notice import say
 from equicoherence.tensor_files import read_safetensors
@@ -26,6 +27,7 @@ from equicoherence.training.new_run import check_new_run, config_to_resume
 from equicoherence.training.resume_command import resume_command
 from equicoherence.training.trackers import FOLDER, IDENTITIES
 
+ENCODER = "encoder.model."  # begins the names of the timm model's weights in a learner
 FREE = (
     "encoder.weights",
     "bad_image_tolerance",
@@ -159,12 +161,9 @@ def load_run(run: Path) -> tuple[PretrainConfig, Learner]:
     for a damaged one, among them one whose weights are not finite.
     """
     config = run_config(run)
-    if (run / "heads.safetensors").is_file() and (run / "model.safetensors").is_file():
-        advice = f"written anew by {resume_command(run)}"
-        weights = read_safetensors(run / "heads.safetensors", advice)
-        encoder = read_safetensors(run / "model.safetensors", advice)
+    if (run / HEADS).is_file() and (run / WEIGHTS).is_file():
         learner = without_fixed_teacher(build_whole(config))
-        load_learner(learner, weights | {f"encoder.model.{name}": t for name, t in encoder.items()}, run)
+        load_learner(learner, read_weights(run, f"written anew by {resume_command(run)}"), run)
         return config, learner.eval()
     state, remark = newest_whole_checkpoint(run)
     if state is None:
@@ -180,7 +179,7 @@ def load_run(run: Path) -> tuple[PretrainConfig, Learner]:
 def heads_of(weights: Mapping[str, Tensor], learner: Learner) -> dict[str, Tensor]:
     """Return what `load_run` needs of a learner's weights beside the timm model's."""
     kept = heads_and_encoder(weights, learner)
-    return {name: tensor for name, tensor in kept.items() if not name.startswith("encoder.model.")}
+    return {name: tensor for name, tensor in kept.items() if not name.startswith(ENCODER)}
 
 
 def heads_and_encoder(weights: Mapping[str, Tensor], learner: Learner) -> dict[str, Tensor]:
@@ -195,17 +194,39 @@ def without_fixed_teacher(learner: Learner) -> Learner:
     return learner
 
 
-def load_learner(learner: Learner, weights: Mapping[str, Tensor], run: Path) -> None:
-    """Load weights by name into a learner. Raises ValueError where they are not those of the run's configuration."""
-    wanted = learner.state_dict()
-    odd = [name for name, tensor in wanted.items() if name not in weights or weights[name].shape != tensor.shape]
-    odd += [name for name in weights if name not in wanted]
+def read_weights(folder: Path, advice: str) -> dict[str, Tensor]:
+    """Return the weights of a finished run's files, or of those that are shared of one, as a learner names them.
+
+    advice: what to do where a file is damaged. Raises `Damaged` for such a file.
+    """
+    heads = read_safetensors(folder / HEADS, advice)
+    return heads | {f"{ENCODER}{name}": part for name, part in read_safetensors(folder / WEIGHTS, advice).items()}
+
+
+def load_learner(
+    learner: Learner, weights: Mapping[str, Tensor], run: Path, about: str = "config.yaml", parts: Sequence[str] = ("",)
+) -> None:
+    """Load weights by name into a learner.
+
+    about: the file of the folder that says what they are the weights of.
+    parts: what names begin with that are loaded; by default all are.
+
+    Raises ValueError where they are not those that are asked for.
+    """
+    wanted = {name: tensor for name, tensor in learner.state_dict().items() if name.startswith((*parts,))}
+    odd = [f"{name}, which is missing" for name in wanted if name not in weights]
+    odd += [f"{name}, which nothing asks for" for name in weights if name not in wanted]
+    odd += [
+        f"{name}, of shape {tuple(weights[name].shape)} where {tuple(tensor.shape)} is asked for"
+        for name, tensor in wanted.items()
+        if name in weights and weights[name].shape != tensor.shape
+    ]
     if odd:
         raise ValueError(
-            f"the weights in {run} do not fit its config.yaml ({len(odd)} tensors, such as {odd[0]}): one of "
+            f"the weights in {run} do not fit its {about} ({len(odd)} tensors, such as {odd[0]}): one of "
             "them is of another run"
         )
-    learner.load_state_dict(dict(weights))
+    learner.load_state_dict(dict(weights), strict=False)  # all that is asked for is there
 
 
 def is_finished(run: Path) -> bool:

@@ -35,7 +35,10 @@ RULE = (
     "within the 95 % interval over test images of the other, so more test images could change the verdict. R2 below 0 "
     "counts as 0. Bold: the highest score of its row."
 )
-BESIDE = "The encoder is frozen. adapted is [original | z_equi]: the original features, concatenated with z_equi."
+BESIDE = (
+    "The encoder is frozen. adapted is [original | z_equi]: the original features, concatenated with z_equi, which is "
+    "scaled to a third of their norm."
+)
 BLIND = (
     "The images have no class labels, so this table cannot show whether the encoder still recognises classes. Give "
     "labelled images with --check."
