@@ -35,7 +35,7 @@ class Arguments:
             default the run's own.
         sets: Folder with data sets in their published layouts, for all other tasks.
         tasks: Names, or all. By default the usual tasks on data sets if --sets is given, else all that the data allow.
-        suite: Tasks with fixed settings and one comparable table: equivariance.
+        suite: Tasks with fixed settings and one comparable table: equivariance or adapt.
         out: Folder for scores.json; with several models, one folder for each in it, and a page that compares them.
         settings: TASK.SETTING=VALUE, several with commas between; values of a list are joined by +.
         transformations: Setting of the task transformation.
@@ -144,11 +144,11 @@ def _show(
 
     console = Console()
     if suite is not None:
-        from equicoherence.reporting.suite_table import suite_tables, write_suite
+        from equicoherence.reporting.suite_table import read_suite, suite_tables, write_suite
 
-        several = len(folders) > 1
-        table = write_suite(suite, folders, (given.out or Path("results") / suite.name) if several else folders[0])
-        for part in suite_tables(suite, folders):
+        several, groups = len(folders) > 1, read_suite(suite, folders)
+        table = write_suite(suite, groups, (given.out or Path("results") / suite.name) if several else folders[0])
+        for part in suite_tables(suite, groups):
             console.print(part)
         console.print(f"suite: {table}", highlight=False, soft_wrap=True)
     else:
