@@ -19,10 +19,13 @@ from equicoherence.cli import main
 from equicoherence.commands.evaluate import Arguments
 from equicoherence.commands.evaluation_plan import chosen_suite
 from equicoherence.evaluation import evaluate
-from equicoherence.evaluation.suites import EQUIVARIANCE, Suite, named_suite
+from equicoherence.evaluation.suites import EQUIVARIANCE, SUITES, Suite, named_suite
 from equicoherence.reporting.submission import write_submissions
 from equicoherence.reporting.suite_table import read_suite, suite_tables, write_suite
 
+RESULTS = Path(__file__).resolve().parents[2] / "docs" / "results"
+PUBLISHED = RESULTS / "equivariance"
+LITE0, SPECTRUM = PUBLISHED / "efficientnet_lite0-tf_efficientnet_lite0", PUBLISHED / "baseline-spectrum"
 SMALL = dataclasses.replace(
     EQUIVARIANCE,
     settings={
@@ -59,7 +62,7 @@ def csv_rows(page: Path) -> list[dict[str, str]]:
 def test_a_table_has_every_figure_of_each_encoder_and_what_stands_beside_it(
     scored: tuple[Path, Path], tmp_path: Path
 ) -> None:
-    page = write_suite(SMALL, read_suite(SMALL, scored, whole=True), tmp_path)
+    page = write_suite(SMALL, read_suite(SMALL, scored), tmp_path)
     found = csv_rows(page)
     places = {(row["encoder"], row["kind"], row["task"], row["target"]) for row in found}
     for name, kind in (("small", ""), ("small", "random weights"), ("baseline:spectrum", "")):
@@ -181,11 +184,11 @@ def with_(**fields: object) -> Callable[[Rows], Rows]:
         (without("transformation"), "has no scores of transformation rotation, which"),
         (
             with_rows(none, "transformation rotation", metric="noise_r2", target="rotation"),
-            "transformation rotation has 0 scores of rotation R2 on noise (should be 0), not 1",
+            "transformation rotation has 0 scores of rotation R2 on noise (should be 0), not 3",
         ),
         (
             with_rows(none, "transformation translation", target="translation, absolute"),
-            "transformation translation has 0 scores of absolute translation R2, not 1",
+            "transformation translation has 0 scores of absolute translation R2, not 3",
         ),
         (
             with_rows(none, "layers", representation="best layer", metric="top1"),
@@ -220,23 +223,42 @@ def with_(**fields: object) -> Callable[[Rows], Rows]:
     ],
 )
 def test_scores_that_miss_a_figure_or_cannot_be_are_refused(
-    scored: tuple[Path, Path], tmp_path: Path, change: Change, said: str
+    tmp_path: Path, change: Change, said: str
 ) -> None:
-    copy = changed(scored[0], tmp_path / "copy", change)
+    copy = changed(LITE0, tmp_path / "copy", change)
     with pytest.raises(ValueError, match=re.escape(said)) as raised:
-        read_suite(SMALL, [copy], whole=True)
+        read_suite(EQUIVARIANCE, [copy], whole=True)
     text = str(raised.value)
     assert str(copy / "scores.json") in text
     assert "\n" not in text
 
 
-def test_a_table_of_ones_own_may_miss_what_the_images_do_not_allow(scored: tuple[Path, Path], tmp_path: Path) -> None:
-    copy = changed(scored[0], tmp_path / "copy", without("knn"))
-    (row, *_) = csv_rows(write_suite(SMALL, read_suite(SMALL, [copy]), tmp_path))
-    assert row["encoder"] == "small"
+def test_the_published_rows_pass_the_check_and_make_the_published_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(RESULTS.parents[1] / "experiments")
+    from equivariance import row_folders  # pyright: ignore[reportMissingImports]
+
+    assert main(["suite", "equivariance", *map(str, row_folders()), "--out", str(tmp_path)]) == 0
+    published, _, reading = (RESULTS / "equivariance.md").read_text(encoding="utf-8").partition("## Reading")
+    assert published.strip() == (tmp_path / "equivariance.md").read_text(encoding="utf-8").strip()
+    assert "earlier figures" not in reading
+    csv_file = PUBLISHED / "equivariance.csv"
+    assert csv_file.read_bytes() == (tmp_path / "equivariance.csv").read_bytes()
+    for folder in row_folders():
+        file = folder / "scores.json"
+        assert file.read_bytes() == (tmp_path / "equivariance" / folder.name / "scores.json").read_bytes()
+        assert file.stat().st_size < 200_000
+        assert not re.search(r'"/|file:|[A-Z]:\\', file.read_text(encoding="utf-8")), "a path of a machine"
 
 
-def test_a_setting_that_is_missing_had_its_default(scored: tuple[Path, Path], tmp_path: Path) -> None:
+def test_a_table_of_ones_own_may_miss_what_the_images_do_not_allow(tmp_path: Path) -> None:
+    copy = changed(LITE0, tmp_path / "copy", without("knn"))
+    (row, *_) = csv_rows(write_suite(EQUIVARIANCE, read_suite(EQUIVARIANCE, [copy]), tmp_path))
+    assert row["encoder"] == "efficientnet_lite0 (tf_efficientnet_lite0)"
+
+
+def test_a_setting_that_is_missing_had_its_default(tmp_path: Path) -> None:
     """A setting that a task gets later does not change what was scored before: `Task.revision` says what does."""
 
     def older(about: dict[str, Any]) -> None:
@@ -244,48 +266,47 @@ def test_a_setting_that_is_missing_had_its_default(scored: tuple[Path, Path], tm
             for setting in ("also", "temperature", "k"):
                 part["settings"].pop(setting, None)
 
-    assert read_suite(SMALL, [changed(scored[0], tmp_path / "older", older)], whole=True)
-    for setting, said in (("revision", "with revision None, not"), ("limit", "with limit 20000, not 40")):
+    assert read_suite(EQUIVARIANCE, [changed(LITE0, tmp_path / "older", older)], whole=True)
+    for place, setting, said in (("knn", "revision", "revision None, not 5"), ("layers", "repeats", "repeats 1, not 3")):
 
-        def other(about: dict[str, Any], setting: str = setting) -> None:
-            (part,) = (part for name, part in about["parts"].items() if name.startswith("knn"))
+        def other(about: dict[str, Any], place: str = place, setting: str = setting) -> None:
+            (part,) = (part for name, part in about["parts"].items() if name.startswith(place))
             del part["settings"][setting]
 
-        copy = changed(scored[0], tmp_path / setting, other)
-        with pytest.raises(ValueError, match=f"{re.escape(str(copy))}.*knn was scored {said}"):
-            read_suite(SMALL, [copy])
+        copy = changed(LITE0, tmp_path / setting, other)
+        with pytest.raises(ValueError, match=f"{re.escape(str(copy))}.*: {place} was scored with {said}"):
+            read_suite(EQUIVARIANCE, [copy])
 
 
-def test_scores_on_two_data_sets_in_one_file_are_refused(scored: tuple[Path, Path], tmp_path: Path) -> None:
+def test_scores_on_two_data_sets_in_one_file_are_refused(tmp_path: Path) -> None:
     def both(about: dict[str, Any]) -> None:
         (part,) = (part for name, part in about["parts"].items() if name.startswith("knn"))
         about["parts"]["knn on others"] = {**part, "data": "others"}
 
     with pytest.raises(ValueError, match="knn was scored on .* and on others"):
-        read_suite(SMALL, [changed(scored[0], tmp_path / "copy", both)])
+        read_suite(EQUIVARIANCE, [changed(LITE0, tmp_path / "copy", both)])
 
 
-def test_scores_to_send_make_the_same_table_and_hold_no_path(scored: tuple[Path, Path], tmp_path: Path) -> None:
+def test_scores_to_send_make_the_same_table_and_hold_no_path(tmp_path: Path) -> None:
     def of_files(about: dict[str, Any]) -> None:
         about |= {"name": "/home/somebody/a.b/weights.pth@resnet18, layer 2", "model": "/home/somebody/weights.pth"}
         about["arch"] = "resnet18"
         about["parts"]["others"] = {**next(iter(about["parts"].values())), "task": "linear"}
 
-    copy = changed(scored[0], tmp_path / "copy", of_files)
-    groups = read_suite(SMALL, [copy, scored[1]], whole=True)
-    before = write_suite(SMALL, groups, tmp_path / "before")
-    files = write_submissions(SMALL, groups, tmp_path / "sent")
+    copy = changed(LITE0, tmp_path / "copy", of_files)
+    groups = read_suite(EQUIVARIANCE, [copy, SPECTRUM], whole=True)
+    before = write_suite(EQUIVARIANCE, groups, tmp_path / "before")
+    files = write_submissions(EQUIVARIANCE, groups, tmp_path / "sent")
     assert [file.parent.name for file in files] == ["weights-resnet18-layer-2", "baseline-spectrum"]
     about = json.loads(files[0].read_text())
     assert (about["name"], {part["task"] for part in about["parts"].values()}) == (
         "weights.pth@resnet18, layer 2",
-        set(SMALL.settings),
+        set(EQUIVARIANCE.settings),
     )
     for file in files:
         assert "/" not in re.sub(r"processor.*", "", file.read_text()), file
-    after = write_suite(
-        SMALL, read_suite(SMALL, [file.parent for file in files], whole=True), tmp_path / "after"
-    )
+    sent = read_suite(EQUIVARIANCE, [file.parent for file in files], whole=True)
+    after = write_suite(EQUIVARIANCE, sent, tmp_path / "after")
     assert before.read_text() == after.read_text()
 
 
@@ -296,3 +317,6 @@ def test_a_suite_says_itself_what_is_scored(capsys: pytest.CaptureFixture[str]) 
         named_suite("equivarianse")
     assert main(["suite", "equivariance"]) == 2
     assert "needs folders of scores" in capsys.readouterr().err
+    for command in ("suite", "evaluate"):
+        assert main([command, "--help"]) == 0
+        assert " ".join(SUITES).replace(" ", " or ") in " ".join(capsys.readouterr().out.replace("│", " ").split())
