@@ -17,9 +17,10 @@ from rich.console import Console
 
 from equicoherence.cli import main
 from equicoherence.commands.evaluate import Arguments
-from equicoherence.commands.evaluation_plan import chosen_suite
+from equicoherence.commands.evaluation_plan import chosen_suite, plan
 from equicoherence.evaluation import evaluate
-from equicoherence.evaluation.suites import EQUIVARIANCE, SUITES, Suite, named_suite
+from equicoherence.evaluation.model import load_model
+from equicoherence.evaluation.suites import EQUIVARIANCE, NEIGHBOURS, SUITES, Suite, named_suite
 from equicoherence.reporting.submission import write_submissions
 from equicoherence.reporting.suite_table import read_suite, suite_tables, write_suite
 
@@ -222,9 +223,7 @@ def with_(**fields: object) -> Callable[[Rows], Rows]:
         ),
     ],
 )
-def test_scores_that_miss_a_figure_or_cannot_be_are_refused(
-    tmp_path: Path, change: Change, said: str
-) -> None:
+def test_scores_that_miss_a_figure_or_cannot_be_are_refused(tmp_path: Path, change: Change, said: str) -> None:
     copy = changed(LITE0, tmp_path / "copy", change)
     with pytest.raises(ValueError, match=re.escape(said)) as raised:
         read_suite(EQUIVARIANCE, [copy], whole=True)
@@ -267,7 +266,10 @@ def test_a_setting_that_is_missing_had_its_default(tmp_path: Path) -> None:
                 part["settings"].pop(setting, None)
 
     assert read_suite(EQUIVARIANCE, [changed(LITE0, tmp_path / "older", older)], whole=True)
-    for place, setting, said in (("knn", "revision", "revision None, not 5"), ("layers", "repeats", "repeats 1, not 3")):
+    for place, setting, said in (
+        ("knn", "revision", "revision None, not 5"),
+        ("layers", "repeats", "repeats 1, not 3"),
+    ):
 
         def other(about: dict[str, Any], place: str = place, setting: str = setting) -> None:
             (part,) = (part for name, part in about["parts"].items() if name.startswith(place))
@@ -283,7 +285,7 @@ def test_scores_on_two_data_sets_in_one_file_are_refused(tmp_path: Path) -> None
         (part,) = (part for name, part in about["parts"].items() if name.startswith("knn"))
         about["parts"]["knn on others"] = {**part, "data": "others"}
 
-    with pytest.raises(ValueError, match="knn was scored on .* and on others"):
+    with pytest.raises(ValueError, match=r"knn was scored on .* and on others"):
         read_suite(EQUIVARIANCE, [changed(LITE0, tmp_path / "copy", both)])
 
 
@@ -308,6 +310,43 @@ def test_scores_to_send_make_the_same_table_and_hold_no_path(tmp_path: Path) -> 
     sent = read_suite(EQUIVARIANCE, [file.parent for file in files], whole=True)
     after = write_suite(EQUIVARIANCE, sent, tmp_path / "after")
     assert before.read_text() == after.read_text()
+
+
+def test_baselines_stand_beside_encoders_at_their_size(
+    folder: Path, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small = Suite("small", {"knn": {"limit": 40}}, [NEIGHBOURS], baselines=EQUIVARIANCE.baselines)
+    monkeypatch.setitem(SUITES, "small", small)
+    copy = shutil.copytree(run, tmp_path / "run", ignore=shutil.ignore_patterns("scores.json"))
+    given = ["evaluate", str(copy), "--data", str(folder), "--suite", "small", "--out"]
+    size = load_model(run).size
+    for more, own, baselines in (
+        ([], ["small", "small"], ["thumbnail", "spectrum"]),
+        (["--no-controls"], ["small"], []),
+    ):
+        out = tmp_path / f"out{len(more)}"
+        assert main([*given, str(out), *more]) == 0
+        printed = capsys.readouterr().out
+        names = [row["encoder"] for row in csv_rows(out / "small.csv")]
+        assert names == [*own, *(f"baseline:{name}" for name in baselines)]
+        for name in baselines:
+            assert json.loads((out / f"baseline-{name}" / "scores.json").read_text())["size"] == size
+        assert ("thumbnail" in printed) == bool(baselines)
+    baseline = Arguments(("baseline:thumbnail",), str(folder), suite="small", out=tmp_path)
+    assert [each.subject.model for each in plan(baseline, small.tasks(), False, small.baselines)] == [
+        "baseline:thumbnail"
+    ]
+
+
+def test_a_table_is_of_the_images_that_were_asked_for(tmp_path: Path) -> None:
+    def both(about: dict[str, Any]) -> None:
+        others = {f"{name} too": {**part, "data": "others", "rows": []} for name, part in about["parts"].items()}
+        about["parts"] = {**others, **about["parts"]}
+
+    copy = changed(SPECTRUM, tmp_path / "copy", both)
+    before = write_suite(EQUIVARIANCE, read_suite(EQUIVARIANCE, [SPECTRUM]), tmp_path / "before")
+    groups = read_suite(EQUIVARIANCE, [copy], data="tiny_imagenet_100.tar.gz")
+    assert before.read_text() == write_suite(EQUIVARIANCE, groups, tmp_path / "after").read_text()
 
 
 def test_a_suite_says_itself_what_is_scored(capsys: pytest.CaptureFixture[str]) -> None:

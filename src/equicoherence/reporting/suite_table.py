@@ -14,7 +14,7 @@ from equicoherence.evaluation.layers import BEST
 from equicoherence.evaluation.layers.task import Layers
 from equicoherence.evaluation.suites import Figure, Suite
 from equicoherence.files import write_aside
-from equicoherence.reporting.comparison.evaluated import read_evaluated
+from equicoherence.reporting.comparison.evaluated import Evaluated, read_evaluated
 from equicoherence.reporting.comparison.lines import RANDOM, Group, group, members
 from equicoherence.reporting.comparison.texts import CONSTANT
 from equicoherence.reporting.origin import origin_line
@@ -37,12 +37,13 @@ class SuiteRow:
     scores: Sequence[Score | None]
 
 
-def read_suite(suite: Suite, folders: Sequence[Path], *, whole: bool = False) -> list[Group]:
+def read_suite(suite: Suite, folders: Sequence[Path], *, whole: bool = False, data: str | None = None) -> list[Group]:
     """Return encoders' scores, checked.
 
     folders: each with a ``scores.json`` that `equicoherence evaluate --suite` wrote, here or elsewhere.
     whole: whether every figure must be there (`check_whole`), as in a table that others add to; else what the images or
         an encoder do not allow may be missing.
+    data: which data set's scores to take of each file; None where a file has those of one.
 
     Raises ValueError, naming the file, where one is damaged or does not pass `check_alike`; FileNotFoundError where
     there is none.
@@ -52,6 +53,8 @@ def read_suite(suite: Suite, folders: Sequence[Path], *, whole: bool = False) ->
             raise ValueError("a suite's table needs folders with scores; `equicoherence evaluate --suite` makes them")
         paths = {folder.resolve(): folder for folder in folders}.values()
         evaluated = [read_evaluated(path) for path in paths]
+        if data is not None:
+            evaluated = [_on_data(each, data) for each in evaluated]
         check_alike(suite, evaluated)
         if whole:
             check_whole(suite, evaluated)
@@ -169,6 +172,11 @@ def _of_figure(entries: Sequence[Score], figure: Figure, representation: str, co
     elif figure.task not in ("transformation", "knn"):
         return None
     return found[0] if found else None
+
+
+def _on_data(each: Evaluated, data: str) -> Evaluated:
+    parts = {name: part for name, part in each.about["parts"].items() if part["data"] == data}
+    return replace(each, about={**each.about, "parts": parts})
 
 
 def _cell(score: Score | None, with_interval: bool) -> Cell:
