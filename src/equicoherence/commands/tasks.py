@@ -85,9 +85,10 @@ def task_page(task: type[Task]) -> str:
 
 def measures(task: type[Task]) -> str:
     """Return the metrics of a task; those where lower is better, or neither is, are listed apart."""
-    kinds = {True: "", False: "lower is better: ", None: "without a better side: "}
-    found = {said: [name for name, higher in task.metrics.items() if higher is kind] for kind, said in kinds.items()}
-    return "; ".join(f"{said}{', '.join(names)}" for said, names in found.items() if names)
+    ranked = {name: higher for name, higher in task.metrics.items() if name not in task.unranked}
+    more, less = ([name for name, higher in ranked.items() if higher is wanted] for wanted in (True, False))
+    kinds = {"": more, "lower is better: ": less, "without a better side: ": task.unranked}
+    return "; ".join(f"{said}{', '.join(names)}" for said, names in kinds.items() if names)
 
 
 def data_sets(task: type[Task]) -> list[str]:

@@ -92,15 +92,15 @@ class Score:
 def flat_rows(scores: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return all rows of a ``scores.json`` with the fields of their parts: the `FIELDS`, main and higher.
 
-    Which way is better is what the task declares today; the file says it of tasks that are unknown here.
+    higher is None for a metric that the task declares as `Task.unranked`.
     """
     rows = []
     for part in scores.get("parts", {}).values():
         about = {field: part[field] for field in ("task", "data", "protocol", "control")}
         main = {id(row) for row in main_rows(part)}
         declared = all_tasks().get(part["task"])
-        said = {metric: None if higher is None else bool(higher) for metric, higher in part["metrics"].items()}
-        better = {**said, **(declared.metrics if declared else {})}
+        unranked = dict.fromkeys(declared.unranked) if declared else {}
+        better = {metric: bool(higher) for metric, higher in part["metrics"].items()} | unranked
         for row in part["rows"]:
             rows.append({**row, **about, "main": id(row) in main, "higher": better[row["metric"]]})
     return rows
