@@ -127,7 +127,7 @@ def test_scores_of_other_settings_or_images_are_refused(scored: tuple[Path, Path
     digest = json.loads(file.read_text())["parts"]
     splits = next(iter(digest.values()))["settings"]["splits"]["val"]
     file.write_text(file.read_text().replace(splits, "9, 00000000"))
-    with pytest.raises(ValueError, match="were scored on other images"):
+    with pytest.raises(ValueError, match="transformation rotation was scored on other images"):
         read_suite(SMALL, [scored[0], copy])
 
 
