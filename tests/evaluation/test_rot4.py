@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,9 @@ from torch import Tensor, nn
 from equicoherence.evaluation import evaluate
 from equicoherence.evaluation.rot4.scoring import TURNS, four_turn_rows
 from equicoherence.evaluation.task import no_bar
+from equicoherence.reporting.comparison.lines import Line
+from equicoherence.reporting.comparison.texts import arrowed
+from equicoherence.reporting.summary import summarise_scores
 from tests.evaluation.rows import rows_of, values_of
 
 
@@ -78,3 +82,13 @@ def test_figures_are_those_of_a_loop_over_images() -> None:
     assert [row.value for row in rows[2:]] == pytest.approx(table.flatten().tolist())
     assert not [row for row in four_turn_rows(torch.zeros(4, 4), torch.arange(4), "") if row.metric == "confused"
                 and row.value != 0.5]  # fmt: skip
+
+
+def test_the_confusion_matrix_has_no_better_side(folder: Path) -> None:
+    """Of "90 as 270" a high share is an error, so no arrow points there and nothing is bold."""
+    scores = scored(Halves(), folder)
+    found = {entry.parameter: entry for entry in summarise_scores({"a": [scores]}) if entry.metric == "share"}
+    assert {entry.higher for entry in found.values()} == {None}
+    confused = found["90 as 270"]
+    assert arrowed(confused) == "share"
+    assert Line({"a": confused, "b": replace(confused, name="b", mean=0.5)}).best() == set()

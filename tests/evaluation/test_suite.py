@@ -6,19 +6,27 @@ import csv
 import dataclasses
 import io
 import json
+import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
 
 from equicoherence.cli import main
 from equicoherence.commands.evaluate import Arguments
-from equicoherence.commands.evaluation_plan import chosen_suite
+from equicoherence.commands.evaluation_plan import chosen_suite, plan
 from equicoherence.evaluation import evaluate
-from equicoherence.evaluation.suites import EQUIVARIANCE, Suite, named_suite
-from equicoherence.reporting.suite_table import suite_tables, write_suite
+from equicoherence.evaluation.model import load_model
+from equicoherence.evaluation.suites import EQUIVARIANCE, NEIGHBOURS, SUITES, Suite, named_suite
+from equicoherence.reporting.submission import write_submissions
+from equicoherence.reporting.suite_table import read_suite, suite_tables, write_suite
 
+RESULTS = Path(__file__).resolve().parents[2] / "docs" / "results"
+PUBLISHED = RESULTS / "equivariance"
+LITE0, SPECTRUM = PUBLISHED / "efficientnet_lite0-tf_efficientnet_lite0", PUBLISHED / "baseline-spectrum"
 SMALL = dataclasses.replace(
     EQUIVARIANCE,
     settings={
@@ -46,12 +54,17 @@ def scored(folder: Path, run: Path, tmp_path_factory: pytest.TempPathFactory) ->
     return out / "run", out / "spectrum"
 
 
+def csv_rows(page: Path) -> list[dict[str, str]]:
+    """Return the lines of the CSV file beside a page."""
+    with page.with_suffix(".csv").open(encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
 def test_a_table_has_every_figure_of_each_encoder_and_what_stands_beside_it(
     scored: tuple[Path, Path], tmp_path: Path
 ) -> None:
-    page = write_suite(SMALL, scored, tmp_path)
-    with (tmp_path / "equivariance.csv").open(encoding="utf-8") as file:
-        found = list(csv.DictReader(file))
+    page = write_suite(SMALL, read_suite(SMALL, scored), tmp_path)
+    found = csv_rows(page)
     places = {(row["encoder"], row["kind"], row["task"], row["target"]) for row in found}
     for name, kind in (("small", ""), ("small", "random weights"), ("baseline:spectrum", "")):
         for figure in EQUIVARIANCE.figures:
@@ -95,7 +108,7 @@ def test_in_a_terminal_the_table_stands_upright_and_fits(scored: tuple[Path, Pat
             ],
         ),
     ):
-        tables = suite_tables(SMALL, folders)
+        tables = suite_tables(SMALL, read_suite(SMALL, folders))
         assert [[str(column.header) for column in table.columns] for table in tables] == names
         for table in tables:
             assert table.row_count == len(SMALL.figures) <= 15
@@ -108,15 +121,232 @@ def test_in_a_terminal_the_table_stands_upright_and_fits(scored: tuple[Path, Pat
 def test_scores_of_other_settings_or_images_are_refused(scored: tuple[Path, Path], tmp_path: Path) -> None:
     other = Suite(SMALL.name, {**SMALL.settings, "rot4": {"train": 31, "test": 9, "epochs": 2}}, SMALL.figures)
     with pytest.raises(ValueError, match="rot4 was scored with train 30, not 31"):
-        write_suite(other, scored, tmp_path)
+        read_suite(other, scored)
     copy = Path(shutil.copytree(scored[1], tmp_path / "copy"))
     file = copy / "scores.json"
     digest = json.loads(file.read_text())["parts"]
     splits = next(iter(digest.values()))["settings"]["splits"]["val"]
     file.write_text(file.read_text().replace(splits, "9, 00000000"))
-    with pytest.raises(ValueError, match="were scored on other images"):
-        write_suite(SMALL, [scored[0], copy], tmp_path)
-    assert not list(tmp_path.glob("*.csv"))
+    with pytest.raises(ValueError, match="transformation rotation was scored on other images"):
+        read_suite(SMALL, [scored[0], copy])
+
+
+Rows = list[dict[str, Any]]
+Change = Callable[[dict[str, Any]], None]
+
+
+def changed(folder: Path, copy: Path, change: Change) -> Path:
+    """Return a copy of scores whose content ``change`` changed in place."""
+    file = Path(shutil.copytree(folder, copy)) / "scores.json"
+    about = json.loads(file.read_text())
+    change(about)
+    file.write_text(json.dumps(about))
+    return copy
+
+
+def without(task: str) -> Change:
+    """Return the change that takes the scores of a task away."""
+
+    def change(about: dict[str, Any]) -> None:
+        about["parts"] = {name: part for name, part in about["parts"].items() if part["task"] != task}
+
+    return change
+
+
+def with_rows(change: Callable[[Rows], Rows], begins: str, **place: str) -> Change:
+    """Return the change of those rows of a place that stand in the part whose name begins so."""
+
+    def of(about: dict[str, Any]) -> None:
+        (part,) = (part for name, part in about["parts"].items() if name.startswith(begins))
+        rows = [row for row in part["rows"] if all(row[field] == value for field, value in place.items())]
+        assert rows
+        part["rows"] = [row for row in part["rows"] if row not in rows] + change(rows)
+
+    return of
+
+
+def none(rows: Rows) -> Rows:
+    return []
+
+
+def twice(rows: Rows) -> Rows:
+    return [*rows, *rows]
+
+
+def with_(**fields: object) -> Callable[[Rows], Rows]:
+    return lambda rows: [{**row, **fields} for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (without("knn"), "has no scores of knn, which suite equivariance has"),
+        (without("layers"), "has no scores of layers, which suite equivariance has"),
+        (without("transformation"), "has no scores of transformation rotation, which"),
+        (
+            with_rows(none, "transformation rotation", metric="noise_r2", target="rotation"),
+            "transformation rotation has 0 scores of rotation R2 on noise (should be 0), not 3",
+        ),
+        (
+            with_rows(none, "transformation translation", target="translation, absolute"),
+            "transformation translation has 0 scores of absolute translation R2, not 3",
+        ),
+        (
+            with_rows(none, "layers", representation="best layer", metric="top1"),
+            "layers has 0 scores of k-NN accuracy (best layer), not 1",
+        ),
+        (with_rows(twice, "rot4", metric="top1"), "rot4 has 2 scores of rot4 accuracy, not 1"),
+        (
+            with_rows(with_(value=7.5), "transformation rotation", target="rotation", metric="r2"),
+            "transformation rotation has rotation R2 7.5, but R2 is at most 1",
+        ),
+        (
+            with_rows(with_(value=7.5), "random transformation scale", metric="r2", parameter=""),
+            "random transformation scale has scale R2 7.5, but R2 is at most 1",
+        ),
+        (
+            with_rows(with_(value=-0.25), "transformation rotation", metric="accuracy"),
+            "transformation rotation has rotation sign accuracy -0.25, but an accuracy is from 0 to 1",
+        ),
+        (with_rows(with_(floor=1.5), "knn"), "knn has k-NN accuracy of a constant 1.5, but an accuracy is from 0 to 1"),
+        (
+            with_rows(with_(value=0.9, interval=[0.1, 0.3]), "rot4", metric="top1"),
+            "rot4 has rot4 accuracy 0.9, which lies outside of its interval, 0.1 to 0.3",
+        ),
+        (
+            with_rows(with_(value=0.5, interval=None), "transformation blur", metric="r2", parameter=""),
+            "transformation blur has blur R2 0.5 without its interval over test images",
+        ),
+        (
+            with_rows(with_(value=float("nan")), "transformation blur"),
+            "is damaged (it holds NaN, which is no number of JSON)",
+        ),
+    ],
+)
+def test_scores_that_miss_a_figure_or_cannot_be_are_refused(tmp_path: Path, change: Change, said: str) -> None:
+    copy = changed(LITE0, tmp_path / "copy", change)
+    with pytest.raises(ValueError, match=re.escape(said)) as raised:
+        read_suite(EQUIVARIANCE, [copy], whole=True)
+    text = str(raised.value)
+    assert str(copy / "scores.json") in text
+    assert "\n" not in text
+
+
+def test_the_published_rows_pass_the_check_and_make_the_published_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(RESULTS.parents[1] / "experiments")
+    from equivariance import row_folders  # pyright: ignore[reportMissingImports]
+
+    assert main(["suite", "equivariance", *map(str, row_folders()), "--out", str(tmp_path)]) == 0
+    published, _, reading = (RESULTS / "equivariance.md").read_text(encoding="utf-8").partition("## Reading")
+    assert published.strip() == (tmp_path / "equivariance.md").read_text(encoding="utf-8").strip()
+    assert "earlier figures" not in reading
+    csv_file = PUBLISHED / "equivariance.csv"
+    assert csv_file.read_bytes() == (tmp_path / "equivariance.csv").read_bytes()
+    for folder in row_folders():
+        file = folder / "scores.json"
+        assert file.read_bytes() == (tmp_path / "equivariance" / folder.name / "scores.json").read_bytes()
+        assert file.stat().st_size < 200_000
+        assert not re.search(r'"/|file:|[A-Z]:\\', file.read_text(encoding="utf-8")), "a path of a machine"
+
+
+def test_a_table_of_ones_own_may_miss_what_the_images_do_not_allow(tmp_path: Path) -> None:
+    copy = changed(LITE0, tmp_path / "copy", without("knn"))
+    (row, *_) = csv_rows(write_suite(EQUIVARIANCE, read_suite(EQUIVARIANCE, [copy]), tmp_path))
+    assert row["encoder"] == "efficientnet_lite0 (tf_efficientnet_lite0)"
+
+
+def test_a_setting_that_is_missing_had_its_default(tmp_path: Path) -> None:
+    """A setting that a task gets later does not change what was scored before: `Task.revision` says what does."""
+
+    def older(about: dict[str, Any]) -> None:
+        for part in about["parts"].values():
+            for setting in ("also", "temperature", "k"):
+                part["settings"].pop(setting, None)
+
+    assert read_suite(EQUIVARIANCE, [changed(LITE0, tmp_path / "older", older)], whole=True)
+    for place, setting, said in (
+        ("knn", "revision", "revision None, not 5"),
+        ("layers", "repeats", "repeats 1, not 3"),
+    ):
+
+        def other(about: dict[str, Any], place: str = place, setting: str = setting) -> None:
+            (part,) = (part for name, part in about["parts"].items() if name.startswith(place))
+            del part["settings"][setting]
+
+        copy = changed(LITE0, tmp_path / setting, other)
+        with pytest.raises(ValueError, match=f"{re.escape(str(copy))}.*: {place} was scored with {said}"):
+            read_suite(EQUIVARIANCE, [copy])
+
+
+def test_scores_on_two_data_sets_in_one_file_are_refused(tmp_path: Path) -> None:
+    def both(about: dict[str, Any]) -> None:
+        (part,) = (part for name, part in about["parts"].items() if name.startswith("knn"))
+        about["parts"]["knn on others"] = {**part, "data": "others"}
+
+    with pytest.raises(ValueError, match=r"knn was scored on .* and on others"):
+        read_suite(EQUIVARIANCE, [changed(LITE0, tmp_path / "copy", both)])
+
+
+def test_scores_to_send_make_the_same_table_and_hold_no_path(tmp_path: Path) -> None:
+    def of_files(about: dict[str, Any]) -> None:
+        about |= {"name": "/home/somebody/a.b/weights.pth@resnet18, layer 2", "model": "/home/somebody/weights.pth"}
+        about["arch"] = "resnet18"
+        about["parts"]["others"] = {**next(iter(about["parts"].values())), "task": "linear"}
+
+    copy = changed(LITE0, tmp_path / "copy", of_files)
+    groups = read_suite(EQUIVARIANCE, [copy, SPECTRUM], whole=True)
+    before = write_suite(EQUIVARIANCE, groups, tmp_path / "before")
+    files = write_submissions(EQUIVARIANCE, groups, tmp_path / "sent")
+    assert [file.parent.name for file in files] == ["weights-resnet18-layer-2", "baseline-spectrum"]
+    about = json.loads(files[0].read_text())
+    assert (about["name"], {part["task"] for part in about["parts"].values()}) == (
+        "weights.pth@resnet18, layer 2",
+        set(EQUIVARIANCE.settings),
+    )
+    for file in files:
+        assert "/" not in re.sub(r"processor.*", "", file.read_text()), file
+    sent = read_suite(EQUIVARIANCE, [file.parent for file in files], whole=True)
+    after = write_suite(EQUIVARIANCE, sent, tmp_path / "after")
+    assert before.read_text() == after.read_text()
+
+
+def test_baselines_stand_beside_encoders_at_their_size(
+    folder: Path, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small = Suite("small", {"knn": {"limit": 40}}, [NEIGHBOURS], baselines=EQUIVARIANCE.baselines)
+    monkeypatch.setitem(SUITES, "small", small)
+    copy = shutil.copytree(run, tmp_path / "run", ignore=shutil.ignore_patterns("scores.json"))
+    given = ["evaluate", str(copy), "--data", str(folder), "--suite", "small", "--out"]
+    size = load_model(run).size
+    for more, own, baselines in (
+        ([], ["small", "small"], ["thumbnail", "spectrum"]),
+        (["--no-controls"], ["small"], []),
+    ):
+        out = tmp_path / f"out{len(more)}"
+        assert main([*given, str(out), *more]) == 0
+        printed = capsys.readouterr().out
+        names = [row["encoder"] for row in csv_rows(out / "small.csv")]
+        assert names == [*own, *(f"baseline:{name}" for name in baselines)]
+        for name in baselines:
+            assert json.loads((out / f"baseline-{name}" / "scores.json").read_text())["size"] == size
+        assert ("thumbnail" in printed) == bool(baselines)
+    baseline = Arguments(("baseline:thumbnail",), str(folder), suite="small", out=tmp_path)
+    assert [each.subject.model for each in plan(baseline, small.tasks(), False, small.baselines)] == [
+        "baseline:thumbnail"
+    ]
+
+
+def test_a_table_is_of_the_images_that_were_asked_for(tmp_path: Path) -> None:
+    def both(about: dict[str, Any]) -> None:
+        others = {f"{name} too": {**part, "data": "others", "rows": []} for name, part in about["parts"].items()}
+        about["parts"] = {**others, **about["parts"]}
+
+    copy = changed(SPECTRUM, tmp_path / "copy", both)
+    before = write_suite(EQUIVARIANCE, read_suite(EQUIVARIANCE, [SPECTRUM]), tmp_path / "before")
+    groups = read_suite(EQUIVARIANCE, [copy], data="tiny_imagenet_100.tar.gz")
+    assert before.read_text() == write_suite(EQUIVARIANCE, groups, tmp_path / "after").read_text()
 
 
 def test_a_suite_says_itself_what_is_scored(capsys: pytest.CaptureFixture[str]) -> None:
@@ -126,3 +356,6 @@ def test_a_suite_says_itself_what_is_scored(capsys: pytest.CaptureFixture[str]) 
         named_suite("equivarianse")
     assert main(["suite", "equivariance"]) == 2
     assert "needs folders of scores" in capsys.readouterr().err
+    for command in ("suite", "evaluate"):
+        assert main([command, "--help"]) == 0
+        assert " ".join(SUITES).replace(" ", " or ") in " ".join(capsys.readouterr().out.replace("│", " ").split())

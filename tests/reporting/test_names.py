@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from equicoherence.reporting.names import encoder_names
+from equicoherence.reporting.names import encoder_names, shared_names
 
 
 def test_weights_files_are_called_by_their_stems_and_architectures_that_have_other_names() -> None:
@@ -27,3 +27,18 @@ def test_files_of_one_stem_are_told_apart_by_the_folders_above_them() -> None:
         ("best.pt", "best"): "best",
     }
     assert encoder_names(encoders) == encoders
+
+
+def test_on_another_machine_an_encoder_is_called_by_what_it_is_loaded_by_there() -> None:
+    same = {
+        "/home/a/x/model.pth": "x/model.pth@resnet18",
+        "/home/a/y/model.pth@resnet18": "y/model.pth@resnet18",
+        "weights/b.safetensors, layer 3": "b.safetensors@resnet18, layer 3",
+        "timm:local-dir:/home/a/exported": "timm:local-dir:exported",
+        "timm:resnet18 (random weights)": "timm:resnet18 (random weights)",
+        "hf-hub:owner/name": "hf-hub:owner/name",
+        "baseline:spectrum": "baseline:spectrum",
+        "vicreg-tiny": "vicreg-tiny",
+    }
+    found = shared_names((name, "resnet18") for name in same)
+    assert {name: text for (name, _), text in found.items()} == same

@@ -35,7 +35,7 @@ class Arguments:
             default the run's own.
         sets: Folder with data sets in their published layouts, for all other tasks.
         tasks: Names, or all. By default the usual tasks on data sets if --sets is given, else all that the data allow.
-        suite: Tasks with fixed settings and one comparable table: equivariance.
+        suite: Tasks with fixed settings and one comparable table: equivariance or adapt.
         out: Folder for scores.json; with several models, one folder for each in it, and a page that compares them.
         settings: TASK.SETTING=VALUE, several with commas between; values of a list are joined by +.
         transformations: Setting of the task transformation.
@@ -45,7 +45,8 @@ class Arguments:
         limit: Largest number of labelled images of each split, for knn and linear.
         repeats: Seeds of the probes of transformation.
         fine_tune: Train the encoder with the head, in tasks with such a protocol.
-        controls: Also evaluate random weights, once for models of one architecture, size and seed.
+        controls: Also evaluate random weights, once for models of one architecture, size and seed; with
+            --suite equivariance, baseline:thumbnail and baseline:spectrum too.
         arch: The timm architecture of weights files, if FILE@ARCH does not give it.
         random_weights: Evaluate the initialisation of timm models, without their weights.
         size: Input pixels, for models that are not runs.
@@ -112,8 +113,8 @@ def run(arguments: list[str]) -> None:
         Scoring(
             given.controls, given.bad_image_tolerance, device=given.device
         )  # what is wrong with these is said first
-        planned = plan(given, tasks, every)
-        several = len(planned) > 1
+        planned = plan(given, tasks, every, suite.baselines if suite is not None and given.controls else ())
+        several = len(given.models) > 1
         on_page = several or given.sets is not None or any(task.axis for task in tasks)
         for each in planned:
             prove_writable(each.folder)
@@ -126,8 +127,9 @@ def run(arguments: list[str]) -> None:
         found.append(score_jobs(frozen, jobs, each.folder, scoring, random_weights=each.subject.random_weights))
         if on_page:  # written after each: the next may fail
             folders = [other.folder for other in planned[:number]]
-            page = comparison(folders, given.out or Path("results") / "comparison" if several else each.folder)
-    _show(given, found, [each.folder for each in planned], suite, page)
+            page = comparison(folders, given.out or Path("results") / "comparison" if several else folders[0])
+    data = planned[0].jobs[0].data if suite is not None else ""
+    _show(given, found, [each.folder for each in planned], suite, data, page)
 
 
 def _show(
@@ -135,21 +137,23 @@ def _show(
     scores: Sequence[Mapping[str, Any]],
     folders: Sequence[Path],
     suite: Suite | None,
+    data: str,
     page: Path | None,
 ) -> None:
-    """Print the table of what was scored, where its page lies, and what to do next."""
+    """Print the table of what was scored, where its page lies, and what to do next. data: which a suite is shown on."""
     from rich.console import Console
 
     from equicoherence.reporting.short_table import print_short
 
     console = Console()
     if suite is not None:
-        from equicoherence.reporting.suite_table import suite_tables, write_suite
+        from equicoherence.reporting.suite_table import read_suite, suite_tables, write_suite
 
-        several = len(folders) > 1
-        table = write_suite(suite, folders, (given.out or Path("results") / suite.name) if several else folders[0])
-        for part in suite_tables(suite, folders):
-            console.print(part)
+        count, groups = len(given.models), read_suite(suite, folders, data=data)
+        table = write_suite(suite, groups, (given.out or Path("results") / suite.name) if count > 1 else folders[0])
+        for some in (folders[:count], folders[count:]):  # the models, then baselines beside them
+            for part in suite_tables(suite, read_suite(suite, some, data=data)) if some else ():
+                console.print(part)
         console.print(f"suite: {table}", highlight=False, soft_wrap=True)
     else:
         print_short(by_name(scores, folders), console)

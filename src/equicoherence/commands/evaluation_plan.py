@@ -13,6 +13,7 @@ from equicoherence.commands.arguments import split
 from equicoherence.evaluation.registry import all_tasks, default_tasks, reads_data, task_class
 from equicoherence.evaluation.suites import Suite, named_suite
 from equicoherence.evaluation.task import Task
+from equicoherence.models.prefixes import BASELINE
 from equicoherence.notice import say
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 PAIRS, CLASSES = ("transformation",), ("knn", "linear")
 OPTIONS = dict.fromkeys(("transformations", "borders", "probes", "images", "repeats"), PAIRS) | {"limit": CLASSES}
 """Options of their own that some tasks have."""
+COLORS = 3  # channels that baselines take
 
 
 @dataclass(frozen=True)
@@ -114,15 +116,16 @@ def parsed_settings(text: str | None) -> dict[str, dict[str, Any]]:
     return found
 
 
-def plan(given: Arguments, tasks: Sequence[Task], every: bool) -> list[Planned]:
-    """Return what each model is scored on. All that can be refused is refused here.
+def plan(given: Arguments, tasks: Sequence[Task], every: bool, baselines: Sequence[str] = ()) -> list[Planned]:
+    """Return what each model is scored on, then what baselines are. All that can be refused is refused here.
 
     every: a task that the data do not allow raises ValueError; where False it is left out.
+    baselines: which to score too, at each size of the models, if they are not among them.
     """
     from equicoherence.evaluation.fingerprint import floor_kind
     from equicoherence.evaluation.jobs import plan_jobs, refuse_inside
     from equicoherence.evaluation.model import load_model
-    from equicoherence.evaluation.subject import subjects_of
+    from equicoherence.evaluation.subject import Subject, subjects_of
 
     subjects = subjects_of(given.models, given.arch, given.random_weights, given.size, given.layer)
     models = [each.model for each in subjects]
@@ -134,16 +137,36 @@ def plan(given: Arguments, tasks: Sequence[Task], every: bool) -> list[Planned]:
     several = len(subjects) > 1
     out = given.out or (Path("results") / "comparison" if given.sets is not None and several else None)
     folders = folders_of(subjects, out, given.data)
-    for folder in folders:
-        refuse_inside(folder, jobs)
     floors: dict[object, Subject] = {}
-    for each in subjects if several else ():  # what is wrong with the last is said before the first is scored
-        floors.setdefault(floor_kind(load_model(each.model, **each.options)), each)
+    sizes: list[int] = []
+    for each in subjects if several or baselines else ():  # what is wrong with the last is said before all are scored
+        model = load_model(each.model, **each.options)
+        floors.setdefault(floor_kind(model), each)
+        if model.encoder.channels == COLORS and not each.model.startswith(BASELINE):
+            sizes = list(dict.fromkeys([*sizes, model.size]))
+    beside = {
+        baseline_folder(name, out, data, size, sizes): Subject(BASELINE + name, size=size)
+        for size in sizes
+        for name in baselines
+        if BASELINE + name not in models
+    }
+    for folder in (*folders, *beside):
+        refuse_inside(folder, jobs)
     own = [[job for job in jobs if each.model in reading or not reads_data(job.task)] for each in subjects]
-    return [
+    found = [
         Planned(each, of_model, folder, not several or each in floors.values())
         for each, of_model, folder in zip(subjects, own, folders)
     ]
+    return found + [Planned(each, jobs, folder, has_floor=False) for folder, each in beside.items()]
+
+
+def baseline_folder(name: str, out: Path | None, data: str | None, size: int, sizes: Sequence[int]) -> Path:
+    """Return where the scores of a baseline go that is scored beside models of these sizes."""
+    from equicoherence.evaluation.run import results_folder
+
+    if out is None:
+        return results_folder(BASELINE + name, data, size, random_weights=False)
+    return out / f"{BASELINE.replace(':', '-')}{name}{f'-{size}' if len(sizes) > 1 else ''}"
 
 
 def fitting(model: FrozenModel, jobs: Sequence[Job]) -> list[Job]:
@@ -162,7 +185,7 @@ def check_models(models: Sequence[str]) -> None:
     from equicoherence.evaluation.model import refuse_exported
     from equicoherence.models.missing import no_model
     from equicoherence.models.names import unknown_model
-    from equicoherence.models.prefixes import BASELINE, TIMM
+    from equicoherence.models.prefixes import TIMM
 
     for model in models:
         kind, _, name = model.partition(":")

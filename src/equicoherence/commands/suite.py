@@ -20,13 +20,15 @@ def run(arguments: list[str]) -> None:
     class Arguments:
         """Check scores of `equicoherence evaluate --suite NAME`, and join them in one table and one CSV file.
 
-        To add an encoder to a table, evaluate it and share its scores.json. This file contains settings, images,
-        versions and machine; it is refused if settings or images differ.
+        Suites are equivariance (what encoders keep of transformations) and adapt (what `equicoherence adapt` watches).
+        Scores are refused if settings or images differ, if a score is missing, and if one is impossible. To add an
+        encoder to a table, send the scores.json that is written here: it contains settings, images, versions and
+        machine, but no paths.
 
         Args:
-            name: Name of the suite.
+            name: Name of the suite: equivariance or adapt.
             folders: Folders, each with a scores.json.
-            out: Folder for the page and the CSV file.
+            out: Folder for NAME.md and NAME.csv, and for the scores to send, in NAME/ENCODER/scores.json.
         """
 
         name: Annotated[str, tyro.conf.Positional]
@@ -38,5 +40,10 @@ def run(arguments: list[str]) -> None:
         suite = named_suite(given.name)
         if not given.folders:
             raise ValueError(f"suite {given.name} needs folders of scores: evaluate MODEL --suite {', '.join(SUITES)}")
-        from equicoherence.reporting.suite_table import write_suite
-    print(f"page: {write_suite(suite, given.folders, given.out)}")
+        from equicoherence.reporting.submission import write_submissions
+        from equicoherence.reporting.suite_table import read_suite, write_suite
+
+        groups = read_suite(suite, given.folders, whole=True)
+    print(f"page: {write_suite(suite, groups, given.out)}")
+    for file in write_submissions(suite, groups, given.out / suite.name):
+        print(f"to send: {file}")

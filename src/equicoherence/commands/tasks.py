@@ -84,9 +84,11 @@ def task_page(task: type[Task]) -> str:
 
 
 def measures(task: type[Task]) -> str:
-    """Return the metrics of a task; those where lower is better are listed apart."""
-    more, less = ([name for name, higher in task.metrics.items() if higher is wanted] for wanted in (True, False))
-    return "; ".join(([", ".join(more)] if more else []) + ([f"lower is better: {', '.join(less)}"] if less else []))
+    """Return the metrics of a task; those where lower is better, or neither is, are listed apart."""
+    ranked = {name: higher for name, higher in task.metrics.items() if name not in task.unranked}
+    more, less = ([name for name, higher in ranked.items() if higher is wanted] for wanted in (True, False))
+    kinds = {"": more, "lower is better: ": less, "without a better side: ": task.unranked}
+    return "; ".join(f"{said}{', '.join(names)}" for said, names in kinds.items() if names)
 
 
 def data_sets(task: type[Task]) -> list[str]:

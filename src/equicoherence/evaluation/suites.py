@@ -34,12 +34,14 @@ class Suite:
     settings: task -> setting -> value; other settings have their defaults. They are scored in this order.
     figures: what its table shows.
     representation: which is shown, of tasks that read several.
+    baselines: which are scored beside an encoder, at its size.
     """
 
     name: str
     settings: Mapping[str, Mapping[str, Any]]
     figures: Sequence[Figure]
     representation: str = "backbone"
+    baselines: Sequence[str] = ()
 
     def tasks(self) -> list[Task]:
         """Return the tasks."""
@@ -87,6 +89,7 @@ EQUIVARIANCE = Suite(
         Figure("rot4 accuracy", "rot4", "", "top1"),
         NEIGHBOURS,
     ),
+    baselines=("thumbnail", "spectrum"),
 )
 ADAPT = Suite(
     "adapt",

@@ -101,6 +101,7 @@ class Task(abc.ABC):
     revision: raised with every change of the protocol, so that old scores are not taken for new ones.
     kind: of its data.
     metrics: name -> whether higher is better; the first one that a target has is its main score.
+    unranked: those of them where neither is better, such as the cells of a confusion matrix.
     probe_order: order of the probes; the first one that a target has gives its main score.
     least: setting -> smallest allowed integer, if it is not 1.
     needs: extra of the package -> modules of it that the task requires.
@@ -119,6 +120,7 @@ class Task(abc.ABC):
     revision: ClassVar[int] = 1
     kind: ClassVar[str]
     metrics: ClassVar[dict[str, bool]]
+    unranked: ClassVar[tuple[str, ...]] = ()
     probe_order: ClassVar[tuple[str, ...]] = ()
     least: ClassVar[dict[str, int]] = {}
     needs: ClassVar[dict[str, tuple[str, ...]]] = {}

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import PurePath
 
 from equicoherence.evaluation.transformation import ABSOLUTE, NOISE, SIDE
+from equicoherence.models.prefixes import LOCAL
 
 ARCHIVES = (".tar", ".gz", ".tgz", ".bz2", ".xz", ".zip")
 WEIGHTS = (".safetensors", ".pth", ".pt", ".bin", ".ckpt", ".npz", ".tar")
@@ -132,18 +133,46 @@ def encoder_names(encoders: Iterable[tuple[str, str]]) -> dict[tuple[str, str], 
     others, and with its architecture where that has another name; whatever is no file by its whole name.
     """
     names = list(dict.fromkeys(encoders))
-    paths = {name: PurePath(MORE.sub("", name).removesuffix(f"@{arch}")) for name, arch in names}
-    files = {name: path for name, path in paths.items() if path.suffix in WEIGHTS}
+    files = _short_files(names)
+    found = {name: name[0] for name in names}
+    for (name, arch), path in files.items():
+        of_arch = "" if path.stem == arch else f" ({arch})"
+        found[name, arch] = path.with_suffix("").as_posix() + of_arch + _more(name)
+    return found
+
+
+def shared_names(encoders: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
+    """Return what encoders are called on another machine, by what ``scores.json`` calls them and their architecture.
+
+    A weights file is FILE@ARCH, with as many of the folders above it as tell it from the others; a folder is called by
+    its own name; all else by its whole name.
+    """
+    names = list(dict.fromkeys(encoders))
     found = {}
     for name, arch in names:
-        if name not in files:
-            found[name, arch] = name
-            continue
-        path, others = files[name], {path.with_suffix("") for path in files.values()} - {files[name].with_suffix("")}
+        prefix, colon, place = name.partition(LOCAL)
+        path = place if colon else name
+        is_path = bool(colon) or PurePath(MORE.sub("", path)).is_absolute()
+        found[name, arch] = prefix + colon + PurePath(path).name if is_path else name
+    for (name, arch), path in _short_files(names).items():
+        found[name, arch] = f"{path.as_posix()}@{arch}{_more(name)}"
+    return found
+
+
+def _short_files(names: Sequence[tuple[str, str]]) -> dict[tuple[str, str], PurePath]:
+    """Return for names of weights files their path, with as many last folders as tell it from the others."""
+    paths = {(name, arch): PurePath(MORE.sub("", name).removesuffix(f"@{arch}")) for name, arch in names}
+    files = {name: path for name, path in paths.items() if path.suffix in WEIGHTS}
+    found = {}
+    for name, path in files.items():
         parts = path.with_suffix("").parts
+        others = {other.with_suffix("") for other in files.values()} - {path.with_suffix("")}
         count = 1
         while count < len(parts) and any(other.parts[-count:] == parts[-count:] for other in others):
             count += 1
-        of_arch = "" if path.stem == arch else f" ({arch})"
-        found[name, arch] = "/".join(parts[-count:]) + of_arch + name[MORE.search(name).start() :]  # type: ignore[union-attr]
+        found[name] = PurePath(*path.parts[-count:])
     return found
+
+
+def _more(name: str) -> str:
+    return name[MORE.search(name).start() :]  # type: ignore[union-attr]

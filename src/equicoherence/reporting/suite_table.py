@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 from equicoherence.errors import refusing
 from equicoherence.evaluation.layers import BEST
 from equicoherence.evaluation.layers.task import Layers
-from equicoherence.evaluation.store import as_read
 from equicoherence.evaluation.suites import Figure, Suite
 from equicoherence.files import write_aside
 from equicoherence.reporting.comparison.evaluated import Evaluated, read_evaluated
 from equicoherence.reporting.comparison.lines import RANDOM, Group, group, members
 from equicoherence.reporting.comparison.texts import CONSTANT
 from equicoherence.reporting.origin import origin_line
+from equicoherence.reporting.suite_check import check_alike, check_whole
 from equicoherence.reporting.summary import Score, joint_floors, select, summarise
 from equicoherence.reporting.tables import MISSING, NUMBER, Cell, Grid, floor_cell, number, plain, with_deviation
 
@@ -37,15 +37,32 @@ class SuiteRow:
     scores: Sequence[Score | None]
 
 
-def write_suite(suite: Suite, folders: Sequence[Path], out: Path) -> Path:
-    """Write ``out/SUITE.md`` and ``out/SUITE.csv`` on encoders' scores; return the page.
+def read_suite(suite: Suite, folders: Sequence[Path], *, whole: bool = False, data: str | None = None) -> list[Group]:
+    """Return encoders' scores, checked.
 
     folders: each with a ``scores.json`` that `equicoherence evaluate --suite` wrote, here or elsewhere.
+    whole: whether every figure must be there (`check_whole`), as in a table that others add to; else what the images or
+        an encoder do not allow may be missing.
+    data: which data set's scores to take of each file; None where a file has those of one.
 
-    Raises ValueError where a file is damaged, was scored with other settings than the suite's or on other images than
-    the first; FileNotFoundError where there is none.
+    Raises ValueError, naming the file, where one is damaged or does not pass `check_alike`; FileNotFoundError where
+    there is none.
     """
-    groups = _read(suite, folders)
+    with refusing():
+        if not folders:
+            raise ValueError("a suite's table needs folders with scores; `equicoherence evaluate --suite` makes them")
+        paths = {folder.resolve(): folder for folder in folders}.values()
+        evaluated = [read_evaluated(path) for path in paths]
+        if data is not None:
+            evaluated = [_on_data(each, data) for each in evaluated]
+        check_alike(suite, evaluated)
+        if whole:
+            check_whole(suite, evaluated)
+        return group(evaluated)
+
+
+def write_suite(suite: Suite, groups: Sequence[Group], out: Path) -> Path:
+    """Write ``out/SUITE.md`` and ``out/SUITE.csv`` on scores of `read_suite`; return the page."""
     rows = list(suite_rows(suite, groups))
     out.mkdir(parents=True, exist_ok=True)
     page = out / f"{suite.name}.md"
@@ -54,13 +71,11 @@ def write_suite(suite: Suite, folders: Sequence[Path], out: Path) -> Path:
     return page
 
 
-def suite_tables(suite: Suite, folders: Sequence[Path]) -> list[Table]:
+def suite_tables(suite: Suite, groups: Sequence[Group]) -> list[Table]:
     """Return the tables for a terminal: a row for each score, as many encoders per table as fit.
 
     For a single encoder, its best layer and random weights have columns too; for several, they are only on the page.
-    Raises what `write_suite` does.
     """
-    groups = _read(suite, folders)
     rows = [row for row in suite_rows(suite, groups) if len(groups) == 1 or not row.kind]
     if len(groups) == 1:
         rows = [replace(row, name=row.kind or row.name, kind="") for row in rows]
@@ -76,31 +91,6 @@ def suite_tables(suite: Suite, folders: Sequence[Path]) -> list[Table]:
             column.max_width = TITLE
         found.append(table)
     return found
-
-
-def check_suite(suite: Suite, evaluated: Sequence[Evaluated]) -> None:
-    """Raise ValueError for scores of other settings than the suite's, or of other images than the first encoder's."""
-    wanted = {part.name + part.variant: part for task in suite.tasks() for part in task.parts()}
-    seen: dict[str, tuple[Evaluated, Any]] = {}
-    for each in evaluated:
-        found = {part["task"] + part["variant"]: part for part in each.parts if not part["control"]}
-        for key, task in wanted.items():
-            title = f"{task.name} {task.variant}".strip()
-            if key not in found:
-                if task.name in ("knn", "linear", Layers.name):  # without labels no classes; modules have no layers
-                    continue
-                raise ValueError(f"{each.folder} has no scores of {title}, which suite {suite.name} has")
-            given, settings = found[key]["settings"], as_read({"revision": task.revision, **vars(task)})
-            settings.pop("seed", None)  # which may be any
-            if odd := [name for name, value in settings.items() if given.get(name) != value]:
-                what = ", ".join(f"{name} {given.get(name)!r}, not {settings[name]!r}" for name in odd)
-                raise ValueError(f"{each.folder}: {title} was scored with {what}, as suite {suite.name} has it")
-            other, splits = seen.setdefault(key, (each, given.get("splits")))
-            if splits != given.get("splits"):
-                raise ValueError(
-                    f"{each.folder} and {other.folder} were scored on other images ({given.get('splits')} and "
-                    f"{splits}), so they stand in no common table"
-                )
 
 
 def suite_rows(suite: Suite, groups: Sequence[Group]) -> Iterator[SuiteRow]:
@@ -184,14 +174,9 @@ def _of_figure(entries: Sequence[Score], figure: Figure, representation: str, co
     return found[0] if found else None
 
 
-def _read(suite: Suite, folders: Sequence[Path]) -> list[Group]:
-    with refusing():
-        if not folders:
-            raise ValueError("a suite's table needs folders with scores; `equicoherence evaluate --suite` makes them")
-        paths = {folder.resolve(): folder for folder in folders}.values()
-        evaluated = [read_evaluated(path) for path in paths]
-        check_suite(suite, evaluated)
-        return group(evaluated)
+def _on_data(each: Evaluated, data: str) -> Evaluated:
+    parts = {name: part for name, part in each.about["parts"].items() if part["data"] == data}
+    return replace(each, about={**each.about, "parts": parts})
 
 
 def _cell(score: Score | None, with_interval: bool) -> Cell:

@@ -46,7 +46,7 @@ class Score:
     n, over: how many, of "runs", or of "repeats" of the one run that has the score.
     floors: smallest and largest score of a constant prediction, None if that has no meaning.
     main: whether it is a main figure of its task; see `main_rows`.
-    higher: whether higher is better.
+    higher: whether higher is better; None if neither is.
     at: position on the axis of the task; None if it is not a point of a curve.
     interval: means of the ends of the intervals over test images, None if one is not known.
     """
@@ -70,7 +70,7 @@ class Score:
     over: str
     floors: tuple[float, float] | None
     main: bool
-    higher: bool
+    higher: bool | None
     at: float | None = None
     interval: tuple[float, float] | None = None
 
@@ -90,13 +90,19 @@ class Score:
 
 
 def flat_rows(scores: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return all rows of a ``scores.json`` with the fields of their parts: the `FIELDS`, main and higher."""
+    """Return all rows of a ``scores.json`` with the fields of their parts: the `FIELDS`, main and higher.
+
+    higher is None for a metric that the task declares as `Task.unranked`.
+    """
     rows = []
     for part in scores.get("parts", {}).values():
         about = {field: part[field] for field in ("task", "data", "protocol", "control")}
         main = {id(row) for row in main_rows(part)}
+        declared = all_tasks().get(part["task"])
+        unranked = dict.fromkeys(declared.unranked) if declared else {}
+        better = {metric: bool(higher) for metric, higher in part["metrics"].items()} | unranked
         for row in part["rows"]:
-            rows.append({**row, **about, "main": id(row) in main, "higher": bool(part["metrics"][row["metric"]])})
+            rows.append({**row, **about, "main": id(row) in main, "higher": better[row["metric"]]})
     return rows
 
 

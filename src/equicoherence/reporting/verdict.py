@@ -135,7 +135,7 @@ def _shown(entry: Score) -> bool:
     if entry.task == "transformation":
         signed = entry.target == SIDE or (entry.metric == "r2" and ", " not in entry.target)
         return signed and entry.border != "zeros"
-    return entry.higher and entry.mean <= 1 and entry.at is None
+    return bool(entry.higher) and entry.mean <= 1 and entry.at is None
 
 
 def _title(entry: Score) -> str:

@@ -38,6 +38,7 @@ class FourTurns(Task):
     revision: ClassVar[int] = 1 + TransformationRegression.revision
     kind: ClassVar[str] = IMAGES
     metrics: ClassVar[dict[str, bool]] = {"top1": True, "confused": False, "share": True}
+    unranked: ClassVar[tuple[str, ...]] = ("share",)
     least: ClassVar[dict[str, int]] = {"train": 2, "test": 1}
     by_default: ClassVar[bool] = False
     advice: ClassVar[str] = (

@@ -56,9 +56,11 @@ class Line:
     def best(self) -> set[str]:
         """Return the columns whose mean is the best as it is printed, random weights among them.
 
-        None if there are fewer than two columns, if all are printed alike, or if the best does not beat all
-        constant predictions.
+        None if there are fewer than two columns, if all are printed alike, if the best does not beat all constant
+        predictions, or if neither higher nor lower is better.
         """
+        if self.about.higher is None:
+            return set()
         metric, sign = self.about.metric, 1 if self.about.higher else -1
         printed = {column: number(entry.mean, metric) for column, entry in self.entries.items()}
         if len(set(printed.values())) < 2:

@@ -10,6 +10,7 @@ from equicoherence.reporting.summary import Score
 from equicoherence.reporting.tables import MISSING, NUMBER, Cell, Grid, floor_cell, with_deviation
 
 CONSTANT = "constant"
+ARROWS = {True: "↑", False: "↓", None: ""}
 TITLE = "Comparison"
 COMPARISON_GUIDE = (
     "All encoders are evaluated by the same protocol. An arrow says whether higher (↑) or lower (↓) is better. "
@@ -36,9 +37,9 @@ def lines_grid(
 
 
 def arrowed(entry: Score) -> str:
-    """Return the target and the name of a metric, and whether it is better when higher or lower, on one line."""
+    """Return the target and the name of a metric, and which way is better, if one is, on one line."""
     border = f"({entry.border})" if entry.border else ""
-    words = target_name(entry.target), metric_name(entry.metric), border, "↑" if entry.higher else "↓"
+    words = target_name(entry.target), metric_name(entry.metric), border, ARROWS[entry.higher]
     return " ".join(word for word in words if word).replace(" ", "\N{NO-BREAK SPACE}")
 
 

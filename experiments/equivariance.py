@@ -1,0 +1,100 @@
+"""Suite equivariance on pretrained encoders: page, CSV file and the scores of its rows, and a plot over layers.
+
+    python experiments/equivariance.py [FOLDER...]
+
+FOLDER holds the scores of a new row, of `equicoherence evaluate MODEL --suite equivariance --data
+tiny_imagenet_100.tar.gz`, here or elsewhere. It is checked as `equicoherence suite equivariance FOLDER` checks it.
+Nothing is scored here. The rows' scores, without paths, and equivariance.csv lie in docs/results/equivariance;
+docs/results/equivariance.md and equivariance-layers.png are made from them, also without a FOLDER.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+from adapt_charts import PALETTE, STYLE
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from pages import write_page
+
+from equicoherence.evaluation.layers import OUTPUT
+from equicoherence.evaluation.layers.task import Layers
+from equicoherence.evaluation.suites import EQUIVARIANCE
+from equicoherence.files import write_aside
+from equicoherence.models.prefixes import BASELINE
+from equicoherence.reporting.comparison.lines import Group
+from equicoherence.reporting.submission import write_submissions
+from equicoherence.reporting.suite_table import read_suite, suite_csv, suite_markdown, suite_rows
+
+RESULTS = Path(__file__).resolve().parents[1] / "docs" / "results"
+SCORES = RESULTS / EQUIVARIANCE.name
+ROTATION = {"rotation": "rotation R2", "rotation, absolute": "absolute rotation R2",
+            "rotation, side": "rotation sign accuracy"}  # fmt: skip
+CONTROLS = {"": "-", "random": "--"}
+
+
+def row_folders() -> list[Path]:
+    """Return the folders of the table's rows, encoders before baselines."""
+    baseline = BASELINE.replace(":", "-")
+    return sorted(SCORES.glob("*/"), key=lambda folder: (folder.name.startswith(baseline), folder.name))
+
+
+def over_layers(groups: list[Group], path: Path) -> None:
+    """Draw rotation scores and k-NN over the depth of each encoder that has layers; dashed: random weights."""
+    found = {of.label: parts for of in groups if (parts := _layers(of))}
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(8.6, 0.4 + 2.9 * len(found)), layout="constrained")
+        panels = figure.subplots(len(found), 2, squeeze=False)
+        for (rotation, classes), (label, parts) in zip(panels, found.items()):
+            for number, (target, called) in enumerate(ROTATION.items()):
+                metric = "accuracy" if target == "rotation, side" else "r2"
+                _lines(rotation, parts, target, metric, PALETTE[number], called)
+            _lines(classes, parts, "", "top1", PALETTE[3], "k-NN accuracy")
+            rotation.set_title(label, fontsize=10)
+            rotation.set_ylim(-0.05, 1.05)
+            classes.set_ylim(bottom=0)
+            for axes in (rotation, classes):
+                axes.legend(frameon=False, fontsize=8)
+        figure.supxlabel("solid: as trained; dashed: random weights", fontsize=8)
+        figure.savefig(path, dpi=130)
+
+
+def _layers(of: Group) -> dict[str, Mapping[str, Any]]:
+    parts = of.members[0].parts
+    return {part["control"]: part for part in parts if part["task"] == Layers.name}
+
+
+def _lines(
+    axes: Axes, parts: Mapping[str, Mapping[str, Any]], target: str, metric: str, color: str, called: str
+) -> None:
+    for control, dash in CONTROLS.items():
+        rows = [
+            row
+            for row in (parts[control]["rows"] if control in parts else ())
+            if (row["target"], row["metric"]) == (target, metric) and row["at"] is not None
+        ]
+        tokens = {row["representation"] for row in rows if row["parameter"] == OUTPUT}  # as the output is read
+        found: dict[float, list[Mapping[str, Any]]] = {}
+        for row in rows:
+            if row["representation"] in tokens:
+                found.setdefault(row["at"], []).append(row)
+        ordered = sorted(found.items())
+        means = [sum(row["value"] for row in points) / len(points) for _, points in ordered]
+        depths = [depth for depth, _ in ordered]
+        axes.plot(depths, means, dash, marker="o", markersize=3, color=color, label=called if not control else None)
+        if not control:
+            axes.set_xticks(depths, [points[0]["parameter"] for _, points in ordered], fontsize=8)
+
+
+if __name__ == "__main__":
+    if new := [Path(name) for name in sys.argv[1:]]:
+        write_submissions(EQUIVARIANCE, read_suite(EQUIVARIANCE, [*row_folders(), *new], whole=True), SCORES)
+    groups = read_suite(EQUIVARIANCE, row_folders(), whole=True)
+    rows = list(suite_rows(EQUIVARIANCE, groups))
+    write_aside(SCORES / f"{EQUIVARIANCE.name}.csv", suite_csv(EQUIVARIANCE, rows))
+    over_layers(groups, RESULTS / f"{EQUIVARIANCE.name}-layers.png")
+    write_page(suite_markdown(EQUIVARIANCE, rows, groups), RESULTS / f"{EQUIVARIANCE.name}.md")
