@@ -18,8 +18,8 @@ IMAGES, SEED = (300, 2600), 5
 CROPS = augmentation(area=(0.45, 0.9), blur=0.0, grayscale=0.0)
 TITLES = ("view 1", "t = {t:.2f}", "view 2")
 SAID = (
-    "rotation {angle:z.0f}°, scale ×{scale:.2f}, translation {x:z.0f}, {y:z.0f} px, blur {sigma:.1f} px",
-    "brightness ×{brightness:.2f}, contrast ×{contrast:.2f}, saturation ×{saturation:.2f}, hue {hue:z.0f}°",
+    "from u: rotation {angle:z.0f}°, scale x{scale:.2f}, translation {x:z.0f}, {y:z.0f} px, blur {sigma:.1f} px",
+    "brightness x{brightness:.2f}, contrast x{contrast:.2f}, saturation x{saturation:.2f}, hue {hue:z.0f}°",
 )
 
 
@@ -64,7 +64,7 @@ def _said(theta: torch.Tensor, t: float) -> list[str]:
     factors = {name: 1 + values[name] for name in ("brightness", "contrast", "saturation")}
     shift = {name: values[name] * SIDE / 224 for name in ("x", "y")}
     values |= {**factors, **shift, "scale": 2 ** values["octaves"], "hue": 360 * values["hue"]}
-    return [text.format(**values).replace("-", "\N{MINUS SIGN}") for text in SAID]
+    return [text.format(**values) for text in SAID]
 
 
 if __name__ == "__main__":

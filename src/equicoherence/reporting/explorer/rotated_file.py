@@ -5,7 +5,6 @@ A page that compares encoders reads it from their folders, and needs neither wei
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -65,20 +64,6 @@ def read_rotated(folder: Path) -> dict[str, Any]:
     if missing := [part for part in ("about", "images", *PARTS) if part not in found]:
         raise Damaged(path, f"it has no {', '.join(missing)}", ADVICE)
     return found
-
-
-def side_by_side(found: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return one `gallery` for each set of images, with all encoders that were evaluated on it.
-
-    found: name -> the content of its file. The pictures are those of the largest input.
-    """
-    galleries: dict[str, dict[str, Any]] = {}
-    for name, each in found.items():
-        before = galleries.get(each["images"])
-        runs = {**(before["runs"] if before else {}), name: each["runs"][""]}
-        shown = before if before and before["size"] >= each["size"] else each
-        galleries[each["images"]] = {**{part: shown[part] for part in PARTS}, "runs": runs}
-    return list(galleries.values())
 
 
 def _is_kept(folder: Path, about: str) -> bool:

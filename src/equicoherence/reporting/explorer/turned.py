@@ -40,10 +40,12 @@ def turned(models: Mapping[str, FrozenModel], source: ImageSource, data: str, to
     data: the name of their data set, or its path.
     tolerance: largest share of the images that cannot be decoded.
 
-    Raises ValueError or OSError where the images cannot be read.
+    Raises ValueError or OSError where the images cannot be read, ValueError where there is one alone.
     """
     first = next(iter(models.values()))
     batch = _some_images(source, first, tolerance)
+    if len(batch.images) < 2:
+        raise ValueError(f"{data!r} has 1 held-out image, and there is no other to compare it with; give more images")
     queries = torch.linspace(0, len(batch.images) - 1, min(QUERIES, len(batch.images) // 2)).long()
     others = torch.ones(len(batch.images), dtype=torch.bool)
     others[queries] = False

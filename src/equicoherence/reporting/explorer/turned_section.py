@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -43,7 +42,7 @@ def turned_section(galleries: Sequence[Mapping[str, Any]], notes: Sequence[str] 
 
 
 def gallery(study: TurnedImages) -> dict[str, Any]:
-    """Return the data of the page's script: pictures as data URLs, indices into the bank, colors as base64."""
+    """Return the data of the page's script: pictures as data URLs, and indices into the bank."""
     small = reduced(study.shown)
     return {
         "title": study.title,
@@ -63,6 +62,6 @@ def _read(read: Read) -> dict[str, Any]:
     colors = None if read.colors is None else reduced(read.colors, TOKENS)
     return {
         "nearest": read.nearest.tolist(),
-        "grid": None if colors is None else list(colors.shape[2:4]),
-        "colors": None if colors is None else [base64.b64encode(each.tobytes()).decode("ascii") for each in colors],
+        "tokens": None if colors is None else colors.shape[3],
+        "colors": None if colors is None else [strip(each, exact=True) for each in colors],
     }
