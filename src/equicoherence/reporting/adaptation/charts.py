@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import PurePath
 
 from equicoherence.reporting.adaptation.adaptation import mean_text, read_compared
 from equicoherence.reporting.adaptation.dumbbells import AFTER, ALONE, BEFORE, GUESS, LAYER, dumbbells
@@ -37,7 +36,7 @@ def adapted_verdict(run: Run) -> tuple[Said, Markup]:
             text = f"{row.title} {mean_text(row.original)} → {mean_text(row.adapted.get(row.output))}"
             said["not clear" if row.unsure else row.verdict].append(text)
     changes = {verb: texts for verb, texts in said.items() if texts}
-    return Said(run.name, f"{PurePath(config.encoder.weights).name} before it was adapted", changes), charts(rows)
+    return Said(run.name, "the original encoder", changes), charts(rows)
 
 
 def _chart(title: str, rows: Sequence[FigureRow]) -> Markup:
