@@ -130,7 +130,7 @@ def test_keys_move_on_and_a_click_chooses_another_image(seen: Seen, file: Path) 
 
 
 def test_ticks_below_the_slider_show_where_a_run_decodes_and_a_click_goes_there(seen: Seen, file: Path) -> None:
-    assert seen.page.locator(".ticked").all_inner_texts() == ["first, <i>second: decoded at every t between the ends"]
+    assert seen.page.locator(".ticked").all_inner_texts() == ["first, <i>second: decoded at t = 0.25, 0.50, 0.75"]
     ticks = seen.page.locator(".ticks button")
     assert ticks.count() == 3, "once for the runs that decode the same places"
     box, tick = seen.slider.bounding_box(), ticks.nth(1).bounding_box()

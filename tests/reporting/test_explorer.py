@@ -283,11 +283,11 @@ def test_a_page_of_four_runs_is_below_5_mb(
 
 
 def test_places_at_which_a_decoder_answers_are_said_for_runs_alike() -> None:
-    times = np.array([0, 1 / 3, 0.5, 2 / 3, 1])
-    pictures = np.broadcast_to(levels(0)[:, :1], (1, 5, 8, 8, 3))
-    places = {"a": (1, 3), "b": (1, 3), "c": (1, 2, 3), "d": (0, 1, 2, 3, 4)}
+    times = np.array([0, 0.2, 1 / 3, 0.5, 2 / 3, 0.8, 1])
+    pictures = np.broadcast_to(levels(0)[:, :1], (1, 7, 8, 8, 3))
+    places = {"a": (2, 4), "b": (2, 4), "c": (1, 2, 3, 4, 5), "d": tuple(range(7))}
     decodings = [Decoding(name, own, ("conv",) * len(own), pictures[:, : len(own)]) for name, own in places.items()]
-    scene = PathScene("", "u", pictures[:, 0], pictures, times, [], np.zeros((1, 5, 0)), decodings)
+    scene = PathScene("", "u", pictures[:, 0], pictures, times, [], np.zeros((1, 7, 0)), decodings)
     assert [row.text for row in answers(scene)] == [
         "a, b: decoded at t = 0.33, 0.67",
         "c: decoded at every t between the ends",

@@ -15,6 +15,7 @@ from equicoherence.reporting.markup import Markup, element, note, section
 from equicoherence.reporting.template import rendered
 
 DIGITS = 4
+LISTED = 4  # places that are said one by one; of more, it is said that they are all, if they are
 
 
 def explorer_section(scenes: Sequence[PathScene], remarks: Sequence[str], notes: Sequence[str]) -> Markup:
@@ -49,7 +50,7 @@ def answers(scene: PathScene) -> list[Answers]:
     rows = []
     for stops, names in found.items():
         inside = len([stop for stop in stops if 0 < stop < last])
-        if inside == last - 1:
+        if len(stops) > LISTED and inside == last - 1:
             places = "every t between the ends" if inside == len(stops) else "every t"
         else:
             places = f"t = {', '.join(f'{scene.times[stop]:.2f}' for stop in stops)}"
