@@ -49,9 +49,10 @@ def answers(scene: PathScene) -> list[Answers]:
     last = len(scene.times) - 1
     rows = []
     for stops, names in found.items():
-        inside = len([stop for stop in stops if 0 < stop < last])
-        if len(stops) > LISTED and inside == last - 1:
-            places = "every t between the ends" if inside == len(stops) else "every t"
+        if len(stops) > LISTED and stops == tuple(range(last + 1)):
+            places = "every t"
+        elif len(stops) > LISTED and stops == tuple(range(1, last)):
+            places = "every t between the ends"
         else:
             places = f"t = {', '.join(f'{scene.times[stop]:.2f}' for stop in stops)}"
         rows.append(Answers(names, stops, f"{', '.join(names)}: decoded at {places}"))
