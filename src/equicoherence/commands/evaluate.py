@@ -36,7 +36,8 @@ class Arguments:
         sets: Folder with data sets in their published layouts, for all other tasks.
         tasks: Names, or all. By default the usual tasks on data sets if --sets is given, else all that the data allow.
         suite: Tasks with fixed settings and one comparable table: equivariance.
-        out: Folder for scores.json; with several models, one folder for each in it, and a page that compares them.
+        out: Folder for scores.json and, except for a single run, a page; with several models, one folder for each is
+            made in it.
         settings: TASK.SETTING=VALUE, several with commas between; values of a list are joined by +.
         transformations: Setting of the task transformation.
         borders: Setting of the task transformation.
