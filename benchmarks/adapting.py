@@ -199,7 +199,7 @@ def adapting_steps(architecture: str, way: str, size: int, given: argparse.Names
     """Take a step of a way of adapting at each `next`."""
     chosen = recipe("adapt-tiny")
     chosen = dataclasses.replace(chosen, encoder=dataclasses.replace(chosen.encoder, train=way))
-    config = start_config(chosen, f"{folder / 'weights.safetensors'}@{architecture}", size=size)
+    config, _ = start_config(chosen, f"{folder / 'weights.safetensors'}@{architecture}", size=size)
     optim = dataclasses.replace(config.optim, batch_size=given.batch_size, epochs=10_000)
     changes = {"optim": optim, "precision": given.precision, "data": str(folder), "threads": 1, "max_steps": 0}
     return Ours(dataclasses.replace(config, **changes), folder / way).steps(keep=False)

@@ -4,7 +4,8 @@
 
 All arms of a recipe live in one process and take a step each by turns, so that other load on the machine strikes all
 alike; they are named DECODER (WIDTH), VIEWS.INVARIANT, SHARE. The medians over repeats are of the processor's time on a
-CPU, of one thread, and of the clock's on a GPU. A step is views, forward, backward and the optimiser's; images are kept
+CPU, of one thread, and of the clock's on a GPU; those over the plain method are of ratios between the steps of one
+turn, with the least and the most of these. A step is views, forward, backward and the optimiser's; images are kept
 decoded. Freed memory is kept, as by the commands.
 """
 
@@ -90,6 +91,7 @@ def measure(name: str, given: argparse.Namespace) -> list[dict[str, Any]]:
         row = {"recipe": name, "arm": label, "ms": 1000 * statistics.median(map(sum, repeats))}
         row |= {phase: 1000 * value for phase, value in zip(PHASES, medians)}
         row |= {"over plain": statistics.median(ratios) - 1, "plain ms": 1000 * plain}
+        row |= {"least": min(ratios) - 1, "most": max(ratios) - 1}
         rows.append(row)
         print({k: round(v, 3) if isinstance(v, float) else v for k, v in row.items()}, flush=True)
     return rows
@@ -142,11 +144,12 @@ def clock_of(device: torch.device) -> Callable[[], float]:
 
 def markdown(rows: list[dict[str, Any]]) -> str:
     """Return a table of the rows."""
-    head = ["recipe", "arm", "ms a step", *PHASES, "over plain"]
+    head = ["recipe", "arm", "ms a step", *PHASES, "over plain (least, most)"]
     lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
     for row in rows:
         numbers = [f"{row[key]:.0f}" for key in ("ms", *PHASES)]
-        lines.append(f"| {row['recipe']} | {row['arm']} | {' | '.join(numbers)} | {row['over plain']:+.1%} |")
+        over = f"{row['over plain']:+.1%} ({row['least']:+.1%}, {row['most']:+.1%})"
+        lines.append(f"| {row['recipe']} | {row['arm']} | {' | '.join(numbers)} | {over} |")
     return "\n".join(lines) + "\n"
 
 

@@ -53,7 +53,7 @@ Where the encoder itself is trained, what its features keep is watched while it 
 
 def arms(model: str, steps: int) -> dict[str, PretrainConfig]:
     """Return the ways of adapting an encoder, most telling first."""
-    base = dataclasses.replace(start_config("adapt-tiny", model), max_steps=steps, keep=0.0)
+    base = dataclasses.replace(start_config("adapt-tiny", model)[0], max_steps=steps, keep=0.0)
     assert base.coherence is not None
 
     def way(train: str = "head", lr: float = 1.0, seed: int = 0, **task: object) -> PretrainConfig:

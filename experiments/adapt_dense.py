@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from adapt_baselines import Beside
 from torch import Tensor, nn
 
@@ -23,6 +22,7 @@ from equicoherence.evaluation.module import as_frozen
 from equicoherence.evaluation.registry import make_tasks
 from equicoherence.evaluation.run import Scoring, score_jobs
 from equicoherence.evaluation.store import FILE, read_scores
+from equicoherence.models.token_maps import on_grid
 from equicoherence.reporting.names import data_name
 from equicoherence.reporting.origin import origin_line
 from equicoherence.reporting.summary import Score, select, summarise_scores
@@ -68,7 +68,7 @@ class LayersBeside(nn.Module):
         features = self.encoder(images)
         grid = features.tapped_grid
         maps = [part.transpose(1, 2).unflatten(2, own) for part, own in zip(features.tapped, features.tapped_grids)]
-        layers = [F.interpolate(each, grid, mode="bilinear", antialias=each.shape[2] > grid[0]) for each in maps]
+        layers = [on_grid(each, grid) for each in maps]
         return joined_maps(output_map(features), torch.cat(layers, dim=1))
 
 

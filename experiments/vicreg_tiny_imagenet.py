@@ -113,8 +113,15 @@ def arms(data: str, steps: int) -> dict[str, PretrainConfig]:
     }
 
 
-def stages(configs: Mapping[str, PretrainConfig]) -> list[tuple[Sequence[str], Sequence[int]]]:
-    """Return which arms are trained with which seeds, the most informative first."""
+def stages(
+    configs: Mapping[str, PretrainConfig], only: Sequence[str] | None, seeds: Sequence[int]
+) -> list[tuple[Sequence[str], Sequence[int]]]:
+    """Return which arms are trained with which seeds, the most informative first.
+
+    only, seeds: the arms that are asked for, and their seeds; without any, all arms with seeds of their own.
+    """
+    if only:
+        return [(only, seeds)]
     main = [(FIRST, (0,)), (MAIN, (0, 1)), (PUBLISHED, (0,)), (MAIN, (0, 1, 2))]
     return [*main, (BASELINES, (0,)), (tuple(configs), (0,))]
 
@@ -128,14 +135,16 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/vicreg-tiny-imagenet"))
     parser.add_argument("--steps", type=int, default=300, help="of training; runs of another number need another --out")
     parser.add_argument("--jobs", type=int, help="runs at once")
-    parser.add_argument("--only", nargs="*", help="arms to run, by name, with seed 0")
+    parser.add_argument("--only", nargs="*", help="arms to run, by name")
+    parser.add_argument("--seeds", nargs="+", type=int, metavar="N", help="of the arms of --only; 0 by default")
     parser.add_argument("--page", action="store_true", help="train nothing: only write the page of the runs there are")
     given = parser.parse_args()
     configs = arms(given.data, given.steps)
     if strange := set(given.only or ()) - set(configs):
         parser.error(f"--only {', '.join(sorted(strange))}: there is no such arm; there are {', '.join(configs)}")
-    wanted = [(given.only, (0,))] if given.only else stages(configs)
-    for names, seeds in () if given.page else wanted:
+    if given.seeds and not given.only:
+        parser.error("--seeds are those of the arms of --only: give --only, too")
+    for names, seeds in () if given.page else stages(configs, given.only, given.seeds or (0,)):
         chosen = {name: configs[name] for name in names}
         compare(chosen, given.out, seeds=seeds, settings=SUITE.settings, tasks=tuple(SUITE.settings), jobs=given.jobs)
         write_page(page(given.out, configs), PAGE)

@@ -43,7 +43,7 @@ NAMES = ["original", "adapted", "original-check", "adapted-check"]
 
 def few_steps(data: Path, model: Path) -> PretrainConfig:
     """Return what `adapt MODEL --data DATA` trains with, of two steps."""
-    config = start_config("adapt-tiny", str(model))
+    config, _ = start_config("adapt-tiny", str(model))
     return dataclasses.replace(
         config, optim=OptimConfig(batch_size=16), data=str(data), max_steps=2, log_every=1, threads=1
     )
@@ -257,7 +257,7 @@ def test_views_get_a_size_that_fits_the_model(model: Path, tmp_path: Path) -> No
         config = {"architecture": arch, "num_classes": 0, "model_args": args, "pretrained_cfg": built.pretrained_cfg}
         (folder / "config.json").write_text(json.dumps(config))
         for recipe in ("adapt-tiny", "adapt-small"):
-            views = start_config(recipe, str(folder)).views
+            views = start_config(recipe, str(folder))[0].views
             sizes[name, recipe] = views.size, views.source
     assert sizes == {
         ("vit14", "adapt-tiny"): (98, 112),
@@ -265,8 +265,8 @@ def test_views_get_a_size_that_fits_the_model(model: Path, tmp_path: Path) -> No
         ("cnn", "adapt-tiny"): (96, 110),
         ("cnn", "adapt-small"): (224, 256),
     }
-    assert start_config("adapt-tiny", str(model)).views.size == 32  # the model's own, which is smaller
-    assert start_config("adapt-tiny", str(model), size=64).views.source == 73
+    assert start_config("adapt-tiny", str(model))[0].views.size == 32  # the model's own, which is smaller
+    assert start_config("adapt-tiny", str(model), size=64)[0].views.source == 73
 
 
 @pytest.fixture

@@ -144,6 +144,33 @@ def test_what_stands_beside_features_leaves_them_as_they_are(monkeypatch: pytest
             torch.testing.assert_close(beside.norm(dim=1), SHARE * features.norm(dim=1))
 
 
+def test_arms_that_are_asked_for_alone_have_the_seeds_that_are_given(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.syspath_prepend(EXPERIMENTS)
+    import vicreg_tiny_imagenet as experiment  # pyright: ignore[reportMissingImports]
+
+    asked = []
+    monkeypatch.setattr(experiment, "compare", lambda arms, out, seeds, **_: asked.append(([*arms], [*seeds])))
+    monkeypatch.setattr(experiment, "page", lambda out, configs: "")
+    monkeypatch.setattr(experiment, "write_page", lambda text, place: None)
+
+    def run(*arguments: str) -> list[tuple[list[str], list[int]]]:
+        asked.clear()
+        monkeypatch.setattr("sys.argv", ["vicreg_tiny_imagenet.py", "--data", "pictures", *arguments])
+        experiment.main()
+        return asked
+
+    assert run("--only", experiment.PLAIN, experiment.BEST, "--seeds", "1", "2") == [
+        ([experiment.PLAIN, experiment.BEST], [1, 2])
+    ]
+    assert run("--only", experiment.PLAIN) == [([experiment.PLAIN], [0])]
+    assert run()[:2] == [([*experiment.FIRST], [0]), ([*experiment.MAIN], [0, 1])]
+    with pytest.raises(SystemExit):
+        run("--seeds", "1")
+    assert "give --only, too" in capsys.readouterr().err
+
+
 def test_tokens_of_layers_stand_beside_those_of_the_output_on_the_grid_of_the_first(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from equicoherence.cli import main
-from equicoherence.notice import say_if_slow
+from equicoherence.notice import say, say_if_slow
 from tests.small import picture_folder
 
 RUN = """
@@ -70,6 +71,21 @@ def test_a_name_of_timm_without_its_beginning_is_told(place: Path, capsys: pytes
     for command in ("adapt", "evaluate"):
         assert main([command, "resnet18", "--data", "pictures"]) == 2
         assert "for timm's weights write timm:resnet18" in capsys.readouterr().err
+
+
+def test_a_line_is_written_in_one_piece_so_that_those_of_two_threads_do_not_mix(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pieces = []
+
+    class Stream(io.StringIO):
+        def write(self, text: str) -> int:
+            pieces.append(text)
+            return len(text)
+
+    monkeypatch.setattr(sys, "stderr", Stream())
+    say("scoring knn")
+    assert list(filter(None, pieces)) == ["scoring knn\n"]
 
 
 def test_work_that_takes_long_says_so_once(capsys: pytest.CaptureFixture[str]) -> None:

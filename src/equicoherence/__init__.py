@@ -5,10 +5,10 @@ Public names are loaded when they are first used: importing one subpackage loads
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from equicoherence.quiet import quiet_threads
+from equicoherence.when_used import when_used as _when_used  # the name is that of a module here
 
 quiet_threads()  # before torch is imported
 
@@ -38,61 +38,25 @@ if TYPE_CHECKING:
     from equicoherence.training import pretrain as pretrain
     from equicoherence.training.callbacks import Callback as Callback
     from equicoherence.training.callbacks import Moment as Moment
+    from equicoherence.version import __version__ as __version__
 
-    __version__: str
-
-_HOMES = {
-    "Callback": "training.callbacks",
-    "CoherenceConfig": "coherence",
-    "CoherenceOutput": "coherence",
-    "CoherenceTask": "coherence",
-    "Encoder": "models",
-    "Features": "models",
-    "Learner": "training",
-    "Loader": "data",
-    "Moment": "training.callbacks",
-    "PathViews": "paths",
-    "PretrainConfig": "training",
-    "SplitHead": "models",
-    "Views": "paths",
-    "adapt": "adapting",
-    "batch_indices": "data",
-    "compare": "comparing",
-    "embed": "embedding",
-    "evaluate": "evaluation",
-    "export": "exporting",
-    "load_model": "evaluation",
-    "open_images": "data",
-    "pretrain": "training",
-    "push": "pushing",
-    "render": "rendering",
-    "report": "reporting.page",
+_MODULES = {
+    "adapting": ("adapt",),
+    "coherence": ("CoherenceConfig", "CoherenceOutput", "CoherenceTask"),
+    "comparing": ("compare",),
+    "data": ("Loader", "batch_indices", "open_images"),
+    "embedding": ("embed",),
+    "evaluation": ("evaluate", "load_model"),
+    "exporting": ("export",),
+    "models": ("Encoder", "Features", "SplitHead"),
+    "paths": ("PathViews", "Views"),
+    "pushing": ("push",),
+    "rendering": ("render",),
+    "reporting.page": ("report",),
+    "training": ("Learner", "PretrainConfig", "pretrain"),
+    "training.callbacks": ("Callback", "Moment"),
+    "version": ("__version__",),
 }
-"""Public name -> the module that has it; above, the same for type checkers."""
+__getattr__, __dir__ = _when_used(__name__, _MODULES)
 
-__all__ = list(_HOMES)  # pyright: ignore[reportUnsupportedDunderAll]
-
-
-def __getattr__(name: str) -> Any:
-    if name == "__version__":
-        value: Any = _version()
-    elif name in _HOMES:
-        value = getattr(import_module(f"equicoherence.{_HOMES[name]}"), name)
-    else:
-        raise AttributeError(f"module 'equicoherence' has no attribute {name!r}")
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOMES, "__version__"})
-
-
-def _version() -> str:
-    """Return the version of the installed package; "not installed" if it is run from its source only."""
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("equicoherence")
-    except PackageNotFoundError:
-        return "not installed"
+__all__ = [name for names in _MODULES.values() for name in names]  # pyright: ignore[reportUnsupportedDunderAll]

@@ -11,8 +11,8 @@ PATIENCE = 10.0  # seconds
 
 
 def say(text: str) -> None:
-    """Print a line on standard error, of any length, without markup."""
-    print(text, file=sys.stderr, flush=True)
+    """Print a line on standard error, of any length, without markup; above a progress bar, if there is one."""
+    print(f"{text}\n", end="", file=sys.stderr, flush=True)  # in one piece: lines of two threads would mix
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from equicoherence.methods.dino import DINOConfig
 from equicoherence.recipes.from_file import config_of_file
 from equicoherence.training import EncoderConfig, build_learner, load_run, pretrain
 from equicoherence.training.run import other_results
-from equicoherence.training.start import started, started_or_begun
+from equicoherence.training.start import read_start, started, started_or_begun
 from tests.small import picture_folder, small_config
 
 MEAN, STD = (0.3, 0.4, 0.5), (0.2, 0.25, 0.3)
@@ -98,6 +98,22 @@ def test_a_weights_file_is_started_from_at_the_size_of_the_views(arch, size, dat
     assert started(starting(small_config(data), file, size, name=arch))[0].encoder.fingerprint == (
         found.encoder.fingerprint
     )
+
+
+def test_what_is_read_already_is_read_again_for_an_encoder_of_another_size_alone(data, tmp_path):
+    for arch, args, again in (
+        ("resnet18", {"layers": [1, 1, 1, 1], "channels": [8, 8, 8, 8]}, False),
+        ("vit_tiny_patch16_224", {"depth": 1, "embed_dim": 24, "num_heads": 3}, True),
+    ):
+        model = f"{weights_of(arch, tmp_path / arch, **args)}@{arch}"
+        config, read = starting(small_config(data), model, 48, args=args), read_start(model, None, "", args)
+        found, encoder = started(config, read)
+        assert (encoder is not read.encoder) == again
+        alone, other = started(config)
+        assert found == alone
+        images = torch.rand(2, 3, 48, 48, generator=torch.Generator().manual_seed(1))
+        with torch.no_grad():
+            assert torch.equal(encoder.eval()(images).patches, other.eval()(images).patches)
 
 
 def test_positions_of_a_run_are_resampled_and_a_teacher_starts_from_the_same(data, tmp_path):

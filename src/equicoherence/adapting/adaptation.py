@@ -12,14 +12,14 @@ from pathlib import Path
 from equicoherence.adapting.asked import Asked, default_out
 from equicoherence.adapting.plan import Plan, plan_adaptation
 from equicoherence.adapting.start_config import start_config
-from equicoherence.data import described_once, open_images
+from equicoherence.data import ImageSource, described_once, open_images
 from equicoherence.devices import chosen_device
 from equicoherence.errors import Refused, refusing
 from equicoherence.evaluation.model import generators_kept, load_model
 from equicoherence.evaluation.run import Scoring, score_jobs
 from equicoherence.notice import say
 from equicoherence.processes import is_first_process
-from equicoherence.reporting.adaptation.adaptation import ADAPTED, ORIGINAL, SCORED, read_adaptation
+from equicoherence.reporting.adaptation.adaptation import ADAPTED, ORIGINAL, SCORED, Adaptation, read_adaptation
 from equicoherence.reporting.adaptation.figures import FigureRow
 from equicoherence.reporting.adaptation.page import PAGE, write_adaptation
 from equicoherence.reporting.explorer.rotated_file import keep_rotated
@@ -28,6 +28,7 @@ from equicoherence.training.interrupt import Interrupted
 from equicoherence.training.new_run import config_to_resume
 from equicoherence.training.resume_command import ADAPTS, resume_command
 from equicoherence.training.run import check_run, is_finished
+from equicoherence.training.start import Start
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,7 @@ def adapt(
     Raises ValueError, FileNotFoundError or FileExistsError before training for what cannot be adapted or evaluated;
     `Interrupted` after Ctrl-C, with the command that continues.
     """
+    start = None
     with refusing():
         given = {"check": None if check is None else str(check), "images": images, "limit": limit}
         if resume and model is None:
@@ -83,12 +85,12 @@ def adapt(
         elif isinstance(recipe, PretrainConfig):
             config = dataclasses.replace(recipe, encoder=recipe.encoder.starting_from(str(model)))
         else:
-            config = start_config(recipe, str(model))
+            config, start = start_config(recipe, str(model))
         if data is not None:
             config = dataclasses.replace(config, data=str(data))
         if max_steps is not None:
             config = dataclasses.replace(config, max_steps=max_steps)
-    return adapt_with(config, out, resume=resume, **given)
+    return adapt_with(config, out, resume=resume, start=start, **given)
 
 
 @described_once()
@@ -100,18 +102,22 @@ def adapt_with(
     check: str | None = None,
     images: int | None = None,
     limit: int | None = None,
+    start: Start | None = None,
 ) -> Adapted:
-    """Do what `adapt` does with a configuration that says all of the training."""
+    """Do what `adapt` does with a configuration that says all of the training.
+
+    start: the encoder of `start_config`, where that gave ``config``.
+    """
     with refusing():
         chosen_device(config.device)
         out = default_out(config.name, config.encoder.weights) if out is None else Path(out)
         before = Asked.of_run(out) if resume else None
         asked = (before or Asked()).changed(check=check, images=images, limit=limit)
         if asked == before and (out / PAGE).is_file() and config == load_config(out / "config.yaml"):
-            return _shown(out)
+            return _shown(out, read_adaptation(out))
         if not resume and is_first_process():
             check_run(config, out, resume=False)
-        plan = plan_adaptation(config, asked, out, int(os.environ.get("WORLD_SIZE", "1")))
+        plan = plan_adaptation(config, asked, out, int(os.environ.get("WORLD_SIZE", "1")), start)
         if resume:
             check_run(plan.config, out, resume=True)
     _say_plan(plan)
@@ -119,8 +125,7 @@ def adapt_with(
     if not is_first_process():
         return Adapted(out, out / PAGE, ())
     _score(plan, out)
-    write_adaptation(out)
-    return _shown(out)
+    return _shown(out, write_adaptation(out), plan.images)
 
 
 def resumed_config(run: Path) -> PretrainConfig:
@@ -138,7 +143,7 @@ def _train(plan: Plan, out: Path, asked: Asked, resume: bool) -> None:
     if is_finished(out):
         return
     try:
-        pretrain(plan.config, out, resume=resume)
+        pretrain(plan.config, out, resume=resume, start=plan.original.encoder)
     except Refused:
         if is_first_process() and not begun:
             (out / ADAPTS).unlink(missing_ok=True)
@@ -172,24 +177,27 @@ def _say_plan(plan: Plan) -> None:
     )
 
 
-def _shown(out: Path) -> Adapted:
-    """Print the table of a run; return what it left."""
+def _shown(out: Path, found: Adaptation, images: ImageSource | None = None) -> Adapted:
+    """Print the table of a run; return what it left. images: see `next_command`."""
     from rich.console import Console
 
-    found = read_adaptation(out)
     console = Console()
     console.print(found.grid().rich())
-    for line in (*found.caption(), f"page: {out / PAGE}", next_command(out)):
+    for line in (*found.caption(), f"page: {out / PAGE}", next_command(out, images)):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     return Adapted(out, out / PAGE, found.rows)
 
 
-def next_command(run: Path) -> str:
+def next_command(run: Path, images: ImageSource | None = None) -> str:
     """Return the line that advises the next command: the features of the run's images, held-out ones where the images
-    come split, of an adapted encoder."""
+    come split, of an adapted encoder.
+
+    images: of training, where they are open already.
+    """
     data, split = load_config(run / "config.yaml").data, ""
     try:
-        if open_images(data, "train").origin.comes_split:
+        images = open_images(data, "train") if images is None else images
+        if images.origin.comes_split:
             split = " --split val"
     except (FileNotFoundError, ValueError):  # the images are no longer there
         data = "DIR"

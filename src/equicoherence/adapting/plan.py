@@ -1,4 +1,5 @@
-"""What an adaptation will do, settled before it begins: all that can be refused is refused here."""
+"""What an adaptation will do, settled before it begins: all that `pretrain` would not refuse at its start is refused
+here."""
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from equicoherence.adapting.asked import Asked
-from equicoherence.data import open_images
+from equicoherence.data import ImageSource, open_images
 from equicoherence.evaluation.classification.task import unlabelled
 from equicoherence.evaluation.jobs import Job, plan_jobs, refuse_inside
 from equicoherence.evaluation.layers.task import Layers
@@ -17,9 +18,8 @@ from equicoherence.evaluation.registry import make_tasks
 from equicoherence.evaluation.suites import ADAPT
 from equicoherence.reporting.adaptation.adaptation import ADAPTED, CHECK, ORIGINAL
 from equicoherence.training.batch import check_batch
-from equicoherence.training.build import build_learner
 from equicoherence.training.config import PretrainConfig
-from equicoherence.training.start import started
+from equicoherence.training.start import Start, started
 
 FEWEST = 20  # images to train on: fewer say nothing of the others
 CLASSES = ("knn", "linear")
@@ -31,12 +31,14 @@ class Plan:
     """An adaptation before it begins.
 
     config: as training takes it, with all that describes the encoder.
+    images: of training.
     original: the encoder as it starts, at the size of the views.
     before, after: jobs on the given images, of the original and of the adapted encoder.
     check: of both, on the images that it is not adapted on.
     """
 
     config: PretrainConfig
+    images: ImageSource
     original: FrozenModel
     before: Sequence[Job]
     after: Sequence[Job]
@@ -54,35 +56,37 @@ class Plan:
         return [each for each in every if each[2]]
 
 
-def plan_adaptation(config: PretrainConfig, asked: Asked, out: Path, world: int = 1) -> Plan:
+def plan_adaptation(
+    config: PretrainConfig, asked: Asked, out: Path, world: int = 1, start: Start | None = None
+) -> Plan:
     """Return the plan of an adaptation into the run directory ``out``; nothing is written.
 
     world: processes that train together.
+    start: the encoder to start from, where it is read already.
 
     Raises FileNotFoundError or ValueError, in one sentence, for a model that there is not or that does not fit, for
     images that are too few or cannot be opened, and for images to check by that have no classes.
     """
     if not config.encoder.weights:
         raise ValueError("adapt needs an encoder to start from: MODEL, as `equicoherence evaluate` takes it")
-    if (count := len(open_images(config.data, "train"))) < FEWEST:
+    images = open_images(config.data, "train")
+    if (count := len(images)) < FEWEST:
         raise ValueError(
             f"{config.data!r} gives {count} image{'s' * (count != 1)} to train on, which is too few to adapt an "
             f"encoder to: give at least {FEWEST} with --data"
         )
     settings = _settings(asked, config)
-    own = _jobs(settings, config.data)
+    own = _jobs(settings, config.data, images)
     check = [] if asked.check is None else _jobs_of_check(settings, asked.check)
     for job in (*own, *check):
         refuse_inside(out, [job])
-    config, encoder = started(config)
-    learner = build_learner(config, start=encoder)
+    config, encoder = started(config, start)
     check_batch(config, count, world)
     name, views = config.encoder.weights, config.views
     original = FrozenModel(name, name, encoder.eval(), views.size, views.source, pool=encoder.pool)
-    del learner  # built to see that everything fits
     after = [job for job in own if job.task.name != Layers.name]
     before = _before(own) if any(not job.task.unfit(original) for job in own if job.task.name == Layers.name) else after
-    return Plan(config, original, before, after, check)
+    return Plan(config, images, original, before, after, check)
 
 
 def _before(jobs: Sequence[Job]) -> list[Job]:
@@ -101,9 +105,9 @@ def _settings(asked: Asked, config: PretrainConfig) -> dict[str, dict[str, Any]]
     return settings
 
 
-def _jobs(settings: dict[str, dict[str, Any]], data: str) -> list[Job]:
-    """Return all tasks of the suite that the images allow: without labels, none of classes."""
-    labelled = not unlabelled(open_images(data, "train"), open_images(data, "val"))
+def _jobs(settings: dict[str, dict[str, Any]], data: str, train: ImageSource) -> list[Job]:
+    """Return all tasks of the suite that the images allow: without labels, none of classes. train: of the images."""
+    labelled = not unlabelled(train, open_images(data, "val"))
     names = [name for name in settings if labelled or name not in CLASSES]
     return plan_jobs(make_tasks(names, settings={name: settings[name] for name in names}), data, None)
 

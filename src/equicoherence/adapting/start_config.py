@@ -21,8 +21,8 @@ MIDDLE = (1 / 2, 1 / 4, 3 / 4)  # of the depth: the first one's tokens are those
 
 def start_config(
     recipe: str | PretrainConfig, model: str, *, size: int | None = None, source: int | None = None
-) -> PretrainConfig:
-    """Return the configuration of a recipe that starts from MODEL.
+) -> tuple[PretrainConfig, Start]:
+    """Return the configuration of a recipe that starts from MODEL, and MODEL as it was read for it, at its own size.
 
     recipe: its name or file, or its configuration, which says what is trained of the encoder. A head over layers that
         it does not name reads the `middle_layers` of a frozen encoder, and the output, which is trained, of any other.
@@ -43,7 +43,7 @@ def start_config(
     task = config.coherence
     if task is not None and task.split == "conv" and not task.layers and encoder.train == HEAD:
         task = dataclasses.replace(task, layers=middle_layers(start.encoder))
-    return dataclasses.replace(config, encoder=encoder, views=views, coherence=task)
+    return dataclasses.replace(config, encoder=encoder, views=views, coherence=task), start
 
 
 def view_size(config: PretrainConfig, start: Start) -> int:

@@ -115,14 +115,15 @@ def run(arguments: list[str]) -> None:
         given = parse(Arguments, rest, "adapt MODEL")
         from equicoherence.adapting.adaptation import adapt_with
 
-        config = given.config
+        config, read = given.config, None
         if model is not None:
             from equicoherence.adapting.start_config import start_config
 
             size = config.views.size if _last(rest, "--views.size") else None
             source = config.views.source if _last(rest, "--views.source") else None
-            config = start_config(config, config.encoder.weights, size=size, source=source)
-    adapt_with(config, given.out, resume=given.resume, check=given.check, images=given.images, limit=given.limit)
+            config, read = start_config(config, config.encoder.weights, size=size, source=source)
+    asked = {"check": given.check, "images": given.images, "limit": given.limit}
+    adapt_with(config, given.out, resume=given.resume, start=read, **asked)
 
 
 def _check(model: str, recipe: str, rest: list[str]) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 from typing import Literal, get_args
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from equicoherence.downstream.tokens import resizable
 from equicoherence.evaluation.model import FrozenModel, joined
 from equicoherence.evaluation.module import as_frozen
 from equicoherence.models import Features, SplitHead
+from equicoherence.models.token_maps import on_grid
 
 Read = Literal["backbone", "z_equi", "joined"]
 
@@ -58,9 +58,7 @@ class Representation(nn.Module):
 
 def output_map(features: Features) -> Tensor:
     """Return the tokens of the output as (B, C, h, w), upsampled bilinearly to the grid that z_equi has."""
-    tokens = features.patches.transpose(1, 2).unflatten(2, features.grid)
-    grid = features.tapped_grid
-    return tokens if grid == features.grid else F.interpolate(tokens, grid, mode="bilinear")
+    return on_grid(features.patches.transpose(1, 2).unflatten(2, features.grid), features.tapped_grid)
 
 
 def joined_maps(backbone: Tensor, other: Tensor) -> Tensor:

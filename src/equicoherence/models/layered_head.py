@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from equicoherence.models.features import Features
+from equicoherence.models.token_maps import on_grid
 
 INNER = 128  # a wide z_equi stands its ground beside the features; the convolution need not be as wide
 
@@ -50,9 +51,6 @@ class LayeredHead(nn.Module):
             whole = (grids[0][0] * side, grids[0][1] * side)
             if side > 1 and part.shape[2:] != whole:  # sides that do not divide, such as 25 tokens over 13
                 part = F.interpolate(part, whole, mode="bilinear")
-            part = read(part)
-            if part.shape[2:] != grids[0]:
-                part = F.interpolate(part, grids[0], mode="bilinear", antialias=part.shape[2] > grids[0][0])
-            parts.append(part)
+            parts.append(on_grid(read(part), grids[0]))
         read = functools.reduce(torch.add, parts)  # stacked, they would be copied into another memory layout
         return (read + self.mix(read)).flatten(2).transpose(1, 2)

@@ -226,6 +226,18 @@ def _piece(
 
 
 @_compiled
+def _mirrored(s: Any, t: Any, height: int, width: int) -> tuple[Any, Any, Any, Any]:
+    """Return the pixel that a place is read from first, column and row, mirrored at the borders, and the weights of the
+    next ones."""
+    turn_w, turn_h = F(1) / F(2 * width), F(1) / F(2 * height)
+    s, t = s - F(2 * width) * np.floor(s * turn_w), t - F(2 * height) * np.floor(t * turn_h)
+    s, t = F(width) - abs(s - F(width)) - F(0.5), F(height) - abs(t - F(height)) - F(0.5)
+    s, t = min(max(s, F(0)), F(width - 1)), min(max(t, F(0)), F(height - 1))
+    column, row = N(s), N(t)
+    return column, row, s - F(column), t - F(row)
+
+
+@_compiled
 def _projected(
     base: Any,
     path: Any,
@@ -254,7 +266,6 @@ def _projected(
     b10, b11, b12 = base[1, 0], base[1, 1], base[1, 2]
     b20, b21, b22 = base[2, 0], base[2, 1], base[2, 2]
     half_w, half_h = F(width) * F(0.5), F(height) * F(0.5)
-    turn_w, turn_h = F(1) / F(2 * width), F(1) / F(2 * height)
     mirror, black = border == 1, border == 2
     nearby = _horizon(path[2, 0], path[2, 1], path[2, 2])
     least = _horizon(b20, b21, b22)
@@ -276,11 +287,7 @@ def _projected(
         inside[x] = seen if q > least else F(0)
         q = max(q, least)
         s, t = (s / q + F(1)) * half_w, (t / q + F(1)) * half_h
-        s, t = s - F(2 * width) * np.floor(s * turn_w), t - F(2 * height) * np.floor(t * turn_h)
-        s, t = F(width) - abs(s - F(width)) - F(0.5), F(height) - abs(t - F(height)) - F(0.5)
-        s, t = min(max(s, F(0)), F(width - 1)), min(max(t, F(0)), F(height - 1))
-        column, row = N(s), N(t)
-        right[x], down[x] = s - F(column), t - F(row)
+        column, row, right[x], down[x] = _mirrored(s, t, height, width)
         at[x] = U(N(start) + row * N(pitch) + column)
 
 
@@ -307,7 +314,6 @@ def _places(
     half_w, half_h = F(width) * F(0.5), F(height) * F(0.5)
     b00, b01, b02 = base[0, 0] * half_w, base[0, 1] * half_w, (base[0, 2] + F(1)) * half_w
     b10, b11, b12 = base[1, 0] * half_h, base[1, 1] * half_h, (base[1, 2] + F(1)) * half_h
-    turn_w, turn_h = F(1) / F(2 * width), F(1) / F(2 * height)
     mirror = border == 1
     for x in range(size):
         across = F(x) * step + origin
@@ -317,11 +323,7 @@ def _places(
             u, v = (u + F(1)) * F(0.25), (v + F(1)) * F(0.25)
             u, v = F(1) - abs(F(4) * (u - np.floor(u)) - F(2)), F(1) - abs(F(4) * (v - np.floor(v)) - F(2))
         s, t = b00 * u + b01 * v + b02, b10 * u + b11 * v + b12
-        s, t = s - F(2 * width) * np.floor(s * turn_w), t - F(2 * height) * np.floor(t * turn_h)
-        s, t = F(width) - abs(s - F(width)) - F(0.5), F(height) - abs(t - F(height)) - F(0.5)
-        s, t = min(max(s, F(0)), F(width - 1)), min(max(t, F(0)), F(height - 1))
-        column, row = N(s), N(t)
-        right[x], down[x] = s - F(column), t - F(row)
+        column, row, right[x], down[x] = _mirrored(s, t, height, width)
         at[x] = U(N(start) + row * N(pitch) + column)
 
 

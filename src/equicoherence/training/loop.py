@@ -15,6 +15,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from equicoherence.data import Batch
 from equicoherence.errors import RefusedValue, refusing
 from equicoherence.finite import NotFinite
+from equicoherence.models import Encoder
 from equicoherence.training.bad_images import advise_on_bad_images
 from equicoherence.training.callbacks import Callback
 from equicoherence.training.comma_lists import listed
@@ -33,7 +34,14 @@ from equicoherence.training.setup import set_up
 HALF: dict[str, torch.dtype] = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
-def pretrain(config: PretrainConfig, out: Path, *, resume: bool = False, callbacks: Sequence[Callback] = ()) -> Path:
+def pretrain(
+    config: PretrainConfig,
+    out: Path,
+    *,
+    resume: bool = False,
+    callbacks: Sequence[Callback] = (),
+    start: Encoder | None = None,
+) -> Path:
     """Train a configuration into the run directory ``out``, and return it.
 
     Processes started by torchrun or accelerate train together (DDP or FSDP2).
@@ -41,6 +49,7 @@ def pretrain(config: PretrainConfig, out: Path, *, resume: bool = False, callbac
     resume: continue an interrupted run; it ends with the same bits on the same machine. Fields that do not change these
         may differ (`run.FREE`), and the images may be in another place.
     callbacks: called during training, in this order.
+    start: the encoder of `start.started`, which gave ``config``; None: `EncoderConfig.weights` are read.
 
     Raises FileExistsError if another process uses ``out``; `Interrupted` after saving, on Ctrl-C or SIGTERM;
     `NotFinite` if a loss is not finite and ``keep`` of the configuration is 0 (else the run ends with its last good
@@ -48,7 +57,7 @@ def pretrain(config: PretrainConfig, out: Path, *, resume: bool = False, callbac
     """
     with name_lost_processes(out), advise_on_bad_images(out), ExitStack() as held:
         with refusing():
-            parts = set_up(config, out, resume, held, callbacks)
+            parts = set_up(config, out, resume, held, callbacks, start)
         weights = None
         try:
             _train(parts)

@@ -19,6 +19,7 @@ from equicoherence.arithmetic import has_bfloat16
 from equicoherence.data import Loader, open_images, say_images
 from equicoherence.devices import chosen_device
 from equicoherence.files import alone
+from equicoherence.models import Encoder
 from equicoherence.models.features import POOLS
 from equicoherence.models.shared_conv import share_weight_gradients
 from equicoherence.models.train_setting import HEAD
@@ -71,11 +72,17 @@ class _Saved:
 
 
 def set_up(
-    config: PretrainConfig, out: Path, resume: bool, held: ExitStack, callbacks: Sequence[Callback] = ()
+    config: PretrainConfig,
+    out: Path,
+    resume: bool,
+    held: ExitStack,
+    callbacks: Sequence[Callback] = (),
+    start: Encoder | None = None,
 ) -> Parts:
     """Build a run's parts, from its newest whole checkpoint on where ``resume`` and there is one.
 
     held: keeps the run directory for this job, and the trackers open, until it is closed.
+    start: see `pretrain`.
     """
     if config.threads:
         torch.set_num_threads(config.threads)
@@ -83,23 +90,15 @@ def set_up(
     main = accelerator.is_main_process
     config = begun_before(config, out) if resume else config
     check_start(config)
-    config, given = started(config) if needs_start(config, out, resume) else (config, None)
+    if start is None and needs_start(config, out, resume):
+        config, start = started(config)
     if main:
         held.enter_context(alone(out, "pretrains into"))
         check_run(config, out, resume)
         need_trackers(config.track)
     accelerator.wait_for_everyone()
     saved = _saved(config, out, resume, accelerator)
-    torch.manual_seed(config.seed)
-    learner = build_learner(config, pretrained=False if saved.state else None, start=None if saved.state else given)
-    feed = build_feed(config, learner.encoder)
-    per_epoch = check_batch(config, len(feed), accelerator.num_processes)
-    shape = shape_of(accelerator.num_processes, feed.source)
-    if saved.state:  # which holds what theta was fitted to
-        check_same(saved.state["shape"], shape, out)
-        load_learner(learner, saved.state["learner"], out)
-    else:
-        fit_theta(learner, feed)
+    learner, feed, per_epoch, shape = _built(config, out, saved, start, accelerator.num_processes)
     if accelerator.num_processes > 1 and accelerator.device.type == "cuda":
         convert_sync_batchnorm(learner)  # in place: the learner itself is no BatchNorm
     learner.to(accelerator.device)
@@ -111,10 +110,7 @@ def set_up(
     total = min(total, config.max_steps) if config.max_steps else total
     if main:  # after all that can refuse the configuration: a refused start leaves nothing behind
         begin_run(config, out, saved.step)
-        say(described(config, learner, saved.precision))
-        say_images(config.data, feed.source)
-        for line in filter(None, (saved.remark, feed.remark)):
-            say(line)
+        _say_start(config, learner, feed, saved)
     metrics = _metrics(config, learner, out if main else None, saved.step, total)
     if metrics.trackers is not None:
         held.callback(metrics.trackers.close)
@@ -153,6 +149,23 @@ def _saved(config: PretrainConfig, out: Path, resume: bool, accelerator: Acceler
     precision = state["precision"] if state else precision_on(accelerator.device, config.precision)
     check_shared(gather_object([step]), out)
     return _Saved(state, precision, step, remark)
+
+
+def _built(
+    config: PretrainConfig, out: Path, saved: _Saved, start: Encoder | None, processes: int
+) -> tuple[Learner, Feed, int, dict[str, Any]]:
+    """Return the learner as it starts or was saved, its images and views, the steps of an epoch, and `shape_of`."""
+    torch.manual_seed(config.seed)
+    learner = build_learner(config, pretrained=False if saved.state else None, start=None if saved.state else start)
+    feed = build_feed(config, learner.encoder)
+    per_epoch = check_batch(config, len(feed), processes)
+    shape = shape_of(processes, feed.source)
+    if saved.state:  # which holds what theta was fitted to
+        check_same(saved.state["shape"], shape, out)
+        load_learner(learner, saved.state["learner"], out)
+    else:
+        fit_theta(learner, feed)
+    return learner, feed, per_epoch, shape
 
 
 def _trained(
@@ -220,6 +233,14 @@ def _metrics(config: PretrainConfig, learner: Learner, out: Path | None, start: 
         if names := listed(config.track):
             trackers = Trackers(names, out, to_dict(config), start)
     return Metrics(path, trackers, total, watched[1] if watched else 0, start)
+
+
+def _say_start(config: PretrainConfig, learner: Learner, feed: Feed, saved: _Saved) -> None:
+    """Print what is trained, on which images, and what is to be said of both."""
+    say(described(config, learner, saved.precision))
+    say_images(config.data, feed.source)
+    for line in filter(None, (saved.remark, feed.remark)):
+        say(line)
 
 
 def precision_on(device: torch.device, asked: Precision) -> Precision:

@@ -89,16 +89,20 @@ def check_start(config: PretrainConfig) -> None:
         )
 
 
-def started(config: PretrainConfig) -> tuple[PretrainConfig, Encoder]:
+def started(config: PretrainConfig, read: Start | None = None) -> tuple[PretrainConfig, Encoder]:
     """Read `EncoderConfig.weights`; return the configuration with architecture, arguments, normalisation and
     fingerprint of what it starts from, and that encoder.
+
+    read: these weights, where they are read already; read again for views that need an encoder of another size.
 
     Torch's global generators are left as they were. Raises FileNotFoundError or ValueError, in one sentence, for what
     is missing, damaged, does not fit the views or the name that is given, or is not what the fingerprint says.
     """
     given, size = config.encoder, config.views.size
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-        start = read_start(given.weights, size, given.name, given.args)
+        start = read
+        if start is None or sized(start.encoder.architecture, _resized(start.encoder, size)):
+            start = read_start(given.weights, size, given.name, given.args)
         encoder = start.encoder
         if given.name not in ("", encoder.architecture):
             raise ValueError(

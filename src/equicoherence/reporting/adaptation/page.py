@@ -33,13 +33,13 @@ GUIDE = (
 )
 
 
-def write_adaptation(run: Path) -> Path:
-    """Write ``adapt.md`` and ``adapt.html`` into a run directory; return the page. Raises as `read_adaptation`."""
+def write_adaptation(run: Path) -> Adaptation:
+    """Write ``adapt.md`` and ``adapt.html`` into a run directory; return what they say. Raises as `read_adaptation`."""
     found = read_adaptation(run)
     text = [f"# {Path(found.name).name}, before and after", found.grid().markdown(), *found.caption(), _origin(found)]
     write_aside(run / TABLE, ("\n\n".join(text) + "\n").encode("utf-8", errors="replace"))
     write_aside(run / PAGE, render_adaptation(found).encode("utf-8", errors="replace"))
-    return run / PAGE
+    return found
 
 
 def render_adaptation(found: Adaptation) -> str:
