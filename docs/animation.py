@@ -12,12 +12,15 @@ from PIL import Image, ImageDraw, ImageFont
 from equicoherence.data import Loader, open_images
 from equicoherence.paths import PathViews, Views, augmentation, named_path
 
-STEPS, SIDE, GAP, TITLE = 16, 128, 10, 22  # states, and pixels
+STEPS, SIDE, GAP, TITLE, LINE = 16, 128, 10, 22, 14  # states, and pixels
 MILLISECONDS, PAUSE = 70, 900
 IMAGES, SEED = (300, 2600), 5
 CROPS = augmentation(area=(0.45, 0.9), blur=0.0, grayscale=0.0)
 TITLES = ("view 1", "t = {t:.2f}", "view 2")
-SAID = {"angle": "turn {:.0f}°", "octaves": "size x {:.2f}"}
+SAID = (
+    "from u: rotation {angle:z.0f}°, scale x{scale:.2f}, translation {x:z.0f}, {y:z.0f} px, blur {sigma:.1f} px",
+    "brightness x{brightness:.2f}, contrast x{contrast:.2f}, saturation x{saturation:.2f}, hue {hue:z.0f}°",
+)
 
 
 def views_of(data: str) -> Views:
@@ -32,19 +35,20 @@ def views_of(data: str) -> Views:
 def frames(made: Views) -> list[Image.Image]:
     """Return a picture for each state."""
     pixels = {name: _bytes(getattr(made, name)) for name in ("v1", "v2", "targets")}
-    names = [parameter.name for parameter in named_path("all").parameters]
-    font = ImageFont.load_default(13)
+    font, small = ImageFont.load_default(13), ImageFont.load_default(11)
+    below = len(SAID) * LINE + GAP
     found = []
     for step in range(STEPS + 1):
-        sheet = Image.new("RGB", (3 * (SIDE + GAP) + GAP, len(IMAGES) * (SIDE + GAP + TITLE) + TITLE), "white")
+        sheet = Image.new("RGB", (3 * (SIDE + GAP) + GAP, len(IMAGES) * (SIDE + below) + TITLE), "white")
         write = ImageDraw.Draw(sheet)
         for column, title in enumerate(TITLES):
             write.text((GAP + column * (SIDE + GAP), 3), title.format(t=step / STEPS), "black", font)
         for row in range(len(IMAGES)):
-            top = TITLE + row * (SIDE + GAP + TITLE)
+            top = TITLE + row * (SIDE + below)
             for column, picture in enumerate((pixels["v1"][row], pixels["targets"][row, step], pixels["v2"][row])):
                 sheet.paste(Image.fromarray(picture), (GAP + column * (SIDE + GAP), top))
-            write.text((2 * GAP + SIDE, top + SIDE + 3), _said(names, made.theta[row] * step / STEPS), "black", font)
+            for line, text in enumerate(_said(made.theta[row], step / STEPS)):
+                write.text((GAP, top + SIDE + 3 + line * LINE), text, "black", small)
         found.append(sheet)
     return found
 
@@ -53,11 +57,14 @@ def _bytes(images: torch.Tensor) -> np.ndarray:
     return (images.clamp(0, 1) * 255).round().byte().movedim(-3, -1).numpy()
 
 
-def _said(names: list[str], theta: torch.Tensor) -> str:
-    values = dict(zip(names, [round(value, 3) for value in theta.tolist()]))
-    values = {name: 2**value if name.endswith("octaves") else value for name, value in values.items()}
-    found = [SAID[key].format(v + 0.0) for name, v in values.items() if (key := name.rsplit("_", 1)[-1]) in SAID]
-    return ", ".join(found)
+def _said(theta: torch.Tensor, t: float) -> list[str]:
+    """Return how the state at t differs from u, in pixels of the pictures."""
+    path = named_path("all")
+    values = dict(zip((parameter.name for parameter in path.parameters), path.at(theta[None], t)[0].tolist()))
+    factors = {name: 1 + values[name] for name in ("brightness", "contrast", "saturation")}
+    shift = {name: values[name] * SIDE / 224 for name in ("x", "y")}
+    values |= {**factors, **shift, "scale": 2 ** values["octaves"], "hue": 360 * values["hue"]}
+    return [text.format(**values) for text in SAID]
 
 
 if __name__ == "__main__":

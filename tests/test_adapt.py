@@ -26,7 +26,10 @@ from equicoherence.model_card import model_card
 from equicoherence.recipes import RECIPES
 from equicoherence.reporting.adaptation.figures import FigureRow, NoiseRow
 from equicoherence.reporting.adaptation.page import PAGE, TABLE
+from equicoherence.reporting.explorer.rotated_file import read_rotated
+from equicoherence.reporting.page import report
 from equicoherence.reporting.summary import Score
+from equicoherence.reporting.tables import number
 from equicoherence.training import EncoderConfig, OptimConfig, PretrainConfig, load_config, pretrain
 from equicoherence.training.config_file import save_config
 from equicoherence.training.start import started
@@ -128,12 +131,37 @@ def test_the_page_and_the_printed_table_say_the_same(
         "Training received neither the transformation parameters between the views nor the class labels of images.",
     ):
         assert all(text in each for each in (printed, page, table)), text
+    for text in ("z_equi alone", "constant guess (floor)", '<a href="#turn">Rotation</a>', "effective rank, z_equi"):
+        assert text in page, text
+    assert "effective rank, z_inv" not in page, "the encoder is frozen"
     assert "http://" not in page.replace("http://www.w3.org", "")
     assert all(row.said in printed for row in done.rows)
     assert printed.splitlines()[-1] == (
         f"next: equicoherence embed {done.run} --data {folder} --features joined --out features.npz"
     )
     assert scored == {name: (done.run / "adapt" / name / FILE).stat().st_mtime_ns for name in NAMES}
+
+
+def test_the_rotated_images_are_those_of_the_original_and_of_the_adapted_encoder(done: Adapted) -> None:
+    page = (done.run / PAGE).read_text(encoding="utf-8")
+    (data,) = re.findall(r'data-turn>.*?application/json">(.*?)</script>', page, re.DOTALL)
+    kept, z_equi = (run["backbone"] for run in json.loads(data)["runs"])
+    names = re.findall(r'<div class="view">\s*<p><strong>(.*?)</strong>', page)
+    assert names == ["original and adapted: backbone", "adapted: z_equi"], "the encoder is frozen"
+    assert kept == read_rotated(done.run / "adapt" / "original")["runs"][""]["backbone"]
+    assert z_equi == read_rotated(done.run / "adapt" / "adapted")["runs"][""]["z_equi"]
+
+
+def test_the_page_of_a_run_draws_what_it_gained(done: Adapted, tmp_path: Path) -> None:
+    text = report([done.run], tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "</strong> against the original encoder:" in text
+    for row in done.rows:
+        assert f"{row.title}, original: " in text
+        assert f"{row.title}, z_equi alone: " in text
+        after, before = row.adapted[row.output], row.original
+        assert before is not None
+        assert f"{row.title} {number(before.mean, row.metric)} → {number(after.mean, row.metric)}" in text
+    assert "There is no verdict yet" not in text
 
 
 @pytest.mark.parametrize("split", ["", "val"])

@@ -13,6 +13,10 @@ import pytest
 import yaml
 
 from equicoherence.evaluation.task import Row
+from equicoherence.json_file import write_json
+from equicoherence.reporting.explorer.rotated_file import FILE, SCHEMA
+from equicoherence.reporting.explorer.study import Read, TurnedImages
+from equicoherence.reporting.explorer.turned_section import gallery
 from tests.reporting.scored import Write, part, scores, write_file, write_scores
 
 WriteRun = Callable[..., Path]
@@ -62,6 +66,34 @@ def write_run_directory(
         found = [{**each, "machine": machine} for each in score_parts(generator, level, repeats)]
         write_file(path, scores(found, name, seed=seed))
     return path
+
+
+ROTATED = (-20, 0, 20)
+
+
+def rotated_images(tokens: np.ndarray | None = None, **reads: np.ndarray) -> TurnedImages:
+    """Return two images of one color at three angles, and seven more.
+
+    tokens: of the patches. reads: representation -> indices of the nearest (2, 3, 5); backbone has them by default.
+    """
+    levels = np.array([[10, 20, 30], [110, 120, 130]], np.uint8)
+    shown = np.broadcast_to(levels[..., None, None, None], (2, 3, 32, 32, 3))
+    bank = np.broadcast_to(np.arange(0, 210, 30, dtype=np.uint8)[:, None, None, None], (7, 32, 32, 3))
+    nearest = np.broadcast_to(np.arange(5), (2, 3, 5))
+    if tokens is None:
+        tokens = np.broadcast_to(levels[..., None, None, None], (2, 3, 4, 4, 3))
+    found = [Read(name, each, tokens) for name, each in (reads or {"backbone": nearest}).items()]
+    classes = ["cat", "dog"] * 4
+    return TurnedImages(
+        "held-out images of toys", range(9), ROTATED, shown, bank, classes[:2], classes[:7], {"": found}
+    )
+
+
+def write_rotated(folder: Path, images: str = "toys", tokens: np.ndarray | None = None, **reads: np.ndarray) -> Path:
+    """Write `rotated_images` into a folder of scores."""
+    content = {"schema": SCHEMA, "about": "", "images": images, **gallery(rotated_images(tokens, **reads))}
+    write_json(folder / FILE, content)
+    return folder
 
 
 def metrics(generator: np.random.Generator, lines: int) -> Iterator[dict[str, float]]:

@@ -11,16 +11,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from equicoherence.reporting.comparison.page import comparison
 from equicoherence.reporting.page import report
 from equicoherence.reporting.runs import read_run
 from equicoherence.reporting.summary import flat_rows
-from tests.reporting.conftest import write_run_directory
+from tests.reporting.conftest import write_rotated, write_run_directory
+from tests.reporting.scored import write_scores
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page
 
 MINUS = "\N{MINUS SIGN}"
 NAMES = "chromium", "chromium-browser", "google-chrome"
+EXPLORER = '[data-explorer][data-shown="0/0"]'
 CHROMIUM = next((found for found in map(shutil.which, NAMES) if found), None)
 
 
@@ -48,14 +51,14 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 class Seen:
     """A page as a person sees it. problems: what its script complained of."""
 
-    def __init__(self, browser: Browser, file: Path, **options: Any) -> None:
+    def __init__(self, browser: Browser, file: Path, ready: str = EXPLORER, **options: Any) -> None:
         self.problems: list[str] = []
         self.page: Page = browser.new_page(**options)
         self.page.on("pageerror", lambda error: self.problems.append(str(error)))
         self.page.on("console", lambda message: self.problems.append(message.text))
         self.page.on("request", lambda asked: self.problems.append(asked.url[:80]) if asked.url[:4] == "http" else None)
         self.page.goto(file.as_uri())
-        self.at("0/0")
+        self.page.wait_for_selector(ready)
 
     def at(self, place: str) -> None:
         """Wait until the slider's part shows an image and a place."""
@@ -126,6 +129,26 @@ def test_keys_move_on_and_a_click_chooses_another_image(seen: Seen, file: Path) 
     assert near(seen.pixels("v1"), samples["v1"][2])
 
 
+def test_ticks_below_the_slider_show_where_a_run_decodes_and_a_click_goes_there(seen: Seen, file: Path) -> None:
+    assert seen.page.locator(".ticked").all_inner_texts() == ["first, <i>second: decoded at t = 0.25, 0.50, 0.75"]
+    ticks = seen.page.locator(".ticks button")
+    assert ticks.count() == 3, "once for the runs that decode the same places"
+    box, tick = seen.slider.bounding_box(), ticks.nth(1).bounding_box()
+    assert box is not None
+    assert tick is not None
+    assert tick["x"] + tick["width"] / 2 == pytest.approx(box["x"] + box["width"] / 2, abs=1)
+    seen.slider.focus()
+    seen.page.keyboard.press("Home")
+    decoded = seen.page.locator("figure:has(canvas.decoded) figcaption").first
+    seen.page.wait_for_function("document.querySelector('[data-explorer]').dataset.shown.endsWith('/0')")
+    assert decoded.inner_text() == "decoded at t = 0.25"
+    assert seen.page.locator(".place").first.inner_text() == "t = 0.00"
+    ticks.nth(2).click()
+    seen.page.wait_for_function("document.querySelector('[data-explorer]').dataset.shown.endsWith('/3')")
+    assert decoded.inner_text() == "decoded at t = 0.75"
+    assert "elsewhere" not in (seen.page.locator("figure:has(canvas.decoded)").first.get_attribute("class") or "")
+
+
 def test_a_name_is_text_and_stands_once_for_each_run(seen: Seen) -> None:
     assert seen.page.locator(".who strong").all_inner_texts() == ["first", "<i>second"]
     assert seen.page.locator("canvas.v1").count() == seen.page.locator("canvas.state").count() == 1
@@ -174,6 +197,58 @@ def test_tables_are_sorted_by_a_click_and_filtered_by_words(seen: Seen) -> None:
     assert values() == before
     seen.page.locator("#numbers input[type=search]").fill("rotation z_equi mlp content first")
     assert len(values()) == 1
+
+
+@pytest.fixture(scope="module")
+def rotated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a page that compares two encoders by scores and rotated images, of which one has z_equi."""
+    place, nearest = tmp_path_factory.mktemp("rotated"), np.broadcast_to(np.arange(5), (2, 3, 5))
+    other = nearest.copy()
+    other[1, 2] = [6, 1, 5, 3, 0]
+    folders = [
+        write_rotated(write_scores(place, "a"), backbone=other, z_equi=nearest),
+        write_rotated(write_scores(place, "b"), backbone=nearest),
+    ]
+    return comparison(folders, place / "out")
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1400, "light"), (390, "dark")])
+def test_a_slider_rotates_an_image_and_shows_the_nearest_and_the_patches_of_each_encoder(
+    browser: Browser, rotated: Path, width: int, scheme: Any
+) -> None:
+    ready = '[data-turn][data-shown="0/0/backbone"]'
+    seen = Seen(browser, rotated, ready, viewport={"width": width, "height": 900}, color_scheme=scheme)
+    part = seen.page.locator("[data-turn]")
+    assert part.locator(".view strong").all_inner_texts() == ["a", "b"]
+
+    def levels(canvas: str) -> list[int]:
+        return part.locator(f"canvas.{canvas}").evaluate_all(
+            "all => all.map(c => c.getContext('2d').getImageData(c.width / 2, c.width / 2, 1, 1).data[0])"
+        )
+
+    assert levels("shown") == pytest.approx([20], abs=2)
+    part.locator(".samples button").nth(1).click()
+    slider = part.locator("input[type=range]")
+    slider.scroll_into_view_if_needed()
+    box = slider.bounding_box()
+    assert box is not None
+    seen.page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    seen.page.mouse.down()
+    seen.page.mouse.move(box["x"] + box["width"] - 3, box["y"] + box["height"] / 2, steps=4)
+    seen.page.mouse.up()
+    seen.page.wait_for_selector('[data-turn][data-shown="1/20/backbone"]')
+    assert part.locator(".place").inner_text() == "20°"
+    assert levels("shown") == pytest.approx([130], abs=2)
+    assert levels("patches") == [130, 130], "every pixel is kept"
+    assert levels("near") == pytest.approx([180, 30, 150, 90, 0, 0, 30, 60, 90, 120], abs=2)
+    told = ["3 of 5 as upright, 3 of its class", "5 of 5 as upright, 2 of its class"]
+    assert part.locator(".agree").all_inner_texts() == told
+    part.locator(".reads button", has_text="z_equi").click()
+    seen.page.wait_for_selector('[data-turn][data-shown="1/20/z_equi"]')
+    assert part.locator(".agree").all_inner_texts() == [told[1], "has no z_equi"]
+    assert seen.page.evaluate("document.documentElement.scrollWidth") == width
+    assert seen.problems == []
+    seen.page.close()
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(390, "light"), (800, "dark")])

@@ -15,6 +15,7 @@ import torch
 from PIL import Image
 
 from equicoherence.coherence import CoherenceConfig
+from equicoherence.data import open_images
 from equicoherence.data.images import ImageFolder
 from equicoherence.evaluation.model import load_model
 from equicoherence.paths import geometry
@@ -22,13 +23,14 @@ from equicoherence.paths.lie import affine_logarithm
 from equicoherence.paths.transformations.affine import PIXEL
 from equicoherence.reporting.explorer import files
 from equicoherence.reporting.explorer.drawn import drawn_scene
-from equicoherence.reporting.explorer.explorer import embedded, explorer_section, scene_data
+from equicoherence.reporting.explorer.explorer import answers, embedded, explorer_section, scene_data
 from equicoherence.reporting.explorer.files import reduced, strip
-from equicoherence.reporting.explorer.gather import gather
+from equicoherence.reporting.explorer.gather import Gathered, gather
 from equicoherence.reporting.explorer.kept import kept_scenes
-from equicoherence.reporting.explorer.scene import PathScene, geodesic_numbers, mean_error
-from equicoherence.reporting.explorer.study import NEAREST, thumbnails
+from equicoherence.reporting.explorer.scene import Decoding, PathScene, geodesic_numbers, mean_error
+from equicoherence.reporting.explorer.study import NEAREST, READS, Read, TurnedImages, thumbnails
 from equicoherence.reporting.explorer.turned import principal_colors, turned
+from equicoherence.reporting.page import report
 from equicoherence.reporting.runs import Run, read_run
 from equicoherence.training.build import build_learner
 from tests.small import small_config
@@ -191,7 +193,8 @@ def test_a_run_without_weights_is_shown_as_it_was_kept_and_it_is_said_why(write_
 
 def test_a_turned_image_is_turned_and_its_nearest_are_those_of_its_features(run: Path) -> None:
     model = load_model(run)
-    study = turned({"small": model})
+    assert model.config is not None
+    study = turned({"small": model}, open_images(model.config.data, "val"), model.config.data, 0.0)
     upright, quarter = study.angles.index(0), study.angles.index(180)
     half = study.shown[:, upright, ::-1, ::-1].astype(int)
     assert np.abs(study.shown[:, quarter] - half).mean() < 1
@@ -246,6 +249,50 @@ def test_large_pictures_are_reduced_and_small_ones_kept() -> None:
     sheet = thumbnails(levels(*range(0, 250, 10))[0], side=4, columns=10)
     assert sheet.shape == (12, 40, 3)
     assert sheet[::4, ::4, 0].flatten().tolist() == [*range(0, 250, 10), *[0] * 5]
+
+
+def photographs(*shape: int, size: int = 128) -> np.ndarray:
+    """Return pictures (*shape, size, size, 3) with details of all sizes, as photographs have them."""
+    generator, found = np.random.default_rng(0), np.zeros((*shape, size, size, 3), np.float32)
+    for cells in (each for each in (4, 8, 16, 32, 64, 128) if each <= size):
+        coarse = generator.standard_normal((*shape, cells, cells, 3)).astype(np.float32) * 60 * (4 / cells) ** 0.7
+        found += coarse.repeat(size // cells, -3).repeat(size // cells, -2)
+    return (128 + found).clip(0, 255).astype(np.uint8)
+
+
+def test_a_page_of_four_runs_is_below_5_mb(
+    write_run: WriteRun, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    names = [f"run {number}" for number in range(4)]
+    runs = [write_run(name, name=name, parts=("metrics.jsonl", "scores.json")) for name in names]
+    states = np.repeat(photographs(8), 11, axis=0).reshape(8, 11, 128, 128, 3)
+    decoded = reduced(states, 32).repeat(4, -3).repeat(4, -2)[:, 1:-1]
+    decodings = [Decoding(name, tuple(range(1, 10)), ("geodesic",) * 9, decoded) for name in names]
+    times = np.linspace(0, 1, 11)
+    scene = PathScene("photographs", "v1", states[:, 0], states, times, [], np.zeros((8, 11, 0)), decodings)
+    nearest, colors = np.zeros((6, 19, NEAREST), np.int64), photographs(6, 19, size=16)
+    reads = [Read(name, nearest, colors) for name in READS]
+    shown = np.repeat(photographs(6), 19, axis=0).reshape(6, 19, 128, 128, 3)
+    turns = TurnedImages(
+        "photographs", range(126), range(-180, 181, 20), shown, photographs(120), [""] * 6, [""] * 120,
+        dict.fromkeys(names, reads),
+    )  # fmt: skip
+    monkeypatch.setattr("equicoherence.reporting.page.gather", lambda groups: Gathered([scene], [turns]))
+    page = report(runs, tmp_path / "page.html")
+    assert 1e6 < page.stat().st_size < 5e6
+
+
+def test_places_at_which_a_decoder_answers_are_said_for_runs_alike() -> None:
+    times = np.array([0, 0.2, 1 / 3, 0.5, 2 / 3, 0.8, 1])
+    pictures = np.broadcast_to(levels(0)[:, :1], (1, 7, 8, 8, 3))
+    places = {"a": (2, 4), "b": (2, 4), "c": (1, 2, 3, 4, 5), "d": tuple(range(7))}
+    decodings = [Decoding(name, own, ("conv",) * len(own), pictures[:, : len(own)]) for name, own in places.items()]
+    scene = PathScene("", "u", pictures[:, 0], pictures, times, [], np.zeros((1, 7, 0)), decodings)
+    assert [row.text for row in answers(scene)] == [
+        "a, b: decoded at t = 0.33, 0.67",
+        "c: decoded at every t between the ends",
+        "d: decoded at every t",
+    ]
 
 
 def test_data_blocks_cannot_be_ended_from_inside() -> None:

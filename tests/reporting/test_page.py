@@ -234,7 +234,7 @@ def test_a_run_of_adapt_names_the_page_that_has_its_scores(write_run: WriteRun) 
     (run / "adapt.html").touch()
     text = report([run]).read_text()
     assert "1 run, evaluated in adapt.html" in text
-    assert "see <code>adapt.html</code> in its folder" in text
+    assert "<code>adapt.html</code> in its folder has its scores; they cannot be drawn here: " in text
     assert "adapt.html in its folder has the scores before and after" in text
     assert "There is no verdict yet" not in text
 

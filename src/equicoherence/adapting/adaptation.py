@@ -19,9 +19,10 @@ from equicoherence.evaluation.model import generators_kept, load_model
 from equicoherence.evaluation.run import Scoring, score_jobs
 from equicoherence.notice import say
 from equicoherence.processes import is_first_process
-from equicoherence.reporting.adaptation.adaptation import SCORED, Adaptation, read_adaptation
+from equicoherence.reporting.adaptation.adaptation import ADAPTED, ORIGINAL, SCORED, Adaptation, read_adaptation
 from equicoherence.reporting.adaptation.figures import FigureRow
 from equicoherence.reporting.adaptation.page import PAGE, write_adaptation
+from equicoherence.reporting.explorer.rotated_file import keep_rotated
 from equicoherence.training import PretrainConfig, load_config, pretrain
 from equicoherence.training.interrupt import Interrupted
 from equicoherence.training.new_run import config_to_resume
@@ -158,7 +159,10 @@ def _score(plan: Plan, out: Path) -> None:
             adapted = load_model(out)
         for name, of_original, jobs in plan.work:
             scoring = Scoring(controls=False, tolerance=plan.config.bad_image_tolerance, device=plan.config.device)
-            score_jobs(plan.original if of_original else adapted, jobs, out / SCORED / name, scoring)
+            model, folder = plan.original if of_original else adapted, out / SCORED / name
+            score_jobs(model, jobs, folder, scoring)
+            if name in (ORIGINAL, ADAPTED):
+                keep_rotated(model, jobs[0], folder, scoring.tolerance, scoring.device)
     except KeyboardInterrupt as stop:
         raise Interrupted(f"stopped while scoring; go on with: {resume_command(out)}") from stop
 

@@ -36,7 +36,8 @@ class Arguments:
         sets: Folder with data sets in their published layouts, for all other tasks.
         tasks: Names, or all. By default the usual tasks on data sets if --sets is given, else all that the data allow.
         suite: Tasks with fixed settings and one comparable table: equivariance or adapt.
-        out: Folder for scores.json; with several models, one folder for each in it, and a page that compares them.
+        out: Folder for scores.json and, except for a single run, a page; with several models, one folder for each is
+            made in it.
         settings: TASK.SETTING=VALUE, several with commas between; values of a list are joined by +.
         transformations: Setting of the task transformation.
         borders: Setting of the task transformation.
@@ -98,7 +99,7 @@ def run(arguments: list[str]) -> None:
             plan,
             prove_writable,
         )
-        from equicoherence.evaluation.registry import make_tasks
+        from equicoherence.evaluation.registry import make_tasks, reads_data
 
         suite = None if given.suite is None else chosen_suite(given)
         asked = None if given.tasks is None else split(given.tasks)
@@ -109,13 +110,15 @@ def run(arguments: list[str]) -> None:
 
         from equicoherence.evaluation.run import Scoring, score_jobs
         from equicoherence.reporting.comparison.page import comparison
+        from equicoherence.reporting.explorer.rotated_file import keep_rotated
 
         Scoring(
             given.controls, given.bad_image_tolerance, device=given.device
         )  # what is wrong with these is said first
         planned = plan(given, tasks, every, suite.baselines if suite is not None and given.controls else ())
         several = len(given.models) > 1
-        on_page = several or given.sets is not None or any(task.axis for task in tasks)
+        is_run = Path(planned[0].subject.model).is_dir()  # its page is that of `report`
+        on_page = several or not is_run or given.sets is not None or any(task.axis for task in tasks)
         for each in planned:
             prove_writable(each.folder)
     found, page = [], None
@@ -125,6 +128,9 @@ def run(arguments: list[str]) -> None:
         scoring = Scoring(given.controls and each.has_floor, given.bad_image_tolerance, device=given.device)
         jobs = each.jobs if suite is None else fitting(frozen, each.jobs)
         found.append(score_jobs(frozen, jobs, each.folder, scoring, random_weights=each.subject.random_weights))
+        images = next((job for job in jobs if reads_data(job.task)), None)
+        if on_page and images is not None:
+            keep_rotated(frozen, images, each.folder, given.bad_image_tolerance, given.device)
         if on_page:  # written after each: the next may fail
             folders = [other.folder for other in planned[:number]]
             page = comparison(folders, given.out or Path("results") / "comparison" if several else folders[0])

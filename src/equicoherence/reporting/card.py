@@ -8,16 +8,18 @@ from typing import Any
 
 import numpy as np
 
+from equicoherence.reporting.adaptation.charts import adapted_verdict
 from equicoherence.reporting.explorer.files import address, reduced
 from equicoherence.reporting.explorer.scene import PathScene
-from equicoherence.reporting.markup import Markup
+from equicoherence.reporting.explorer.tried import tried
+from equicoherence.reporting.markup import Markup, note
 from equicoherence.reporting.names import data_name
 from equicoherence.reporting.plots import key
-from equicoherence.reporting.runs import Run, is_number, random_sources
+from equicoherence.reporting.runs import ADAPT_PAGE, Run, is_number, random_sources
 from equicoherence.reporting.summary import summarise_scores
 from equicoherence.reporting.template import rendered
 from equicoherence.reporting.training import legend
-from equicoherence.reporting.verdict import main_figures, verdict_chart, verdicts
+from equicoherence.reporting.verdict import Said, main_figures, verdict_chart, verdicts
 
 
 def card_section(groups: Mapping[str, Sequence[Run]], scenes: Sequence[PathScene]) -> Markup:
@@ -31,16 +33,35 @@ def card_section(groups: Mapping[str, Sequence[Run]], scenes: Sequence[PathScene
     scored = [name for name in names if any(name in figure.scores for figure in figures)]
     reference = next((name for name in plain if name in scored and len(scored) > 1), None)
     controls = [kind for kind, there in (("random", any(f.random for f in figures)), ("constant", True)) if there]
+    adapted, notes = _adapted(groups)
     return rendered(
         "card.html",
         trained=[(key(index), name, trained(runs)) for index, (name, runs) in enumerate(groups.items())],
-        verdicts=verdicts(figures, scored, reference),
+        verdicts=[*verdicts(figures, scored, reference), *(said for said, _ in adapted)],
         chart=verdict_chart(figures, names) if figures else None,
-        adapted=[name for name, runs in groups.items() if any(run.adapted for run in runs)],
+        adapted=[(said.name, drawn) for said, drawn in adapted],
+        notes=list(map(note, notes)),
         legend=legend((), controls),
         between=bool(scenes) and scenes[0].begin == "v1",
         pictures=_pictures(scenes[0]) if scenes else {},
     )
+
+
+def _adapted(groups: Mapping[str, Sequence[Run]]) -> tuple[list[tuple[Said, Markup]], list[str]]:
+    """Return the verdict and the charts of the first adapted run of each name, and why those of others are missing."""
+    found, notes = [], []
+    for runs in groups.values():
+        run = next((run for run in runs if run.adapted), None)
+        if run is None:
+            continue
+        verdict, reason = tried(lambda run=run: adapted_verdict(run))
+        if verdict is None:
+            notes.append(
+                f"{run.name}: `{ADAPT_PAGE}` in its folder has its scores; they cannot be drawn here: {reason}"
+            )
+        else:
+            found.append(verdict)
+    return found, notes
 
 
 def trained(runs: Sequence[Run]) -> str:

@@ -10,7 +10,7 @@ from equicoherence.files import alone_at, write_aside
 from equicoherence.reporting.card import card_section
 from equicoherence.reporting.explorer.explorer import explorer_section
 from equicoherence.reporting.explorer.gather import gather
-from equicoherence.reporting.explorer.turned_section import turned_section
+from equicoherence.reporting.explorer.turned_section import gallery, turned_section
 from equicoherence.reporting.markup import join
 from equicoherence.reporting.origin import dates_of
 from equicoherence.reporting.provenance import configuration_section, provenance_section
@@ -73,7 +73,7 @@ def render_runs(runs: Sequence[Run]) -> str:
     front = (
         card_section(groups, found.scenes),
         explorer_section(found.scenes, found.remarks, found.notes),
-        turned_section(found.turns),
+        turned_section(list(map(gallery, found.turns))),
     )
     dates = dates_of(run.scores for run in runs if run.scores)
     seeds = f"{len(runs)} runs of {len(groups)} recipes" if len(groups) > 1 else f"{len(runs)} run"

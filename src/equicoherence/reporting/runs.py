@@ -15,6 +15,7 @@ from equicoherence.evaluation.store import FILE as SCORES
 from equicoherence.evaluation.store import read_scores
 from equicoherence.files import Damaged
 from equicoherence.json_file import read_json_lines, read_yaml
+from equicoherence.models.train_setting import HEAD
 
 ADAPT_PAGE = "adapt.html"  # the page of a run that `equicoherence adapt` made
 REMEDY = {
@@ -40,6 +41,12 @@ class Run:
     def adapted(self) -> bool:
         """Whether `equicoherence adapt` evaluated it, on a page of its own."""
         return (self.path / ADAPT_PAGE).is_file()
+
+    @property
+    def frozen(self) -> bool:
+        """Whether its encoder was not trained, so that all that the training measured of it is constant."""
+        encoder = self.config.get("encoder")
+        return isinstance(encoder, dict) and encoder.get("train") == HEAD
 
     @property
     def seed(self) -> object:

@@ -34,7 +34,7 @@ TITLES = {
 
 
 def training_section(groups: dict[str, list[Run]]) -> Markup:
-    """Return the section of curves; runs of one name share a color."""
+    """Return the section of curves; runs of one name share a color. Of frozen encoders there is no health to draw."""
     runs = [run for of_name in groups.values() for run in of_name]
     remarks = [
         note(f"No curves for {label}: metrics.jsonl is ", run.problems["metrics.jsonl"], ".")
@@ -50,6 +50,8 @@ def training_section(groups: dict[str, list[Run]]) -> Markup:
     ]
     lines = [line for run in runs for line in run.metrics]
     present = list(dict.fromkeys(k for line in lines for k, v in line.items() if v is None or is_number(v)))
+    if all(run.frozen for run in runs):
+        present = [k for k in present if not k.startswith(HEALTH) or k.endswith("_equivariant")]
     health = [k for k in present if k.startswith(HEALTH)]
     kept = [k for k in present if k.startswith(WATCHED)]
     held_out = [k for k in present if k.startswith(HELD_OUT)]

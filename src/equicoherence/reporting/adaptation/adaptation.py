@@ -24,6 +24,7 @@ from equicoherence.reporting.main_figures import NOISY, NOISY_ABSOLUTE
 from equicoherence.reporting.runs import Run, read_run
 from equicoherence.reporting.summary import Score
 from equicoherence.reporting.tables import FLOOR, MISSING, NUMBER, Cell, Grid, number
+from equicoherence.training.config import PretrainConfig
 from equicoherence.training.config_file import load_config
 from equicoherence.training.resume_command import resume_command
 
@@ -107,12 +108,20 @@ class Adaptation:
         return [*said, *self.facts.words()]
 
 
-def read_adaptation(run: Path) -> Adaptation:
-    """Read what `equicoherence adapt` left in a run directory.
+@dataclass(frozen=True)
+class Compared:
+    """Scores before and after: of ``rows``, ``noise`` and ``scores`` see `Adaptation`."""
+
+    rows: Sequence[FigureRow]
+    noise: NoiseRow
+    scores: Sequence[Mapping[str, Any]]
+
+
+def read_compared(run: Path, config: PretrainConfig) -> Compared:
+    """Read the scores that `equicoherence adapt` left in a run directory.
 
     Raises FileNotFoundError where scores are missing, `Damaged` where they are.
     """
-    found, config = read_run(run), load_config(run / "config.yaml")
     own, check = _pair(run, ""), _pair(run, CHECK)
     if own is None:
         raise FileNotFoundError(f"{run / SCORED} lacks scores; go on with: {resume_command(run)}")
@@ -120,9 +129,15 @@ def read_adaptation(run: Path) -> Adaptation:
     rows = list(figure_rows(*own, output))
     if check is not None:
         rows += figure_rows(*check, output, check=True)
-    scores = [*own, *(check or ())]
+    return Compared(rows, noise_row(*own, output), [*own, *(check or ())])
+
+
+def read_adaptation(run: Path) -> Adaptation:
+    """Read what `equicoherence adapt` left in a run directory. Raises as `read_compared`."""
+    found, config = read_run(run), load_config(run / "config.yaml")
+    compared = read_compared(run, config)
     facts = facts_of(config, found.metrics)
-    return Adaptation(config.encoder.weights, found, rows, noise_row(*own, output), facts, scores)
+    return Adaptation(config.encoder.weights, found, compared.rows, compared.noise, facts, compared.scores)
 
 
 def _pair(run: Path, kind: str) -> tuple[dict[str, Any], dict[str, Any]] | None:

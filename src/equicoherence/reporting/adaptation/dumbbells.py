@@ -1,17 +1,16 @@
-"""The chart of an adaptation: each score before and after, and that of the best layer."""
+"""The chart of an adaptation: each score before and after, of z_equi alone, of the best layer, and its floor."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
-from equicoherence.reporting.adaptation.figures import FigureRow
+from equicoherence.reporting.adaptation.figures import Z_EQUI, FigureRow
 from equicoherence.reporting.markup import Markup, element
 from equicoherence.reporting.plots import Frame, ticks
 from equicoherence.reporting.summary import Score
 from equicoherence.reporting.tables import number
 
-BEFORE, AFTER, LAYER = "t6", "t0", "t4"
-COLORS = {"original": BEFORE, "adapted": AFTER, "best layer of the original": LAYER}
 LOWEST = -0.2  # what lies below is drawn here, as an arrow
 MARGIN = 0.03
 STEP = 30  # from row to row
@@ -19,13 +18,54 @@ WIDTH = 480
 LETTER = 6.2  # width of one, about
 
 
+@dataclass(frozen=True)
+class Mark:
+    """How one kind of score is drawn, in the chart and in its legend.
+
+    name: what it is. tone: its color in style.css. draw: its shape at (x, y).
+    """
+
+    name: str
+    tone: str
+    draw: Callable[[float, float], Markup]
+
+
+def _dot_mark(name: str, tone: str) -> Mark:
+    return Mark(name, tone, lambda x, y: element("circle", cx=f"{x:.1f}", cy=y, r="4", class_=f"tone {tone} dot"))
+
+
+BEFORE = _dot_mark("original", "t6")
+AFTER = _dot_mark("adapted", "t0")
+ALONE = Mark(
+    "z_equi alone", "t2", lambda x, y: element("path", d=f"M{x:.1f} {y - 5}l5 5l-5 5l-5 -5z", class_="tone t2")
+)
+LAYER = Mark(
+    "best layer of the original",
+    "t4",
+    lambda x, y: element("line", x1=f"{x:.1f}", x2=f"{x:.1f}", y1=y - 7, y2=y + 7, class_="tone t4"),
+)
+GUESS = Mark(
+    "constant guess (floor)",
+    "",
+    lambda x, y: element(
+        "line", x1=f"{x:.1f}", x2=f"{x:.1f}", y1=y - 7, y2=y + 7, class_="floor", stroke_dasharray="2 2"
+    ),
+)
+
+
 def dumbbells(rows: Sequence[FigureRow], label: str) -> Markup:
-    """Draw each row as a line from the original to the adapted encoder, with intervals, and a mark for the layer.
+    """Draw each row as a line from the original to the adapted encoder, with intervals and the other marks.
 
     label: what the chart shows, for those who do not see it.
     """
-    shown = [each for row in rows for each in (row.original, row.layer, row.adapted.get(row.output)) if each]
-    ends = [_at(end) for each in shown for end in (each.mean, *(each.interval or ()))] or [0.0, 1.0]
+    shown = [
+        each
+        for row in rows
+        for each in (row.original, row.layer, row.adapted.get(row.output), row.adapted.get(Z_EQUI))
+        if each
+    ]
+    ends = [_at(end) for each in shown for end in (each.mean, *(each.interval or ()))]
+    ends = [*ends, *(_at(row.floor) for row in rows if row.floor is not None)] or [0.0, 1.0]
     span = max(LOWEST - MARGIN, min(ends) - MARGIN), min(1 + MARGIN, max(ends) + MARGIN)
     left, height = 16 + LETTER * max(len(row.title) for row in rows), 48 + STEP * len(rows)
     frame = Frame(span, (0, 1), width=max(WIDTH, left + 220), height=height, left=left, bottom=40)
@@ -40,12 +80,14 @@ def dumbbells(rows: Sequence[FigureRow], label: str) -> Markup:
         if row.original is not None and after is not None:
             begin, end = (frame.across(_at(each.mean)) for each in (row.original, after))
             parts.append(element("line", x1=f"{begin:.1f}", x2=f"{end:.1f}", y1=y, y2=y, class_="link"))
+        if row.floor is not None:
+            parts.append(_mark(frame, GUESS, row.floor, y, row))
         if row.layer is not None:
-            x = f"{frame.across(_at(row.layer.mean)):.1f}"
-            mark = element("line", x1=x, x2=x, y1=y - 8, y2=y + 8, class_=f"tone {LAYER}")
-            parts.append(_read(mark, f"{row.title}, {row.layer_name}: {number(row.layer.mean, row.metric)}"))
-        parts += _dot(frame, row.original, y - 4, BEFORE, f"{row.title}, original", row.metric)
-        parts += _dot(frame, after, y + 4, AFTER, f"{row.title}, adapted", row.metric)
+            parts.append(_mark(frame, LAYER, row.layer.mean, y, row, row.layer_name))
+        if (alone := row.adapted.get(Z_EQUI)) is not None:
+            parts.append(_mark(frame, ALONE, alone.mean, y, row))
+        parts += _dot(frame, row.original, y - 4, BEFORE, row)
+        parts += _dot(frame, after, y + 4, AFTER, row)
     unit = "accuracy" if rows[0].of_classes else "R2; for a sign, accuracy"
     middle = (left + frame.width - frame.right) / 2
     parts.append(element("text", unit, x=middle, y=height - 7, text_anchor="middle", class_="title"))
@@ -53,19 +95,26 @@ def dumbbells(rows: Sequence[FigureRow], label: str) -> Markup:
     return element("svg", *parts, class_="plot", viewBox=box, role="img", aria_label=label)
 
 
-def _dot(frame: Frame, score: Score | None, y: float, tone: str, title: str, metric: str) -> list[Markup]:
+def _mark(frame: Frame, mark: Mark, value: float, y: float, row: FigureRow, name: str = "") -> Markup:
+    """Return a mark at a value, with the text that a pointer reads."""
+    text = f"{row.title}, {name or mark.name}: {number(value, row.metric)}"
+    return _read(mark.draw(frame.across(_at(value)), y), text)
+
+
+def _dot(frame: Frame, score: Score | None, y: float, mark: Mark, row: FigureRow) -> list[Markup]:
+    """Return a score with its interval."""
     if score is None:
         return []
-    x, text = frame.across(_at(score.mean)), f"{title}: {number(score.mean, metric)}"
+    x, text = frame.across(_at(score.mean)), f"{row.title}, {mark.name}: {number(score.mean, row.metric)}"
     parts = []
     if score.interval is not None:
         low, high = (frame.across(_at(end)) for end in score.interval)
-        text += f" ({' to '.join(number(end, metric) for end in score.interval)})"
-        parts.append(element("line", x1=f"{low:.1f}", x2=f"{high:.1f}", y1=y, y2=y, class_=f"tone {tone}"))
+        text += f" ({' to '.join(number(end, row.metric) for end in score.interval)})"
+        parts.append(element("line", x1=f"{low:.1f}", x2=f"{high:.1f}", y1=y, y2=y, class_=f"tone {mark.tone}"))
     if score.mean < LOWEST:
-        parts.append(element("path", d=f"M{x:.1f} {y}l7 -4v8z", class_=f"tone {tone} dot"))
+        parts.append(element("path", d=f"M{x:.1f} {y}l7 -4v8z", class_=f"tone {mark.tone} dot"))
     else:
-        parts.append(element("circle", cx=f"{x:.1f}", cy=y, r="4", class_=f"tone {tone} dot"))
+        parts.append(mark.draw(x, y))
     return [_read(*parts, text)]
 
 

@@ -12,7 +12,7 @@ from equicoherence.evaluation.suites import ADAPT, Figure
 from equicoherence.evaluation.transformation import NOISE
 from equicoherence.reporting.main_figures import NOISY, NOISY_ABSOLUTE
 from equicoherence.reporting.names import data_name
-from equicoherence.reporting.summary import Score, select, summarise_scores
+from equicoherence.reporting.summary import Score, joint_floors, select, summarise_scores
 from equicoherence.reporting.tables import PERCENT
 
 Verdict = Literal["gained", "kept", "lost", ""]
@@ -48,6 +48,12 @@ class FigureRow:
         """What the adapted encoder has more than the original."""
         after = self.adapted.get(self.output)
         return None if after is None or self.original is None else after.mean - self.original.mean
+
+    @property
+    def floor(self) -> float | None:
+        """The score of a constant guess, None if it has no meaning here."""
+        floors = joint_floors(score for score in (self.original, *self.adapted.values()) if score is not None)
+        return None if floors is None else floors[1]
 
     @property
     def margin(self) -> float:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from equicoherence.files import write_aside
-from equicoherence.reporting.adaptation.adaptation import Adaptation, mean_text, read_adaptation
-from equicoherence.reporting.adaptation.dumbbells import COLORS, LAYER, dumbbells
-from equicoherence.reporting.adaptation.figures import FigureRow
-from equicoherence.reporting.markup import Markup, element, join, section
+from equicoherence.reporting.adaptation.adaptation import ADAPTED, ORIGINAL, SCORED, Adaptation, read_adaptation
+from equicoherence.reporting.adaptation.charts import charts
+from equicoherence.reporting.explorer.rotated_section import rotated_section
+from equicoherence.reporting.markup import element, join, section
 from equicoherence.reporting.origin import dates_of, origin_line
 from equicoherence.reporting.runs import ADAPT_PAGE
 from equicoherence.reporting.tables import MISSING
@@ -19,6 +19,7 @@ PAGE, TABLE = ADAPT_PAGE, "adapt.md"
 CONTENTS = {
     "table": "The table",
     "chart": "Gained against kept",
+    "turn": "Rotation",
     "training": "Training",
     "origin": "How it was measured",
 }
@@ -45,41 +46,18 @@ def render_adaptation(found: Adaptation) -> str:
     """Return the page as HTML."""
     marked = [row.said == "lost" for row in found.rows] + [not found.noise.near_zero]
     table = found.grid().html("Before and after, with 95 % intervals over test images", marked)
-    kinds = {
-        "transformations": [row for row in found.rows if not row.of_classes],
-        "classes": [row for row in found.rows if row.of_classes],
-    }
-    charts = [_chart(title, rows) for title, rows in kinds.items() if rows]
+    scored = found.run.path / SCORED
+    rotation = rotated_section({name: [scored / name] for name in (ORIGINAL, ADAPTED)}, together=True)
     body = [
         section("table", CONTENTS["table"], table, *(element("p", line) for line in found.caption())),
-        section("chart", CONTENTS["chart"], _legend(), element("div", *charts, class_="grid wide")),
+        section("chart", CONTENTS["chart"], charts(found.rows)),
+        rotation,
         training_section({found.run.name: [found.run]}),
         section("origin", CONTENTS["origin"], element("p", _origin(found))),
     ]
     subtitle = f"by {found.run.name}, evaluated {dates_of(found.scores)}"
-    return fill(f"{Path(found.name).name}, adapted", subtitle, CONTENTS, GUIDE, join(body))
-
-
-def _chart(title: str, rows: list[FigureRow]) -> Markup:
-    said = "; ".join(
-        f"{row.title} {mean_text(row.original)} to {mean_text(row.adapted.get(row.output))}" for row in rows
-    )
-    picture = dumbbells(rows, f"Before and after, {title}: {said}.")
-    caption = element("figcaption", element("strong", title), " · lines: 95 % intervals over test images")
-    return element("figure", caption, picture, class_="card chart")
-
-
-def _legend() -> Markup:
-    items = [element("li", _key(tone), name) for name, tone in COLORS.items()]
-    return element("ul", *items, class_="legend", aria_label="Legend")
-
-
-def _key(tone: str) -> Markup:
-    if tone == LAYER:
-        mark = element("line", x1="6", x2="6", y1="0", y2="12", class_=f"tone {tone}")
-    else:
-        mark = element("circle", cx="6", cy="6", r="5", class_=f"tone {tone} dot")
-    return element("svg", mark, class_="key", width="12", height="12", aria_hidden="true")
+    contents = {anchor: text for anchor, text in CONTENTS.items() if anchor != "turn" or rotation}
+    return fill(f"{Path(found.name).name}, adapted", subtitle, contents, GUIDE, join(body))
 
 
 def _origin(found: Adaptation) -> str:

@@ -25,6 +25,7 @@ from equicoherence.reporting.comparison.markdown import render_markdown
 from equicoherence.reporting.comparison.pictures import picture_panels
 from equicoherence.reporting.comparison.texts import COMPARISON_GUIDE, TITLE, arrowed, lines_grid
 from equicoherence.reporting.curve_panels import advice, curve_panels
+from equicoherence.reporting.explorer.rotated_section import rotated_section
 from equicoherence.reporting.markup import Markup, details, element, join, note, section
 from equicoherence.reporting.names import data_name, heading, task_name
 from equicoherence.reporting.origin import dates_of, joined_variants, settings_taken
@@ -65,14 +66,16 @@ def render_comparison(groups: Sequence[Group]) -> str:
     scored = dict.fromkeys(part["task"] for each in evaluated for part in each.parts)  # some have pictures alone
     tasks = dict.fromkeys([*(line.about.task for line in lines), *scored])
     anchors = {task: f"task-{number}" for number, task in enumerate(tasks)}
-    sections = [_summary(groups, evaluated, lines)]
+    rotation = rotated_section({of.label: [each.folder for each in of.members] for of in groups})
+    sections = [_summary(groups, evaluated, lines), rotation]
     for task, anchor in anchors.items():
         of_task = [line for line in lines if line.about.task == task]
         sections.append(section(anchor, heading(task), *_task(groups, evaluated, task, of_task)))
     common, encoders = encoder_grid(groups)
     about = [element("p", common) if common else "", encoders.html(counted(groups))]
     sections.append(section("encoders", "Encoders", *about))
-    contents = {"summary": "Summary", **{anchor: heading(task) for task, anchor in anchors.items()}}
+    tasks_shown = {anchor: heading(task) for task, anchor in anchors.items()}
+    contents = {"summary": "Summary", **({"turn": "Rotation"} if rotation else {}), **tasks_shown}
     dates = dates_of(each.about for each in evaluated)
     subtitle = f"{named(groups)} ({counted(groups)}{f', evaluated {dates}' if dates else ''})"
     return fill(TITLE, subtitle, {**contents, "encoders": "Encoders"}, COMPARISON_GUIDE, join(sections))

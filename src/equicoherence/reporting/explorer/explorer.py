@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from equicoherence.reporting.markup import Markup, element, note, section
 from equicoherence.reporting.template import rendered
 
 DIGITS = 4
+LISTED = 4  # places that are said one by one; of more, it is said that they are all, if they are
 
 
 def explorer_section(scenes: Sequence[PathScene], remarks: Sequence[str], notes: Sequence[str]) -> Markup:
@@ -25,8 +27,36 @@ def explorer_section(scenes: Sequence[PathScene], remarks: Sequence[str], notes:
     if not scenes:
         parts.append(note("There are no paths to show: no run has saved decoded states, and none can decode them now."))
     for index, scene in enumerate(scenes):
-        parts.append(rendered("scene.html", index=index, scene=scene, data=embedded(scene_data(scene))))
+        data = embedded(scene_data(scene))
+        parts.append(rendered("scene.html", index=index, scene=scene, answers=answers(scene), data=data))
     return section("path", "One path, step by step", *parts)
+
+
+@dataclass(frozen=True)
+class Answers:
+    """names: of runs that decode the same places. stops: these places, indices into the scene's times. text: both."""
+
+    names: Sequence[str]
+    stops: Sequence[int]
+    text: str
+
+
+def answers(scene: PathScene) -> list[Answers]:
+    """Return at which places the runs decode, those of the same places together."""
+    found: dict[tuple[int, ...], list[str]] = {}
+    for decoding in scene.decodings:
+        found.setdefault(decoding.stops, []).append(decoding.name)
+    last = len(scene.times) - 1
+    rows = []
+    for stops, names in found.items():
+        if len(stops) > LISTED and stops == tuple(range(last + 1)):
+            places = "every t"
+        elif len(stops) > LISTED and stops == tuple(range(1, last)):
+            places = "every t between the ends"
+        else:
+            places = f"t = {', '.join(f'{scene.times[stop]:.2f}' for stop in stops)}"
+        rows.append(Answers(names, stops, f"{', '.join(names)}: decoded at {places}"))
+    return rows
 
 
 def scene_data(scene: PathScene) -> dict[str, Any]:

@@ -24,18 +24,24 @@ def reduced(pictures: np.ndarray, side: int = PIXELS) -> np.ndarray:
     return np.stack(small).reshape(*pictures.shape[:-3], side, side, 3)
 
 
-def strip(pictures: np.ndarray) -> str:
-    """Return pictures (T, S, S, 3) uint8 beside each other as the address of one image that carries itself."""
+def strip(pictures: np.ndarray, exact: bool = False) -> str:
+    """Return pictures (T, S, S, 3) uint8 beside each other as the address of one image that carries itself.
+
+    exact: keep every pixel, as pictures of a few pixels need it.
+    """
     count, height, width, _ = pictures.shape
     wide = pictures.swapaxes(0, 1).reshape(height, count * width, 3)
-    return address(wide, small=width <= SMALL)
+    return address(wide, small=width <= SMALL, exact=exact)
 
 
-def address(pixels: np.ndarray, small: bool = True) -> str:
-    """Return one picture (H, W, 3) uint8 as an address that carries itself. small: whether it is shown enlarged."""
+def address(pixels: np.ndarray, small: bool = True, exact: bool = False) -> str:
+    """Return one picture (H, W, 3) uint8 as an address that carries itself.
+
+    small: whether it is shown enlarged. exact: whether every pixel is kept.
+    """
     buffer, picture = io.BytesIO(), Image.fromarray(np.ascontiguousarray(pixels))
     if features.check("webp"):
-        picture.save(buffer, format="WebP", quality=QUALITY[small], method=4)
+        picture.save(buffer, format="WebP", quality=QUALITY[small], method=4, lossless=exact)
         return data_uri(buffer.getvalue(), "image/webp")
     picture.save(buffer, format="PNG", optimize=True)
     return data_uri(buffer.getvalue(), "image/png")

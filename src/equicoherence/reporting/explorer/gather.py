@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
+from equicoherence.devices import chosen_device
 from equicoherence.reporting.explorer.kept import kept_scenes
 from equicoherence.reporting.explorer.scene import PathScene
 from equicoherence.reporting.explorer.study import TurnedImages
+from equicoherence.reporting.explorer.tried import tried
 from equicoherence.reporting.runs import Run
 
 if TYPE_CHECKING:
@@ -19,8 +21,6 @@ if TYPE_CHECKING:
     from equicoherence.training.learner import Learner
 
     Loaded = tuple[Run, PretrainConfig, Learner]
-
-T = TypeVar("T")
 
 
 @dataclass
@@ -40,7 +40,7 @@ def gather(groups: Mapping[str, Sequence[Run]]) -> Gathered:
     held: dict[tuple[object, ...], list[Loaded]] = {}
     fed: dict[tuple[object, ...], list[Loaded]] = {}
     for runs in groups.values():
-        loaded, reason = _tried(lambda run=runs[0]: _load(run))
+        loaded, reason = tried(lambda run=runs[0]: _load(run))
         found.notes += _unread(runs[0], loaded is not None)
         if loaded is None:
             kept.append(runs[0])
@@ -59,7 +59,7 @@ def gather(groups: Mapping[str, Sequence[Run]]) -> Gathered:
             kept.append(runs[0])
     images = _opener()
     for members in held.values():
-        scene, reason = _tried(lambda members=members: _draw(members, images))
+        scene, reason = tried(lambda members=members: _draw(members, images))
         if scene is None:
             kept += [run for run, _, _ in members]
             found.notes += _said([run for run, _, _ in members], reason)
@@ -67,7 +67,7 @@ def gather(groups: Mapping[str, Sequence[Run]]) -> Gathered:
             found.scenes.append(scene)
     found.scenes += kept_scenes(kept)
     for members in fed.values():
-        study, reason = _tried(lambda members=members: _turn(members, images))
+        study, reason = tried(lambda members=members: _turn(members, images))
         if study is not None:
             found.turns.append(study)
         else:
@@ -105,8 +105,9 @@ def _turn(members: Sequence[Loaded], images: Callable[[str, Split], ImageSource]
     from equicoherence.evaluation.model import of_run
     from equicoherence.reporting.explorer.turned import turned
 
-    models = {run.name: of_run(run.path, config, learner) for run, config, learner in members}
-    return turned(models, images(members[0][1].data, "val"))
+    device, config = chosen_device(), members[0][1]
+    models = {run.name: of_run(run.path, own, learner).to(device) for run, own, learner in members}
+    return turned(models, images(config.data, "val"), config.data, config.bad_image_tolerance)
 
 
 def _said(runs: Sequence[Run], reason: str) -> list[str]:
@@ -123,18 +124,3 @@ def _unread(run: Run, drawn: bool) -> list[str]:
     problem = run.problems.get("samples.npz", "")
     told = problem and not (drawn and problem.startswith("missing"))
     return [f"No saved pictures of {run.name}: samples.npz is {problem}."] if told else []
-
-
-def _tried(make: Callable[[], T]) -> tuple[T | None, str]:
-    """Return what is made, or None and why it cannot be.
-
-    Weights or images are damaged, of another version or gone, or what reads them is not installed.
-    """
-    from safetensors import SafetensorError
-
-    from equicoherence.errors import one_line
-
-    try:
-        return make(), ""
-    except (ValueError, OSError, RuntimeError, ImportError, SafetensorError) as error:
-        return None, one_line(error) or type(error).__name__

@@ -26,12 +26,17 @@ class Read:
 class TurnedImages:
     """Images at several angles.
 
-    title: which images. angles: A of them, degrees, counter-clockwise as seen. shown: (n, A, S, S, 3) uint8.
-    bank: (M, S, S, 3) uint8, the images among which the nearest are sought. classes, bank_classes: of both, "" where
-        unknown. reads: of each run, by name.
+    title: which images.
+    places: where they lie in their source.
+    angles: A of them, degrees, counter-clockwise as seen.
+    shown: (n, A, S, S, 3) uint8.
+    bank: (M, S, S, 3) uint8, the images among which the nearest are sought.
+    classes, bank_classes: of both, "" where unknown.
+    reads: of each encoder, by name.
     """
 
     title: str
+    places: Sequence[int]
     angles: Sequence[int]
     shown: np.ndarray
     bank: np.ndarray

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from equicoherence.data import Batch, ImageSource, Loader, first_of_each, open_images
+from equicoherence.data import Batch, ImageSource, Loader, first_of_each
 from equicoherence.evaluation.model import FrozenModel
 from equicoherence.paths import State
 from equicoherence.paths.central import base_state
@@ -24,9 +24,7 @@ from equicoherence.reporting.names import data_name
 from equicoherence.training.samples import as_bytes
 
 QUERIES = 6
-BANK = 240  # images among which the nearest are sought, of an input of `SMALL` pixels; fewer of a larger one
-LEAST = 60
-SMALL = 64
+BANK = 120  # images among which the nearest are sought
 ANGLES = tuple(range(-180, 181, 20))
 SHARE = 0.7  # of an image's side that is shown: no corner of it leaves the image in a turn
 BATCH = 64
@@ -34,18 +32,20 @@ TRIMMED = 0.02  # of the numbers at either end, which have the first and the las
 
 
 @torch.no_grad()
-def turned(models: Mapping[str, FrozenModel], images: ImageSource | None = None) -> TurnedImages:
-    """Return the features of rotated held-out images, for models with one input size and the same training images.
+def turned(models: Mapping[str, FrozenModel], source: ImageSource, data: str, tolerance: float) -> TurnedImages:
+    """Return the features of rotated images, for models of one input size, computed on the device of each.
 
-    models: by name. images: the held-out ones, where they are open already. Raises ValueError or OSError where the
-    images cannot be read.
+    models: by name.
+    source: the held-out images.
+    data: the name of their data set, or its path.
+    tolerance: largest share of the images that cannot be decoded.
+
+    Raises ValueError or OSError where the images cannot be read, ValueError where there is one alone.
     """
     first = next(iter(models.values()))
-    assert first.config is not None
-    if torch.cuda.is_available():
-        models = {name: model.to(torch.device("cuda")) for name, model in models.items()}
-    source = open_images(first.config.data, "val") if images is None else images
-    batch = _some_images(source, first)
+    batch = _some_images(source, first, tolerance)
+    if len(batch.images) < 2:
+        raise ValueError(f"{data!r} has 1 held-out image, and there is no other to compare it with; give more images")
     queries = torch.linspace(0, len(batch.images) - 1, min(QUERIES, len(batch.images) // 2)).long()
     others = torch.ones(len(batch.images), dtype=torch.bool)
     others[queries] = False
@@ -53,7 +53,8 @@ def turned(models: Mapping[str, FrozenModel], images: ImageSource | None = None)
     bank = _at(batch, others.nonzero()[:, 0], 0.0, first.size)
     labels = [source.classes[int(label)] if label >= 0 else "" for label in batch.labels.tolist()]
     return TurnedImages(
-        f"held-out images of {data_name(first.config.data)}",
+        f"held-out images of {data_name(data)}",
+        batch.index.tolist(),
         ANGLES,
         as_bytes(shown),
         as_bytes(bank),
@@ -63,12 +64,9 @@ def turned(models: Mapping[str, FrozenModel], images: ImageSource | None = None)
     )
 
 
-def _some_images(source: ImageSource, model: FrozenModel) -> Batch:
-    """Return images from all over the held-out ones, which may lie by class."""
-    assert model.config is not None
-    bank = max(LEAST, BANK * SMALL**2 // max(SMALL, model.size) ** 2)
-    indices = np.unique(np.linspace(0, len(source) - 1, QUERIES + bank).astype(np.int64))
-    tolerance = model.config.bad_image_tolerance
+def _some_images(source: ImageSource, model: FrozenModel, tolerance: float) -> Batch:
+    """Return images from all over the source, which may lie by class."""
+    indices = np.unique(np.linspace(0, len(source) - 1, QUERIES + BANK).astype(np.int64))
     loader = Loader(source, model.source, tolerance=tolerance, cache_bytes=0, threads=1)
     (batch,) = loader.batches([indices])
     rows = first_of_each(batch.index)

@@ -1,18 +1,18 @@
-"""The section with a slider for the angle: nearest images and patch tokens, one run below the other."""
+"""The section with a slider for the angle: nearest images and patch tokens, one encoder below the other."""
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from equicoherence.reporting.explorer.explorer import embedded
 from equicoherence.reporting.explorer.files import address, reduced, strip
-from equicoherence.reporting.explorer.study import NEAREST, READS, TurnedImages, thumbnails
-from equicoherence.reporting.markup import Markup, element, section
+from equicoherence.reporting.explorer.study import NEAREST, READS, Read, TurnedImages, thumbnails
+from equicoherence.reporting.markup import Markup, element, note, section
 from equicoherence.reporting.template import rendered
 
 COLUMNS, SIDE = 20, 48
+TOKENS = 24  # a side of the patch tokens that are shown; of more, neighbours are averaged
 ADVICE = (
     "Rotate an image and see how the features of each encoder change. Nearest: the held-out images with the most "
     "similar features. A frame marks an image that is also among the nearest at 0°. A rotation-invariant feature has "
@@ -21,27 +21,31 @@ ADVICE = (
 )
 
 
-def turned_section(studies: Sequence[TurnedImages]) -> Markup:
-    """Return the section; empty without images to rotate."""
-    if not studies:
+def turned_section(galleries: Sequence[Mapping[str, Any]], notes: Sequence[str] = ()) -> Markup:
+    """Return the section; empty without images to rotate. galleries: of `gallery`. notes: on missing parts."""
+    if not galleries and not notes:
         return Markup("")
     parts = [
         rendered(
             "turned.html",
-            study=study,
-            reads=[read for read in READS if any(read == r.name for of in study.reads.values() for r in of)],
+            title=each["title"],
+            angles=each["angles"],
+            names=list(each["runs"]),
+            reads=[read for read in READS if any(read in of for of in each["runs"].values())],
             nearest=NEAREST,
-            data=embedded(study_data(study)),
+            data=embedded({**each, "runs": list(each["runs"].values())}),
         )
-        for study in studies
+        for each in galleries
     ]
-    return section("turn", "Under rotation", element("p", ADVICE), *parts)
+    advice = element("p", ADVICE) if galleries else ""
+    return section("turn", "Under rotation", *map(note, notes), advice, *parts)
 
 
-def study_data(study: TurnedImages) -> dict[str, Any]:
-    """Return the data of the page's script: pictures as data URLs, indices into the bank, colors as base64."""
+def gallery(study: TurnedImages) -> dict[str, Any]:
+    """Return the data of the page's script: pictures as data URLs, and indices into the bank."""
     small = reduced(study.shown)
     return {
+        "title": study.title,
         "size": small.shape[-2],
         "angles": list(study.angles),
         "shown": [strip(each) for each in small],
@@ -50,17 +54,14 @@ def study_data(study: TurnedImages) -> dict[str, Any]:
         "side": min(SIDE, study.bank.shape[1]),
         "columns": COLUMNS,
         "bankClasses": list(study.bank_classes),
-        "runs": [
-            {
-                read.name: {
-                    "nearest": read.nearest.tolist(),
-                    "grid": None if read.colors is None else read.colors.shape[2:4],
-                    "colors": None
-                    if read.colors is None
-                    else [base64.b64encode(each.tobytes()).decode("ascii") for each in read.colors],
-                }
-                for read in reads
-            }
-            for reads in study.reads.values()
-        ],
+        "runs": {name: {read.name: _read(read) for read in reads} for name, reads in study.reads.items()},
+    }
+
+
+def _read(read: Read) -> dict[str, Any]:
+    colors = None if read.colors is None else reduced(read.colors, TOKENS)
+    return {
+        "nearest": read.nearest.tolist(),
+        "tokens": None if colors is None else colors.shape[3],
+        "colors": None if colors is None else [strip(each, exact=True) for each in colors],
     }

@@ -128,24 +128,16 @@ function explorer(part) {
 
   picker(part.querySelector(".samples"), data.v1, "image", (index) => { sample = index; show(); });
   player(part.querySelector(".play"), range, show);
+  all(part, ".ticks button").forEach((tick) => tick.addEventListener("click", () => {
+    range.value = tick.dataset.stop;
+    range.dispatchEvent(new Event("input"));
+  }));
   show();
 }
 
 all(document, "[data-explorer]").forEach(explorer);
 
 // ---- Under a turn ------------------------------------------------------------------------------------------------
-
-function drawColors(canvas, text, angle, grid) {
-  const [height, width] = grid, bytes = atob(text), begin = 3 * angle * height * width;
-  canvas.width = width;
-  canvas.height = height;
-  const context = canvas.getContext("2d"), made = context.createImageData(width, height);
-  for (let i = 0; i < height * width; i += 1) {
-    const rgb = [0, 1, 2].map((c) => bytes.charCodeAt(begin + 3 * i + c));
-    made.data.set([...rgb, 255], 4 * i);
-  }
-  context.putImageData(made, 0, 0);
-}
 
 function turning(part) {
   const data = dataOf(part), range = part.querySelector("input[type=range]"), upright = data.angles.indexOf(0);
@@ -154,7 +146,8 @@ function turning(part) {
 
   async function show() {
     const mine = (turn += 1), angle = Number(range.value), chosen = sample;
-    const [shown, bank] = await Promise.all([loaded(data.shown[chosen]), loaded(data.bank)]);
+    const colors = data.runs.map((run) => (run[read] && run[read].colors ? loaded(run[read].colors[chosen]) : null));
+    const [shown, bank, ...tokens] = await Promise.all([loaded(data.shown[chosen]), loaded(data.bank), ...colors]);
     if (mine !== turn) return; // the slider has moved on
     part.querySelector(".place").textContent = String(data.angles[angle]).replace("-", "−") + "°";
     part.querySelector(".class").textContent = data.classes[chosen] ? "(" + data.classes[chosen] + ")" : "";
@@ -166,7 +159,7 @@ function turning(part) {
       const near = said.nearest[chosen][angle], before = said.nearest[chosen][upright];
       const patches = view.querySelector(".patches");
       patches.hidden = !said.colors;
-      if (said.colors) drawColors(patches, said.colors[chosen], angle, said.grid);
+      if (said.colors) draw(patches, tokens[index], angle, said.tokens);
       all(view, ".near").forEach((canvas, k) => {
         const side = data.side, place = near[k];
         canvas.hidden = place === undefined;
