@@ -43,7 +43,7 @@ def write_adaptation(run: Path) -> Path:
 
 def render_adaptation(found: Adaptation) -> str:
     """Return the page as HTML."""
-    marked = [row.said == "lost" for row in found.rows] + [not found.noise.near_zero]
+    marked = [row.said == "lost" for row in found.rows] + [not row.near_zero for row in found.noise]
     table = found.grid().html("Before and after, with 95 % intervals over test images", marked)
     kinds = {
         "transformations": [row for row in found.rows if not row.of_classes],
