@@ -116,7 +116,9 @@ class NoiseRow:
     @property
     def near_zero(self) -> bool:
         """Whether it is near 0 before and after, so that what is said of this target can be trusted."""
-        return not any(score is not None and is_noisy(score) for score in (self.original, self.adapted.get(self.output)))
+        return not any(
+            score is not None and is_noisy(score) for score in (self.original, self.adapted.get(self.output))
+        )
 
 
 def figure_rows(before: Scores, after: Scores, output: str, *, check: bool = False) -> Iterator[FigureRow]:
