@@ -186,8 +186,8 @@ head reads.
 
 R2 of an MLP probe on the features of an image and its transformed copy; rotation sign accuracy: chance .5. R2 on noise
 should be {NEAR_ZERO}; where it is not, it is marked (!), and the scores of that
-transformation in that row are not to be trusted. One seed unless another is named. *Best layer* is that of the original, chosen for each score on these images. Classes:
-accuracy.
+transformation in that row are not to be trusted. One seed unless another is named. *Best layer* is that of the
+original, chosen for each score on these images. Classes: accuracy.
 
 ![Mean change of R2 over the change of k-NN, for each way of adapting](adapt.png)
 {watched}

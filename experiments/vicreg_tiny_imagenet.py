@@ -175,7 +175,8 @@ invariant loss is taken on (v1, v2), as published.{rivals}
 R2 of an MLP probe on the features of I and g(I), 3,000 training images (each under two transformations) and 1,000
 test images. Rotation and translation also have R2 of the absolute value, and sign accuracy (chance .5). R2 on noise
 should be {NEAR_ZERO}; where it is not, it is marked (!), and the scores of that
-transformation in that row are not to be trusted. ± is the standard deviation over seeds, if there are several ({seeds});
+transformation in that row are not to be trusted. ± is the standard deviation over seeds, if there are several
+({seeds});
 brackets are 95 % bootstrap intervals over test images.
 
 ## Backbone

@@ -20,8 +20,8 @@ from equicoherence.reporting.adaptation.figures import (
     figure_rows,
     noise_rows,
 )
-from equicoherence.reporting.noise_limit import NEAR_ZERO, is_noisy, noisy_transformations, with_warning
 from equicoherence.reporting.names import target_name
+from equicoherence.reporting.noise_limit import NEAR_ZERO, is_noisy, noisy_transformations, with_warning
 from equicoherence.reporting.runs import Run, read_run
 from equicoherence.reporting.summary import Score
 from equicoherence.reporting.tables import FLOOR, MISSING, NUMBER, Cell, Grid, number
