@@ -23,7 +23,7 @@ from equicoherence.commands.adapt import AdaptOptions, CommonAdaptOptions
 from equicoherence.evaluation import evaluate
 from equicoherence.evaluation.store import FILE, read_scores
 from equicoherence.evaluation.transformation import NOISE
-from equicoherence.recipes import RECIPES
+from equicoherence.recipes import RECIPES, recipe
 from equicoherence.reporting.adaptation.adaptation import read_adaptation
 from equicoherence.reporting.adaptation.figures import FigureRow, NoiseRow
 from equicoherence.reporting.adaptation.page import PAGE, TABLE
@@ -307,6 +307,25 @@ def test_help_all_describes_every_field_with_the_values_of_the_recipe(capsys: py
     assert {name for name in trained if adapted[name] != trained[name]} <= {"--out", "--resume"}
     for option, default in (("--images", Asked.images), ("--limit", Asked.limit)):
         assert adapted[option].endswith(f"(default: {default})")
+
+
+def test_the_help_says_the_defaults_of_the_recipes(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["adapt", "--help"]) == 0
+    text = capsys.readouterr().out
+    assert "None" not in text
+    shown = {option: said.replace("│ │ ", "") for option, said in _described(text).items()}
+    tiny, small, large = (recipe(f"adapt-{size}") for size in ("tiny", "small", "large"))
+    assert (small.max_steps, large.max_steps, large.optim.batch_size) == (0, 0, tiny.optim.batch_size)
+    rates = f"{tiny.optim.lr}, adapt-small {small.optim.lr}, adapt-large {large.optim.lr}"
+    for option, default in (
+        ("--encoder.train", tiny.encoder.train),
+        ("--max-steps", f"{tiny.max_steps} in adapt-tiny, else those of all epochs"),
+        ("--views.size", f"about {tiny.views.size} in adapt-tiny, else the model's own"),
+        ("--optim.lr", rates),
+        ("--optim.batch-size", f"{tiny.optim.batch_size}, adapt-small {small.optim.batch_size}"),
+        ("--watch", tiny.watch),
+    ):
+        assert f"(default: {default})" in shown[option], option
 
 
 def score(mean: float, interval: tuple[float, float] | None = None, target: str = "") -> Score:

@@ -9,9 +9,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from equicoherence.downstream.tokens import resizable
-from equicoherence.evaluation.model import FrozenModel, joined
+from equicoherence.evaluation.model import FrozenModel
 from equicoherence.evaluation.module import as_frozen
 from equicoherence.models import Features, SplitHead
+from equicoherence.models.joined import joined
 
 Read = Literal["backbone", "z_equi", "joined"]
 

@@ -20,6 +20,7 @@ from equicoherence.methods import Method
 from equicoherence.models import Encoder, Features
 from equicoherence.models.features import POOLS, Pool
 from equicoherence.models.foreign import foreign_encoder, read_exported
+from equicoherence.models.joined import joined
 from equicoherence.models.missing import no_model
 from equicoherence.models.names import folder_of, split_file
 from equicoherence.models.prefixes import BASELINE, TIMM
@@ -34,7 +35,6 @@ from equicoherence.training.seeds import step_seed
 from equicoherence.training.views_config import POSES, reading_size
 
 T = TypeVar("T")
-SHARE = 1 / 3  # of the norm: a tenth of the cosine between two images
 TIMM_FILES = ("config.json", "model.safetensors")  # of a folder that is a model of timm
 
 
@@ -112,15 +112,6 @@ class FrozenModel:
         if "z_equi" in pooled and self.config is not None and self.config.encoder.weights:
             pooled["joined"] = joined(pooled["backbone"], pooled["z_equi"])
         return pooled, tokens
-
-
-def joined(backbone: Tensor, z_equi: Tensor) -> Tensor:
-    """Return [backbone | z_equi] (B, C + d_equi), z_equi scaled to ``SHARE`` of the norm of the backbone's features.
-
-    So the first C features are those of the encoder, unchanged, and nearest neighbours by cosine change little.
-    """
-    norms = [part.norm(dim=1, keepdim=True) for part in (backbone, z_equi)]
-    return torch.cat([backbone, z_equi * (SHARE * norms[0] / norms[1].clamp_min(1e-12))], dim=1)
 
 
 class MethodHead(nn.Module):
