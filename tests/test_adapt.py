@@ -232,9 +232,9 @@ def test_views_get_a_size_that_fits_the_model(model: Path, tmp_path: Path) -> No
         save_file(built.state_dict(), folder / "model.safetensors")
         config = {"architecture": arch, "num_classes": 0, "model_args": args, "pretrained_cfg": built.pretrained_cfg}
         (folder / "config.json").write_text(json.dumps(config))
-        for recipe in ("adapt-tiny", "adapt-small"):
-            views = start_config(recipe, str(folder)).views
-            sizes[name, recipe] = views.size, views.source
+        for start in ("adapt-tiny", "adapt-small"):
+            views = start_config(start, str(folder)).views
+            sizes[name, start] = views.size, views.source
     assert sizes == {
         ("vit14", "adapt-tiny"): (98, 112),
         ("vit14", "adapt-small"): (518, 592),
