@@ -24,6 +24,7 @@ from equicoherence.models.joined import joined
 from equicoherence.models.missing import no_model
 from equicoherence.models.names import folder_of, split_file
 from equicoherence.models.prefixes import BASELINE, TIMM
+from equicoherence.models.published import BARE
 from equicoherence.models.weights import load_weights
 from equicoherence.notice import say
 from equicoherence.training.build import build_whole
@@ -275,8 +276,7 @@ def _exported(path: str, size: int | None) -> FrozenModel:
 def _foreign(name: str, arch: str, *, pretrained: bool, size: int | None) -> FrozenModel:
     torch.manual_seed(0)  # of a bare initialisation
     folder = folder_of(arch)
-    otherwise = "give a weights file with --arch, or --random-weights to evaluate the bare initialisation"
-    encoder = foreign_encoder(arch, size, pretrained=pretrained, otherwise=otherwise)
+    encoder = foreign_encoder(arch, size, pretrained=pretrained, otherwise=BARE)
     side = size if size is not None else int(encoder.model.pretrained_cfg["input_size"][1])  # type: ignore[index]
     _check_size(encoder, side)
     source = saved_source(folder) if folder is not None and size is None else None

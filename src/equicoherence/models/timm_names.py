@@ -17,12 +17,21 @@ MODELS = "timm.list_models() names those there are"
 @functools.cache
 def timm_names() -> tuple[frozenset[str], frozenset[str]]:
     """Return the names of timm's models, and the old names that it still takes."""
-    spec = importlib.util.find_spec("timm")
-    files = sorted(Path(spec.origin).with_name("models").rglob("*.py")) if spec and spec.origin else []
-    texts = [file.read_text(encoding="utf-8") for file in files]
+    texts = _sources()
     names = {name for text in texts for name in REGISTERED.findall(text)}
     old = {name for text in texts for renamed in RENAMED.findall(text) for name in OLD.findall(renamed)}
     return frozenset(names), frozenset(old)
+
+
+def source_of(architecture: str) -> str:
+    """Return the text of timm's module that registers a model; "" for none."""
+    return next((text for text in _sources() if architecture in REGISTERED.findall(text)), "")
+
+
+def _sources() -> list[str]:
+    spec = importlib.util.find_spec("timm")
+    files = sorted(Path(spec.origin).with_name("models").rglob("*.py")) if spec and spec.origin else []
+    return [file.read_text(encoding="utf-8") for file in files]
 
 
 def is_timm_name(name: str) -> bool:
