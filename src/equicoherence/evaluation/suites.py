@@ -51,7 +51,7 @@ class Suite:
 def _with_noise(*figures: Figure) -> tuple[Figure, ...]:
     """Return figures of transformations, then R2 on noise for each R2 of them that has it."""
     on_noise = (
-        Figure(f"{figure.title} on noise (should be 0)", figure.task, figure.target, NOISE)
+        Figure(f"{figure.title} on noise", figure.task, figure.target, NOISE)
         for figure in figures
         if figure.metric == "r2" and figure.target.partition(", ")[0] in ON_NOISE
     )

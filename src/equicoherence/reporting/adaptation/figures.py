@@ -10,7 +10,7 @@ from equicoherence.evaluation.layers import BEST, OUTPUT
 from equicoherence.evaluation.layers.task import Layers
 from equicoherence.evaluation.suites import ADAPT, Figure
 from equicoherence.evaluation.transformation import NOISE
-from equicoherence.reporting.names import data_name, metric_name, target_name
+from equicoherence.reporting.names import data_name
 from equicoherence.reporting.noise_limit import is_noisy
 from equicoherence.reporting.summary import Score, select, summarise_scores
 from equicoherence.reporting.tables import PERCENT
@@ -151,8 +151,7 @@ def noise_rows(before: Scores, after: Scores, output: str) -> Iterator[NoiseRow]
             continue
         original, adapted = _original(own, figure), _adapted(others, figure)
         if original is not None or adapted:
-            title = f"{target_name(figure.target)} {metric_name(NOISE)}"
-            yield NoiseRow(title, original, _of(own, figure, BEST, task=Layers.name), adapted, output)
+            yield NoiseRow(figure.title, original, _of(own, figure, BEST, task=Layers.name), adapted, output)
 
 
 def _title(figure: Figure, data: str) -> str:
