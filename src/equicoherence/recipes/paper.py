@@ -4,7 +4,8 @@
 VICReg, which is our choice. The optimiser is AdamW throughout; where a method was published with LARS or SGD, rate and
 decay are those its authors, or MoCo v3's, use for vision transformers. The batch is per process: divide the global one
 by your number of processes. Each view has its own flip, as published (``views.flip independent``), which costs
-the sign of the rotation; the other recipes share the flip.
+the sign of the rotation, and the invariant loss sees g (``views.invariant path``); the other recipes share the flip
+and keep g out of that loss.
 
 Clipping uses the norm of all gradients together. Published DINO and iBOT clip each parameter separately, and DINOv2
 each of its submodules, at the same 3; so ours clips more.
