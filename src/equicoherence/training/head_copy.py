@@ -43,7 +43,7 @@ class HeadCopy:
     """
 
     def __init__(self, encoder: Encoder, head: SplitHead, pool: Pool, *, bfloat16: bool, room: int = ROOM) -> None:
-        self.encoder, self.head = (frozen_copy(part).eval() for part in (encoder, head))
+        self.encoder, self.head = frozen_copy(encoder).eval(), frozen_copy(head).eval()
         self.pool, self.bfloat16, self.room = pool, bfloat16, room
 
     @property

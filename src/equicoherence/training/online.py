@@ -76,7 +76,7 @@ class HeldOut:
                 found["_".join(filter(None, (f"{HELD_OUT}{name}", representation)))] = self._figure(name, features)
         return found
 
-    def _figure(self, name: str, features: Sequence[Tensor]) -> float:
+    def _figure(self, name: str, features: list[Tensor]) -> float:
         """Return a figure of features: of images, or of images and of their transformed copies."""
         if not_finite({name: torch.cat(features)}):
             raise NotFinite(f"the features of the images that are held out are not finite; {REMEDY}")
