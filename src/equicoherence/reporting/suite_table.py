@@ -26,7 +26,7 @@ from equicoherence.reporting.tables import MISSING, NUMBER, Cell, Grid, floor_ce
 if TYPE_CHECKING:
     from rich.table import Table
 
-SIDE_BY_SIDE, TITLE = 4, 14  # encoders whose columns fit into 100 letters of a terminal, and letters of their titles
+SIDE_BY_SIDE, TITLE = 4, 12  # encoders whose columns fit into 100 letters of a terminal, and letters of their titles
 
 
 @dataclass(frozen=True)
