@@ -26,10 +26,13 @@ from equicoherence.adapting.adaptation import adapt_with
 from equicoherence.adapting.asked import Asked
 from equicoherence.adapting.start_config import start_config
 from equicoherence.coherence import CoherenceConfig
+from equicoherence.evaluation.suites import ADAPT
 from equicoherence.evaluation.transformation import NOISE
 from equicoherence.reporting.adaptation.adaptation import CHECK, ORIGINAL, SCORED, Adaptation, read_adaptation
 from equicoherence.reporting.adaptation.figures import BACKBONE, BEST, JOINED, OUTPUT, Z_EQUI, FigureRow
 from equicoherence.reporting.adaptation.page import PAGE as DONE
+from equicoherence.reporting.names import target_name
+from equicoherence.reporting.noise_limit import NEAR_ZERO, with_warning
 from equicoherence.reporting.origin import origin_line
 from equicoherence.reporting.summary import select, summarise_scores
 from equicoherence.reporting.tables import MISSING, Cell, Grid, number
@@ -43,7 +46,7 @@ DRAWN = "head, as drawn"  # a control: the head before it has learned anything
 DENSE = ("head", DRAWN)
 READ = {BACKBONE: "features", Z_EQUI: "z_equi", JOINED: "[features, z_equi]"}
 BESIDE = "[features, that]"
-ON_NOISE = ("rotation", "scale")
+ON_NOISE = [figure.target for figure in ADAPT.figures if figure.metric == NOISE]
 WATCHED = """
 Where the encoder itself is trained, what its features keep is watched while it trains, on 500 images that are held out:
 
@@ -181,9 +184,10 @@ a decoder, the transformation parameters are regressed as labels. *{DRAWN}*: the
 of z_equi, and scaled as it is, the image at 16 x 16 pixels, or the mean over the patch tokens of the layers that the
 head reads.
 
-R2 of an MLP probe on the features of an image and its transformed copy; rotation sign accuracy: chance .5. One seed
-unless another is named. *Best layer* is that of the original, chosen for each score on these images. Classes:
-accuracy.
+R2 of an MLP probe on the features of an image and its transformed copy; rotation sign accuracy: chance .5. R2 on noise
+should be {NEAR_ZERO}; where it is not, it is marked (!), and the scores of that
+transformation in that row are not to be trusted. One seed unless another is named. *Best layer* is that of the
+original, chosen for each score on these images. Classes: accuracy.
 
 ![Mean change of R2 over the change of k-NN, for each way of adapting](adapt.png)
 {watched}
@@ -207,7 +211,7 @@ def grid(ways: Mapping[str, Adaptation], beside: Mapping[str, Baseline]) -> Grid
         for representation in _read(way):
             cells = _cells(way.rows, titles, lambda row, read=representation: row.adapted.get(read))
             body.append([name, READ[representation], *cells, *noise_cells(way.scores[1], representation)])
-    return Grid(["encoder", "read", *titles, *(f"{name} R2 on noise" for name in ON_NOISE)], body)
+    return Grid(["encoder", "read", *titles, *(f"{target_name(target)} R2 on noise" for target in ON_NOISE)], body)
 
 
 def noise_cells(scores: Mapping[str, Any], representation: str) -> list[object]:
@@ -216,7 +220,7 @@ def noise_cells(scores: Mapping[str, Any], representation: str) -> list[object]:
     cells: list[object] = []
     for target in ON_NOISE:
         found = select(every, target=target, metric=NOISE, representation=representation, parameter="", control="")
-        cells.append(Cell(number(found[0].mean), "number") if found else MISSING)
+        cells.append(Cell(with_warning(number(found[0].mean), found[0]), "number") if found else MISSING)
     return cells
 
 
@@ -241,7 +245,7 @@ def costs(ways: Mapping[str, Adaptation]) -> str:
     lines = []
     for name, way in ways.items():
         facts = way.facts
-        noise = "R2 on noise near 0" if way.noise.near_zero else f"**R2 on noise not near 0** ({_noise(way)})"
+        noise = f"**R2 on noise not near 0**: {found}" if (found := _noise(way)) else "R2 on noise near 0"
         lines.append(
             f"- {name}: {facts.seconds / 60:.1f} minutes of training, {facts.steps} steps, {facts.images:,} images; "
             f"trained {facts.trained / 1e6:.2f} million parameters of the encoder, {facts.head / 1e6:.2f} of the head; "
@@ -251,9 +255,12 @@ def costs(ways: Mapping[str, Adaptation]) -> str:
 
 
 def _noise(way: Adaptation) -> str:
-    """Return which R2 on noise is farthest from 0, before and after."""
-    known = {"before": way.noise.original, "after": way.noise.adapted}
-    return ", ".join(f"{when} {score.target} {number(score.mean)}" for when, score in known.items() if score)
+    """Return which R2 on noise are not near 0, before and after; "" if all are."""
+    rows = [(row, row.original, row.adapted.get(row.output)) for row in way.noise if not row.near_zero]
+    return ", ".join(
+        f"{row.title.removesuffix(' R2 on noise')} {' to '.join(number(each.mean) for each in scores if each)}"
+        for row, *scores in rows
+    )
 
 
 if __name__ == "__main__":

@@ -14,11 +14,12 @@ from equicoherence.adapting.asked import Asked
 from equicoherence.adapting.plan import plan_adaptation
 from equicoherence.adapting.start_config import middle_layers
 from equicoherence.evaluation.baselines import Thumbnail
-from equicoherence.evaluation.model import FrozenModel, joined
+from equicoherence.evaluation.model import FrozenModel
 from equicoherence.evaluation.module import as_frozen
 from equicoherence.evaluation.run import Scoring, score_jobs
 from equicoherence.evaluation.store import FILE, read_scores
 from equicoherence.models import Encoder
+from equicoherence.models.joined import joined
 from equicoherence.reporting.adaptation.adaptation import ORIGINAL, SCORED
 from equicoherence.reporting.adaptation.figures import BACKBONE, FigureRow, figure_rows
 from equicoherence.training import PretrainConfig

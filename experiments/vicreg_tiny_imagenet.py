@@ -24,6 +24,7 @@ from equicoherence.evaluation.suites import EQUIVARIANCE, Figure, Suite
 from equicoherence.recipes import recipe
 from equicoherence.reporting.comparison.evaluated import read_evaluated
 from equicoherence.reporting.comparison.lines import RANDOM, group, members
+from equicoherence.reporting.noise_limit import NEAR_ZERO
 from equicoherence.reporting.origin import origin_line
 from equicoherence.reporting.suite_table import SuiteRow, suite_grid, suite_rows
 from equicoherence.reporting.tables import MISSING, Grid
@@ -182,7 +183,9 @@ invariant loss is taken on (v1, v2), as published.{rivals}
 
 R2 of an MLP probe on the features of I and g(I), 3,000 training images (each under two transformations) and 1,000
 test images. Rotation and translation also have R2 of the absolute value, and sign accuracy (chance .5). R2 on noise
-should be within .02 of 0 (absolute: .05). ± is the standard deviation over seeds, if there are several ({seeds});
+should be {NEAR_ZERO}; where it is not, it is marked (!), and the scores of that
+transformation in that row are not to be trusted. ± is the standard deviation over seeds, if there are several
+({seeds});
 brackets are 95 % bootstrap intervals over test images.
 
 ## Backbone

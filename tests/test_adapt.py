@@ -22,14 +22,17 @@ from equicoherence.cli import main
 from equicoherence.commands.adapt import AdaptOptions, CommonAdaptOptions
 from equicoherence.evaluation import evaluate
 from equicoherence.evaluation.store import FILE, read_scores
+from equicoherence.evaluation.transformation import NOISE
 from equicoherence.model_card import model_card
-from equicoherence.recipes import RECIPES
+from equicoherence.recipes import RECIPES, recipe
+from equicoherence.reporting.adaptation.adaptation import read_adaptation
 from equicoherence.reporting.adaptation.figures import FigureRow, NoiseRow
 from equicoherence.reporting.adaptation.page import PAGE, TABLE
 from equicoherence.reporting.explorer.rotated_file import read_rotated
+from equicoherence.reporting.names import target_name
 from equicoherence.reporting.page import report
 from equicoherence.reporting.summary import Score
-from equicoherence.reporting.tables import number
+from equicoherence.reporting.tables import Cell, number
 from equicoherence.training import EncoderConfig, OptimConfig, PretrainConfig, load_config, pretrain
 from equicoherence.training.config_file import save_config
 from equicoherence.training.start import started
@@ -275,9 +278,9 @@ def test_views_get_a_size_that_fits_the_model(model: Path, tmp_path: Path) -> No
         save_file(built.state_dict(), folder / "model.safetensors")
         config = {"architecture": arch, "num_classes": 0, "model_args": args, "pretrained_cfg": built.pretrained_cfg}
         (folder / "config.json").write_text(json.dumps(config))
-        for recipe in ("adapt-tiny", "adapt-small"):
-            views = start_config(recipe, str(folder))[0].views
-            sizes[name, recipe] = views.size, views.source
+        for start in ("adapt-tiny", "adapt-small"):
+            views = start_config(start, str(folder))[0].views
+            sizes[name, start] = views.size, views.source
     assert sizes == {
         ("vit14", "adapt-tiny"): (98, 112),
         ("vit14", "adapt-small"): (518, 592),
@@ -352,6 +355,25 @@ def test_help_all_describes_every_field_with_the_values_of_the_recipe(capsys: py
         assert adapted[option].endswith(f"(default: {default})")
 
 
+def test_the_help_says_the_defaults_of_the_recipes(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["adapt", "--help"]) == 0
+    text = capsys.readouterr().out
+    assert "None" not in text
+    flat = re.sub(r"[│\s]+", " ", text)
+    tiny, small, large = (recipe(f"adapt-{size}") for size in ("tiny", "small", "large"))
+    assert (small.max_steps, large.max_steps, large.optim.batch_size) == (0, 0, tiny.optim.batch_size)
+    rates = f"{tiny.optim.lr}, adapt-small {small.optim.lr}, adapt-large {large.optim.lr}"
+    for option, default in (
+        ("--encoder.train", tiny.encoder.train),
+        ("--max-steps", f"{tiny.max_steps} in adapt-tiny, else those of all epochs"),
+        ("--views.size", f"about {tiny.views.size} in adapt-tiny, else the model's own"),
+        ("--optim.lr", rates),
+        ("--optim.batch-size", f"{tiny.optim.batch_size}, adapt-small {small.optim.batch_size}"),
+        ("--watch", tiny.watch),
+    ):
+        assert f"(default: {default})" in flat.split(f" {option} ")[1].split(" --")[0], option
+
+
 def score(mean: float, interval: tuple[float, float] | None = None, target: str = "") -> Score:
     place = ("knn", "data", "", target, "", "backbone", "", "top1", "", "")
     return Score("", *place, mean, None, mean, mean, 1, "repeats", None, True, True, None, interval)
@@ -383,5 +405,46 @@ def test_an_earlier_layer_that_has_more_is_told_and_so_are_traces_of_the_renderi
     row = FigureRow("", "r2", score(0.1), score(0.5), "layer 2", {"backbone": score(0.4)}, "backbone")
     assert row.behind_layer
     assert not dataclasses.replace(row, layer=score(0.41)).behind_layer
-    assert NoiseRow(score(0.02), score(0.05, target="rotation, absolute")).near_zero
-    assert not NoiseRow(score(0.0), score(0.021)).near_zero
+
+
+@pytest.mark.parametrize(
+    ("target", "before", "after", "near"),
+    [
+        ("rotation", 0.02, -0.02, True),
+        ("rotation, absolute", 0.0, 0.05, True),
+        ("scale", 0.0, 0.021, False),
+        ("scale", -0.021, 0.0, False),
+    ],
+)
+def test_r2_on_noise_is_near_zero_within_the_limit_of_its_target(
+    target: str, before: float, after: float, near: bool
+) -> None:
+    one, other = (dataclasses.replace(score(mean, target=target), metric=NOISE) for mean in (before, after))
+    assert NoiseRow("", one, None, {"joined": other}, "joined").near_zero == near
+
+
+def test_a_warning_names_the_transformation_that_noise_shows_and_no_other(done: Adapted) -> None:
+    found = read_adaptation(done.run)
+    targets = ("rotation", "rotation, absolute", "translation", "scale")
+    assert [row.title for row in found.noise] == [f"{target_name(target)} R2 on noise" for target in targets]
+
+    def at(target: str, mean: float) -> Score:
+        return dataclasses.replace(score(mean, target=target), metric=NOISE)
+
+    rows = [
+        NoiseRow(f"{target} R2 on noise", at(target, first), at(target, layer), {"joined": at(target, after)}, "joined")
+        for target, first, layer, after in (("rotation", 0.001, 0.003, -0.002), ("scale", -0.001, 0.142, 0.066))
+    ]
+    found = dataclasses.replace(found, noise=rows)
+    warning = found.warning()
+    assert "not for scale (best layer 0.142, adapted 0.066)" in warning
+    assert "do not trust the scores of scale there; all others stand" in warning
+    assert "rotation" not in warning
+    table = found.grid().rows[-2:]
+    shown = [[str(cell.content if isinstance(cell, Cell) else cell) for cell in row] for row in table]
+    assert [row[1:3] + row[-1:] for row in shown] == [
+        ["0.001", "0.003", "near 0"],
+        ["\N{MINUS SIGN}0.001", "0.142", "not 0"],
+    ]
+    assert found.warning() in found.caption()
+    assert not dataclasses.replace(found, noise=rows[:1]).warning()

@@ -149,6 +149,9 @@ def test_a_model_on_a_command_line_is_checked_without_torch_or_timm():
     loaded = _loaded("from equicoherence.commands.model_argument import check_model; check_model('hf-hub:a/b')")
     assert "equicoherence.models.prefixes" in loaded
     assert not loaded & {"torch", "timm", "huggingface_hub"}
+    wrong = "from equicoherence.cli import main; assert main(['evaluate', '{}', '--data', '.']) == 2"
+    for model in ("timm:resnet5", "resnet50"):
+        assert not _loaded(wrong.format(model)) & {"torch", "timm", "huggingface_hub"}
 
 
 def test_importing_the_package_loads_none_of_its_rooms():

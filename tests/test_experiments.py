@@ -11,10 +11,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from equicoherence.evaluation.model import SHARE, load_model
+from equicoherence.evaluation.model import load_model
 from equicoherence.evaluation.store import Store
 from equicoherence.evaluation.task import Row
 from equicoherence.methods.vicreg import VICRegConfig
+from equicoherence.models.joined import SHARE
 from equicoherence.reporting.summary import summarise_scores
 from equicoherence.reporting.tables import MISSING
 from equicoherence.training import EncoderConfig, OptimConfig, PretrainConfig, ViewsConfig, pretrain

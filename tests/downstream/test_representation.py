@@ -14,10 +14,11 @@ from equicoherence.coherence import CoherenceConfig
 from equicoherence.downstream.representation import joined_maps, with_representation
 from equicoherence.downstream.segmentation.task import Segmentation
 from equicoherence.downstream.tokens import sized, stride
-from equicoherence.evaluation.model import FrozenModel, joined, of_run
+from equicoherence.evaluation.model import FrozenModel, of_run
 from equicoherence.evaluation.task import no_bar
 from equicoherence.methods.sie import SIEConfig
 from equicoherence.methods.vicreg import VICRegConfig
+from equicoherence.models.joined import joined
 from equicoherence.training import EncoderConfig, PretrainConfig, ViewsConfig
 from equicoherence.training.build import build_learner
 from tests.downstream.colour_regions import ColourRegions

@@ -59,6 +59,9 @@ def test_rotation_alone_has_all_three_scores_and_noise_is_one_row_that_warns() -
     assert more == 0
     _, found, _ = table({"a": [scores([turned(r2(0.5), r2(0.03, metric="noise_r2"))])]})
     assert found[-1][1] == "0.030 (rotation: do not trust)"
+    both = r2(-0.07, "rotation, absolute", metric="noise_r2"), r2(0.04, "scale", metric="noise_r2")
+    _, found, _ = table({"a": [scores([turned(r2(0.5), *both)])]})
+    assert found[-1][1] == "0.040 (rotation, scale: do not trust)"
 
 
 def test_what_reads_patch_tokens_stands_in_the_first_column() -> None:

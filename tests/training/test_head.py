@@ -8,10 +8,11 @@ import torch
 from safetensors.torch import load_file
 
 from equicoherence.coherence import CoherenceConfig
-from equicoherence.evaluation.model import SHARE, load_model
+from equicoherence.evaluation.model import load_model
 from equicoherence.exporting import export
 from equicoherence.methods.anchor import AnchorConfig
 from equicoherence.methods.vicreg import VICRegConfig
+from equicoherence.models.joined import SHARE
 from equicoherence.training import build_learner, build_views, pretrain
 from equicoherence.training.learner import Learner
 from equicoherence.training.start import started

@@ -3,7 +3,7 @@
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
 
@@ -16,12 +16,17 @@ from equicoherence.recipes import check_recipe, is_file_name
 RECIPE = "adapt-tiny"
 
 
+def _default(text: str, name: str | None = None, metavar: str | None = None) -> Any:
+    """Return how an option is shown whose default depends on the recipe or the model: ``text`` says what it is."""
+    return tyro.conf.arg(name=name, metavar=metavar, help_behavior_hint=f"(default: {text})")
+
+
 @dataclass
 class AdaptOptions:
     """The options of `adapt` that are no field of the configuration.
 
     Args:
-        out: Run directory; by default runs/RECIPE-MODEL.
+        out: Run directory.
         recipe: adapt-tiny (a CPU, views of about 96 px), adapt-small (one GPU, views of the model's own size),
             adapt-large (several GPUs), or a FILE.yaml.
         check: Labelled images that are not used for training, to check whether classes are kept.
@@ -30,22 +35,22 @@ class AdaptOptions:
         limit: Largest number of labelled images of each split, for k-NN and the linear probe.
     """
 
-    out: Path | None = None
+    out: Annotated[Path | None, _default("runs/RECIPE-MODEL", metavar="PATH")] = None
     recipe: str = RECIPE
-    check: str | None = None
+    check: Annotated[str | None, _default("no such images", metavar="STR")] = None
     resume: bool = False
-    images: Annotated[int | None, tyro.conf.arg(help_behavior_hint="(default: 2000)")] = None
-    limit: Annotated[int | None, tyro.conf.arg(help_behavior_hint="(default: 5000)")] = None
+    images: Annotated[int | None, _default("2000", metavar="INT")] = None
+    limit: Annotated[int | None, _default("5000", metavar="INT")] = None
 
 
 @dataclass
-class CommonAdaptOptions:
+class CommonAdaptOptions:  # only shown: what is given is read as a field of the configuration
     """Train a pretrained encoder further, so that its features keep what transformations do to images. Evaluate it
     before and after, and print one table of what was gained and what was kept.
 
     MODEL is what `equicoherence evaluate` accepts: timm:NAME, hf-hub:OWNER/NAME, a weights file (FILE@ARCH), a run
     directory, or what `equicoherence export` wrote. The most common options are below. --help-all lists all options:
-    every field of the configuration is one. None means: as in the recipe or the model.
+    every field of the configuration is one.
 
     Args:
         data: Training images, with or without class labels. Labels are used only for evaluation.
@@ -56,16 +61,19 @@ class CommonAdaptOptions:
         size: Pixels of the views and of the test images.
         lr: Learning rate at a batch of 256 images.
         batch_size: Images per step.
+        watch: Scores of held-out images during training: rotation, knn and others, with commas; auto: rotation and,
+            with class labels, knn; none.
         seed: Seed of the run.
     """
 
     data: str
-    max_steps: int | None = None
-    train: Annotated[str | None, tyro.conf.arg(name="encoder.train")] = None
-    keep: float | None = None
-    size: Annotated[int | None, tyro.conf.arg(name="views.size")] = None
-    lr: Annotated[float | None, tyro.conf.arg(name="optim.lr")] = None
-    batch_size: Annotated[int | None, tyro.conf.arg(name="optim.batch-size")] = None
+    max_steps: Annotated[int, _default("600 in adapt-tiny, else those of all epochs")] = 0
+    train: Annotated[str, tyro.conf.arg(name="encoder.train")] = "head"
+    keep: Annotated[float, _default("0, any loss is allowed")] = 0.0
+    size: Annotated[int, _default("about 96 in adapt-tiny, else the model's own", "views.size")] = 0
+    lr: Annotated[float, _default("0.004, adapt-small 0.002, adapt-large 0.001", "optim.lr")] = 0.0
+    batch_size: Annotated[int, _default("64, adapt-small 128", "optim.batch-size")] = 0
+    watch: str = "auto"
     seed: int = 0
     own: Annotated[AdaptOptions, tyro.conf.arg(name="")] = dataclasses.field(default_factory=AdaptOptions)
 

@@ -16,6 +16,7 @@ from equicoherence.devices import Device
 from equicoherence.errors import refusing
 from equicoherence.loading import preparing
 from equicoherence.models.prefixes import BASELINE
+from equicoherence.models.published import BARE
 from equicoherence.reporting.names import encoder_names
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def run(arguments: list[str]) -> None:
         if not given.models:
             raise ValueError("evaluate needs a model: a run, timm:NAME, baseline:NAME, or a weights file, FILE@ARCH")
         for model in given.models:
-            check_model(model)
+            check_model(model, published=not given.random_weights, otherwise=BARE)
         if given.data is not None:
             from equicoherence.data import check_data
 

@@ -179,21 +179,15 @@ def fitting(model: FrozenModel, jobs: Sequence[Job]) -> list[Job]:
 
 def check_models(models: Sequence[str]) -> None:
     """Raise ValueError or FileNotFoundError for the first model that there is not."""
-    import timm
-
     from equicoherence.evaluation.baselines import check_baseline
     from equicoherence.evaluation.model import refuse_exported
     from equicoherence.models.missing import no_model
-    from equicoherence.models.names import unknown_model
-    from equicoherence.models.prefixes import TIMM
+    from equicoherence.models.prefixes import BASELINE, TIMM
+    from equicoherence.models.timm_names import check_timm_name
 
     for model in models:
-        kind, _, name = model.partition(":")
-        if kind == "timm":
-            if ":" not in name and not timm.is_model(name):  # hf-hub:NAME lies with others
-                raise unknown_model(name)
-        elif model.startswith(TIMM):  # read when the model is loaded
-            continue
+        if model.startswith(TIMM):  # others than timm's own are read when the model is loaded
+            check_timm_name(model)
         elif model.startswith(BASELINE):
             check_baseline(model.removeprefix(BASELINE))
         elif not Path(model).exists():

@@ -5,10 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 
 from equicoherence.models.prefixes import BASELINE, TIMM
+from equicoherence.models.published import check_published
+from equicoherence.models.timm_names import check_timm_name
 
 
-def check_model(model: str) -> None:
-    """Raise FileNotFoundError for a MODEL that is neither a name nor at a place that there is."""
+def check_model(model: str, *, published: bool = True, otherwise: str = "give a weights file, FILE@ARCH") -> None:
+    """Raise an error for a MODEL that there is not.
+
+    published: whether the published weights of a timm model are needed. otherwise: what to do if they cannot be had.
+
+    Raises FileNotFoundError for what is neither a name nor at a place that there is, ValueError for the name of a timm
+    model that there is not, RuntimeError for published weights that cannot be had.
+    """
+    check_timm_name(model)
+    if published:
+        check_published(model, otherwise)
     file, at, _ = model.rpartition("@")
     if model.startswith((*TIMM, BASELINE)) or Path(model).exists() or (at and Path(file).is_file()):
         return

@@ -8,9 +8,10 @@ from typing import Literal, get_args
 from torch import Tensor, nn
 
 from equicoherence.downstream.tokens import resizable
-from equicoherence.evaluation.model import FrozenModel, joined
+from equicoherence.evaluation.model import FrozenModel
 from equicoherence.evaluation.module import as_frozen
 from equicoherence.models import Features, SplitHead
+from equicoherence.models.joined import joined
 from equicoherence.models.token_maps import on_grid
 
 Read = Literal["backbone", "z_equi", "joined"]

@@ -20,9 +20,11 @@ from equicoherence.methods import Method
 from equicoherence.models import Encoder, Features
 from equicoherence.models.features import POOLS, Pool
 from equicoherence.models.foreign import foreign_encoder, read_exported
+from equicoherence.models.joined import joined
 from equicoherence.models.missing import no_model
 from equicoherence.models.names import folder_of, split_file
 from equicoherence.models.prefixes import BASELINE, TIMM
+from equicoherence.models.published import BARE
 from equicoherence.models.shared_files import CONFIG, WEIGHTS, has_heads
 from equicoherence.models.weights import load_weights
 from equicoherence.notice import say
@@ -36,7 +38,6 @@ from equicoherence.training.shared import load_shared
 from equicoherence.training.views_config import POSES, reading_size
 
 T = TypeVar("T")
-SHARE = 1 / 3  # of the norm: a tenth of the cosine between two images
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,15 +114,6 @@ class FrozenModel:
         if "z_equi" in pooled and self.config is not None and self.config.encoder.weights:
             pooled["joined"] = joined(pooled["backbone"], pooled["z_equi"])
         return pooled, tokens
-
-
-def joined(backbone: Tensor, z_equi: Tensor) -> Tensor:
-    """Return [backbone | z_equi] (B, C + d_equi), z_equi scaled to ``SHARE`` of the norm of the backbone's features.
-
-    So the first C features are those of the encoder, unchanged, and nearest neighbours by cosine change little.
-    """
-    norms = [part.norm(dim=1, keepdim=True) for part in (backbone, z_equi)]
-    return torch.cat([backbone, z_equi * (SHARE * norms[0] / norms[1].clamp_min(1e-12))], dim=1)
 
 
 class MethodHead(nn.Module):
@@ -303,8 +295,7 @@ def _exported(path: str, size: int | None) -> FrozenModel:
 def _foreign(name: str, arch: str, *, pretrained: bool, size: int | None) -> FrozenModel:
     torch.manual_seed(0)  # of a bare initialisation
     folder = folder_of(arch)
-    otherwise = "give a weights file with --arch, or --random-weights to evaluate the bare initialisation"
-    encoder = foreign_encoder(arch, size, pretrained=pretrained, otherwise=otherwise)
+    encoder = foreign_encoder(arch, size, pretrained=pretrained, otherwise=BARE)
     side = size if size is not None else int(encoder.model.pretrained_cfg["input_size"][1])  # type: ignore[index]
     _check_size(encoder, side)
     source = saved_source(folder) if folder is not None and size is None else None

@@ -9,7 +9,6 @@ from typing import Any
 
 import timm
 import torch
-from huggingface_hub import constants
 from huggingface_hub.errors import LocalEntryNotFoundError
 from safetensors import SafetensorError
 from torch import nn
@@ -19,6 +18,7 @@ from equicoherence.models.encoder import Encoder, sized
 from equicoherence.models.features import POOLS, Pool
 from equicoherence.models.hub import hub_or_cache
 from equicoherence.models.names import folder_of
+from equicoherence.models.published import cannot_be_had, not_reached
 from equicoherence.models.weights import load_weights, read_export, with_positions
 from equicoherence.notice import say
 
@@ -70,14 +70,14 @@ def foreign_encoder(
             raise ValueError(
                 f"the weights in {folder} cannot be read, or do not fit its config.json: {one_line(error)}"
             ) from error
-        raise RuntimeError(f"the published weights of {name} cannot be had ({_reason(error)}); {otherwise}") from error
+        raise cannot_be_had(name, _reason(error), otherwise) from error
     except ValueError as error:
         raise ValueError(f"{option} is {size}, but {error}" if size is not None else str(error)) from error
 
 
 def _reason(error: Exception) -> str:
     if isinstance(error, LocalEntryNotFoundError):
-        return f"they are not in the cache, and {constants.ENDPOINT} does not answer"
+        return not_reached()
     return f"{type(error).__name__}: {one_line(error)}"
 
 

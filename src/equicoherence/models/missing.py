@@ -6,6 +6,8 @@ import difflib
 import os
 from pathlib import Path
 
+from equicoherence.models.timm_names import is_timm_name
+
 
 def no_model(text: str) -> FileNotFoundError:
     """Return the error that quotes what is no MODEL, with what may have been meant."""
@@ -20,11 +22,8 @@ def no_model(text: str) -> FileNotFoundError:
 
 def meant(text: str) -> str:
     """Return the end of a sentence that says what may have been meant: a model of timm, or a path near; else ""."""
-    if Path(text).name == text:
-        import timm  # takes seconds, which a path need not wait for
-
-        if timm.is_model(text):
-            return f"; for timm's weights write timm:{text}"
+    if Path(text).name == text and is_timm_name(text):
+        return f"; for timm's weights write timm:{text}"
     return _near(text)
 
 

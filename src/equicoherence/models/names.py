@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +11,7 @@ from equicoherence.files import Damaged
 from equicoherence.json_file import read_json
 from equicoherence.models.on_hub import hub_folder, is_on_hub
 from equicoherence.models.prefixes import LOCAL
-
-MODELS = "timm.list_models() names those there are"
+from equicoherence.models.timm_names import unknown_model
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -63,11 +61,3 @@ def split_file(model: str) -> tuple[str, str | None]:
     """Return the file and the architecture of FILE@ARCH, which must exist; another text as it is, and None."""
     file, at, arch = model.rpartition("@")
     return (file, arch) if at and not Path(model).exists() and Path(file).is_file() else (model, None)
-
-
-def unknown_model(name: str) -> ValueError:
-    """Return the error that quotes the name of a model that timm does not have, with those that are near it."""
-    known = timm.list_models()
-    begun = [each for each in known if each.startswith(name)]
-    near = list(dict.fromkeys([*begun[:4], *difflib.get_close_matches(name, known, n=4)]))
-    return ValueError(f"timm has no model {name!r}; " + (f"near it: {', '.join(near)}" if near else MODELS))

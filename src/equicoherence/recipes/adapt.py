@@ -35,6 +35,7 @@ def _adapted(
         optim=optim,
         precision=precision,
         checkpoint_every=100,
+        watch="auto",
     )
 
 

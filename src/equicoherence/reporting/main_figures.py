@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from equicoherence.evaluation.store import FILE, read_scores
-from equicoherence.evaluation.transformation import ABSOLUTE, NOISE
+from equicoherence.evaluation.transformation import NOISE
 from equicoherence.reporting.names import metric_name, source_name, target_name
+from equicoherence.reporting.noise_limit import is_noisy, noisy_transformations
 from equicoherence.reporting.origin import origin_line
 from equicoherence.reporting.summary import Score, distinct, joint_floors, pivot, select, summarise_scores
 from equicoherence.reporting.tables import MISSING, NUMBER, Cell, Grid, floor_cell, with_deviation
 
-# sizes of an R2 on noise above which what is beside it may be read from traces
-NOISY, NOISY_ABSOLUTE = 0.02, 0.05
 PLACE = ("task", "data", "protocol", "target", "border", "metric", "representation", "probe")
 
 
@@ -23,7 +22,7 @@ def score_grid(entries: Sequence[Score], names: Sequence[str]) -> Grid:
 
     Tasks and data sets have their ids, as in commands. The data set is named only if there are several, and protocol
     and probe only if a task has several. A score is shown for all names if it is a main score of one. R2 on noise
-    follows the R2 of a transformation, with a warning if it is above `NOISY`. ± is the standard deviation over runs, or
+    follows the R2 of a transformation, with a warning if it is not near 0. ± is the standard deviation over runs, or
     over repeats of a single run.
     """
     scores = {entry.key(PLACE) for entry in entries if entry.main}
@@ -45,9 +44,7 @@ def score_grid(entries: Sequence[Score], names: Sequence[str]) -> Grid:
         probe = one.probe if "probe" in several[one.task] else ""
         source = source_name(one.representation, probe)
         title = _title(one, several[one.task], len(data) > 1)
-        limit = NOISY_ABSOLUTE if one.target.endswith(f", {ABSOLUTE}") else NOISY
-        if one.metric == NOISE and any(abs(entry.mean) > limit for entry in own.values()):
-            title += f": farther from 0 than {limit}, so the scores beside it are not to be trusted"
+        title += _warning([own[name] for name in names if name in own], len(names) > 1)
         rows.append([title, source, *map(_mean_cell, shown), *floors])
     constant = ["constant"] if has_floors else []
     return Grid(["score", "reads", *names, *randoms.values(), *constant], rows)
@@ -90,6 +87,15 @@ def _title(entry: Score, several: set[str], with_data: bool) -> str:
     title = " ".join(word for word in words if word)
     title += f" on {entry.data}" if with_data else ""
     return f"{title}, {entry.protocol}" if "protocol" in several else title
+
+
+def _warning(of_row: Sequence[Score], with_names: bool) -> str:
+    """Return what follows the title of a row of R2 on noise, "" where all are near 0."""
+    noisy = [entry for entry in of_row if is_noisy(entry)]
+    if not noisy:
+        return ""
+    names = f" of {', '.join(entry.name for entry in noisy)}" if with_names else ""
+    return f": not near 0, so do not trust the scores of {', '.join(noisy_transformations(noisy))}{names}"
 
 
 def _mean_cell(entry: Score | None) -> Cell:

@@ -10,6 +10,7 @@ from equicoherence.reporting.curve_panels import advice, curve_panels
 from equicoherence.reporting.main_figures import score_grid
 from equicoherence.reporting.markup import Markup, details, element, join, note, section
 from equicoherence.reporting.names import heading, metric_name, target_name
+from equicoherence.reporting.noise_limit import NEAR_ZERO, with_warning
 from equicoherence.reporting.runs import SCORES, Run, labels, random_sources
 from equicoherence.reporting.summary import (
     FIELDS,
@@ -33,10 +34,11 @@ R2_GUIDE = (
     "no better than a constant guess. An angle and a translation have three scores: R² of the signed value, R² of the "
     "absolute value, and in the tables the accuracy of the sign, left against right, of large values (chance 0.5). "
     "Embeddings that are the same for an image and its mirror image have a signed R² of 0 and a sign accuracy of 0.5; "
-    "their absolute R² may still be high. Bars are means. Whiskers run from the smallest to the largest value over the "
-    "runs of one name. For a single run they are the 95 % interval over test images, or the range over repeats of the "
-    "probe. Marks across a bar are its floors. Read border “content” first: with “zeros”, the black corners alone show "
-    "the angle."
+    f"their absolute R² may still be high. R² on noise, in the tables, should be {NEAR_ZERO}; where it is marked (!), "
+    "do not trust the scores of that transformation. Bars are means. Whiskers run from the smallest to the largest "
+    "value over the runs of one name. For a single run they are the 95 % interval over test images, or the range over "
+    "repeats of the probe. Marks across a bar are its floors. Read border “content” first: with “zeros”, the black "
+    "corners alone show the angle."
 )
 BORDER_TITLES = {
     "": "border not given",
@@ -156,7 +158,7 @@ def _comparison(entries: Sequence[Score], controls: Controls, names: Sequence[st
 def _with_range(entry: Score | None) -> Cell:
     if entry is None:
         return Cell(MISSING, NUMBER)
-    return Cell(number(entry.mean, entry.metric), NUMBER, remark=range_text(entry))
+    return Cell(with_warning(number(entry.mean, entry.metric), entry), NUMBER, remark=range_text(entry))
 
 
 def _others_section(entries: Sequence[Score], names: Sequence[str]) -> Markup:

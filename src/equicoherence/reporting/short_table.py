@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from equicoherence.evaluation.transformation import ABSOLUTE, NOISE, SIDE
-from equicoherence.reporting.main_figures import NOISY, NOISY_ABSOLUTE, read_runs
+from equicoherence.reporting.main_figures import read_runs
 from equicoherence.reporting.names import metric_name, target_name
+from equicoherence.reporting.noise_limit import noisy_transformations, share_of_limit
 from equicoherence.reporting.summary import Score, distinct, joint_floors, select, summarise_scores
 from equicoherence.reporting.tables import MISSING, NUMBER, Cell, Grid, floor_cell, number, with_deviation
 
@@ -26,7 +27,7 @@ def short_grid(entries: Sequence[Score], names: Sequence[str]) -> tuple[Grid, in
 
     Several names have one column each, for the backbone; a single name has one column for each representation. Scores
     of patch tokens are in the first column. Scores are of the first border and probe. All R2 on noise are one row, with
-    the value farthest from 0.
+    the value farthest from 0, as a share of its limit.
     """
     mine = [e for e in entries if not e.parameter and (e.main or e.metric == NOISE)]
     own = _first(select(mine, control=""))
@@ -110,10 +111,9 @@ def _random(found: Sequence[Score], column: Sequence[Score]) -> list[Cell]:
 
 
 def _noise(entries: Sequence[Score], column: tuple[str, str]) -> Cell:
-    """Return the R2 on noise that is farthest from 0, and whether figures beside it can be trusted."""
+    """Return the R2 on noise that is farthest from 0, and the transformations whose scores are not to be trusted."""
     of_column = [e for e in entries if (e.name, e.representation) == column and e.metric == NOISE]
     if not of_column:
         return Cell(MISSING, NUMBER)
-    worst = max(of_column, key=lambda e: abs(e.mean))
-    noisy = [e for e in of_column if abs(e.mean) > (NOISY_ABSOLUTE if e.target.endswith(ABSOLUTE) else NOISY)]
-    return Cell(number(worst.mean) + (f" ({target_name(noisy[0].target)}: do not trust)" if noisy else ""), NUMBER)
+    worst, noisy = max(of_column, key=share_of_limit), noisy_transformations(of_column)
+    return Cell(number(worst.mean) + (f" ({', '.join(noisy)}: do not trust)" if noisy else ""), NUMBER)

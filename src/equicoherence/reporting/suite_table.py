@@ -17,6 +17,7 @@ from equicoherence.files import write_aside
 from equicoherence.reporting.comparison.evaluated import Evaluated, read_evaluated
 from equicoherence.reporting.comparison.lines import RANDOM, Group, group, members
 from equicoherence.reporting.comparison.texts import CONSTANT
+from equicoherence.reporting.noise_limit import NEAR_ZERO, with_warning
 from equicoherence.reporting.origin import origin_line
 from equicoherence.reporting.suite_check import check_alike, check_whole
 from equicoherence.reporting.summary import Score, joint_floors, select, summarise
@@ -25,7 +26,7 @@ from equicoherence.reporting.tables import MISSING, NUMBER, Cell, Grid, floor_ce
 if TYPE_CHECKING:
     from rich.table import Table
 
-SIDE_BY_SIDE, TITLE = 4, 14  # encoders whose columns fit into 100 letters of a terminal, and letters of their titles
+SIDE_BY_SIDE, TITLE = 4, 12  # encoders whose columns fit into 100 letters of a terminal, and letters of their titles
 
 
 @dataclass(frozen=True)
@@ -151,9 +152,10 @@ def suite_markdown(suite: Suite, rows: Sequence[SuiteRow], groups: Sequence[Grou
         "R2: a probe predicts the parameters of a transformation from the frozen features of an image and of its "
         "transformed copy. Rotation and translation have three scores: R2 of the signed value, R2 of the absolute "
         "value, and the accuracy of the sign (chance .5). Translation is the mean over x and y. R2 on noise: the same "
-        "probe on images without content. It should be 0: within .02, and within .05 for an absolute value. Beyond "
-        "that, the probe reads artifacts of the rendering. rot4: classification of four rotations. Means over probe "
-        "seeds, ± their standard deviation; in brackets the 95 % bootstrap interval over test images. A row "
+        f"probe on images without content. It should be {NEAR_ZERO}. Where it is not, it is marked (!): do not trust "
+        "the scores of that transformation in that row, because the probe reads artifacts of the rendering. rot4: "
+        "classification of four rotations. Means over probe seeds, ± their standard deviation; in brackets the 95 % "
+        "bootstrap interval over test images. A row "
         f"`{BEST}` is the same encoder at the layer, of at most six at equal distances, that is best for each score "
         "with one probe seed; it is chosen on the same test images. "
         "How each score is measured: `equicoherence tasks NAME`. How to make this table: "
@@ -182,7 +184,7 @@ def _on_data(each: Evaluated, data: str) -> Evaluated:
 def _cell(score: Score | None, with_interval: bool) -> Cell:
     if score is None:
         return Cell(MISSING, NUMBER)
-    text = with_deviation(score.mean, score.std, score.metric)
+    text = with_warning(with_deviation(score.mean, score.std, score.metric), score)
     if with_interval and score.interval is not None:
         low, high = (number(end, score.metric) for end in score.interval)
         text += f" [{low}, {high}]"

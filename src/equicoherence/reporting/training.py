@@ -13,6 +13,7 @@ from equicoherence.reporting.runs import Run, curve, is_number, labels
 
 AXES = ("step", "epoch", "seconds", ENDS_WITH)
 PACE = ("lr", "images_per_second")
+READ = {"z_equi": "z_equi", "joined": "[features, z_equi]"}  # of a head, by what follows the field of a figure
 TITLES = {
     "loss": "loss (total)",
     "lr": "learning rate",
@@ -25,7 +26,6 @@ TITLES = {
     "spread_equivariant": "relative spread, z_equi",
     "teacher_entropy": "entropy of the teacher, nats",
     "prototype_entropy": "entropy of the teacher's mean, nats",
-    "held_out_knn": "k-NN, held-out images",
     "watched_knn": "k-NN on some training images",
     "watched_cosine": "cosine of the features to those at the start",
     "watched_lost": "lost since the start",
@@ -68,8 +68,8 @@ def training_section(groups: dict[str, list[Run]]) -> Markup:
         (
             "Held-out images",
             held_out,
-            "Measured with the encoder of each step: the accuracy of k-NN, and R2 of a ridge regression that predicts "
-            "the transformation from the features of an image and of its transformed copy.",
+            "Measured with the encoder, or the head, of each step: the accuracy of k-NN, and R2 of a ridge regression "
+            "that predicts the transformation from the features of an image and of its transformed copy.",
         ),
         (
             "What the encoder has kept",
@@ -102,7 +102,7 @@ def panel(key: str, groups: dict[str, list[Run]], logarithmic: bool = False) -> 
                 lines.append(plots.Curve(steps, values, index, called[run.path]))
                 broken += int((~np.isfinite(values)).sum())
                 last.append(f"{name} {values[-1]:.4g} at step {steps[-1]:.0f}")
-    title = TITLES.get(key, f"R2 of {key.removeprefix(HELD_OUT)}, held-out images" if key.startswith(HELD_OUT) else key)
+    title = TITLES.get(key) or (_held_out_title(key) if key.startswith(HELD_OUT) else key)
     if not lines:
         return Markup("")
     alt = f"Curve of {title} over training steps. Last values: {'; '.join(last)}."
@@ -113,6 +113,15 @@ def panel(key: str, groups: dict[str, list[Run]], logarithmic: bool = False) -> 
     )
     picture = plots.curves(lines, alt, logarithmic)
     return element("figure", element("figcaption", element("strong", title), " ", remark), picture, class_="card")
+
+
+def _held_out_title(key: str) -> str:
+    """Return the title of a figure of held-out images, by its field: what is measured and, of a head, what is read."""
+    what, read = key.removeprefix(HELD_OUT), ""
+    for name, title in READ.items():
+        if what.endswith(f"_{name}"):
+            what, read = what.removesuffix(f"_{name}"), f" from {title}"
+    return f"{'k-NN' if what == 'knn' else f'R2 of {what}'}{read}, held-out images"
 
 
 def legend(names: Sequence[str], controls: Sequence[str] = ()) -> Markup:

@@ -17,7 +17,7 @@ from equicoherence.training.optim_config import OptimConfig
 from equicoherence.training.ranges import check, check_finite
 from equicoherence.training.trackers import TRACKERS
 from equicoherence.training.views_config import POSES, ViewsConfig
-from equicoherence.training.watchable import watchable
+from equicoherence.training.watchable import AUTO, watchable
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
@@ -57,7 +57,8 @@ class PretrainConfig:
             state (docs/adapting.md).
         watch_every: Steps between two measurements of what is kept, and of what is watched.
         watch: Figures to take of images that are held out of training, with commas: knn, and paths such as
-            rotation (docs/callbacks.md); none for none.
+            rotation (docs/callbacks.md); auto for rotation and, with class labels, knn; none for none. If a frozen
+            encoder has a head, they are of what the head gives.
         track: Trackers that get metrics, pictures and the configuration, with commas: tensorboard, trackio,
             wandb, mlflow; none for none.
     """
@@ -93,7 +94,8 @@ class PretrainConfig:
             check(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
         check(0 <= self.keep < 1, "keep", "a share in [0, 1)", self.keep)
         check_listed("track", self.track, TRACKERS)
-        check_listed("watch", self.watch, watchable())
+        if self.watch != AUTO:
+            check_listed("watch", self.watch, watchable())
         if self.seed < 0 or self.max_steps < 0:
             raise ValueError(f"seed and max_steps must be 0 or more, got {self.seed} and {self.max_steps}")
         check_together(self)

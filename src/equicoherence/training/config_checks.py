@@ -10,9 +10,9 @@ from equicoherence.models.train_setting import HEAD
 from equicoherence.paths import named_path
 from equicoherence.paths.between import BETWEEN
 from equicoherence.paths.transformation import Parameter
-from equicoherence.training.comma_lists import NONE, listed
+from equicoherence.training.comma_lists import NONE
 from equicoherence.training.views_config import POSES, AugmentationConfig
-from equicoherence.training.watchable import KNN
+from equicoherence.training.watchable import KNN, watched_names
 
 if TYPE_CHECKING:
     from equicoherence.coherence import CoherenceConfig
@@ -128,7 +128,7 @@ def _check_colors(config: PretrainConfig) -> None:
     drawn = () if views.path in (POSES, BETWEEN) else views.parameters
     if _colored(drawn):
         changed.append("--views.path se2")
-    watched = listed(config.watch)
+    watched = watched_names(config.watch)
     plain = [name for name in watched if name == KNN or not _colored(named_path(name).parameters)]
     if len(plain) < len(watched):
         changed.append(f"--watch {','.join(plain) or NONE}")
@@ -156,11 +156,6 @@ def _check_head(config: PretrainConfig) -> None:
         raise ValueError(
             f"keep is {config.keep:g}, but with encoder.train head the encoder is frozen, so all that it knows is "
             "kept; leave --keep out, or give --encoder.train last:N"
-        )
-    if config.watch != NONE:
-        raise ValueError(
-            f"watch is {config.watch}, but with encoder.train head the encoder is frozen, so its scores do not change; "
-            "leave --watch out, or give --encoder.train last:N"
         )
 
 

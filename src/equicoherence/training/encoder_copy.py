@@ -12,6 +12,7 @@ from equicoherence.models import Encoder
 from equicoherence.models.features import Pool
 
 ENCODER = "encoder."
+BATCH = 256
 
 
 class EncoderCopy:
@@ -34,6 +35,15 @@ class EncoderCopy:
         """Take the encoder's of a learner's ``weights``."""
         of_encoder = {k.removeprefix(ENCODER): v for k, v in weights.items() if k.startswith(ENCODER)}
         self.encoder.load_state_dict(of_encoder)
+
+    def prepare(self, views: Tensor) -> Tensor:
+        """Return what `representations` reads of views (N, C, S, S), uint8: these."""
+        return views
+
+    def representations(self, views: Tensor) -> dict[str, Tensor]:
+        """Return what stands for views (N, C'), by its name: one representation, without a name."""
+        parts = views.split(BATCH)
+        return {"": torch.cat([self.read(part.to(self.device).float() / 255) for part in parts])}
 
     @torch.no_grad()
     def read(self, images: Tensor) -> Tensor:

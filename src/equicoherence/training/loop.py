@@ -18,7 +18,6 @@ from equicoherence.finite import NotFinite
 from equicoherence.models import Encoder
 from equicoherence.training.bad_images import advise_on_bad_images
 from equicoherence.training.callbacks import Callback
-from equicoherence.training.comma_lists import listed
 from equicoherence.training.config import Precision, PretrainConfig
 from equicoherence.training.interrupt import Interrupted, StopFlag
 from equicoherence.training.keep import NotKept, last_good, measure
@@ -30,6 +29,7 @@ from equicoherence.training.progress import TrainingProgress
 from equicoherence.training.resume_command import resume_command
 from equicoherence.training.seeds import seed_step
 from equicoherence.training.setup import set_up
+from equicoherence.training.watchable import watched_names
 
 HALF: dict[str, torch.dtype] = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -73,7 +73,7 @@ def _train(run: Parts) -> None:
     """Take all remaining steps, with metrics and checkpoints between them."""
     config, total = run.config, run.total
     shown = run.accelerator.is_main_process
-    measured = bool(config.keep or listed(config.watch))
+    measured = bool(config.keep or watched_names(config.watch))
     for callback in run.callbacks:
         callback.on_start(run.moment(run.start))
     if measured and not run.start:

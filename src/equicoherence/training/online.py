@@ -17,8 +17,9 @@ from equicoherence.paths.central import base_state
 from equicoherence.paths.pair_images import Photographs, base_share, draw_pair_image
 from equicoherence.ridge import r2_score, ridge_probe
 from equicoherence.training.encoder_copy import EncoderCopy
+from equicoherence.training.head_copy import HeadCopy
 from equicoherence.training.health import REMEDY
-from equicoherence.training.watchable import KNN
+from equicoherence.training.watchable import AUTO, KNN, watched_names
 
 MOST, LEAST = 500, 20  # images
 PER_BATCH = 4  # images that are watched, at most, for each image of a step's batch: what keeps it cheap
@@ -36,7 +37,8 @@ class HeldOut:
     `evaluate`'s task ``transformation`` with border ``content``.
 
     names: what to measure, of `watchable`.
-    copy: reads the encoder.
+    copy: reads the encoder, or what a head over it gives: then each figure is taken of each representation, whose name
+        follows that of the figure.
     loader: of the images that are held out.
     size: pixels of a view.
     most: images to take, at most.
@@ -44,7 +46,9 @@ class HeldOut:
     Raises ValueError where there are too few images, or too few with classes for k-NN.
     """
 
-    def __init__(self, names: Sequence[str], copy: EncoderCopy, loader: Loader, *, size: int, most: int = MOST) -> None:
+    def __init__(
+        self, names: Sequence[str], copy: EncoderCopy | HeadCopy, loader: Loader, *, size: int, most: int = MOST
+    ) -> None:
         self.names, self.copy = names, copy
         images, self.labels = _taken(loader, most)
         if len(images) < LEAST:
@@ -56,7 +60,7 @@ class HeldOut:
                 f"{len(classes.unique())}; it needs {LEAST} images of two classes: leave knn out"
             )
         self._thetas: dict[str, Tensor] = {}
-        self._views = {name: self._drawn(name, images, size) for name in names}
+        self._views = {name: [copy.prepare(views) for views in self._drawn(name, images, size)] for name in names}
 
     def measure(self, weights: Mapping[str, Tensor]) -> dict[str, float]:
         """Return the figures of the encoder in a learner's ``weights``, as a line of metrics names them.
@@ -64,10 +68,16 @@ class HeldOut:
         Raises `NotFinite` where its features are not.
         """
         self.copy.load(weights)
-        return {f"{HELD_OUT}{name}": self._figure(name) for name in self.names}
+        found = {}
+        for name in self.names:
+            read = [self.copy.representations(views) for views in self._views[name]]  # type: ignore[arg-type]
+            for representation in read[0]:
+                features = [of_views[representation] for of_views in read]
+                found["_".join(filter(None, (f"{HELD_OUT}{name}", representation)))] = self._figure(name, features)
+        return found
 
-    def _figure(self, name: str) -> float:
-        features = [self._read(views) for views in self._views[name]]
+    def _figure(self, name: str, features: list[Tensor]) -> float:
+        """Return a figure of features: of images, or of images and of their transformed copies."""
         if not_finite({name: torch.cat(features)}):
             raise NotFinite(f"the features of the images that are held out are not finite; {REMEDY}")
         if name == KNN:
@@ -76,10 +86,6 @@ class HeldOut:
         tested = torch.arange(len(pairs)) % TESTED == 0
         predicted = ridge_probe(pairs[~tested], theta[~tested], pairs[tested])
         return float(r2_score(predicted, theta[tested]).mean())
-
-    def _read(self, views: Tensor) -> Tensor:
-        parts = views.split(BATCH)
-        return torch.cat([self.copy.read(part.to(self.copy.device).float() / 255) for part in parts])
 
     def _drawn(self, name: str, images: Photographs, size: int) -> list[Tensor]:
         """Return the views (N, 3, size, size), uint8, that are read for a figure; they stay the same."""
@@ -101,6 +107,14 @@ class HeldOut:
                 _bytes([draw_pair_image(part, path, row, share, size) for part, row in zip(_parts(images), rows)])
             )
         return pairs
+
+
+def allowed(labels: np.ndarray, most: int) -> list[str]:
+    """Return which names of `AUTO` can be measured on ``most`` of the held-out images at most, by their labels (N,)."""
+    taken = labels[epoch_order(len(labels), 0, 0)[:most]]
+    classes = taken[taken >= 0]
+    fit = {KNN: len(classes) >= LEAST and len(np.unique(classes)) > 1}
+    return [name for name in watched_names(AUTO) if fit.get(name, True)] if len(taken) >= LEAST else []
 
 
 def _taken(loader: Loader, most: int) -> tuple[Photographs, Tensor]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.optimizer import AcceleratedOptimizer
@@ -34,10 +35,11 @@ from equicoherence.training.config import Precision, PretrainConfig
 from equicoherence.training.config_file import to_dict
 from equicoherence.training.encoder_copy import EncoderCopy
 from equicoherence.training.feed import Feed
+from equicoherence.training.head_copy import HeadCopy
 from equicoherence.training.learner import Learner
 from equicoherence.training.lost import TIMEOUT
 from equicoherence.training.metrics import Metrics
-from equicoherence.training.online import MOST, PER_BATCH, HeldOut
+from equicoherence.training.online import LEAST, MOST, PER_BATCH, HeldOut, allowed
 from equicoherence.training.optim import build_optimizer, rate_scales
 from equicoherence.training.parts import Parts
 from equicoherence.training.run import (
@@ -53,6 +55,7 @@ from equicoherence.training.sharding import divide_like_parameters, shard
 from equicoherence.training.start import begun_before, check_start, needs_start, started
 from equicoherence.training.trackers import Trackers, need_trackers
 from equicoherence.training.watch import Watch
+from equicoherence.training.watchable import AUTO, watched_names
 
 
 @dataclass(frozen=True)
@@ -104,7 +107,7 @@ def set_up(
     learner.to(accelerator.device)
     loader = _loader(config, feed)
     watch = _watch(config, learner, loader, saved.precision) if config.keep and main else None
-    held_out = _held_out(config, learner, watch, saved.precision) if listed(config.watch) and main else None
+    held_out = _held_out(config, learner, watch, saved.precision) if watched_names(config.watch) and main else None
     model, optimizer, scaler = _trained(config, learner, accelerator, saved)
     total = config.optim.epochs * per_epoch
     total = min(total, config.max_steps) if config.max_steps else total
@@ -208,10 +211,14 @@ def _watch(config: PretrainConfig, learner: Learner, loader: Loader, precision: 
     return Watch(learner.encoder, learner.pool, loader, size=config.views.size, keep=config.keep, bfloat16=bfloat16)
 
 
-def _held_out(config: PretrainConfig, learner: Learner, watch: Watch | None, precision: Precision) -> HeldOut:
-    """Return the measurement of an encoder on images that are held out of its training."""
-    copy = watch.copy if watch else EncoderCopy(learner.encoder, learner.pool, bfloat16=precision == "bf16")
-    source = open_images(config.data, "val")
+def _held_out(config: PretrainConfig, learner: Learner, watch: Watch | None, precision: Precision) -> HeldOut | None:
+    """Return the measurement of an encoder, or of its head, on images that are held out of its training; None if that
+    is left to the images, and these are too few."""
+    source, most = open_images(config.data, "val"), min(MOST, PER_BATCH * config.optim.batch_size)
+    names = allowed(np.asarray(source.labels), most) if config.watch == AUTO else watched_names(config.watch)
+    if not names:
+        say(f"nothing is watched during training: {len(source)} images are held out, fewer than {LEAST}")
+        return None
     source.format.check(learner.encoder.channels, f"the held-out side of {config.data!r}", "the encoder")
     loader = Loader(
         source,
@@ -220,8 +227,12 @@ def _held_out(config: PretrainConfig, learner: Learner, watch: Watch | None, pre
         cache_bytes=0,
         threads=config.threads or None,
     )
-    most = min(MOST, PER_BATCH * config.optim.batch_size)
-    return HeldOut(listed(config.watch), copy, loader, size=config.views.size, most=most)
+    bfloat16 = precision == "bf16"
+    if config.encoder.train == HEAD:
+        copy = HeadCopy(learner.encoder, learner.head, learner.pool, bfloat16=bfloat16)
+    else:
+        copy = watch.copy if watch else EncoderCopy(learner.encoder, learner.pool, bfloat16=bfloat16)
+    return HeldOut(names, copy, loader, size=config.views.size, most=most)
 
 
 def _metrics(config: PretrainConfig, learner: Learner, out: Path | None, start: int, total: int) -> Metrics:

@@ -18,9 +18,10 @@ from equicoherence.reporting.adaptation.figures import (
     FigureRow,
     NoiseRow,
     figure_rows,
-    noise_row,
+    noise_rows,
 )
-from equicoherence.reporting.main_figures import NOISY, NOISY_ABSOLUTE
+from equicoherence.reporting.names import target_name
+from equicoherence.reporting.noise_limit import NEAR_ZERO, is_noisy, noisy_transformations
 from equicoherence.reporting.runs import Run, read_run
 from equicoherence.reporting.summary import Score
 from equicoherence.reporting.tables import FLOOR, MISSING, NUMBER, Cell, Grid, number
@@ -44,10 +45,9 @@ BLIND = (
     "The images have no class labels, so this table cannot show whether the encoder still recognises classes. Give "
     "labelled images with --check."
 )
-TRACES = (
-    f"R2 on noise should be 0. Here it is farther from 0 than {NOISY} ({NOISY_ABSOLUTE} for an absolute value). So do "
-    "not trust the scores of rotation, translation and scale: above 0 the probe reads artifacts of the rendering; "
-    "below 0 it had too few images."
+NOISY = (
+    "R2 on noise should be {}. It is not for {}. So do not trust the scores of {} there; all others stand. Above 0 the "
+    "probe reads artifacts of the rendering, such as sharpness; below 0 it had too few images."
 )
 
 
@@ -58,7 +58,7 @@ class Adaptation:
     name: of the original.
     run: of its training.
     rows: of the table.
-    noise: of images without content.
+    noise: rows of images without content.
     facts: of the training.
     scores: the content of each ``scores.json``.
     """
@@ -66,7 +66,7 @@ class Adaptation:
     name: str
     run: Run
     rows: Sequence[FigureRow]
-    noise: NoiseRow
+    noise: Sequence[NoiseRow]
     facts: Facts
     scores: Sequence[Mapping[str, Any]]
 
@@ -84,15 +84,8 @@ class Adaptation:
         """Return the table."""
         adapted = ["adapted" if name == self.output else name for name in self.read]
         header = ["", "original", BEST, *adapted, "change", "verdict"]
-        return Grid(header, [*(_row(row, self.read) for row in self.rows), self._noise_row()])
-
-    def _noise_row(self) -> list[object]:
-        before, after = (
-            MISSING if each is None else number(each.mean) for each in (self.noise.original, self.noise.adapted)
-        )
-        adapted = [after if name == self.output else MISSING for name in self.read]
-        quiet = [Cell(text, FLOOR) for text in (before, MISSING, *adapted, MISSING)]
-        return ["R2 on noise (should be 0)", *quiet, "near 0" if self.noise.near_zero else "not 0"]
+        of_noise = (_noise_row(row, self.read) for row in self.noise)
+        return Grid(header, [*(_row(row, self.read) for row in self.rows), *of_noise])
 
     def caption(self) -> list[str]:
         """Return the text below the table: the rule of verdicts, warnings, and the cost."""
@@ -101,11 +94,27 @@ class Adaptation:
             said.append(BESIDE)
         if behind := [row.title for row in self.rows if row.behind_layer]:
             said.append(f"A layer of the original scores more than the adapted encoder: {', '.join(behind)}.")
-        if not self.noise.near_zero:
-            said.append(TRACES)
+        if warning := self.warning():
+            said.append(warning)
         if not any(row.of_classes for row in self.rows):
             said.append(BLIND)
         return [*said, *self.facts.words()]
+
+    def warning(self) -> str:
+        """Return which transformations cannot be trusted, by R2 on noise, and where; "" if all can be."""
+        titles = {name: "adapted" if name == self.output else name for name in self.read}
+        noisy: dict[str, list[str]] = {}
+        for row in self.noise:
+            columns = {"original": row.original, BEST: row.layer}
+            columns |= {title: row.adapted.get(name) for name, title in titles.items()}
+            for column, score in columns.items():
+                if score is not None and is_noisy(score):
+                    noisy.setdefault(target_name(score.target), []).append(f"{column} {number(score.mean)}")
+        if not noisy:
+            return ""
+        where = "; ".join(f"{target} ({', '.join(cells)})" for target, cells in noisy.items())
+        every = noisy_transformations(score for row in self.noise for score in row.scores)
+        return NOISY.format(NEAR_ZERO, where, " and ".join(every))
 
 
 @dataclass(frozen=True)
@@ -113,7 +122,7 @@ class Compared:
     """Scores before and after: of ``rows``, ``noise`` and ``scores`` see `Adaptation`."""
 
     rows: Sequence[FigureRow]
-    noise: NoiseRow
+    noise: Sequence[NoiseRow]
     scores: Sequence[Mapping[str, Any]]
 
 
@@ -129,7 +138,7 @@ def read_compared(run: Path, config: PretrainConfig) -> Compared:
     rows = list(figure_rows(*own, output))
     if check is not None:
         rows += figure_rows(*check, output, check=True)
-    return Compared(rows, noise_row(*own, output), [*own, *(check or ())])
+    return Compared(rows, list(noise_rows(*own, output)), [*own, *(check or ())])
 
 
 def read_adaptation(run: Path) -> Adaptation:
@@ -156,6 +165,12 @@ def _row(row: FigureRow, read: Sequence[str]) -> list[object]:
     ]
     change = MISSING if row.change is None else _signed(row.change, row.metric)
     return [row.title, *cells, Cell(change, NUMBER), row.said]
+
+
+def _noise_row(row: NoiseRow, read: Sequence[str]) -> list[object]:
+    scores = [row.original, row.layer, *(row.adapted.get(name) for name in read)]
+    quiet = [Cell(MISSING if each is None else number(each.mean), FLOOR) for each in scores]
+    return [row.title, *quiet, Cell(MISSING, FLOOR), "near 0" if row.near_zero else "not 0"]
 
 
 def mean_text(score: Score | None) -> str:

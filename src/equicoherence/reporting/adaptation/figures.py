@@ -10,8 +10,8 @@ from equicoherence.evaluation.layers import BEST, OUTPUT
 from equicoherence.evaluation.layers.task import Layers
 from equicoherence.evaluation.suites import ADAPT, Figure
 from equicoherence.evaluation.transformation import NOISE
-from equicoherence.reporting.main_figures import NOISY, NOISY_ABSOLUTE
 from equicoherence.reporting.names import data_name
+from equicoherence.reporting.noise_limit import is_noisy
 from equicoherence.reporting.summary import Score, joint_floors, select, summarise_scores
 from equicoherence.reporting.tables import PERCENT
 
@@ -103,15 +103,28 @@ class FigureRow:
 
 @dataclass(frozen=True)
 class NoiseRow:
-    """R2 on images without content: of each encoder the figure that is farthest from 0, as a share of its limit."""
+    """R2 on images without content, of one target.
 
+    title, original, layer, adapted, output: as of a `FigureRow`.
+    """
+
+    title: str
     original: Score | None
-    adapted: Score | None
+    layer: Score | None
+    adapted: Mapping[str, Score]
+    output: str
+
+    @property
+    def scores(self) -> list[Score]:
+        """All that are known."""
+        return [score for score in (self.original, self.layer, *self.adapted.values()) if score is not None]
 
     @property
     def near_zero(self) -> bool:
-        """Whether all are within their limits, so that the rows above can be trusted."""
-        return all(score is None or abs(score.mean) <= _limit(score) for score in (self.original, self.adapted))
+        """Whether it is near 0 before and after, so that what is said of this target can be trusted."""
+        return not any(
+            score is not None and is_noisy(score) for score in (self.original, self.adapted.get(self.output))
+        )
 
 
 def figure_rows(before: Scores, after: Scores, output: str, *, check: bool = False) -> Iterator[FigureRow]:
@@ -126,7 +139,7 @@ def figure_rows(before: Scores, after: Scores, output: str, *, check: bool = Fal
         if figure.metric == NOISE:
             continue
         original = _original(own, figure)
-        adapted = {name: score for name in READ if (score := _of(others, figure, name)) is not None}
+        adapted = _adapted(others, figure)
         if original is None and not adapted:
             continue
         layer = None if figure.task == "linear" else _of(own, figure, BEST, task=Layers.name)
@@ -136,22 +149,15 @@ def figure_rows(before: Scores, after: Scores, output: str, *, check: bool = Fal
         yield FigureRow(title, figure.metric, original, layer, name, adapted, output)
 
 
-def noise_row(before: Scores, after: Scores, output: str) -> NoiseRow:
-    """Return the row of images without content."""
+def noise_rows(before: Scores, after: Scores, output: str) -> Iterator[NoiseRow]:
+    """Yield the rows of images without content: those that at least one of the two has."""
     own, others = (summarise_scores({"": [scores]}) for scores in (before, after))
-    figures = [figure for figure in ADAPT.figures if figure.metric == NOISE]
-    original = [_original(own, figure) for figure in figures]
-    adapted = [_of(others, figure, output) for figure in figures]
-    return NoiseRow(_farthest(original), _farthest(adapted))
-
-
-def _farthest(scores: Sequence[Score | None]) -> Score | None:
-    known = [score for score in scores if score is not None]
-    return max(known, key=lambda score: abs(score.mean) / _limit(score), default=None)
-
-
-def _limit(score: Score) -> float:
-    return NOISY_ABSOLUTE if "," in score.target else NOISY
+    for figure in ADAPT.figures:
+        if figure.metric != NOISE:
+            continue
+        original, adapted = _original(own, figure), _adapted(others, figure)
+        if original is not None or adapted:
+            yield NoiseRow(figure.title, original, _of(own, figure, BEST, task=Layers.name), adapted, output)
 
 
 def _title(figure: Figure, data: str) -> str:
@@ -163,6 +169,11 @@ def _title(figure: Figure, data: str) -> str:
 def _original(scores: Sequence[Score], figure: Figure) -> Score | None:
     """Return a figure of the original's output, which the task over its layers has read with them."""
     return _of(scores, figure, BACKBONE) or _of(scores, figure, OUTPUT, task=Layers.name)
+
+
+def _adapted(scores: Sequence[Score], figure: Figure) -> dict[str, Score]:
+    """Return a figure of the adapted encoder, by representation."""
+    return {name: score for name in READ if (score := _of(scores, figure, name)) is not None}
 
 
 def _of(scores: Sequence[Score], figure: Figure, representation: str, task: str = "") -> Score | None:

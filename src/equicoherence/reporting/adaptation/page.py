@@ -44,7 +44,7 @@ def write_adaptation(run: Path) -> Adaptation:
 
 def render_adaptation(found: Adaptation) -> str:
     """Return the page as HTML."""
-    marked = [row.said == "lost" for row in found.rows] + [not found.noise.near_zero]
+    marked = [row.said == "lost" for row in found.rows] + [not row.near_zero for row in found.noise]
     table = found.grid().html("Before and after, with 95 % intervals over test images", marked)
     scored = found.run.path / SCORED
     rotation = rotated_section({name: [scored / name] for name in (ORIGINAL, ADAPTED)}, together=True)

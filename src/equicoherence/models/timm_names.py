@@ -1,0 +1,55 @@
+"""The names of timm's models, read from its source: importing it takes seconds, so that a wrong name is told soon."""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import importlib.util
+import re
+from pathlib import Path
+
+REGISTERED = re.compile(r"^@register_model\s+def (\w+)\(", re.MULTILINE)
+RENAMED = re.compile(r"^register_model_deprecations\(__name__, \{(.*?)\}\)", re.MULTILINE | re.DOTALL)
+OLD = re.compile(r"^\s*['\"]([\w.]+)['\"]\s*:", re.MULTILINE)
+MODELS = "timm.list_models() names those there are"
+
+
+@functools.cache
+def timm_names() -> tuple[frozenset[str], frozenset[str]]:
+    """Return the names of timm's models, and the old names that it still takes."""
+    texts = _sources()
+    names = {name for text in texts for name in REGISTERED.findall(text)}
+    old = {name for text in texts for renamed in RENAMED.findall(text) for name in OLD.findall(renamed)}
+    return frozenset(names), frozenset(old)
+
+
+def source_of(architecture: str) -> str:
+    """Return the text of timm's module that registers a model; "" for none."""
+    return next((text for text in _sources() if architecture in REGISTERED.findall(text)), "")
+
+
+def _sources() -> list[str]:
+    spec = importlib.util.find_spec("timm")
+    files = sorted(Path(spec.origin).with_name("models").rglob("*.py")) if spec and spec.origin else []
+    return [file.read_text(encoding="utf-8") for file in files]
+
+
+def is_timm_name(name: str) -> bool:
+    """Return whether timm has a model of a name, such as ``resnet50`` or, with a tag, ``resnet50.a1_in1k``."""
+    names, old = timm_names()
+    return name in old or name.partition(".")[0] in names | old
+
+
+def check_timm_name(model: str) -> None:
+    """Raise ValueError for a MODEL ``timm:NAME`` that timm does not have; others pass, ``timm:hf-hub:...`` too."""
+    prefix, _, name = model.partition(":")
+    if prefix == "timm" and ":" not in name and not is_timm_name(name):
+        raise unknown_model(name)
+
+
+def unknown_model(name: str) -> ValueError:
+    """Return the error that quotes the name of a model that timm does not have, with those that are near it."""
+    known = sorted(timm_names()[0])
+    begun = [each for each in known if each.startswith(name)]
+    near = list(dict.fromkeys([*begun[:4], *difflib.get_close_matches(name, known, n=4)]))
+    return ValueError(f"timm has no model {name!r}; " + (f"near it: {', '.join(near)}" if near else MODELS))

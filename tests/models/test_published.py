@@ -1,0 +1,57 @@
+"""Published weights that cannot be had are told without loading torch; where a cache may hold them, nothing is said."""
+
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from equicoherence.models.published import BARE, check_published
+
+
+def closed_port() -> str:
+    """Return an address where nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as held:
+        return f"http://127.0.0.1:{held.getsockname()[1]}"
+
+
+@pytest.fixture
+def offline(tmp_path, monkeypatch):
+    """Return a place of the Hub where nothing answers, with empty caches."""
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", closed_port())
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    return tmp_path
+
+
+def test_weights_that_no_cache_holds_are_refused_where_the_hub_does_not_answer(offline):
+    for name in ("resnet18", "resnet18.a1_in1k", "vit_base_patch16_clip_224"):
+        with pytest.raises(RuntimeError, match=rf"of {name} cannot be had .* does not answer\); do this"):
+            check_published(f"timm:{name}", "do this")
+    for model in ("hf-hub:a/b", "timm:hf-hub:a/b", "timm:test_mambaout", "timm:vit_base_patch16_18x2_224", "runs/mine"):
+        check_published(model, "do this")
+
+
+@pytest.mark.parametrize(
+    ("name", "place"),
+    [
+        ("resnet18", "hub/models--timm--resnet18.a1_in1k"),
+        ("vit_base_patch16_clip_224", "hub/models--timm--vit_base_patch16_clip_224.openai"),
+        ("resnet18", "torch/hub/checkpoints/resnet18.pth"),
+    ],
+)
+def test_what_a_cache_may_hold_is_left_to_the_loading(offline, name, place):
+    (offline / place).mkdir(parents=True)
+    check_published(f"timm:{name}", "do this")
+
+
+def test_the_command_says_it_before_torch_is_loaded(tmp_path):
+    code = (
+        f"import os; os.environ.update(HF_ENDPOINT={closed_port()!r}, HF_HOME={str(tmp_path)!r}, "
+        f"TORCH_HOME={str(tmp_path)!r}); from equicoherence.cli import main; "
+        "assert main(['evaluate', 'timm:resnet50', '--data', '.']) == 1; import sys; print(*sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "the published weights of resnet50 cannot be had (they are not in the cache, and" in done.stderr
+    assert BARE in done.stderr
+    assert not {"torch", "timm"} & set(done.stdout.split())
