@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from equicoherence.reporting.adaptation.charts import adapted_verdict
 from equicoherence.reporting.explorer.files import address, reduced
 from equicoherence.reporting.explorer.scene import PathScene
 from equicoherence.reporting.explorer.tried import tried
@@ -49,6 +48,8 @@ def card_section(groups: Mapping[str, Sequence[Run]], scenes: Sequence[PathScene
 
 def _adapted(groups: Mapping[str, Sequence[Run]]) -> tuple[list[tuple[Said, Markup]], list[str]]:
     """Return the verdict and the charts of the first adapted run of each name, and why those of others are missing."""
+    from equicoherence.reporting.adaptation.charts import adapted_verdict  # needs torch, as mistakes do not
+
     found, notes = [], []
     for runs in groups.values():
         run = next((run for run in runs if run.adapted), None)

@@ -25,7 +25,6 @@ from equicoherence.reporting.comparison.markdown import render_markdown
 from equicoherence.reporting.comparison.pictures import picture_panels
 from equicoherence.reporting.comparison.texts import COMPARISON_GUIDE, TITLE, arrowed, lines_grid
 from equicoherence.reporting.curve_panels import advice, curve_panels
-from equicoherence.reporting.explorer.rotated_section import rotated_section
 from equicoherence.reporting.markup import Markup, details, element, join, note, section
 from equicoherence.reporting.names import data_name, heading, task_name
 from equicoherence.reporting.origin import dates_of, joined_variants, settings_taken
@@ -66,6 +65,8 @@ def render_comparison(groups: Sequence[Group]) -> str:
     scored = dict.fromkeys(part["task"] for each in evaluated for part in each.parts)  # some have pictures alone
     tasks = dict.fromkeys([*(line.about.task for line in lines), *scored])
     anchors = {task: f"task-{number}" for number, task in enumerate(tasks)}
+    from equicoherence.reporting.explorer.rotated_section import rotated_section  # needs torch, as mistakes do not
+
     rotation = rotated_section({of.label: [each.folder for each in of.members] for of in groups})
     sections = [_summary(groups, evaluated, lines), rotation]
     for task, anchor in anchors.items():
