@@ -3,9 +3,9 @@
     python experiments/vicreg_tiny_imagenet.py --data FOLDER_OR_ARCHIVE [--out runs/vicreg-tiny-imagenet] [--steps 300]
 
 Trains one configuration after another, the most informative first, and rewrites docs/results/vicreg-tiny-imagenet.md
-after each stage: one seed of the main arms, more seeds of them, one seed of all arms. Run again, it continues where it
-stopped: a finished run is not trained again, and evaluated again only if its scores have other settings or older
-probes.
+(vicreg-tiny-imagenet-N-steps.md for N other steps) after each stage: one seed of the main arms, more seeds of them, one
+seed of all arms. Run again, it continues where it stopped: a finished run is not trained again, and evaluated again
+only if its scores have other settings or older probes.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from equicoherence.training import OptimConfig, PretrainConfig
 from equicoherence.training.views_config import ViewsConfig
 
 PAGE = Path(__file__).parents[1] / "docs" / "results" / "vicreg-tiny-imagenet.md"
+STEPS = 300  # of the page above; runs of another number have a page of their own
 BOTH = "render+cross-attention"
 PLAIN, BEST, ORACLE = "VICReg", "+ render and [P1], g outside", "oracle (theta as label), g outside"
 HALF = f"{BEST}, on half of the samples"
@@ -46,6 +47,17 @@ BASELINES = ("MoCo v3", "MoCo v3 + SER", "SimCLR", "SimCLR + STL, with g")
 RIVALS = """
 The baselines SER and STL are compared with the plain form of the method that they build on; both are label-free. SER
 sees no g; STL sees g in view 2, the same g for two images each."""
+SHARE = """Share of the headroom closed, (R2 - plain) / (oracle - plain); a dash if the oracle is not above the plain
+method by {}.
+
+{}
+
+"""
+SHARE_THERE = """
+The same share, from the backbone of the plain method to the equivariant part of the oracle.
+
+{}
+"""
 HEADROOM = 0.05  # an oracle that is no better than the plain method leaves no headroom to close
 SUITE = Suite(
     "photographs",
@@ -134,13 +146,16 @@ def main() -> None:
         "--data", required=True, help="Tiny-ImageNet-100: a folder with train/ and val/, or its archive"
     )
     parser.add_argument("--out", type=Path, default=Path("runs/vicreg-tiny-imagenet"))
-    parser.add_argument("--steps", type=int, default=300, help="of training; runs of another number need another --out")
+    parser.add_argument(
+        "--steps", type=int, default=STEPS, help="of training; runs of another number need another --out"
+    )
     parser.add_argument("--jobs", type=int, help="runs at once")
     parser.add_argument("--only", nargs="*", help="arms to run, by name")
     parser.add_argument("--seeds", nargs="+", type=int, metavar="N", help="of the arms of --only; 0 by default")
     parser.add_argument("--page", action="store_true", help="train nothing: only write the page of the runs there are")
     given = parser.parse_args()
     configs = arms(given.data, given.steps)
+    place = PAGE if given.steps == STEPS else PAGE.with_stem(f"{PAGE.stem}-{given.steps}-steps")
     if strange := set(given.only or ()) - set(configs):
         parser.error(f"--only {', '.join(sorted(strange))}: there is no such arm; there are {', '.join(configs)}")
     if given.seeds and not given.only:
@@ -148,9 +163,9 @@ def main() -> None:
     for names, seeds in () if given.page else stages(configs, given.only, given.seeds or (0,)):
         chosen = {name: configs[name] for name in names}
         compare(chosen, given.out, seeds=seeds, settings=SUITE.settings, tasks=tuple(SUITE.settings), jobs=given.jobs)
-        write_page(page(given.out, configs), PAGE)
-    write_page(page(given.out, configs), PAGE)
-    print(PAGE)
+        write_page(page(given.out, configs), place)
+    write_page(page(given.out, configs), place)
+    print(place)
 
 
 def page(out: Path, configs: Mapping[str, PretrainConfig]) -> str:
@@ -170,9 +185,15 @@ def page(out: Path, configs: Mapping[str, PretrainConfig]) -> str:
     rivals = RIVALS if set(BASELINES) & {each.label for each in groups} else ""
     config = next(iter(configs.values()))
     images = (config.max_steps or 0) * config.optim.batch_size
-    return f"""# VICReg on Tiny-ImageNet-100, with and without the task
+    shares = ("", "")
+    if ORACLE in {each.label for each in groups}:
+        shares = (SHARE.format(HEADROOM, closed.markdown()), SHARE_THERE.format(closed_there.markdown()))
+    origin = origin_line([each.about for each in members(groups)])
+    other = config.max_steps != STEPS
+    title, option = (f", {config.max_steps} steps", f" --steps {config.max_steps}") if other else ("", "")
+    return f"""# VICReg on Tiny-ImageNet-100, with and without the task{title}
 
-Written by `python experiments/vicreg_tiny_imagenet.py`. {origin_line([each.about for each in members(groups)])}.
+Written by `python experiments/vicreg_tiny_imagenet.py{option}`. {origin}.
 
 Encoder: a ResNet of four blocks (0.6 M parameters), 32 px views of 64 px images, {config.max_steps} steps of
 {config.optim.batch_size} images ({images / 30000:.1f} epochs), SE(2) paths, border content, float32. VICReg weights
@@ -192,19 +213,10 @@ brackets are 95 % bootstrap intervals over test images.
 
 {backbone.markdown()}
 
-Share of the headroom closed, (R2 - plain) / (oracle - plain); a dash if the oracle is not above the plain
-method by {HEADROOM}.
-
-{closed.markdown()}
-
-## The equivariant part of z
+{shares[0]}## The equivariant part of z
 
 {equivariant.markdown()}
-
-The same share, from the backbone of the plain method to the equivariant part of the oracle.
-
-{closed_there.markdown()}
-"""
+{shares[1]}"""
 
 
 def headroom(suite: Suite, rows: Sequence[SuiteRow], plain: SuiteRow | None) -> Grid:
