@@ -71,6 +71,7 @@ def kept_over_steps(found: Found, path: Path) -> bool:
             for number, (label, metrics) in enumerate(lines.items()):
                 points = [(line["step"], line[field]) for line in metrics if field in line]
                 axes.plot(*zip(*points), color=PALETTE[number % len(PALETTE)], label=label)
+            axes.set_ylim(min(-0.1, axes.get_ylim()[0]), 1)  # one scale: changes of a thousandth look like none
             axes.set_title(title, fontsize=10)
             axes.set_xlabel("step")
         _legend(figure)
