@@ -154,6 +154,9 @@ def test_heads_of_every_kind_come_back(changes, names, tmp_path, images):
     assert has_own_heads(config, learner)
     export_encoder(learner.encoder, tmp_path, 32, pool=learner.pool, heads=True)
     write_shared(config, learner, tmp_path)
+    written = [*load_file(tmp_path / "heads.safetensors")]
+    in_method = config.coherence is not None and config.coherence.split == "head"
+    assert all(name.startswith("method.head." if in_method else "head.") for name in written)  # and of no teacher
     loaded = load_model(f"local-dir:{tmp_path}")
     assert same(loaded, of_run(tmp_path, config, learner), images) == names
     assert loaded.predictor is None  # whose weights are not shared

@@ -1,7 +1,8 @@
 """The heads of a run as files that others may load, beside its model of timm: written, and read as a run is.
 
 ``heads.safetensors`` has the weights of the heads, and ``equicoherence.json`` the sections of the configuration that
-the encoder and its heads are built from. What training alone needs is left out: projectors, decoders, teachers.
+the encoder and its heads are built from. What training alone needs is left out: decoders, teachers, and projectors
+except one that z_equi is a part of.
 """
 
 from __future__ import annotations
@@ -74,7 +75,7 @@ def load_shared(folder: Path) -> tuple[PretrainConfig, Learner]:
 
 def _prefix(config: PretrainConfig) -> str:
     """Return what the names of the heads' weights begin with in a learner."""
-    return "method." if config.coherence is not None and config.coherence.split == "head" else "head."
+    return "method.head." if config.coherence is not None and config.coherence.split == "head" else "head."
 
 
 def _heads(config: PretrainConfig, learner: Learner) -> dict[str, Tensor]:
