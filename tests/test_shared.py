@@ -23,7 +23,7 @@ from equicoherence.methods.ser import SERConfig
 from equicoherence.methods.sie import SIEConfig
 from equicoherence.training import EncoderConfig, ViewsConfig, build_learner, pretrain
 from equicoherence.training.checkpoint import export_encoder
-from equicoherence.training.shared import has_own_heads, write_shared
+from equicoherence.training.shared import has_own_heads, load_shared, write_shared
 from tests.hub import hub_at
 from tests.small import ENCODER, small_config, with_weights
 
@@ -88,6 +88,12 @@ def test_what_is_pushed_is_the_run_with_its_heads_and_for_timm_the_encoder(adapt
     line = text.split('pooled["joined"]`')[1].split("`")[1]
     f, z = wanted["backbone"], wanted["z_equi"]
     assert torch.allclose(eval(line, {"torch": torch, "f": f, "z": z}), wanted["joined"], atol=1e-6)
+
+
+def test_a_loaded_folder_holds_no_copy_of_the_encoder_as_a_teacher(exported):
+    learner = load_shared(exported)[1]
+    assert learner.teacher is None
+    assert not any(name.startswith("teacher.") for name in learner.state_dict())
 
 
 def test_the_folder_is_a_model_for_every_command_and_names_no_path(adapted, exported, folder, tmp_path, images):

@@ -58,8 +58,9 @@ def write_shared(config: PretrainConfig, learner: Learner, folder: Path) -> None
 def load_shared(folder: Path) -> tuple[PretrainConfig, Learner]:
     """Return configuration and learner of an encoder with heads, of the files of `write_shared` and timm's.
 
-    What the encoder and its heads do not need has fresh weights. Raises FileNotFoundError for a file that is not
-    there; ValueError for one that is damaged, asks for something unknown, or does not fit the others.
+    There is no teacher, and what else the encoder and its heads do not need has fresh weights. Raises FileNotFoundError
+    for a file that is not there; ValueError for one that is damaged, asks for something unknown, or does not fit the
+    others.
     """
     for name in (ABOUT, HEADS):
         if not (folder / name).is_file():
@@ -69,6 +70,7 @@ def load_shared(folder: Path) -> tuple[PretrainConfig, Learner]:
         learner = build_whole(config)
     except ValueError as error:
         raise ValueError(f"{folder / ABOUT} asks for what cannot be built: {error}; {ADVICE}") from error
+    learner.teacher = None  # no file has its weights
     load_learner(learner, read_weights(folder, ADVICE), folder, ABOUT, (ENCODER, _prefix(config)))
     return config, learner.eval()
 
