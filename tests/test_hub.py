@@ -173,6 +173,21 @@ def test_the_card_tells_of_a_path_the_last_name_alone(run, place, told):
 
 
 @pytest.mark.parametrize(
+    ("widths", "heads"),
+    [
+        ({"backbone": 16, "z": 8}, "z"),
+        ({"backbone": 16, "z_inv": 8, "z_equi": 8, "z": 16}, "z_inv and z_equi"),
+        ({"backbone": 16}, None),
+    ],
+)
+def test_the_card_says_what_the_heads_compute(run, widths, heads):
+    text = model_card(run, small_config(run), NAME, parameters=1, widths=widths)
+    assert ("heads.safetensors" in text) is (heads is not None)
+    if heads is not None:
+        assert f"`heads.safetensors` beside the encoder computes {heads}; timm does not read it." in text
+
+
+@pytest.mark.parametrize(
     ("encoder", "changes", "sentences"),
     [
         ({}, {}, ["It was trained from random weights with SimCLR and the auxiliary task, which keeps what"]),

@@ -89,7 +89,7 @@ def _first(run: Path, config: PretrainConfig, parameters: int, widths: Mapping[s
         *_trained(config),
         *_stopped(run),
     ]
-    heads = [part for part in ("z_inv", "z_equi") if part in widths]
+    heads = [part for part in ("z_inv", "z_equi") if part in widths] or [part for part in ("z",) if part in widths]
     if heads:
         said.append(f"`{HEADS}` beside the encoder computes {' and '.join(heads)}; timm does not read it.")
     return " ".join([*said, "It gives features and has no classifier."])

@@ -279,7 +279,7 @@ def _shared(text: str, name: str, size: int | None) -> FrozenModel | None:
     config, learner = load_shared(folder)
     own = config.views.size
     if size not in (None, own):
-        say(f"{text}: its heads were trained at {own} px, so at --size {size} z_inv and z_equi are left out")
+        say(f"{text}: its heads were trained at {own} px, so at --size {size} they are left out")
         return None
     return dataclasses.replace(of_run(folder, config, learner), name=text, group=text, predictor=None)
 

@@ -42,7 +42,7 @@ ADVICE = "get the folder again, or export the run again"
 
 
 def has_own_heads(config: PretrainConfig, learner: Learner) -> bool:
-    """Return whether a run has z_inv or z_equi beside the features of its encoder."""
+    """Return whether a run has z_inv, z_equi or z beside the features of its encoder."""
     return bool(_heads(config, learner))
 
 
