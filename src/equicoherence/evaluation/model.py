@@ -233,7 +233,7 @@ def random_control(model: FrozenModel, seed: int = 0) -> FrozenModel:
 def refuse_exported(folder: Path) -> None:
     """Raise ValueError for a folder that is no run but a model of timm, which `equicoherence export` writes."""
     if not (folder / "config.yaml").is_file() and all((folder / name).is_file() for name in (CONFIG, WEIGHTS)):
-        raise ValueError(f"{folder} is not a run directory but a model of timm: write timm:local-dir:{folder}")
+        raise ValueError(f"{folder} is not a run directory but a model of timm: write local-dir:{folder}")
 
 
 def generators_kept() -> AbstractContextManager[None]:
