@@ -176,8 +176,8 @@ def _write_timm(model: FrozenModel, heads: Learner | None, out: Path) -> None:
             write_shared(*shared, aside)
             _check_shared(model, aside)
         if out.exists() and any(out.iterdir()):  # its files are replaced, each whole; others stay
-            for name in (ABOUT, HEADS):
-                (out / name).unlink(missing_ok=True)
+            for old in (ABOUT, HEADS):
+                (out / old).unlink(missing_ok=True)
             for file in aside.iterdir():
                 file.replace(out / file.name)
             return
