@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from equicoherence import adapt
 from equicoherence.adapting import Adapted
 from equicoherence.adapting.adaptation import next_command
-from equicoherence.adapting.asked import Asked
+from equicoherence.adapting.asked import Asked, default_out
 from equicoherence.adapting.start_config import start_config
 from equicoherence.cli import main
 from equicoherence.commands.adapt import AdaptOptions, CommonAdaptOptions
@@ -76,6 +76,21 @@ def test_an_encoder_that_stands_still_scores_as_it_did_and_z_equi_beside_it_is_t
         assert row.adapted["backbone"].mean == pytest.approx(row.original.mean, abs=1e-5), row.title
         assert row.output == "joined"
         assert row.change == row.adapted["joined"].mean - row.original.mean
+
+
+@pytest.mark.parametrize(
+    ("model", "folder"),
+    [
+        ("hf-hub:someone/small.v2@main", "adapt-tiny-small.v2"),
+        ("timm:hf-hub:someone/small", "adapt-tiny-small"),
+        ("hf_hub:someone/small@a/branch", "adapt-tiny-small"),
+        ("timm:resnet18", "adapt-tiny-resnet18"),
+        ("d/w.pth@resnet18", "adapt-tiny-resnet18"),
+        ("local-dir:d/exported", "adapt-tiny-exported"),
+    ],
+)
+def test_a_run_is_named_after_its_model_and_not_after_a_revision(model: str, folder: str) -> None:
+    assert default_out("adapt-tiny", model) == Path("runs") / folder
 
 
 def test_its_card_has_the_table_and_says_that_the_encoder_is_the_original(done: Adapted, tmp_path: Path) -> None:

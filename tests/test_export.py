@@ -254,7 +254,7 @@ def test_an_exported_file_of_no_known_architecture_makes_timm_open_nothing(run, 
 def test_an_exported_folder_is_taken_for_no_run(run, tmp_path):
     folder = export(run, "timm", tmp_path / "folder")
     with pytest.raises(
-        ValueError, match=f"folder is not a run directory but a model of timm: write timm:local-dir:{folder}"
+        ValueError, match=f"folder is not a run directory but a model of timm: write local-dir:{folder}"
     ):
         load_model(folder)
     with pytest.raises(FileNotFoundError, match=r"no config\.yaml"):

@@ -68,6 +68,7 @@ def test_the_card_says_what_it_is_and_names_no_path_of_this_machine(folder, copi
     assert yaml.safe_load(head)["library_name"] == "timm"
     assert "license" not in yaml.safe_load(head)  # none is invented
     assert "None is given" in text
+    assert "have a licence of their own" not in text  # random weights have none
     assert "None yet: the run was not scored." in text
     assert "An image encoder, resnet18, 0.0" in text
     assert str(folder.parent) not in text
@@ -164,10 +165,26 @@ def test_the_card_tells_of_a_path_the_last_name_alone(run, place, told):
     text = model_card(run, config, NAME, parameters=1, widths={"backbone": 16})
     assert f"An image encoder, {told}, 0.00 million" in text
     assert f"It started from {told}. " in text
+    assert f"The weights it started from, {told}, have a licence of their own." in text
     recipe = yaml.safe_load(text.split("```yaml\n")[1].split("```")[0])
     assert (recipe["data"], recipe["encoder"]["name"], recipe["encoder"]["weights"]) == (told, told, told)
     assert not re.search("home|secret/|~", text)
     assert "images (B, 5, 32, 32)" in text
+
+
+@pytest.mark.parametrize(
+    ("widths", "heads"),
+    [
+        ({"backbone": 16, "z": 8}, "z"),
+        ({"backbone": 16, "z_inv": 8, "z_equi": 8, "z": 16}, "z_inv and z_equi"),
+        ({"backbone": 16}, None),
+    ],
+)
+def test_the_card_says_what_the_heads_compute(run, widths, heads):
+    text = model_card(run, small_config(run), NAME, parameters=1, widths=widths)
+    assert ("heads.safetensors" in text) is (heads is not None)
+    if heads is not None:
+        assert f"`heads.safetensors` beside the encoder computes {heads}; timm does not read it." in text
 
 
 @pytest.mark.parametrize(

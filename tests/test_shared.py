@@ -23,7 +23,7 @@ from equicoherence.methods.ser import SERConfig
 from equicoherence.methods.sie import SIEConfig
 from equicoherence.training import EncoderConfig, ViewsConfig, build_learner, pretrain
 from equicoherence.training.checkpoint import export_encoder
-from equicoherence.training.shared import has_own_heads, write_shared
+from equicoherence.training.shared import has_own_heads, load_shared, write_shared
 from tests.hub import hub_at
 from tests.small import ENCODER, small_config, with_weights
 
@@ -77,7 +77,7 @@ def test_what_is_pushed_is_the_run_with_its_heads_and_for_timm_the_encoder(adapt
         model = timm.create_model(MODEL, pretrained=True).eval()
         capsys.readouterr()
         encoder = Encoder.from_pretrained(MODEL)
-    assert f"{MODEL} has heads for z_inv and z_equi: load_model gives these" in capsys.readouterr().err
+    assert f"{MODEL} has heads (z_inv, z_equi or z): load_model gives these" in capsys.readouterr().err
     assert same(loaded, run, images) == ["backbone", "z_equi", "joined"]
     assert (loaded.name, loaded.group, loaded.size, loaded.source) == (MODEL, MODEL, 32, 32)
     wanted = run.represent(images)[0]
@@ -88,6 +88,12 @@ def test_what_is_pushed_is_the_run_with_its_heads_and_for_timm_the_encoder(adapt
     line = text.split('pooled["joined"]`')[1].split("`")[1]
     f, z = wanted["backbone"], wanted["z_equi"]
     assert torch.allclose(eval(line, {"torch": torch, "f": f, "z": z}), wanted["joined"], atol=1e-6)
+
+
+def test_a_loaded_folder_holds_no_copy_of_the_encoder_as_a_teacher(exported):
+    learner = load_shared(exported)[1]
+    assert learner.teacher is None
+    assert not any(name.startswith("teacher.") for name in learner.state_dict())
 
 
 def test_the_folder_is_a_model_for_every_command_and_names_no_path(adapted, exported, folder, tmp_path, images):
@@ -119,7 +125,7 @@ def test_the_line_of_each_page_joins_features_and_z_equi_as_a_run_does(adapted, 
 def test_at_another_size_or_with_random_weights_there_are_no_heads(exported, images, capsys):
     model = f"local-dir:{exported}"
     assert [*load_model(model, size=64).represent(torch.rand(1, 3, 64, 64))[0]] == ["backbone"]
-    assert "its heads were trained at 32 px, so at --size 64 z_inv and z_equi are left out" in capsys.readouterr().err
+    assert "its heads were trained at 32 px, so at --size 64 they are left out" in capsys.readouterr().err
     assert [*load_model(model, random_weights=True).represent(images)[0]] == ["backbone"]
     assert "z_equi" in load_model(model, size=32).represent(images)[0]
 
@@ -154,6 +160,9 @@ def test_heads_of_every_kind_come_back(changes, names, tmp_path, images):
     assert has_own_heads(config, learner)
     export_encoder(learner.encoder, tmp_path, 32, pool=learner.pool, heads=True)
     write_shared(config, learner, tmp_path)
+    written = [*load_file(tmp_path / "heads.safetensors")]
+    in_method = config.coherence is not None and config.coherence.split == "head"
+    assert all(name.startswith("method.head." if in_method else "head.") for name in written)  # and of no teacher
     loaded = load_model(f"local-dir:{tmp_path}")
     assert same(loaded, of_run(tmp_path, config, learner), images) == names
     assert loaded.predictor is None  # whose weights are not shared

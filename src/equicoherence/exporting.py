@@ -50,9 +50,9 @@ def export(
     """Export the encoder of a run so that others can load it, and return where.
 
     to: ``timm``, a folder with ``model.safetensors`` and ``config.json`` for ``timm.create_model("local-dir:OUT")``;
-        and, if the run has z_inv or z_equi, ``heads.safetensors`` and ``equicoherence.json``, which timm does not read.
-        `load_model` and all commands take the folder as ``local-dir:OUT``, with the representations of the run. It is
-        what `push` uploads.
+        and, if the run has z_inv, z_equi or z, ``heads.safetensors`` and ``equicoherence.json``, which timm does not
+        read. `load_model` and all commands take the folder as ``local-dir:OUT``, with the representations of the run.
+        It is what `push` uploads.
         ``onnx``, a file with input ``images`` (B, channels, S, S), float32 in [0, 1], any B, and outputs ``pooled`` (B,
         C) and ``patches`` (B, N, C), checked with ONNX Runtime (extra ``onnx``). ``program``, the same for
         ``torch.export.load(OUT).module()``, which needs neither timm nor this package. ``torch``, a file for
@@ -176,8 +176,8 @@ def _write_timm(model: FrozenModel, heads: Learner | None, out: Path) -> None:
             write_shared(*shared, aside)
             _check_shared(model, aside)
         if out.exists() and any(out.iterdir()):  # its files are replaced, each whole; others stay
-            for name in (ABOUT, HEADS):
-                (out / name).unlink(missing_ok=True)
+            for old in (ABOUT, HEADS):
+                (out / old).unlink(missing_ok=True)
             for file in aside.iterdir():
                 file.replace(out / file.name)
             return

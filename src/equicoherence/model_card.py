@@ -71,7 +71,7 @@ def model_card(
         "Scores": _scores(run, name, widths, teacher),
         "Data": f"{_data(config)}. Training received {told}, and no labels of images.",
         "Recipe": f"<details><summary>the whole configuration</summary>\n\n```yaml\n{recipe}```\n\n</details>",
-        "License": license or "None is given: ask the owner before you use the weights.",
+        "License": " ".join([_licence(license), *_of_start(config)]),
         "Method": f"The auxiliary task, and what it is for: {PAPERS}. Made with equicoherence {__version__}.",
     }
     metadata = yaml.safe_dump(head, sort_keys=False)
@@ -89,10 +89,22 @@ def _first(run: Path, config: PretrainConfig, parameters: int, widths: Mapping[s
         *_trained(config),
         *_stopped(run),
     ]
-    heads = [part for part in ("z_inv", "z_equi") if part in widths]
+    heads = [part for part in ("z_inv", "z_equi") if part in widths] or [part for part in ("z",) if part in widths]
     if heads:
         said.append(f"`{HEADS}` beside the encoder computes {' and '.join(heads)}; timm does not read it.")
     return " ".join([*said, "It gives features and has no classifier."])
+
+
+def _licence(license: str | None) -> str:
+    return "None is given: ask the owner before you use the weights." if license is None else f"{license}."
+
+
+def _of_start(config: PretrainConfig) -> list[str]:
+    """Return a sentence on the licence of what training started from; none if these were random weights."""
+    encoder = config.encoder
+    if not (encoder.weights or encoder.pretrained):
+        return []
+    return [f"The weights it started from, {last_name(encoder.weights or encoder.name)}, have a licence of their own."]
 
 
 def _trained(config: PretrainConfig) -> list[str]:

@@ -36,7 +36,7 @@ def push(
     """Upload the encoder of a run to the Hub, and return its name as a MODEL, ``hf-hub:OWNER/NAME``.
 
     The content is that of `export` to timm, after the same checks, and a card (`model_card`), in one commit:
-    ``model.safetensors``, ``config.json``, for a run with z_inv or z_equi also ``heads.safetensors`` and
+    ``model.safetensors``, ``config.json``, for a run with z_inv, z_equi or z also ``heads.safetensors`` and
     ``equicoherence.json``, and ``README.md``. No pickle, no code, and no path of this machine is uploaded.
     ``HF_ENDPOINT`` and ``HF_TOKEN``, or `hf auth login`, set the address of the Hub and the user.
 

@@ -6,6 +6,7 @@ import torch.nn.functional as F
 
 from equicoherence.models import Encoder, Features
 from equicoherence.models.layered_head import LayeredHead
+from equicoherence.models.token_maps import on_grid
 
 GRIDS, WIDTHS, REDUCTIONS = [(4, 4), (8, 8), (2, 2)], [5, 3, 7], [8, 4, 16]
 
@@ -90,3 +91,10 @@ def test_every_token_of_a_finer_layer_is_read_where_sides_do_not_divide(first, s
     features = Features(None, coarse, (first, first), (coarse, fine), ((first, first), (second, second)))
     head(features).square().sum().backward()
     assert (fine.grad.abs().sum(dim=2) > 0).all()
+
+
+def test_a_map_that_gets_smaller_on_either_side_is_antialiased():
+    row = torch.tensor([0.0, 0.0, 7.0, 0.0])
+    wanted = torch.tensor([1.0, 3.0])  # a triangle two tokens wide on each side: weights 3, 3, 1 and 1, 3, 3 of 7
+    assert torch.allclose(on_grid(row.view(1, 1, 1, 4), (1, 2)).flatten(), wanted)
+    assert torch.allclose(on_grid(row.repeat(3, 1).T[None, None], (2, 3))[0, 0], wanted[:, None].expand(2, 3))

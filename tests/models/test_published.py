@@ -28,6 +28,8 @@ def test_weights_that_no_cache_holds_are_refused_where_the_hub_does_not_answer(o
     for name in ("resnet18", "resnet18.a1_in1k", "vit_base_patch16_clip_224"):
         with pytest.raises(RuntimeError, match=rf"of {name} cannot be had .* does not answer\); do this"):
             check_published(f"timm:{name}", "do this")
+    for model in ("gcvit_tiny", "gcvit_tiny.in1k", "legacy_xception", "vit_huge_patch14_gap_224"):  # not on the Hub
+        check_published(f"timm:{model}", "do this")
     for model in ("hf-hub:a/b", "timm:hf-hub:a/b", "timm:test_mambaout", "timm:vit_base_patch16_18x2_224", "runs/mine"):
         check_published(model, "do this")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import yaml
@@ -12,6 +12,7 @@ import yaml
 from equicoherence.errors import unknown
 from equicoherence.files import Damaged, write_aside
 from equicoherence.json_file import read_yaml
+from equicoherence.models.prefixes import HUB
 from equicoherence.training.resume_command import ADAPTS
 
 ADVICE = "remove it, and say --check again with --resume"
@@ -19,8 +20,12 @@ ADVICE = "remove it, and say --check again with --resume"
 
 def default_out(name: str, model: str) -> Path:
     """Return the run directory of an adaptation where none is given. name: of the configuration."""
+    model = model.removeprefix("timm:")
+    if model.startswith(HUB):
+        repository = model.partition(":")[2].partition("@")[0]  # without the revision
+        return Path("runs") / f"{name}-{PurePath(repository).name}"
     place, _, arch = model.rpartition("@")
-    return Path("runs") / f"{name}-{arch if place else Path(model.removeprefix('timm:')).stem}"
+    return Path("runs") / f"{name}-{arch if place else Path(model).stem}"
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,4 @@
-"""What an adaptation will do, settled before it begins: all that `pretrain` would not refuse at its start is refused
-here."""
+"""What an adaptation will do, settled before it begins: here is refused what `pretrain` does not check at its start."""
 
 from __future__ import annotations
 

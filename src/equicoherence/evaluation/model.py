@@ -233,7 +233,7 @@ def random_control(model: FrozenModel, seed: int = 0) -> FrozenModel:
 def refuse_exported(folder: Path) -> None:
     """Raise ValueError for a folder that is no run but a model of timm, which `equicoherence export` writes."""
     if not (folder / "config.yaml").is_file() and all((folder / name).is_file() for name in (CONFIG, WEIGHTS)):
-        raise ValueError(f"{folder} is not a run directory but a model of timm: write timm:local-dir:{folder}")
+        raise ValueError(f"{folder} is not a run directory but a model of timm: write local-dir:{folder}")
 
 
 def generators_kept() -> AbstractContextManager[None]:
@@ -279,7 +279,7 @@ def _shared(text: str, name: str, size: int | None) -> FrozenModel | None:
     config, learner = load_shared(folder)
     own = config.views.size
     if size not in (None, own):
-        say(f"{text}: its heads were trained at {own} px, so at --size {size} z_inv and z_equi are left out")
+        say(f"{text}: its heads were trained at {own} px, so at --size {size} they are left out")
         return None
     return dataclasses.replace(of_run(folder, config, learner), name=text, group=text, predictor=None)
 

@@ -111,8 +111,8 @@ class Encoder(nn.Module):
         """Return a pretrained encoder, in evaluation mode.
 
         model: ``timm:NAME``, ``hf-hub:OWNER/NAME``, a folder that `equicoherence export` wrote, or a weights file and
-            its timm architecture, ``FILE@ARCH``. `load_model` accepts more, such as runs, and gives z_inv and z_equi of
-            a model that has heads; here a line says that there are some.
+            its timm architecture, ``FILE@ARCH``. `load_model` accepts more, such as runs, and gives z_inv, z_equi
+            and z of a model that has heads for them; here a line says that there are some.
         size: pixels of its images, for a model that is built for one size; by default its own.
 
         No code in a file is executed. Raises ValueError or FileNotFoundError, with one sentence, for a model that does
@@ -131,7 +131,7 @@ class Encoder(nn.Module):
             )
         folder = folder_of(name)
         if folder is not None and has_heads(folder):
-            say(f"{model} has heads for z_inv and z_equi: load_model gives these, and this encoder its features")
+            say(f"{model} has heads (z_inv, z_equi or z): load_model gives these, and this encoder its features alone")
         with nullcontext() if name.startswith(SOURCES) else hub_or_cache():
             return cls(name, sized(name, size), pretrained=True).eval()
 

@@ -10,6 +10,8 @@ from equicoherence.models.timm_names import source_of
 
 BARE = "give a weights file with --arch, or --random-weights to evaluate the bare initialisation"
 OTHER = re.compile(r"hf_hub_id\s*=\s*['\"]([^'\"]+/[^'\"]+)['\"]")  # repositories that are not named as the model is
+ENTRY = re.compile(r"^ *['\"]\w+\.\w+['\"] *:|^ *\}\)", re.MULTILINE)  # of published weights begins, or all of them end
+ADDRESS = re.compile(r"\burl['\"]? *[=:] *['\"]\w")
 
 
 def cannot_be_had(name: str, reason: str, otherwise: str) -> RuntimeError:
@@ -41,9 +43,11 @@ def check_published(model: str, otherwise: str) -> None:
 
 
 def _may_be_cached(name: str) -> bool:
-    """Return whether a cache may hold weights of a timm model, or it has none that are published."""
-    arch = name.partition(".")[0]
+    """Return whether a cache may hold weights of a timm model, or the Hub has none that are published of it."""
+    arch, _, tag = name.partition(".")
     text = source_of(arch)
+    if _elsewhere(text, arch, tag):
+        return True
     if not re.search(rf"^\s*['\"]{arch}\.(?!untrained)\w+['\"]\s*:", text, re.MULTILINE):  # an old name, or no weights
         return True
     from huggingface_hub import constants
@@ -53,6 +57,20 @@ def _may_be_cached(name: str) -> bool:
     of_torch = Path(os.environ.get("TORCH_HOME") or Path(home, "torch"), "hub", "checkpoints").expanduser()
     cached = [path.name for path in _inside(Path(constants.HF_HUB_CACHE))]
     return any(path.startswith(places) for path in cached) or any(True for _ in _inside(of_torch))
+
+
+def _elsewhere(text: str, arch: str, tag: str) -> bool:
+    """Return whether weights of an architecture have an address in timm's source that is not on the Hub.
+
+    tag: of the weights; empty for any.
+    """
+    tags = re.escape(tag) or r"\w+"
+    for begun in re.finditer(rf"^ *['\"]{arch}\.{tags}['\"] *:", text, re.MULTILINE):
+        end = ENTRY.search(text, begun.end())
+        entry = re.sub("#.*", "", text[begun.end() : end.start() if end else len(text)])  # without comments
+        if ADDRESS.search(entry) and "hf_hub_id" not in entry:
+            return True
+    return False
 
 
 def _inside(folder: Path) -> list[Path]:

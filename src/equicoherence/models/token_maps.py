@@ -7,7 +7,9 @@ from torch import Tensor
 
 
 def on_grid(tokens: Tensor, grid: tuple[int, int]) -> Tensor:
-    """Return tokens (B, C, h, w) on another grid (h', w'), resampled bilinearly, antialiased where there are fewer."""
+    """Return tokens (B, C, h, w) on another grid (h', w'), resampled bilinearly, antialiased where there are fewer on
+    either side."""
     if tokens.shape[2:] == grid:
         return tokens
-    return F.interpolate(tokens, grid, mode="bilinear", antialias=tokens.shape[2] > grid[0])
+    fewer = tokens.shape[2] > grid[0] or tokens.shape[3] > grid[1]
+    return F.interpolate(tokens, grid, mode="bilinear", antialias=fewer)

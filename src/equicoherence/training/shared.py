@@ -1,7 +1,8 @@
 """The heads of a run as files that others may load, beside its model of timm: written, and read as a run is.
 
 ``heads.safetensors`` has the weights of the heads, and ``equicoherence.json`` the sections of the configuration that
-the encoder and its heads are built from. What training alone needs is left out: projectors, decoders, teachers.
+the encoder and its heads are built from. What training alone needs is left out: decoders, teachers, and projectors
+except one that z_equi is a part of.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ ADVICE = "get the folder again, or export the run again"
 
 
 def has_own_heads(config: PretrainConfig, learner: Learner) -> bool:
-    """Return whether a run has z_inv or z_equi beside the features of its encoder."""
+    """Return whether a run has z_inv, z_equi or z beside the features of its encoder."""
     return bool(_heads(config, learner))
 
 
@@ -57,8 +58,9 @@ def write_shared(config: PretrainConfig, learner: Learner, folder: Path) -> None
 def load_shared(folder: Path) -> tuple[PretrainConfig, Learner]:
     """Return configuration and learner of an encoder with heads, of the files of `write_shared` and timm's.
 
-    What the encoder and its heads do not need has fresh weights. Raises FileNotFoundError for a file that is not
-    there; ValueError for one that is damaged, asks for something unknown, or does not fit the others.
+    There is no teacher, and what else the encoder and its heads do not need has fresh weights. Raises FileNotFoundError
+    for a file that is not there; ValueError for one that is damaged, asks for something unknown, or does not fit the
+    others.
     """
     for name in (ABOUT, HEADS):
         if not (folder / name).is_file():
@@ -68,13 +70,14 @@ def load_shared(folder: Path) -> tuple[PretrainConfig, Learner]:
         learner = build_whole(config)
     except ValueError as error:
         raise ValueError(f"{folder / ABOUT} asks for what cannot be built: {error}; {ADVICE}") from error
+    learner.teacher = None  # no file has its weights
     load_learner(learner, read_weights(folder, ADVICE), folder, ABOUT, (ENCODER, _prefix(config)))
     return config, learner.eval()
 
 
 def _prefix(config: PretrainConfig) -> str:
     """Return what the names of the heads' weights begin with in a learner."""
-    return "method." if config.coherence is not None and config.coherence.split == "head" else "head."
+    return "method.head." if config.coherence is not None and config.coherence.split == "head" else "head."
 
 
 def _heads(config: PretrainConfig, learner: Learner) -> dict[str, Tensor]:
