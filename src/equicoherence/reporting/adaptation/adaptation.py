@@ -48,7 +48,7 @@ BLIND = (
 )
 NOISY = (
     "R2 on noise should be {}. It is not for {}. So do not trust the scores of {} there; all others stand. Above 0 the "
-    "probe reads artifacts of the rendering, such as sharpness; below 0 it had too few images."
+    "probe reads artifacts of the rendering, such as sharpness; below 0 it is overfitted."
 )
 
 
@@ -115,7 +115,7 @@ class Adaptation:
             return ""
         where = "; ".join(f"{target} ({', '.join(cells)})" for target, cells in noisy.items())
         every = noisy_transformations(score for row in self.noise for score in row.scores)
-        return NOISY.format(NEAR_ZERO, where, " and ".join(every))
+        return NOISY.format(NEAR_ZERO, where, ", ".join(every))
 
 
 @dataclass(frozen=True)
