@@ -23,6 +23,7 @@ from equicoherence.cli import main
 from equicoherence.commands.adapt import AdaptOptions, CommonAdaptOptions
 from equicoherence.evaluation import evaluate
 from equicoherence.evaluation.store import FILE, read_scores
+from equicoherence.evaluation.suites import NEIGHBOURS, SUITES, Suite
 from equicoherence.evaluation.transformation import NOISE
 from equicoherence.model_card import model_card
 from equicoherence.recipes import RECIPES, recipe
@@ -403,6 +404,15 @@ def test_a_verdict_follows_the_rule_that_the_caption_says(
 ) -> None:
     row = FigureRow("", metric, before, None, "", {} if after is None else {"backbone": after}, "backbone")
     assert (row.verdict, row.unsure) == (verdict, unsure)
+
+
+def test_a_suite_says_that_it_scores_features_that_stayed_as_they_were(
+    done: Adapted, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(SUITES, "small", Suite("small", {"knn": {"limit": 20}}, [NEIGHBOURS]))
+    given = ["--data", str(folder), "--suite", "small", "--no-controls", "--out", str(tmp_path)]
+    assert main(["evaluate", str(done.run), *given]) == 0
+    assert "suite small scores the encoder's own features, which were not trained" in capsys.readouterr().err
 
 
 def test_an_earlier_layer_that_has_more_is_told_and_so_are_traces_of_the_rendering() -> None:
