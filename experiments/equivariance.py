@@ -4,8 +4,9 @@
 
 FOLDER holds the scores of a new row, of `equicoherence evaluate MODEL --suite equivariance --data
 tiny_imagenet_100.tar.gz`, here or elsewhere. It is checked as `equicoherence suite equivariance FOLDER` checks it.
-Nothing is scored here. The rows' scores, without paths, and equivariance.csv lie in docs/results/equivariance;
-docs/results/equivariance.md and equivariance-layers.png are made from them, also without a FOLDER.
+Nothing is scored here, and the scores of earlier rows stay as they are. The rows' scores, without paths, and
+equivariance.csv lie in docs/results/equivariance; docs/results/equivariance.md and equivariance-layers.png are made
+from them, also without a FOLDER.
 """
 
 from __future__ import annotations

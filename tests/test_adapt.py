@@ -8,6 +8,7 @@ import re
 import shlex
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import timm
@@ -22,20 +23,24 @@ from equicoherence.cli import main
 from equicoherence.commands.adapt import AdaptOptions, CommonAdaptOptions
 from equicoherence.evaluation import evaluate
 from equicoherence.evaluation.store import FILE, read_scores
+from equicoherence.evaluation.suites import NEIGHBOURS, SUITES, Suite
 from equicoherence.evaluation.transformation import NOISE
 from equicoherence.model_card import model_card
 from equicoherence.recipes import RECIPES, recipe
 from equicoherence.reporting.adaptation.adaptation import read_adaptation
+from equicoherence.reporting.adaptation.charts import adapted_verdict
 from equicoherence.reporting.adaptation.figures import FigureRow, NoiseRow
 from equicoherence.reporting.adaptation.page import PAGE, TABLE
 from equicoherence.reporting.explorer.rotated_file import read_rotated
 from equicoherence.reporting.names import target_name
 from equicoherence.reporting.page import report
+from equicoherence.reporting.runs import read_run
 from equicoherence.reporting.summary import Score
 from equicoherence.reporting.tables import Cell, number
 from equicoherence.training import EncoderConfig, OptimConfig, PretrainConfig, load_config, pretrain
 from equicoherence.training.config_file import save_config
 from equicoherence.training.start import started
+from tests.reporting.scored import change_parts
 from tests.small import picture_folder, small_config
 from tests.test_advice import stop_after
 
@@ -416,10 +421,44 @@ def test_a_verdict_follows_the_rule_that_the_caption_says(
     assert (row.verdict, row.unsure) == (verdict, unsure)
 
 
+def test_a_suite_says_that_it_scores_features_that_stayed_as_they_were(
+    done: Adapted, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(SUITES, "small", Suite("small", {"knn": {"limit": 20}}, [NEIGHBOURS]))
+    given = ["--data", str(folder), "--suite", "small", "--no-controls", "--out", str(tmp_path)]
+    assert main(["evaluate", str(done.run), *given]) == 0
+    assert "suite small scores the encoder's own features, which were not trained" in capsys.readouterr().err
+
+
 def test_an_earlier_layer_that_has_more_is_told_and_so_are_traces_of_the_rendering() -> None:
     row = FigureRow("", "r2", score(0.1), score(0.5), "layer 2", {"backbone": score(0.4)}, "backbone")
     assert row.behind_layer
     assert not dataclasses.replace(row, layer=score(0.41)).behind_layer
+
+
+def test_the_verdict_on_what_noise_shows_is_that_it_is_not_to_be_trusted(done: Adapted, tmp_path: Path) -> None:
+    run = shutil.copytree(done.run, tmp_path / "run")
+
+    def on_noise(folder: str, found: dict[str, float]) -> None:
+        def change(each: dict[str, Any]) -> None:
+            for row in each["rows"]:
+                if row["metric"] == NOISE:
+                    row["value"] = found.get(row["target"], 0.0)
+
+        change_parts(run / "adapt" / folder, change)
+
+    on_noise("original", {"rotation, absolute": 0.04})
+    on_noise("adapted", {"scale": 0.066})
+    found = read_adaptation(run)
+    noisy = [row for row in found.rows if row.title.startswith("scale")]
+    assert [row.said for row in noisy] == ["not to be trusted"]
+    assert all(row.said in {row.verdict, f"{row.verdict}?"} for row in found.rows if row not in noisy)
+    bold = {str(row[0]) for row in found.grid().rows if any(isinstance(cell, Cell) and cell.best for cell in row)}
+    assert bold == {row.title for row in found.rows if row not in noisy}
+    said, _ = adapted_verdict(read_run(run))
+    (text,) = said.changes["not to be trusted"]
+    assert text.startswith("scale R2 ")
+    assert not any("scale" in text for verb, texts in said.changes.items() if verb[:3] != "not" for text in texts)
 
 
 @pytest.mark.parametrize(

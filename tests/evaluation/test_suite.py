@@ -26,7 +26,8 @@ from equicoherence.reporting.suite_table import read_suite, suite_tables, write_
 
 RESULTS = Path(__file__).resolve().parents[2] / "docs" / "results"
 PUBLISHED = RESULTS / "equivariance"
-LITE0, SPECTRUM = PUBLISHED / "efficientnet_lite0-tf_efficientnet_lite0", PUBLISHED / "baseline-spectrum"
+LITE0 = PUBLISHED / "efficientnet_lite0.safetensors-tf_efficientnet_lite0-96px-91dcd92f"
+SPECTRUM = PUBLISHED / "baseline-spectrum-96px-e3b0c442"
 SMALL = dataclasses.replace(
     EQUIVARIANCE,
     settings={
@@ -180,8 +181,14 @@ def with_(**fields: object) -> Callable[[Rows], Rows]:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (without("knn"), "has no scores of knn, which suite equivariance has"),
-        (without("layers"), "has no scores of layers, which suite equivariance has"),
+        (
+            without("knn"),
+            "`equicoherence evaluate --suite equivariance` scores it, on images with labels",
+        ),
+        (
+            without("layers"),
+            "scores it, but leaves it out for an encoder whose layers cannot be read, which cannot be in this table",
+        ),
         (without("transformation"), "has no scores of transformation rotation, which"),
         (
             with_rows(none, "transformation rotation", metric="noise_r2", target="rotation"),
@@ -299,7 +306,10 @@ def test_scores_to_send_make_the_same_table_and_hold_no_path(tmp_path: Path) -> 
     groups = read_suite(EQUIVARIANCE, [copy, SPECTRUM], whole=True)
     before = write_suite(EQUIVARIANCE, groups, tmp_path / "before")
     files = write_submissions(EQUIVARIANCE, groups, tmp_path / "sent")
-    assert [file.parent.name for file in files] == ["weights-resnet18-layer-2", "baseline-spectrum"]
+    assert [file.parent.name for file in files] == [
+        "weights.pth-resnet18-layer-2-96px-91dcd92f",
+        "baseline-spectrum-96px-e3b0c442",
+    ]
     about = json.loads(files[0].read_text())
     assert (about["name"], {part["task"] for part in about["parts"].values()}) == (
         "weights.pth@resnet18, layer 2",
@@ -310,6 +320,28 @@ def test_scores_to_send_make_the_same_table_and_hold_no_path(tmp_path: Path) -> 
     sent = read_suite(EQUIVARIANCE, [file.parent for file in files], whole=True)
     after = write_suite(EQUIVARIANCE, sent, tmp_path / "after")
     assert before.read_text() == after.read_text()
+
+
+def test_a_new_row_leaves_the_folders_of_earlier_ones_as_they_are(tmp_path: Path) -> None:
+    def seed(name: str, **about: Any) -> Path:
+        return changed(LITE0, tmp_path / name, lambda found: found.update(name="run", **about))
+
+    sent, rows = tmp_path / "sent", []
+    for number, new in enumerate(
+        [
+            seed("first", weights="1" * 64),
+            seed("larger", weights="1" * 64, size=224),
+            seed("other weights of the same seed", weights="2" * 64),
+        ],
+        start=1,
+    ):
+        before = {file: file.stat().st_mtime_ns for file in rows}
+        folders = [*(file.parent for file in rows), new]
+        rows += write_submissions(EQUIVARIANCE, read_suite(EQUIVARIANCE, folders, whole=True), sent)
+        assert before == {file: file.stat().st_mtime_ns for file in before}
+        assert set(rows) == set(sent.glob("*/scores.json"))
+        assert len(rows) == number
+    assert [file.parent.name for file in rows] == ["run-96px-11111111", "run-224px-11111111", "run-96px-22222222"]
 
 
 def test_baselines_stand_beside_encoders_at_their_size(

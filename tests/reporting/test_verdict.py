@@ -7,6 +7,7 @@ import re
 
 import pytest
 
+from equicoherence.evaluation.transformation import NOISE
 from equicoherence.reporting.summary import IMAGES, REPEATS, RUNS, Score, spread
 from equicoherence.reporting.verdict import BarGroup, main_figures, verdict_chart, verdicts
 
@@ -77,6 +78,26 @@ def test_without_a_plain_run_the_verdict_is_against_random_weights() -> None:
     entries = [TURN, dataclasses.replace(TURN, control="random", mean=0.2, low=0.2, high=0.2)]
     (said,) = verdicts(main_figures(entries, {"plain": ["plain"]}), ["plain"], None)
     assert (said.against, said.changes) == ("random weights", {"gained": ["rotation 0.200 → 0.500"]})
+
+
+@pytest.mark.parametrize(("noisy", "control"), [("ours", ""), ("plain", ""), ("ours", "random")])
+def test_a_transformation_that_is_read_from_noise_is_not_to_be_trusted(noisy: str, control: str) -> None:
+    better = dataclasses.replace(TURN, name="ours", mean=0.7, low=0.7, high=0.7)
+    moved = [dataclasses.replace(each, target="translation") for each in (TURN, better)]
+    random = dataclasses.replace(better, control="random", mean=0.2, low=0.2, high=0.2)
+    noise = dataclasses.replace(
+        TURN, name=noisy, control=control, target="rotation, absolute", metric=NOISE, mean=0.051, main=False
+    )
+    entries = [TURN, better, *moved, random, dataclasses.replace(random, target="translation")]
+    reference = None if control else "plain"
+    first = "0.200" if control else "0.500"
+    (said,) = verdicts(main_figures([*entries, noise], BOTH), ["ours"], reference)
+    assert said.changes == {
+        "gained": [f"translation {first} → 0.700"], "not to be trusted": [f"rotation {first} → 0.700"]
+    }  # fmt: skip
+    for quiet in (dataclasses.replace(noise, mean=0.049), dataclasses.replace(noise, probe="linear")):
+        (said,) = verdicts(main_figures([*entries, quiet], BOTH), ["ours"], reference)
+        assert list(said.changes) == ["gained"]
 
 
 def test_whiskers_are_of_seeds_then_of_test_images_then_of_repeats() -> None:

@@ -17,6 +17,8 @@ from equicoherence.errors import refusing
 from equicoherence.loading import preparing
 from equicoherence.models.prefixes import BASELINE
 from equicoherence.models.published import BARE
+from equicoherence.models.train_setting import HEAD
+from equicoherence.notice import say
 from equicoherence.reporting.names import encoder_names
 
 if TYPE_CHECKING:
@@ -128,6 +130,11 @@ def run(arguments: list[str]) -> None:
             frozen = each.load()
         scoring = Scoring(given.controls and each.has_floor, given.bad_image_tolerance, device=given.device)
         jobs = each.jobs if suite is None else fitting(frozen, each.jobs)
+        if suite is not None and frozen.config is not None and frozen.config.encoder.train == HEAD:
+            say(
+                f"{each.subject.model}: suite {suite.name} scores the encoder's own features, which were not trained "
+                "(encoder.train head); the scores of z_equi and of joined are in adapt.html of its run"
+            )
         found.append(score_jobs(frozen, jobs, each.folder, scoring, random_weights=each.subject.random_weights))
         images = next((job for job in jobs if reads_data(job.task)), None)
         if on_page and images is not None:

@@ -9,6 +9,7 @@ from equicoherence.reporting.summary import Score
 
 NOISY, NOISY_ABSOLUTE = 0.02, 0.05  # of R2, and of R2 of an absolute value: largest distances from 0
 NEAR_ZERO = f"within {NOISY} of 0 ({NOISY_ABSOLUTE} for an absolute value)"
+UNTRUSTED = "not to be trusted"  # the verdict on a transformation whose R2 on noise is not near 0
 
 
 def share_of_limit(score: Score) -> float:

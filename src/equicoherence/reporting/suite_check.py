@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from equicoherence.evaluation.classification.task import NearestNeighbours
 from equicoherence.evaluation.layers import BEST, OUTPUT
 from equicoherence.evaluation.layers.task import Layers
 from equicoherence.evaluation.store import FILE, as_read
@@ -16,6 +17,10 @@ from equicoherence.models.prefixes import BASELINE
 from equicoherence.reporting.comparison.evaluated import Evaluated
 
 R2 = ("r2", NOISE)  # at most 1; other figures of suites are shares
+WHERE = {
+    NearestNeighbours.name: "on images with labels",
+    Layers.name: "but leaves it out for an encoder whose layers cannot be read, which cannot be in this table",
+}
 Parts = dict[tuple[str, str], dict[str, Any]]
 """Parts of a ``scores.json`` by their control and their task with its variant."""
 
@@ -57,7 +62,7 @@ def check_whole(suite: Suite, evaluated: Sequence[Evaluated]) -> None:
             if part is None and not (task.name == Layers.name and each.about["arch"].startswith(BASELINE)):
                 raise ValueError(
                     f"{_file(each)} has no scores of {_title(task)}, which suite {suite.name} has; "
-                    f"`equicoherence evaluate --suite {suite.name}` scores it, k-NN on images with labels"
+                    f"`equicoherence evaluate --suite {suite.name}` scores it, {WHERE.get(task.name, 'of any encoder')}"
                 )
             for control, scored in (("", task), ("random", task.of_control())):
                 if (part := found.get((control, _title(task)))) is not None:

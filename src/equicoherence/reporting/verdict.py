@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from equicoherence.evaluation.transformation import NOISE
 from equicoherence.reporting import plots
 from equicoherence.reporting.adaptation.figures import POINT, R2_POINT
 from equicoherence.reporting.markup import Markup, element, join
 from equicoherence.reporting.names import data_name, heading, metric_name
+from equicoherence.reporting.noise_limit import UNTRUSTED, is_noisy, transformation_of
 from equicoherence.reporting.summary import IMAGES, PLACE, REPEATS, RUNS, Score, distinct, random_scores, select, spread
 from equicoherence.reporting.tables import number
 
@@ -29,12 +31,20 @@ SPREADS = {
 
 @dataclass(frozen=True)
 class BarGroup:
-    """One group of bars. title: its name. scores, random: name -> its score, and that of random weights."""
+    """One group of bars.
+
+    title: its name.
+    scores, random: name -> its score, and that of random weights.
+    noisy, noisy_random: the names whose R2 on noise of this transformation is not near 0, and those with such random
+        weights.
+    """
 
     title: str
     of_classes: bool
     scores: Mapping[str, Score]
     random: Mapping[str, Score]
+    noisy: Collection[str] = ()
+    noisy_random: Collection[str] = ()
 
 
 def main_figures(
@@ -58,7 +68,10 @@ def main_figures(
             one = next(iter(scores.values()))
             random = {name: controls[name, *key] for name in scores if (name, *key) in controls}
             title = _title(one) + (f", {data_name(one.data)}" if several else "")
-            found.append(BarGroup(title, task != "transformation", scores, random))
+            noise = [entry for entry in select(entries, metric=NOISE) if _belongs(entry, one)]
+            noisy = {entry.name for entry in select(noise, control="") if is_noisy(entry)}
+            noisy_random = {name for (name, *_), entry in random_scores(noise, sources).items() if is_noisy(entry)}
+            found.append(BarGroup(title, task != "transformation", scores, random, noisy, noisy_random))
     return found
 
 
@@ -100,19 +113,22 @@ def verdicts(figures: Sequence[BarGroup], names: Sequence[str], reference: str |
     """Return for each name what it gained and kept against the reference, or against random weights if None.
 
     A change larger than `POINT` or `R2_POINT` counts if the whiskers of both do not overlap. A smaller change is none,
-    and classes that are no worse are kept.
+    and classes that are no worse are kept. A transformation is not to be trusted where R2 on noise is not near 0.
     """
     found = []
     for name in names:
         if name == reference:
             continue
-        said: dict[str, list[str]] = {"gained": [], "kept": [], "lost": [], "not clear": []}
+        said: dict[str, list[str]] = {"gained": [], "kept": [], "lost": [], "not clear": [], UNTRUSTED: []}
         for figure in figures:
             own = figure.scores.get(name)
             other = figure.random.get(name) if reference is None else figure.scores.get(reference)
             if own is not None and other is not None:
                 text = f"{figure.title} {number(other.mean, own.metric)} → {number(own.mean, own.metric)}"
-                said[_change(own, other, figure.of_classes)].append(text)
+                noisy = name in figure.noisy or (
+                    name in figure.noisy_random if reference is None else reference in figure.noisy
+                )
+                said[UNTRUSTED if noisy else _change(own, other, figure.of_classes)].append(text)
         if any(said.values()):
             changes = {verb: texts for verb, texts in said.items() if texts}
             found.append(Said(name, "random weights" if reference is None else reference, changes))
@@ -129,6 +145,12 @@ def _change(own: Score, other: Score, of_classes: bool) -> str:
     if high < least:
         return "lost"
     return "kept" if of_classes and own.mean > other.mean else "not clear"
+
+
+def _belongs(noise: Score, score: Score) -> bool:
+    """Return whether an R2 on noise is of the transformation, representation and probe of a score."""
+    fields = ("task", "data", "representation", "probe")
+    return noise.key(fields) == score.key(fields) and transformation_of(noise) == transformation_of(score)
 
 
 def _shown(entry: Score) -> bool:

@@ -21,7 +21,7 @@ from equicoherence.reporting.adaptation.figures import (
     noise_rows,
 )
 from equicoherence.reporting.names import target_name
-from equicoherence.reporting.noise_limit import NEAR_ZERO, is_noisy, noisy_transformations
+from equicoherence.reporting.noise_limit import NEAR_ZERO, UNTRUSTED, is_noisy, noisy_transformations
 from equicoherence.reporting.runs import Run, read_run
 from equicoherence.reporting.summary import Score
 from equicoherence.reporting.tables import FLOOR, MISSING, NUMBER, Cell, Grid, number
@@ -35,7 +35,8 @@ RULE = (
     "gained, lost: the adapted encoder scores more, or less, than the original. kept: the change is at most 1 point of "
     "k-NN or linear accuracy, or at most .02 of R2 or of the sign accuracy. A question mark: one of the two scores is "
     "within the 95 % interval over test images of the other, so more test images could change the verdict. R2 below 0 "
-    "counts as 0. Bold: the highest score of its row."
+    f"counts as 0. {UNTRUSTED}: R2 on noise of this transformation is not near 0, before or after. Bold: the highest "
+    "score of its row, where it can be trusted."
 )
 BESIDE = (
     "The encoder is frozen. adapted is [original | z_equi]: the original features, concatenated with z_equi, which is "
@@ -47,7 +48,7 @@ BLIND = (
 )
 NOISY = (
     "R2 on noise should be {}. It is not for {}. So do not trust the scores of {} there; all others stand. Above 0 the "
-    "probe reads artifacts of the rendering, such as sharpness; below 0 it had too few images."
+    "probe reads artifacts of the rendering, such as sharpness; below 0 it is overfitted."
 )
 
 
@@ -114,7 +115,7 @@ class Adaptation:
             return ""
         where = "; ".join(f"{target} ({', '.join(cells)})" for target, cells in noisy.items())
         every = noisy_transformations(score for row in self.noise for score in row.scores)
-        return NOISY.format(NEAR_ZERO, where, " and ".join(every))
+        return NOISY.format(NEAR_ZERO, where, ", ".join(every))
 
 
 @dataclass(frozen=True)
@@ -160,7 +161,7 @@ def _row(row: FigureRow, read: Sequence[str]) -> list[object]:
     best = max((score.mean for score in scores if score is not None), default=None)
     remarks = [_interval(row.original), row.layer_name, *(_interval(row.adapted.get(name)) for name in read)]
     cells = [
-        Cell(mean_text(score), NUMBER, score is not None and score.mean == best, remark)
+        Cell(mean_text(score), NUMBER, score is not None and score.mean == best and not row.noisy, remark)
         for score, remark in zip(scores, remarks)
     ]
     change = MISSING if row.change is None else _signed(row.change, row.metric)

@@ -8,6 +8,7 @@ from equicoherence.reporting.adaptation.adaptation import mean_text, read_compar
 from equicoherence.reporting.adaptation.dumbbells import AFTER, ALONE, BEFORE, GUESS, LAYER, dumbbells
 from equicoherence.reporting.adaptation.figures import Z_EQUI, FigureRow
 from equicoherence.reporting.markup import Markup, element, join
+from equicoherence.reporting.noise_limit import UNTRUSTED
 from equicoherence.reporting.runs import Run
 from equicoherence.reporting.verdict import Said
 from equicoherence.training.config_file import load_config
@@ -30,11 +31,11 @@ def adapted_verdict(run: Run) -> tuple[Said, Markup]:
     """
     config = load_config(run.path / "config.yaml")
     rows = read_compared(run.path, config).rows
-    said: dict[str, list[str]] = {"gained": [], "kept": [], "lost": [], "not clear": []}
+    said: dict[str, list[str]] = {"gained": [], "kept": [], "lost": [], "not clear": [], UNTRUSTED: []}
     for row in rows:
         if row.verdict:
             text = f"{row.title} {mean_text(row.original)} → {mean_text(row.adapted.get(row.output))}"
-            said["not clear" if row.unsure else row.verdict].append(text)
+            said[UNTRUSTED if row.noisy else "not clear" if row.unsure else row.verdict].append(text)
     changes = {verb: texts for verb, texts in said.items() if texts}
     return Said(run.name, "the original encoder", changes), charts(rows)
 

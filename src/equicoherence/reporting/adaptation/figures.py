@@ -11,7 +11,7 @@ from equicoherence.evaluation.layers.task import Layers
 from equicoherence.evaluation.suites import ADAPT, Figure
 from equicoherence.evaluation.transformation import NOISE
 from equicoherence.reporting.names import data_name
-from equicoherence.reporting.noise_limit import is_noisy
+from equicoherence.reporting.noise_limit import UNTRUSTED, is_noisy, noisy_transformations, transformation_of
 from equicoherence.reporting.summary import Score, joint_floors, select, summarise_scores
 from equicoherence.reporting.tables import PERCENT
 
@@ -33,6 +33,7 @@ class FigureRow:
     layer: that of its best layer; layer_name: which layer.
     adapted: those of the encoder after, by representation (`READ`).
     output: the main one of these representations.
+    noisy: whether R2 on noise of its transformation is not near 0, before or after.
     """
 
     title: str
@@ -42,6 +43,7 @@ class FigureRow:
     layer_name: str
     adapted: Mapping[str, Score]
     output: str
+    noisy: bool = False
 
     @property
     def change(self) -> float | None:
@@ -87,6 +89,8 @@ class FigureRow:
     @property
     def said(self) -> str:
         """The verdict as tables write it."""
+        if self.noisy and self.verdict:
+            return UNTRUSTED
         return self.verdict + ("?" if self.unsure else "")
 
     @property
@@ -120,11 +124,14 @@ class NoiseRow:
         return [score for score in (self.original, self.layer, *self.adapted.values()) if score is not None]
 
     @property
+    def compared(self) -> list[Score]:
+        """Those that a verdict compares, as far as they are known: before, and after."""
+        return [score for score in (self.original, self.adapted.get(self.output)) if score is not None]
+
+    @property
     def near_zero(self) -> bool:
         """Whether it is near 0 before and after, so that what is said of this target can be trusted."""
-        return not any(
-            score is not None and is_noisy(score) for score in (self.original, self.adapted.get(self.output))
-        )
+        return not any(map(is_noisy, self.compared))
 
 
 def figure_rows(before: Scores, after: Scores, output: str, *, check: bool = False) -> Iterator[FigureRow]:
@@ -135,6 +142,7 @@ def figure_rows(before: Scores, after: Scores, output: str, *, check: bool = Fal
     check: whether the images differ from the training images.
     """
     own, others = (summarise_scores({name: [each]}) for name, each in (("before", before), ("after", after)))
+    noisy = noisy_transformations(score for row in noise_rows(before, after, output) for score in row.compared)
     for figure in ADAPT.figures:
         if figure.metric == NOISE:
             continue
@@ -146,7 +154,7 @@ def figure_rows(before: Scores, after: Scores, output: str, *, check: bool = Fal
         name = "" if layer is None else _layer_name(own, figure)
         one = original or next(iter(adapted.values()))
         title = _title(figure, data_name(one.data) + (" (check)" if check else ""))
-        yield FigureRow(title, figure.metric, original, layer, name, adapted, output)
+        yield FigureRow(title, figure.metric, original, layer, name, adapted, output, transformation_of(one) in noisy)
 
 
 def noise_rows(before: Scores, after: Scores, output: str) -> Iterator[NoiseRow]:
