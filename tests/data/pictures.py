@@ -6,7 +6,10 @@ import io
 from pathlib import Path
 
 import numpy as np
+import PIL
 from PIL import Image
+
+OLD_PILLOW = int(PIL.__version__.partition(".")[0]) < 13  # takes YCbCr tiff files without compression for RGB
 
 
 def quarters(width: int = 60, height: int = 40) -> Image.Image:

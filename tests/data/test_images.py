@@ -16,7 +16,7 @@ from equicoherence.data import BadImage, ImageFolder, decode
 from equicoherence.data.arrays import LARGEST_PIXEL_COUNT
 from equicoherence.data.images import SUFFIXES
 
-from .pictures import encoded, noise, quarters
+from .pictures import OLD_PILLOW, encoded, noise, quarters
 
 CORNERS = ((4, 4), (4, 27), (27, 4), (27, 27))
 
@@ -62,9 +62,12 @@ def test_the_whole_image_is_squashed_and_antialiased():
 @pytest.mark.parametrize("mode", ["1", "L", "P", "CMYK", "YCbCr"])
 def test_other_color_modes_become_rgb(mode):
     kind = {"CMYK": "JPEG", "YCbCr": "TIFF"}.get(mode, "PNG")
-    grey = Image.new("RGB", (12, 8), (255, 255, 255))
-    pixels = decode(encoded(grey.convert(mode), kind), 16, "mode").pixels
-    assert (pixels >= 253).all()
+    data = encoded(Image.new("RGB", (12, 8), (255, 255, 255)).convert(mode), kind)
+    if mode == "YCbCr" and OLD_PILLOW:
+        with pytest.raises(BadImage, match=r"YCbCr image without compression.*pip install 'pillow>=13'"):
+            decode(data, 16, "mode")
+        return
+    assert (decode(data, 16, "mode").pixels >= 253).all()
 
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF"])

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
+import PIL
 from PIL import Image, ImageFile
 from PIL.BmpImagePlugin import BmpImageFile
 from PIL.GifImagePlugin import GifImageFile
@@ -22,7 +23,7 @@ from equicoherence.data.archive import ARCHIVE_SUFFIXES
 from equicoherence.data.arrays import read_array, refuse_large, square_array
 from equicoherence.data.passed_over import PassedOver
 from equicoherence.data.pixel_format import BACKGROUND, PICTURE, PixelFormat
-from equicoherence.data.probing import NUMPY, format_of, format_of_all
+from equicoherence.data.probing import CONVERTED, NUMPY, format_of, format_of_all
 from equicoherence.data.source import BadImage, ImageSource, Sample, printable, size_of_file
 
 T = TypeVar("T")
@@ -51,6 +52,7 @@ _READERS: tuple[tuple[bytes, type[ImageFile.ImageFile]], ...] = (
     *((b"P%d" % kind, PpmImageFile) for kind in range(1, 7)),
 )
 _ORIENTATION_TAG = 0x0112
+_PHOTOMETRIC = 262  # the tag of a tiff file
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -105,11 +107,22 @@ def _read(data: bytes, name: str, take: Callable[[ImageFile.ImageFile], T]) -> T
     try:
         with reader(io.BytesIO(data)) as image:
             refuse_large(*image.size)
+            _refuse_misread(image)
             return take(image)
     except (BadImage, ImportError, MemoryError):
         raise
     except Exception as error:  # decoders raise anything on damaged files: OSError, SyntaxError, struct.error, ...
         raise BadImage(name, printable(str(error)) or type(error).__name__) from error
+
+
+def _refuse_misread(image: ImageFile.ImageFile) -> None:
+    """Refuse a YCbCr tiff file without compression where Pillow takes it for RGB, as it did before 13."""
+    kind = getattr(image, "tag_v2", {}).get(_PHOTOMETRIC)
+    if kind in CONVERTED and CONVERTED[kind] == "YCbCr" and image.mode == "RGB" and image.tile and image.tile[0][0] == "raw":
+        raise ValueError(
+            f"it is a YCbCr image without compression, which Pillow {PIL.__version__} reads as RGB: pip install "
+            "'pillow>=13', or save it as RGB"
+        )
 
 
 def _check_format(data: bytes, name: str, format: PixelFormat) -> None:
@@ -140,6 +153,7 @@ def _squared(data: bytes, image: ImageFile.ImageFile | None, name: str, size: in
     try:
         if image is not None:
             refuse_large(*image.size)
+            _refuse_misread(image)
         turn = None if image is None else _TURNS.get(_orientation(image))
         array = read_array(data, image)
         height, width = array.shape[:2]
