@@ -117,8 +117,8 @@ def _read(data: bytes, name: str, take: Callable[[ImageFile.ImageFile], T]) -> T
 
 def _refuse_misread(image: ImageFile.ImageFile) -> None:
     """Refuse a YCbCr tiff file without compression where Pillow takes it for RGB, as it did before 13."""
-    kind = getattr(image, "tag_v2", {}).get(_PHOTOMETRIC)
-    if kind in CONVERTED and CONVERTED[kind] == "YCbCr" and image.mode == "RGB" and image.tile and image.tile[0][0] == "raw":
+    kind = CONVERTED.get(getattr(image, "tag_v2", {}).get(_PHOTOMETRIC, -1))
+    if kind == "YCbCr" and image.mode == "RGB" and image.tile and image.tile[0][0] == "raw":
         raise ValueError(
             f"it is a YCbCr image without compression, which Pillow {PIL.__version__} reads as RGB: pip install "
             "'pillow>=13', or save it as RGB"
