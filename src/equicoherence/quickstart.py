@@ -1,4 +1,4 @@
-"""The main job in about 10 minutes of two cores: the plain method against ours, on rendered objects."""
+"""The main job in about 11 minutes of two cores: the plain method against ours, on rendered objects."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def arms() -> dict[str, PretrainConfig]:
 def run_quickstart(out: Path, *, seed: int = 0, jobs: int | None = None) -> Path:
     """Train, score and compare the arms on 'objects'; print the table; return the page.
 
-    Both arms, trained and scored, took 19 minutes of a 2.8 GHz core without bfloat16, so about 10 of two. Continues
+    Both arms, trained and scored, took 11 minutes on two quiet cores of 2.8 GHz without bfloat16, 19 on one. Continues
     where it was interrupted. jobs: arms at once; as many as the CPU is enough for if None.
     """
     console = Console()
@@ -50,7 +50,7 @@ def run_quickstart(out: Path, *, seed: int = 0, jobs: int | None = None) -> Path
     console.print(
         "This trains two encoders on rendered objects: SimCLR alone, and SimCLR with the auxiliary task. The task "
         "rotates and translates a third view, which only its two decoders see, not SimCLR's loss.\n"
-        "It takes about 10 minutes on two cores. Both losses should fall from the first minute. Then each encoder is "
+        "It takes about 11 minutes on two cores. Both losses should fall from the first minute. Then each encoder is "
         "evaluated. What to look for: with the task, R2 of rotation and translation is higher, and k-NN is no lower.\n"
         f"Stop with Ctrl-C; the same command continues. At the end: {out / 'report.html'}",
         highlight=False,
