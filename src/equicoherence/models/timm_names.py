@@ -14,24 +14,29 @@ OLD = re.compile(r"^\s*['\"]([\w.]+)['\"]\s*:", re.MULTILINE)
 MODELS = "timm.list_models() names those there are"
 
 
-@functools.cache
 def timm_names() -> tuple[frozenset[str], frozenset[str]]:
     """Return the names of timm's models, and the old names that it still takes."""
-    texts = _sources()
-    names = {name for text in texts for name in REGISTERED.findall(text)}
-    old = {name for text in texts for renamed in RENAMED.findall(text) for name in OLD.findall(renamed)}
-    return frozenset(names), frozenset(old)
+    files, old = _registered()
+    return frozenset(files), old
 
 
 def source_of(architecture: str) -> str:
     """Return the text of timm's module that registers a model; "" for none."""
-    return next((text for text in _sources() if architecture in REGISTERED.findall(text)), "")
+    file = _registered()[0].get(architecture)
+    return file.read_text(encoding="utf-8") if file else ""
 
 
-def _sources() -> list[str]:
+@functools.cache
+def _registered() -> tuple[dict[str, Path], frozenset[str]]:
+    """Return the file that registers each of timm's models, and the old names. All of its source is read, once."""
     spec = importlib.util.find_spec("timm")
-    files = sorted(Path(spec.origin).with_name("models").rglob("*.py")) if spec and spec.origin else []
-    return [file.read_text(encoding="utf-8") for file in files]
+    files, old = dict[str, Path](), set[str]()
+    for file in sorted(Path(spec.origin).with_name("models").rglob("*.py")) if spec and spec.origin else []:
+        text = file.read_text(encoding="utf-8")
+        for name in REGISTERED.findall(text):
+            files.setdefault(name, file)
+        old.update(name for renamed in RENAMED.findall(text) for name in OLD.findall(renamed))
+    return files, frozenset(old)
 
 
 def is_timm_name(name: str) -> bool:
