@@ -106,8 +106,7 @@ def _read(data: bytes, name: str, take: Callable[[ImageFile.ImageFile], T]) -> T
         raise BadImage(name, f"not an image of a known kind (it starts with {data[:8]!r})")
     try:
         with reader(io.BytesIO(data)) as image:
-            refuse_large(*image.size)
-            _refuse_misread(image)
+            _check_opened(image)
             return take(image)
     except (BadImage, ImportError, MemoryError):
         raise
@@ -115,8 +114,10 @@ def _read(data: bytes, name: str, take: Callable[[ImageFile.ImageFile], T]) -> T
         raise BadImage(name, printable(str(error)) or type(error).__name__) from error
 
 
-def _refuse_misread(image: ImageFile.ImageFile) -> None:
-    """Refuse a YCbCr tiff file without compression where Pillow takes it for RGB, as it did before 13."""
+def _check_opened(image: ImageFile.ImageFile) -> None:
+    """Raise ValueError, before pixels are read, for what is too large (see `refuse_large`), and for a YCbCr tiff file
+    without compression that Pillow takes for RGB, as it did before 13."""
+    refuse_large(*image.size)
     kind = CONVERTED.get(getattr(image, "tag_v2", {}).get(_PHOTOMETRIC, -1))
     if kind == "YCbCr" and image.mode == "RGB" and image.tile and image.tile[0][0] == "raw":
         raise ValueError(
@@ -152,8 +153,7 @@ def _opened(data: bytes) -> ImageFile.ImageFile | None:
 def _squared(data: bytes, image: ImageFile.ImageFile | None, name: str, size: int, format: PixelFormat) -> Sample:
     try:
         if image is not None:
-            refuse_large(*image.size)
-            _refuse_misread(image)
+            _check_opened(image)
         turn = None if image is None else _TURNS.get(_orientation(image))
         array = read_array(data, image)
         height, width = array.shape[:2]
