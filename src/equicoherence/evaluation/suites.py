@@ -9,7 +9,7 @@ from typing import Any
 from equicoherence.errors import unknown
 from equicoherence.evaluation.classification.task import NearestNeighbours
 from equicoherence.evaluation.task import Task
-from equicoherence.evaluation.transformation import ABSOLUTE, NOISE, SIDE
+from equicoherence.evaluation.transformation import ABSOLUTE, NOISE, SIDE, transformation_of
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def _with_noise(*figures: Figure) -> tuple[Figure, ...]:
     on_noise = (
         Figure(f"{figure.title} on noise", figure.task, figure.target, NOISE)
         for figure in figures
-        if figure.metric == "r2" and figure.target.partition(", ")[0] in ON_NOISE
+        if figure.metric == "r2" and transformation_of(figure.target) in ON_NOISE
     )
     return *figures, *on_noise
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from equicoherence.evaluation.transformation import ABSOLUTE, NOISE
+from equicoherence.evaluation.transformation import ABSOLUTE, NOISE, transformation_of
 from equicoherence.reporting.summary import Score
 
 NOISY, NOISY_ABSOLUTE = 0.02, 0.05  # of R2, and of R2 of an absolute value: largest distances from 0
@@ -22,15 +22,10 @@ def is_noisy(score: Score) -> bool:
     return score.metric == NOISE and share_of_limit(score) > 1
 
 
-def transformation_of(score: Score) -> str:
-    """Return the transformation of a score: "rotation" of "rotation, absolute"."""
-    return score.target.partition(", ")[0]
-
-
 def noisy_transformations(scores: Iterable[Score]) -> list[str]:
     """Return the transformations whose scores are not to be trusted, each once: one of their R2 on noise is not near
     0. Other scores are ignored."""
-    return list(dict.fromkeys(transformation_of(score) for score in scores if is_noisy(score)))
+    return list(dict.fromkeys(transformation_of(score.target) for score in scores if is_noisy(score)))
 
 
 def with_warning(text: str, score: Score) -> str:

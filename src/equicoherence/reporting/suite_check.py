@@ -12,7 +12,7 @@ from equicoherence.evaluation.layers.task import Layers
 from equicoherence.evaluation.store import FILE, as_read
 from equicoherence.evaluation.suites import Figure, Suite
 from equicoherence.evaluation.task import Task
-from equicoherence.evaluation.transformation import NOISE
+from equicoherence.evaluation.transformation import NOISE, transformation_of
 from equicoherence.models.prefixes import BASELINE
 from equicoherence.reporting.comparison.evaluated import Evaluated
 
@@ -110,7 +110,7 @@ def _figures(suite: Suite, task: Task) -> Iterator[tuple[Figure, str, int]]:
     """Yield the figures that a part holds, of which representation, and how many of each."""
     repeats = getattr(task, "repeats", 1)
     for figure in suite.figures:
-        of = figure.target.partition(", ")[0]
+        of = transformation_of(figure.target)
         if isinstance(task, Layers):
             if figure.task == "transformation" and of in task.transformations:
                 yield figure, OUTPUT, repeats

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from equicoherence.evaluation.transformation import NOISE
+from equicoherence.evaluation.transformation import NOISE, transformation_of
 from equicoherence.reporting import plots
 from equicoherence.reporting.adaptation.figures import POINT, R2_POINT
 from equicoherence.reporting.markup import Markup, element, join
 from equicoherence.reporting.names import data_name, heading, metric_name
-from equicoherence.reporting.noise_limit import UNTRUSTED, is_noisy, transformation_of
+from equicoherence.reporting.noise_limit import UNTRUSTED, is_noisy
 from equicoherence.reporting.summary import IMAGES, PLACE, REPEATS, RUNS, Score, distinct, random_scores, select, spread
 from equicoherence.reporting.tables import number
 
@@ -150,7 +150,7 @@ def _change(own: Score, other: Score, of_classes: bool) -> str:
 def _belongs(noise: Score, score: Score) -> bool:
     """Return whether an R2 on noise is of the transformation, representation and probe of a score."""
     fields = ("task", "data", "representation", "probe")
-    return noise.key(fields) == score.key(fields) and transformation_of(noise) == transformation_of(score)
+    return noise.key(fields) == score.key(fields) and transformation_of(noise.target) == transformation_of(score.target)
 
 
 def _shown(entry: Score) -> bool:

@@ -9,9 +9,9 @@ from typing import Any, Literal
 from equicoherence.evaluation.layers import BEST, OUTPUT
 from equicoherence.evaluation.layers.task import Layers
 from equicoherence.evaluation.suites import ADAPT, Figure
-from equicoherence.evaluation.transformation import NOISE
+from equicoherence.evaluation.transformation import NOISE, transformation_of
 from equicoherence.reporting.names import data_name
-from equicoherence.reporting.noise_limit import UNTRUSTED, is_noisy, noisy_transformations, transformation_of
+from equicoherence.reporting.noise_limit import UNTRUSTED, is_noisy, noisy_transformations
 from equicoherence.reporting.summary import Score, joint_floors, select, summarise_scores
 from equicoherence.reporting.tables import PERCENT
 
@@ -154,7 +154,9 @@ def figure_rows(before: Scores, after: Scores, output: str, *, check: bool = Fal
         name = "" if layer is None else _layer_name(own, figure)
         one = original or next(iter(adapted.values()))
         title = _title(figure, data_name(one.data) + (" (check)" if check else ""))
-        yield FigureRow(title, figure.metric, original, layer, name, adapted, output, transformation_of(one) in noisy)
+        yield FigureRow(
+            title, figure.metric, original, layer, name, adapted, output, transformation_of(one.target) in noisy
+        )
 
 
 def noise_rows(before: Scores, after: Scores, output: str) -> Iterator[NoiseRow]:
