@@ -89,6 +89,13 @@ def small_config(data: Path, **changes: object) -> PretrainConfig:
     return dataclasses.replace(config, **changes)  # type: ignore[arg-type]
 
 
+def head_config(data: Path, weights: Path, **changes: object) -> PretrainConfig:
+    """Return the configuration of a head over a frozen encoder, whose weights are written to a file."""
+    encoder = dataclasses.replace(with_weights(ENCODER, weights), train="head")
+    task = CoherenceConfig(d_equi=8, decoder="render", layers=(2, 1), split="conv")
+    return small_config(data, **{"method": AnchorConfig(), "encoder": encoder, "coherence": task} | changes)
+
+
 def with_weights(encoder: EncoderConfig, file: Path) -> EncoderConfig:
     """Write weights of an encoder, other ones than a run with it begins with, and return it as it starts from them."""
     torch.manual_seed(3)

@@ -17,7 +17,6 @@ from equicoherence.cli import main
 from equicoherence.coherence import CoherenceConfig
 from equicoherence.evaluation.model import of_run
 from equicoherence.exporting import export
-from equicoherence.methods.anchor import AnchorConfig
 from equicoherence.methods.dinov2 import DINOv2Config
 from equicoherence.methods.ser import SERConfig
 from equicoherence.methods.sie import SIEConfig
@@ -25,7 +24,7 @@ from equicoherence.training import EncoderConfig, ViewsConfig, build_learner, pr
 from equicoherence.training.checkpoint import export_encoder
 from equicoherence.training.shared import has_own_heads, load_shared, write_shared
 from tests.hub import hub_at
-from tests.small import ENCODER, small_config, with_weights
+from tests.small import head_config, small_config
 
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")  # how huggingface_hub uploads
 
@@ -39,10 +38,7 @@ VIT = EncoderConfig("vit_tiny_patch16_224", {"img_size": 32, "patch_size": 8, "d
 @pytest.fixture(scope="module")
 def adapted(folder, tmp_path_factory):
     place = tmp_path_factory.mktemp("adapted")
-    encoder = dataclasses.replace(with_weights(ENCODER, place / "w.safetensors"), train="head")
-    task = CoherenceConfig(d_equi=8, decoder="render", layers=(2, 1), split="conv")
-    config = small_config(folder, method=AnchorConfig(), encoder=encoder, coherence=task, max_steps=1)
-    return pretrain(config, place / "run")
+    return pretrain(head_config(folder, place / "w.safetensors", max_steps=1), place / "run")
 
 
 @pytest.fixture(scope="module")

@@ -10,13 +10,12 @@ from safetensors.torch import load_file
 from equicoherence.coherence import CoherenceConfig
 from equicoherence.evaluation.model import load_model
 from equicoherence.exporting import export
-from equicoherence.methods.anchor import AnchorConfig
 from equicoherence.methods.vicreg import VICRegConfig
 from equicoherence.models.joined import SHARE
 from equicoherence.training import build_learner, build_views, pretrain
 from equicoherence.training.learner import Learner
 from equicoherence.training.start import started
-from tests.small import ENCODER, picture_folder, small_config, with_weights
+from tests.small import head_config, picture_folder
 
 TASK = CoherenceConfig(d_equi=8, decoder="render+cross-attention", layers=(2, 1), split="conv", width=8)
 
@@ -29,8 +28,7 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def config(folder):
     data = picture_folder(folder / "data", 10)
-    encoder = dataclasses.replace(with_weights(ENCODER, folder / "w.safetensors"), train="head")
-    config = small_config(data, method=AnchorConfig(), encoder=encoder, coherence=TASK)
+    config = head_config(data, folder / "w.safetensors", coherence=TASK)
     return dataclasses.replace(config, optim=dataclasses.replace(config.optim, batch_size=4, lr=1e-2))
 
 

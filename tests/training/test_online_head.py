@@ -9,7 +9,6 @@ import torch
 
 from equicoherence.coherence import CoherenceConfig
 from equicoherence.evaluation import load_model
-from equicoherence.methods.anchor import AnchorConfig
 from equicoherence.recipes import recipe
 from equicoherence.reporting.runs import read_run
 from equicoherence.reporting.training import training_section
@@ -17,7 +16,7 @@ from equicoherence.training import pretrain
 from equicoherence.training.checkpoint import checkpoint_of, load_checkpoint
 from equicoherence.training.head_copy import ROOM, HeadCopy
 from equicoherence.training.online import allowed
-from tests.small import ENCODER, picture_folder, small_config, with_weights
+from tests.small import head_config, picture_folder
 
 TASK = CoherenceConfig(d_equi=8, decoder="render", layers=(2, 1), split="conv", width=8)
 FIELDS = ["held_out_knn_z_equi", "held_out_knn_joined", "held_out_rotation_z_equi", "held_out_rotation_joined"]
@@ -31,8 +30,7 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def config(folder):
     data = picture_folder(folder / "data", 80)
-    encoder = dataclasses.replace(with_weights(ENCODER, folder / "w.safetensors"), train="head")
-    config = small_config(data, method=AnchorConfig(), encoder=encoder, coherence=TASK, max_steps=3, watch="auto")
+    config = head_config(data, folder / "w.safetensors", coherence=TASK, max_steps=3, watch="auto")
     return dataclasses.replace(config, watch_every=2, optim=dataclasses.replace(config.optim, lr=1e-2))
 
 
