@@ -20,12 +20,15 @@ def holds(run: Path, settings: Mapping[str, Mapping[str, Any]], controls: bool =
     settings: task -> setting -> value. controls: also scores of random weights.
     """
     scores = read_scores(run / FILE)
+    return has_scores(scores, settings, controls) and scores["weights"] == fingerprint(load_model(run))
+
+
+def has_scores(scores: Mapping[str, Any], settings: Mapping[str, Mapping[str, Any]], controls: bool = False) -> bool:
+    """Return whether the content of a ``scores.json`` has all scores with these settings, as `holds` does."""
     tasks = [part for task in make_tasks(list(settings), settings=settings) for part in task.parts()]
     parts = list(scores.get("parts", {}).values())
     asked = [(task, control) for task in tasks for control in (["", "random"] if controls else [""])]
-    if not all(any(_is_of(part, *each) for part in parts) for each in asked):
-        return False
-    return scores["weights"] == fingerprint(load_model(run))
+    return all(any(_is_of(part, *each) for part in parts) for each in asked)
 
 
 def _is_of(part: Mapping[str, Any], task: Task, control: str) -> bool:

@@ -12,17 +12,17 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from pages import write_page
+from published import is_published, publish, published
 
 from equicoherence.coherence import CoherenceConfig
 from equicoherence.comparing import compare
-from equicoherence.evaluation.store import FILE
 from equicoherence.evaluation.suites import EQUIVARIANCE, Figure, Suite
 from equicoherence.recipes import recipe
-from equicoherence.reporting.comparison.evaluated import read_evaluated
+from equicoherence.reporting.comparison.evaluated import Evaluated
 from equicoherence.reporting.comparison.lines import RANDOM, group, members
 from equicoherence.reporting.noise_limit import NEAR_ZERO
 from equicoherence.reporting.origin import origin_line
@@ -152,7 +152,9 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, help="runs at once")
     parser.add_argument("--only", nargs="*", help="arms to run, by name")
     parser.add_argument("--seeds", nargs="+", type=int, metavar="N", help="of the arms of --only; 0 by default")
-    parser.add_argument("--page", action="store_true", help="train nothing: only write the page of the runs there are")
+    parser.add_argument(
+        "--page", action="store_true", help="train nothing: only write the page of the scores there are"
+    )
     given = parser.parse_args()
     configs = arms(given.data, given.steps)
     place = PAGE if given.steps == STEPS else PAGE.with_stem(f"{PAGE.stem}-{given.steps}-steps")
@@ -161,19 +163,29 @@ def main() -> None:
     if given.seeds and not given.only:
         parser.error("--seeds are those of the arms of --only: give --only, too")
     for names, seeds in () if given.page else stages(configs, given.only, given.seeds or (0,)):
-        chosen = {name: configs[name] for name in names}
-        compare(chosen, given.out, seeds=seeds, settings=SUITE.settings, tasks=tuple(SUITE.settings), jobs=given.jobs)
-        write_page(page(given.out, configs), place)
-    write_page(page(given.out, configs), place)
+        for chosen, seed in missing({name: configs[name] for name in names}, seeds, place):
+            tasks = tuple(SUITE.settings)
+            runs = compare(chosen, given.out, seeds=(seed,), settings=SUITE.settings, tasks=tasks, jobs=given.jobs)
+            publish(SUITE, (run for of_arm in runs.values() for run in of_arm), place)
+            write_page(page(published(place), configs), place)
+    write_page(page(published(place), configs), place)
     print(place)
 
 
-def page(out: Path, configs: Mapping[str, PretrainConfig]) -> str:
-    """Return the page of the runs that have scores."""
-    runs = sorted(out.glob(f"*/{FILE}"))
-    if not runs:
-        raise FileNotFoundError(f"no run in {str(out)!r} has scores: leave --page out")
-    groups = sorted(group([read_evaluated(run.parent) for run in runs]), key=lambda g: [*configs].index(g.label))
+def missing(
+    configs: Mapping[str, PretrainConfig], seeds: Sequence[int], place: Path
+) -> Iterator[tuple[dict[str, PretrainConfig], int]]:
+    """Yield for each seed the arms whose scores do not lie beside the page, if any."""
+    for seed in seeds:
+        seeded = {name: dataclasses.replace(config, name=name, seed=seed) for name, config in configs.items()}
+        chosen = {name: configs[name] for name in seeded if not is_published(seeded[name], SUITE.settings, place)}
+        if chosen:
+            yield chosen, seed
+
+
+def page(evaluated: Sequence[Evaluated], configs: Mapping[str, PretrainConfig]) -> str:
+    """Return the page of scores."""
+    groups = sorted(group(evaluated), key=lambda g: [*configs].index(g.label))
     tables, plain = [], None
     for representation in ("backbone", "z_equi"):
         suite = dataclasses.replace(SUITE, representation=representation)

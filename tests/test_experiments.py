@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import json
 import runpy
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 import torch
 import torch.nn.functional as F
 
+from equicoherence.comparing import compare
 from equicoherence.evaluation.model import load_model
 from equicoherence.evaluation.store import Store
+from equicoherence.evaluation.suites import Suite
 from equicoherence.evaluation.task import Row
 from equicoherence.methods.vicreg import VICRegConfig
 from equicoherence.models.joined import SHARE
+from equicoherence.reporting.comparison.evaluated import read_evaluated
 from equicoherence.reporting.summary import summarise_scores
 from equicoherence.reporting.tables import MISSING
 from equicoherence.training import EncoderConfig, OptimConfig, PretrainConfig, ViewsConfig, pretrain
 from tests.rendered import rendered_set
+from tests.small import picture_folder, small_config
 
 EXPERIMENTS = Path(__file__).resolve().parents[1] / "experiments"
 
@@ -80,6 +84,33 @@ def test_scores_of_3diebench_are_kept_until_what_they_depend_on_is_another(
     assert by_features["identity z"]["H@1"] == "0.000"
     assert by_features["a constant"]["MRR"] == by_features["a constant z"]["rotation R2"] == MISSING
     assert by_features["z"]["top-1"].endswith("%")
+
+
+def test_scores_are_kept_beside_their_page_without_paths_and_are_not_computed_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(EXPERIMENTS)
+    import published as experiment  # pyright: ignore[reportMissingImports]
+
+    settings = {"knn": {"k": 3}}
+    config = replace(small_config(picture_folder(tmp_path / "images")), max_steps=1, seed=1)
+    suite, page = Suite("small", settings, ()), tmp_path / "docs" / "small.md"
+    with pytest.raises(FileNotFoundError, match=r"nothing is published for small\.md"):
+        experiment.published(page)
+    runs = compare({"an arm, [P1]": config}, tmp_path / "runs", seeds=(1,), tasks=("knn",), settings=settings)
+    experiment.publish(suite, runs["an arm, [P1]"], page)
+    (file,) = (tmp_path / "docs").rglob("*.json")
+    assert file.parent == tmp_path / "docs" / "small" / "an-arm-p1-seed1"
+    assert str(tmp_path) not in file.read_text()
+    (found,) = experiment.published(page)
+    (run,) = runs["an arm, [P1]"]
+    assert found.rows == read_evaluated(run).rows
+    named = replace(config, name="an arm, [P1]")
+    assert experiment.is_published(named, settings, page)
+    assert experiment.is_published(replace(named, data="/elsewhere/images"), settings, page)
+    assert not experiment.is_published(replace(named, seed=0), settings, page)
+    assert not experiment.is_published(replace(named, max_steps=2), settings, page)
+    assert not experiment.is_published(named, {"knn": {"k": 4}}, page)
 
 
 def test_training_views_of_the_traces_are_turned_and_come_with_their_angles(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,48 @@
+"""Scores behind a page of results, kept beside it: pages are made again, and rows added, on another machine.
+
+They lie in ``PAGE/ROW/scores.json``, without paths; PAGE is the page's name without its ending, ROW that of the run.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from kept import has_scores
+
+from equicoherence.evaluation.fingerprint import config_digest
+from equicoherence.evaluation.store import FILE, read_scores
+from equicoherence.evaluation.suites import Suite
+from equicoherence.json_file import write_json
+from equicoherence.reporting.comparison.evaluated import Evaluated, read_evaluated
+from equicoherence.reporting.submission import submission
+from equicoherence.training import PretrainConfig
+
+
+def publish(suite: Suite, runs: Iterable[Path], page: Path) -> None:
+    """Keep the scores of runs, those of the suite's tasks, beside the page."""
+    for run in runs:
+        scores = read_scores(run / FILE)
+        place = _place(page, scores["name"], scores["seed"])
+        place.parent.mkdir(parents=True, exist_ok=True)
+        write_json(place, submission(suite, scores, scores["name"]))
+
+
+def published(page: Path) -> list[Evaluated]:
+    """Return the scores that lie beside a page, in the order of their folders; FileNotFoundError if there are none."""
+    found = [read_evaluated(file.parent) for file in sorted(page.with_suffix("").glob(f"*/{FILE}"))]
+    if not found:
+        raise FileNotFoundError(f"{str(page.with_suffix(''))!r} holds no scores: nothing is published for {page.name}")
+    return found
+
+
+def is_published(config: PretrainConfig, settings: Mapping[str, Mapping[str, Any]], page: Path) -> bool:
+    """Return whether scores of this configuration and seed lie beside the page, by the tasks' present revisions."""
+    scores = read_scores(_place(page, config.name, config.seed))
+    return bool(scores) and scores["config"] == config_digest(config) and has_scores(scores, settings)
+
+
+def _place(page: Path, name: str, seed: int) -> Path:
+    return page.with_suffix("") / f"{re.sub(r'[^a-z0-9]+', '-', name.lower()).strip('-')}-seed{seed}" / FILE
