@@ -50,12 +50,15 @@ def main() -> None:
     add("--widths", nargs="*", type=int, default=[256])
     add("--only", nargs="*", help="arms by name, beside the plain method; all by default")
     add("--precision", default="bf16", choices=["bf16", "fp32"])
+    add("--batch", type=int, help="images a step; by default the recipe's, which may be for a GPU")
     add("--repeats", type=int, default=9)
     add("--out", type=Path, default=Path(__file__).parent / "results")
     given = parser.parse_args()
     torch.set_num_threads(1)
     keep_freed_memory()
     about = machine(["timm", "equicoherence"]) | {"threads": 1, "precision": given.precision, "repeats": given.repeats}
+    if given.batch is not None:
+        about["images a step"] = given.batch
     rows = [row for name in given.recipes for row in measure(name, given)]
     write_results(given.out, "task-cost", "What the task costs", about, rows, markdown(rows))
 
@@ -63,6 +66,8 @@ def main() -> None:
 def measure(name: str, given: argparse.Namespace) -> list[dict[str, Any]]:
     """Return a row for each arm of a recipe."""
     start = dataclasses.replace(recipe(name), precision=given.precision)
+    if given.batch is not None:
+        start = dataclasses.replace(start, optim=dataclasses.replace(start.optim, batch_size=given.batch))
     assert start.coherence is not None
     configs = {"plain": start.plain()}
     for label in given.decoders:
@@ -88,7 +93,7 @@ def measure(name: str, given: argparse.Namespace) -> list[dict[str, Any]]:
     for label, repeats in taken.items():
         medians = [statistics.median(values) for values in zip(*repeats)]
         ratios = [sum(one) / sum(other) for one, other in zip(repeats, taken["plain"])]
-        row = {"recipe": name, "arm": label, "ms": 1000 * statistics.median(map(sum, repeats))}
+        row: dict[str, Any] = {"recipe": name, "arm": label, "ms": 1000 * statistics.median(map(sum, repeats))}
         row |= {phase: 1000 * value for phase, value in zip(PHASES, medians)}
         row |= {"over plain": statistics.median(ratios) - 1, "plain ms": 1000 * plain}
         row |= {"least": min(ratios) - 1, "most": max(ratios) - 1}
