@@ -1,12 +1,13 @@
 """Downstream scores of frozen encoders: the plain method against the task, with random weights as the floor.
 
-    python experiments/downstream.py --sets FOLDER --runs FOLDER --pose-runs FOLDER [--seeds 2] [--suite poses]
+    python experiments/downstream.py --suite photographs --runs FOLDER --renders FOLDER --sets FOLDER [--seeds 0 1]
+    python experiments/downstream.py --suite poses --runs FOLDER --renders FOLDER [--seeds 0 1]
 
 --sets holds CamVid, 7-Scenes, Tiny-ImageNet with boxes, photographs and DAVIS-2016, as far as they are at hand; --runs
-is what experiments/vicreg_tiny_imagenet.py wrote, --pose-runs what experiments/threediebench_open.py wrote, renders
-included. Evaluates every encoder on every task, with the seeds that were trained, and writes
-docs/results/downstream.md; run again, it continues where it stopped. --suite photographs or poses evaluates only the
-encoders of one of the two, so two processes can share the work.
+is what experiments/vicreg_tiny_imagenet.py (--steps 1500) or experiments/threediebench_open.py wrote, and --renders the
+folder of renders of the latter. Evaluates each encoder that was trained on every task, and writes
+docs/results/downstream.md or downstream-poses.md; run again, it continues where it stopped. The scores are kept in a
+folder beside the page, which is made from them; --page only writes it.
 """
 
 from __future__ import annotations
@@ -17,21 +18,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pages import made_with, write_page
+from pages import write_page
+from published import publish, published
+from vicreg_tiny_imagenet import HALF, OTHERS, PLAIN
 
 from equicoherence.evaluation.jobs import plan_jobs
 from equicoherence.evaluation.model import load_model
 from equicoherence.evaluation.registry import make_tasks
 from equicoherence.evaluation.run import Scoring, score_jobs
-from equicoherence.evaluation.store import FILE, read_scores
+from equicoherence.evaluation.store import FILE
+from equicoherence.evaluation.suites import Suite
 from equicoherence.json_file import write_json
-from equicoherence.reporting.comparison.evaluated import read_evaluated
-from equicoherence.reporting.comparison.lines import columns, group, score_lines
-from equicoherence.reporting.comparison.page import comparison
+from equicoherence.reporting.comparison.lines import Group, columns, group, members, score_lines
 from equicoherence.reporting.comparison.texts import arrowed, lines_grid
 from equicoherence.reporting.names import data_name
+from equicoherence.reporting.origin import origin_line
+from equicoherence.training.run import is_finished
 
-PAGE = Path(__file__).parents[1] / "docs" / "results" / "downstream.md"
+PAGES = Path(__file__).parents[1] / "docs" / "results"
 # pixels: small, as the encoders have a token for each 8 of them (photographs) or 16 (poses)
 ON_SETS: dict[str, dict[str, Any]] = {
     "segmentation": {"pixels": 112, "steps": 500},
@@ -49,30 +53,31 @@ MAIN = ("miou", "rmse", "delta1", "corloc", "corner_error", "j_and_f", "apb", "a
 
 
 @dataclass(frozen=True)
-class Suite:
-    """about: its encoders. encoders: name -> the run's folder, less "-seed0". on_sets: whether they are
-    scored on --sets too, besides the renders."""
+class Encoders:
+    """of: what they were trained on. about: what they are. page: of their scores. folders: name -> the run, less
+    "-seed0"; the first is scored with random weights too. on_sets: whether they are scored on --sets too."""
 
+    of: str
     about: str
-    encoders: dict[str, str]
+    page: Path
+    folders: dict[str, str]
     on_sets: bool
 
 
 SUITES = {
-    "photographs": Suite(
-        "Encoders of docs/results/vicreg-tiny-imagenet.md: a ResNet of 0.6 M parameters, 2.6 epochs of "
-        "Tiny-ImageNet-100 at 32 px, border content",
-        {
-            "VICReg": "VICReg",
-            "+ render and [P1]": "+ render and [P1], g outside, on half of the samples",
-            "+ cross-attention [P1]": "+ cross-attention [P1]",
-            "+ conv [P2]": "+ conv [P2]",
-        },
+    "photographs": Encoders(
+        "photographs",
+        "Encoders of [VICReg, 1,500 steps](vicreg-tiny-imagenet-1500-steps.md): a ResNet of 0.6 M parameters, 12.8 "
+        "epochs of Tiny-ImageNet-100 at 32 px, border content",
+        PAGES / "downstream.md",
+        {PLAIN: PLAIN, "+ render and [P1]": HALF, "+ render and [P1], the cheaper form": OTHERS},
         on_sets=True,
     ),
-    "poses": Suite(
-        "Encoders of docs/results/3diebench-open.md: a ResNet of 1.2 M parameters, trained on pairs of views of "
-        "rendered objects at 64 px. Evaluated on renders of other objects",
+    "poses": Encoders(
+        "poses",
+        "Encoders of [3DIEBench on open meshes](3diebench-open.md): a ResNet of 1.2 M parameters, trained on pairs of "
+        "views of rendered objects at 64 px. Evaluated on renders of other objects",
+        PAGES / "downstream-poses.md",
         {
             "VICReg": "resnet-vicreg",
             "SIE, receives the rotation": "resnet-sie-rotation",
@@ -87,61 +92,60 @@ SUITES = {
 def main() -> None:
     """Score what is given and write the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sets", type=Path, required=True)
-    parser.add_argument("--runs", type=Path, required=True)
-    parser.add_argument("--pose-runs", type=Path, required=True)
-    parser.add_argument("--seeds", type=int, default=2)
-    parser.add_argument("--suite", choices=SUITES, action="append")
+    parser.add_argument("--suite", choices=SUITES, required=True)
+    parser.add_argument("--runs", type=Path, help="trained encoders")
+    parser.add_argument("--renders", type=Path, help="rendered objects")
+    parser.add_argument("--sets", type=Path, help="published data sets, for the encoders of photographs")
+    parser.add_argument("--seeds", nargs="+", type=int, metavar="N", default=[0])
     parser.add_argument("--out", type=Path, default=Path("runs/downstream"))
+    parser.add_argument("--page", action="store_true", help="score nothing: only write the page")
     given = parser.parse_args()
-    renders, sets = (
-        plan_jobs(make_tasks(list(settings), settings=settings), None, data, every=False)
-        for data, settings in ((given.pose_runs / "renders", ON_RENDERS), (given.sets, ON_SETS))
-    )
-    for title in given.suite or SUITES:
-        suite, folder = SUITES[title], given.out / title
-        runs, jobs = (given.runs, [*sets, *renders]) if suite.on_sets else (given.pose_runs, renders)
-        scored: list[Path] = []
-        for seed in range(given.seeds):
-            for name, slug in suite.encoders.items():
-                run, out = runs / f"{slug}-seed{seed}", folder / f"{slug}-seed{seed}"
-                if seed and not run.is_dir():
+    encoders = SUITES[given.suite]
+    if not given.page:
+        wanted = ("runs", "renders", "sets") if encoders.on_sets else ("runs", "renders")
+        if absent := [f"--{name}" for name in wanted if getattr(given, name) is None]:
+            parser.error(f"{', '.join(absent)}: missing; give them, or --page to only write the page")
+        sources = [(given.renders, ON_RENDERS), *([(given.sets, ON_SETS)] if encoders.on_sets else [])]
+        jobs = [
+            job
+            for data, settings in sources
+            for job in plan_jobs(make_tasks(list(settings), settings=settings), None, data, every=False)
+        ]
+        tasks = Suite(given.suite, ON_SETS | ON_RENDERS, ())
+        for seed in given.seeds:
+            for name, slug in encoders.folders.items():
+                run, out = given.runs / f"{slug}-seed{seed}", given.out / given.suite / f"{slug}-seed{seed}"
+                if not is_finished(run):
+                    print(f"{run} is not trained: left out")
                     continue
-                scores = score_jobs(load_model(run), jobs, out, Scoring(controls=name == "VICReg"))
+                controls = name == next(iter(encoders.folders))
+                scores = score_jobs(load_model(run), jobs, out, Scoring(controls=controls))
                 write_json(out / FILE, {**scores, "name": name})
-                scored.append(out)
-                comparison(scored, folder)
-                write_page(page(given.out), PAGE)
-    print(PAGE)
+                publish(tasks, [out], encoders.page)
+                write_page(page(encoders), encoders.page)
+    write_page(page(encoders), encoders.page)
+    print(encoders.page)
 
 
-def page(out: Path) -> str:
-    """Return the page: for each suite that was begun the main figures."""
-    parts = []
-    for title, suite in SUITES.items():
-        folders = sorted(file.parent for file in (out / title).glob(f"*/{FILE}"))
-        if not folders:
-            continue
-        read = [read_scores(folder / FILE) for folder in folders]
-        seeds = ", ".join(sorted({str(each["seed"]) for each in read}))
-        latest = max(read, key=lambda each: each["date"])
-        parts += [f"## {title.capitalize()}", f"{suite.about}. Seeds {seeds}. {made_with(latest)}.", table(folders)]
+def page(encoders: Encoders) -> str:
+    """Return the page: main scores of the encoders whose scores lie beside it."""
+    order = [*encoders.folders]
+    groups = group(sorted(published(encoders.page), key=lambda each: order.index(each.about["name"])))
     return (
-        "# Downstream\n\n"
-        "Written by `python experiments/downstream.py`. Frozen encoders; heads and protocols as in the docstrings of "
-        "`downstream/`, with small inputs and short training: compare scores between columns, not with published "
-        "ones. Mean over the seeds of training ± their sample standard deviation (n - 1); random weights: the same "
-        "architecture, initialised with the same seeds; constant: a prediction that looks at no image (in videos, the "
-        "first frame's mask). Arrows: whether higher or lower is better. The best mean of a row is bold if it beats "
-        "the constant, however small the difference. Detection is class-agnostic: all objects are one class.\n\n"
-    ) + "\n\n".join(parts)
+        f"# Downstream tasks, encoders of {encoders.of}\n\n"
+        f"Written by `python experiments/downstream.py`. {origin_line([each.about for each in members(groups)])}.\n\n"
+        f"{encoders.about}. Frozen encoders; heads and protocols as in the docstrings of `downstream/`, with small "
+        "inputs and short training: compare scores between columns, not with published ones. Mean over the seeds of "
+        "training ± their sample standard deviation (n - 1); random weights: the same architecture, initialised with "
+        "the same seeds; constant: a prediction that looks at no image (in videos, the first frame's mask). Arrows: "
+        "whether higher or lower is better. The best mean of a row is bold if it beats the constant, however small the "
+        "difference. Detection is class-agnostic: all objects are one class.\n\n"
+        f"{table(groups)}"
+    )
 
 
-def table(folders: Sequence[Path]) -> str:
-    """Return the main figures of folders with scores as a Markdown table, encoders in the order of ``SUITES``."""
-    order = [name for suite in SUITES.values() for name in suite.encoders]
-    read = sorted((read_evaluated(folder) for folder in folders), key=lambda each: order.index(each.about["name"]))
-    groups = group(read)
+def table(groups: Sequence[Group]) -> str:
+    """Return the main scores as a Markdown table."""
     place = {"task": lambda entry: entry.task, "data": lambda entry: data_name(entry.data), "metric": arrowed}
     shown = [line for line in score_lines(groups) if line.about.metric in MAIN and not line.about.parameter]
     return lines_grid(shown, groups, columns(groups), place).markdown()
