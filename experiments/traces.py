@@ -1,10 +1,10 @@
 """Do rendered pairs reveal their angle by resampling? Probes on the spectra of rotated noise, before and after.
 
-    python experiments/traces.py [--out runs/traces] [--only SOURCE:SIZE ...] [--images N] [--seeds S ...]
+    python experiments/traces.py [--out FOLDER] [--only SOURCE:SIZE ...] [--images N] [--seeds S ...]
 
 Isotropic noise has no content that would show a rotation, so any R2 above 0 comes from a trace. Each cell is kept in
-the folder as it is done, smallest first, and the command goes on from there. The page is docs/results/traces.md, with a
-picture of what the evaluation sees of a photograph, before and after.
+a folder beside the page as it is done, smallest first, and the command goes on from there. The page is
+docs/results/traces.md, with a picture of what the evaluation sees of a photograph, before and after.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ def milliseconds(source: int, size: int) -> dict[str, float]:
 def main() -> None:
     """Parse, measure what is not there, write the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=Path("runs/traces"))
+    parser.add_argument("--out", type=Path, default=PAGE.with_suffix(""), help="where the cells are kept")
     parser.add_argument("--only", nargs="*", help="cells SOURCE:SIZE or NOISE:SOURCE:SIZE; all where left out")
     parser.add_argument("--images", type=int, default=1000, help="of the probes' training, and of their test")
     parser.add_argument("--seeds", type=int, nargs="*", default=[0], help="of noise and angles; each is kept")
@@ -150,7 +150,7 @@ def page(found: list[list[dict[str, Any]]], planned: int) -> str:
         "| noise | source | size | images | seeds | before: ridge | mlp | after: ridge | mlp | ms | after | ratio |",
         "|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
-    highest = [-1.0, -1.0]
+    lowest, highest = [1.0, 1.0], [-1.0, -1.0]
     for seeds in found:
         values = []
         for way in WAYS:
@@ -158,12 +158,15 @@ def page(found: list[list[dict[str, Any]]], planned: int) -> str:
                 columns = list(zip(*(each[way][probe] for each in seeds)))
                 values.append(" / ".join(map(_spread, columns)))
                 if way == "after":
-                    highest = [max(old, statistics.mean(column)) for old, column in zip(highest, columns)]
+                    means = [statistics.mean(column) for column in columns]
+                    lowest = [min(old, mean) for old, mean in zip(lowest, means)]
+                    highest = [max(old, mean) for old, mean in zip(highest, means)]
         times = [statistics.median(each["ms"][name] for each in seeds) for name in ("before", "after", "ratio")]
         images = max(each["images"] for each in seeds)
         cells = [*seeds[0]["cell"], images, len(seeds), *values, f"{times[0]:.2f}", f"{times[1]:.2f}"]
         lines.append(f"| {' | '.join(map(str, cells))} | {times[2]:.1f} |")
-    lines += ["", f"The highest of all cells after: {highest[0]:.3f} signed, {highest[1]:.3f} absolute."]
+    ends = [f"{low:.3f} to {high:.3f}" for low, high in zip(lowest, highest)]
+    lines += ["", f"The lowest and the highest of all cells after: {ends[0]} signed, {ends[1]} absolute."]
     shown = "![Three photographs at 96 px from sources of 110 px, upright and rotated: before (top) and after (bottom)]"
     lines += ["", *([f"{shown}({PICTURE.name})", ""] if PICTURE.is_file() else [])]
     return "\n".join(lines)
