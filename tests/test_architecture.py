@@ -2,7 +2,9 @@
 
 import ast
 import importlib
+import itertools
 import pkgutil
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,55 +15,18 @@ import pytest
 import equicoherence
 
 SOURCE = Path(equicoherence.__file__).parent
-ROOMS = (
-    (
-        "arithmetic",
-        "devices",
-        "errors",
-        "files",
-        "finite",
-        "json_file",
-        "keep_memory",
-        "loading",
-        "metric_fields",
-        "neighbours",
-        "notice",
-        "processes",
-        "quiet",
-        "ridge",
-        "tensor_files",
-        "version",
-        "when_used",
-    ),
-    ("paths",),
-    ("models",),
-    ("coherence",),
-    ("methods",),
-    ("drawing",),
-    ("data",),
-    ("rendering",),
-    ("sets",),
-    ("training",),
-    ("evaluation",),
-    ("downstream",),
-    ("reporting",),
-    (
-        "adapting",
-        "arms",
-        "comparing",
-        "embedding",
-        "exporting",
-        "feature_files",
-        "model_card",
-        "pushing",
-        "quickstart",
-        "recipes",
-        "side_by_side",
-    ),
-    ("commands",),
-    ("cli", "__main__"),
-)
-"""The lowest first: a room imports those of its own row and of the rows above it here."""
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def parts(page, heading):
+    """Return the parts in each row of the table under a heading of a page, files without their ending."""
+    section = (ROOT / page).read_text(encoding="utf-8").split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    rows = (line.split("|")[1] for line in section.splitlines() if line.startswith("| `"))
+    return tuple(tuple(re.findall(r"`(\w+)(?:/|\.py)`", row)) for row in rows)
+
+
+ROOMS = parts("CONTRIBUTING.md", "The parts of the package")
+"""The lowest first: a room imports those of its own row and of the rows above it."""
 
 
 def _module(path):
@@ -92,18 +57,26 @@ IMPORTS = {name: set(_imports(ast.parse(path.read_text(encoding="utf-8")))) for 
 
 
 def test_every_module_has_a_room_and_imports_are_seen():
-    assert {name.partition(".")[0] for name in MODULES if name} == {room for row in ROOMS for room in row}
+    assert sorted({name.partition(".")[0] for name in MODULES if name}) == sorted(room for row in ROOMS for room in row)
     assert IMPORTS["training.loop"] >= {"training.setup", "data", "errors"}
     assert IMPORTS["commands.embed"] >= {"embedding", "commands.arguments"}  # one of them in a function
 
 
+HEIGHT = {room: number for number, row in enumerate(ROOMS) for room in row}
+
+
+def test_the_readme_lists_the_rooms_in_this_order():
+    listed = [[HEIGHT[room] for room in row] for row in parts("README.md", "How it is laid out")]
+    assert len(listed) > 5
+    assert all(max(below) < min(above) for below, above in itertools.pairwise(listed))
+
+
 def test_no_room_imports_upwards():
-    height = {room: number for number, row in enumerate(ROOMS) for room in row}
     found = set()
     for name, imported in IMPORTS.items():
         for other in imported if name else ():
             here, there = name.partition(".")[0], other.partition(".")[0]
-            if height[there] > height[here]:
+            if HEIGHT[there] > HEIGHT[here]:
                 found.add((name, there))
     assert not found
 

@@ -66,6 +66,16 @@ def test_the_citation_names_both_papers_as_the_readme_does() -> None:
     assert [len(each["authors"]) for each in citation["references"]] == [3, 6]
 
 
+def test_the_tour_lists_every_extra() -> None:
+    tour = (
+        (ROOT / "docs" / "index.md").read_text(encoding="utf-8").partition("| extra | for |")[2].partition("\n## ")[0]
+    )
+    listed = [
+        name for line in tour.splitlines() for name in re.findall(r"`([a-z]+)`", line.split("|")[1] if line else "")
+    ]
+    assert sorted(listed) == sorted(PROJECT["optional-dependencies"])
+
+
 def test_all_files_that_people_fill_in_are_yaml_and_what_the_workflow_runs_is_there() -> None:
     for path in (ROOT / ".github").rglob("*.yml"):
         assert isinstance(yaml.safe_load(path.read_text(encoding="utf-8")), dict), path

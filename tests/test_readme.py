@@ -13,32 +13,75 @@ from equicoherence.cli import main
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
-RESULTS = ROOT / "docs" / "results" / "vicreg-tiny-imagenet-1500-steps.md"
+RESULTS = ROOT / "docs" / "results"
+TABLES = {
+    "What does an encoder keep?": (
+        "equivariance.md",
+        "# Suite equivariance",
+        {
+            "output": "efficientnet_lite0 (tf_efficientnet_lite0)",
+            "best layer, for each score": "efficientnet_lite0 (tf_efficientnet_lite0), best layer",
+            "random weights, output": "efficientnet_lite0 (tf_efficientnet_lite0), random weights",
+            "thumbnail of 16 x 16 pixels": "baseline:thumbnail",
+        },
+    ),
+    "Add it to a pretrained encoder": (
+        "adapt.md",
+        "## tf_efficientnet_lite0",
+        {
+            "features": "original, features",
+            "[features, z_equi]": "head, [features, z_equi]",
+            "the same, head with random weights": "head, as drawn, [features, z_equi]",
+            "best layer, for each score": "best layer, features",
+        },
+    ),
+    "Train one with it from the start": (
+        "vicreg-tiny-imagenet-1500-steps.md",
+        "## Backbone",
+        {
+            "random weights": "VICReg, random weights",
+            "VICReg": "VICReg",
+            "VICReg + the task": "+ render and [P1], g outside, on half of the samples",
+        },
+    ),
+}
+"""Tables of the README by their headings: page and heading that each comes from; its rows: name -> name on the page."""
 
 
-def rows(text: str) -> dict[str, list[str]]:
-    """Return the cells of a Markdown table's rows, without bold, by their first cell."""
-    found = {}
-    for line in text.splitlines():
-        cells = [cell.strip().replace("**", "") for cell in line.strip("|").split("|")]
-        if line.startswith("|") and len(cells) > 1 and re.search(r"\d\.\d", line):
-            found.setdefault(cells[0], cells[1:])
-    return found
+def table(text: str) -> dict[str, dict[str, str]]:
+    """Return the one table of a Markdown text: row -> column -> cell, without bold and intervals.
+
+    A column "read" is part of a row's name.
+    """
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    header, _, *body = ([cell.strip().replace("**", "") for cell in line.strip("|").split("|")] for line in lines)
+    names = 1 + (header[1] == "read")
+    return {
+        ", ".join(row[:names]): {
+            column: cell.partition(" [")[0] for column, cell in zip(header[names:], row[names:], strict=True)
+        }
+        for row in body
+    }
 
 
-def test_the_figures_of_the_readme_are_those_of_the_results_page() -> None:
-    section = README.split("## What it gives")[1].split("\n## ")[0]
-    page = rows(RESULTS.read_text(encoding="utf-8").split("## Backbone")[1])
-    shown = rows(section)
-    assert len(shown) >= 3
+@pytest.mark.parametrize("heading", TABLES)
+def test_the_figures_of_the_readme_are_those_of_the_results_page(heading: str) -> None:
+    page, above, names = TABLES[heading]
+    section = README.split(f"\n### {heading}\n")[1].split("\n#")[0]
+    shown = table(section)
+    results = table((RESULTS / page).read_text(encoding="utf-8").split(above)[1].split("\n## ")[0])
+    assert f"](docs/results/{page})" in section
+    assert list(shown) == list(names)
     for name, cells in shown.items():
-        source = [cell.partition(" [")[0] for cell in page[name]]  # without intervals
-        assert cells == [source[column] for column in (0, 1, 2, 3, 6, 7, 14, 15)], name
+        found = results[names[name]]
+        source = {column.replace(", tiny_imagenet_100", " accuracy"): cell for column, cell in found.items()}
+        for column, cell in cells.items():
+            assert cell in {source[column], source[column].partition(" ±")[0]}, (name, column)
 
 
 def commands(text: str) -> Iterator[tuple[str, list[str]]]:
     """Yield the commands in a page's blocks and between its words, each with the options that it is given."""
-    text = re.sub(r"```python.*?```", "", text, flags=re.DOTALL)
+    text = re.sub(r"^```[a-z].*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
     for block in re.findall(r"```\n(.*?)```|`((?:equicoherence|torchrun|python) [^`]+)`", text, flags=re.DOTALL):
         for line in "".join(block).replace("\\\n", " ").splitlines():
             if found := re.search(r"equicoherence ([a-z]+)(.*)", line.partition("#")[0]):
@@ -77,6 +120,6 @@ def test_every_file_of_the_project_that_a_page_names_is_there(page: Path) -> Non
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_relative_link_leads_to_a_file(page: Path) -> None:
-    links = re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text(encoding="utf-8"))
+    links = re.findall(r"(?:\]\(|src=\")([^)\"#]+)", page.read_text(encoding="utf-8"))
     missing = [link for link in links if not link.startswith("http") and not (page.parent / link).exists()]
     assert not missing
