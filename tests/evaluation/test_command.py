@@ -14,6 +14,7 @@ import timm
 import torch
 from safetensors.torch import load_file, save_file
 
+from equicoherence.commands import evaluation_plan
 from equicoherence.commands.evaluate import Arguments
 from equicoherence.commands.evaluation_plan import (
     check_models,
@@ -190,6 +191,22 @@ def test_random_weights_are_planned_once_for_models_alike_and_all_models_loaded_
     with pytest.raises(ValueError, match="does not fit the architecture"):
         plan(broken, make_tasks(["segmentation"]), True)
     assert not (tmp_path / "none").exists()
+
+
+def test_models_that_were_loaded_to_be_checked_wait_while_there_is_room(
+    encoder: Path, camvid: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models = tuple(map(str, (encoder, another(encoder, tmp_path / "other", 1))))
+    given = Arguments(models, sets=str(camvid), out=tmp_path / "out"), make_tasks(["segmentation"]), True
+    planned = plan(*given)
+    waiting = [each.loaded for each in planned]
+    assert [model.name for model in waiting if model is not None] == list(models)
+    assert [each.load() for each in planned] == waiting  # the same objects, not equal ones
+    assert [each.loaded for each in planned] == [None, None]  # nothing holds what is scored already
+    monkeypatch.setattr(evaluation_plan, "ROOM", 0)
+    planned = plan(*given)
+    assert [each.loaded is None for each in planned] == [False, True]  # the first is scored now
+    assert planned[1].load().name == models[1]
 
 
 def test_a_folder_that_cannot_be_written_to_is_said_before_any_work(tmp_path: Path) -> None:

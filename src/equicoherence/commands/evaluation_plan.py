@@ -27,25 +27,29 @@ PAIRS, CLASSES = ("transformation",), ("knn", "linear")
 OPTIONS = dict.fromkeys(("transformations", "borders", "probes", "images", "repeats"), PAIRS) | {"limit": CLASSES}
 """Options of their own that some tasks have."""
 COLORS = 3  # channels that baselines take
+ROOM = 4 * 2**30  # bytes of weights of models that wait, loaded, until they are scored
 
 
-@dataclass(frozen=True)
+@dataclass
 class Planned:
     """A model, what it is scored on, and where the scores go.
 
     has_floor: whether random weights are scored beside it, for all models of its kind.
+    loaded: the model, where it was loaded to be checked and there is room for it.
     """
 
     subject: Subject
     jobs: Sequence[Job]
     folder: Path
     has_floor: bool
+    loaded: FrozenModel | None = None
 
     def load(self) -> FrozenModel:
-        """Load the model."""
+        """Return the model, which is not held here any more."""
         from equicoherence.evaluation.model import load_model
 
-        return load_model(self.subject.model, **self.subject.options)
+        model, self.loaded = self.loaded, None
+        return model or load_model(self.subject.model, **self.subject.options)
 
 
 def chosen_names(names: Sequence[str] | None, sets: bool) -> list[str]:
@@ -139,11 +143,16 @@ def plan(given: Arguments, tasks: Sequence[Task], every: bool, baselines: Sequen
     folders = folders_of(subjects, out, given.data)
     floors: dict[object, Subject] = {}
     sizes: list[int] = []
-    for each in subjects if several or baselines else ():  # what is wrong with the last is said before all are scored
+    waiting: list[FrozenModel | None] = [None] * len(subjects)
+    room = ROOM
+    for number, each in enumerate(subjects if several or baselines else ()):  # the last is refused before all is scored
         model = load_model(each.model, **each.options)
         floors.setdefault(floor_kind(model), each)
         if model.encoder.channels == COLORS and not each.model.startswith(BASELINE):
             sizes = list(dict.fromkeys([*sizes, model.size]))
+        room -= model.nbytes
+        if number == 0 or room >= 0:  # the first is scored now
+            waiting[number] = model
     beside = {
         baseline_folder(name, out, data, size, sizes): Subject(BASELINE + name, size=size)
         for size in sizes
@@ -154,8 +163,8 @@ def plan(given: Arguments, tasks: Sequence[Task], every: bool, baselines: Sequen
         refuse_inside(folder, jobs)
     own = [[job for job in jobs if each.model in reading or not reads_data(job.task)] for each in subjects]
     found = [
-        Planned(each, of_model, folder, not several or each in floors.values())
-        for each, of_model, folder in zip(subjects, own, folders)
+        Planned(each, of_model, folder, not several or each in floors.values(), model)
+        for each, of_model, folder, model in zip(subjects, own, folders, waiting)
     ]
     return found + [Planned(each, jobs, folder, has_floor=False) for folder, each in beside.items()]
 

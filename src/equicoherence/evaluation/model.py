@@ -90,6 +90,11 @@ class FrozenModel:
         """Return the parts that hold weights."""
         return [module for module in (self.encoder, self.head, self.predictor) if module is not None]
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the weights."""
+        return sum(tensor.nbytes for module in self.modules() for tensor in module.state_dict().values())
+
     def represent(self, images: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Return each representation of images (B, C, S, S), pooled (B, C) and as patch tokens (B, N, C).
 
