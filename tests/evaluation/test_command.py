@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from equicoherence.commands import evaluation_plan
-from equicoherence.commands.evaluate import Arguments
+from equicoherence.commands.evaluate import Arguments, by_name
 from equicoherence.commands.evaluation_plan import (
     check_models,
     chosen_names,
@@ -215,6 +215,12 @@ def test_a_folder_that_cannot_be_written_to_is_said_before_any_work(tmp_path: Pa
         prove_writable(tmp_path / "file")
     prove_writable(tmp_path / "new" / "folder")
     assert list((tmp_path / "new" / "folder").iterdir()) == []
+
+
+def test_configurations_of_one_name_are_called_by_what_tells_their_folders_apart() -> None:
+    scores = [{"name": "a", "arch": "vit", "config": config} for config in ("first", "second")]
+    found = by_name(scores, [Path("/runs/first/run"), Path("/runs/second/run")])
+    assert found == {"first": [scores[0]], "second": [scores[1]]}
 
 
 def test_the_command_scores_two_encoders_and_writes_the_page(

@@ -19,7 +19,7 @@ from equicoherence.models.prefixes import BASELINE
 from equicoherence.models.published import BARE
 from equicoherence.models.train_setting import HEAD
 from equicoherence.notice import say
-from equicoherence.reporting.names import encoder_names
+from equicoherence.reporting.names import encoder_names, folder_names
 
 if TYPE_CHECKING:
     from equicoherence.evaluation.suites import Suite
@@ -189,8 +189,8 @@ def by_name(scores: Sequence[Mapping[str, Any]], folders: Sequence[Path]) -> dic
     kinds = [(each["name"], each["config"]) for each in scores]
     readable = encoder_names((each["name"], each["arch"]) for each in scores)
     found: dict[str, list[Mapping[str, Any]]] = {}
-    for each, (name, config), folder in zip(scores, kinds, folders):
+    for each, (name, config), folder in zip(scores, kinds, folder_names(folders)):
         others = [other for known, other in kinds if known == name]
         seeds = len(others) == 1 or (config is not None and set(others) == {config})
-        found.setdefault(readable[name, each["arch"]] if seeds else folder.name, []).append(each)
+        found.setdefault(readable[name, each["arch"]] if seeds else folder, []).append(each)
     return found

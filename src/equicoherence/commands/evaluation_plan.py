@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from equicoherence.evaluation.suites import Suite, named_suite
 from equicoherence.evaluation.task import Task
 from equicoherence.models.prefixes import BASELINE
 from equicoherence.notice import say
+from equicoherence.reporting.names import last_parts
 
 if TYPE_CHECKING:
     from equicoherence.commands.evaluate import Arguments
@@ -248,7 +248,7 @@ def folders_of(subjects: Sequence[Subject], out: Path | None, data: str | None) 
     elif len(subjects) == 1:
         folders = [out]
     else:
-        folders = [out / name for name in _names([_parts(each.model) for each in subjects])]
+        folders = [out / "-".join(parts) for parts in last_parts([_parts(each.model) for each in subjects])]
         folders = [
             folder if each.layer is None else folder.with_name(f"{folder.name}-{layer_folder(each.layer)}")
             for folder, each in zip(folders, subjects)
@@ -280,18 +280,6 @@ def _own_data(model: str) -> str:
     from equicoherence.training.config import PretrainConfig
 
     return own_data(model) if Path(model).is_dir() else PretrainConfig().data
-
-
-def _names(paths: Sequence[tuple[str, ...]]) -> list[str]:
-    """Return the last parts of paths, as many of each as make it unique."""
-    counts = [1] * len(paths)
-    while True:
-        names = ["-".join(path[-count:]) for path, count in zip(paths, counts)]
-        taken = Counter(names)
-        grown = [count + (taken[name] > 1 and count < len(path)) for name, count, path in zip(names, counts, paths)]
-        if grown == counts:
-            return names
-        counts = grown
 
 
 def _parts(model: str) -> tuple[str, ...]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Sequence
-from pathlib import PurePath
+from pathlib import Path, PurePath
 
 from equicoherence.evaluation.transformation import ABSOLUTE, NOISE, SIDE
 from equicoherence.models.prefixes import LOCAL
@@ -163,14 +164,27 @@ def _short_files(names: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Pure
     """Return for names of weights files their path, with as many last folders as tell it from the others."""
     paths = {(name, arch): PurePath(MORE.sub("", name).removesuffix(f"@{arch}")) for name, arch in names}
     files = {name: path for name, path in paths.items() if path.suffix in WEIGHTS}
-    found = {}
-    for name, path in files.items():
-        parts = path.with_suffix("").parts
-        others = {other.with_suffix("") for other in files.values()} - {path.with_suffix("")}
-        count = 1
-        while count < len(parts) and any(other.parts[-count:] == parts[-count:] for other in others):
+    short = last_parts([path.with_suffix("").parts for path in files.values()])
+    return {name: PurePath(*path.parts[-len(parts) :]) for (name, path), parts in zip(files.items(), short)}
+
+
+def folder_names(folders: Sequence[Path]) -> list[str]:
+    """Return what folders are called side by side: the part of the path that tells them apart, as a/seed0 and b/seed0 by
+    a and b; more parts where one does not."""
+    paths = [Path(os.path.abspath(folder)).parts[1:] for folder in folders]
+    while all(len(path) > 1 for path in paths) and len({path[-1] for path in paths}) == 1 < len(set(paths)):
+        paths = [path[:-1] for path in paths]
+    return ["/".join(parts) for parts in last_parts(paths)]
+
+
+def last_parts(paths: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """Return the last parts of each path, as many as tell it from the others."""
+    found = []
+    for path in paths:
+        others, count = set(paths) - {path}, 1
+        while count < len(path) and any(other[-count:] == path[-count:] for other in others):
             count += 1
-        found[name] = PurePath(*path.parts[-count:])
+        found.append(path[-count:])
     return found
 
 
