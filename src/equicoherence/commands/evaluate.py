@@ -161,12 +161,14 @@ def _show(
 
     console = Console()
     if suite is not None:
-        from equicoherence.reporting.suite_table import read_suite, suite_tables, write_suite
+        from equicoherence.reporting.comparison.evaluated import Evaluated
+        from equicoherence.reporting.suite_table import suite_groups, suite_tables, write_suite
 
-        count, groups = len(given.models), read_suite(suite, folders, data=data)
+        count, groups = len(given.models), suite_groups(suite, list(map(Evaluated, folders, scores)), data=data)
         table = write_suite(suite, groups, (given.out or Path("results") / suite.name) if count > 1 else folders[0])
         for some in (folders[:count], folders[count:]):  # the models, then baselines beside them
-            for part in suite_tables(suite, read_suite(suite, some, data=data)) if some else ():
+            shown = [each for each in groups if each.members[0].folder in some]
+            for part in suite_tables(suite, shown) if shown else ():
                 console.print(part)
         console.print(f"suite: {table}", highlight=False, soft_wrap=True)
     else:
