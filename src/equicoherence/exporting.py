@@ -51,7 +51,7 @@ def export(
 
     to: ``timm``, a folder with ``model.safetensors`` and ``config.json`` for ``timm.create_model("local-dir:OUT")``;
         and, if the run has z_inv, z_equi or z, ``heads.safetensors`` and ``equicoherence.json``, which timm does not
-        read. `load_model` and all commands take the folder as ``local-dir:OUT``, with the representations of the run.
+        read. `load_model` and all commands take the folder as a MODEL, with the representations of the run.
         It is what `push` uploads.
         ``onnx``, a file with input ``images`` (B, channels, S, S), float32 in [0, 1], any B, and outputs ``pooled`` (B,
         C) and ``patches`` (B, N, C), checked with ONNX Runtime (extra ``onnx``). ``program``, the same for

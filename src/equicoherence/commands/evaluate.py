@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 from equicoherence.commands.arguments import CommaOrNone, parse, split
-from equicoherence.commands.model_argument import check_model
+from equicoherence.commands.model_argument import checked_model
 from equicoherence.devices import Device
 from equicoherence.errors import refusing
 from equicoherence.loading import preparing
@@ -32,8 +32,8 @@ class Arguments:
     `equicoherence tasks` lists the tasks; `equicoherence tasks NAME` describes one and its settings.
 
     Args:
-        models: Run directories, timm:NAME, hf-hub:OWNER/NAME, weights files (FILE@ARCH), or baseline:thumbnail and
-            baseline:spectrum, which have no weights.
+        models: Run directories, timm:NAME, hf-hub:OWNER/NAME, weights files (FILE@ARCH), folders of timm models (such
+            as exports), or baseline:thumbnail and baseline:spectrum, which have no weights.
         data: Images, or objects in poses, for transformation, knn, linear, layers, pose, retrieval and others; by
             default the run's own.
         sets: Folder with data sets in their published layouts, for all other tasks.
@@ -87,9 +87,9 @@ def run(arguments: list[str]) -> None:
     with preparing():
         given = parse(Arguments, arguments, "evaluate")
         if not given.models:
-            raise ValueError("evaluate needs a model: a run, timm:NAME, baseline:NAME, or a weights file, FILE@ARCH")
-        for model in given.models:
-            check_model(model, published=not given.random_weights, otherwise=BARE)
+            raise ValueError("evaluate needs a model: a run, timm:NAME, baseline:NAME, FILE@ARCH or an exported folder")
+        published = not given.random_weights
+        given.models = tuple(checked_model(model, published=published, otherwise=BARE) for model in given.models)
         if given.data is not None:
             from equicoherence.data import check_data
 
@@ -148,7 +148,7 @@ def run(arguments: list[str]) -> None:
 
 def _show(
     given: Arguments,
-    scores: Sequence[Mapping[str, Any]],
+    scores: Sequence[dict[str, Any]],
     folders: Sequence[Path],
     suite: Suite | None,
     data: str,

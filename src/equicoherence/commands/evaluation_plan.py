@@ -133,7 +133,6 @@ def plan(given: Arguments, tasks: Sequence[Task], every: bool, baselines: Sequen
 
     subjects = subjects_of(given.models, given.arch, given.random_weights, given.size, given.layer)
     models = [each.model for each in subjects]
-    check_models(models)
     on_data = any(reads_data(task) for task in tasks)
     reading, data = images_of(models, given.data, leave_out=given.tasks == "all") if on_data else ([], given.data)
     chosen = [task for task in tasks if reading or not reads_data(task)]
@@ -184,26 +183,6 @@ def fitting(model: FrozenModel, jobs: Sequence[Job]) -> list[Job]:
     for name, reason in reasons.items():
         say(f"{name} is left out: {reason}")
     return [job for job in jobs if job.task.name not in reasons]
-
-
-def check_models(models: Sequence[str]) -> None:
-    """Raise ValueError or FileNotFoundError for the first model that there is not."""
-    from equicoherence.evaluation.baselines import check_baseline
-    from equicoherence.evaluation.model import refuse_exported
-    from equicoherence.models.missing import no_model
-    from equicoherence.models.prefixes import BASELINE, TIMM
-    from equicoherence.models.timm_names import check_timm_name
-
-    for model in models:
-        if model.startswith(TIMM):  # others than timm's own are read when the model is loaded
-            check_timm_name(model)
-        elif model.startswith(BASELINE):
-            check_baseline(model.removeprefix(BASELINE))
-        elif not Path(model).exists():
-            raise no_model(model)
-        elif Path(model).is_dir() and not (Path(model) / "config.yaml").is_file():
-            refuse_exported(Path(model))
-            raise FileNotFoundError(f"{model} is not a run directory: it has no config.yaml")
 
 
 def images_of(models: Sequence[str], data: str | None, leave_out: bool) -> tuple[list[str], str | None]:

@@ -22,10 +22,11 @@ from equicoherence.models.features import POOLS, Pool
 from equicoherence.models.foreign import foreign_encoder, read_exported
 from equicoherence.models.joined import joined
 from equicoherence.models.missing import no_model
+from equicoherence.models.model_folder import with_source
 from equicoherence.models.names import folder_of, split_file
 from equicoherence.models.prefixes import BASELINE, TIMM
 from equicoherence.models.published import BARE
-from equicoherence.models.shared_files import CONFIG, WEIGHTS, has_heads
+from equicoherence.models.shared_files import has_heads
 from equicoherence.models.weights import load_weights
 from equicoherence.notice import say
 from equicoherence.training.build import build_whole
@@ -141,8 +142,8 @@ def load_model(
     size: int | None = None,
     layer: int | None = None,
 ) -> FrozenModel:
-    """Load MODEL: a run directory, ``timm:NAME``, ``hf-hub:OWNER/NAME``, ``local-dir:FOLDER``, ``baseline:NAME``, or a
-    weights file, ``FILE@ARCH``.
+    """Load MODEL: a run directory, ``timm:NAME``, ``hf-hub:OWNER/NAME``, ``baseline:NAME``, a weights file,
+    ``FILE@ARCH``, or the folder of a timm model (its ``config.json`` and weights), also as ``local-dir:FOLDER``.
 
     With what `export` to timm or `push` wrote of a run come its heads: it has the representations of the run.
 
@@ -155,7 +156,7 @@ def load_model(
     Torch's global generators are not changed. Raises ValueError or FileNotFoundError, saying what was looked for, and
     ValueError for an option that does not apply to the model.
     """
-    file, own = split_file(str(model))
+    file, own = split_file(with_source(model))
     if own is not None and arch not in (None, own):
         raise ValueError(f"arch is {arch}, but {model} says {own}; leave --arch out")
     loaded = _load(file, own or arch, random_weights, size)
@@ -186,8 +187,8 @@ def at_layer(model: FrozenModel, layer: int) -> FrozenModel:
     return dataclasses.replace(model, **names, head=None, predictor=None, pool=pool)  # type: ignore[arg-type]
 
 
-def _load(model: str | Path, arch: str | None, random_weights: bool, size: int | None) -> FrozenModel:
-    text, path = str(model), Path(model)
+def _load(text: str, arch: str | None, random_weights: bool, size: int | None) -> FrozenModel:
+    path = Path(text)
     given = {"--arch": arch is not None, "--random-weights": random_weights, "--size": size is not None}
     if size is not None and size < 1:
         raise ValueError(f"size is {size}, but an input has at least 1 pixel")
@@ -206,7 +207,6 @@ def _load(model: str | Path, arch: str | None, random_weights: bool, size: int |
                 has_random_control=False,
             )
         if path.is_dir():
-            refuse_exported(path)
             _refuse(text, "a run directory, which says itself what it is", given, *given)
             return _of_run(path)
         if not path.is_file():
@@ -233,12 +233,6 @@ def random_control(model: FrozenModel, seed: int = 0) -> FrozenModel:
     if model.encoder.ends_at is not None:
         encoder.end_at(model.encoder.ends_at)
     return dataclasses.replace(model, encoder=encoder.eval(), head=None, predictor=None)
-
-
-def refuse_exported(folder: Path) -> None:
-    """Raise ValueError for a folder that is no run but a model of timm, which `equicoherence export` writes."""
-    if not (folder / "config.yaml").is_file() and all((folder / name).is_file() for name in (CONFIG, WEIGHTS)):
-        raise ValueError(f"{folder} is not a run directory but a model of timm: write local-dir:{folder}")
 
 
 def generators_kept() -> AbstractContextManager[None]:

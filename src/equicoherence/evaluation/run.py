@@ -26,6 +26,7 @@ from equicoherence.evaluation.registry import all_tasks, default_tasks, make_tas
 from equicoherence.evaluation.store import PICTURES, Store
 from equicoherence.evaluation.task import POSES, Task, Track, main_rows, show_bar
 from equicoherence.files import alone, replacing
+from equicoherence.models.model_folder import with_source
 from equicoherence.notice import say, say_if_slow
 from equicoherence.training.config import PretrainConfig
 from equicoherence.training.config_file import load_config
@@ -76,8 +77,9 @@ def evaluate(
 ) -> dict[str, Any]:
     """Evaluate a frozen encoder; return the content of its ``scores.json``.
 
-    model: a run directory, timm:NAME, hf-hub:OWNER/NAME, baseline:NAME, a weights file, or a module in memory that
-        returns (B, C), (B, N, C) or (B, C, h, w) for images of ``size`` pixels, normalised by ``mean`` and ``std``.
+    model: a run directory, the folder of a timm model, timm:NAME, hf-hub:OWNER/NAME, baseline:NAME, a weights file, or
+        a module in memory that returns (B, C), (B, N, C) or (B, C, h, w) for images of ``size`` pixels, normalised by
+        ``mean`` and ``std``.
     tasks: names, or tasks with their own settings; by default the usual tasks that ``data``, or ``sets`` if given,
         allow.
     data: the images, or objects in poses, for the tasks that read them; by default the run's own.
@@ -101,8 +103,9 @@ def evaluate(
         given |= {"mean": mean, "std": std}
         _refuse_idle(model, {option for option, value in given.items() if value is not None})
         scoring = Scoring(controls, bad_image_tolerance, track, device)
-        if data is None and not isinstance(model, (nn.Module, FrozenModel)) and Path(model).is_dir():
-            data = own_data(model)
+        if not isinstance(model, (nn.Module, FrozenModel)):
+            model = with_source(model)
+            data = own_data(model) if data is None and Path(model).is_dir() else data
         chosen = chosen_tasks(tasks, sets is not None, settings)
         jobs = plan_jobs(chosen, data, sets, every=tasks is not None, tolerance=bad_image_tolerance)
         if isinstance(model, FrozenModel):

@@ -169,8 +169,10 @@ def _short_files(names: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Pure
 
 
 def folder_names(folders: Sequence[Path]) -> list[str]:
-    """Return what folders are called side by side: the part of the path that tells them apart, as a/seed0 and b/seed0 by
-    a and b; more parts where one does not."""
+    """Return what folders are called side by side: the part of the path that tells them apart, or more where none does.
+
+    x/a/scores and x/b/scores are a and b.
+    """
     paths = [Path(os.path.abspath(folder)).parts[1:] for folder in folders]
     while all(len(path) > 1 for path in paths) and len({path[-1] for path in paths}) == 1 < len(set(paths)):
         paths = [path[:-1] for path in paths]
