@@ -105,7 +105,8 @@ def test_the_folder_is_a_model_for_every_command_and_names_no_path(adapted, expo
     given = ["--data", str(folder), "--tasks", "knn", "--no-controls", "--out", str(scored)]
     assert main(["evaluate", str(exported), f"local-dir:{exported}", *given]) == 2  # the same model twice
     assert main(["evaluate", str(exported), *given]) == 0
-    assert json.loads((scored / "scores.json").read_text())["model"] == f"local-dir:{exported}"
+    about = json.loads((scored / "scores.json").read_text())
+    assert (about["model"], about["arch"]) == (f"local-dir:{exported}", "resnet18")
     assert f"next: equicoherence adapt local-dir:{exported} --data" in capsys.readouterr().out
     about = json.loads((exported / "equicoherence.json").read_text())
     assert [*about] == ["equicoherence", "name", "method", "encoder", "d", "coherence", "views"]

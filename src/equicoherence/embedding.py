@@ -88,7 +88,7 @@ def embed(
         loader = _loader(frozen, str(data), split, bad_image_tolerance)
         source = loader.source
         chosen = np.array(spread(len(source), limit), dtype=np.int64)
-    about: dict[str, Any] = {"model": str(model), "arch": frozen.encoder.name, "random_weights": random_weights}
+    about: dict[str, Any] = {"model": str(model), "arch": frozen.encoder.architecture, "random_weights": random_weights}
     about |= {"weights": fingerprint(frozen), "pool": POOLS[frozen.pool], "size": frozen.size}
     about |= {"data": str(data), "split": split}
     about |= {"classes": source.classes, "grid": grid, **provenance()}

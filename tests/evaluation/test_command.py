@@ -195,14 +195,14 @@ def test_models_that_were_loaded_to_be_checked_wait_while_there_is_room(
     encoder: Path, camvid: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     models = tuple(map(str, (encoder, another(encoder, tmp_path / "other", 1))))
-    given = Arguments(models, sets=str(camvid), out=tmp_path / "out"), make_tasks(["segmentation"]), True
-    planned = plan(*given)
+    given, tasks = Arguments(models, sets=str(camvid), out=tmp_path / "out"), make_tasks(["segmentation"])
+    planned = plan(given, tasks, True)
     waiting = [each.loaded for each in planned]
     assert [model.name for model in waiting if model is not None] == list(models)
     assert [each.load() for each in planned] == waiting  # the same objects, not equal ones
     assert [each.loaded for each in planned] == [None, None]  # nothing holds what is scored already
     monkeypatch.setattr(evaluation_plan, "ROOM", 0)
-    planned = plan(*given)
+    planned = plan(given, tasks, True)
     assert [each.loaded is None for each in planned] == [False, True]  # the first is scored now
     assert planned[1].load().name == models[1]
 

@@ -24,7 +24,7 @@ def fingerprint(model: FrozenModel) -> str:
 
 def floor_kind(model: FrozenModel) -> tuple[str, str, int, int]:
     """Return what the scores of random weights beside a model depend on: architecture, build, input size and seed."""
-    return model.encoder.name, build_digest(model), model.size, model.config.seed if model.config else 0
+    return model.encoder.architecture, build_digest(model), model.size, model.config.seed if model.config else 0
 
 
 def build_digest(model: FrozenModel) -> str:

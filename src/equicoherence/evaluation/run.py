@@ -129,7 +129,7 @@ def score_jobs(
     out: None to write nothing.
     random_weights: whether the encoder's own are a bare initialisation, which is said beside its name.
     """
-    arch, build, said = frozen.encoder.name, build_digest(frozen), " (random weights)" if random_weights else ""
+    arch, build, said = frozen.encoder.architecture, build_digest(frozen), " (random weights)" if random_weights else ""
     about = {
         "model": frozen.name,
         "name": f"{frozen.group}{said}",

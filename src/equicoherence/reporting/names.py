@@ -131,14 +131,14 @@ def encoder_names(encoders: Iterable[tuple[str, str]]) -> dict[tuple[str, str], 
     """Return what tables call encoders, by what ``scores.json`` calls them and their architecture.
 
     A weights file, also as FILE@ARCH, is called by its stem, with as many of the folders above it as tell it from the
-    others, and with its architecture where that has another name; whatever is no file by its whole name.
+    others, and with its architecture where that has another name; a folder alike; all else by its whole name.
     """
     names = list(dict.fromkeys(encoders))
-    files = _short_files(names)
+    short = {name: path.with_suffix("") for name, path in _short_files(names).items()} | _short_folders(names)
     found = {name: name[0] for name in names}
-    for (name, arch), path in files.items():
-        of_arch = "" if path.stem == arch else f" ({arch})"
-        found[name, arch] = path.with_suffix("").as_posix() + of_arch + _more(name)
+    for (name, arch), path in short.items():
+        of_arch = "" if path.name == arch else f" ({arch})"
+        found[name, arch] = path.as_posix() + of_arch + _more(name)
     return found
 
 
@@ -166,6 +166,13 @@ def _short_files(names: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Pure
     files = {name: path for name, path in paths.items() if path.suffix in WEIGHTS}
     short = last_parts([path.with_suffix("").parts for path in files.values()])
     return {name: PurePath(*path.parts[-len(parts) :]) for (name, path), parts in zip(files.items(), short)}
+
+
+def _short_folders(names: Sequence[tuple[str, str]]) -> dict[tuple[str, str], PurePath]:
+    """Return for names of models in a folder its path, with as many last parts as tell it from the others."""
+    folders = {name: PurePath(MORE.sub("", name[0]).partition(LOCAL)[2]) for name in names if LOCAL in name[0]}
+    short = last_parts([path.parts for path in folders.values()])
+    return {name: PurePath(*parts) for name, parts in zip(folders, short)}
 
 
 def folder_names(folders: Sequence[Path]) -> list[str]:
