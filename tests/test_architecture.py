@@ -50,6 +50,7 @@ ROOMS = (
         "arms",
         "comparing",
         "embedding",
+        "exported_graph",
         "exporting",
         "feature_files",
         "model_card",
