@@ -16,8 +16,9 @@ from torch import Tensor, nn
 
 from equicoherence.downstream.representation import Read, joined_maps, output_map, with_representation
 from equicoherence.downstream.tokens import resizable
+from equicoherence.evaluation.frozen_model import FrozenModel
 from equicoherence.evaluation.jobs import Job, plan_jobs
-from equicoherence.evaluation.model import FrozenModel, load_model
+from equicoherence.evaluation.model import load_model
 from equicoherence.evaluation.module import as_frozen
 from equicoherence.evaluation.registry import make_tasks
 from equicoherence.evaluation.run import Scoring, score_jobs

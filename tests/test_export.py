@@ -13,7 +13,7 @@ import torch
 import equicoherence.exporting as module
 from equicoherence.cli import main
 from equicoherence.evaluation import load_model
-from equicoherence.evaluation.model import random_control
+from equicoherence.evaluation.frozen_model import random_control
 from equicoherence.exporting import export
 from equicoherence.methods.dino import DINOConfig
 from equicoherence.pushing import push

@@ -15,7 +15,8 @@ from equicoherence.data import Loader, Split, describe_images, open_images
 from equicoherence.devices import Device, chosen_device
 from equicoherence.errors import refusing
 from equicoherence.evaluation.fingerprint import fingerprint
-from equicoherence.evaluation.model import FrozenModel, generators_kept, load_model
+from equicoherence.evaluation.frozen_model import FrozenModel, generators_kept
+from equicoherence.evaluation.model import load_model
 from equicoherence.evaluation.provenance import provenance
 from equicoherence.evaluation.task import show_bar, spread
 from equicoherence.feature_files import Part, Table, writer

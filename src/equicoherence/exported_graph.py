@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from equicoherence.errors import RefusedValue
-from equicoherence.evaluation.model import FrozenModel
+from equicoherence.evaluation.frozen_model import FrozenModel
 
 TOLERANCE = 1e-4  # of the values, or of the largest of them where that is above 1
 LARGEST = 2**31 - 2**24  # bytes of weights: an ONNX file ends at 2 GiB

@@ -13,7 +13,8 @@ import timm
 import torch
 
 from equicoherence.errors import refusing
-from equicoherence.evaluation.model import FrozenModel, generators_kept, load_model, of_run
+from equicoherence.evaluation.frozen_model import FrozenModel, generators_kept
+from equicoherence.evaluation.model import load_model, of_run
 from equicoherence.exported_graph import OutputModel, check_same, need_onnx, write_onnx, write_program
 from equicoherence.files import alone_at, replacing
 from equicoherence.models import Encoder, SplitHead
@@ -61,7 +62,7 @@ def export(
     overwrite: replace existing files.
 
     For a run that adapted an encoder, ONNX and the program also have the outputs ``z_equi`` (B, d_equi), pooled, and
-    ``joined``, the features concatenated with z_equi (`evaluation.model.joined`); they are not part of a timm model. A
+    ``joined``, the features concatenated with z_equi (`models.joined`); they are not part of a timm model. A
     line says what a target leaves out, and if its encoder is the original, unchanged (``encoder.train`` head).
     The models of timm and torch take images normalised by mean and std; ONNX and the program normalise images
     themselves. The image representation is that of the run in all of them; if timm cannot pool in this way, export to

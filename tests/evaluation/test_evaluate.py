@@ -12,7 +12,7 @@ from equicoherence.evaluation import evaluate, load_model
 from equicoherence.evaluation.classification.scoring import labelled_features
 from equicoherence.evaluation.classification.task import LinearProbe, NearestNeighbours
 from equicoherence.evaluation.fingerprint import fingerprint
-from equicoherence.evaluation.model import random_control
+from equicoherence.evaluation.frozen_model import random_control
 from equicoherence.evaluation.task import no_bar
 from equicoherence.training.checkpoint import save_tensors
 from tests.evaluation.rows import QUICK, Noted, rows_of, values_of

@@ -18,8 +18,8 @@ from equicoherence.reporting.names import last_parts
 
 if TYPE_CHECKING:
     from equicoherence.commands.evaluate import Arguments
+    from equicoherence.evaluation.frozen_model import FrozenModel
     from equicoherence.evaluation.jobs import Job
-    from equicoherence.evaluation.model import FrozenModel
     from equicoherence.evaluation.subject import Subject
 
 

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from equicoherence.evaluation.model import FrozenModel
+from equicoherence.evaluation.frozen_model import FrozenModel
 from equicoherence.tensor_files import digest_of
 from equicoherence.training.config import PretrainConfig
 from equicoherence.training.config_file import to_dict

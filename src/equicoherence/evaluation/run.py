@@ -18,8 +18,9 @@ from equicoherence.data.pixel_format import PICTURE
 from equicoherence.devices import Device, chosen_device
 from equicoherence.errors import refusing
 from equicoherence.evaluation.fingerprint import build_digest, config_digest, fingerprint, short_digest
+from equicoherence.evaluation.frozen_model import FrozenModel, at_layer, generators_kept, random_control
 from equicoherence.evaluation.jobs import Job, plan_jobs, refuse_inside
-from equicoherence.evaluation.model import FrozenModel, at_layer, generators_kept, load_model, random_control
+from equicoherence.evaluation.model import load_model
 from equicoherence.evaluation.module import as_frozen
 from equicoherence.evaluation.provenance import provenance
 from equicoherence.evaluation.registry import all_tasks, default_tasks, make_tasks, reads_data
