@@ -34,7 +34,7 @@ from equicoherence.evaluation.layers.every_layer import EveryLayer
 from equicoherence.evaluation.model import load_model
 from equicoherence.evaluation.registry import make_tasks
 from equicoherence.evaluation.rot4 import scoring as rot4
-from equicoherence.evaluation.run import Scoring, score_job
+from equicoherence.evaluation.scoring import Scoring, score_job
 from equicoherence.evaluation.subject import subjects_of
 from equicoherence.evaluation.suites import EQUIVARIANCE
 from equicoherence.evaluation.task import no_bar

@@ -16,7 +16,7 @@ from equicoherence.adapting.start_config import middle_layers
 from equicoherence.evaluation.baselines import Thumbnail
 from equicoherence.evaluation.frozen_model import FrozenModel
 from equicoherence.evaluation.module import as_frozen
-from equicoherence.evaluation.run import Scoring, score_jobs
+from equicoherence.evaluation.scoring import Scoring, score_jobs
 from equicoherence.evaluation.store import FILE, read_scores
 from equicoherence.models import Encoder
 from equicoherence.models.joined import joined

@@ -22,7 +22,7 @@ from pages import made_with, write_page
 from equicoherence.evaluation.jobs import plan_jobs
 from equicoherence.evaluation.model import load_model
 from equicoherence.evaluation.registry import make_tasks
-from equicoherence.evaluation.run import Scoring, score_jobs
+from equicoherence.evaluation.scoring import Scoring, score_jobs
 from equicoherence.evaluation.store import FILE, read_scores
 from equicoherence.json_file import write_json
 from equicoherence.reporting.comparison.evaluated import read_evaluated

@@ -25,7 +25,7 @@ from equicoherence.commands.evaluation_plan import (
     plan,
     prove_writable,
 )
-from equicoherence.evaluation import run as module
+from equicoherence.evaluation import scoring as module
 from equicoherence.evaluation.frozen_model import FrozenModel
 from equicoherence.evaluation.registry import all_tasks, make_tasks, reads_data
 from equicoherence.evaluation.subject import Subject, subjects_of

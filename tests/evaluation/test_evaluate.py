@@ -233,7 +233,7 @@ def test_a_run_is_read_with_its_own_number_of_threads(copied, tmp_path, monkeypa
 
     run = copied()
     (run / "config.yaml").write_text((run / "config.yaml").read_text().replace("\nthreads: 1", "\nthreads: 3"))
-    monkeypatch.setattr("equicoherence.evaluation.run.Loader", Seen)
+    monkeypatch.setattr("equicoherence.evaluation.scoring.Loader", Seen)
     evaluate(run, tasks=("knn",), controls=False, out=tmp_path)
     assert made == [3, 3]
 

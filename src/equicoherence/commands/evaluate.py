@@ -111,7 +111,7 @@ def run(arguments: list[str]) -> None:
         settings = merged_settings(given, names) if suite is None else suite.settings
         tasks = make_tasks(names, fine_tuned=given.fine_tune, settings=settings, every=every)
 
-        from equicoherence.evaluation.run import Scoring, score_jobs
+        from equicoherence.evaluation.scoring import Scoring, score_jobs
         from equicoherence.reporting.comparison.page import comparison
         from equicoherence.reporting.explorer.rotated_file import keep_rotated
 
