@@ -28,12 +28,13 @@ from about import machine, write_results
 from equicoherence.commands.evaluation_plan import fitting
 from equicoherence.data import Loader, open_images
 from equicoherence.evaluation.classification import scoring as classification
+from equicoherence.evaluation.frozen_model import FrozenModel
 from equicoherence.evaluation.jobs import Job, plan_jobs
 from equicoherence.evaluation.layers.every_layer import EveryLayer
-from equicoherence.evaluation.model import FrozenModel, load_model
+from equicoherence.evaluation.model import load_model
 from equicoherence.evaluation.registry import make_tasks
 from equicoherence.evaluation.rot4 import scoring as rot4
-from equicoherence.evaluation.run import Scoring, score_job
+from equicoherence.evaluation.scoring import Scoring, score_job
 from equicoherence.evaluation.subject import subjects_of
 from equicoherence.evaluation.suites import EQUIVARIANCE
 from equicoherence.evaluation.task import no_bar

@@ -14,9 +14,9 @@ from equicoherence.adapting.asked import Asked
 from equicoherence.adapting.plan import plan_adaptation
 from equicoherence.adapting.start_config import middle_layers
 from equicoherence.evaluation.baselines import Thumbnail
-from equicoherence.evaluation.model import FrozenModel
+from equicoherence.evaluation.frozen_model import FrozenModel
 from equicoherence.evaluation.module import as_frozen
-from equicoherence.evaluation.run import Scoring, score_jobs
+from equicoherence.evaluation.scoring import Scoring, score_jobs
 from equicoherence.evaluation.store import FILE, read_scores
 from equicoherence.models import Encoder
 from equicoherence.models.joined import joined

@@ -16,11 +16,12 @@ from torch import Tensor, nn
 
 from equicoherence.downstream.representation import Read, joined_maps, output_map, with_representation
 from equicoherence.downstream.tokens import resizable
+from equicoherence.evaluation.frozen_model import FrozenModel
 from equicoherence.evaluation.jobs import Job, plan_jobs
-from equicoherence.evaluation.model import FrozenModel, load_model
+from equicoherence.evaluation.model import load_model
 from equicoherence.evaluation.module import as_frozen
 from equicoherence.evaluation.registry import make_tasks
-from equicoherence.evaluation.run import Scoring, score_jobs
+from equicoherence.evaluation.scoring import Scoring, score_jobs
 from equicoherence.evaluation.store import FILE, read_scores
 from equicoherence.models.token_maps import on_grid
 from equicoherence.reporting.names import data_name

@@ -25,7 +25,7 @@ from vicreg_tiny_imagenet import HALF, OTHERS, PLAIN
 from equicoherence.evaluation.jobs import plan_jobs
 from equicoherence.evaluation.model import load_model
 from equicoherence.evaluation.registry import make_tasks
-from equicoherence.evaluation.run import Scoring, score_jobs
+from equicoherence.evaluation.scoring import Scoring, score_jobs
 from equicoherence.evaluation.store import FILE
 from equicoherence.evaluation.suites import Suite
 from equicoherence.json_file import write_json

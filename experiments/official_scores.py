@@ -26,7 +26,7 @@ from equicoherence.downstream.video.resizing import resize_bilinear
 from equicoherence.downstream.video.scoring import first_labels, numbered
 from equicoherence.downstream.video.sizes import published_size
 from equicoherence.downstream.video.task import VideoPropagation
-from equicoherence.evaluation.model import FrozenModel
+from equicoherence.evaluation.frozen_model import FrozenModel
 from equicoherence.evaluation.poses.probes import r2_scalar_mean
 from equicoherence.evaluation.poses.renders import Renders
 from equicoherence.evaluation.poses.retrieval import retrieval_scores

@@ -119,7 +119,7 @@ def test_a_configuration_needs_no_library_that_builds_or_trains_encoders():
 
 
 def test_a_model_on_a_command_line_is_checked_without_torch_or_timm():
-    loaded = _loaded("from equicoherence.commands.model_argument import check_model; check_model('hf-hub:a/b')")
+    loaded = _loaded("from equicoherence.commands.model_argument import checked_model; checked_model('hf-hub:a/b')")
     assert "equicoherence.models.prefixes" in loaded
     assert not loaded & {"torch", "timm", "huggingface_hub"}
     wrong = "from equicoherence.cli import main; assert main(['evaluate', '{}', '--data', '.']) == 2"

@@ -8,7 +8,7 @@ from safetensors.torch import load_file, save_file
 
 from equicoherence.comparing import compare
 from equicoherence.evaluation.fingerprint import floor_kind
-from equicoherence.evaluation.model import FrozenModel
+from equicoherence.evaluation.frozen_model import FrozenModel
 from equicoherence.methods.dino import DINOConfig
 from equicoherence.methods.vicreg import VICRegConfig
 from equicoherence.training import EncoderConfig, Interrupted, build_learner

@@ -13,7 +13,7 @@ import torch
 import equicoherence.exporting as module
 from equicoherence.cli import main
 from equicoherence.evaluation import load_model
-from equicoherence.evaluation.model import random_control
+from equicoherence.evaluation.frozen_model import random_control
 from equicoherence.exporting import export
 from equicoherence.methods.dino import DINOConfig
 from equicoherence.pushing import push
@@ -251,14 +251,42 @@ def test_an_exported_file_of_no_known_architecture_makes_timm_open_nothing(run, 
         load_model(tmp_path / "e.pt")
 
 
-def test_an_exported_folder_is_taken_for_no_run(run, tmp_path):
-    folder = export(run, "timm", tmp_path / "folder")
-    with pytest.raises(
-        ValueError, match=f"folder is not a run directory but a model of timm: write local-dir:{folder}"
-    ):
-        load_model(folder)
-    with pytest.raises(FileNotFoundError, match=r"no config\.yaml"):
-        load_model(tmp_path)
+def test_an_exported_folder_is_a_model_by_its_path_alone(run, tmp_path):
+    folder, images = export(run, "timm", tmp_path / "folder"), torch.rand(2, 3, 32, 32)
+    found, wanted = (load_model(place) for place in (folder, f"local-dir:{folder}"))
+    assert (found.name, found.size, found.source) == (wanted.name, wanted.size, wanted.source)
+    ours, theirs = (model.represent(images)[0] for model in (found, wanted))
+    assert {"z_inv", "z_equi"} <= ours.keys() == theirs.keys()
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+    assert load_model(folder, random_weights=True).head is None  # as of any timm model
+
+
+def test_a_folder_of_timm_itself_is_a_model(tmp_path):
+    model = timm.create_model("test_resnet", num_classes=0).eval()
+    timm.models.save_for_hf(model, tmp_path, safe_serialization=True)
+    found = load_model(tmp_path).encoder.model.state_dict()
+    assert found.keys() == model.state_dict().keys()
+    assert all(torch.equal(found[name], tensor) for name, tensor in model.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("files", "lack"),
+    [
+        ({}, "it has no config.json"),
+        ({"config.json": '{"architectures": ["ViTModel"]}', "model.safetensors": ""}, "names no architecture of timm"),
+        ({"config.json": '{"architecture": "resnet18"}'}, "it has config.json, but no weights"),
+        ({"config.json": '{"architecture": "resnet99"}', "model.safetensors": ""}, "no model that timm has"),
+        ({"config.json": '{"architecture"', "model.safetensors": ""}, "config.json is damaged"),
+    ],
+)
+def test_another_folder_is_no_model_and_the_error_says_what_it_lacks(tmp_path, capsys, files, lack):
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    for command in (["evaluate"], ["embed", "--out", "features.npz"], ["adapt"]):
+        assert main([command[0], str(tmp_path), "--data", "objects", *command[1:]]) == 2
+        said = capsys.readouterr().err.splitlines()[-1]
+        assert lack in said
+        assert str(tmp_path) in said
 
 
 @pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")  # how huggingface_hub uploads

@@ -92,15 +92,22 @@ def test_a_loaded_folder_holds_no_copy_of_the_encoder_as_a_teacher(exported):
     assert not any(name.startswith("teacher.") for name in learner.state_dict())
 
 
-def test_the_folder_is_a_model_for_every_command_and_names_no_path(adapted, exported, folder, tmp_path, images):
+def test_the_folder_is_a_model_for_every_command_and_names_no_path(adapted, exported, folder, tmp_path, images, capsys):
     assert same(load_model(f"local-dir:{exported}"), load_model(adapted), images) == ["backbone", "z_equi", "joined"]
     given = ["--data", str(folder), "--limit", "4", "--features", "backbone,z_equi,joined", "--out"]
-    files = {str(adapted): tmp_path / "run.npz", f"local-dir:{exported}": tmp_path / "folder.npz"}
+    files = {str(adapted): tmp_path / "run.npz", str(exported): tmp_path / "folder.npz"}
     for model, file in files.items():
         assert main(["embed", model, *given, str(file)]) == 0
     own, others = (np.load(file) for file in files.values())
     for name in ("backbone", "z_equi", "joined"):
         assert np.array_equal(own[name], others[name])
+    scored = tmp_path / "scored"
+    given = ["--data", str(folder), "--tasks", "knn", "--no-controls", "--out", str(scored)]
+    assert main(["evaluate", str(exported), f"local-dir:{exported}", *given]) == 2  # the same model twice
+    assert main(["evaluate", str(exported), *given]) == 0
+    about = json.loads((scored / "scores.json").read_text())
+    assert (about["model"], about["arch"]) == (f"local-dir:{exported}", "resnet18")
+    assert f"next: equicoherence adapt local-dir:{exported} --data" in capsys.readouterr().out
     about = json.loads((exported / "equicoherence.json").read_text())
     assert [*about] == ["equicoherence", "name", "method", "encoder", "d", "coherence", "views"]
     assert about["encoder"]["weights"] == "w.safetensors"

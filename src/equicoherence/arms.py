@@ -18,7 +18,8 @@ from equicoherence.data import data_identity, described_once
 from equicoherence.errors import Refused, RefusedValue, refusing
 from equicoherence.evaluation.jobs import plan_jobs
 from equicoherence.evaluation.model import load_model
-from equicoherence.evaluation.run import Scoring, chosen_tasks, score_jobs
+from equicoherence.evaluation.run import chosen_tasks
+from equicoherence.evaluation.scoring import Scoring, score_jobs
 from equicoherence.notice import say
 from equicoherence.side_by_side import STOPPED, Worker, serve, side_by_side
 from equicoherence.training import Interrupted, PretrainConfig, load_config, pretrain

@@ -15,7 +15,8 @@ from equicoherence.data import Loader, Split, describe_images, open_images
 from equicoherence.devices import Device, chosen_device
 from equicoherence.errors import refusing
 from equicoherence.evaluation.fingerprint import fingerprint
-from equicoherence.evaluation.model import FrozenModel, generators_kept, load_model
+from equicoherence.evaluation.frozen_model import FrozenModel, generators_kept
+from equicoherence.evaluation.model import load_model
 from equicoherence.evaluation.provenance import provenance
 from equicoherence.evaluation.task import show_bar, spread
 from equicoherence.feature_files import Part, Table, writer
@@ -88,7 +89,7 @@ def embed(
         loader = _loader(frozen, str(data), split, bad_image_tolerance)
         source = loader.source
         chosen = np.array(spread(len(source), limit), dtype=np.int64)
-    about: dict[str, Any] = {"model": str(model), "arch": frozen.encoder.name, "random_weights": random_weights}
+    about: dict[str, Any] = {"model": str(model), "arch": frozen.encoder.architecture, "random_weights": random_weights}
     about |= {"weights": fingerprint(frozen), "pool": POOLS[frozen.pool], "size": frozen.size}
     about |= {"data": str(data), "split": split}
     about |= {"classes": source.classes, "grid": grid, **provenance()}

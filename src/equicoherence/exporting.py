@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
-import importlib.util
 import os
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import timm
 import torch
-from torch import Tensor, nn
 
-from equicoherence.errors import RefusedValue, refusing
-from equicoherence.evaluation.model import FrozenModel, generators_kept, load_model, of_run
+from equicoherence.errors import refusing
+from equicoherence.evaluation.frozen_model import FrozenModel, generators_kept
+from equicoherence.evaluation.model import load_model, of_run
+from equicoherence.exported_graph import OutputModel, check_same, need_onnx, write_onnx, write_program
 from equicoherence.files import alone_at, replacing
 from equicoherence.models import Encoder, SplitHead
 from equicoherence.models.features import Pool
@@ -38,9 +37,6 @@ ENDINGS: dict[Target, tuple[str, ...]] = {
     "program": (".pt2",),
 }
 """Of names; the first where none is given. A folder may be called anything."""
-TOLERANCE = 1e-4  # of the values, or of the largest of them where that is above 1
-LARGEST = 2**31 - 2**24  # bytes of weights: an ONNX file ends at 2 GiB
-OPSET = 18
 RUN = "config.yaml"  # of a run directory
 
 
@@ -51,7 +47,7 @@ def export(
 
     to: ``timm``, a folder with ``model.safetensors`` and ``config.json`` for ``timm.create_model("local-dir:OUT")``;
         and, if the run has z_inv, z_equi or z, ``heads.safetensors`` and ``equicoherence.json``, which timm does not
-        read. `load_model` and all commands take the folder as ``local-dir:OUT``, with the representations of the run.
+        read. `load_model` and all commands take the folder as a MODEL, with the representations of the run.
         It is what `push` uploads.
         ``onnx``, a file with input ``images`` (B, channels, S, S), float32 in [0, 1], any B, and outputs ``pooled`` (B,
         C) and ``patches`` (B, N, C), checked with ONNX Runtime (extra ``onnx``). ``program``, the same for
@@ -66,7 +62,7 @@ def export(
     overwrite: replace existing files.
 
     For a run that adapted an encoder, ONNX and the program also have the outputs ``z_equi`` (B, d_equi), pooled, and
-    ``joined``, the features concatenated with z_equi (`evaluation.model.joined`); they are not part of a timm model. A
+    ``joined``, the features concatenated with z_equi (`models.joined`); they are not part of a timm model. A
     line says what a target leaves out, and if its encoder is the original, unchanged (``encoder.train`` head).
     The models of timm and torch take images normalised by mean and std; ONNX and the program normalise images
     themselves. The image representation is that of the run in all of them; if timm cannot pool in this way, export to
@@ -83,7 +79,7 @@ def export(
         out = run / f"encoder{ENDINGS[to][0]}" if out is None else Path(out)
         _check_out(out, to, overwrite)
         if to == "onnx":
-            _need_onnx()
+            need_onnx()
         model, learner = _loaded(run, teacher)
         if to == "timm" and (sentence := not_in_timm(model.encoder, model.pool)):
             raise ValueError(sentence)
@@ -97,7 +93,7 @@ def export(
             if to == "torch":
                 _write_torch(model, aside)
             else:
-                (_write_onnx if to == "onnx" else _write_program)(outputs, aside, model.size)
+                (write_onnx if to == "onnx" else write_program)(outputs, aside, model.size)
     return out
 
 
@@ -193,7 +189,7 @@ def _check_timm(encoder: Encoder, folder: Path, size: int, pool: Pool) -> None:
     with generators_kept():
         model = timm.create_model(f"local-dir:{folder}", pretrained=True).eval()
     found = model((images - encoder.mean) / encoder.std)
-    _check_same("timm model", "output", encoder(images).pooled(pool), found)
+    check_same("timm model", "output", encoder(images).pooled(pool), found)
 
 
 @torch.no_grad()
@@ -202,7 +198,7 @@ def _check_shared(model: FrozenModel, folder: Path) -> None:
     images = torch.rand(2, model.encoder.channels, model.size, model.size, generator=torch.Generator().manual_seed(1))
     found = load_model(f"{LOCAL}{folder}").represent(images)[0]
     for name, wanted in model.represent(images)[0].items():
-        _check_same("folder", name, wanted, found[name])
+        check_same("folder", name, wanted, found[name])
 
 
 def _write_torch(model: FrozenModel, path: Path) -> None:
@@ -221,93 +217,3 @@ def _write_torch(model: FrozenModel, path: Path) -> None:
         torch.save({"state_dict": weights, **about}, file)
         file.flush()
         os.fsync(file.fileno())
-
-
-class OutputModel(nn.Module):
-    """What is exported to ONNX and as a program: images (B, channels, S, S) in [0, 1] to features.
-
-    outputs: their names: pooled (B, C) and patches (B, N, C); with the head of an adapted encoder also z_equi (B,
-        d_equi), pooled, and joined (B, C + d_equi).
-    """
-
-    def __init__(self, model: FrozenModel) -> None:
-        super().__init__()
-        self.encoder, self.head, self._model = model.encoder, model.head, model
-        self.outputs = ("pooled", "patches") if model.head is None else ("pooled", "patches", "z_equi", "joined")
-
-    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        """Encode images."""
-        features = self.encoder(images)
-        found = self._model.represent_features(features)[0]
-        found |= {"pooled": found["backbone"], "patches": features.patches}
-        return tuple(found[name] for name in self.outputs)
-
-
-def _need_onnx() -> None:
-    missing = [name for name in ("onnx", "onnxruntime", "onnxscript") if importlib.util.find_spec(name) is None]
-    if missing:
-        raise ImportError(f"ONNX needs {', '.join(missing)}: pip install 'equicoherence[onnx]'")
-
-
-@torch.no_grad()
-def _write_program(module: OutputModel, path: Path, size: int) -> None:
-    images = torch.rand(2, module.encoder.channels, size, size, generator=torch.Generator().manual_seed(0))
-    shapes = {"images": {0: torch.export.Dim("batch")}}
-    module = copy.deepcopy(module)
-    for tensor in (*module.parameters(), *module.buffers()):  # each is written by itself, in the usual order
-        tensor.data = tensor.data.clone(memory_format=torch.contiguous_format)
-    program = torch.export.export(module, (images,), dynamic_shapes=shapes)
-    with path.open("wb") as file:  # torch would refuse the name of a file that lies aside
-        torch.export.save(program, file)
-        file.flush()
-        os.fsync(file.fileno())
-    images = torch.rand(3, module.encoder.channels, size, size, generator=torch.Generator().manual_seed(1))
-    with path.open("rb") as file:
-        found = torch.export.load(file).module()(images)
-    for name, wanted, value in zip(module.outputs, module(images), found):
-        _check_same("program", name, wanted, value)
-
-
-@torch.no_grad()
-def _write_onnx(module: OutputModel, path: Path, size: int) -> None:
-    held = sum(t.nbytes for t in module.state_dict().values())
-    if held > LARGEST:
-        raise RefusedValue(
-            f"{held / 2**30:.1f} GiB of weights do not fit one ONNX file (2 GiB); export to timm, torch or program"
-        )
-    images = torch.rand(2, module.encoder.channels, size, size, generator=torch.Generator().manual_seed(0))
-    program: Any = torch.onnx.export(
-        module,
-        (images,),
-        dynamo=True,
-        dynamic_shapes={"images": {0: torch.export.Dim("batch")}},
-        input_names=["images"],
-        output_names=[*module.outputs],
-        opset_version=OPSET,
-        verbose=False,
-    )
-    program.save(path, external_data=False)
-    _check_onnx(module, path, size)
-
-
-def _check_onnx(module: OutputModel, path: Path, size: int) -> None:
-    """Raise RuntimeError where the file's outputs are not the module's, for a batch it was not traced with."""
-    import onnxruntime
-
-    images = torch.rand(3, module.encoder.channels, size, size, generator=torch.Generator().manual_seed(1))
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    found = session.run([*module.outputs], {"images": images.numpy()})
-    for name, wanted, value in zip(module.outputs, module(images), found):
-        _check_same("ONNX model", name, wanted, torch.as_tensor(value))
-
-
-def _check_same(what: str, name: str, wanted: Tensor, found: Tensor) -> None:
-    """Raise RuntimeError where what was exported gives something else than the encoder."""
-    error = float("inf")
-    if wanted.shape == found.shape:
-        error = float((wanted - found).abs().max() / wanted.abs().max().clamp_min(1))
-    if not error <= TOLERANCE:  # nor NaN
-        raise RuntimeError(
-            f"the {what}'s {name} differ from the encoder's by {error:.2g}, more than {TOLERANCE:g}: nothing was "
-            "written; export to another target"
-        )

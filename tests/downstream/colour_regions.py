@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from equicoherence.evaluation.model import FrozenModel
+from equicoherence.evaluation.frozen_model import FrozenModel
 from equicoherence.models import Encoder
 from equicoherence.sets import IGNORE, SegmentationSet
 

@@ -20,7 +20,7 @@ from equicoherence.downstream.correspondence.renders import draw_view_pairs
 from equicoherence.downstream.correspondence.task import Correspondence, HomographyCorrespondence
 from equicoherence.downstream.homography import pairs as patch_pairs
 from equicoherence.downstream.homography.plane_maps import SQUARE
-from equicoherence.evaluation.model import FrozenModel
+from equicoherence.evaluation.frozen_model import FrozenModel
 from equicoherence.evaluation.task import TaskScore, no_bar
 from equicoherence.models import Encoder
 from equicoherence.rendering.latent import rotation_matrix

@@ -17,7 +17,7 @@ from equicoherence.downstream.depth.head import BINS, DepthHead, expected_depth
 from equicoherence.downstream.depth.task import Depth
 from equicoherence.downstream.depth.training import target
 from equicoherence.downstream.tokens import Tokens
-from equicoherence.evaluation.model import FrozenModel
+from equicoherence.evaluation.frozen_model import FrozenModel
 from equicoherence.evaluation.task import TaskScore, no_bar
 from equicoherence.finite import NotFinite
 from equicoherence.models import Encoder

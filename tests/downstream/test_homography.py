@@ -22,7 +22,7 @@ from equicoherence.downstream.homography.plane_maps import (
     map_of_corners,
 )
 from equicoherence.downstream.homography.task import HomographyEstimation
-from equicoherence.evaluation.model import FrozenModel
+from equicoherence.evaluation.frozen_model import FrozenModel
 from equicoherence.evaluation.task import no_bar
 from equicoherence.models import Encoder
 from equicoherence.sets.kinds import SampleSet

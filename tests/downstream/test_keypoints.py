@@ -20,7 +20,7 @@ from equicoherence.downstream.keypoints.samples import Samples, mean_places
 from equicoherence.downstream.keypoints.scoring import draw_points
 from equicoherence.downstream.keypoints.task import KeypointDetection
 from equicoherence.evaluation.fit import cosine_after_rise
-from equicoherence.evaluation.model import FrozenModel
+from equicoherence.evaluation.frozen_model import FrozenModel
 from equicoherence.evaluation.task import no_bar
 from equicoherence.models import Encoder
 from equicoherence.sets.kinds import Keypoints, KeypointSet

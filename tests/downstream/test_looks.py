@@ -11,7 +11,8 @@ import torch
 from equicoherence.data.source import UnusableData
 from equicoherence.downstream.looks.scoring import nearest, principal_colours, same_folder
 from equicoherence.downstream.looks.task import Looks
-from equicoherence.evaluation.model import load_model, random_control
+from equicoherence.evaluation.frozen_model import random_control
+from equicoherence.evaluation.model import load_model
 from equicoherence.evaluation.task import no_bar
 from equicoherence.sets.kinds import SampleSet
 

@@ -14,7 +14,8 @@ from equicoherence.coherence import CoherenceConfig
 from equicoherence.downstream.representation import joined_maps, with_representation
 from equicoherence.downstream.segmentation.task import Segmentation
 from equicoherence.downstream.tokens import sized, stride
-from equicoherence.evaluation.model import FrozenModel, of_run
+from equicoherence.evaluation.frozen_model import FrozenModel
+from equicoherence.evaluation.model import of_run
 from equicoherence.evaluation.task import no_bar
 from equicoherence.methods.sie import SIEConfig
 from equicoherence.methods.vicreg import VICRegConfig

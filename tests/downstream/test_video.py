@@ -20,7 +20,8 @@ from equicoherence.downstream.video.resizing import resize_bilinear
 from equicoherence.downstream.video.scoring import enlarged, first_labels, frame_size, numbered
 from equicoherence.downstream.video.sizes import published_size
 from equicoherence.downstream.video.task import VideoPropagation
-from equicoherence.evaluation.model import FrozenModel, load_model
+from equicoherence.evaluation.frozen_model import FrozenModel
+from equicoherence.evaluation.model import load_model
 from equicoherence.evaluation.task import TaskScore, no_bar
 from equicoherence.models import Encoder, Features
 from equicoherence.sets import find_sets

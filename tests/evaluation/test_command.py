@@ -14,9 +14,9 @@ import timm
 import torch
 from safetensors.torch import load_file, save_file
 
-from equicoherence.commands.evaluate import Arguments
+from equicoherence.commands import evaluation_plan
+from equicoherence.commands.evaluate import Arguments, by_name
 from equicoherence.commands.evaluation_plan import (
-    check_models,
     chosen_names,
     folders_of,
     images_of,
@@ -25,8 +25,8 @@ from equicoherence.commands.evaluation_plan import (
     plan,
     prove_writable,
 )
-from equicoherence.evaluation import run as module
-from equicoherence.evaluation.model import FrozenModel
+from equicoherence.evaluation import scoring as module
+from equicoherence.evaluation.frozen_model import FrozenModel
 from equicoherence.evaluation.registry import all_tasks, make_tasks, reads_data
 from equicoherence.evaluation.subject import Subject, subjects_of
 from equicoherence.training import EncoderConfig, OptimConfig, PretrainConfig, ViewsConfig, pretrain
@@ -69,7 +69,6 @@ def main(arguments: list[str]) -> int:
 
 
 def test_names_and_settings_that_there_are_not_are_quoted() -> None:
-    check_models(["timm:resnet18", "timm:vit_tiny_patch16_224.augreg_in21k", "timm:hf-hub:someone/something"])
     by_default = [name for name, task in all_tasks().items() if task.by_default]
     on_data = [name for name in by_default if reads_data(all_tasks()[name])]
     on_sets = [name for name in by_default if name not in on_data]
@@ -192,12 +191,34 @@ def test_random_weights_are_planned_once_for_models_alike_and_all_models_loaded_
     assert not (tmp_path / "none").exists()
 
 
+def test_models_that_were_loaded_to_be_checked_wait_while_there_is_room(
+    encoder: Path, camvid: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models = tuple(map(str, (encoder, another(encoder, tmp_path / "other", 1))))
+    given, tasks = Arguments(models, sets=str(camvid), out=tmp_path / "out"), make_tasks(["segmentation"])
+    planned = plan(given, tasks, True)
+    waiting = [each.loaded for each in planned]
+    assert [model.name for model in waiting if model is not None] == list(models)
+    assert [each.load() for each in planned] == waiting  # the same objects, not equal ones
+    assert [each.loaded for each in planned] == [None, None]  # nothing holds what is scored already
+    monkeypatch.setattr(evaluation_plan, "ROOM", 0)
+    planned = plan(given, tasks, True)
+    assert [each.loaded is None for each in planned] == [False, True]  # the first is scored now
+    assert planned[1].load().name == models[1]
+
+
 def test_a_folder_that_cannot_be_written_to_is_said_before_any_work(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("a file")
     with pytest.raises(ValueError, match="scores cannot be written to"):
         prove_writable(tmp_path / "file")
     prove_writable(tmp_path / "new" / "folder")
     assert list((tmp_path / "new" / "folder").iterdir()) == []
+
+
+def test_configurations_of_one_name_are_called_by_what_tells_their_folders_apart() -> None:
+    scores = [{"name": "a", "arch": "vit", "config": config} for config in ("first", "second")]
+    found = by_name(scores, [Path("/runs/first/run"), Path("/runs/second/run")])
+    assert found == {"first": [scores[0]], "second": [scores[1]]}
 
 
 def test_the_command_scores_two_encoders_and_writes_the_page(

@@ -12,7 +12,7 @@ from equicoherence.evaluation import evaluate, load_model
 from equicoherence.evaluation.classification.scoring import labelled_features
 from equicoherence.evaluation.classification.task import LinearProbe, NearestNeighbours
 from equicoherence.evaluation.fingerprint import fingerprint
-from equicoherence.evaluation.model import random_control
+from equicoherence.evaluation.frozen_model import random_control
 from equicoherence.evaluation.task import no_bar
 from equicoherence.training.checkpoint import save_tensors
 from tests.evaluation.rows import QUICK, Noted, rows_of, values_of
@@ -92,7 +92,7 @@ def test_the_random_control_of_a_bare_timm_model_is_that_model_with_other_weight
             for found, control in ((scores, "random"), (own, ""), (scores, ""))
         )
         assert len(random) == (5 if task == "transformation" else 1)  # the angle, its size, both on noise, and its side
-        assert random == pytest.approx(alone, rel=1e-4)  # norms in convolutions round in another order
+        assert random == pytest.approx(alone, abs=2e-3)  # norms in convolutions round in another order
         assert task == "knn" or random != bare
     assert (scores["arch"], scores["size"], scores["random_weights"]) == (arch, 32, True)
     assert scores["name"].endswith("(random weights)")
@@ -233,7 +233,7 @@ def test_a_run_is_read_with_its_own_number_of_threads(copied, tmp_path, monkeypa
 
     run = copied()
     (run / "config.yaml").write_text((run / "config.yaml").read_text().replace("\nthreads: 1", "\nthreads: 3"))
-    monkeypatch.setattr("equicoherence.evaluation.run.Loader", Seen)
+    monkeypatch.setattr("equicoherence.evaluation.scoring.Loader", Seen)
     evaluate(run, tasks=("knn",), controls=False, out=tmp_path)
     assert made == [3, 3]
 

@@ -8,8 +8,9 @@ from torch import nn
 
 from equicoherence.evaluation import folded as module
 from equicoherence.evaluation.folded import folded
+from equicoherence.evaluation.frozen_model import FrozenModel
 from equicoherence.evaluation.layers.every_layer import every_layer
-from equicoherence.evaluation.model import FrozenModel, load_model
+from equicoherence.evaluation.model import load_model
 from equicoherence.evaluation.reader import TOGETHER, reader, represent
 
 

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from equicoherence.evaluation import evaluate, load_model
+from equicoherence.evaluation.frozen_model import at_layer, random_control
 from equicoherence.evaluation.layers import every_layer as module
 from equicoherence.evaluation.layers.every_layer import CLS, MEAN, OUTPUT, every_layer
 from equicoherence.evaluation.layers.task import Layers
-from equicoherence.evaluation.model import at_layer, random_control
 from equicoherence.evaluation.task import no_bar
 from tests.evaluation.rows import QUICK, rows_of, values_of
 from tests.small import picture_folder

@@ -26,7 +26,7 @@ from equicoherence.downstream.tokens import sized, stride
 from equicoherence.downstream.video.task import VideoPropagation
 from equicoherence.evaluation import evaluate, load_model
 from equicoherence.evaluation.fingerprint import fingerprint
-from equicoherence.evaluation.model import FrozenModel, random_control
+from equicoherence.evaluation.frozen_model import FrozenModel, random_control
 from equicoherence.evaluation.module import as_frozen
 from equicoherence.evaluation.task import Task, no_bar
 from equicoherence.models import Encoder

@@ -24,7 +24,7 @@ from equicoherence.downstream.segmentation.task import Segmentation
 from equicoherence.downstream.spair.task import SemanticCorrespondence
 from equicoherence.downstream.video.task import VideoPropagation
 from equicoherence.evaluation import evaluate, load_model
-from equicoherence.evaluation.model import FrozenModel
+from equicoherence.evaluation.frozen_model import FrozenModel
 from equicoherence.evaluation.registry import all_tasks
 from equicoherence.evaluation.task import Task, no_bar
 from equicoherence.finite import NotFinite

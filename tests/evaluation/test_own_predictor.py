@@ -10,7 +10,8 @@ from equicoherence.data.poses.latents import multiply
 from equicoherence.evaluation import evaluate
 from equicoherence.evaluation import own_predictor as module
 from equicoherence.evaluation.fingerprint import fingerprint
-from equicoherence.evaluation.model import load_model, random_control
+from equicoherence.evaluation.frozen_model import random_control
+from equicoherence.evaluation.model import load_model
 from equicoherence.evaluation.own_predictor import OwnPredictor
 from equicoherence.evaluation.poses.quaternions import pose_errors
 from equicoherence.evaluation.poses.retrieval import retrieval_chance, retrieval_scores

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from equicoherence.reporting.names import encoder_names, shared_names
+from pathlib import Path
+
+import pytest
+
+from equicoherence.reporting.names import encoder_names, folder_names, shared_names
 
 
 def test_weights_files_are_called_by_their_stems_and_architectures_that_have_other_names() -> None:
@@ -11,6 +15,9 @@ def test_weights_files_are_called_by_their_stems_and_architectures_that_have_oth
         ("/data/lite0.safetensors@tf_efficientnet_lite0", "tf_efficientnet_lite0"): "lite0 (tf_efficientnet_lite0)",
         ("/data/resnet18.pth", "resnet18"): "resnet18",
         ("/data/resnet18.pth, layer 3 (random weights)", "resnet18"): "resnet18, layer 3 (random weights)",
+        ("local-dir:/home/a/exported.1, layer 3", "resnet18"): "exported.1 (resnet18), layer 3",
+        ("local-dir:/home/a/encoder", "resnet18"): "a/encoder (resnet18)",
+        ("timm:local-dir:/home/b/encoder", "resnet18"): "b/encoder (resnet18)",
         ("timm:resnet18", "resnet18"): "timm:resnet18",
         ("vicreg-tiny", "resnet18"): "vicreg-tiny",
         ("baseline:spectrum", "baseline:spectrum"): "baseline:spectrum",
@@ -42,3 +49,20 @@ def test_on_another_machine_an_encoder_is_called_by_what_it_is_loaded_by_there()
     }
     found = shared_names((name, "resnet18") for name in same)
     assert {name: text for (name, _), text in found.items()} == same
+
+
+@pytest.mark.parametrize(
+    ("folders", "names"),
+    [
+        (["/home/a/old", "/home/a/new"], ["old", "new"]),
+        (["/home/old/run/scores", "/home/new/run/scores"], ["old", "new"]),
+        (["/a/old/0", "/a/old/1", "/a/new/0"], ["old/0", "1", "new/0"]),
+        (["/a/run", "/b/run", "/b/other"], ["a/run", "b/run", "other"]),
+        (["/a/b", "/a/b/b"], ["a", "b"]),
+        (["/run", "/a/run"], ["run", "a/run"]),
+        (["/a/b/..", "/b"], ["a", "b"]),
+        (["/a/run"], ["run"]),
+    ],
+)
+def test_folders_are_called_by_what_tells_them_apart(folders: list[str], names: list[str]) -> None:
+    assert folder_names([Path(folder) for folder in folders]) == names

@@ -16,8 +16,9 @@ import pytest
 
 from equicoherence.evaluation.store import read_scores
 from equicoherence.evaluation.task import Row
+from equicoherence.reporting.bar_plot import CHARACTER
+from equicoherence.reporting.curve_plot import Curve, curves
 from equicoherence.reporting.page import report
-from equicoherence.reporting.plots import CHARACTER, Curve, curves
 from equicoherence.reporting.summary import flat_rows
 from tests.reporting.scored import part, scores, write_file
 

@@ -16,7 +16,7 @@ from torch import distributed
 from equicoherence.cli import main
 from equicoherence.errors import RefusedValue
 from equicoherence.evaluation import load_model
-from equicoherence.evaluation.model import random_control
+from equicoherence.evaluation.frozen_model import random_control
 from equicoherence.methods.dino import DINOConfig
 from equicoherence.training import EncoderConfig, build_learner, build_views, load_run, pretrain
 from equicoherence.training.checkpoint import load_checkpoint

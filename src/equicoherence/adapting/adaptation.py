@@ -15,8 +15,9 @@ from equicoherence.adapting.start_config import start_config
 from equicoherence.data import ImageSource, described_once, open_images
 from equicoherence.devices import chosen_device
 from equicoherence.errors import Refused, refusing
-from equicoherence.evaluation.model import generators_kept, load_model
-from equicoherence.evaluation.run import Scoring, score_jobs
+from equicoherence.evaluation.frozen_model import generators_kept
+from equicoherence.evaluation.model import load_model
+from equicoherence.evaluation.scoring import Scoring, score_jobs
 from equicoherence.notice import say
 from equicoherence.processes import is_first_process
 from equicoherence.reporting.adaptation.adaptation import ADAPTED, ORIGINAL, SCORED, Adaptation, read_adaptation

@@ -10,9 +10,9 @@ from typing import Any
 from equicoherence.adapting.asked import Asked
 from equicoherence.data import ImageSource, open_images
 from equicoherence.evaluation.classification.task import unlabelled
+from equicoherence.evaluation.frozen_model import FrozenModel
 from equicoherence.evaluation.jobs import Job, plan_jobs, refuse_inside
 from equicoherence.evaluation.layers.task import Layers
-from equicoherence.evaluation.model import FrozenModel
 from equicoherence.evaluation.registry import make_tasks
 from equicoherence.evaluation.suites import ADAPT
 from equicoherence.reporting.adaptation.adaptation import ADAPTED, CHECK, ORIGINAL

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import tyro
 
 from equicoherence.commands.arguments import EVERY, parse, run_to_resume, values_of
-from equicoherence.commands.model_argument import check_model
+from equicoherence.commands.model_argument import checked_model
 from equicoherence.loading import preparing
 from equicoherence.processes import is_first_process
 from equicoherence.recipes import check_recipe, is_file_name
@@ -140,7 +140,7 @@ def _check(model: str, recipe: str, rest: list[str]) -> None:
     from equicoherence.data import check_data
     from equicoherence.training.new_run import check_new_run
 
-    check_model(model)
+    checked_model(model)
     resumes = "--resume" in rest
     if not values_of(rest, "--data") and not resumes:
         raise ValueError("adapt needs images: give them with --data DIR")

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import tyro
 
 from equicoherence.commands.arguments import Comma, parse
-from equicoherence.commands.model_argument import check_model
+from equicoherence.commands.model_argument import checked_model
 from equicoherence.devices import Device
 from equicoherence.loading import preparing
 
@@ -22,7 +22,8 @@ def run(arguments: list[str]) -> None:
         """Write the features of every image of a data set to a .parquet or .npz file.
 
         Args:
-            model: A run directory, timm:NAME, hf-hub:OWNER/NAME, or a weights file (FILE@ARCH).
+            model: A run directory, timm:NAME, hf-hub:OWNER/NAME, a weights file (FILE@ARCH), or the folder of a timm
+                model, such as an export.
             data: Images.
             out: The file to write, .parquet or .npz.
             split: Which part of the images.
@@ -60,7 +61,7 @@ def run(arguments: list[str]) -> None:
         from equicoherence.data import check_data
         from equicoherence.feature_files import writer
 
-        check_model(given.model)
+        checked_model(given.model)
         check_data(given.data)
         writer(given.out)
         from equicoherence.embedding import embed

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 from equicoherence.commands.arguments import CommaOrNone, parse, split
-from equicoherence.commands.model_argument import check_model
+from equicoherence.commands.model_argument import checked_model
 from equicoherence.devices import Device
 from equicoherence.errors import refusing
 from equicoherence.loading import preparing
@@ -19,7 +19,7 @@ from equicoherence.models.prefixes import BASELINE
 from equicoherence.models.published import BARE
 from equicoherence.models.train_setting import HEAD
 from equicoherence.notice import say
-from equicoherence.reporting.names import encoder_names
+from equicoherence.reporting.names import encoder_names, folder_names
 
 if TYPE_CHECKING:
     from equicoherence.evaluation.suites import Suite
@@ -32,8 +32,8 @@ class Arguments:
     `equicoherence tasks` lists the tasks; `equicoherence tasks NAME` describes one and its settings.
 
     Args:
-        models: Run directories, timm:NAME, hf-hub:OWNER/NAME, weights files (FILE@ARCH), or baseline:thumbnail and
-            baseline:spectrum, which have no weights.
+        models: Run directories, timm:NAME, hf-hub:OWNER/NAME, weights files (FILE@ARCH), folders of timm models (such
+            as exports), or baseline:thumbnail and baseline:spectrum, which have no weights.
         data: Images, or objects in poses, for transformation, knn, linear, layers, pose, retrieval and others; by
             default the run's own.
         sets: Folder with data sets in their published layouts, for all other tasks.
@@ -87,9 +87,9 @@ def run(arguments: list[str]) -> None:
     with preparing():
         given = parse(Arguments, arguments, "evaluate")
         if not given.models:
-            raise ValueError("evaluate needs a model: a run, timm:NAME, baseline:NAME, or a weights file, FILE@ARCH")
-        for model in given.models:
-            check_model(model, published=not given.random_weights, otherwise=BARE)
+            raise ValueError("evaluate needs a model: a run, timm:NAME, baseline:NAME, FILE@ARCH or an exported folder")
+        published = not given.random_weights
+        given.models = tuple(checked_model(model, published=published, otherwise=BARE) for model in given.models)
         if given.data is not None:
             from equicoherence.data import check_data
 
@@ -111,7 +111,7 @@ def run(arguments: list[str]) -> None:
         settings = merged_settings(given, names) if suite is None else suite.settings
         tasks = make_tasks(names, fine_tuned=given.fine_tune, settings=settings, every=every)
 
-        from equicoherence.evaluation.run import Scoring, score_jobs
+        from equicoherence.evaluation.scoring import Scoring, score_jobs
         from equicoherence.reporting.comparison.page import comparison
         from equicoherence.reporting.explorer.rotated_file import keep_rotated
 
@@ -148,7 +148,7 @@ def run(arguments: list[str]) -> None:
 
 def _show(
     given: Arguments,
-    scores: Sequence[Mapping[str, Any]],
+    scores: Sequence[dict[str, Any]],
     folders: Sequence[Path],
     suite: Suite | None,
     data: str,
@@ -161,12 +161,14 @@ def _show(
 
     console = Console()
     if suite is not None:
-        from equicoherence.reporting.suite_table import read_suite, suite_tables, write_suite
+        from equicoherence.reporting.comparison.evaluated import Evaluated
+        from equicoherence.reporting.suite_table import suite_groups, suite_tables, write_suite
 
-        count, groups = len(given.models), read_suite(suite, folders, data=data)
+        count, groups = len(given.models), suite_groups(suite, list(map(Evaluated, folders, scores)), data=data)
         table = write_suite(suite, groups, (given.out or Path("results") / suite.name) if count > 1 else folders[0])
         for some in (folders[:count], folders[count:]):  # the models, then baselines beside them
-            for part in suite_tables(suite, read_suite(suite, some, data=data)) if some else ():
+            shown = [each for each in groups if each.members[0].folder in some]
+            for part in suite_tables(suite, shown) if shown else ():
                 console.print(part)
         console.print(f"suite: {table}", highlight=False, soft_wrap=True)
     else:
@@ -189,8 +191,8 @@ def by_name(scores: Sequence[Mapping[str, Any]], folders: Sequence[Path]) -> dic
     kinds = [(each["name"], each["config"]) for each in scores]
     readable = encoder_names((each["name"], each["arch"]) for each in scores)
     found: dict[str, list[Mapping[str, Any]]] = {}
-    for each, (name, config), folder in zip(scores, kinds, folders):
+    for each, (name, config), folder in zip(scores, kinds, folder_names(folders)):
         others = [other for known, other in kinds if known == name]
         seeds = len(others) == 1 or (config is not None and set(others) == {config})
-        found.setdefault(readable[name, each["arch"]] if seeds else folder.name, []).append(each)
+        found.setdefault(readable[name, each["arch"]] if seeds else folder, []).append(each)
     return found

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +14,12 @@ from equicoherence.evaluation.suites import Suite, named_suite
 from equicoherence.evaluation.task import Task
 from equicoherence.models.prefixes import BASELINE
 from equicoherence.notice import say
+from equicoherence.reporting.names import last_parts
 
 if TYPE_CHECKING:
     from equicoherence.commands.evaluate import Arguments
+    from equicoherence.evaluation.frozen_model import FrozenModel
     from equicoherence.evaluation.jobs import Job
-    from equicoherence.evaluation.model import FrozenModel
     from equicoherence.evaluation.subject import Subject
 
 
@@ -27,25 +27,29 @@ PAIRS, CLASSES = ("transformation",), ("knn", "linear")
 OPTIONS = dict.fromkeys(("transformations", "borders", "probes", "images", "repeats"), PAIRS) | {"limit": CLASSES}
 """Options of their own that some tasks have."""
 COLORS = 3  # channels that baselines take
+ROOM = 4 * 2**30  # bytes of weights of models that wait, loaded, until they are scored
 
 
-@dataclass(frozen=True)
+@dataclass
 class Planned:
     """A model, what it is scored on, and where the scores go.
 
     has_floor: whether random weights are scored beside it, for all models of its kind.
+    loaded: the model, where it was loaded to be checked and there is room for it.
     """
 
     subject: Subject
     jobs: Sequence[Job]
     folder: Path
     has_floor: bool
+    loaded: FrozenModel | None = None
 
     def load(self) -> FrozenModel:
-        """Load the model."""
+        """Return the model, which is not held here any more."""
         from equicoherence.evaluation.model import load_model
 
-        return load_model(self.subject.model, **self.subject.options)
+        model, self.loaded = self.loaded, None
+        return model or load_model(self.subject.model, **self.subject.options)
 
 
 def chosen_names(names: Sequence[str] | None, sets: bool) -> list[str]:
@@ -129,7 +133,6 @@ def plan(given: Arguments, tasks: Sequence[Task], every: bool, baselines: Sequen
 
     subjects = subjects_of(given.models, given.arch, given.random_weights, given.size, given.layer)
     models = [each.model for each in subjects]
-    check_models(models)
     on_data = any(reads_data(task) for task in tasks)
     reading, data = images_of(models, given.data, leave_out=given.tasks == "all") if on_data else ([], given.data)
     chosen = [task for task in tasks if reading or not reads_data(task)]
@@ -139,11 +142,16 @@ def plan(given: Arguments, tasks: Sequence[Task], every: bool, baselines: Sequen
     folders = folders_of(subjects, out, given.data)
     floors: dict[object, Subject] = {}
     sizes: list[int] = []
-    for each in subjects if several or baselines else ():  # what is wrong with the last is said before all are scored
+    waiting: list[FrozenModel | None] = [None] * len(subjects)
+    room = ROOM
+    for number, each in enumerate(subjects if several or baselines else ()):  # the last is refused before all is scored
         model = load_model(each.model, **each.options)
         floors.setdefault(floor_kind(model), each)
         if model.encoder.channels == COLORS and not each.model.startswith(BASELINE):
             sizes = list(dict.fromkeys([*sizes, model.size]))
+        room -= model.nbytes
+        if number == 0 or room >= 0:  # the first is scored now
+            waiting[number] = model
     beside = {
         baseline_folder(name, out, data, size, sizes): Subject(BASELINE + name, size=size)
         for size in sizes
@@ -154,8 +162,8 @@ def plan(given: Arguments, tasks: Sequence[Task], every: bool, baselines: Sequen
         refuse_inside(folder, jobs)
     own = [[job for job in jobs if each.model in reading or not reads_data(job.task)] for each in subjects]
     found = [
-        Planned(each, of_model, folder, not several or each in floors.values())
-        for each, of_model, folder in zip(subjects, own, folders)
+        Planned(each, of_model, folder, not several or each in floors.values(), model)
+        for each, of_model, folder, model in zip(subjects, own, folders, waiting)
     ]
     return found + [Planned(each, jobs, folder, has_floor=False) for folder, each in beside.items()]
 
@@ -175,26 +183,6 @@ def fitting(model: FrozenModel, jobs: Sequence[Job]) -> list[Job]:
     for name, reason in reasons.items():
         say(f"{name} is left out: {reason}")
     return [job for job in jobs if job.task.name not in reasons]
-
-
-def check_models(models: Sequence[str]) -> None:
-    """Raise ValueError or FileNotFoundError for the first model that there is not."""
-    from equicoherence.evaluation.baselines import check_baseline
-    from equicoherence.evaluation.model import refuse_exported
-    from equicoherence.models.missing import no_model
-    from equicoherence.models.prefixes import BASELINE, TIMM
-    from equicoherence.models.timm_names import check_timm_name
-
-    for model in models:
-        if model.startswith(TIMM):  # others than timm's own are read when the model is loaded
-            check_timm_name(model)
-        elif model.startswith(BASELINE):
-            check_baseline(model.removeprefix(BASELINE))
-        elif not Path(model).exists():
-            raise no_model(model)
-        elif Path(model).is_dir() and not (Path(model) / "config.yaml").is_file():
-            refuse_exported(Path(model))
-            raise FileNotFoundError(f"{model} is not a run directory: it has no config.yaml")
 
 
 def images_of(models: Sequence[str], data: str | None, leave_out: bool) -> tuple[list[str], str | None]:
@@ -239,7 +227,7 @@ def folders_of(subjects: Sequence[Subject], out: Path | None, data: str | None) 
     elif len(subjects) == 1:
         folders = [out]
     else:
-        folders = [out / name for name in _names([_parts(each.model) for each in subjects])]
+        folders = [out / "-".join(parts) for parts in last_parts([_parts(each.model) for each in subjects])]
         folders = [
             folder if each.layer is None else folder.with_name(f"{folder.name}-{layer_folder(each.layer)}")
             for folder, each in zip(folders, subjects)
@@ -271,18 +259,6 @@ def _own_data(model: str) -> str:
     from equicoherence.training.config import PretrainConfig
 
     return own_data(model) if Path(model).is_dir() else PretrainConfig().data
-
-
-def _names(paths: Sequence[tuple[str, ...]]) -> list[str]:
-    """Return the last parts of paths, as many of each as make it unique."""
-    counts = [1] * len(paths)
-    while True:
-        names = ["-".join(path[-count:]) for path, count in zip(paths, counts)]
-        taken = Counter(names)
-        grown = [count + (taken[name] > 1 and count < len(path)) for name, count, path in zip(names, counts, paths)]
-        if grown == counts:
-            return names
-        counts = grown
 
 
 def _parts(model: str) -> tuple[str, ...]:

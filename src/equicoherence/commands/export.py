@@ -79,7 +79,7 @@ def how_to_use_timm(folder: Path) -> str:
     about = read_json(folder / "config.json", "export the run again with --overwrite")["pretrained_cfg"]
     line = f'model = timm.create_model("local-dir:{folder}", pretrained=True).eval()'
     lines = f"{line}\n{_normalised(about['input_size'][-1], about['mean'], about['std'])}"
-    here = '\nwith its heads: equicoherence evaluate local-dir:{0} --data DIR, or load_model("local-dir:{0}")'
+    here = '\nwith its heads: equicoherence evaluate {0} --data DIR, or load_model("{0}")'
     return lines + here.format(folder) if has_heads(folder) else lines
 
 

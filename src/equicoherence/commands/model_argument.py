@@ -4,25 +4,32 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from equicoherence.models.model_folder import with_source
 from equicoherence.models.prefixes import BASELINE, TIMM
 from equicoherence.models.published import check_published
 from equicoherence.models.timm_names import check_timm_name
 
 
-def check_model(model: str, *, published: bool = True, otherwise: str = "give a weights file, FILE@ARCH") -> None:
-    """Raise an error for a MODEL that there is not.
+def checked_model(model: str, *, published: bool = True, otherwise: str = "give a weights file, FILE@ARCH") -> str:
+    """Return MODEL, `with_source`.
 
-    published: whether the published weights of a timm model are needed. otherwise: what to do if they cannot be had.
+    published: whether the published weights of a timm model are needed.
+    otherwise: what to do if they cannot be had.
 
-    Raises FileNotFoundError for what is neither a name nor at a place that there is, ValueError for the name of a timm
-    model that there is not, RuntimeError for published weights that cannot be had.
+    Raises FileNotFoundError for what is neither a name nor at a place that there is, and for a folder that holds no
+    model; ValueError for the name of a timm model or a baseline that there is not; RuntimeError for published weights
+    that cannot be had.
     """
     check_timm_name(model)
+    if model.startswith(BASELINE):
+        from equicoherence.evaluation.baselines import check_baseline
+
+        check_baseline(model.removeprefix(BASELINE))
     if published:
         check_published(model, otherwise)
     file, at, _ = model.rpartition("@")
     if model.startswith((*TIMM, BASELINE)) or Path(model).exists() or (at and Path(file).is_file()):
-        return
+        return with_source(model)
     from equicoherence.models.missing import no_model
 
     raise no_model(model)

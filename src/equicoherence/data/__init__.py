@@ -13,8 +13,9 @@ from equicoherence.when_used import when_used
 if TYPE_CHECKING:
     from equicoherence.data.archive import unpack_archive
     from equicoherence.data.cache import cache_folder
+    from equicoherence.data.decoding import decode
     from equicoherence.data.describe import describe_images, described_once, say_images
-    from equicoherence.data.images import ImageFolder, decode
+    from equicoherence.data.images import ImageFolder
     from equicoherence.data.lists import ImageList
     from equicoherence.data.loader import Batch, Loader, first_of_each
     from equicoherence.data.locate import check_data, data_identity
@@ -41,7 +42,8 @@ _MODULES = {
     "data.archive": ("unpack_archive",),
     "data.cache": ("cache_folder",),
     "data.describe": ("describe_images", "described_once", "say_images"),
-    "data.images": ("ImageFolder", "decode"),
+    "data.decoding": ("decode",),
+    "data.images": ("ImageFolder",),
     "data.lists": ("ImageList",),
     "data.loader": ("Batch", "Loader", "first_of_each"),
     "data.locate": ("check_data", "data_identity"),

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from equicoherence.data.images import ARRAYS, SUFFIXES, decode, ending_of, format_of_files
+from equicoherence.data.decoding import decode
+from equicoherence.data.images import ARRAYS, SUFFIXES, ending_of, format_of_files
 from equicoherence.data.layout import shortened
 from equicoherence.data.source import BadImage, ImageSource, Sample, printable, size_of_file
 

@@ -14,7 +14,8 @@ from typing import BinaryIO
 import numpy as np
 
 from equicoherence.data.cache import cache_folder
-from equicoherence.data.images import PROBED_SUFFIXES, SUFFIXES, decode, ending_of, holds_image
+from equicoherence.data.decoding import decode
+from equicoherence.data.images import PROBED_SUFFIXES, SUFFIXES, ending_of, holds_image
 from equicoherence.data.passed_over import PassedOver
 from equicoherence.data.probing import format_of_all
 from equicoherence.data.source import BadImage, ImageSource, Sample, printable

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from equicoherence.data.cache import cache_folder, taking_turns
-from equicoherence.data.images import decode
+from equicoherence.data.decoding import decode
 from equicoherence.data.layout import shortened
 from equicoherence.data.probing import format_of_all
 from equicoherence.data.source import BadImage, ImageSource, Origin, Sample, printable

@@ -8,7 +8,7 @@ from typing import Literal, get_args
 from torch import Tensor, nn
 
 from equicoherence.downstream.tokens import resizable
-from equicoherence.evaluation.model import FrozenModel
+from equicoherence.evaluation.frozen_model import FrozenModel
 from equicoherence.evaluation.module import as_frozen
 from equicoherence.models import Features, SplitHead
 from equicoherence.models.joined import joined

@@ -19,7 +19,7 @@ from torch import Tensor
 from equicoherence.data.loader import usable_cores
 from equicoherence.errors import RefusedValue
 from equicoherence.evaluation.fit import reading
-from equicoherence.evaluation.model import generators_kept
+from equicoherence.evaluation.frozen_model import generators_kept
 from equicoherence.evaluation.task import Track, spread
 from equicoherence.finite import NotFinite
 from equicoherence.models import Encoder

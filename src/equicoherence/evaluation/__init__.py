@@ -9,7 +9,8 @@ from equicoherence.when_used import when_used
 
 if TYPE_CHECKING:
     from equicoherence.evaluation.classification.accuracy import knn_accuracy, linear_accuracy
-    from equicoherence.evaluation.model import FrozenModel, load_model
+    from equicoherence.evaluation.frozen_model import FrozenModel
+    from equicoherence.evaluation.model import load_model
     from equicoherence.evaluation.probes import mlp_probe
     from equicoherence.evaluation.registry import make_tasks
     from equicoherence.evaluation.run import evaluate
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
     from equicoherence.ridge import r2_score, ridge_probe
 
 _MODULES = {
-    "evaluation.model": ("FrozenModel", "load_model"),
+    "evaluation.frozen_model": ("FrozenModel",),
+    "evaluation.model": ("load_model",),
     "evaluation.run": ("evaluate",),
     "evaluation.classification.accuracy": ("knn_accuracy", "linear_accuracy"),
     "evaluation.task": ("main_rows",),

@@ -58,5 +58,5 @@ def baseline(name: str, size: int) -> ModuleEncoder:
     """Return a baseline by its name, for images of a size; ValueError for an unknown one."""
     check_baseline(name)
     encoder = ModuleEncoder(BASELINES[name](), size, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
-    encoder.name = BASELINE + name
+    encoder.name = encoder.architecture = BASELINE + name
     return encoder

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from equicoherence.evaluation.model import FrozenModel
+from equicoherence.evaluation.frozen_model import FrozenModel
 from equicoherence.tensor_files import digest_of
 from equicoherence.training.config import PretrainConfig
 from equicoherence.training.config_file import to_dict
@@ -24,7 +24,7 @@ def fingerprint(model: FrozenModel) -> str:
 
 def floor_kind(model: FrozenModel) -> tuple[str, str, int, int]:
     """Return what the scores of random weights beside a model depend on: architecture, build, input size and seed."""
-    return model.encoder.name, build_digest(model), model.size, model.config.seed if model.config else 0
+    return model.encoder.architecture, build_digest(model), model.size, model.config.seed if model.config else 0
 
 
 def build_digest(model: FrozenModel) -> str:

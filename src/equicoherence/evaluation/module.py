@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from equicoherence.evaluation.model import FrozenModel
+from equicoherence.evaluation.frozen_model import FrozenModel
 from equicoherence.evaluation.module_encoder import ModuleEncoder
 from equicoherence.models import Encoder
 from equicoherence.models.normalisation import RGB, check_normalisation

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from equicoherence.evaluation.fit import reading
 from equicoherence.evaluation.folded import folded
-from equicoherence.evaluation.model import FrozenModel
+from equicoherence.evaluation.frozen_model import FrozenModel
 
 BATCH = 256  # given images that tasks read at a time
 TOGETHER = 32  # images that a CPU encodes at a time: what layers say of 256 leaves its cache, which costs a fifth

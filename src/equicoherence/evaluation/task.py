@@ -18,7 +18,7 @@ from equicoherence.finite import NotFinite
 if TYPE_CHECKING:
     import numpy as np
 
-    from equicoherence.evaluation.model import FrozenModel
+    from equicoherence.evaluation.frozen_model import FrozenModel
 
 T = TypeVar("T")
 MAY_BE_ZERO = ("train", "test", "sequences", "sources", "views", "seed")

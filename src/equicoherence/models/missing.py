@@ -16,7 +16,7 @@ def no_model(text: str) -> FileNotFoundError:
         return FileNotFoundError(f"model {text!r}: there is no file {file!r} of weights for {arch}{_near(file)}")
     return FileNotFoundError(
         f"model {text!r} is neither a run directory, nor timm:NAME, hf-hub:OWNER/NAME or baseline:NAME, nor a weights "
-        f"file (FILE@ARCH){meant(text)}"
+        f"file (FILE@ARCH) or an exported folder{meant(text)}"
     )
 
 

@@ -13,7 +13,7 @@ from equicoherence.reporting.explorer.scene import PathScene
 from equicoherence.reporting.explorer.tried import tried
 from equicoherence.reporting.markup import Markup, note
 from equicoherence.reporting.names import data_name
-from equicoherence.reporting.plots import key
+from equicoherence.reporting.plot_keys import key
 from equicoherence.reporting.runs import ADAPT_PAGE, Run, is_number, random_sources
 from equicoherence.reporting.summary import summarise_scores
 from equicoherence.reporting.template import rendered

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 
 from equicoherence.evaluation.registry import all_tasks
-from equicoherence.reporting import plots
+from equicoherence.reporting import curve_plot, plot_keys
 from equicoherence.reporting.markup import Markup, element
 from equicoherence.reporting.names import data_name, metric_name, target_name
 from equicoherence.reporting.summary import Score, distinct, joint_floors, pivot
@@ -53,7 +53,7 @@ def _panel(
             ordered = sorted(points[name], key=lambda each: each.at or 0.0)
             if ordered:
                 of_each = zip(*((each.at or 0.0, each.mean, each.low, each.high) for each in ordered))
-                lines.append(plots.ScoreCurve(*map(list, of_each), index=index, control=is_control, name=name))  # type: ignore[arg-type]
+                lines.append(curve_plot.ScoreCurve(*map(list, of_each), index=index, control=is_control, name=name))  # type: ignore[arg-type]
                 values = ", ".join(f"{each.parameter} {number(each.mean, each.metric)}" for each in ordered)
                 described.append(f"{name}: {values}")
     every = [each for of_name in points.values() for each in of_name]
@@ -65,13 +65,13 @@ def _panel(
     about += [data_name(one.data)] if "data" in varying else []
     text = " · ".join(about)
     alt = f"Curve of {title}, {text}, over {axis}. {'; '.join(described)}."
-    picture = plots.score_curves(lines, axis, alt, sum(floors) / 2 if floors else None)
+    picture = curve_plot.score_curves(lines, axis, alt, sum(floors) / 2 if floors else None)
     caption = element("figcaption", element("strong", title), f" {text}")
     return element("figure", caption, picture, class_="card")
 
 
 def _legend(names: Sequence[str], quiet: Sequence[str]) -> Markup:
-    items = [element("li", plots.key(index), name) for index, name in enumerate(names)]
-    items += [element("li", plots.random_key(index), name) for index, name in enumerate(quiet)]
-    items.append(element("li", plots.control_key("constant"), "constant guess (floor)"))
+    items = [element("li", plot_keys.key(index), name) for index, name in enumerate(names)]
+    items += [element("li", plot_keys.random_key(index), name) for index, name in enumerate(quiet)]
+    items.append(element("li", plot_keys.control_key("constant"), "constant guess (floor)"))
     return element("ul", *items, class_="legend", aria_label="Legend")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Sequence
-from pathlib import PurePath
+from pathlib import Path, PurePath
 
 from equicoherence.evaluation.transformation import ABSOLUTE, NOISE, SIDE
 from equicoherence.models.prefixes import LOCAL
@@ -130,14 +131,14 @@ def encoder_names(encoders: Iterable[tuple[str, str]]) -> dict[tuple[str, str], 
     """Return what tables call encoders, by what ``scores.json`` calls them and their architecture.
 
     A weights file, also as FILE@ARCH, is called by its stem, with as many of the folders above it as tell it from the
-    others, and with its architecture where that has another name; whatever is no file by its whole name.
+    others, and with its architecture where that has another name; a folder alike; all else by its whole name.
     """
     names = list(dict.fromkeys(encoders))
-    files = _short_files(names)
+    short = {name: path.with_suffix("") for name, path in _short_files(names).items()} | _short_folders(names)
     found = {name: name[0] for name in names}
-    for (name, arch), path in files.items():
-        of_arch = "" if path.stem == arch else f" ({arch})"
-        found[name, arch] = path.with_suffix("").as_posix() + of_arch + _more(name)
+    for (name, arch), path in short.items():
+        of_arch = "" if path.name == arch else f" ({arch})"
+        found[name, arch] = path.as_posix() + of_arch + _more(name)
     return found
 
 
@@ -163,14 +164,36 @@ def _short_files(names: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Pure
     """Return for names of weights files their path, with as many last folders as tell it from the others."""
     paths = {(name, arch): PurePath(MORE.sub("", name).removesuffix(f"@{arch}")) for name, arch in names}
     files = {name: path for name, path in paths.items() if path.suffix in WEIGHTS}
-    found = {}
-    for name, path in files.items():
-        parts = path.with_suffix("").parts
-        others = {other.with_suffix("") for other in files.values()} - {path.with_suffix("")}
-        count = 1
-        while count < len(parts) and any(other.parts[-count:] == parts[-count:] for other in others):
+    short = last_parts([path.with_suffix("").parts for path in files.values()])
+    return {name: PurePath(*path.parts[-len(parts) :]) for (name, path), parts in zip(files.items(), short)}
+
+
+def _short_folders(names: Sequence[tuple[str, str]]) -> dict[tuple[str, str], PurePath]:
+    """Return for names of models in a folder its path, with as many last parts as tell it from the others."""
+    folders = {name: PurePath(MORE.sub("", name[0]).partition(LOCAL)[2]) for name in names if LOCAL in name[0]}
+    short = last_parts([path.parts for path in folders.values()])
+    return {name: PurePath(*parts) for name, parts in zip(folders, short)}
+
+
+def folder_names(folders: Sequence[Path]) -> list[str]:
+    """Return what folders are called side by side: the part of the path that tells them apart, or more where none does.
+
+    x/a/scores and x/b/scores are a and b.
+    """
+    paths = [Path(os.path.abspath(folder)).parts[1:] for folder in folders]
+    while all(len(path) > 1 for path in paths) and len({path[-1] for path in paths}) == 1 < len(set(paths)):
+        paths = [path[:-1] for path in paths]
+    return ["/".join(parts) for parts in last_parts(paths)]
+
+
+def last_parts(paths: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """Return the last parts of each path, as many as tell it from the others."""
+    found = []
+    for path in paths:
+        others, count = set(paths) - {path}, 1
+        while count < len(path) and any(other[-count:] == path[-count:] for other in others):
             count += 1
-        found[name] = PurePath(*path.parts[-count:])
+        found.append(path[-count:])
     return found
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from equicoherence.evaluation.transformation import NOISE
-from equicoherence.reporting import plots
+from equicoherence.reporting import bar_plot, plot_keys
 from equicoherence.reporting.curve_panels import advice, curve_panels
 from equicoherence.reporting.main_figures import score_grid
 from equicoherence.reporting.markup import Markup, details, element, join, note, section
@@ -90,7 +90,7 @@ def _transformation_section(
     text = element(
         "p", f"R² of {PROBES.get(probes[0], f'a {probes[0]}') if len(probes) == 1 else 'a'} probe {R2_GUIDE}"
     )
-    floors = [kind for kind in plots.CONTROLS if kind == "constant" or controls]
+    floors = [kind for kind in plot_keys.CONTROLS if kind == "constant" or controls]
     charts = element("div", *panels, class_="grid wide")
     return section(
         "transformation", title, *remarks, text, legend(names, floors), charts, *_comparisons(entries, controls, names)
@@ -120,7 +120,7 @@ def _panel(entries: Sequence[Score], controls: Controls, names: Sequence[str], l
     alt = (
         f"Bar chart of R², representation {first.representation}, border {first.border}{data}. {'; '.join(described)}."
     )
-    picture = plots.bars([*map(target_name, targets)], series, alt, lowest)
+    picture = bar_plot.bars([*map(target_name, targets)], series, alt, lowest)
     about = f" · {_border_title(first.border)}{data}"
     caption = element("figcaption", element("strong", first.representation), about)
     return element("figure", caption, picture, class_="card")
@@ -130,11 +130,11 @@ def _border_title(border: str) -> str:
     return BORDER_TITLES.get(border, f"border {border}")
 
 
-def _described(targets: Iterable[str], bars: Sequence[plots.Bar | None]) -> str:
+def _described(targets: Iterable[str], bars: Sequence[bar_plot.Bar | None]) -> str:
     return ", ".join(f"{target_name(target)} {number(bar.mean if bar else None)}" for target, bar in zip(targets, bars))
 
 
-def _bar(controls: Controls, entry: Score | None) -> plots.Bar | None:
+def _bar(controls: Controls, entry: Score | None) -> bar_plot.Bar | None:
     if entry is None:
         return None
     return score_bar(entry, controls.get((entry.name, *entry.key(PLACE))), target_name(entry.target))

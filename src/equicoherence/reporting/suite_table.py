@@ -39,21 +39,33 @@ class SuiteRow:
 
 
 def read_suite(suite: Suite, folders: Sequence[Path], *, whole: bool = False, data: str | None = None) -> list[Group]:
-    """Return encoders' scores, checked.
+    """Return encoders' scores, read and checked.
 
     folders: each with a ``scores.json`` that `equicoherence evaluate --suite` wrote, here or elsewhere.
-    whole: whether every figure must be there (`check_whole`), as in a table that others add to; else what the images or
-        an encoder do not allow may be missing.
-    data: which data set's scores to take of each file; None where a file has those of one.
+    whole, data: see `suite_groups`.
 
-    Raises ValueError, naming the file, where one is damaged or does not pass `check_alike`; FileNotFoundError where
-    there is none.
+    Raises ValueError as `suite_groups`, and, naming the file, where one is damaged; FileNotFoundError where there is
+    none.
     """
     with refusing():
         if not folders:
             raise ValueError("a suite's table needs folders with scores; `equicoherence evaluate --suite` makes them")
         paths = {folder.resolve(): folder for folder in folders}.values()
-        evaluated = [read_evaluated(path) for path in paths]
+        return suite_groups(suite, [read_evaluated(path) for path in paths], whole=whole, data=data)
+
+
+def suite_groups(
+    suite: Suite, evaluated: Sequence[Evaluated], *, whole: bool = False, data: str | None = None
+) -> list[Group]:
+    """Return encoders' scores, checked.
+
+    whole: whether every figure must be there (`check_whole`), as in a table that others add to; else what the images or
+        an encoder do not allow may be missing.
+    data: which data set's scores to take of each encoder; None where each has those of one.
+
+    Raises ValueError, naming the file, for scores that do not pass `check_alike`.
+    """
+    with refusing():
         if data is not None:
             evaluated = [_on_data(each, data) for each in evaluated]
         check_alike(suite, evaluated)

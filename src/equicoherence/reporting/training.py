@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from equicoherence.metric_fields import ENDS_WITH, HEALTH, HELD_OUT, WATCHED
-from equicoherence.reporting import plots
+from equicoherence.reporting import curve_plot, plot_keys
 from equicoherence.reporting.markup import Markup, element, join, note, section
 from equicoherence.reporting.runs import Run, curve, is_number, labels
 
@@ -99,7 +99,7 @@ def panel(key: str, groups: dict[str, list[Run]], logarithmic: bool = False) -> 
         for run in runs:
             steps, values = curve(run, key)
             if len(values):
-                lines.append(plots.Curve(steps, values, index, called[run.path]))
+                lines.append(curve_plot.Curve(steps, values, index, called[run.path]))
                 broken += int((~np.isfinite(values)).sum())
                 last.append(f"{name} {values[-1]:.4g} at step {steps[-1]:.0f}")
     title = TITLES.get(key) or (_held_out_title(key) if key.startswith(HELD_OUT) else key)
@@ -111,7 +111,7 @@ def panel(key: str, groups: dict[str, list[Run]], logarithmic: bool = False) -> 
         if broken
         else ""
     )
-    picture = plots.curves(lines, alt, logarithmic)
+    picture = curve_plot.curves(lines, alt, logarithmic)
     return element("figure", element("figcaption", element("strong", title), " ", remark), picture, class_="card")
 
 
@@ -127,6 +127,6 @@ def _held_out_title(key: str) -> str:
 def legend(names: Sequence[str], controls: Sequence[str] = ()) -> Markup:
     """Return the list of names with their colors, then the control marks."""
     meaning = {"random": "random encoder (floor)", "constant": "constant guess (floor)"}
-    items = [element("li", plots.key(index), name) for index, name in enumerate(names)]
-    items += [element("li", plots.control_key(control), meaning[control]) for control in controls]
+    items = [element("li", plot_keys.key(index), name) for index, name in enumerate(names)]
+    items += [element("li", plot_keys.control_key(control), meaning[control]) for control in controls]
     return element("ul", *items, class_="legend", aria_label="Legend")

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from equicoherence.evaluation.transformation import NOISE, transformation_of
-from equicoherence.reporting import plots
+from equicoherence.reporting import bar_plot
 from equicoherence.reporting.adaptation.figures import POINT, R2_POINT
 from equicoherence.reporting.markup import Markup, element, join
 from equicoherence.reporting.names import data_name, heading, metric_name
@@ -87,7 +87,7 @@ def verdict_chart(figures: Sequence[BarGroup], names: Sequence[str]) -> Markup:
     shown = [score for figure in figures for score in figure.scores.values()]
     ends = [end for score in shown for end in (score.mean, spread(score)[0], *(score.floors or ()))]
     lowest = min([0.0, *ends])
-    picture = plots.bars([f.title for f in figures], series, label, lowest, axis="R² or accuracy", width=WIDTH)
+    picture = bar_plot.bars([f.title for f in figures], series, label, lowest, axis="R² or accuracy", width=WIDTH)
     kinds = [kind for kind in SPREADS if any(spread(score)[2] == kind for score in shown)]
     whiskers = f"Whiskers: {'; '.join(SPREADS[kind] for kind in kinds)}." if kinds else "All bars are single values."
     single = sum(not spread(score)[2] for score in shown)
@@ -172,12 +172,12 @@ def _title(entry: Score) -> str:
     )
 
 
-def _bar(figure: BarGroup, name: str) -> plots.Bar | None:
+def _bar(figure: BarGroup, name: str) -> bar_plot.Bar | None:
     score = figure.scores.get(name)
     return None if score is None else score_bar(score, figure.random.get(name), figure.title)
 
 
-def score_bar(score: Score, random: Score | None, title: str) -> plots.Bar:
+def score_bar(score: Score, random: Score | None, title: str) -> bar_plot.Bar:
     """Return a score as a bar with its spread and its floors. random: that of random weights."""
     low, high, kind = spread(score)
     floors = {"random": random.mean if random else None, "constant": score.floors[1] if score.floors else None}
@@ -185,4 +185,4 @@ def score_bar(score: Score, random: Score | None, title: str) -> plots.Bar:
     text = f"{score.name}, {title}: {number(score.mean, score.metric)}"
     text += f" ({number(low, score.metric)} to {number(high, score.metric)})" if kind else ""
     text += "".join(f"; {floor} {number(value, score.metric)}" for floor, value in known.items())
-    return plots.Bar(score.mean, low, high, known, text)
+    return bar_plot.Bar(score.mean, low, high, known, text)

@@ -14,7 +14,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngImageFile
 
 from equicoherence.data.arrays import LARGEST_PIXEL_COUNT
-from equicoherence.data.images import decode_whole
+from equicoherence.data.decoding import decode_whole
 from equicoherence.data.source import BadImage, printable
 
 

@@ -24,8 +24,8 @@ class EncoderConfig:
             convolution has as many; where there are weights of timm to start from, it spreads them over these.
         pretrained: Start from timm's published weights of that name.
         weights: What to start from, as `equicoherence evaluate` takes MODEL: a run directory, timm:NAME, a
-            weights file (FILE@ARCH), an export, local-dir:FOLDER, hf-hub:NAME; empty for none. Architecture,
-            arguments and normalisation are those of its model; what is given beside must fit.
+            weights file (FILE@ARCH), an export, hf-hub:NAME; empty for none. Architecture, arguments and
+            normalisation are those of its model; what is given beside must fit.
         fingerprint: Short hash of what weights held when they were read. Training writes it; empty if not
             yet read.
         mean: Of the channels of images in [0, 1], by which the encoder normalises them; the model's own where

@@ -19,9 +19,10 @@ from equicoherence.models import Encoder
 from equicoherence.models.encoder import sized
 from equicoherence.models.foreign import copy_weights, foreign_encoder, read_exported
 from equicoherence.models.missing import meant
+from equicoherence.models.model_folder import with_source
 from equicoherence.models.names import folder_of, split_file
 from equicoherence.models.normalisation import Channels
-from equicoherence.models.prefixes import LOCAL, SOURCES
+from equicoherence.models.prefixes import SOURCES
 from equicoherence.models.weights import load_weights
 from equicoherence.tensor_files import digest_of
 from equicoherence.training.checkpoint import saved_source
@@ -33,8 +34,7 @@ from equicoherence.training.run import is_finished, load_run
 
 DIGEST = 16  # letters of a fingerprint
 KINDS = (
-    "a run directory, timm:NAME, a weights file (FILE@ARCH), what `equicoherence export` wrote, local-dir:FOLDER or "
-    "hf-hub:OWNER/MODEL"
+    "a run directory, timm:NAME, hf-hub:OWNER/NAME, a weights file (FILE@ARCH), or what `equicoherence export` wrote"
 )
 
 
@@ -166,12 +166,10 @@ def read_start(model: str, size: int | None, name: str, args: dict[str, Any]) ->
     args: further arguments of it.
     No code in a file is executed. Raises FileNotFoundError or ValueError for what cannot be read or does not fit.
     """
-    place = model.removeprefix("timm:")
-    path = Path(model)
-    if path.is_dir() and (path / "config.yaml").is_file():
-        return _of_run(path)
-    if path.is_dir() and (path / "config.json").is_file():
-        place = f"{LOCAL}{model}"
+    named = with_source(model)
+    if Path(named).is_dir():
+        return _of_run(Path(named))
+    place = named.removeprefix("timm:")
     if place != model or place.startswith(SOURCES):
         return _of_timm(place, size)
     file, arch = split_file(model)

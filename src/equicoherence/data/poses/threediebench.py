@@ -9,7 +9,7 @@ from typing import get_args
 
 import numpy as np
 
-from equicoherence.data.images import decode
+from equicoherence.data.decoding import decode
 from equicoherence.data.poses.index import load_index
 from equicoherence.data.poses.objects import find_objects
 from equicoherence.data.source import BadImage, ImageSource, Origin, Sample, Split, printable, size_of_file

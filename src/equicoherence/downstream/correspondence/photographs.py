@@ -20,7 +20,7 @@ from equicoherence.downstream.homography.plane_maps import (
 from equicoherence.downstream.homography.scoring import SHORT
 from equicoherence.downstream.tokens import check_finite, input_size, sized, some_shapes, stride
 from equicoherence.evaluation.fit import reading
-from equicoherence.evaluation.model import FrozenModel
+from equicoherence.evaluation.frozen_model import FrozenModel
 from equicoherence.evaluation.task import TaskScore, Track
 from equicoherence.sets.kinds import SampleSet
 

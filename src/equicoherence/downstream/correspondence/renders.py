@@ -14,7 +14,7 @@ from equicoherence.downstream.correspondence.matches import Matches, TruePlaces,
 from equicoherence.downstream.correspondence.pictures import draw_curve, draw_matches
 from equicoherence.downstream.correspondence.poses import SeenPlaces, seen_places, turn_between
 from equicoherence.downstream.tokens import extract_tokens, read_ahead, sized, stride
-from equicoherence.evaluation.model import FrozenModel
+from equicoherence.evaluation.frozen_model import FrozenModel
 from equicoherence.evaluation.task import TaskScore, Track, spread
 from equicoherence.sets.kinds import PosedViewSet
 

@@ -26,7 +26,7 @@ from equicoherence.downstream.tokens import (
     some_shapes,
     stride,
 )
-from equicoherence.evaluation.model import FrozenModel
+from equicoherence.evaluation.frozen_model import FrozenModel
 from equicoherence.evaluation.task import Row, TaskScore, Track, spread
 from equicoherence.finite import NotFinite
 from equicoherence.sets.kinds import DepthSet

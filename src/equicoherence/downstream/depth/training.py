@@ -12,7 +12,7 @@ from equicoherence.downstream.depth.head import DepthHead
 from equicoherence.downstream.depth.losses import gradient_loss, silog_loss
 from equicoherence.downstream.tokens import Tokens, read_ahead, resize_image, to_pixels
 from equicoherence.evaluation.fit import fit, tuning
-from equicoherence.evaluation.model import generators_kept
+from equicoherence.evaluation.frozen_model import generators_kept
 from equicoherence.evaluation.task import Track
 from equicoherence.models import Encoder
 from equicoherence.sets.kinds import DepthSet

@@ -28,7 +28,7 @@ from equicoherence.downstream.tokens import (
     stride,
 )
 from equicoherence.errors import RefusedValue
-from equicoherence.evaluation.model import FrozenModel, generators_kept
+from equicoherence.evaluation.frozen_model import FrozenModel, generators_kept
 from equicoherence.evaluation.task import Row, TaskScore, Track, spread
 from equicoherence.models import Encoder
 from equicoherence.sets.kinds import DetectionSet

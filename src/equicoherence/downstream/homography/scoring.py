@@ -16,7 +16,7 @@ from equicoherence.downstream.homography.plane_maps import corner_error, corners
 from equicoherence.downstream.tokens import check_finite, input_size, sized, some_shapes, stride
 from equicoherence.errors import RefusedValue
 from equicoherence.evaluation.fit import fit, reading, tuning
-from equicoherence.evaluation.model import FrozenModel, generators_kept
+from equicoherence.evaluation.frozen_model import FrozenModel, generators_kept
 from equicoherence.evaluation.task import Row, TaskScore, Track
 from equicoherence.models import Encoder
 from equicoherence.sets.kinds import SampleSet

@@ -15,7 +15,7 @@ from equicoherence.downstream.segmentation.scoring import segment, segmentation_
 from equicoherence.downstream.tokens import check_finite, input_size, resize_image, sized, some_shapes, stride
 from equicoherence.errors import RefusedValue
 from equicoherence.evaluation.fit import reading
-from equicoherence.evaluation.model import FrozenModel
+from equicoherence.evaluation.frozen_model import FrozenModel
 from equicoherence.evaluation.task import TaskScore, Track, spread
 from equicoherence.sets.files import resized_labels
 from equicoherence.sets.kinds import SegmentationSet

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from equicoherence.evaluation.task import Task, TaskScore, Track
 
 if TYPE_CHECKING:
-    from equicoherence.evaluation.model import FrozenModel
+    from equicoherence.evaluation.frozen_model import FrozenModel
     from equicoherence.sets.kinds import SegmentationSet
 
 PUBLISHED = 512  # pixels of the input

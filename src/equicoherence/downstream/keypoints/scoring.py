@@ -28,7 +28,7 @@ from equicoherence.downstream.tokens import (
     to_pixels,
 )
 from equicoherence.evaluation.fit import fit, tuning
-from equicoherence.evaluation.model import FrozenModel, generators_kept
+from equicoherence.evaluation.frozen_model import FrozenModel, generators_kept
 from equicoherence.evaluation.task import Row, TaskScore, Track, spread
 from equicoherence.models import Encoder
 from equicoherence.sets.kinds import KeypointSet

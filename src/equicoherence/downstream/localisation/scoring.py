@@ -12,7 +12,7 @@ from torchvision.ops import box_convert, generalized_box_iou_loss
 from equicoherence.downstream.box_pictures import draw_boxes
 from equicoherence.downstream.tokens import Tokens, extract_tokens, input_size, sized, some_shapes, stride
 from equicoherence.evaluation.fit import fit
-from equicoherence.evaluation.model import FrozenModel, generators_kept
+from equicoherence.evaluation.frozen_model import FrozenModel, generators_kept
 from equicoherence.evaluation.task import Row, TaskScore, Track, spread
 from equicoherence.sets.kinds import BoxSet
 

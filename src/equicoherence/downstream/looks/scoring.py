@@ -22,7 +22,7 @@ from equicoherence.downstream.tokens import (
     stride,
     to_pixels,
 )
-from equicoherence.evaluation.model import FrozenModel
+from equicoherence.evaluation.frozen_model import FrozenModel
 from equicoherence.evaluation.task import Row, TaskScore, Track, spread
 from equicoherence.finite import check_features
 from equicoherence.sets.kinds import SampleSet

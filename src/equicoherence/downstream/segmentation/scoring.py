@@ -35,7 +35,7 @@ from equicoherence.downstream.tokens import (
     to_pixels,
 )
 from equicoherence.evaluation.fit import fit, reading
-from equicoherence.evaluation.model import FrozenModel
+from equicoherence.evaluation.frozen_model import FrozenModel
 from equicoherence.evaluation.task import Row, TaskScore, Track, spread
 from equicoherence.finite import NotFinite
 from equicoherence.models import Encoder

@@ -14,7 +14,7 @@ from equicoherence.data.source import UnusableData
 from equicoherence.downstream.line_pictures import RIGHT, WRONG, draw_lines
 from equicoherence.downstream.spair.points import features_at, nearest_pixels
 from equicoherence.downstream.tokens import extract_tokens, input_size, sized, stride
-from equicoherence.evaluation.model import FrozenModel
+from equicoherence.evaluation.frozen_model import FrozenModel
 from equicoherence.evaluation.task import Row, TaskScore, Track, spread
 from equicoherence.sets.kinds import PointPair, PointPairSet
 

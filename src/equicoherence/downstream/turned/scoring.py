@@ -14,7 +14,7 @@ from equicoherence.data.source import UnusableData
 from equicoherence.downstream.tokens import read_ahead, resize_image
 from equicoherence.evaluation.bootstrap import resampled
 from equicoherence.evaluation.fit import reading
-from equicoherence.evaluation.model import FrozenModel
+from equicoherence.evaluation.frozen_model import FrozenModel
 from equicoherence.evaluation.reader import BATCH
 from equicoherence.evaluation.task import Row, TaskScore, Track, spread
 from equicoherence.evaluation.transformation.mirror import Figures

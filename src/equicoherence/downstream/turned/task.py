@@ -9,7 +9,7 @@ from equicoherence.evaluation.task import Task, TaskScore, Track
 from equicoherence.evaluation.transformation.task import TransformationRegression
 
 if TYPE_CHECKING:
-    from equicoherence.evaluation.model import FrozenModel
+    from equicoherence.evaluation.frozen_model import FrozenModel
     from equicoherence.sets.kinds import TurnedSet
 
 

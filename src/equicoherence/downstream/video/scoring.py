@@ -28,7 +28,7 @@ from equicoherence.downstream.video.jf import contour, contour_accuracy, region_
 from equicoherence.downstream.video.propagation import SETTINGS, Propagation, propagate
 from equicoherence.downstream.video.resizing import resize_bilinear
 from equicoherence.downstream.video.sizes import PUBLISHED, published_size
-from equicoherence.evaluation.model import FrozenModel
+from equicoherence.evaluation.frozen_model import FrozenModel
 from equicoherence.evaluation.task import Row, TaskScore, Track, no_bar, spread
 from equicoherence.notice import say
 from equicoherence.sets.files import resized_labels

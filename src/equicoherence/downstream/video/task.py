@@ -9,7 +9,7 @@ from equicoherence.downstream.video.sizes import PUBLISHED
 from equicoherence.evaluation.task import Task, TaskScore, Track
 
 if TYPE_CHECKING:
-    from equicoherence.evaluation.model import FrozenModel
+    from equicoherence.evaluation.frozen_model import FrozenModel
     from equicoherence.sets.kinds import VideoSet
 
 

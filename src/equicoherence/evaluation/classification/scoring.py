@@ -13,7 +13,7 @@ from equicoherence.data import Loader, first_of_each
 from equicoherence.data.source import UnusableData
 from equicoherence.evaluation.bootstrap import share_interval
 from equicoherence.evaluation.classification.accuracy import linear_logits
-from equicoherence.evaluation.model import FrozenModel
+from equicoherence.evaluation.frozen_model import FrozenModel
 from equicoherence.evaluation.reader import BATCH, reader, represent
 from equicoherence.evaluation.task import Row, TaskScore, Track
 from equicoherence.finite import check_features

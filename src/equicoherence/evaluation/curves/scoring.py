@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from equicoherence.data import Loader
-from equicoherence.evaluation.model import FrozenModel
+from equicoherence.evaluation.frozen_model import FrozenModel
 from equicoherence.evaluation.task import Row, TaskScore, Track
 from equicoherence.evaluation.transformation.pairs import ImagePairs
 from equicoherence.paths import Rotation, Scale, Transformation, Translation

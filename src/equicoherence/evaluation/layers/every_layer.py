@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from equicoherence.errors import RefusedValue
+from equicoherence.evaluation.frozen_model import FrozenModel
 from equicoherence.evaluation.layers import OUTPUT
-from equicoherence.evaluation.model import FrozenModel
 from equicoherence.models import Encoder
 from equicoherence.models.layers import gives_class_tokens, layer_number, layer_widths
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from equicoherence.data import Loader
 from equicoherence.evaluation.classification.scoring import Labelled
 from equicoherence.evaluation.classification.task import unlabelled
+from equicoherence.evaluation.frozen_model import FrozenModel
 from equicoherence.evaluation.layers import BEST, OUTPUT
 from equicoherence.evaluation.layers.every_layer import OWN, EveryLayer, LayerReading, every_layer
-from equicoherence.evaluation.model import FrozenModel
 from equicoherence.evaluation.reader import reader
 from equicoherence.evaluation.task import Row, TaskScore, Track
 from equicoherence.evaluation.transformation.pairs import ImagePairs

@@ -10,7 +10,7 @@ from equicoherence.data import Loader, ThreeDIEBench
 from equicoherence.data.poses.latents import FLOOR_HUE, LIGHT_HUE, quaternion
 from equicoherence.errors import RefusedValue
 from equicoherence.evaluation.fit import reading
-from equicoherence.evaluation.model import FrozenModel
+from equicoherence.evaluation.frozen_model import FrozenModel
 from equicoherence.evaluation.poses.renders import Renders
 from equicoherence.evaluation.task import Track, no_bar
 from equicoherence.finite import check_features

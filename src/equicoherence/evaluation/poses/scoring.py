@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from equicoherence.data import Loader
 from equicoherence.errors import RefusedValue
-from equicoherence.evaluation.model import FrozenModel
+from equicoherence.evaluation.frozen_model import FrozenModel
 from equicoherence.evaluation.poses.linear_map import LinearMap, fit_linear_map
 from equicoherence.evaluation.poses.probes import pose_probes
 from equicoherence.evaluation.poses.read_renders import read_renders

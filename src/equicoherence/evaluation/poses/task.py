@@ -9,7 +9,7 @@ from equicoherence.evaluation.task import POSES, Task, TaskScore, Track
 
 if TYPE_CHECKING:
     from equicoherence.data import Loader
-    from equicoherence.evaluation.model import FrozenModel
+    from equicoherence.evaluation.frozen_model import FrozenModel
 
 
 @dataclass(frozen=True)

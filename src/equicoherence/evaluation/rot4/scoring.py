@@ -11,7 +11,7 @@ from torch import Tensor
 from equicoherence.data import Loader
 from equicoherence.evaluation.bootstrap import interval, resampled
 from equicoherence.evaluation.classification.accuracy import linear_logits
-from equicoherence.evaluation.model import FrozenModel
+from equicoherence.evaluation.frozen_model import FrozenModel
 from equicoherence.evaluation.task import Row, TaskScore, Track
 from equicoherence.evaluation.transformation.pairs import image_pairs
 from equicoherence.paths import Rotation

@@ -10,7 +10,7 @@ from equicoherence.evaluation.transformation.task import TransformationRegressio
 
 if TYPE_CHECKING:
     from equicoherence.data import ImageSource, Loader
-    from equicoherence.evaluation.model import FrozenModel
+    from equicoherence.evaluation.frozen_model import FrozenModel
 
 
 @dataclass(frozen=True)

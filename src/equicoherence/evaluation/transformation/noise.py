@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from equicoherence.data.pixel_format import PICTURE, PixelFormat
-from equicoherence.evaluation.model import FrozenModel
+from equicoherence.evaluation.frozen_model import FrozenModel
 from equicoherence.evaluation.task import Track
 from equicoherence.evaluation.transformation.pairs import EncodedImages, ImagePairs
 from equicoherence.paths import State, Transformation, geometry

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from equicoherence.data import Loader, first_of_each
 from equicoherence.errors import RefusedValue
-from equicoherence.evaluation.model import FrozenModel
+from equicoherence.evaluation.frozen_model import FrozenModel
 from equicoherence.evaluation.reader import BATCH, reader, represent
 from equicoherence.evaluation.task import Track
 from equicoherence.finite import check_features

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from equicoherence.data import Loader
 from equicoherence.errors import RefusedValue
-from equicoherence.evaluation.model import FrozenModel
+from equicoherence.evaluation.frozen_model import FrozenModel
 from equicoherence.evaluation.task import Row, TaskScore, Track
 from equicoherence.evaluation.transformation import NOISE
 from equicoherence.evaluation.transformation.mirror import Figures

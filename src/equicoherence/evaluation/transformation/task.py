@@ -14,7 +14,7 @@ from equicoherence.evaluation.transformation import NOISE
 
 if TYPE_CHECKING:
     from equicoherence.data import ImageSource, Loader
-    from equicoherence.evaluation.model import FrozenModel
+    from equicoherence.evaluation.frozen_model import FrozenModel
 
 Border = Literal["content", "reflection", "zeros"]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from equicoherence.reporting.adaptation.figures import Z_EQUI, FigureRow
 from equicoherence.reporting.markup import Markup, element
-from equicoherence.reporting.plots import Frame, ticks
+from equicoherence.reporting.plot_frame import Frame, ticks
 from equicoherence.reporting.summary import Score
 from equicoherence.reporting.tables import number
 

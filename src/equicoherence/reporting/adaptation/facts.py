@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from equicoherence.evaluation.model import generators_kept
+from equicoherence.evaluation.frozen_model import generators_kept
 from equicoherence.methods import METHODS
 from equicoherence.models.trained import trained_parameters
 from equicoherence.training.build import build_learner

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from equicoherence.reporting.comparison.evaluated import Evaluated
-from equicoherence.reporting.names import encoder_names
+from equicoherence.reporting.names import encoder_names, folder_names
 from equicoherence.reporting.summary import FIELDS, Score, joint_floors, pivot, summarise
 from equicoherence.reporting.tables import number
 
@@ -111,14 +111,15 @@ def _refuse_twins(members: Sequence[Evaluated]) -> None:
 
 
 def _seeds(label: str, members: Sequence[Evaluated]) -> dict[str, list[Evaluated]]:
-    """Return a column's members by its label; a column for each weights, with its folder, where seeds repeat."""
+    """Return a column's members by its label; one for each weights, with what tells its folder, where seeds repeat."""
     encoders = {(each.about["seed"], each.about["weights"]) for each in members}
     if len({seed for seed, _ in encoders}) == len(encoders):
         return {label: list(members)}
     of_weights: dict[str, list[Evaluated]] = {}
     for each in members:
         of_weights.setdefault(each.about["weights"], []).append(each)
-    return {f"{label}, {own[0].folder}": own for own in of_weights.values()}
+    names = folder_names([own[0].folder for own in of_weights.values()])
+    return {f"{label}, {name}": own for name, own in zip(names, of_weights.values())}
 
 
 def members(groups: Sequence[Group]) -> list[Evaluated]:

@@ -11,8 +11,8 @@ from typing import Any
 from equicoherence.data import ImageSource
 from equicoherence.devices import Device, chosen_device
 from equicoherence.evaluation.fingerprint import build_digest, fingerprint, short_digest
+from equicoherence.evaluation.frozen_model import FrozenModel
 from equicoherence.evaluation.jobs import Job
-from equicoherence.evaluation.model import FrozenModel
 from equicoherence.evaluation.store import as_read
 from equicoherence.files import Damaged
 from equicoherence.json_file import read_json, write_json

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from equicoherence.data import Batch, ImageSource, Loader, first_of_each
-from equicoherence.evaluation.model import FrozenModel
+from equicoherence.evaluation.frozen_model import FrozenModel
 from equicoherence.paths import State
 from equicoherence.paths.central import base_state
 from equicoherence.paths.pyramid import Pyramid
