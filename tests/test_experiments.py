@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import runpy
+from collections.abc import Iterable
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -177,15 +178,21 @@ def test_what_stands_beside_features_leaves_them_as_they_are(monkeypatch: pytest
 
 
 def test_arms_that_are_asked_for_alone_have_the_seeds_that_are_given(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.syspath_prepend(EXPERIMENTS)
     import vicreg_tiny_imagenet as experiment  # pyright: ignore[reportMissingImports]
 
     asked = []
-    monkeypatch.setattr(experiment, "compare", lambda arms, out, seeds, **_: asked.append(([*arms], [*seeds])))
-    monkeypatch.setattr(experiment, "page", lambda out, configs: "")
-    monkeypatch.setattr(experiment, "write_page", lambda text, place: None)
+
+    def compare(arms: Iterable[str], out: Path, seeds: Iterable[int], **_: object) -> dict[str, list[Path]]:
+        asked.append(([*arms], [*seeds]))
+        return {}
+
+    monkeypatch.setattr(experiment, "compare", compare)
+    monkeypatch.setattr(experiment, "PAGE", tmp_path / "vicreg.md")  # beside it no scores lie
+    monkeypatch.setattr(experiment, "published", lambda place: [])
+    monkeypatch.setattr(experiment, "page", lambda evaluated, configs: "")
 
     def run(*arguments: str) -> list[tuple[list[str], list[int]]]:
         asked.clear()
@@ -193,11 +200,10 @@ def test_arms_that_are_asked_for_alone_have_the_seeds_that_are_given(
         experiment.main()
         return asked
 
-    assert run("--only", experiment.PLAIN, experiment.BEST, "--seeds", "1", "2") == [
-        ([experiment.PLAIN, experiment.BEST], [1, 2])
-    ]
+    both = [experiment.PLAIN, experiment.BEST]
+    assert run("--only", *both, "--seeds", "1", "2") == [(both, [1]), (both, [2])]
     assert run("--only", experiment.PLAIN) == [([experiment.PLAIN], [0])]
-    assert run()[:2] == [([*experiment.FIRST], [0]), ([*experiment.MAIN], [0, 1])]
+    assert run()[:3] == [([*experiment.FIRST], [0]), ([*experiment.MAIN], [0]), ([*experiment.MAIN], [1])]
     with pytest.raises(SystemExit):
         run("--seeds", "1")
     assert "give --only, too" in capsys.readouterr().err
