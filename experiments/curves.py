@@ -13,8 +13,9 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
-import matplotlib
+import matplotlib.figure
 from adapt_charts import PALETTE, STYLE
 from matplotlib.axes import Axes
 from pages import write_page
@@ -24,7 +25,7 @@ from equicoherence.evaluation.registry import all_tasks
 from equicoherence.evaluation.run import results_folder
 from equicoherence.evaluation.suites import Figure, Suite
 from equicoherence.models.prefixes import BASELINE
-from equicoherence.reporting.comparison.lines import RANDOM, Group, control_column, members
+from equicoherence.reporting.comparison.lines import Group, control_column, members
 from equicoherence.reporting.origin import origin_line
 from equicoherence.reporting.submission import write_submissions
 from equicoherence.reporting.suite_table import read_suite, suite_grid, suite_rows
@@ -77,9 +78,11 @@ def draw(groups: Sequence[Group], path: Path) -> None:
             for label, control, color in lines(groups):
                 own = [each for each in select(of_task, control="random" if control else "") if each.name == label]
                 name = control or label
-                for axes, metric in ((retrieved, "retrieved"), (cosine, "cosine"), (cosine, "others")):
-                    dash = ":" if metric == "others" else "--" if control else "-"
-                    _line(axes, select(own, metric=metric), dash, color, "" if metric == "others" else name)
+                look = {"linestyle": "--" if control else "-", "color": color, "label": name}
+                _line(retrieved, select(own, metric="retrieved"), **look)
+                _line(cosine, select(own, metric="cosine"), **look)
+                beside = {"linestyle": ":", "color": color, "alpha": 0.5 if control else 1.0}
+                _line(cosine, select(own, metric="others"), **beside)
             low, high = joint_floors(select(of_task, metric="retrieved")) or (0.0, 0.0)
             retrieved.axhline((low + high) / 2, color=GREY, linewidth=1, label="a constant feature")
             cosine.axhline(1, color=GREY, linewidth=1)
@@ -95,16 +98,18 @@ def draw(groups: Sequence[Group], path: Path) -> None:
 
 def lines(groups: Sequence[Group]) -> Iterator[tuple[str, str, str]]:
     """Yield label, name of random weights and color of each line; the name is empty for an encoder itself."""
+    drawn = set[str]()
     for number, each in enumerate(groups):
-        color = PALETTE[number % len(PALETTE)]
+        color, control = PALETTE[number % len(PALETTE)], control_column(groups, each)
         yield each.label, "", color
-        if any(row["control"] for member in each.members for row in member.rows):
-            yield each.label, control_column(groups, each), color
+        if control not in drawn and any(row["control"] for member in each.members for row in member.rows):
+            drawn.add(control)  # encoders of one architecture have one
+            yield each.label, control, color
 
 
-def _line(axes: Axes, points: Sequence[Score], dash: str, color: str, label: str) -> None:
+def _line(axes: Axes, points: Sequence[Score], **look: Any) -> None:
     ordered = sorted((each.at, each.mean) for each in points if each.at is not None)
-    axes.plot(*zip(*ordered), dash, color=color, linewidth=1.0 if dash == ":" else 1.6, label=label or None)
+    axes.plot(*zip(*ordered), linewidth=1.4, **look)
 
 
 def page(groups: Sequence[Group]) -> str:
@@ -113,18 +118,20 @@ def page(groups: Sequence[Group]) -> str:
     part = evaluated[0].parts[0]
     splits = " and ".join(f"{split} {text.split(',')[0]}" for split, text in part["settings"].get("splits", {}).items())
     sizes = ", ".join(dict.fromkeys(f"{each.label}: {each.size} px" for each in groups))
+    names = plain(", ".join(each.label for each in groups))
     return (
         f"# Similarity curves of pretrained encoders\n\n"
         f"{plain(origin_line([each.about for each in evaluated]))}. Images: {plain(splits)}. Input: {plain(sizes)}.\n\n"
-        f"Written by `python experiments/curves.py`. Each curve is of {IMAGES} test images, and each image is retrieved "
-        f"among these {IMAGES}; rot4 is trained on {TRAIN} images and tested on {TEST}, each in four rotations. The "
-        "tasks have more by default (500; 3,000 and 1,000), so do not compare these figures with others. What the "
-        "scores are: [similarity curves and four rotations](../curves.md).\n\n"
-        f"![Share of images retrieved, and cosine, over the angle of a rotation, over scale and over shift, of "
-        f"{plain(', '.join(each.label for each in groups))}, with random weights]({SUITE.name}.png)\n\n"
-        f"Solid: as trained; dashed: the same architecture with random weights; grey: a constant feature. In the lower "
-        f"row, dotted in the same color: the cosine of a transformed image and the other images (of encoder and "
-        f"{RANDOM} alike).\n\n"
+        f"Written by `python experiments/curves.py`. Each curve is of {IMAGES} test images, and each image is "
+        f"retrieved among these {IMAGES}; rot4 is trained on {TRAIN} images and tested on {TEST}, each in four "
+        "rotations. The tasks have more by default (500; 3,000 and 1,000), so that the ViT could be scored on one "
+        "core: do not compare these figures with those of other numbers of images. What the scores mean: "
+        "[similarity curves and four rotations](../curves.md).\n\n"
+        "![Share of images retrieved, and cosine, over the angle of a rotation, over scale and over shift: "
+        f"{names}, and random weights]({SUITE.name}.png)\n\n"
+        "Solid: as trained; dashed: the same architecture with random weights; grey: a constant feature. Dotted, in "
+        "the same color: the cosine of a transformed image and the other images, which is what a cosine has to "
+        "be compared with (for random weights paler).\n\n"
         "Means over the steps that change the image; for rot4, in brackets the 95 % bootstrap interval over test "
         "images.\n\n"
         f"{suite_grid(SUITE, list(suite_rows(SUITE, groups))).markdown()}\n"
