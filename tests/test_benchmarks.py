@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from argparse import Namespace
 from pathlib import Path
 
@@ -30,3 +31,31 @@ def test_what_adapting_costs_is_measured_on_its_steps(tmp_path: Path, monkeypatc
         trained.add(steps.gi_frame.f_locals["config"].encoder.train)
         steps.close()
     assert trained == {"head", "last:1"}
+
+
+def test_what_watching_costs_is_measured_on_steps_and_evaluations_of_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    import watching  # pyright: ignore[reportMissingImports]
+
+    for split, count in (("train", 60), ("val", 15)):
+        picture_folder(tmp_path / "pictures" / split, count)
+    architecture = "test_efficientnet"
+    save_file(timm.create_model(architecture).state_dict(), tmp_path / "weights.safetensors")
+    arguments = ["adapt-tiny", "--data", str(tmp_path / "pictures"), "--repeats", "2", "--steps", "1"]
+    arguments += ["--model", f"{tmp_path / 'weights.safetensors'}@{architecture}", "--out", str(tmp_path / "results")]
+    monkeypatch.setattr("sys.argv", ["watching.py", *arguments])
+    watching.main()
+    (page,) = (tmp_path / "results").glob("watching-*.md")
+    assert str(tmp_path) not in page.read_text()
+    (file,) = (tmp_path / "results").glob("watching-*.json")
+    rows = json.loads(file.read_text())["rows"]
+    assert [(row["recipe"].removeprefix("adapt-tiny, "), row["measured"], row["images"]) for row in rows] == [
+        ("test_efficientnet, --encoder.train head", "--watch knn,rotation", 30),
+        ("test_efficientnet, --encoder.train all", "--watch knn,rotation", 30),
+        ("test_efficientnet, --encoder.train all", "--keep", 120),
+    ]
+    for row in rows:
+        assert len(row["steps"]) == len(row["evaluations"]) == 2
+        assert 0 < row["least"] <= row["share"] <= row["most"] < 1

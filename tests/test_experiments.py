@@ -149,6 +149,39 @@ def test_a_reading_is_kept_and_says_so_when_the_figures_are_others(
     assert "Written about earlier figures" not in page.read_text()
 
 
+def test_the_page_of_curves_is_made_again_from_scores_that_hold_no_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.syspath_prepend(EXPERIMENTS)
+    import curves as experiment  # pyright: ignore[reportMissingImports]
+
+    data, results = picture_folder(tmp_path / "pictures", 10), tmp_path / "results"
+    monkeypatch.setattr(experiment, "RESULTS", results)
+
+    def run(*arguments: str) -> str:
+        monkeypatch.setattr("sys.argv", ["curves.py", *arguments])
+        experiment.main()
+        return (results / "curves.md").read_text()
+
+    scoring = ("baseline:thumbnail:32", "--data", str(data), "--out", str(tmp_path / "out"))
+    first = run(*scoring)
+    row = next(line for line in first.splitlines() if line.startswith("| baseline:thumbnail |"))
+    scores = (results / "curves").glob("*/scores.json")
+    assert [str(tmp_path) in file.read_text() for file in scores] == [False]
+    cells = [cell.strip() for cell in row.strip("|").split("|")]
+    assert len(cells) == 12
+    assert all(0 <= float(cells[number]) <= 1 for number in (1, 4, 7))
+    capfd.readouterr()
+    (results / "curves.png").unlink()
+    assert run(*scoring) == first
+    assert capfd.readouterr().err.count(", kept") == 4
+    assert run() == first
+    assert (results / "curves.png").stat().st_size
+    with pytest.raises(SystemExit):
+        run("baseline:thumbnail:32")
+    assert "--data is missing" in capfd.readouterr().err
+
+
 @pytest.mark.parametrize("path", sorted(EXPERIMENTS.glob("*.py")), ids=lambda path: path.stem)
 def test_every_experiment_finds_what_it_imports(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(EXPERIMENTS)
