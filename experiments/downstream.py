@@ -7,7 +7,8 @@
 is what experiments/vicreg_tiny_imagenet.py (--steps 1500) or experiments/threediebench_open.py wrote, and --renders the
 folder of renders of the latter. Evaluates each encoder that was trained on every task, and writes
 docs/results/downstream.md or downstream-poses.md; run again, it continues where it stopped. The scores are kept in a
-folder beside the page, which is made from them; --page only writes it.
+folder beside the page, which is made from them; --page only writes it. A page is not replaced by one with fewer rows
+or columns unless --replace is given.
 """
 
 from __future__ import annotations
@@ -99,6 +100,7 @@ def main() -> None:
     parser.add_argument("--seeds", nargs="+", type=int, metavar="N", default=[0])
     parser.add_argument("--out", type=Path, default=Path("runs/downstream"))
     parser.add_argument("--page", action="store_true", help="score nothing: only write the page")
+    parser.add_argument("--replace", action="store_true", help="write the page even if it loses rows or columns")
     given = parser.parse_args()
     encoders = SUITES[given.suite]
     if not given.page:
@@ -122,8 +124,8 @@ def main() -> None:
                 scores = score_jobs(load_model(run), jobs, out, Scoring(controls=controls))
                 write_json(out / FILE, {**scores, "name": name})
                 publish(tasks, [out], encoders.page)
-                write_page(page(encoders), encoders.page)
-    write_page(page(encoders), encoders.page)
+                write_page(page(encoders), encoders.page, keep=not given.replace)
+    write_page(page(encoders), encoders.page, keep=not given.replace)
     print(encoders.page)
 
 
@@ -133,7 +135,8 @@ def page(encoders: Encoders) -> str:
     groups = group(sorted(published(encoders.page), key=lambda each: order.index(each.about["name"])))
     return (
         f"# Downstream tasks, encoders of {encoders.of}\n\n"
-        f"Written by `python experiments/downstream.py`. {origin_line([each.about for each in members(groups)])}.\n\n"
+        f"Written by `python experiments/downstream.py --suite {encoders.of}`. "
+        f"{origin_line([each.about for each in members(groups)])}.\n\n"
         f"{encoders.about}. Frozen encoders; heads and protocols as in the docstrings of `downstream/`, with small "
         "inputs and short training: compare scores between columns, not with published ones. Mean over the seeds of "
         "training ± their sample standard deviation (n - 1); random weights: the same architecture, initialised with "

@@ -6,6 +6,7 @@ python experiments/pages.py PAGE...    # after the reading was written or checke
 from __future__ import annotations
 
 import hashlib
+import itertools
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,12 +19,18 @@ STALE = "\n*Written about earlier figures than those above.*\n"
 MARK = "\n<!-- of figures {} -->\n"
 
 
-def write_page(text: str, path: Path) -> None:
+def write_page(text: str, path: Path, *, keep: bool = False) -> None:
     """Write ``text`` to ``path``, followed by the reading (from its heading to the end) that the old page had.
 
-    A reading that was marked as of other figures says so.
+    A reading that was marked as of other figures says so. keep: raise ValueError, and leave the old page, if rows or
+    columns of its tables are missing in ``text``.
     """
     old = path.read_text(encoding="utf-8") if path.is_file() else ""
+    if keep and (lost := _names(_split(old)[0]) - _names(text)):
+        raise ValueError(
+            f"{path.name} is left as it was: it has {', '.join(sorted(lost))}, whose scores do not lie beside it. "
+            "Score them again, or give --replace"
+        )
     text, reading = text.rstrip("\n") + "\n", _split(old)[1]
     if reading and _mark(text) not in reading and STALE not in reading:
         reading = reading.replace(READING + "\n", READING + "\n" + STALE, 1)
@@ -43,6 +50,13 @@ def _split(page: str) -> tuple[str, str]:
     """Return figures and reading of a page; "" for a part that is not there."""
     text, heading, reading = page.partition(READING)
     return text.rstrip("\n") + "\n", heading + reading
+
+
+def _names(text: str) -> set[str]:
+    """Return the names of rows and columns of all tables."""
+    rows = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| ")]
+    heads = [cells for cells, below in itertools.pairwise(rows) if set("".join(below)) <= set("- ")]
+    return {cell for cells in heads for cell in cells} | {cells[0] for cells in rows if set(cells[0]) - set("- ")}
 
 
 def _mark(text: str) -> str:

@@ -5,6 +5,7 @@ They lie in ``PAGE/ROW/scores.json``, without paths; PAGE is the page's name wit
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -16,6 +17,7 @@ from equicoherence.evaluation.fingerprint import config_digest
 from equicoherence.evaluation.store import FILE, read_scores
 from equicoherence.evaluation.suites import Suite
 from equicoherence.json_file import write_json
+from equicoherence.notice import say
 from equicoherence.reporting.comparison.evaluated import Evaluated, read_evaluated
 from equicoherence.reporting.submission import submission
 from equicoherence.training import PretrainConfig
@@ -30,9 +32,20 @@ def publish(suite: Suite, runs: Iterable[Path], page: Path) -> None:
         write_json(place, submission(suite, scores, scores["name"]))
 
 
-def published(page: Path) -> list[Evaluated]:
-    """Return the scores that lie beside a page, in the order of their folders; FileNotFoundError if there are none."""
+def published(page: Path, configs: Mapping[str, PretrainConfig] | None = None) -> list[Evaluated]:
+    """Return the scores that lie beside a page, in the order of their folders.
+
+    configs: name -> configuration; scores of others are left out, and a line names them.
+
+    Raises FileNotFoundError where there are none.
+    """
     found = [read_evaluated(file.parent) for file in sorted(page.with_suffix("").glob(f"*/{FILE}"))]
+    if configs is not None:
+        now = {name: config_digest(dataclasses.replace(config, name=name)) for name, config in configs.items()}
+        for each in found:
+            if each.about["config"] != now.get(each.about["name"]):
+                say(f"{each.folder} is left out: its scores are of another configuration than that of today")
+        found = [each for each in found if each.about["config"] == now.get(each.about["name"])]
     if not found:
         raise FileNotFoundError(f"{str(page.with_suffix(''))!r} holds no scores: nothing is published for {page.name}")
     return found

@@ -155,6 +155,7 @@ def main() -> None:
     parser.add_argument(
         "--page", action="store_true", help="train nothing: only write the page of the scores there are"
     )
+    parser.add_argument("--replace", action="store_true", help="write the page even if it loses rows")
     given = parser.parse_args()
     configs = arms(given.data, given.steps)
     place = PAGE if given.steps == STEPS else PAGE.with_stem(f"{PAGE.stem}-{given.steps}-steps")
@@ -167,8 +168,8 @@ def main() -> None:
             tasks = tuple(SUITE.settings)
             runs = compare(chosen, given.out, seeds=(seed,), settings=SUITE.settings, tasks=tasks, jobs=given.jobs)
             publish(SUITE, (run for of_arm in runs.values() for run in of_arm), place)
-            write_page(page(published(place), configs), place)
-    write_page(page(published(place), configs), place)
+            write_page(page(published(place, configs), configs), place, keep=not given.replace)
+    write_page(page(published(place, configs), configs), place, keep=not given.replace)
     print(place)
 
 
@@ -185,7 +186,7 @@ def missing(
 
 def page(evaluated: Sequence[Evaluated], configs: Mapping[str, PretrainConfig]) -> str:
     """Return the page of scores."""
-    groups = sorted(group(evaluated), key=lambda g: [*configs].index(g.label))
+    groups = sorted(group(evaluated), key=lambda each: [*configs].index(each.members[0].about["name"]))
     tables, plain = [], None
     for representation in ("backbone", "z_equi"):
         suite = dataclasses.replace(SUITE, representation=representation)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import runpy
 from collections.abc import Iterable
 from dataclasses import asdict, replace
@@ -88,7 +89,7 @@ def test_scores_of_3diebench_are_kept_until_what_they_depend_on_is_another(
 
 
 def test_scores_are_kept_beside_their_page_without_paths_and_are_not_computed_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.syspath_prepend(EXPERIMENTS)
     import published as experiment  # pyright: ignore[reportMissingImports]
@@ -106,6 +107,10 @@ def test_scores_are_kept_beside_their_page_without_paths_and_are_not_computed_ag
     (found,) = experiment.published(page)
     (run,) = runs["an arm, [P1]"]
     assert found.rows == read_evaluated(run).rows
+    assert len(experiment.published(page, {"an arm, [P1]": config})) == 1
+    with pytest.raises(FileNotFoundError):
+        experiment.published(page, {"an arm, [P1]": replace(config, max_steps=2)})
+    assert "an-arm-p1-seed1 is left out: its scores are of another configuration" in capsys.readouterr().err
     named = replace(config, name="an arm, [P1]")
     assert experiment.is_published(named, settings, page)
     assert experiment.is_published(replace(named, data="/elsewhere/images"), settings, page)
@@ -147,6 +152,27 @@ def test_a_reading_is_kept_and_says_so_when_the_figures_are_others(
     assert "It is one." in page.read_text()
     pages.mark_as_read(page)
     assert "Written about earlier figures" not in page.read_text()
+
+
+def test_a_page_keeps_its_rows_and_columns_where_that_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(EXPERIMENTS)
+    import pages  # pyright: ignore[reportMissingImports]
+
+    page = tmp_path / "page.md"
+    table = "# Figures\n\n| encoder | k-NN |\n| --- | --- |\n| VICReg | 1 |\n| + the task | 2 |\n"
+    pages.write_page(table, page, keep=True)
+    for lost, text in (
+        ("+ the task", table.replace("| + the task | 2 |\n", "")),
+        ("k-NN", table.replace("k-NN", "linear")),
+    ):
+        with pytest.raises(ValueError, match=rf"left as it was: it has {re.escape(lost)}, whose scores"):
+            pages.write_page(text, page, keep=True)
+        assert page.read_text() == table
+    pages.write_page(table.replace("| 2 |", "| 3 |") + "| more | 1 |\n", page, keep=True)
+    pages.write_page("# Figures\n", page)
+    assert page.read_text() == "# Figures\n"
 
 
 def test_the_page_of_curves_is_made_again_from_scores_that_hold_no_path(
@@ -224,7 +250,7 @@ def test_arms_that_are_asked_for_alone_have_the_seeds_that_are_given(
 
     monkeypatch.setattr(experiment, "compare", compare)
     monkeypatch.setattr(experiment, "PAGE", tmp_path / "vicreg.md")  # beside it no scores lie
-    monkeypatch.setattr(experiment, "published", lambda place: [])
+    monkeypatch.setattr(experiment, "published", lambda place, configs: [])
     monkeypatch.setattr(experiment, "page", lambda evaluated, configs: "")
 
     def run(*arguments: str) -> list[tuple[list[str], list[int]]]:
