@@ -52,6 +52,7 @@ def main() -> None:
     add("--precision", default="bf16", choices=["bf16", "fp32"])
     add("--batch", type=int, help="images a step; by default the recipe's, which may be for a GPU")
     add("--repeats", type=int, default=9)
+    add("--name", default="task-cost", help="of the page, before the date")
     add("--out", type=Path, default=Path(__file__).parent / "results")
     given = parser.parse_args()
     torch.set_num_threads(1)
@@ -60,7 +61,7 @@ def main() -> None:
     if given.batch is not None:
         about["images a step"] = given.batch
     rows = [row for name in given.recipes for row in measure(name, given)]
-    write_results(given.out, "task-cost", "What the task costs", about, rows, markdown(rows))
+    write_results(given.out, given.name, "What the task costs", about, rows, markdown(rows))
 
 
 def measure(name: str, given: argparse.Namespace) -> list[dict[str, Any]]:
