@@ -247,13 +247,13 @@ def test_a_model_that_is_scored_is_let_go_before_the_next_is_loaded(
     assert len(scored) == 2
 
 
-@pytest.mark.parametrize("source", ["local-dir:", "timm:local-dir:", ""])
+@pytest.mark.parametrize("source", ["local-dir:", ""])
 def test_a_model_that_cannot_be_loaded_is_refused_before_images_are_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], source: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "list.csv").write_text("")  # no data: what is wrong with it would be said first
+    (tmp_path / "data" / "one.png").write_bytes(b"")  # has no classes, which would be said first
     folder = tmp_path / "damaged"
     folder.mkdir()
     (folder / "config.json").write_text('{"architecture": "test_resnet"}')
