@@ -33,7 +33,7 @@ from equicoherence.recipes import recipe
 from equicoherence.training.config import PretrainConfig
 from equicoherence.training.keep import measure
 from equicoherence.training.parts import Parts
-from equicoherence.training.setup import _held_out, _watch, set_up
+from equicoherence.training.setup import held_out_of, set_up, watch_of
 
 ADAPT = "adapt-"  # begins the names of recipes that start from MODEL
 LOSS = 0.9  # that ``--keep`` allows here: no run is stopped
@@ -84,13 +84,13 @@ def measured(config: PretrainConfig, name: str, given: argparse.Namespace) -> It
         watch = dataclasses.replace(config, watch=given.watch)
 
         def watching() -> tuple[Parts, int]:
-            made = _held_out(watch, run.learner, None, run.precision)
+            made = held_out_of(watch, run.learner, None, run.precision)
             assert made is not None
             return dataclasses.replace(run, held_out=made), len(made.labels)
 
         def keeping() -> tuple[Parts, int]:
             keep = dataclasses.replace(config, keep=LOSS)
-            made = _watch(keep, run.learner, run.loader, run.precision)
+            made = watch_of(keep, run.learner, run.loader, run.precision)
             return dataclasses.replace(run, config=keep, watch=made), len(made.images)
 
         arms = {f"--watch {given.watch}": watching}

@@ -147,6 +147,10 @@ def main() -> None:
     given = parser.parse_args()
     if given.models and not given.data:
         parser.error("--data is missing: which images the models are scored on")
+    for text in given.models:
+        model, _, pixels = text.rpartition(":")
+        if not (model and pixels.isdecimal()):
+            parser.error(f"{text!r}: give MODEL:PIXELS")
     if given.models:
         score(given.models, given.data, given.out)
     groups = read_suite(SUITE, row_folders())

@@ -206,6 +206,10 @@ def test_the_page_of_curves_is_made_again_from_scores_that_hold_no_path(
     with pytest.raises(SystemExit):
         run("baseline:thumbnail:32")
     assert "--data is missing" in capfd.readouterr().err
+    for wrong in ("baseline:thumbnail", "encoder", ":32"):
+        with pytest.raises(SystemExit):
+            run(wrong, *scoring[1:])
+        assert f"{wrong!r}: give MODEL:PIXELS" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("path", sorted(EXPERIMENTS.glob("*.py")), ids=lambda path: path.stem)

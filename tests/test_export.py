@@ -277,6 +277,16 @@ def test_a_folder_of_timm_itself_is_a_model(tmp_path):
         ({"config.json": '{"architecture": "resnet18"}'}, "it has config.json, but no weights"),
         ({"config.json": '{"architecture": "resnet99"}', "model.safetensors": ""}, "no model that timm has"),
         ({"config.json": '{"architecture"', "model.safetensors": ""}, "config.json is damaged"),
+        *(
+            ({"config.json": '{"architecture": "test_resnet"}', name: text}, "cannot be read, or do not fit its config")
+            for name, text in (
+                ("model.safetensors", "junk"),
+                ("pytorch_model.bin", ""),
+                ("pytorch_model.bin", "every good boy"),  # a KeyError of torch
+                ("model.pth", ""),
+                ("optimizer.bin", "junk"),  # which timm takes where there is no other
+            )
+        ),
     ],
 )
 def test_another_folder_is_no_model_and_the_error_says_what_it_lacks(tmp_path, capsys, files, lack):

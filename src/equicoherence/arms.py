@@ -20,6 +20,7 @@ from equicoherence.evaluation.jobs import plan_jobs
 from equicoherence.evaluation.model import load_model
 from equicoherence.evaluation.run import chosen_tasks
 from equicoherence.evaluation.scoring import Scoring, score_jobs
+from equicoherence.free_memory import free_memory
 from equicoherence.notice import say
 from equicoherence.side_by_side import STOPPED, Worker, serve, side_by_side
 from equicoherence.training import Interrupted, PretrainConfig, load_config, pretrain
@@ -131,17 +132,8 @@ def at_once(arms: Sequence[Arm], jobs: int | None) -> int:
     if _together() or torch.cuda.is_available() or not own:
         return 1
     threads = max(arm.config.threads or torch.get_num_threads() for arm in arms)
-    memory = _free_memory() // max(MEMORY + arm.config.cache * 2**20 for arm in arms)
+    memory = free_memory() // max(MEMORY + arm.config.cache * 2**20 for arm in arms)
     return max(1, min(len(arms), torch.get_num_threads() // threads, memory))
-
-
-def _free_memory() -> int:
-    """Return the bytes that programs may still take, more than enough where the system does not say."""
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-    except OSError:
-        return sys.maxsize
-    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable")), sys.maxsize)
 
 
 def work_on(arms: Sequence[Arm], jobs: int) -> None:

@@ -19,6 +19,7 @@ from equicoherence.exported_graph import OutputModel, check_same, need_onnx, wri
 from equicoherence.files import alone_at, replacing
 from equicoherence.models import Encoder, SplitHead
 from equicoherence.models.features import Pool
+from equicoherence.models.model_folder import RUN
 from equicoherence.models.prefixes import LOCAL
 from equicoherence.models.shared_files import ABOUT, HEADS
 from equicoherence.models.train_setting import HEAD
@@ -37,7 +38,6 @@ ENDINGS: dict[Target, tuple[str, ...]] = {
     "program": (".pt2",),
 }
 """Of names; the first where none is given. A folder may be called anything."""
-RUN = "config.yaml"  # of a run directory
 
 
 def export(

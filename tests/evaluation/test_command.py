@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import re
 import shutil
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,7 @@ from equicoherence.commands.evaluation_plan import (
 )
 from equicoherence.evaluation import scoring as module
 from equicoherence.evaluation.frozen_model import FrozenModel
+from equicoherence.evaluation.model import load_model
 from equicoherence.evaluation.registry import all_tasks, make_tasks, reads_data
 from equicoherence.evaluation.subject import Subject, subjects_of
 from equicoherence.training import EncoderConfig, OptimConfig, PretrainConfig, ViewsConfig, pretrain
@@ -205,6 +208,61 @@ def test_models_that_were_loaded_to_be_checked_wait_while_there_is_room(
     planned = plan(given, tasks, True)
     assert [each.loaded is None for each in planned] == [False, True]  # the first is scored now
     assert planned[1].load().name == models[1]
+    monkeypatch.setattr(evaluation_plan, "ROOM", 2**40)
+    assert all(each.loaded for each in plan(given, tasks, True))
+    monkeypatch.setattr(evaluation_plan, "SHARE", 2**62)  # of free memory, less than any model
+    assert [each.loaded is None for each in plan(given, tasks, True)] == [False, True]
+
+
+def test_a_model_that_does_not_wait_takes_no_room_from_the_others(
+    encoder: Path, camvid: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small, large = str(encoder), "timm:resnet18"
+    models = (small, large, str(another(encoder, tmp_path / "other", 1)))
+    given = Arguments(models, sets=str(camvid), out=tmp_path / "out", random_weights=True)
+    room = 3 * load_model(small).nbytes
+    assert room < load_model(large, random_weights=True).nbytes
+    monkeypatch.setattr(evaluation_plan, "ROOM", room)
+    planned = plan(given, make_tasks(["segmentation"]), True)
+    assert [each.loaded is None for each in planned] == [False, True, False]
+
+
+def test_a_model_that_is_scored_is_let_go_before_the_next_is_loaded(
+    encoder: Path, camvid: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scored: list[weakref.ref[FrozenModel]] = []
+    load = evaluation_plan.Planned.load
+
+    def noting(planned: evaluation_plan.Planned) -> FrozenModel:
+        gc.collect()
+        assert [model() for model in scored] == [None] * len(scored)
+        model = load(planned)
+        scored.append(weakref.ref(model))
+        return model
+
+    monkeypatch.setattr(evaluation_plan, "ROOM", 0)
+    monkeypatch.setattr(evaluation_plan.Planned, "load", noting)
+    models = [str(encoder), str(another(encoder, tmp_path / "other", 1))]
+    assert main(["evaluate", *models, "--sets", str(camvid), "--out", str(tmp_path / "out"), *ONLY]) == 0
+    assert len(scored) == 2
+
+
+@pytest.mark.parametrize("source", ["local-dir:", ""])
+def test_a_model_that_cannot_be_loaded_is_refused_before_images_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], source: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "one.png").write_bytes(b"")  # has no classes, which would be said first
+    folder = tmp_path / "damaged"
+    folder.mkdir()
+    (folder / "config.json").write_text('{"architecture": "test_resnet"}')
+    (folder / "model.safetensors").write_bytes(b"junk")
+    for name, reason in (("damaged", "the weights in damaged cannot be read"), ("nosuch", "nosuch")):
+        assert main(["evaluate", f"{source}{name}", "--data", "data", "--tasks", "knn"]) == 2
+        said = capsys.readouterr().err.splitlines()[-1]
+        assert reason in said
+        assert not (tmp_path / "results").exists()
 
 
 def test_a_folder_that_cannot_be_written_to_is_said_before_any_work(tmp_path: Path) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 import pytest
 
-from equicoherence.reporting.names import encoder_names, folder_names, shared_names
+from equicoherence.reporting.names import encoder_names, folder_names, shared_names, told_apart
 
 
 def test_weights_files_are_called_by_their_stems_and_architectures_that_have_other_names() -> None:
@@ -66,3 +66,15 @@ def test_on_another_machine_an_encoder_is_called_by_what_it_is_loaded_by_there()
 )
 def test_folders_are_called_by_what_tells_them_apart(folders: list[str], names: list[str]) -> None:
     assert folder_names([Path(folder) for folder in folders]) == names
+
+
+@pytest.mark.parametrize(
+    ("folders", "names"),
+    [
+        (["C:/runs/a", "D:/runs/a"], ["C:", "D:"]),
+        (["C:/a", "D:/a", "C:/b"], ["C:/a", "D:/a", "b"]),
+        (["C:/old/run", "D:/new/run"], ["old", "new"]),
+    ],
+)
+def test_drives_stay_in_names_where_nothing_else_tells_folders_apart(folders: list[str], names: list[str]) -> None:
+    assert told_apart([PureWindowsPath(folder) for folder in folders]) == names

@@ -243,7 +243,7 @@ class Danger:
         ("{d}/nan.safetensors@resnet18", {}, "its conv1.weight is not finite"),
         ("{d}/vit.safetensors@vit_tiny_patch16_224", {}, "views.size is 100, but"),
         ("{run}", {"args": {"layers": [1, 1, 1, 2]}}, "do not fit the encoder that the configuration asks for"),
-        ("local-dir:{d}", {}, "config.json does not exist"),
+        ("local-dir:{d}", {}, "is not the folder of a timm model: it has no config.json"),
     ],
 )
 def test_what_cannot_be_started_from_is_refused_in_one_sentence(

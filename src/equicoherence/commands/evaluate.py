@@ -139,6 +139,7 @@ def run(arguments: list[str]) -> None:
         images = next((job for job in jobs if reads_data(job.task)), None)
         if on_page and images is not None:
             keep_rotated(frozen, images, each.folder, given.bad_image_tolerance, given.device)
+        del frozen  # before the next is loaded
         if on_page:  # written after each: the next may fail
             folders = [other.folder for other in planned[:number]]
             page = comparison(folders, given.out or Path("results") / "comparison" if several else folders[0])

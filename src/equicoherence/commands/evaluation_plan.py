@@ -12,6 +12,7 @@ from equicoherence.commands.arguments import split
 from equicoherence.evaluation.registry import all_tasks, default_tasks, reads_data, task_class
 from equicoherence.evaluation.suites import Suite, named_suite
 from equicoherence.evaluation.task import Task
+from equicoherence.free_memory import free_memory
 from equicoherence.models.prefixes import BASELINE
 from equicoherence.notice import say
 from equicoherence.reporting.names import last_parts
@@ -27,7 +28,8 @@ PAIRS, CLASSES = ("transformation",), ("knn", "linear")
 OPTIONS = dict.fromkeys(("transformations", "borders", "probes", "images", "repeats"), PAIRS) | {"limit": CLASSES}
 """Options of their own that some tasks have."""
 COLORS = 3  # channels that baselines take
-ROOM = 4 * 2**30  # bytes of weights of models that wait, loaded, until they are scored
+ROOM = 4 * 2**30  # the most bytes of weights of models that wait, loaded, until they are scored
+SHARE = 4  # a quarter of free memory is the most, too
 
 
 @dataclass
@@ -136,22 +138,23 @@ def plan(given: Arguments, tasks: Sequence[Task], every: bool, baselines: Sequen
     on_data = any(reads_data(task) for task in tasks)
     reading, data = images_of(models, given.data, leave_out=given.tasks == "all") if on_data else ([], given.data)
     chosen = [task for task in tasks if reading or not reads_data(task)]
-    jobs = plan_jobs(chosen, data, given.sets, every, given.bad_image_tolerance)
     several = len(subjects) > 1
     out = given.out or (Path("results") / "comparison" if given.sets is not None and several else None)
     folders = folders_of(subjects, out, given.data)
     floors: dict[object, Subject] = {}
     sizes: list[int] = []
     waiting: list[FrozenModel | None] = [None] * len(subjects)
-    room = ROOM
-    for number, each in enumerate(subjects if several or baselines else ()):  # the last is refused before all is scored
+    room = min(ROOM, free_memory() // SHARE)
+    for number, each in enumerate(subjects):  # the last is refused before images are read
         model = load_model(each.model, **each.options)
         floors.setdefault(floor_kind(model), each)
         if model.encoder.channels == COLORS and not each.model.startswith(BASELINE):
             sizes = list(dict.fromkeys([*sizes, model.size]))
-        room -= model.nbytes
-        if number == 0 or room >= 0:  # the first is scored now
+        if number == 0 or model.nbytes <= room:  # the first is scored now
             waiting[number] = model
+            room -= model.nbytes
+        del model
+    jobs = plan_jobs(chosen, data, given.sets, every, given.bad_image_tolerance)
     beside = {
         baseline_folder(name, out, data, size, sizes): Subject(BASELINE + name, size=size)
         for size in sizes

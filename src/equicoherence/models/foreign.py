@@ -59,17 +59,27 @@ def foreign_encoder(
     had.
     """
     folder = folder_of(name)
-    published = folder is None and pretrained
+    if folder is None or not pretrained:
+        return _built(name, size, args, pretrained, option, otherwise)
+    try:
+        return Encoder(name, sized(name, size) | (args or {}), pretrained=True)
+    except Exception as error:  # of damaged files, torch and timm raise nearly all that there is
+        _built(name, size, args, False, option, otherwise)  # raises what is wrong with config.json or the size
+        raise ValueError(
+            f"the weights in {folder} cannot be read, or do not fit its config.json: {_reason(error)}"
+        ) from error
+
+
+def _built(
+    name: str, size: int | None, args: dict[str, Any] | None, published: bool, option: str, otherwise: str
+) -> Encoder:
+    """Return an encoder with timm's published weights, or with none that were trained."""
     try:
         with hub_or_cache() if published else nullcontext():
-            return Encoder(name, sized(name, size) | (args or {}), pretrained=pretrained)
+            return Encoder(name, sized(name, size) | (args or {}), pretrained=published)
     except (OSError, RuntimeError, SafetensorError) as error:
-        if folder is not None and not (folder / "config.json").is_file():
+        if not published:
             raise  # which says what folder it is
-        if folder is not None:
-            raise ValueError(
-                f"the weights in {folder} cannot be read, or do not fit its config.json: {one_line(error)}"
-            ) from error
         raise cannot_be_had(name, _reason(error), otherwise) from error
     except ValueError as error:
         raise ValueError(f"{option} is {size}, but {error}" if size is not None else str(error)) from error

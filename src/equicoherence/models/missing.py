@@ -12,6 +12,8 @@ from equicoherence.models.timm_names import is_timm_name
 def no_model(text: str) -> FileNotFoundError:
     """Return the error that quotes what is no MODEL, with what may have been meant."""
     file, at, arch = text.rpartition("@")
+    if at and Path(file).is_dir():
+        return FileNotFoundError(f"model {text!r}: {file!r} is a folder, which says itself what it is: give {file}")
     if at:
         return FileNotFoundError(f"model {text!r}: there is no file {file!r} of weights for {arch}{_near(file)}")
     return FileNotFoundError(

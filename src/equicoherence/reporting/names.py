@@ -180,7 +180,14 @@ def folder_names(folders: Sequence[Path]) -> list[str]:
 
     x/a/scores and x/b/scores are a and b.
     """
-    paths = [Path(os.path.abspath(folder)).parts[1:] for folder in folders]
+    return told_apart([Path(os.path.abspath(folder)) for folder in folders])
+
+
+def told_apart(folders: Sequence[PurePath]) -> list[str]:
+    """Return `folder_names` of absolute paths. Drives of Windows are left out unless they alone tell paths apart."""
+    paths = [folder.parts[1:] for folder in folders]
+    if len(set(paths)) < len(set(folders)):
+        paths = [(folder.drive, *folder.parts[1:]) for folder in folders]
     while all(len(path) > 1 for path in paths) and len({path[-1] for path in paths}) == 1 < len(set(paths)):
         paths = [path[:-1] for path in paths]
     return ["/".join(parts) for parts in last_parts(paths)]

@@ -106,8 +106,8 @@ def set_up(
         convert_sync_batchnorm(learner)  # in place: the learner itself is no BatchNorm
     learner.to(accelerator.device)
     loader = _loader(config, feed)
-    watch = _watch(config, learner, loader, saved.precision) if config.keep and main else None
-    held_out = _held_out(config, learner, watch, saved.precision) if watched_names(config.watch) and main else None
+    watch = watch_of(config, learner, loader, saved.precision) if config.keep and main else None
+    held_out = held_out_of(config, learner, watch, saved.precision) if watched_names(config.watch) and main else None
     model, optimizer, scaler = _trained(config, learner, accelerator, saved)
     total = config.optim.epochs * per_epoch
     total = min(total, config.max_steps) if config.max_steps else total
@@ -205,13 +205,13 @@ def _loader(config: PretrainConfig, feed: Feed) -> Loader:
     )
 
 
-def _watch(config: PretrainConfig, learner: Learner, loader: Loader, precision: Precision) -> Watch:
+def watch_of(config: PretrainConfig, learner: Learner, loader: Loader, precision: Precision) -> Watch:
     """Return the measurement of how much the encoder has kept."""
     bfloat16 = precision == "bf16"
     return Watch(learner.encoder, learner.pool, loader, size=config.views.size, keep=config.keep, bfloat16=bfloat16)
 
 
-def _held_out(config: PretrainConfig, learner: Learner, watch: Watch | None, precision: Precision) -> HeldOut | None:
+def held_out_of(config: PretrainConfig, learner: Learner, watch: Watch | None, precision: Precision) -> HeldOut | None:
     """Return the measurement of an encoder, or of its head, on images that are held out of its training; None if that
     is left to the images, and these are too few."""
     source, most = open_images(config.data, "val"), min(MOST, PER_BATCH * config.optim.batch_size)
