@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -54,6 +55,7 @@ def _split(page: str) -> tuple[str, str]:
 
 def _names(text: str) -> set[str]:
     """Return the names of rows and columns of all tables."""
+    text = re.sub(r" \(\d+ seeds\)", "", text)
     rows = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| ")]
     heads = [cells for cells, below in itertools.pairwise(rows) if set("".join(below)) <= set("- ")]
     return {cell for cells in heads for cell in cells} | {cells[0] for cells in rows if set(cells[0]) - set("- ")}

@@ -131,11 +131,12 @@ def test_each_model_gets_the_options_that_apply_to_it(encoder: Path, tmp_path: P
         Subject("timm:resnet18", random_weights=True, size=96),
     ]
     options: dict[str, Any] = {"arch": None, "random_weights": False, "size": None}
-    for given, quoted in (
+    refused: list[tuple[dict[str, Any], str]] = [
         ({"arch": "resnet50"}, "--arch is for weights files"),
         ({"random_weights": True}, "--random-weights is for timm's models"),
         ({"size": 96}, "--size is for models that are no runs"),
-    ):
+    ]
+    for given, quoted in refused:
         with pytest.raises(ValueError, match=f"{quoted}, of which there is none"):
             subjects_of([run], **(options | given))
 
