@@ -53,7 +53,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "weights.pth").touch()
     for run in ("run", "runs/adapt-tiny-resnet18"):
         (tmp_path / run).mkdir(parents=True)
-        (tmp_path / run / "model.safetensors").touch()
+        for file in ("model.safetensors", "config.yaml"):
+            (tmp_path / run / file).touch()
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

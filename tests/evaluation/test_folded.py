@@ -59,6 +59,7 @@ def test_what_cannot_be_folded_stays(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @torch.no_grad()
+@pytest.mark.usefixtures("in_float32")
 def test_many_images_are_read_as_one_batch_is() -> None:
     model, images = with_statistics("timm:resnet18"), torch.rand(TOGETHER + 3, 3, 32, 32)
     assert reader(model) is reader(model)

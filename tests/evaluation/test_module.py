@@ -88,6 +88,7 @@ def resnet(tmp_path_factory: pytest.TempPathFactory) -> tuple[nn.Module, Path]:
     return model, path
 
 
+@pytest.mark.usefixtures("in_float32")
 def test_it_scores_what_the_same_network_scores_behind_another_door(
     resnet: tuple[nn.Module, Path], folder: Path, tmp_path: Path
 ) -> None:

@@ -120,6 +120,7 @@ def test_a_list_is_no_state_dict(tmp_path):
 )
 def test_a_damaged_folder_of_timm_is_named(tmp_path, config, sentence):
     (tmp_path / "config.json").write_text(config)
+    (tmp_path / "model.safetensors").touch()
     with pytest.raises(ValueError, match=sentence):
         load_model(f"timm:local-dir:{tmp_path}")
 
