@@ -19,8 +19,9 @@ from typing import Any
 
 from adapt_baselines import Baseline, read_baselines, score_baselines
 from adapt_charts import Baselines, Found, bars, gained_and_kept, kept_over_steps
-from adapt_dense import dense_section, score_dense, slug
+from adapt_dense import dense_section, score_dense
 from pages import write_page
+from published import slug
 
 from equicoherence.adapting.adaptation import adapt_with
 from equicoherence.adapting.asked import Asked

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 
 import torch
 from adapt_baselines import Beside
+from published import slug
 from torch import Tensor, nn
 
 from equicoherence.downstream.representation import Read, joined_maps, output_map, with_representation
@@ -146,11 +146,6 @@ def _of_seed(jobs: Sequence[Job], seed: int) -> list[Job]:
 
 def _folder(encoder: Path, name: str, seed: int) -> Path:
     return encoder / PLACE / f"{slug(name)}-seed{seed}"
-
-
-def slug(name: str) -> str:
-    """Return the folder's name of a way of adapting."""
-    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
 
 
 def dense_section(out: Path, names: Sequence[str]) -> str:

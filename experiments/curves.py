@@ -19,16 +19,15 @@ import matplotlib.figure
 from adapt_charts import PALETTE, STYLE
 from matplotlib.axes import Axes
 from pages import write_page
+from published import row_folders
 
 from equicoherence import evaluate
 from equicoherence.evaluation.registry import all_tasks
 from equicoherence.evaluation.run import results_folder
 from equicoherence.evaluation.suites import Figure, Suite
-from equicoherence.models.prefixes import BASELINE
-from equicoherence.reporting.comparison.lines import Group, control_column, members
-from equicoherence.reporting.origin import origin_line
+from equicoherence.reporting.comparison.lines import Group, control_column
 from equicoherence.reporting.submission import write_submissions
-from equicoherence.reporting.suite_table import read_suite, suite_grid, suite_rows
+from equicoherence.reporting.suite_table import measured_on, read_suite, suite_grid, suite_rows
 from equicoherence.reporting.summary import Score, joint_floors, select, summarise
 from equicoherence.reporting.tables import plain
 
@@ -49,12 +48,6 @@ SUITE = Suite(
     ),
 )
 GREY = "#7a828e"
-
-
-def row_folders() -> list[Path]:
-    """Return the folders of the page's rows, encoders before baselines."""
-    baseline = BASELINE.replace(":", "-")
-    return sorted((RESULTS / SUITE.name).glob("*/"), key=lambda folder: (folder.name.startswith(baseline), folder.name))
 
 
 def score(models: Sequence[str], data: str, out: Path) -> None:
@@ -114,14 +107,10 @@ def _line(axes: Axes, points: Sequence[Score], **look: Any) -> None:
 
 def page(groups: Sequence[Group]) -> str:
     """Return what was measured, the picture and the table."""
-    evaluated = members(groups)
-    part = evaluated[0].parts[0]
-    splits = " and ".join(f"{split} {text.split(',')[0]}" for split, text in part["settings"].get("splits", {}).items())
-    sizes = ", ".join(dict.fromkeys(f"{each.label}: {each.size} px" for each in groups))
     names = plain(", ".join(each.label for each in groups))
     return (
         f"# Similarity curves of pretrained encoders\n\n"
-        f"{plain(origin_line([each.about for each in evaluated]))}. Images: {plain(splits)}. Input: {plain(sizes)}.\n\n"
+        f"{measured_on(groups)}\n\n"
         f"Written by `python experiments/curves.py`. Each curve is of {IMAGES} test images, and each image is "
         f"retrieved among these {IMAGES}; rot4 is trained on {TRAIN} images and tested on {TEST}, each in four "
         "rotations. The tasks have more by default (500; 3,000 and 1,000), so that the ViT could be scored on one "
@@ -153,7 +142,7 @@ def main() -> None:
             parser.error(f"{text!r}: give MODEL:PIXELS")
     if given.models:
         score(given.models, given.data, given.out)
-    groups = read_suite(SUITE, row_folders())
+    groups = read_suite(SUITE, row_folders(RESULTS / SUITE.name))
     draw(groups, RESULTS / f"{SUITE.name}.png")
     write_page(page(groups), RESULTS / f"{SUITE.name}.md")
 

@@ -21,12 +21,12 @@ from adapt_charts import PALETTE, STYLE
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from pages import write_page
+from published import row_folders
 
 from equicoherence.evaluation.layers import OUTPUT
 from equicoherence.evaluation.layers.task import Layers
 from equicoherence.evaluation.suites import EQUIVARIANCE
 from equicoherence.files import write_aside
-from equicoherence.models.prefixes import BASELINE
 from equicoherence.reporting.comparison.lines import Group
 from equicoherence.reporting.submission import write_submissions
 from equicoherence.reporting.suite_table import read_suite, suite_csv, suite_markdown, suite_rows
@@ -36,12 +36,6 @@ SCORES = RESULTS / EQUIVARIANCE.name
 ROTATION = {"rotation": "rotation R2", "rotation, absolute": "absolute rotation R2",
             "rotation, side": "rotation sign accuracy"}  # fmt: skip
 CONTROLS = {"": "-", "random": "--"}
-
-
-def row_folders() -> list[Path]:
-    """Return the folders of the table's rows, encoders before baselines."""
-    baseline = BASELINE.replace(":", "-")
-    return sorted(SCORES.glob("*/"), key=lambda folder: (folder.name.startswith(baseline), folder.name))
 
 
 def over_layers(groups: list[Group], path: Path) -> None:
@@ -93,8 +87,8 @@ def _lines(
 
 if __name__ == "__main__":
     if new := [Path(name) for name in sys.argv[1:]]:
-        write_submissions(EQUIVARIANCE, read_suite(EQUIVARIANCE, [*row_folders(), *new], whole=True), SCORES)
-    groups = read_suite(EQUIVARIANCE, row_folders(), whole=True)
+        write_submissions(EQUIVARIANCE, read_suite(EQUIVARIANCE, [*row_folders(SCORES), *new], whole=True), SCORES)
+    groups = read_suite(EQUIVARIANCE, row_folders(SCORES), whole=True)
     rows = list(suite_rows(EQUIVARIANCE, groups))
     write_aside(SCORES / f"{EQUIVARIANCE.name}.csv", suite_csv(EQUIVARIANCE, rows))
     over_layers(groups, RESULTS / f"{EQUIVARIANCE.name}-layers.png")

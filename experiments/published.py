@@ -17,6 +17,7 @@ from equicoherence.evaluation.fingerprint import config_digest
 from equicoherence.evaluation.store import FILE, read_scores
 from equicoherence.evaluation.suites import Suite
 from equicoherence.json_file import write_json
+from equicoherence.models.prefixes import BASELINE
 from equicoherence.notice import say
 from equicoherence.reporting.comparison.evaluated import Evaluated, read_evaluated
 from equicoherence.reporting.submission import submission
@@ -42,10 +43,10 @@ def published(page: Path, configs: Mapping[str, PretrainConfig] | None = None) -
     found = [read_evaluated(file.parent) for file in sorted(page.with_suffix("").glob(f"*/{FILE}"))]
     if configs is not None:
         now = {name: config_digest(dataclasses.replace(config, name=name)) for name, config in configs.items()}
-        for each in found:
-            if each.about["config"] != now.get(each.about["name"]):
-                say(f"{each.folder} is left out: its scores are of another configuration than that of today")
-        found = [each for each in found if each.about["config"] == now.get(each.about["name"])]
+        others = [each for each in found if each.about["config"] != now.get(each.about["name"])]
+        for each in others:
+            say(f"{each.folder} is left out: its scores are of another configuration than that of today")
+        found = [each for each in found if each not in others]
     if not found:
         raise FileNotFoundError(f"{str(page.with_suffix(''))!r} holds no scores: nothing is published for {page.name}")
     return found
@@ -57,5 +58,16 @@ def is_published(config: PretrainConfig, settings: Mapping[str, Mapping[str, Any
     return bool(scores) and scores["config"] == config_digest(config) and has_scores(scores, settings)
 
 
+def row_folders(place: Path) -> list[Path]:
+    """Return the folders of scores that a suite's page is made from, encoders before baselines."""
+    baseline = BASELINE.replace(":", "-")
+    return sorted(place.glob("*/"), key=lambda folder: (folder.name.startswith(baseline), folder.name))
+
+
+def slug(name: str) -> str:
+    """Return the folder's name of a run, or of a way of adapting."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+
+
 def _place(page: Path, name: str, seed: int) -> Path:
-    return page.with_suffix("") / f"{re.sub(r'[^a-z0-9]+', '-', name.lower()).strip('-')}-seed{seed}" / FILE
+    return page.with_suffix("") / f"{slug(name)}-seed{seed}" / FILE

@@ -17,6 +17,7 @@ from typing import Any
 
 from kept import holds
 from pages import made_with, write_page
+from published import slug
 
 from equicoherence.arms import train_once
 from equicoherence.coherence import CoherenceConfig
@@ -129,8 +130,7 @@ def main() -> None:
 
 def folder(out: Path, encoder: str, name: str, seed: int) -> Path:
     """Return the directory of a run."""
-    slug = "-".join("".join(c if c.isalnum() else " " for c in name.lower()).split())
-    return out / f"{encoder}-{slug}-seed{seed}"
+    return out / f"{encoder}-{slug(name)}-seed{seed}"
 
 
 def score(run: Path, data: Path, controls: bool) -> dict[str, Any]:

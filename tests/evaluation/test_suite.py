@@ -243,15 +243,15 @@ def test_the_published_rows_pass_the_check_and_make_the_published_table(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.syspath_prepend(RESULTS.parents[1] / "experiments")
-    from equivariance import row_folders  # pyright: ignore[reportMissingImports]
+    from equivariance import SCORES, row_folders  # pyright: ignore[reportMissingImports]
 
-    assert main(["suite", "equivariance", *map(str, row_folders()), "--out", str(tmp_path)]) == 0
+    assert main(["suite", "equivariance", *map(str, row_folders(SCORES)), "--out", str(tmp_path)]) == 0
     published, _, reading = (RESULTS / "equivariance.md").read_text(encoding="utf-8").partition("## Reading")
     assert published.strip() == (tmp_path / "equivariance.md").read_text(encoding="utf-8").strip()
     assert "earlier figures" not in reading
     csv_file = PUBLISHED / "equivariance.csv"
     assert csv_file.read_bytes() == (tmp_path / "equivariance.csv").read_bytes()
-    for folder in row_folders():
+    for folder in row_folders(SCORES):
         file = folder / "scores.json"
         assert file.read_bytes() == (tmp_path / "equivariance" / folder.name / "scores.json").read_bytes()
         assert file.stat().st_size < 200_000

@@ -153,14 +153,9 @@ def suite_csv(suite: Suite, rows: Sequence[SuiteRow]) -> str:
 
 def suite_markdown(suite: Suite, rows: Sequence[SuiteRow], groups: Sequence[Group]) -> str:
     """Return the page: what was measured, the table, and who measured it when."""
-    evaluated = members(groups)
-    part = evaluated[0].parts[0]
-    splits = " and ".join(f"{split} {text.split(',')[0]}" for split, text in part["settings"].get("splits", {}).items())
-    origin = origin_line([each.about for each in evaluated])
-    sizes = ", ".join(dict.fromkeys(f"{each.label}: {each.size} px" for each in groups))
     return (
-        f"# Suite {suite.name} on {plain(part['data'])}\n\n"
-        f"{plain(origin)}. Images: {plain(splits)}. Input: {plain(sizes)}.\n\n"
+        f"# Suite {suite.name} on {plain(members(groups)[0].parts[0]['data'])}\n\n"
+        f"{measured_on(groups)}\n\n"
         "R2: a probe predicts the parameters of a transformation from the frozen features of an image and of its "
         "transformed copy. Rotation and translation have three scores: R2 of the signed value, R2 of the absolute "
         "value, and the accuracy of the sign (chance .5). Translation is the mean over x and y. R2 on noise: the same "
@@ -176,6 +171,16 @@ def suite_markdown(suite: Suite, rows: Sequence[SuiteRow], groups: Sequence[Grou
         f"`equicoherence suite {suite.name} FOLDER...`.\n\n"
         f"{suite_grid(suite, rows).markdown()}\n"
     )
+
+
+def measured_on(groups: Sequence[Group]) -> str:
+    """Return who measured a table when, on which images, at which sizes of input."""
+    evaluated = members(groups)
+    images = evaluated[0].parts[0]["settings"].get("splits", {})
+    splits = " and ".join(f"{split} {text.split(',')[0]}" for split, text in images.items())
+    sizes = ", ".join(dict.fromkeys(f"{each.label}: {each.size} px" for each in groups))
+    origin = origin_line([each.about for each in evaluated])
+    return f"{plain(origin)}. Images: {plain(splits)}. Input: {plain(sizes)}."
 
 
 def _of_figure(entries: Sequence[Score], figure: Figure, representation: str, control: str = "") -> Score | None:
