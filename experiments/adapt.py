@@ -3,9 +3,12 @@
     python experiments/adapt.py MODEL --data FOLDER_OR_ARCHIVE [--check IMAGES] [--out runs/adapt]
     python experiments/adapt.py MODEL --data FOLDER_OR_ARCHIVE --dense DATA_SETS --other IMAGES
 
-Adapts one encoder in several ways, one after another, each as `equicoherence adapt` does, and rewrites
-docs/results/adapt.md after each, with all encoders that lie in --out. Run again, it goes on where it stopped. The
-original is scored once. --dense trains nothing: it scores dense tasks, and classes of other images, of what is done.
+Adapts one encoder in several ways, one after another, each as `equicoherence adapt` does. After each its scores are
+kept in docs/results/adapt, without paths, and docs/results/adapt.md is made from all that lie there. Run again, it goes
+on where it stopped; a way that is kept is not done again. --page, with the same options, trains nothing: it keeps what
+is done in --out and writes the page. A page is not replaced by one with fewer rows unless --replace is given. --dense
+trains nothing: it scores dense tasks, and classes of other images, of what is done, keeps the scores in
+docs/results/adapt-dense, and writes docs/results/adapt-dense.md.
 """
 
 from __future__ import annotations
@@ -17,19 +20,22 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from adapt_baselines import Baseline, read_baselines, score_baselines
-from adapt_charts import Baselines, Found, bars, gained_and_kept, kept_over_steps
-from adapt_dense import dense_section, score_dense
+from adapt_baselines import Baseline, keep_baselines, read_baselines, score_baselines
+from adapt_charts import Baselines, Found, bars, gained_and_kept, is_watched, kept_over_steps
+from adapt_dense import PLACE, dense_page, keep_dense, score_dense
+from adapt_kept import Today, is_kept, keep, outdated, read_kept
+from adapt_ways import DRAWN, RECIPE, arms, encoder_name, from_model, refusals
 from pages import write_page
 from published import slug
 
 from equicoherence.adapting.adaptation import adapt_with
 from equicoherence.adapting.asked import Asked
-from equicoherence.adapting.start_config import start_config
-from equicoherence.coherence import CoherenceConfig
+from equicoherence.evaluation.store import FILE, read_scores
 from equicoherence.evaluation.suites import ADAPT
 from equicoherence.evaluation.transformation import NOISE
-from equicoherence.reporting.adaptation.adaptation import CHECK, ORIGINAL, SCORED, Adaptation, read_adaptation
+from equicoherence.notice import say
+from equicoherence.recipes import recipe
+from equicoherence.reporting.adaptation.adaptation import ADAPTED, CHECK, ORIGINAL, SCORED, Adaptation
 from equicoherence.reporting.adaptation.figures import BACKBONE, BEST, JOINED, OUTPUT, Z_EQUI, FigureRow
 from equicoherence.reporting.adaptation.page import PAGE as DONE
 from equicoherence.reporting.names import target_name
@@ -37,13 +43,13 @@ from equicoherence.reporting.noise_limit import NEAR_ZERO, with_warning
 from equicoherence.reporting.origin import origin_line
 from equicoherence.reporting.summary import select, summarise_scores
 from equicoherence.reporting.tables import MISSING, Cell, Grid, number
-from equicoherence.training import PretrainConfig, pretrain
+from equicoherence.training import load_config, pretrain
 from equicoherence.training.run import is_finished
 
 PAGE = Path(__file__).parents[1] / "docs" / "results" / "adapt.md"
+DENSE_PAGE = PAGE.with_name("adapt-dense.md")
 KEPT = PAGE.with_name("adapt-kept.png")
 CHART = Path(__file__).parents[1] / "docs" / "adapt.png"
-DRAWN = "head, as drawn"  # a control: the head before it has learned anything
 DENSE = ("head", DRAWN)
 READ = {BACKBONE: "features", Z_EQUI: "z_equi", JOINED: "[features, z_equi]"}
 BESIDE = "[features, that]"
@@ -53,36 +59,6 @@ Where the encoder itself is trained, what its features keep is watched while it 
 
 ![k-NN and rotation R2 over the steps, for each way that trains the encoder](adapt-kept.png)
 """
-
-
-def arms(model: str, steps: int) -> dict[str, PretrainConfig]:
-    """Return the ways of adapting an encoder, most telling first."""
-    base = dataclasses.replace(start_config("adapt-tiny", model)[0], max_steps=steps, keep=0.0)
-    assert base.coherence is not None
-
-    def way(train: str = "head", lr: float = 1.0, seed: int = 0, **task: object) -> PretrainConfig:
-        coherence: CoherenceConfig = dataclasses.replace(base.coherence, **task)  # type: ignore[type-var, arg-type]
-        optim = dataclasses.replace(base.optim, lr=base.optim.lr * lr)
-        encoder = dataclasses.replace(base.encoder, train=train)
-        watch = {} if train == "head" else {"watch": "knn,rotation", "watch_every": 25}
-        return dataclasses.replace(base, encoder=encoder, coherence=coherence, optim=optim, seed=seed, **watch)
-
-    return {
-        "head": way(),
-        "head, second seed": way(seed=1),
-        "head, 1024 wide": way(d_equi=1024),
-        "head, with labels": way(decoder="oracle"),
-        "head, 128 wide": way(d_equi=128),
-        "head, 128 wide, with labels": way(d_equi=128, decoder="oracle"),
-        "head, 128 wide, as drawn": dataclasses.replace(way(lr=1e-9, d_equi=128), max_steps=1),
-        DRAWN: dataclasses.replace(way(lr=1e-9), max_steps=1),
-        "last layer": way("last:1", lr=0.1, layers=(), split="linear"),
-        "last layer, with labels": way("last:1", lr=0.1, layers=(), split="linear", decoder="oracle"),
-        "head, render and [P1]": way(decoder="render+cross-attention"),
-        "head, conv [P2]": way(decoder="conv"),
-        "lora": way("lora:8", lr=0.1, layers=(), split="linear"),
-        "all": way("all", lr=0.1, layers=(), split="linear"),
-    }
 
 
 def main() -> None:
@@ -96,79 +72,113 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=2000, help="for the probes; two fifths as many test them")
     parser.add_argument("--limit", type=int, default=5000, help="labelled images of each split for k-NN and linear")
     parser.add_argument("--only", nargs="*", help="ways of adapting, by name; no name: train nothing")
-    parser.add_argument("--page", action="store_true", help="train nothing: only write the page of what is done")
+    parser.add_argument("--page", action="store_true", help="train nothing: keep what is done in --out, write the page")
+    parser.add_argument("--replace", action="store_true", help="write the page even if it loses rows or columns")
     parser.add_argument("--baselines", action="store_true", help="also score what needs no training")
     parser.add_argument("--dense", help="train nothing: score what is done of the heads on data sets in this folder")
     parser.add_argument("--other", help="labelled images that nothing is adapted on, for --dense")
     given = parser.parse_args()
-    encoder = given.model.rpartition("@")[2].removeprefix("timm:").replace("/", "-")
-    ways = arms(given.model, given.steps)
     if bool(given.dense) != bool(given.other):
         parser.error("--dense and --other are given together: data sets for dense tasks, and images with classes")
+    ways = arms(from_model(given.model, given.data, given.steps))
     if strange := set(given.only or ()) - set(ways):
         parser.error(f"--only {', '.join(sorted(strange))}: there is no such way; there are {', '.join(ways)}")
     if given.dense and (changed := [name for name in given.only or () if ways[name].encoder.train != "head"]):
         parser.error(
             f"--dense: {', '.join(changed)} trains the encoder, whose features are those of the original no more"
         )
-    if given.dense or given.page:
-        if given.dense:
-            heads = {name: given.out / encoder / slug(name) for name in given.only or DENSE}
-            done_heads = {name: run for name, run in heads.items() if is_finished(run)}
-            score_dense(given.out / encoder, done_heads, given.dense, given.other)
-        draw(given.out, [*ways])
+    encoder = encoder_name(given.model)
+    runs, store = given.out / encoder, PAGE.with_suffix("") / encoder
+    if given.dense:
+        heads = {name: runs / slug(name) for name in given.only or DENSE}
+        done_heads = {name: run for name, run in heads.items() if is_finished(run)}
+        score_dense(done_heads, given.dense, given.other, runs / PLACE)
+        keep_dense(runs / PLACE, DENSE_PAGE.with_suffix("") / encoder)
+        write_page(dense_page(DENSE_PAGE.with_suffix(""), [*ways]), DENSE_PAGE, keep=not given.replace)
+        print(DENSE_PAGE)
         return
-    if given.baselines:
-        config = dataclasses.replace(next(iter(ways.values())), data=given.data)
-        score_baselines(config, Asked(None, given.images, given.limit), given.out / encoder)
-    for name, config in ways.items():
-        if given.only is not None and name not in given.only:
-            continue
-        run = given.out / encoder / slug(name)
-        config, asked = dataclasses.replace(config, data=given.data), Asked(given.check, given.images, given.limit)
-        if not is_finished(run):
-            asked.write(run)
-            pretrain(config, run, resume=(run / "config.yaml").is_file())
-        _with_original(run)
-        adapt_with(config, run, resume=True, **dataclasses.asdict(asked))
-        draw(given.out, [*ways])
+    today = Today(encoder, ways, Asked(given.check, given.images, given.limit))
+    names = [name for name in ways if given.only is None or name in given.only]
+    if given.page:
+        keep_done(runs, names, today)
+    else:
+        if given.baselines:
+            score_baselines(next(iter(ways.values())), today.asked, runs, store)
+        for name in able(names, today):
+            adapt_one(runs / slug(name), name, today)
+            draw(today, given.replace)
+    draw(today, given.replace)
     print(PAGE)
 
 
-def draw(out: Path, names: Sequence[str]) -> None:
-    """Write the page and its charts of the adaptations that are done."""
-    found = done(out, names)
-    beside = {encoder: read_baselines(out / encoder) for encoder in found}
+def able(names: Sequence[str], today: Today) -> list[str]:
+    """Return the ways that are still to be done and that the encoder can take; a line names each other one."""
+    kept = [name for name in names if is_kept(PAGE.with_suffix(""), name, today)]
+    for name in kept:
+        say(f"{name} of {today.encoder} is kept beside the page, and not done again")
+    refused = refusals({name: today.ways[name] for name in names if name not in kept})
+    for name, why in refused.items():
+        say(f"{name} is left out, as {today.encoder} cannot be adapted so: {why}")
+    return [name for name in names if name not in kept and name not in refused]
+
+
+def adapt_one(run: Path, name: str, today: Today) -> None:
+    """Adapt the encoder in one way, score it, and keep the scores; what is done of it in its run is taken."""
+    config = today.ways[name]
+    if not is_finished(run):
+        today.asked.write(run)
+        pretrain(config, run, resume=(run / "config.yaml").is_file())
+    _with_original(run)
+    adapt_with(config, run, resume=True, **dataclasses.asdict(today.asked))
+    keep(run, name, PAGE.with_suffix("") / today.encoder)
+
+
+def keep_done(runs: Path, names: Sequence[str], today: Today) -> None:
+    """Keep the scores of the ways and baselines that are done, as far as they are as of today; a line names the others.
+
+    runs: the folder of the encoder's runs.
+    """
+    store = PAGE.with_suffix("") / today.encoder
+    done = {name: runs / slug(name) for name in names if (runs / slug(name) / DONE).is_file()}
+    for name, run in done.items():
+        if why := outdated(run, run / SCORED, name, today):
+            say(f"{run} is not kept: {why}")
+        else:
+            keep(run, name, store)
+            keep_baselines(runs, store, read_scores(run / SCORED / ADAPTED / FILE))
+
+
+def draw(today: Today, replace: bool) -> None:
+    """Write the page and its charts of the adaptations that are kept. replace: even if the page loses rows."""
+    store = PAGE.with_suffix("")
+    found = read_kept(store, today)
+    beside = {encoder: read_baselines(store / encoder, next(iter(ways.values()))) for encoder, ways in found.items()}
+    write_page(page(found, beside), PAGE, keep=not replace)
     gained_and_kept(found, beside, PAGE.with_suffix(".png"))
-    watched = WATCHED if kept_over_steps(found, KEPT) else ""
-    write_page(page(found, beside, watched) + dense_section(out, names), PAGE)
+    kept_over_steps(found, KEPT)
     bars({encoder: ways["head"] for encoder, ways in found.items() if "head" in ways}, CHART)
 
 
 def _with_original(run: Path) -> None:
-    """Take the scores of the original from another run of the same encoder, if one has them: the newest."""
+    """Take the scores of the original from another run of the same encoder, if one has them: one whose z_equi is read
+    from the same layers before others, then the newest."""
+    layers = _layers(run)
     for place in (f"{SCORED}/{ORIGINAL}", f"{SCORED}/{ORIGINAL}{CHECK}"):
         others = [path for path in run.parent.glob(f"*/{place}") if (path.parents[1] / DONE).is_file()]
         if others and not (run / place).exists():
-            shutil.copytree(max(others, key=lambda path: path.stat().st_mtime), run / place)
+            first = max(others, key=lambda path: (_layers(path.parents[1]) == layers, path.stat().st_mtime))
+            shutil.copytree(first, run / place)
 
 
-def done(out: Path, names: Sequence[str]) -> Found:
-    """Return the adaptations that are done, by encoder and way. Raises FileNotFoundError where none is."""
-    found: dict[str, dict[str, Adaptation]] = {}
-    for folder in sorted(path for path in out.iterdir() if path.is_dir()):
-        whole = {name: folder / slug(name) for name in names if (folder / slug(name) / DONE).is_file()}
-        if whole:
-            found[folder.name] = {name: read_adaptation(run) for name, run in whole.items()}
-    if not found:
-        raise FileNotFoundError(f"nothing in {str(out)!r} is done")
-    return found
+def _layers(run: Path) -> tuple[int, ...]:
+    task = load_config(run / "config.yaml").coherence
+    return task.layers if task else ()
 
 
-def page(found: Found, beside: Baselines, watched: str) -> str:
-    """Return the page of adaptations by encoder and way. watched: what it says of trained encoders over their steps."""
+def page(found: Found, beside: Baselines) -> str:
+    """Return the page of adaptations by encoder and way."""
     every = [each for of_encoder in found.values() for each in of_encoder.values()]
-    config = next(iter(arms(every[0].name, 1).values()))
+    config, watched = recipe(RECIPE), WATCHED if any(map(is_watched, every)) else ""
     tables = "\n\n".join(
         f"## {encoder}\n\n{grid(ways, beside[encoder]).markdown()}\n\n{costs(ways)}" for encoder, ways in found.items()
     )
@@ -177,7 +187,7 @@ def page(found: Found, beside: Baselines, watched: str) -> str:
 
 Written by `python experiments/adapt.py MODEL --data DIR`. {origin}.
 
-Each row is one way of `equicoherence adapt` with the recipe `adapt-tiny`: {config.optim.batch_size} images a step, path
+Each row is one way of `equicoherence adapt` with the recipe `{RECIPE}`: {config.optim.batch_size} images a step, path
 {config.views.path}, decoder {config.coherence.decoder if config.coherence else ""} unless another is named. *head*: the
 encoder is frozen, and a head on its middle layers is trained to give z_equi. *last layer*, *all*: this part of the
 encoder is trained, kept near its start by `Anchor`, and z_equi is a linear map of its output. *with labels*: instead of
@@ -188,7 +198,8 @@ head reads.
 R2 of an MLP probe on the features of an image and its transformed copy; rotation sign accuracy: chance .5. R2 on noise
 should be {NEAR_ZERO}; where it is not, it is marked (!), and the scores of that
 transformation in that row are not to be trusted. One seed unless another is named. *Best layer* is that of the
-original, chosen for each score on these images. Classes: accuracy.
+original, chosen for each score on these images. Classes: accuracy. Dense tasks, and classes of other images, have a
+[page of their own](adapt-dense.md).
 
 ![Mean change of R2 over the change of k-NN, for each way of adapting](adapt.png)
 {watched}

@@ -8,19 +8,23 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from published import keep_scores
 from torch import Tensor, nn
 
 from equicoherence.adapting.asked import Asked
 from equicoherence.adapting.plan import plan_adaptation
 from equicoherence.adapting.start_config import middle_layers
 from equicoherence.evaluation.baselines import Thumbnail
+from equicoherence.evaluation.fingerprint import fingerprint
 from equicoherence.evaluation.frozen_model import FrozenModel
 from equicoherence.evaluation.module import as_frozen
 from equicoherence.evaluation.scoring import Scoring, score_jobs
-from equicoherence.evaluation.store import FILE, read_scores
+from equicoherence.evaluation.store import FILE, alike, read_scores
+from equicoherence.evaluation.suites import ADAPT
 from equicoherence.models import Encoder
 from equicoherence.models.joined import joined
-from equicoherence.reporting.adaptation.adaptation import ORIGINAL, SCORED
+from equicoherence.notice import say
+from equicoherence.reporting.adaptation.adaptation import Adaptation
 from equicoherence.reporting.adaptation.figures import BACKBONE, FigureRow, figure_rows
 from equicoherence.training import PretrainConfig
 
@@ -45,16 +49,30 @@ class Beside(nn.Module):
         return joined(output.pooled(self.pool), torch.cat(pooled, dim=1) if pooled else self.thumbnail(images))
 
 
-def score_baselines(config: PretrainConfig, asked: Asked, folder: Path) -> None:
-    """Score both baselines of the encoder that a configuration starts from, as an adapted encoder is scored.
+def score_baselines(config: PretrainConfig, asked: Asked, out: Path, store: Path) -> None:
+    """Score both baselines of the encoder that a configuration starts from, as an adapted encoder is scored; keep them.
 
-    folder: of the encoder's adaptations; scores that lie there are kept.
+    out: the folder of the encoder's adaptations; scores that lie there are taken.
+    store: the folder of what is kept of them; what is kept there is not scored again.
     """
-    plan = plan_adaptation(config, asked, folder)
+    plan = plan_adaptation(config, asked, out)
     assert isinstance(plan.original.encoder, Encoder)
+    settings = {job.name: job.settings() for job in plan.after}
     for name, layers in ((THUMBNAIL, ()), (LAYERS, middle_layers(plan.original.encoder))):
         model = as_frozen(Beside(plan.original, layers), size=plan.original.size, name=name)
-        score_jobs(model, plan.after, folder / FOLDERS[name], Scoring(controls=False, device=config.device))
+        kept = read_scores(store / FOLDERS[name] / FILE)
+        if not (_has(kept, settings) and kept["weights"] == fingerprint(model)):
+            scores = score_jobs(model, plan.after, out / FOLDERS[name], Scoring(controls=False, device=config.device))
+            keep_scores(ADAPT, scores, store / FOLDERS[name], name)
+
+
+def keep_baselines(out: Path, store: Path, adapted: Mapping[str, Any]) -> None:
+    """Keep the baselines that are scored in ``out`` as an adapted encoder was. adapted: its scores."""
+    settings = _settings(adapted)
+    for name, folder in FOLDERS.items():
+        scores = read_scores(out / folder / FILE)
+        if _has(scores, settings):
+            keep_scores(ADAPT, scores, store / folder, name)
 
 
 @dataclass(frozen=True)
@@ -65,13 +83,24 @@ class Baseline:
     scores: Mapping[str, Any]
 
 
-def read_baselines(folder: Path) -> dict[str, Baseline]:
-    """Return the baselines that are scored, by their names."""
-    originals = sorted(folder.glob(f"*/{SCORED}/{ORIGINAL}/{FILE}"))
+def read_baselines(folder: Path, way: Adaptation) -> dict[str, Baseline]:
+    """Return the baselines that are scored as a way of adapting is, by their names; a line names those that are not."""
+    before, adapted = way.scores[:2]
     found = {}
     for name, place in FOLDERS.items():
         scores = read_scores(folder / place / FILE)
-        if scores and originals:
-            rows = list(figure_rows(read_scores(originals[0]) or {}, scores, BACKBONE))
-            found[name] = Baseline(rows, scores)
+        if _has(scores, _settings(adapted)):
+            found[name] = Baseline(list(figure_rows(before, scores, BACKBONE)), scores)
+        elif scores:
+            say(f"{folder.name}/{place} is left out: it was not scored as the ways of adapting were")
     return found
+
+
+def _settings(scores: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: part["settings"] for name, part in scores["parts"].items()}
+
+
+def _has(scores: Mapping[str, Any], settings: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Return whether scores have all parts, each with its settings, wherever the images lie."""
+    own = {name: {**part["settings"], "folder": None} for name, part in scores.get("parts", {}).items()}
+    return all(name in own and alike(own[name], wanted) for name, wanted in settings.items())

@@ -51,20 +51,25 @@ def gained_and_kept(found: Found, beside: Baselines, path: Path) -> None:
         figure.savefig(path, dpi=130)
 
 
-def kept_over_steps(found: Found, path: Path) -> bool:
+def is_watched(way: Adaptation) -> bool:
+    """Return whether the features were watched while the encoder was trained."""
+    return any("held_out_knn" in line for line in way.run.metrics)
+
+
+def kept_over_steps(found: Found, path: Path) -> None:
     """Draw what was watched of the features while encoders were trained: k-NN, and rotation R2 by a ridge probe.
 
-    Return whether any was; nothing is drawn where none was.
+    Nothing is drawn where none was.
     """
     figures = {"held_out_knn": "k-NN on images held out", "held_out_rotation": "rotation R2, ridge probe"}
     lines = {
         f"{encoder}: {name}": way.run.metrics
         for encoder, ways in found.items()
         for name, way in ways.items()
-        if any("held_out_knn" in line for line in way.run.metrics)
+        if is_watched(way)
     }
     if not lines:
-        return False
+        return
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(8.6, 3.4), layout="constrained")
         for axes, (field, title) in zip(figure.subplots(1, 2), figures.items()):
@@ -76,11 +81,12 @@ def kept_over_steps(found: Found, path: Path) -> bool:
             axes.set_xlabel("step")
         _legend(figure)
         figure.savefig(path, dpi=130)
-    return True
 
 
 def bars(found: Mapping[str, Adaptation], path: Path) -> None:
-    """Draw what is read before and after, with intervals over test images, a panel for each encoder."""
+    """Draw what is read before and after, with intervals over test images, a panel for each encoder; none: nothing."""
+    if not found:
+        return
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(8.6, 2.9 * len(found)), layout="constrained")
         for axes, (encoder, way) in zip(figure.subplots(len(found), 1, squeeze=False)[:, 0], found.items()):

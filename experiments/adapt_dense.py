@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 from adapt_baselines import Beside
-from published import slug
+from published import keep_scores, slug
 from torch import Tensor, nn
 
 from equicoherence.downstream.representation import Read, joined_maps, output_map, with_representation
@@ -23,13 +23,14 @@ from equicoherence.evaluation.module import as_frozen
 from equicoherence.evaluation.registry import make_tasks
 from equicoherence.evaluation.scoring import Scoring, score_jobs
 from equicoherence.evaluation.store import FILE, read_scores
+from equicoherence.evaluation.suites import Suite
 from equicoherence.models.token_maps import on_grid
 from equicoherence.reporting.names import data_name
 from equicoherence.reporting.origin import origin_line
 from equicoherence.reporting.summary import Score, select, summarise_scores
 from equicoherence.reporting.tables import MISSING, Cell, Grid, floor_cell, with_deviation
 
-PLACE = "dense"  # the folder of these scores, beside the ways of adapting an encoder
+PLACE = "dense"  # the folder of these scores among the runs, beside the ways of adapting an encoder
 SEEDS = (0, 1)
 SEEDED = ("segmentation", "depth", "linear")  # tasks that train a head
 ON_SETS: dict[str, dict[str, Any]] = {
@@ -41,6 +42,7 @@ ON_SETS: dict[str, dict[str, Any]] = {
 }
 """In this order, for encoders of about 96 px: some minutes of one core for each encoder."""
 ON_IMAGES: dict[str, dict[str, Any]] = {"knn": {"limit": 600}, "linear": {"limit": 600}}
+SUITE = Suite(PLACE, {**ON_SETS, **ON_IMAGES}, ())
 FIGURES = {
     "segmentation": ("miou", "segmentation mIoU"),
     "hummingbird": ("miou", "hummingbird mIoU"),
@@ -102,10 +104,10 @@ def readings(ways: Sequence[str]) -> list[Reading]:
     return rows + [Reading(way, READS[read], way, read) for way in ways for read in reads]
 
 
-def score_dense(encoder: Path, ways: Mapping[str, Path], sets: str, images: str) -> None:
-    """Score dense tasks and classes of ways of adapting that leave the encoder as it is; what is scored is kept.
+def score_dense(ways: Mapping[str, Path], sets: str, images: str, out: Path) -> None:
+    """Score dense tasks and classes of ways of adapting that leave the encoder as it is; what is scored is taken.
 
-    encoder: the folder of its adaptations. ways: name -> run. sets: folder of data sets. images: with classes.
+    ways: name -> run. sets: folder of data sets. images: with classes. out: folder of the scores.
     """
     models = {way: load_model(run) for way, run in ways.items()}
     first = next(iter(models.values()))
@@ -122,10 +124,10 @@ def score_dense(encoder: Path, ways: Mapping[str, Path], sets: str, images: str)
     scoring = Scoring(controls=False)
     for seed in SEEDS:
         for name, model in classes.items():
-            score_jobs(model, _of_seed(labelled, seed), _folder(encoder, name, seed), scoring)
+            score_jobs(model, _of_seed(labelled, seed), _folder(out, name, seed), scoring)
         for job in _of_seed(jobs, seed):  # a task after another, so that all rows have it before the next
             for name, model in dense.items():
-                score_jobs(model, [job], _folder(encoder, name, seed), scoring)
+                score_jobs(model, [job], _folder(out, name, seed), scoring)
 
 
 def _read_once(split: object) -> None:
@@ -145,20 +147,31 @@ def _of_seed(jobs: Sequence[Job], seed: int) -> list[Job]:
 
 
 def _folder(encoder: Path, name: str, seed: int) -> Path:
-    return encoder / PLACE / f"{slug(name)}-seed{seed}"
+    return encoder / f"{slug(name)}-seed{seed}"
 
 
-def dense_section(out: Path, names: Sequence[str]) -> str:
-    """Return the part of the page about dense tasks of all encoders, "" where none is scored. names: of ways."""
+def keep_dense(out: Path, encoder: Path) -> None:
+    """Keep the scores of an encoder without paths. out: their folder among the runs. encoder: that beside the page."""
+    for file in sorted(out.glob(f"*/{FILE}")):
+        keep_scores(SUITE, read_scores(file), encoder / file.parent.name, file.parent.name)
+
+
+def dense_page(store: Path, names: Sequence[str]) -> str:
+    """Return the page about dense tasks of all encoders.
+
+    store: a folder of scores for each encoder. names: of ways. Raises FileNotFoundError where none is scored.
+    """
     tables: list[str] = []
     files: list[dict[str, Any]] = []
-    for encoder in sorted(path.parent for path in out.glob(f"*/{PLACE}")):
+    for encoder in sorted(path for path in store.glob("*/") if path.is_dir()):
         ways = [name for name in names if _folder(encoder, f"{name} z_equi", SEEDS[0]).is_dir()]
         found = {row: _of_row(row, encoder) for row in readings(ways)} if ways else {}
         if any(found.values()):
-            tables.append(f"### {encoder.name}\n\n{_grid(found).markdown()}")
-            files += [read_scores(path) for path in sorted((encoder / PLACE).glob(f"*/{FILE}"))]
-    return "\n\n".join([_about(files), *tables, ""]) if tables else ""
+            tables.append(f"## {encoder.name}\n\n{_grid(found).markdown()}")
+            files += [read_scores(path) for path in sorted(encoder.glob(f"*/{FILE}"))]
+    if not tables:
+        raise FileNotFoundError(f"{str(store)!r} holds no scores of dense tasks")
+    return "\n\n".join([_about(files), *tables, ""])
 
 
 def _of_row(row: Reading, encoder: Path) -> dict[Column, Score]:
@@ -194,17 +207,17 @@ def _about(files: Sequence[Mapping[str, Any]]) -> str:
     """Return what the tables are of, with their settings."""
     parts = [part for each in files for part in each["parts"].values()]
     tasks = "\n".join(dict.fromkeys(_said(part) for task in FIGURES for part in parts if part["task"] == task))
-    return f"""
-## Dense tasks and other images
+    return f"""# Dense tasks and other images, for adapted encoders
 
-Written with `--dense SETS --other IMAGES`. {origin_line(files)}.
+Written by `python experiments/adapt.py MODEL --data DIR --dense SETS --other IMAGES`. {origin_line(files)}.
 
-Of the ways above that leave the encoder as it is; nothing was adapted on these images. **All rows of an encoder read
-the same images at the same size, on one grid of patch tokens: that of z_equi.** Tokens of the output are upsampled
-bilinearly to it, and there are no class tokens. *{LAYERS}*: in place of z_equi, and scaled as it is, the tokens of
-the layers that the head reads. *A constant*: the most frequent class, the median depth, the first mask, the token at
-the same position. k-NN and linear read pooled features. With ±: mean and sample standard deviation of two seeds of a
-head; else one seed, or nothing is trained. Images and steps are few: compare rows, not with published scores.
+Of [ways of adapting](adapt.md) that leave the encoder as it is; nothing was adapted on these images. **All rows of an
+encoder read the same images at the same size, on one grid of patch tokens: that of z_equi.** Tokens of the output are
+upsampled bilinearly to it, and there are no class tokens. *{LAYERS}*: in place of z_equi, and scaled
+as it is, the tokens of the layers that the head reads. *A constant*: the most frequent class, the median depth, the
+first mask, the token at the same position. k-NN and linear read pooled features. With ±: mean and sample standard
+deviation of two seeds of a head; else one seed, or nothing is trained. Images and steps are few: compare rows, not with
+published scores.
 
 {tasks}"""
 

@@ -28,9 +28,13 @@ def publish(suite: Suite, runs: Iterable[Path], page: Path) -> None:
     """Keep the scores of runs, those of the suite's tasks, beside the page."""
     for run in runs:
         scores = read_scores(run / FILE)
-        place = _place(page, scores["name"], scores["seed"])
-        place.parent.mkdir(parents=True, exist_ok=True)
-        write_json(place, submission(suite, scores, scores["name"]))
+        keep_scores(suite, scores, _place(page, scores["name"], scores["seed"]).parent, scores["name"])
+
+
+def keep_scores(suite: Suite, scores: Mapping[str, Any], folder: Path, name: str) -> None:
+    """Write scores of the suite's tasks into a folder, without paths. name: of the encoder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / FILE, submission(suite, scores, name))
 
 
 def published(page: Path, configs: Mapping[str, PretrainConfig] | None = None) -> list[Evaluated]:

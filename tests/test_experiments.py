@@ -6,7 +6,7 @@ import json
 import re
 import runpy
 from collections.abc import Iterable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,9 +15,7 @@ import torch.nn.functional as F
 
 from equicoherence.comparing import compare
 from equicoherence.evaluation.model import load_model
-from equicoherence.evaluation.store import Store
 from equicoherence.evaluation.suites import Suite
-from equicoherence.evaluation.task import Row
 from equicoherence.methods.vicreg import VICRegConfig
 from equicoherence.models.joined import SHARE
 from equicoherence.reporting.comparison.evaluated import read_evaluated
@@ -292,41 +290,3 @@ def test_tokens_of_layers_stand_beside_those_of_the_output_on_the_grid_of_the_fi
     wanted = torch.cat([first, F.interpolate(second, (8, 8), mode="bilinear", antialias=True)], dim=1)
     torch.testing.assert_close(F.normalize(found[:, 512:], dim=1), F.normalize(wanted, dim=1))
     torch.testing.assert_close(found[:, 512:].norm(dim=1), SHARE * output.norm(dim=1))
-
-
-def test_the_dense_part_of_the_page_has_a_row_for_each_reading_and_the_spread_of_seeds(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.syspath_prepend(EXPERIMENTS)
-    from adapt_dense import dense_section  # pyright: ignore[reportMissingImports]
-
-    assert dense_section(tmp_path, ["head"]) == ""
-
-    def write(name: str, task: str, metric: str, data: str, values: dict[str, float]) -> None:
-        about = {"model": name, "name": name, "seed": 0, "weights": "w", "size": 96, "layer": None}
-        about |= {"arch": "vit", "build": "b", "random_weights": False, "config": None}
-        settings = dict.fromkeys(("pixels", "train", "test", "steps", "batch", "lr", "limit", "sequences"), 8)
-        part = {"task": task, "variant": "", "protocol": "frozen", "data": data, "control": "", "settings": settings}
-        rows = [asdict(Row(metric, value, representation=read, floor=0.1)) for read, value in values.items()]
-        part |= {"counts": {"val": 4}, "input": [96, 128], "metrics": {metric: True}, "probe_order": [], "rows": rows}
-        part |= {"caption": "", "pictures": {}, "seconds": 1.0, "date": "2026-11-29"}
-        folder = tmp_path / "vit" / "dense" / name
-        folder.mkdir(parents=True, exist_ok=True)
-        Store(folder, about).put(task, part, {})
-
-    write("original-features-seed0", "segmentation", "miou", "camvid", {"": 0.2})
-    write("head-z-equi-seed0", "segmentation", "miou", "camvid", {"": 0.3})
-    write("head-z-equi-seed1", "segmentation", "miou", "camvid", {"": 0.5})
-    write("head-z-equi-seed0", "video", "j_and_f", "davis_2016", {"": 0.25})
-    write("head-classes-seed0", "knn", "top1", "clothing", {"backbone": 0.4, "z_equi": 0.3, "joined": 0.45})
-    lines = dense_section(tmp_path, ["last layer", "head"]).splitlines()
-    table = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
-    assert table[0][2:] == ["CamVid, segmentation mIoU", "DAVIS-2016, video J&F", "clothing, k-NN"]
-    assert table[2:] == [
-        ["a constant", MISSING, "0.100", "0.100", "10.0 %"],
-        ["original", "features", "0.200", MISSING, "40.0 %"],
-        ["no training: middle layers", "[features, that]", MISSING, MISSING, MISSING],
-        ["head", "[features, z_equi]", MISSING, MISSING, "45.0 %"],
-        ["head", "z_equi", "0.400 ±.141", "0.250", "30.0 %"],
-    ]
-    assert "- video, frozen, on DAVIS-2016: 96 x 128 px, 4 val; pixels 8, sequences 8" in lines

@@ -74,7 +74,7 @@ def plan_adaptation(
             f"{config.data!r} gives {count} image{'s' * (count != 1)} to train on, which is too few to adapt an "
             f"encoder to: give at least {FEWEST} with --data"
         )
-    settings = _settings(asked, config)
+    settings = scored_settings(asked, config)
     own = _jobs(settings, config.data, images)
     check = [] if asked.check is None else _jobs_of_check(settings, asked.check)
     for job in (*own, *check):
@@ -93,7 +93,7 @@ def _before(jobs: Sequence[Job]) -> list[Job]:
     return [job for job in jobs if job.task.name not in OF_LAYERS]
 
 
-def _settings(asked: Asked, config: PretrainConfig) -> dict[str, dict[str, Any]]:
+def scored_settings(asked: Asked, config: PretrainConfig) -> dict[str, dict[str, Any]]:
     """Return the settings of suite `ADAPT`, for as many images as are asked for; of the layers, those that z_equi is
     computed from are evaluated too, so that the best layer is never worse than one of them."""
     numbers = {"train": asked.images, "test": asked.tested, "limit": asked.limit}

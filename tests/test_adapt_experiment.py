@@ -1,0 +1,264 @@
+"""The experiment on adapting encoders: what it keeps is enough for its pages, which are made from nothing else."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from equicoherence.evaluation.store import Store
+from equicoherence.evaluation.task import Row
+from equicoherence.reporting.adaptation.adaptation import read_adaptation
+from equicoherence.reporting.tables import MISSING
+from equicoherence.training import load_config, pretrain
+from equicoherence.training.config_file import save_config
+from tests.small import picture_folder, small_config
+from tests.test_experiments import EXPERIMENTS
+
+WAYS = ("head", "lora", "all")  # the encoder below has no attention for LoRA
+Run = Callable[..., str]
+"""Run the experiment with further options; return its page."""
+
+
+@pytest.fixture(scope="module")
+def scored(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of an experiment that was run once, with its pages in ``docs``."""
+    place = tmp_path_factory.mktemp("experiment")
+    data = picture_folder(place / "images", per_class=40)
+    config = small_config(data, max_steps=1)
+    pretrain(replace(config, optim=replace(config.optim, batch_size=64)), place / "model")
+    with pytest.MonkeyPatch.context() as patch:
+        run_in(place, patch)("--only", *WAYS, "--baselines")
+    return place
+
+
+@pytest.fixture
+def place(scored: Path, tmp_path: Path) -> Path:
+    """Return a copy of what the experiment kept, without its runs."""
+    shutil.copytree(scored / "docs", tmp_path / "docs")
+    for name in ("images", "model"):
+        (tmp_path / name).symlink_to(scored / name)
+    return tmp_path
+
+
+def experiment_in(place: Path, patch: pytest.MonkeyPatch) -> ModuleType:
+    """Return the experiment, its pages being in a folder."""
+    patch.syspath_prepend(EXPERIMENTS)
+    import adapt as experiment  # pyright: ignore[reportMissingImports]
+
+    results = place / "docs" / "results"
+    results.mkdir(parents=True, exist_ok=True)
+    for name, path in {
+        "PAGE": results / "adapt.md",
+        "KEPT": results / "adapt-kept.png",
+        "CHART": place / "docs" / "adapt.png",
+    }.items():
+        patch.setattr(experiment, name, path)
+    return experiment
+
+
+def run_in(place: Path, patch: pytest.MonkeyPatch) -> Run:
+    experiment = experiment_in(place, patch)
+    fixed = [str(place / "model"), "--data", str(place / "images"), "--out", str(place / "out")]
+    fixed += ["--images", "10", "--limit", "20"]
+
+    def run(*options: str, steps: int = 1) -> str:
+        patch.setattr("sys.argv", ["adapt.py", *fixed, "--steps", str(steps), *options])
+        experiment.main()
+        return experiment.PAGE.read_text(encoding="utf-8")
+
+    return run
+
+
+@pytest.fixture
+def run(place: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    return run_in(place, monkeypatch)
+
+
+def kept(place: Path) -> Path:
+    return place / "docs" / "results" / "adapt" / "model"
+
+
+def test_what_is_kept_is_small_and_holds_no_path(scored: Path) -> None:
+    files = sorted(file.relative_to(kept(scored)).as_posix() for file in kept(scored).rglob("*") if file.is_file())
+    of_way = ["adapt.yaml", "adapt/adapted/scores.json", "config.yaml", "metrics.jsonl"]
+    assert files == [
+        *(f"all/{name}" for name in of_way),
+        "beside-layers/scores.json",
+        "beside-thumbnail/scores.json",
+        *(f"head/{name}" for name in of_way),
+        "original-2-1/original/scores.json",
+        "original/original/scores.json",
+    ]
+    for file in files:
+        assert str(scored) not in (kept(scored) / file).read_text(), file
+        assert (kept(scored) / file).stat().st_size < 100_000
+    config = load_config(kept(scored) / "head" / "config.yaml")
+    assert (config.data, config.encoder.weights) == ("images", "model")
+
+
+def test_a_way_that_an_encoder_cannot_take_is_named_and_the_next_one_is_done(
+    run: Run, place: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    shutil.rmtree(kept(place) / "all")
+    page = run("--only", *WAYS)
+    said = capfd.readouterr().err
+    assert "lora is left out, as model cannot be adapted so: encoder.train is lora:8, but LoRA is put on" in said
+    assert [path.name for path in sorted((place / "out" / "model").iterdir())] == ["all"]
+    assert said.index("lora is left out") < said.index("adapts ")
+    assert "\n| all | features |" in page
+
+
+def test_the_page_and_charts_from_what_is_kept_are_those_from_the_runs(
+    scored: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    experiment, runs = experiment_in(scored, monkeypatch), scored / "out" / "model"
+    ways = {name: read_adaptation(runs / name) for name in ("head", "all")}
+    found = {"model": ways}
+    beside = {"model": experiment.read_baselines(runs, ways["head"])}
+    assert len(beside["model"]) == 2
+    assert experiment.PAGE.read_text(encoding="utf-8") == experiment.page(found, beside)
+    experiment.gained_and_kept(found, beside, tmp_path / "adapt.png")
+    experiment.kept_over_steps(found, tmp_path / "adapt-kept.png")
+    for chart in ("adapt.png", "adapt-kept.png"):
+        assert (tmp_path / chart).read_bytes() == (experiment.PAGE.parent / chart).read_bytes(), chart
+
+
+def test_a_way_that_is_kept_is_not_done_again(run: Run, place: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    page = (place / "docs" / "results" / "adapt.md").read_text(encoding="utf-8")
+    assert run("--only", "head", "all", "--baselines") == page
+    said = capfd.readouterr().err
+    assert [f"{name} of model is kept beside the page" in said for name in ("head", "all")] == [True, True]
+    assert not (place / "out").exists()
+    assert run("--page") == page
+
+
+def test_finished_runs_are_kept_without_training_them(run: Run, place: Path, scored: Path) -> None:
+    page = (place / "docs" / "results" / "adapt.md").read_text(encoding="utf-8")
+    shutil.rmtree(place / "docs" / "results" / "adapt")
+    with pytest.raises(FileNotFoundError, match="nothing to show"):
+        run("--page")
+    shutil.copytree(scored / "out", place / "out")
+    assert run("--page") == page
+    shutil.rmtree(place / "out")
+    assert run("--page") == page
+
+
+def change_config(way: Path) -> None:
+    config = load_config(way / "config.yaml")
+    save_config(replace(config, optim=replace(config.optim, lr=1.0)), way / "config.yaml")
+
+
+def change_images(way: Path) -> None:
+    (way / "adapt.yaml").write_text((way / "adapt.yaml").read_text().replace("images: 10", "images: 12"))
+
+
+def change_revision(way: Path) -> None:
+    file = way / "adapt" / "adapted" / "scores.json"
+    scores: dict[str, Any] = json.loads(file.read_text())
+    for part in scores["parts"].values():
+        part["settings"]["revision"] -= 1
+    file.write_text(json.dumps(scores))
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (change_config, "its scores are of another configuration than that of today"),
+        (change_images, "it was scored with check None, images 12, limit 20, not with check None, images 10, limit 20"),
+        (change_revision, "its scores, or those of its original, are of other tasks than those of today"),
+    ],
+)
+def test_scores_that_are_not_as_of_today_are_left_out_and_named_and_the_page_keeps_its_rows(
+    run: Run, place: Path, capfd: pytest.CaptureFixture[str], change: Callable[[Path], None], why: str
+) -> None:
+    page = place / "docs" / "results" / "adapt.md"
+    before = page.read_text(encoding="utf-8")
+    change(kept(place) / "all")
+    with pytest.raises(ValueError, match=r"adapt\.md is left as it was: it has all, whose scores"):
+        run("--page")
+    assert f"model/all is left out: {why}" in capfd.readouterr().err
+    assert page.read_text(encoding="utf-8") == before
+    after = run("--page", "--replace")
+    assert "\n| all |" not in after
+    assert "\n| head | z_equi |" in after
+
+
+def test_a_way_of_an_encoder_that_is_not_given_is_left_out_where_the_recipe_is_another(
+    run: Run, place: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    other = kept(place).with_name("other")
+    shutil.copytree(kept(place), other)
+    for way in ("head", "all"):
+        config = load_config(other / way / "config.yaml")
+        save_config(replace(config, max_steps=7), other / way / "config.yaml")  # each encoder has its own steps
+    assert "\n## other\n" in run("--page")
+    change_config(other / "all")
+    (other / "all").rename(other / "an-old-way")
+    shutil.copytree(other / "an-old-way", other / "all")
+    after = run("--page").partition("\n## other\n")[2]
+    assert "\n| head | z_equi |" in after
+    assert "\n| all |" not in after
+    said = capfd.readouterr().err
+    assert "other/all is left out: its scores are of another configuration" in said
+    assert "other/an-old-way is left out: there is no such way of adapting today" in said
+
+
+def test_a_finished_run_of_other_steps_is_not_kept(
+    run: Run, place: Path, scored: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(scored / "out", place / "out")
+    shutil.rmtree(kept(place))
+    with pytest.raises(FileNotFoundError):
+        run("--page", steps=2)
+    assert "head is not kept: its scores are of another configuration" in capfd.readouterr().err
+    assert not kept(place).exists()
+
+
+def test_the_dense_page_has_a_row_for_each_reading_and_the_spread_of_seeds_and_is_made_from_what_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(EXPERIMENTS)
+    from adapt_dense import dense_page, keep_dense  # pyright: ignore[reportMissingImports]
+
+    out, store = tmp_path / "out", tmp_path / "docs" / "adapt-dense"
+    with pytest.raises(FileNotFoundError, match="holds no scores of dense tasks"):
+        dense_page(store, ["head"])
+
+    def write(name: str, task: str, metric: str, data: str, values: dict[str, float]) -> None:
+        about = {"model": str(out / name), "name": name, "seed": 0, "weights": "w", "size": 96, "layer": None}
+        about |= {"arch": "vit", "build": "b", "random_weights": False, "config": None}
+        names = ("pixels", "train", "test", "steps", "batch", "lr", "limit", "sequences")
+        settings = {**dict.fromkeys(names, 8), "folder": str(tmp_path / data)}
+        part = {"task": task, "variant": "", "protocol": "frozen", "data": data, "control": "", "settings": settings}
+        rows = [asdict(Row(metric, value, representation=read, floor=0.1)) for read, value in values.items()]
+        part |= {"counts": {"val": 4}, "input": [96, 128], "metrics": {metric: True}, "probe_order": [], "rows": rows}
+        part |= {"caption": "", "pictures": {}, "seconds": 1.0, "date": "2026-11-29"}
+        folder = out / name
+        folder.mkdir(parents=True, exist_ok=True)
+        Store(folder, about).put(task, part, {})
+
+    write("original-features-seed0", "segmentation", "miou", "camvid", {"": 0.2})
+    write("head-z-equi-seed0", "segmentation", "miou", "camvid", {"": 0.3})
+    write("head-z-equi-seed1", "segmentation", "miou", "camvid", {"": 0.5})
+    write("head-z-equi-seed0", "video", "j_and_f", "davis_2016", {"": 0.25})
+    write("head-classes-seed0", "knn", "top1", "clothing", {"backbone": 0.4, "z_equi": 0.3, "joined": 0.45})
+    keep_dense(out, store / "vit")
+    assert not any(str(tmp_path) in file.read_text() for file in store.rglob("*.json"))
+    lines = dense_page(store, ["last layer", "head"]).splitlines()
+    table = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
+    assert table[0][2:] == ["CamVid, segmentation mIoU", "DAVIS-2016, video J&F", "clothing, k-NN"]
+    assert table[2:] == [
+        ["a constant", MISSING, "0.100", "0.100", "10.0 %"],
+        ["original", "features", "0.200", MISSING, "40.0 %"],
+        ["no training: middle layers", "[features, that]", MISSING, MISSING, MISSING],
+        ["head", "[features, z_equi]", MISSING, MISSING, "45.0 %"],
+        ["head", "z_equi", "0.400 ±.141", "0.250", "30.0 %"],
+    ]
+    assert "- video, frozen, on DAVIS-2016: 96 x 128 px, 4 val; pixels 8, sequences 8" in lines
