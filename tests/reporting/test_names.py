@@ -42,6 +42,8 @@ def test_on_another_machine_an_encoder_is_called_by_what_it_is_loaded_by_there()
         "/home/a/y/model.pth@resnet18": "y/model.pth@resnet18",
         "weights/b.safetensors, layer 3": "b.safetensors@resnet18, layer 3",
         "timm:local-dir:/home/a/exported": "timm:local-dir:exported",
+        "/home/a/run": "run",
+        "/home/a/run, layer 3": "run, layer 3",
         "timm:resnet18 (random weights)": "timm:resnet18 (random weights)",
         "hf-hub:owner/name": "hf-hub:owner/name",
         "baseline:spectrum": "baseline:spectrum",

@@ -151,10 +151,9 @@ def shared_names(encoders: Iterable[tuple[str, str]]) -> dict[tuple[str, str], s
     names = list(dict.fromkeys(encoders))
     found = {}
     for name, arch in names:
-        prefix, colon, place = name.partition(LOCAL)
-        path = place if colon else name
-        is_path = bool(colon) or PurePath(MORE.sub("", path)).is_absolute()
-        found[name, arch] = prefix + colon + PurePath(path).name if is_path else name
+        before, prefix, place = name.rpartition(LOCAL)
+        is_path = bool(prefix) or PurePath(MORE.sub("", place)).is_absolute()
+        found[name, arch] = before + prefix + PurePath(place).name if is_path else name
     for (name, arch), path in _short_files(names).items():
         found[name, arch] = f"{path.as_posix()}@{arch}{_more(name)}"
     return found
