@@ -190,7 +190,8 @@ Written by `python experiments/adapt.py MODEL --data DIR`. {origin}.
 Each row is one way of `equicoherence adapt` with the recipe `{RECIPE}`: {config.optim.batch_size} images a step, path
 {config.views.path}, decoder {config.coherence.decoder if config.coherence else ""} unless another is named. *head*: the
 encoder is frozen, and a head on its middle layers is trained to give z_equi. *last layer*, *all*: this part of the
-encoder is trained, kept near its start by `Anchor`, and z_equi is a linear map of its output. *with labels*: instead of
+encoder is trained, kept near its start by `Anchor`, and z_equi is a linear map of its output. The
+learning rate is then a tenth of the head's; *ten times the rate*: it is the head's. *with labels*: instead of
 a decoder, the transformation parameters are regressed as labels. *{DRAWN}*: the untrained head. *no training*: in place
 of z_equi, and scaled as it is, the image at 16 x 16 pixels, or the mean over the patch tokens of the layers that the
 head reads.

@@ -119,6 +119,16 @@ def test_a_way_that_an_encoder_cannot_take_is_named_before_any_is_trained_and_th
     assert "\n| lora |" not in page
 
 
+def test_a_small_convolutional_network_can_take_each_way_but_lora(
+    scored: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    experiment = experiment_in(scored, monkeypatch)
+    ways = experiment.arms(experiment.from_model(str(scored / "model"), str(scored / "images"), 1))
+    assert list(experiment.refusals(ways)) == ["lora"]
+    rates = {name: ways[name].optim.lr / ways["head"].optim.lr for name in ways if ways[name].encoder.train == "all"}
+    assert rates == pytest.approx({"all": 0.1, "all, with labels": 0.1, "all, with labels, ten times the rate": 1})
+
+
 def test_the_page_and_charts_from_what_is_kept_are_those_from_the_runs(
     scored: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
