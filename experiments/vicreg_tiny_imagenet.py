@@ -12,19 +12,19 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pages import write_page
-from published import is_published, publish, published
+from photographs import IMAGES, MEASURED, SUITE, missing
+from published import publish, published
 
 from equicoherence.coherence import CoherenceConfig
 from equicoherence.comparing import compare
-from equicoherence.evaluation.suites import EQUIVARIANCE, Figure, Suite
+from equicoherence.evaluation.suites import Suite
 from equicoherence.recipes import recipe
 from equicoherence.reporting.comparison.evaluated import Evaluated
 from equicoherence.reporting.comparison.lines import RANDOM, group, members
-from equicoherence.reporting.noise_limit import NEAR_ZERO
 from equicoherence.reporting.origin import origin_line
 from equicoherence.reporting.suite_table import SuiteRow, suite_grid, suite_rows
 from equicoherence.reporting.tables import MISSING, Grid
@@ -59,23 +59,6 @@ The same share, from the backbone of the plain method to the equivariant part of
 {}
 """
 HEADROOM = 0.05  # an oracle that is no better than the plain method leaves no headroom to close
-SUITE = Suite(
-    "photographs",
-    {
-        "transformation": {
-            "transformations": ("rotation", "translation", "scale", "color", "blur"),
-            "borders": ("content",),
-            "probes": ("mlp",),
-        },
-        "knn": {"limit": 10000},
-        "linear": {"limit": 10000},
-    },
-    (
-        *(figure for figure in EQUIVARIANCE.figures if figure.task == "transformation"),
-        Figure("k-NN accuracy", "knn", "", "top1"),
-        Figure("linear accuracy", "linear", "", "top1"),
-    ),
-)
 
 
 def arms(data: str, steps: int) -> dict[str, PretrainConfig]:
@@ -173,17 +156,6 @@ def main() -> None:
     print(place)
 
 
-def missing(
-    configs: Mapping[str, PretrainConfig], seeds: Sequence[int], place: Path
-) -> Iterator[tuple[dict[str, PretrainConfig], int]]:
-    """Yield for each seed the arms whose scores do not lie beside the page, if any."""
-    for seed in seeds:
-        seeded = {name: dataclasses.replace(config, name=name, seed=seed) for name, config in configs.items()}
-        chosen = {name: configs[name] for name in seeded if not is_published(seeded[name], SUITE.settings, place)}
-        if chosen:
-            yield chosen, seed
-
-
 def page(evaluated: Sequence[Evaluated], configs: Mapping[str, PretrainConfig]) -> str:
     """Return the page of scores."""
     groups = sorted(group(evaluated), key=lambda each: [*configs].index(each.members[0].about["name"]))
@@ -209,16 +181,13 @@ def page(evaluated: Sequence[Evaluated], configs: Mapping[str, PretrainConfig]) 
 Written by `python experiments/vicreg_tiny_imagenet.py{option}`. {origin}.
 
 Encoder: a ResNet of four blocks (0.6 M parameters), 32 px views of 64 px images, {config.max_steps} steps of
-{config.optim.batch_size} images ({images / 30000:.1f} epochs), SE(2) paths, border content, float32. VICReg weights
+{config.optim.batch_size} images ({images / IMAGES:.1f} epochs), SE(2) paths, border content, float32. VICReg weights
 1, 1, .04 (the published 25, 25, 1 divided by 25), so that lambda = 1 weighs the reconstruction as one of its terms.
 z has 256 features, 128 of them equivariant (plain: all 256 invariant). The views of an image share its flip, unless
 said otherwise. *g outside*: the invariant loss is taken on (v1, u) and the task on v1 and v2 = g(u); else the
 invariant loss is taken on (v1, v2), as published.{rivals}
 
-R2 of an MLP probe on the features of I and g(I), 3,000 training images (each under two transformations) and 1,000
-test images. Rotation and translation also have R2 of the absolute value, and sign accuracy (chance .5). R2 on noise
-should be {NEAR_ZERO}; where it is not, it is marked (!), and the scores of that
-transformation in that row are not to be trusted. ± is the standard deviation over seeds, if there are several
+{MEASURED} ± is the standard deviation over seeds, if there are several
 ({seeds});
 brackets are 95 % bootstrap intervals over test images.
 
