@@ -13,13 +13,14 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from equicoherence.comparing import compare
+from equicoherence.comparing import compare, floor_of
 from equicoherence.evaluation.model import load_model
 from equicoherence.evaluation.suites import Suite
 from equicoherence.methods.vicreg import VICRegConfig
 from equicoherence.models.joined import SHARE
 from equicoherence.reporting.comparison.evaluated import read_evaluated
-from equicoherence.reporting.summary import summarise_scores
+from equicoherence.reporting.suite_table import SuiteRow
+from equicoherence.reporting.summary import Score, summarise_scores
 from equicoherence.reporting.tables import MISSING
 from equicoherence.training import EncoderConfig, OptimConfig, PretrainConfig, ViewsConfig, pretrain
 from tests.rendered import rendered_set
@@ -290,3 +291,42 @@ def test_tokens_of_layers_stand_beside_those_of_the_output_on_the_grid_of_the_fi
     wanted = torch.cat([first, F.interpolate(second, (8, 8), mode="bilinear", antialias=True)], dim=1)
     torch.testing.assert_close(F.normalize(found[:, 512:], dim=1), F.normalize(wanted, dim=1))
     torch.testing.assert_close(found[:, 512:].norm(dim=1), SHARE * output.norm(dim=1))
+
+
+def test_methods_are_compared_with_and_without_the_task_and_random_weights_scored_once_for_an_encoder(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.syspath_prepend(EXPERIMENTS)
+    import methods as experiment  # pyright: ignore[reportMissingImports]
+
+    pairs = experiment.arms("pictures", 512)
+    assert len(pairs) == 10
+    for plain, task in (pair.values() for pair in pairs.values()):
+        assert plain.coherence is None
+        assert task.coherence is not None
+        assert plain.max_steps * plain.optim.batch_size == task.max_steps * task.optim.batch_size == 512
+    floors = {floor_of(next(iter(pair.values()))) for pair in pairs.values()}
+    scored = [method for method in pairs if experiment.first_of_its_encoder(method, pairs)]
+    assert {floor_of(next(iter(pairs[method].values()))) for method in scored} == floors
+    assert len(scored) == len(floors) < len(pairs)
+
+    figures = experiment.SUITE.figures
+    place = [figure.title for figure in figures].index("color R2"), len(figures) - 1
+
+    def row(name: str, kind: str, color: float, linear: float) -> SuiteRow:
+        scores: list[Score | None] = [None] * len(figures)
+        for number, value in zip(place, (color, linear)):
+            task, target, metric = figures[number].task, figures[number].target, figures[number].metric
+            about = (task, "pictures", "frozen", target, "", "backbone", "mlp", metric, "", "")
+            scores[number] = Score(name, *about, value, None, value, value, 1, "runs", None, True, True)
+        return SuiteRow(name, kind, scores)
+
+    rows = [
+        *(row("A", "", 0.5, 0.2), row("A", "random weights", 0.9, 0.1), row("A + task", "", 0.75, 0.19)),
+        row("B", "", 0.5, 0.2),
+    ]
+    (cells,) = experiment.changes(rows).rows
+    name, *cells = [getattr(cell, "content", cell) for cell in cells]
+    assert name == "A"
+    assert (cells[4], cells[-1]) == ("+0.250 (0.500)", "\N{MINUS SIGN}1.0 (20.0 %)")
+    assert set(cells[:4]) == {MISSING}

@@ -2,9 +2,8 @@
 
 All views of an image share one flip (``views.flip``), so that features can distinguish left from right. Only the task
 sees its path (``views.invariant base``), on half of the samples, with two decoders:
-docs/results/vicreg-tiny-imagenet.md has the results. Times are estimated from the costs of a step on a server's CPU
-without bfloat16 (benchmarks/results/task-cost-2026-11-28.md). Scores in docs/results of 2026-11-21 were measured with
-independent flips, and with the path in the view of the invariant loss.
+docs/results/vicreg-tiny-imagenet.md and docs/results/methods.md have the results. Times are estimated from the costs of
+a step on a server's CPU without bfloat16 (benchmarks/results/task-cost-2026-11-28.md).
 """
 
 from __future__ import annotations
@@ -139,7 +138,7 @@ def byol() -> PretrainConfig:
 
     hardware: 2 CPU cores
     time: about 7 minutes on 'objects' (4,800 images)
-    scores: docs/results/learning.md
+    scores: docs/results/methods.md
     """
     return _convolutional("byol-tiny", BYOLConfig(width=512, output=128, momentum=0.98))
 
@@ -149,7 +148,7 @@ def barlow() -> PretrainConfig:
 
     hardware: 2 CPU cores
     time: about 5 minutes on 'objects' (4,800 images)
-    scores: docs/results/learning.md
+    scores: docs/results/methods.md
     """
     return _convolutional("barlow-tiny", BarlowTwinsConfig(width=512), dataclasses.replace(TASK, weight=100.0))
 
@@ -159,7 +158,7 @@ def simsiam() -> PretrainConfig:
 
     hardware: 2 CPU cores
     time: about 5 minutes on 'objects' (4,800 images)
-    scores: docs/results/learning.md
+    scores: docs/results/methods.md
     """
     return _convolutional("simsiam-tiny", SimSiamConfig(width=512, bottleneck=128))
 
@@ -169,7 +168,7 @@ def mocov3() -> PretrainConfig:
 
     hardware: 2 CPU cores
     time: about 7 minutes on 'objects' (4,800 images)
-    scores: docs/results/learning.md
+    scores: docs/results/methods.md
     """
     return _convolutional("mocov3-tiny", MoCoV3Config(width=512, output=128, momentum=0.98))
 
@@ -179,7 +178,7 @@ def lejepa() -> PretrainConfig:
 
     hardware: 2 CPU cores
     time: about 7 minutes on 'objects' (4,800 images)
-    scores: docs/results/learning.md
+    scores: docs/results/methods.md
     """
     return _convolutional("lejepa-tiny", LeJEPAConfig(directions=256, width=512, output=64))
 
@@ -189,7 +188,7 @@ def dino() -> PretrainConfig:
 
     hardware: 2 CPU cores
     time: about 8 minutes on 'objects' (4,800 images)
-    scores: docs/results/learning.md
+    scores: docs/results/methods.md
     """
     crops = {"crops": 2, "crop_size": 16, "crop": AugmentationConfig(area=(0.1, 0.3), blur=0.0)}
     return _distilled("dino-tiny", DINOConfig(**SELF_DISTILLATION), RESNET, crops, lr=2e-3)
@@ -200,7 +199,7 @@ def ibot() -> PretrainConfig:
 
     hardware: 2 CPU cores
     time: about 8 minutes on 'objects' (4,800 images)
-    scores: docs/results/learning.md, docs/results/ibot-dinov2.md (on photographs)
+    scores: docs/results/methods.md
     """
     return _distilled("ibot-tiny", IBOTConfig(**SELF_DISTILLATION), VIT, MASKED, lr=1e-3)
 
@@ -210,7 +209,7 @@ def dinov2() -> PretrainConfig:
 
     hardware: 2 CPU cores
     time: about 8 minutes on 'objects' (4,800 images)
-    scores: docs/results/learning.md, docs/results/ibot-dinov2.md (on photographs)
+    scores: docs/results/methods.md
     """
     return _distilled("dinov2-tiny", DINOv2Config(**SELF_DISTILLATION), VIT, MASKED, lr=1e-3)
 
