@@ -297,7 +297,7 @@ def test_methods_are_compared_with_and_without_the_task_and_random_weights_score
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.syspath_prepend(EXPERIMENTS)
-    import methods as experiment  # pyright: ignore[reportMissingImports]
+    import every_method as experiment  # pyright: ignore[reportMissingImports]
 
     pairs = experiment.arms("pictures", 512)
     assert len(pairs) == 10

@@ -1,6 +1,6 @@
 """Every method with and without the task, on photographs: does it learn, what does the task add, and what does it cost?
 
-    python experiments/methods.py --data FOLDER_OR_ARCHIVE [--out runs/methods] [--images 76800] [--methods vicreg dino]
+    python experiments/every_method.py --data FOLDER_OR_ARCHIVE [--out runs/every-method] [--images 76800] [--methods vicreg dino]
 
 Trains each tiny recipe as it is, once with the task and once without, and rewrites docs/results/methods.md after each
 pair. Run again, it continues where it stopped.
@@ -56,7 +56,7 @@ def main() -> None:
     parser.add_argument(
         "--data", required=True, help="Tiny-ImageNet-100: a folder with train/ and val/, or its archive"
     )
-    parser.add_argument("--out", type=Path, default=Path("runs/methods"))
+    parser.add_argument("--out", type=Path, default=Path("runs/every-method"))
     parser.add_argument("--images", type=int, default=76800, help="that each encoder sees in training")
     parser.add_argument("--methods", nargs="*", default=[*WITH_TASK], choices=[*WITH_TASK])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0], metavar="N")
@@ -99,7 +99,7 @@ def page(evaluated: Sequence[Evaluated], configs: Mapping[str, PretrainConfig]) 
     seeds = ", ".join(str(seed) for seed in sorted({each.about["seed"] for each in members(groups)}))
     return f"""# Every method, with and without the task
 
-Written by `python experiments/methods.py`. {origin_line([each.about for each in members(groups)])}.
+Written by `python experiments/every_method.py`. {origin_line([each.about for each in members(groups)])}.
 
 Each `tiny` recipe as it is, on Tiny-ImageNet-100: {images:,} images seen ({images / IMAGES:.1f} epochs), 32 px views of
 64 px images, SE(2) paths, float32, seed {seeds}. iBOT and DINOv2 have a vision transformer of six blocks (1.2 M
