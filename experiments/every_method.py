@@ -1,6 +1,6 @@
 """Every method with and without the task, on photographs: does it learn, what does the task add, and what does it cost?
 
-    python experiments/every_method.py --data FOLDER_OR_ARCHIVE [--out runs/every-method] [--images 76800] [--methods vicreg dino]
+    python experiments/every_method.py --data FOLDER_OR_ARCHIVE [--out runs/every-method] [--methods vicreg dino]
 
 Trains each tiny recipe as it is, once with the task and once without, and rewrites docs/results/methods.md after each
 pair. Run again, it continues where it stopped.
