@@ -1,17 +1,17 @@
 """Suite equivariance on pretrained encoders: page, CSV file and the scores of its rows, and a plot over layers.
 
-    python experiments/equivariance.py [FOLDER...]
+    python experiments/equivariance.py [FOLDER...] [--page equivariance-clothing]
 
 FOLDER holds the scores of a new row, of `equicoherence evaluate MODEL --suite equivariance --data
 tiny_imagenet_100.tar.gz`, here or elsewhere. It is checked as `equicoherence suite equivariance FOLDER` checks it.
 Nothing is scored here, and the scores of earlier rows stay as they are. The rows' scores, without paths, and
-equivariance.csv lie in docs/results/equivariance; docs/results/equivariance.md and equivariance-layers.png are made
-from them, also without a FOLDER.
+equivariance.csv lie in docs/results/PAGE; docs/results/PAGE.md and PAGE-layers.png are made from them, also without a
+FOLDER. A page is of one data set: equivariance of Tiny-ImageNet-100, equivariance-clothing of clothing_128.tar.gz.
 """
 
 from __future__ import annotations
 
-import sys
+import argparse
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,6 @@ from equicoherence.reporting.submission import write_submissions
 from equicoherence.reporting.suite_table import read_suite, suite_csv, suite_markdown, suite_rows
 
 RESULTS = Path(__file__).resolve().parents[1] / "docs" / "results"
-SCORES = RESULTS / EQUIVARIANCE.name
 ROTATION = {"rotation": "rotation R2", "rotation, absolute": "absolute rotation R2",
             "rotation, side": "rotation sign accuracy"}  # fmt: skip
 CONTROLS = {"": "-", "random": "--"}
@@ -85,11 +84,23 @@ def _lines(
             axes.set_xticks(depths, [points[0]["parameter"] for _, points in ordered], fontsize=8)
 
 
-if __name__ == "__main__":
-    if new := [Path(name) for name in sys.argv[1:]]:
-        write_submissions(EQUIVARIANCE, read_suite(EQUIVARIANCE, [*row_folders(SCORES), *new], whole=True), SCORES)
-    groups = read_suite(EQUIVARIANCE, row_folders(SCORES), whole=True)
+def main() -> None:
+    """Add rows, and write the page."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folders", nargs="*", type=Path, metavar="FOLDER", help="with the scores of a new row")
+    parser.add_argument("--page", default=EQUIVARIANCE.name, help="of one data set, by its name in docs/results")
+    given = parser.parse_args()
+    page = (RESULTS / given.page).with_suffix(".md")
+    scores = page.with_suffix("")
+    if given.folders:
+        found = read_suite(EQUIVARIANCE, [*row_folders(scores), *given.folders], whole=True)
+        write_submissions(EQUIVARIANCE, found, scores)
+    groups = read_suite(EQUIVARIANCE, row_folders(scores), whole=True)
     rows = list(suite_rows(EQUIVARIANCE, groups))
-    write_aside(SCORES / f"{EQUIVARIANCE.name}.csv", suite_csv(EQUIVARIANCE, rows))
-    over_layers(groups, RESULTS / f"{EQUIVARIANCE.name}-layers.png")
-    write_page(suite_markdown(EQUIVARIANCE, rows, groups), RESULTS / f"{EQUIVARIANCE.name}.md")
+    write_aside(scores / f"{EQUIVARIANCE.name}.csv", suite_csv(EQUIVARIANCE, rows))
+    over_layers(groups, page.with_name(f"{page.stem}-layers.png"))
+    write_page(suite_markdown(EQUIVARIANCE, rows, groups), page)
+
+
+if __name__ == "__main__":
+    main()

@@ -239,19 +239,22 @@ def test_scores_that_miss_a_figure_or_cannot_be_are_refused(tmp_path: Path, chan
     assert "\n" not in text
 
 
+@pytest.mark.parametrize("page", ["equivariance", "equivariance-clothing"])
 def test_the_published_rows_pass_the_check_and_make_the_published_table(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.syspath_prepend(RESULTS.parents[1] / "experiments")
-    from equivariance import SCORES, row_folders  # pyright: ignore[reportMissingImports]
+    from published import row_folders  # pyright: ignore[reportMissingImports]
 
-    assert main(["suite", "equivariance", *map(str, row_folders(SCORES)), "--out", str(tmp_path)]) == 0
-    published, _, reading = (RESULTS / "equivariance.md").read_text(encoding="utf-8").partition("## Reading")
+    scores = RESULTS / page
+    assert main(["suite", "equivariance", *map(str, row_folders(scores)), "--out", str(tmp_path)]) == 0
+    published, _, reading = (RESULTS / f"{page}.md").read_text(encoding="utf-8").partition("## Reading")
     assert published.strip() == (tmp_path / "equivariance.md").read_text(encoding="utf-8").strip()
+    assert reading
     assert "earlier figures" not in reading
-    csv_file = PUBLISHED / "equivariance.csv"
+    csv_file = scores / "equivariance.csv"
     assert csv_file.read_bytes() == (tmp_path / "equivariance.csv").read_bytes()
-    for folder in row_folders(SCORES):
+    for folder in row_folders(scores):
         file = folder / "scores.json"
         assert file.read_bytes() == (tmp_path / "equivariance" / folder.name / "scores.json").read_bytes()
         assert file.stat().st_size < 200_000
