@@ -78,6 +78,7 @@ def arms(base: PretrainConfig) -> dict[str, PretrainConfig]:
         "lora": way("lora:8", lr=0.1, layers=(), split="linear"),
         "all": way("all", lr=0.1, layers=(), split="linear"),
         "all, with labels": way("all", lr=0.1, layers=(), split="linear", decoder="oracle"),
+        "all, ten times the rate": way("all", layers=(), split="linear"),
         "all, with labels, ten times the rate": way("all", layers=(), split="linear", decoder="oracle"),
     }
 
