@@ -1,20 +1,17 @@
 """Adapt an encoder that exists: which part of it is trained, from what, and what that gains and keeps.
 
     python experiments/adapt.py MODEL --data FOLDER_OR_ARCHIVE [--check IMAGES] [--out runs/adapt]
-    python experiments/adapt.py MODEL --data FOLDER_OR_ARCHIVE --dense DATA_SETS --other IMAGES
 
 Adapts one encoder in several ways, one after another, each as `equicoherence adapt` does. After each its scores are
 kept in docs/results/adapt, without paths, and docs/results/adapt.md is made from all that lie there. Run again, it goes
 on where it stopped; a way that is kept is not done again. --page, with the same options, trains nothing: it keeps what
-is done in --out and writes the page. A page is not replaced by one with fewer rows unless --replace is given. --dense
-trains nothing: it scores dense tasks, and classes of other images, of what is done, keeps the scores in
-docs/results/adapt-dense, and writes docs/results/adapt-dense.md.
+is done in --out and writes the page. A page is not replaced by one with fewer rows unless --replace is given. Dense
+tasks of what is done are scored by adapt_dense.py.
 """
 
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -22,20 +19,18 @@ from typing import Any
 
 from adapt_baselines import Baseline, keep_baselines, read_baselines, score_baselines
 from adapt_charts import Baselines, Found, bars, gained_and_kept, is_watched, kept_over_steps
-from adapt_dense import PLACE, dense_page, keep_dense, score_dense
-from adapt_kept import Today, is_kept, keep, outdated, read_kept
-from adapt_ways import DRAWN, RECIPE, arms, encoder_name, from_model, refusals
-from pages import write_page
+from adapt_kept import Experiment, is_kept, keep, outdated, read_kept, refuse_other_encoder
+from adapt_ways import DRAWN, RECIPE, REPRESENTATIONS, encoder_name, from_model, refusals, ways_of_adapting
+from pages import RowsLost, write_page
 from published import slug
 
 from equicoherence.adapting.adaptation import adapt_with
 from equicoherence.adapting.asked import Asked
-from equicoherence.evaluation.store import FILE, read_scores
 from equicoherence.evaluation.suites import ADAPT
 from equicoherence.evaluation.transformation import NOISE
 from equicoherence.notice import say
 from equicoherence.recipes import recipe
-from equicoherence.reporting.adaptation.adaptation import ADAPTED, CHECK, ORIGINAL, SCORED, Adaptation
+from equicoherence.reporting.adaptation.adaptation import CHECK, ORIGINAL, SCORED, Adaptation
 from equicoherence.reporting.adaptation.figures import BACKBONE, BEST, JOINED, OUTPUT, Z_EQUI, FigureRow
 from equicoherence.reporting.adaptation.page import PAGE as DONE
 from equicoherence.reporting.names import target_name
@@ -47,11 +42,8 @@ from equicoherence.training import load_config, pretrain
 from equicoherence.training.run import is_finished
 
 PAGE = Path(__file__).parents[1] / "docs" / "results" / "adapt.md"
-DENSE_PAGE = PAGE.with_name("adapt-dense.md")
 KEPT = PAGE.with_name("adapt-kept.png")
 CHART = Path(__file__).parents[1] / "docs" / "adapt.png"
-DENSE = ("head", DRAWN)
-READ = {BACKBONE: "features", Z_EQUI: "z_equi", JOINED: "[features, z_equi]"}
 BESIDE = "[features, that]"
 ON_NOISE = [figure.target for figure in ADAPT.figures if figure.metric == NOISE]
 WATCHED = """
@@ -71,87 +63,81 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--images", type=int, default=2000, help="for the probes; two fifths as many test them")
     parser.add_argument("--limit", type=int, default=5000, help="labelled images of each split for k-NN and linear")
-    parser.add_argument("--only", nargs="*", help="ways of adapting, by name; no name: train nothing")
+    parser.add_argument("--only", nargs="+", metavar="WAY", help="ways of adapting, by name")
     parser.add_argument("--page", action="store_true", help="train nothing: keep what is done in --out, write the page")
     parser.add_argument("--replace", action="store_true", help="write the page even if it loses rows or columns")
     parser.add_argument("--baselines", action="store_true", help="also score what needs no training")
-    parser.add_argument("--dense", help="train nothing: score what is done of the heads on data sets in this folder")
-    parser.add_argument("--other", help="labelled images that nothing is adapted on, for --dense")
     given = parser.parse_args()
-    if bool(given.dense) != bool(given.other):
-        parser.error("--dense and --other are given together: data sets for dense tasks, and images with classes")
-    ways = arms(from_model(given.model, given.data, given.steps))
+    if given.page and given.baselines:
+        parser.error("--baselines scores, and --page scores nothing: give one of them")
+    encoder, ways = encoder_name(given.model), ways_of_adapting(from_model(given.model, given.data, given.steps))
     if strange := set(given.only or ()) - set(ways):
         parser.error(f"--only {', '.join(sorted(strange))}: there is no such way; there are {', '.join(ways)}")
-    if given.dense and (changed := [name for name in given.only or () if ways[name].encoder.train != "head"]):
-        parser.error(
-            f"--dense: {', '.join(changed)} trains the encoder, whose features are those of the original no more"
-        )
-    encoder = encoder_name(given.model)
-    runs, store = given.out / encoder, PAGE.with_suffix("") / encoder
-    if given.dense:
-        heads = {name: runs / slug(name) for name in given.only or DENSE}
-        done_heads = {name: run for name, run in heads.items() if is_finished(run)}
-        score_dense(done_heads, given.dense, given.other, runs / PLACE)
-        keep_dense(runs / PLACE, DENSE_PAGE.with_suffix("") / encoder)
-        write_page(dense_page(DENSE_PAGE.with_suffix(""), [*ways]), DENSE_PAGE, keep=not given.replace)
-        print(DENSE_PAGE)
-        return
-    today = Today(encoder, ways, Asked(given.check, given.images, given.limit))
-    names = [name for name in ways if given.only is None or name in given.only]
+    runs, store = given.out / encoder, PAGE.with_suffix("")
+    experiment = Experiment(encoder, ways, Asked(given.check, given.images, given.limit))
+    try:
+        refuse_other_encoder(store, experiment)
+    except ValueError as error:
+        parser.error(str(error))
+    names = [name for name in ways if name in (given.only or ways)]
     if given.page:
-        keep_done(runs, names, today)
+        keep_done(runs, names, experiment)
     else:
         if given.baselines:
-            score_baselines(next(iter(ways.values())), today.asked, runs, store)
-        for name in able(names, today):
-            adapt_one(runs / slug(name), name, today)
-            draw(today, given.replace)
-    draw(today, given.replace)
+            score_baselines(next(iter(ways.values())), experiment.options, runs, store / encoder)
+        for name in able(names, experiment):
+            adapt_one(runs / slug(name), name, experiment)
+            try:
+                draw(experiment, given.replace)
+            except RowsLost as error:
+                say(str(error))  # the other ways are done before the command fails
+    draw(experiment, given.replace)
     print(PAGE)
 
 
-def able(names: Sequence[str], today: Today) -> list[str]:
+def able(names: Sequence[str], experiment: Experiment) -> list[str]:
     """Return the ways that are still to be done and that the encoder can take; a line names each other one."""
-    kept = [name for name in names if is_kept(PAGE.with_suffix(""), name, today)]
+    kept = [name for name in names if is_kept(PAGE.with_suffix(""), name, experiment)]
     for name in kept:
-        say(f"{name} of {today.encoder} is kept beside the page, and not done again")
-    refused = refusals({name: today.ways[name] for name in names if name not in kept})
+        say(f"{name} of {experiment.encoder} is kept beside the page, and not done again")
+    refused = refusals({name: experiment.ways[name] for name in names if name not in kept})
     for name, why in refused.items():
-        say(f"{name} is left out, as {today.encoder} cannot be adapted so: {why}")
+        say(f"{name} is left out, as {experiment.encoder} cannot be adapted so: {why}")
     return [name for name in names if name not in kept and name not in refused]
 
 
-def adapt_one(run: Path, name: str, today: Today) -> None:
+def adapt_one(run: Path, name: str, experiment: Experiment) -> None:
     """Adapt the encoder in one way, score it, and keep the scores; what is done of it in its run is taken."""
-    config = today.ways[name]
+    config, options = experiment.ways[name], experiment.options
+    if (run / DONE).is_file() and Asked.of_run(run) != options:
+        (run / DONE).unlink()  # scores that were made with these options are taken, and the others are made
+    options.write(run)
     if not is_finished(run):
-        today.asked.write(run)
         pretrain(config, run, resume=(run / "config.yaml").is_file())
     _with_original(run)
-    adapt_with(config, run, resume=True, **dataclasses.asdict(today.asked))
-    keep(run, name, PAGE.with_suffix("") / today.encoder)
+    adapt_with(config, run, resume=True)
+    keep(run, name, PAGE.with_suffix("") / experiment.encoder)
 
 
-def keep_done(runs: Path, names: Sequence[str], today: Today) -> None:
+def keep_done(runs: Path, names: Sequence[str], experiment: Experiment) -> None:
     """Keep the scores of the ways and baselines that are done, as far as they are as of today; a line names the others.
 
     runs: the folder of the encoder's runs.
     """
-    store = PAGE.with_suffix("") / today.encoder
+    store = PAGE.with_suffix("") / experiment.encoder
     done = {name: runs / slug(name) for name in names if (runs / slug(name) / DONE).is_file()}
     for name, run in done.items():
-        if why := outdated(run, run / SCORED, name, today):
+        if why := outdated(run, name, experiment):
             say(f"{run} is not kept: {why}")
         else:
             keep(run, name, store)
-            keep_baselines(runs, store, read_scores(run / SCORED / ADAPTED / FILE))
+            keep_baselines(runs, store, run)
 
 
-def draw(today: Today, replace: bool) -> None:
+def draw(experiment: Experiment, replace: bool) -> None:
     """Write the page and its charts of the adaptations that are kept. replace: even if the page loses rows."""
     store = PAGE.with_suffix("")
-    found = read_kept(store, today)
+    found = read_kept(store, experiment)
     beside = {encoder: read_baselines(store / encoder, next(iter(ways.values()))) for encoder, ways in found.items()}
     write_page(page(found, beside), PAGE, keep=not replace)
     gained_and_kept(found, beside, PAGE.with_suffix(".png"))
@@ -212,9 +198,9 @@ def grid(ways: Mapping[str, Adaptation], beside: Mapping[str, Baseline]) -> Grid
     """Return a row for the original, its best layers, each baseline, and what is read of each adapted one."""
     first = next(iter(ways.values()))
     titles = [row.title for row in first.rows]
-    before, layer = (noise_cells(first.scores[0], name) for name in (OUTPUT, BEST))
+    output, layer = (noise_cells(first.scores[0], name) for name in (OUTPUT, BEST))
     body = [
-        ["original", "features", *_cells(first.rows, titles, lambda row: row.original), *before],
+        ["original", "features", *_cells(first.rows, titles, lambda row: row.original), *output],
         ["best layer", "features", *_cells(first.rows, titles, lambda row: row.layer), *layer],
     ]
     for name, baseline in beside.items():
@@ -223,7 +209,7 @@ def grid(ways: Mapping[str, Adaptation], beside: Mapping[str, Baseline]) -> Grid
     for name, way in ways.items():
         for representation in _read(way):
             cells = _cells(way.rows, titles, lambda row, read=representation: row.adapted.get(read))
-            body.append([name, READ[representation], *cells, *noise_cells(way.scores[1], representation)])
+            body.append([name, REPRESENTATIONS[representation], *cells, *noise_cells(way.scores[1], representation)])
     return Grid(["encoder", "read", *titles, *(f"{target_name(target)} R2 on noise" for target in ON_NOISE)], body)
 
 

@@ -8,28 +8,29 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from kept import has_scores, tasks_of
 from published import keep_scores
 from torch import Tensor, nn
 
 from equicoherence.adapting.asked import Asked
-from equicoherence.adapting.plan import plan_adaptation
+from equicoherence.adapting.plan import plan_adaptation, scored_settings
 from equicoherence.adapting.start_config import middle_layers
 from equicoherence.evaluation.baselines import Thumbnail
 from equicoherence.evaluation.fingerprint import fingerprint
 from equicoherence.evaluation.frozen_model import FrozenModel
 from equicoherence.evaluation.module import as_frozen
 from equicoherence.evaluation.scoring import Scoring, score_jobs
-from equicoherence.evaluation.store import FILE, alike, read_scores
+from equicoherence.evaluation.store import FILE, read_scores
 from equicoherence.evaluation.suites import ADAPT
 from equicoherence.models import Encoder
 from equicoherence.models.joined import joined
 from equicoherence.notice import say
-from equicoherence.reporting.adaptation.adaptation import Adaptation
+from equicoherence.reporting.adaptation.adaptation import ADAPTED, SCORED, Adaptation
 from equicoherence.reporting.adaptation.figures import BACKBONE, FigureRow, figure_rows
-from equicoherence.training import PretrainConfig
+from equicoherence.training import PretrainConfig, load_config
 
-THUMBNAIL, LAYERS = "no training: a thumbnail", "no training: middle layers, pooled"
-FOLDERS = {THUMBNAIL: "beside-thumbnail", LAYERS: "beside-layers"}
+THUMBNAIL, POOLED_LAYERS = "no training: a thumbnail", "no training: middle layers, pooled"
+FOLDERS = {THUMBNAIL: "beside-thumbnail", POOLED_LAYERS: "beside-layers"}
 
 
 class Beside(nn.Module):
@@ -49,29 +50,29 @@ class Beside(nn.Module):
         return joined(output.pooled(self.pool), torch.cat(pooled, dim=1) if pooled else self.thumbnail(images))
 
 
-def score_baselines(config: PretrainConfig, asked: Asked, out: Path, store: Path) -> None:
+def score_baselines(config: PretrainConfig, options: Asked, out: Path, store: Path) -> None:
     """Score both baselines of the encoder that a configuration starts from, as an adapted encoder is scored; keep them.
 
     out: the folder of the encoder's adaptations; scores that lie there are taken.
     store: the folder of what is kept of them; what is kept there is not scored again.
     """
-    plan = plan_adaptation(config, asked, out)
+    plan = plan_adaptation(config, options, out)
     assert isinstance(plan.original.encoder, Encoder)
-    settings = {job.name: job.settings() for job in plan.after}
-    for name, layers in ((THUMBNAIL, ()), (LAYERS, middle_layers(plan.original.encoder))):
+    settings = scored_settings(options, config)
+    settings = {job.task.name: settings[job.task.name] for job in plan.after}
+    for name, layers in ((THUMBNAIL, ()), (POOLED_LAYERS, middle_layers(plan.original.encoder))):
         model = as_frozen(Beside(plan.original, layers), size=plan.original.size, name=name)
         kept = read_scores(store / FOLDERS[name] / FILE)
-        if not (_has(kept, settings) and kept["weights"] == fingerprint(model)):
+        if not (has_scores(kept, settings, data=plan.after[0].data) and kept["weights"] == fingerprint(model)):
             scores = score_jobs(model, plan.after, out / FOLDERS[name], Scoring(controls=False, device=config.device))
             keep_scores(ADAPT, scores, store / FOLDERS[name], name)
 
 
-def keep_baselines(out: Path, store: Path, adapted: Mapping[str, Any]) -> None:
-    """Keep the baselines that are scored in ``out`` as an adapted encoder was. adapted: its scores."""
-    settings = _settings(adapted)
+def keep_baselines(out: Path, store: Path, way: Path) -> None:
+    """Keep the baselines that are scored in ``out`` as an adapted encoder was. way: its run."""
     for name, folder in FOLDERS.items():
         scores = read_scores(out / folder / FILE)
-        if _has(scores, settings):
+        if _is_scored_as(way, scores):
             keep_scores(ADAPT, scores, store / folder, name)
 
 
@@ -85,22 +86,19 @@ class Baseline:
 
 def read_baselines(folder: Path, way: Adaptation) -> dict[str, Baseline]:
     """Return the baselines that are scored as a way of adapting is, by their names; a line names those that are not."""
-    before, adapted = way.scores[:2]
     found = {}
     for name, place in FOLDERS.items():
         scores = read_scores(folder / place / FILE)
-        if _has(scores, _settings(adapted)):
-            found[name] = Baseline(list(figure_rows(before, scores, BACKBONE)), scores)
+        if _is_scored_as(way.run.path, scores):
+            found[name] = Baseline(list(figure_rows(way.scores[0], scores, BACKBONE)), scores)
         elif scores:
             say(f"{folder.name}/{place} is left out: it was not scored as the ways of adapting were")
     return found
 
 
-def _settings(scores: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: part["settings"] for name, part in scores["parts"].items()}
-
-
-def _has(scores: Mapping[str, Any], settings: Mapping[str, Mapping[str, Any]]) -> bool:
-    """Return whether scores have all parts, each with its settings, wherever the images lie."""
-    own = {name: {**part["settings"], "folder": None} for name, part in scores.get("parts", {}).items()}
-    return all(name in own and alike(own[name], wanted) for name, wanted in settings.items())
+def _is_scored_as(way: Path, scores: Mapping[str, Any]) -> bool:
+    """Return whether a baseline has the scores that a way of adapting has. way: its run, or what is kept of it."""
+    adapted = read_scores(way / SCORED / ADAPTED / FILE)
+    settings = scored_settings(Asked.of_run(way), load_config(way / "config.yaml"))
+    (data,) = {part["data"] for part in adapted["parts"].values()}
+    return has_scores(scores, {task: settings[task] for task in tasks_of(adapted)}, data=data)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import matplotlib
 from adapt_baselines import Baseline
+from chart_style import PALETTE, STYLE
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -14,13 +15,11 @@ from equicoherence.reporting.adaptation.adaptation import Adaptation
 from equicoherence.reporting.adaptation.figures import BACKBONE, JOINED, Z_EQUI, FigureRow
 from equicoherence.reporting.summary import Score
 
-PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#333333", "#9467BD", "#8C564B", "#17BECF")
-STYLE = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "axes.edgecolor": "#7a828e"}
 GAINS = ("rotation R2", "absolute rotation R2", "rotation sign accuracy", "scale R2", "color R2")
-CALLED = {"rotation R2": "rotation", "absolute rotation R2": "absolute rotation",
+TICKS = {"rotation R2": "rotation", "absolute rotation R2": "absolute rotation",
           "rotation sign accuracy": "rotation sign", "scale R2": "scale", "color R2": "color"}  # fmt: skip
-READ = {BACKBONE: "o", JOINED: "s", Z_EQUI: "^"}
-SAID = {BACKBONE: "its features", JOINED: "[features, z_equi]", Z_EQUI: "z_equi alone"}
+MARKERS = {BACKBONE: "o", JOINED: "s", Z_EQUI: "^"}
+LABELS = {BACKBONE: "its features", JOINED: "[features, z_equi]", Z_EQUI: "z_equi alone"}
 Found = Mapping[str, Mapping[str, Adaptation]]
 """By encoder and way."""
 Baselines = Mapping[str, Mapping[str, Baseline]]
@@ -36,8 +35,8 @@ def gained_and_kept(found: Found, beside: Baselines, path: Path) -> None:
         panels = figure.subplots(1, len(found), sharey=True, squeeze=False)[0]
         for axes, (encoder, ways) in zip(panels, found.items()):
             for name, way in ways.items():
-                for read in (name for name in READ if name != BACKBONE or way.output == BACKBONE):
-                    _point(axes, way.rows, read, READ[read], colors[name], name)
+                for read in (each for each in MARKERS if each != BACKBONE or way.output == BACKBONE):
+                    _point(axes, way.rows, read, MARKERS[read], colors[name], name)
             for name, baseline in beside[encoder].items():
                 _point(axes, baseline.rows, BACKBONE, "x", colors[name], name)
             axes.axvline(0, color="#7a828e", linewidth=0.8)
@@ -45,8 +44,8 @@ def gained_and_kept(found: Found, beside: Baselines, path: Path) -> None:
             axes.set_title(encoder, fontsize=10)
             axes.set_xlabel("k-NN: change, points")
         panels[0].set_ylabel("rotation (signed, absolute, sign), scale, color: mean change")
-        marks = {**{SAID[read]: mark for read, mark in zip(READ, "●■▲")}, "no training": "x"}
-        figure.supxlabel(", ".join(f"{mark} {said}" for said, mark in marks.items()), fontsize=8)
+        marks = {**{LABELS[read]: mark for read, mark in zip(MARKERS, "●■▲")}, "no training": "x"}
+        figure.supxlabel(", ".join(f"{mark} {label}" for label, mark in marks.items()), fontsize=8)
         _legend(figure)
         figure.savefig(path, dpi=130)
 
@@ -94,12 +93,12 @@ def bars(found: Mapping[str, Adaptation], path: Path) -> None:
             kinds = {
                 "features, before": ("#7a828e", lambda row: row.original),
                 "best layer, before": (PALETTE[4], lambda row: row.layer),
-                f"adapted: {SAID[way.output]}": (PALETTE[0], lambda row: row.adapted.get(row.output)),
+                f"adapted: {LABELS[way.output]}": (PALETTE[0], lambda row: row.adapted.get(row.output)),
                 "adapted: z_equi alone": (PALETTE[1], lambda row: row.adapted.get(Z_EQUI)),
             }
             for number, (label, (color, score)) in enumerate(kinds.items()):
                 _bars(axes, [score(row) for row in rows], (number - 1.5) * 0.2, color, label)
-            axes.set_xticks(range(len(rows)), [CALLED.get(row.title, row.title.partition(",")[0]) for row in rows])
+            axes.set_xticks(range(len(rows)), [TICKS.get(row.title, row.title.partition(",")[0]) for row in rows])
             axes.set_ylim(min(0.0, axes.get_ylim()[0]), 1)
             axes.set_title(encoder, fontsize=10)
             axes.set_ylabel("R2 or accuracy")

@@ -1,7 +1,15 @@
-"""Dense tasks, and classes of images that nothing was adapted on: what adapting keeps and gains there."""
+"""Dense tasks, and classes of images that nothing was adapted on: what adapting keeps and gains there.
+
+    python experiments/adapt_dense.py runs/adapt/ENCODER --sets DATA_SETS --images IMAGES
+
+Trains nothing. Scores ways of adapting an encoder that leave its features as they are, which adapt.py has adapted and
+kept; keeps the scores in docs/results/adapt-dense, without paths, and makes docs/results/adapt-dense.md from all that
+lie there. A page is not replaced by one with fewer rows unless --replace is given.
+"""
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import functools
 from collections.abc import Mapping, Sequence
@@ -11,6 +19,9 @@ from typing import Any
 
 import torch
 from adapt_baselines import Beside
+from adapt_kept import read_kept
+from adapt_ways import DRAWN, REPRESENTATIONS
+from pages import write_page
 from published import keep_scores, slug
 from torch import Tensor, nn
 
@@ -25,11 +36,16 @@ from equicoherence.evaluation.scoring import Scoring, score_jobs
 from equicoherence.evaluation.store import FILE, read_scores
 from equicoherence.evaluation.suites import Suite
 from equicoherence.models.token_maps import on_grid
+from equicoherence.notice import say
+from equicoherence.reporting.adaptation.adaptation import ADAPTED, ORIGINAL, SCORED
 from equicoherence.reporting.names import data_name
 from equicoherence.reporting.origin import origin_line
 from equicoherence.reporting.summary import Score, select, summarise_scores
 from equicoherence.reporting.tables import MISSING, Cell, Grid, floor_cell, with_deviation
 
+PAGE = Path(__file__).parents[1] / "docs" / "results" / "adapt-dense.md"
+KEPT = PAGE.with_name("adapt")  # what adapt.py keeps
+DENSE = ("head", DRAWN)
 PLACE = "dense"  # the folder of these scores among the runs, beside the ways of adapting an encoder
 SEEDS = (0, 1)
 SEEDED = ("segmentation", "depth", "linear")  # tasks that train a head
@@ -55,8 +71,45 @@ FIGURES = {
 """The column of each task: its metric and title."""
 Column = tuple[str, str]
 """Task and data set."""
-ORIGINAL, LAYERS = "original", "no training: middle layers"
-READS: dict[Read, str] = {"backbone": "features", "z_equi": "z_equi", "joined": "[features, z_equi]"}
+MIDDLE_LAYERS = "no training: middle layers"
+
+
+def main() -> None:
+    """Score what is adapted, and write the page."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("runs", type=Path, metavar="OUT/ENCODER", help="where adapt.py adapted the encoder")
+    parser.add_argument("--sets", required=True, help="folder of data sets for dense tasks")
+    parser.add_argument("--images", required=True, help="labelled images that nothing is adapted on")
+    parser.add_argument("--only", nargs="+", metavar="WAY", help="ways of adapting; without: " + " and ".join(DENSE))
+    parser.add_argument("--replace", action="store_true", help="write the page even if it loses rows or columns")
+    given = parser.parse_args()
+    encoder = given.runs.resolve().name
+    try:
+        kept = read_kept(KEPT)
+    except FileNotFoundError as error:
+        parser.error(f"{error}; first run adapt.py")
+    weights = {name: {way: each.scores[1]["weights"] for way, each in ways.items()} for name, ways in kept.items()}
+    heads = [way for way, each in kept.get(encoder, {}).items() if each.run.frozen]
+    wanted = given.only or [way for way in DENSE if way in heads]
+    if others := [way for way in wanted if way not in heads]:
+        parser.error(
+            f"--only {', '.join(others)}: it trains the encoder, or {KEPT} does not hold it as of today; "
+            f"of {encoder} there are {', '.join(heads) or 'none'}"
+        )
+    runs = {way: given.runs / slug(way) for way in wanted}
+    if not runs:
+        parser.error(f"{KEPT} holds no {' or '.join(DENSE)} of {encoder}: first run adapt.py, or give --only")
+    if others := [str(run) for way, run in runs.items() if _weights(run) != weights[encoder][way]]:
+        parser.error(f"{', '.join(others)}: it is not the run that {KEPT} holds scores of; first run adapt.py")
+    score_dense(runs, given.sets, given.images, given.runs / PLACE)
+    keep_dense(given.runs / PLACE, PAGE.with_suffix("") / encoder)
+    write_page(dense_page(PAGE.with_suffix(""), weights), PAGE, keep=not given.replace)
+    print(PAGE)
+
+
+def _weights(run: Path) -> str:
+    """Return the digest of the weights of an adapted encoder, "" where it is not scored."""
+    return read_scores(run / SCORED / ADAPTED / FILE).get("weights", "")
 
 
 class LayersBeside(nn.Module):
@@ -97,11 +150,11 @@ class Reading:
 def readings(ways: Sequence[str]) -> list[Reading]:
     """Return the rows of ways of adapting that leave the encoder as it is; the original is read from the first."""
     rows = [
-        Reading(ORIGINAL, READS["backbone"], ways[0], "backbone"),
-        Reading(LAYERS, "[features, that]", LAYERS, "backbone"),
+        Reading(ORIGINAL, REPRESENTATIONS["backbone"], ways[0], "backbone"),
+        Reading(MIDDLE_LAYERS, "[features, that]", MIDDLE_LAYERS, "backbone"),
     ]
     reads: tuple[Read, ...] = ("joined", "z_equi")
-    return rows + [Reading(way, READS[read], way, read) for way in ways for read in reads]
+    return rows + [Reading(way, REPRESENTATIONS[read], way, read) for way in ways for read in reads]
 
 
 def score_dense(ways: Mapping[str, Path], sets: str, images: str, out: Path) -> None:
@@ -111,11 +164,11 @@ def score_dense(ways: Mapping[str, Path], sets: str, images: str, out: Path) -> 
     """
     models = {way: load_model(run) for way, run in ways.items()}
     first = next(iter(models.values()))
-    beside = as_frozen(LayersBeside(first), size=first.size, name=LAYERS)
-    pooled = as_frozen(Beside(first, first.encoder.layers), size=first.size, name=LAYERS)
+    beside = as_frozen(LayersBeside(first), size=first.size, name=MIDDLE_LAYERS)
+    pooled = as_frozen(Beside(first, first.encoder.layers), size=first.size, name=MIDDLE_LAYERS)
     rows = readings(list(ways))
     dense = {r.name: with_representation(models[r.classes], r.pooled) if r.classes in models else beside for r in rows}
-    classes = {f"{name} classes": model for name, model in {**models, LAYERS: pooled}.items()}
+    classes = {f"{name} classes": model for name, model in {**models, MIDDLE_LAYERS: pooled}.items()}
     planned = plan_jobs(make_tasks(list(ON_SETS), settings=ON_SETS), None, sets)
     jobs = sorted(planned, key=lambda job: list(ON_SETS).index(job.task.name))
     for split in (split for job in jobs for split in (job.train, job.test)):
@@ -156,21 +209,30 @@ def keep_dense(out: Path, encoder: Path) -> None:
         keep_scores(SUITE, read_scores(file), encoder / file.parent.name, file.parent.name)
 
 
-def dense_page(store: Path, names: Sequence[str]) -> str:
-    """Return the page about dense tasks of all encoders.
+def dense_page(store: Path, found: Mapping[str, Mapping[str, str]]) -> str:
+    """Return the page about dense tasks of all encoders; a line names scores of other weights than those given.
 
-    store: a folder of scores for each encoder. names: of ways. Raises FileNotFoundError where none is scored.
+    store: a folder of scores for each encoder.
+    found: digests of the weights of the ways that adapt.py has kept, by encoder and way.
+
+    Raises FileNotFoundError where none is scored.
     """
     tables: list[str] = []
     files: list[dict[str, Any]] = []
     for encoder in sorted(path for path in store.glob("*/") if path.is_dir()):
-        ways = [name for name in names if _folder(encoder, f"{name} z_equi", SEEDS[0]).is_dir()]
-        found = {row: _of_row(row, encoder) for row in readings(ways)} if ways else {}
-        if any(found.values()):
-            tables.append(f"## {encoder.name}\n\n{_grid(found).markdown()}")
+        ways = []
+        for name, weights in found.get(encoder.name, {}).items():
+            scores = read_scores(_folder(encoder, f"{name} classes", SEEDS[0]) / FILE)
+            if scores and scores["weights"] == weights:
+                ways.append(name)
+            elif scores:
+                say(f"dense tasks of {encoder.name}, {name}, are left out: it was adapted anew since they were scored")
+        rows = {row: _of_row(row, encoder) for row in readings(ways)} if ways else {}
+        if any(rows.values()):
+            tables.append(f"## {encoder.name}\n\n{_grid(rows).markdown()}")
             files += [read_scores(path) for path in sorted(encoder.glob(f"*/{FILE}"))]
     if not tables:
-        raise FileNotFoundError(f"{str(store)!r} holds no scores of dense tasks")
+        raise FileNotFoundError(f"{str(store)!r} holds no scores of dense tasks of ways that adapt.py has kept")
     return "\n\n".join([_about(files), *tables, ""])
 
 
@@ -209,11 +271,11 @@ def _about(files: Sequence[Mapping[str, Any]]) -> str:
     tasks = "\n".join(dict.fromkeys(_said(part) for task in FIGURES for part in parts if part["task"] == task))
     return f"""# Dense tasks and other images, for adapted encoders
 
-Written by `python experiments/adapt.py MODEL --data DIR --dense SETS --other IMAGES`. {origin_line(files)}.
+Written by `python experiments/adapt_dense.py OUT/ENCODER --sets SETS --images IMAGES`. {origin_line(files)}.
 
 Of [ways of adapting](adapt.md) that leave the encoder as it is; nothing was adapted on these images. **All rows of an
 encoder read the same images at the same size, on one grid of patch tokens: that of z_equi.** Tokens of the output are
-upsampled bilinearly to it, and there are no class tokens. *{LAYERS}*: in place of z_equi, and scaled
+upsampled bilinearly to it, and there are no class tokens. *{MIDDLE_LAYERS}*: in place of z_equi, and scaled
 as it is, the tokens of the layers that the head reads. *A constant*: the most frequent class, the median depth, the
 first mask, the token at the same position. k-NN and linear read pooled features. With ±: mean and sample standard
 deviation of two seeds of a head; else one seed, or nothing is trained. Images and steps are few: compare rows, not with
@@ -229,3 +291,7 @@ def _said(part: Mapping[str, Any]) -> str:
     settings = {name: part["settings"][name] for name in {**ON_SETS, **ON_IMAGES}[part["task"]]}
     said = ", ".join(f"{name} {value}" for name, value in settings.items())
     return f"- {part['task']}, {part['protocol']}, on {data_name(part['data'])}: {size}{counts}; {said}"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,4 +1,4 @@
-"""The ways of adapting an encoder that are compared, and which of them an encoder cannot take."""
+"""The ways of adapting an encoder that are compared, what is read of each, and which an encoder cannot take."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from equicoherence.adapting.start_config import start_config
 from equicoherence.coherence import CoherenceConfig
 from equicoherence.evaluation.frozen_model import generators_kept
 from equicoherence.recipes import recipe
+from equicoherence.reporting.adaptation.figures import BACKBONE, JOINED, Z_EQUI
 from equicoherence.training import PretrainConfig, build_learner
 from equicoherence.training.start import started
 
 RECIPE = "adapt-tiny"
 DRAWN = "head, as drawn"  # a control: the head before it has learned anything
+REPRESENTATIONS = {BACKBONE: "features", Z_EQUI: "z_equi", JOINED: "[features, z_equi]"}  # as tables call them
 OF_MODEL = ("name", "args", "channels", "weights", "fingerprint", "mean", "std")  # what a model says of an encoder
 
 
@@ -23,7 +25,7 @@ def encoder_name(model: str) -> str:
     place, _, arch = model.rpartition("@")
     if place:
         return arch.replace("/", "-")
-    return Path(model).name if Path(model).exists() else model.removeprefix("timm:").replace("/", "-")
+    return Path(model).resolve().name if Path(model).exists() else model.removeprefix("timm:").replace("/", "-")
 
 
 def from_model(model: str, data: str, steps: int) -> PretrainConfig:
@@ -52,7 +54,7 @@ def from_kept(config: PretrainConfig) -> PretrainConfig:
     )
 
 
-def arms(base: PretrainConfig) -> dict[str, PretrainConfig]:
+def ways_of_adapting(base: PretrainConfig) -> dict[str, PretrainConfig]:
     """Return the ways of adapting an encoder, most telling first. base: what they begin with."""
 
     def way(train: str = "head", lr: float = 1.0, seed: int = 0, **task: object) -> PretrainConfig:

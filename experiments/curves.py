@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib.figure
-from adapt_charts import PALETTE, STYLE
+from chart_style import PALETTE, STYLE
 from matplotlib.axes import Axes
 from pages import write_page
 from published import row_folders

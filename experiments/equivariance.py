@@ -2,11 +2,12 @@
 
     python experiments/equivariance.py [FOLDER...] [--page equivariance-clothing]
 
-FOLDER holds the scores of a new row, of `equicoherence evaluate MODEL --suite equivariance --data
-tiny_imagenet_100.tar.gz`, here or elsewhere. It is checked as `equicoherence suite equivariance FOLDER` checks it.
+FOLDER holds the scores of a new row, of `equicoherence evaluate MODEL --suite equivariance --data DATA`, here or
+elsewhere. DATA is that of the page. The folder is checked as `equicoherence suite equivariance FOLDER` checks it.
 Nothing is scored here, and the scores of earlier rows stay as they are. The rows' scores, without paths, and
 equivariance.csv lie in docs/results/PAGE; docs/results/PAGE.md and PAGE-layers.png are made from them, also without a
-FOLDER. A page is of one data set: equivariance of Tiny-ImageNet-100, equivariance-clothing of clothing_128.tar.gz.
+FOLDER. A page is of one data set: equivariance of tiny_imagenet_100.tar.gz, equivariance-clothing of
+clothing_128.tar.gz.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib
-from adapt_charts import PALETTE, STYLE
+from chart_style import PALETTE, STYLE
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from pages import write_page
@@ -90,15 +91,14 @@ def main() -> None:
     parser.add_argument("folders", nargs="*", type=Path, metavar="FOLDER", help="with the scores of a new row")
     parser.add_argument("--page", default=EQUIVARIANCE.name, help="of one data set, by its name in docs/results")
     given = parser.parse_args()
-    page = (RESULTS / given.page).with_suffix(".md")
-    scores = page.with_suffix("")
+    page, scores = RESULTS / f"{given.page}.md", RESULTS / given.page
     if given.folders:
         found = read_suite(EQUIVARIANCE, [*row_folders(scores), *given.folders], whole=True)
         write_submissions(EQUIVARIANCE, found, scores)
     groups = read_suite(EQUIVARIANCE, row_folders(scores), whole=True)
     rows = list(suite_rows(EQUIVARIANCE, groups))
     write_aside(scores / f"{EQUIVARIANCE.name}.csv", suite_csv(EQUIVARIANCE, rows))
-    over_layers(groups, page.with_name(f"{page.stem}-layers.png"))
+    over_layers(groups, RESULTS / f"{given.page}-layers.png")
     write_page(suite_markdown(EQUIVARIANCE, rows, groups), page)
 
 

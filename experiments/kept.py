@@ -23,12 +23,22 @@ def holds(run: Path, settings: Mapping[str, Mapping[str, Any]], controls: bool =
     return has_scores(scores, settings, controls) and scores["weights"] == fingerprint(load_model(run))
 
 
-def has_scores(scores: Mapping[str, Any], settings: Mapping[str, Mapping[str, Any]], controls: bool = False) -> bool:
-    """Return whether the content of a ``scores.json`` has all scores with these settings, as `holds` does."""
+def has_scores(
+    scores: Mapping[str, Any], settings: Mapping[str, Mapping[str, Any]], controls: bool = False, data: str = ""
+) -> bool:
+    """Return whether the content of a ``scores.json`` has all scores with these settings, as `holds` does.
+
+    data: the images that they are of, as scores name them; any images if empty.
+    """
     tasks = [part for task in make_tasks(list(settings), settings=settings) for part in task.parts()]
-    parts = list(scores.get("parts", {}).values())
+    parts = [part for part in scores.get("parts", {}).values() if not data or part["data"] == data]
     asked = [(task, control) for task in tasks for control in (["", "random"] if controls else [""])]
     return all(any(_is_of(part, *each) for part in parts) for each in asked)
+
+
+def tasks_of(scores: Mapping[str, Any]) -> set[str]:
+    """Return the names of the tasks that the content of a ``scores.json`` has scores of."""
+    return {part["task"] for part in scores.get("parts", {}).values()}
 
 
 def _is_of(part: Mapping[str, Any], task: Task, control: str) -> bool:

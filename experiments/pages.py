@@ -20,16 +20,20 @@ STALE = "\n*Written about earlier figures than those above.*\n"
 MARK = "\n<!-- of figures {} -->\n"
 
 
+class RowsLost(ValueError):
+    """A page is left as it was: the new one would lose rows or columns of its tables."""
+
+
 def write_page(text: str, path: Path, *, keep: bool = False) -> None:
     """Write ``text`` to ``path``, followed by the reading (from its heading to the end) that the old page had.
 
-    A reading that was marked as of other figures says so. keep: raise ValueError, and leave the old page, if rows or
+    A reading that was marked as of other figures says so. keep: raise RowsLost, and leave the old page, if rows or
     columns of its tables are missing in ``text``.
     """
     old = path.read_text(encoding="utf-8") if path.is_file() else ""
-    if keep and (lost := _names(_split(old)[0]) - _names(text)):
-        raise ValueError(
-            f"{path.name} is left as it was: it has {', '.join(sorted(lost))}, whose scores do not lie beside it. "
+    if keep and (lost := _lost(_split(old)[0], text)):
+        raise RowsLost(
+            f"{path.name} is left as it was: it has {lost}, whose scores do not lie beside it. "
             "Score them again, or give --replace"
         )
     text, reading = text.rstrip("\n") + "\n", _split(old)[1]
@@ -53,12 +57,28 @@ def _split(page: str) -> tuple[str, str]:
     return text.rstrip("\n") + "\n", heading + reading
 
 
-def _names(text: str) -> set[str]:
-    """Return the names of rows and columns of all tables."""
-    text = re.sub(r" \(\d+ seeds\)", "", text)
-    rows = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| ")]
-    heads = [cells for cells, below in itertools.pairwise(rows) if set("".join(below)) <= set("- ")]
-    return {cell for cells in heads for cell in cells} | {cells[0] for cells in rows if set(cells[0]) - set("- ")}
+def _lost(old: str, new: str) -> str:
+    """Say which rows and columns of tables are missing in a new page, table by table; "" if none is."""
+    now, lost = _names(new), []
+    for title, names in _names(old).items():
+        if missing := names.keys() - now.get(title, {}).keys():
+            named = ", ".join(name for name in names if name in missing)
+            lost.append(f"{named} under {title!r}" if title in now else f"the table under {title!r}")
+    return "; ".join(lost)
+
+
+def _names(text: str) -> dict[str, dict[str, None]]:
+    """Return the names of rows and columns of tables, in order, by the title that each table stands under."""
+    found: dict[str, dict[str, None]] = {}
+    title = ""
+    for line, below in itertools.pairwise([*re.sub(r" \(\d+ seeds\)", "", text).splitlines(), ""]):
+        if line.startswith("#"):
+            title = line.lstrip("# ")
+        cells = line.strip("| ").split(" | ")
+        if line.startswith("| ") and set(line) - set("|- "):
+            is_head = below.startswith("|") and not set(below) - set("|- ")
+            found.setdefault(title, {}).update(dict.fromkeys(cells if is_head else cells[:1]))
+    return found
 
 
 def _mark(text: str) -> str:

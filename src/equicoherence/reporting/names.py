@@ -151,9 +151,9 @@ def shared_names(encoders: Iterable[tuple[str, str]]) -> dict[tuple[str, str], s
     names = list(dict.fromkeys(encoders))
     found = {}
     for name, arch in names:
-        before, prefix, place = name.rpartition(LOCAL)
+        source, prefix, place = name.rpartition(LOCAL)
         is_path = bool(prefix) or PurePath(MORE.sub("", place)).is_absolute()
-        found[name, arch] = before + prefix + PurePath(place).name if is_path else name
+        found[name, arch] = source + prefix + PurePath(place).name if is_path else name
     for (name, arch), path in _short_files(names).items():
         found[name, arch] = f"{path.as_posix()}@{arch}{_more(name)}"
     return found

@@ -127,15 +127,12 @@ class Compared:
     scores: Sequence[Mapping[str, Any]]
 
 
-def read_compared(run: Path, config: PretrainConfig, before: Path | None = None) -> Compared:
+def read_compared(run: Path, config: PretrainConfig) -> Compared:
     """Read the scores that `equicoherence adapt` left in a run directory.
-
-    before: the folder of the scores of the original, where they are not in the run.
 
     Raises FileNotFoundError where scores are missing, `Damaged` where they are.
     """
-    before = run / SCORED if before is None else before
-    own, check = (_pair(before / f"{ORIGINAL}{kind}", run / SCORED / f"{ADAPTED}{kind}") for kind in ("", CHECK))
+    own, check = _pair(run, ""), _pair(run, CHECK)
     if own is None:
         raise FileNotFoundError(f"{run / SCORED} lacks scores; go on with: {resume_command(run)}")
     output = JOINED if config.encoder.train == HEAD else BACKBONE
@@ -145,17 +142,17 @@ def read_compared(run: Path, config: PretrainConfig, before: Path | None = None)
     return Compared(rows, list(noise_rows(*own, output)), [*own, *(check or ())])
 
 
-def read_adaptation(run: Path, before: Path | None = None) -> Adaptation:
-    """Read what `equicoherence adapt` left in a run directory. before, and what is raised: as of `read_compared`."""
+def read_adaptation(run: Path) -> Adaptation:
+    """Read what `equicoherence adapt` left in a run directory. Raises as `read_compared`."""
     found, config = read_run(run), load_config(run / "config.yaml")
-    compared = read_compared(run, config, before)
+    compared = read_compared(run, config)
     facts = facts_of(config, found.metrics)
     return Adaptation(config.encoder.weights, found, compared.rows, compared.noise, facts, compared.scores)
 
 
-def _pair(original: Path, adapted: Path) -> tuple[dict[str, Any], dict[str, Any]] | None:
-    """Return the scores in two folders, before and after on one data set; None if one is missing."""
-    before, after = (read_scores(folder / FILE) for folder in (original, adapted))
+def _pair(run: Path, kind: str) -> tuple[dict[str, Any], dict[str, Any]] | None:
+    """Return the scores before and after on one data set, None if one is missing."""
+    before, after = (read_scores(run / SCORED / f"{name}{kind}" / FILE) for name in (ORIGINAL, ADAPTED))
     return (before, after) if before and after else None
 
 

@@ -1,0 +1,6 @@
+"""How the charts of the experiments look."""
+
+from __future__ import annotations
+
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#333333", "#9467BD", "#8C564B", "#17BECF")
+STYLE = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "axes.edgecolor": "#7a828e"}
