@@ -1,9 +1,10 @@
-"""Every method with and without the task, on photographs: does it learn, what does the task add, and what does it cost?
+"""Every method with and without the task, on photographs: does it learn, and what does the task add and cost?
 
     python experiments/every_method.py --data FOLDER_OR_ARCHIVE [--out runs/every-method] [--methods vicreg dino]
 
-Trains each tiny recipe as it is, once with the task and once without, and rewrites docs/results/methods.md after each
-pair. Run again, it continues where it stopped.
+Trains each tiny recipe as it is, once with the task and once without, and rewrites docs/results/methods.md
+(methods-N-images.md for another number of images) after each pair: what the task adds in R2, and what it costs in
+classification. Run again, it continues where it stopped.
 """
 
 from __future__ import annotations
@@ -14,25 +15,28 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pages import write_page
-from photographs import IMAGES, MEASURED, SUITE, missing
-from published import publish, published
+from photographs import IMAGES, MEASURED, SUITE, score_missing
+from published import published
 
-from equicoherence.comparing import compare, floor_of
-from equicoherence.evaluation.suites import Figure
+from equicoherence.evaluation.transformation import transformation_of
 from equicoherence.methods import METHODS
 from equicoherence.recipes import RECIPES, recipe
 from equicoherence.reporting.comparison.evaluated import Evaluated
-from equicoherence.reporting.comparison.lines import RANDOM, group, members
+from equicoherence.reporting.comparison.lines import RANDOM, Group, group, members
+from equicoherence.reporting.noise_limit import noisy_transformations
 from equicoherence.reporting.origin import origin_line
 from equicoherence.reporting.suite_table import SuiteRow, suite_grid, suite_rows
 from equicoherence.reporting.tables import MISSING, NUMBER, Cell, Grid, number
 from equicoherence.training import PretrainConfig
 
 PAGE = Path(__file__).parents[1] / "docs" / "results" / "methods.md"
+SEEN = 76800  # images that each encoder of the page above sees; runs of another number have a page of their own
 TASK = " + task"
 TINY = {name.removesuffix("-tiny"): recipe(name) for name in RECIPES if name.endswith("-tiny")}
 TITLES = {"BarlowTwins": "Barlow Twins", "MoCoV3": "MoCo v3", "IBOT": "iBOT"}  # the others have their class's name
 WITH_TASK = {name: config for name, config in TINY.items() if config.coherence and config.encoder.train == "all"}
+
+BATCHES = sorted({config.optim.batch_size for config in WITH_TASK.values()})
 
 
 def arms(data: str, images: int) -> dict[str, dict[str, PretrainConfig]]:
@@ -57,35 +61,25 @@ def main() -> None:
         "--data", required=True, help="Tiny-ImageNet-100: a folder with train/ and val/, or its archive"
     )
     parser.add_argument("--out", type=Path, default=Path("runs/every-method"))
-    parser.add_argument("--images", type=int, default=76800, help="that each encoder sees in training")
-    parser.add_argument("--methods", nargs="*", default=[*WITH_TASK], choices=[*WITH_TASK])
+    parser.add_argument("--images", type=int, default=SEEN, metavar="N", help="that each encoder sees in training")
+    parser.add_argument("--methods", nargs="+", default=[*WITH_TASK], choices=[*WITH_TASK])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0], metavar="N")
     parser.add_argument("--jobs", type=int, help="runs at once")
     parser.add_argument("--replace", action="store_true", help="write the page even if it loses rows")
     given = parser.parse_args()
+    if wrong := [size for size in BATCHES if given.images < size or given.images % size]:
+        parser.error(f"--images {given.images} is no multiple of the batch size {wrong[0]}: give one of {max(BATCHES)}")
     pairs = arms(given.data, given.images)
     configs = {name: config for pair in pairs.values() for name, config in pair.items()}
+    place = PAGE if given.images == SEEN else PAGE.with_stem(f"{PAGE.stem}-{given.images}-images")
+
+    def write() -> None:
+        write_page(page(published(place, configs), configs), place, keep=not given.replace)
+
     for method in given.methods:
-        for chosen, seed in missing(pairs[method], given.seeds, PAGE):
-            runs = compare(
-                chosen,
-                given.out,
-                seeds=(seed,),
-                settings=SUITE.settings,
-                tasks=tuple(SUITE.settings),
-                controls=first_of_its_encoder(method, pairs),
-                jobs=given.jobs,
-            )
-            publish(SUITE, (run for of_arm in runs.values() for run in of_arm), PAGE)
-            write_page(page(published(PAGE, configs), configs), PAGE, keep=not given.replace)
-    write_page(page(published(PAGE, configs), configs), PAGE, keep=not given.replace)
-    print(PAGE)
-
-
-def first_of_its_encoder(method: str, pairs: Mapping[str, Mapping[str, PretrainConfig]]) -> bool:
-    """Return whether a method is the first of those whose random weights have the same scores."""
-    floors = {name: floor_of(next(iter(pair.values()))) for name, pair in pairs.items()}
-    return method == next(name for name, floor in floors.items() if floor == floors[method])
+        score_missing(pairs[method], given.seeds, configs, given.out, place, write, given.jobs)
+    write()
+    print(place)
 
 
 def page(evaluated: Sequence[Evaluated], configs: Mapping[str, PretrainConfig]) -> str:
@@ -96,23 +90,26 @@ def page(evaluated: Sequence[Evaluated], configs: Mapping[str, PretrainConfig]) 
     equivariant = [row for row in suite_rows(there, groups) if any(row.scores)]
     config = next(iter(configs.values()))
     images = (config.max_steps or 0) * config.optim.batch_size
+    option = "" if images == SEEN else f" --images {images}"
     seeds = ", ".join(str(seed) for seed in sorted({each.about["seed"] for each in members(groups)}))
-    return f"""# Every method, with and without the task
+    return f"""# Every method, with and without the task{f", {images:,} images" if option else ""}
 
-Written by `python experiments/every_method.py`. {origin_line([each.about for each in members(groups)])}.
+Written by `python experiments/every_method.py{option}`. {origin_line([each.about for each in members(groups)])}.
 
 Each `tiny` recipe as it is, on Tiny-ImageNet-100: {images:,} images seen ({images / IMAGES:.1f} epochs), 32 px views of
 64 px images, SE(2) paths, float32, seed {seeds}. iBOT and DINOv2 have a vision transformer of six blocks (1.2 M
 parameters), the others a residual network of four blocks (0.6 M). The task has two decoders, on half of the samples,
 and the method's own loss does not see g. Plain: `--no-coherence`. Equal images, not equal time.
 
-{MEASURED} Brackets: 95 % bootstrap intervals over test images.
+{MEASURED} Square brackets: 95 % bootstrap intervals over test images.
 
 ## What the task changes
 
-The encoder's output with the task, minus that without; in brackets without. k-NN and linear accuracy in points.
+Scores of the encoder's output: with the task minus without it, *from* the score without it. k-NN and linear accuracy in
+points. (!): R2 on noise of this transformation is not near 0, with the task or without it. A method whose k-NN accuracy
+is not above that of random weights has not learned.
 
-{changes(rows).markdown()}
+{changes(rows, groups).markdown()}
 
 ## The encoder's output
 
@@ -125,28 +122,34 @@ The encoder's output with the task, minus that without; in brackets without. k-N
 
 
 SHOWN = ("rotation R2", "absolute rotation R2", "translation R2", "scale R2", "color R2", "blur R2")
-CLASSES = ("k-NN accuracy", "linear accuracy")
+KNN = "k-NN accuracy"
+CLASSES = (KNN, "linear accuracy")
 
 
-def changes(rows: Sequence[SuiteRow]) -> Grid:
+def changes(rows: Sequence[SuiteRow], groups: Sequence[Group]) -> Grid:
     """Return what the task adds to each method whose two encoders are scored, and the k-NN of random weights."""
     own = {row.name: row for row in rows if row.kind != RANDOM}
-    places = [place for place, figure in enumerate(SUITE.figures) if figure.title in SHOWN + CLASSES]
-    body = []
+    kinds = {each.label: (each.arch, each.build, each.size) for each in groups}
+    random = {kinds[row.name]: row for row in rows if row.kind == RANDOM}
+    places = {figure.title: place for place, figure in enumerate(SUITE.figures) if figure.title in SHOWN + CLASSES}
+    body: list[list[object]] = []
     for name, before in own.items():
-        after = own.get(name + TASK)
-        if after is not None:
-            body.append([name, *(_change(SUITE.figures[n], before, after, n) for n in places)])
-    return Grid(["method", *(SUITE.figures[place].title for place in places)], body)
+        if (after := own.get(name + TASK)) is not None:
+            cells = [_change(before, after, place) for place in places.values()]
+            floor = random[kinds[name]].scores[places[KNN]] if kinds[name] in random else None
+            body.append([name, *cells, Cell(MISSING if floor is None else number(floor.mean, floor.metric), NUMBER)])
+    return Grid(["method", *places, f"{KNN} of random weights"], body)
 
 
-def _change(figure: Figure, before: SuiteRow, after: SuiteRow, place: int) -> Cell:
-    start, end = before.scores[place], after.scores[place]
+def _change(before: SuiteRow, after: SuiteRow, place: int) -> Cell:
+    start, end, figure = before.scores[place], after.scores[place], SUITE.figures[place]
     if start is None or end is None:
         return Cell(MISSING, NUMBER)
     change = number(end.mean - start.mean, figure.metric)
     sign = "" if change.startswith("\N{MINUS SIGN}") else "+"
-    return Cell(f"{sign}{change.removesuffix(' %')} ({number(start.mean, figure.metric)})", NUMBER)
+    noisy = noisy_transformations(filter(None, (*before.scores, *after.scores)))
+    mark = " (!)" if transformation_of(figure.target) in noisy else ""
+    return Cell(f"{sign}{change.removesuffix(' %')} from {number(start.mean, figure.metric)}{mark}", NUMBER)
 
 
 if __name__ == "__main__":

@@ -1,14 +1,17 @@
-"""What experiments that train on Tiny-ImageNet-100 have in common: their scores, and which of them are missing."""
+"""What experiments that train on Tiny-ImageNet-100 have in common: what is scored, and how they go on from a stop."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from published import is_published
+from pages import RowsLost
+from published import is_published, publish
 
+from equicoherence.comparing import compare, floor_of
 from equicoherence.evaluation.suites import EQUIVARIANCE, Figure, Suite
+from equicoherence.notice import say
 from equicoherence.reporting.noise_limit import NEAR_ZERO
 from equicoherence.training import PretrainConfig
 
@@ -37,12 +40,36 @@ should be {NEAR_ZERO}; where it is not, it is marked (!), and the scores of that
 transformation in that row are not to be trusted."""
 
 
-def missing(
-    configs: Mapping[str, PretrainConfig], seeds: Sequence[int], place: Path
-) -> Iterator[tuple[dict[str, PretrainConfig], int]]:
-    """Yield for each seed the arms whose scores do not lie beside the page, if any."""
+def score_missing(
+    names: Iterable[str],
+    seeds: Iterable[int],
+    configs: Mapping[str, PretrainConfig],
+    out: Path,
+    page: Path,
+    write: Callable[[], None],
+    jobs: int | None = None,
+) -> None:
+    """Train and score the arms whose scores do not lie beside the page, seed after seed; call ``write`` after each.
+
+    Random weights are scored once for all arms that share them. A page that is refused is named, and the rest is done.
+
+    names: of the arms.
+    configs: all arms of the page.
+    out: where to train.
+    write: rewrites the page.
+    jobs: runs at once.
+    """
     for seed in seeds:
         seeded = {name: dataclasses.replace(config, name=name, seed=seed) for name, config in configs.items()}
-        chosen = {name: configs[name] for name in seeded if not is_published(seeded[name], SUITE.settings, place)}
-        if chosen:
-            yield chosen, seed
+        chosen = {name: configs[name] for name in names if not is_published(seeded[name], SUITE.settings, page)}
+        if not chosen:
+            continue
+        floors = {floor_of(each) for each in seeded.values() if is_published(each, SUITE.settings, page, controls=True)}
+        controls = any(floor_of(seeded[name]) not in floors for name in chosen)
+        tasks = tuple(SUITE.settings)
+        runs = compare(chosen, out, seeds=(seed,), settings=SUITE.settings, tasks=tasks, controls=controls, jobs=jobs)
+        publish(SUITE, (run for of_arm in runs.values() for run in of_arm), page)
+        try:
+            write()
+        except RowsLost as error:
+            say(str(error))

@@ -56,10 +56,15 @@ def published(page: Path, configs: Mapping[str, PretrainConfig] | None = None) -
     return found
 
 
-def is_published(config: PretrainConfig, settings: Mapping[str, Mapping[str, Any]], page: Path) -> bool:
-    """Return whether scores of this configuration and seed lie beside the page, by the tasks' present revisions."""
+def is_published(
+    config: PretrainConfig, settings: Mapping[str, Mapping[str, Any]], page: Path, controls: bool = False
+) -> bool:
+    """Return whether scores of this configuration and seed lie beside the page, by the tasks' present revisions.
+
+    controls: also those of random weights.
+    """
     scores = read_scores(_place(page, config.name, config.seed))
-    return bool(scores) and scores["config"] == config_digest(config) and has_scores(scores, settings)
+    return bool(scores) and scores["config"] == config_digest(config) and has_scores(scores, settings, controls)
 
 
 def row_folders(place: Path) -> list[Path]:

@@ -16,11 +16,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pages import write_page
-from photographs import IMAGES, MEASURED, SUITE, missing
-from published import publish, published
+from photographs import IMAGES, MEASURED, SUITE, score_missing
+from published import published
 
 from equicoherence.coherence import CoherenceConfig
-from equicoherence.comparing import compare
 from equicoherence.evaluation.suites import Suite
 from equicoherence.recipes import recipe
 from equicoherence.reporting.comparison.evaluated import Evaluated
@@ -133,7 +132,7 @@ def main() -> None:
         "--steps", type=int, default=STEPS, help="of training; runs of another number need another --out"
     )
     parser.add_argument("--jobs", type=int, help="runs at once")
-    parser.add_argument("--only", nargs="*", help="arms to run, by name")
+    parser.add_argument("--only", nargs="+", help="arms to run, by name")
     parser.add_argument("--seeds", nargs="+", type=int, metavar="N", help="of the arms of --only; 0 by default")
     parser.add_argument(
         "--page", action="store_true", help="train nothing: only write the page of the scores there are"
@@ -146,13 +145,13 @@ def main() -> None:
         parser.error(f"--only {', '.join(sorted(strange))}: there is no such arm; there are {', '.join(configs)}")
     if given.seeds and not given.only:
         parser.error("--seeds are those of the arms of --only: give --only, too")
+
+    def write() -> None:
+        write_page(page(published(place, configs), configs), place, keep=not given.replace)
+
     for names, seeds in () if given.page else stages(configs, given.only, given.seeds or (0,)):
-        for chosen, seed in missing({name: configs[name] for name in names}, seeds, place):
-            tasks = tuple(SUITE.settings)
-            runs = compare(chosen, given.out, seeds=(seed,), settings=SUITE.settings, tasks=tasks, jobs=given.jobs)
-            publish(SUITE, (run for of_arm in runs.values() for run in of_arm), place)
-            write_page(page(published(place, configs), configs), place, keep=not given.replace)
-    write_page(page(published(place, configs), configs), place, keep=not given.replace)
+        score_missing(names, seeds, configs, given.out, place, write, given.jobs)
+    write()
     print(place)
 
 
