@@ -6,18 +6,15 @@ import contextlib
 import io
 import json
 import shutil
-from collections.abc import Callable
-from dataclasses import asdict, replace
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 
-from equicoherence.evaluation.store import Store
-from equicoherence.evaluation.task import Row
 from equicoherence.reporting.adaptation.adaptation import read_adaptation
-from equicoherence.reporting.tables import MISSING
 from equicoherence.training import load_config, pretrain
 from equicoherence.training.config_file import save_config
 from tests.small import picture_folder, small_config
@@ -90,14 +87,12 @@ def kept(place: Path) -> Path:
 
 def test_what_is_kept_is_small_and_holds_no_path(scored: Path) -> None:
     files = sorted(file.relative_to(kept(scored)).as_posix() for file in kept(scored).rglob("*") if file.is_file())
-    of_way = ["adapt.yaml", "adapt/adapted/scores.json", "config.yaml", "metrics.jsonl"]
+    of_way = ["adapt.yaml", "adapt/adapted/scores.json", "adapt/original/scores.json", "config.yaml", "metrics.jsonl"]
     assert files == [
         *(f"all/{name}" for name in of_way),
         "beside-layers/scores.json",
         "beside-thumbnail/scores.json",
         *(f"head/{name}" for name in of_way),
-        "original-2-1-3/original/scores.json",
-        "original/original/scores.json",
     ]
     for file in files:
         assert str(scored) not in (kept(scored) / file).read_text(), file
@@ -123,10 +118,11 @@ def test_a_small_convolutional_network_can_take_each_way_but_lora(
     scored: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     experiment = experiment_in(scored, monkeypatch)
-    ways = experiment.arms(experiment.from_model(str(scored / "model"), str(scored / "images"), 1))
+    ways = experiment.ways_of_adapting(experiment.from_model(str(scored / "model"), str(scored / "images"), 1))
     assert list(experiment.refusals(ways)) == ["lora"]
     rates = {name: ways[name].optim.lr / ways["head"].optim.lr for name in ways if ways[name].encoder.train == "all"}
-    assert rates == pytest.approx({"all": 0.1, "all, with labels": 0.1, "all, with labels, ten times the rate": 1})
+    slow = {"all": 0.1, "all, with labels": 0.1}
+    assert rates == pytest.approx(slow | {f"{name}, ten times the rate": 10 * rate for name, rate in slow.items()})
 
 
 def test_the_page_and_charts_from_what_is_kept_are_those_from_the_runs(
@@ -140,8 +136,10 @@ def test_the_page_and_charts_from_what_is_kept_are_those_from_the_runs(
     assert experiment.PAGE.read_text(encoding="utf-8") == experiment.page(found, beside)
     experiment.gained_and_kept(found, beside, tmp_path / "adapt.png")
     experiment.kept_over_steps(found, tmp_path / "adapt-kept.png")
-    for chart in ("adapt.png", "adapt-kept.png"):
-        assert (tmp_path / chart).read_bytes() == (experiment.PAGE.parent / chart).read_bytes(), chart
+    experiment.bars({"model": ways["head"]}, tmp_path / "bars.png")
+    charts = {"adapt.png": experiment.PAGE.with_suffix(".png"), "adapt-kept.png": experiment.KEPT}
+    for name, chart in {**charts, "bars.png": experiment.CHART}.items():
+        assert (tmp_path / name).read_bytes() == chart.read_bytes(), name
 
 
 def test_a_way_that_is_kept_is_not_done_again(run: Run, place: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -174,10 +172,22 @@ def change_images(way: Path) -> None:
 
 
 def change_revision(way: Path) -> None:
+    with changed_scores(way) as parts:
+        for part in parts.values():
+            part["settings"]["revision"] -= 1
+
+
+def drop_knn(way: Path) -> None:
+    with changed_scores(way) as parts:
+        del parts[next(name for name, part in parts.items() if part["task"] == "knn")]
+
+
+@contextlib.contextmanager
+def changed_scores(way: Path) -> Iterator[dict[str, Any]]:
+    """Yield the parts of the scores of an adapted encoder, and write them as they are then."""
     file = way / "adapt" / "adapted" / "scores.json"
     scores: dict[str, Any] = json.loads(file.read_text())
-    for part in scores["parts"].values():
-        part["settings"]["revision"] -= 1
+    yield scores["parts"]
     file.write_text(json.dumps(scores))
 
 
@@ -186,6 +196,7 @@ def change_revision(way: Path) -> None:
     [
         (change_config, "its scores are of another configuration than that of today"),
         (change_images, "it was scored with check None, images 12, limit 20, not with check None, images 10, limit 20"),
+        (drop_knn, "its scores, or those of its original, are of other tasks than those of today"),
         (change_revision, "its scores, or those of its original, are of other tasks than those of today"),
     ],
 )
@@ -195,7 +206,7 @@ def test_scores_that_are_not_as_of_today_are_left_out_and_named_and_the_page_kee
     page = place / "docs" / "results" / "adapt.md"
     before = page.read_text(encoding="utf-8")
     change(kept(place) / "all")
-    with pytest.raises(ValueError, match=r"adapt\.md is left as it was: it has all, whose scores"):
+    with pytest.raises(ValueError, match=r"adapt\.md is left as it was: it has all under 'model', whose scores"):
         run("--page")
     assert f"model/all is left out: {why}" in capfd.readouterr().err
     assert page.read_text(encoding="utf-8") == before
@@ -216,7 +227,9 @@ def test_a_way_of_an_encoder_that_is_not_given_is_left_out_where_the_recipe_is_a
     change_config(other / "all")
     (other / "all").rename(other / "an-old-way")
     shutil.copytree(other / "an-old-way", other / "all")
-    after = run("--page").partition("\n## other\n")[2]
+    with pytest.raises(ValueError, match=r"left as it was: it has all under 'other', whose scores"):
+        run("--page")
+    after = run("--page", "--replace").partition("\n## other\n")[2]
     assert "\n| head | z_equi |" in after
     assert "\n| all |" not in after
     said = capfd.readouterr().err
@@ -235,44 +248,39 @@ def test_a_finished_run_of_other_steps_is_not_kept(
     assert not kept(place).exists()
 
 
-def test_the_dense_page_has_a_row_for_each_reading_and_the_spread_of_seeds_and_is_made_from_what_is_kept(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_page_that_is_refused_does_not_end_the_command_and_scores_are_made_with_the_options_of_today(
+    run: Run, place: Path, scored: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.syspath_prepend(EXPERIMENTS)
-    from adapt_dense import dense_page, keep_dense  # pyright: ignore[reportMissingImports]
+    page = (place / "docs" / "results" / "adapt.md").read_text(encoding="utf-8")
+    shutil.copytree(scored / "out", place / "out")
+    for way in ("head", "all"):
+        shutil.rmtree(kept(place) / way)
+    options = place / "out" / "model" / "head" / "adapt.yaml"
+    earlier = options.read_text()
+    options.write_text(earlier.replace("check: null", f"check: {place / 'images'}"))
+    assert run("--only", "head", "all") == page
+    assert "left as it was: it has all under 'model', whose scores" in capfd.readouterr().err
+    assert options.read_text() == (kept(place) / "head" / "adapt.yaml").read_text() == earlier
 
-    out, store = tmp_path / "out", tmp_path / "docs" / "adapt-dense"
-    with pytest.raises(FileNotFoundError, match="holds no scores of dense tasks"):
-        dense_page(store, ["head"])
 
-    def write(name: str, task: str, metric: str, data: str, values: dict[str, float]) -> None:
-        about = {"model": str(out / name), "name": name, "seed": 0, "weights": "w", "size": 96, "layer": None}
-        about |= {"arch": "vit", "build": "b", "random_weights": False, "config": None}
-        names = ("pixels", "train", "test", "steps", "batch", "lr", "limit", "sequences")
-        settings = {**dict.fromkeys(names, 8), "folder": str(tmp_path / data)}
-        part = {"task": task, "variant": "", "protocol": "frozen", "data": data, "control": "", "settings": settings}
-        rows = [asdict(Row(metric, value, representation=read, floor=0.1)) for read, value in values.items()]
-        part |= {"counts": {"val": 4}, "input": [96, 128], "metrics": {metric: True}, "probe_order": [], "rows": rows}
-        part |= {"caption": "", "pictures": {}, "seconds": 1.0, "date": "2026-11-29"}
-        folder = out / name
-        folder.mkdir(parents=True, exist_ok=True)
-        Store(folder, about).put(task, part, {})
+def test_another_encoder_of_the_same_name_is_refused(run: Run, place: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    file = kept(place) / "head" / "config.yaml"
+    config = load_config(file)
+    save_config(replace(config, encoder=replace(config.encoder, fingerprint="another")), file)
+    with pytest.raises(SystemExit):
+        run("--page")
+    assert "is of an encoder with the fingerprint 'another'" in capfd.readouterr().err
 
-    write("original-features-seed0", "segmentation", "miou", "camvid", {"": 0.2})
-    write("head-z-equi-seed0", "segmentation", "miou", "camvid", {"": 0.3})
-    write("head-z-equi-seed1", "segmentation", "miou", "camvid", {"": 0.5})
-    write("head-z-equi-seed0", "video", "j_and_f", "davis_2016", {"": 0.25})
-    write("head-classes-seed0", "knn", "top1", "clothing", {"backbone": 0.4, "z_equi": 0.3, "joined": 0.45})
-    keep_dense(out, store / "vit")
-    assert not any(str(tmp_path) in file.read_text() for file in store.rglob("*.json"))
-    lines = dense_page(store, ["last layer", "head"]).splitlines()
-    table = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
-    assert table[0][2:] == ["CamVid, segmentation mIoU", "DAVIS-2016, video J&F", "clothing, k-NN"]
-    assert table[2:] == [
-        ["a constant", MISSING, "0.100", "0.100", "10.0 %"],
-        ["original", "features", "0.200", MISSING, "40.0 %"],
-        ["no training: middle layers", "[features, that]", MISSING, MISSING, MISSING],
-        ["head", "[features, z_equi]", MISSING, MISSING, "45.0 %"],
-        ["head", "z_equi", "0.400 ±.141", "0.250", "30.0 %"],
-    ]
-    assert "- video, frozen, on DAVIS-2016: 96 x 128 px, 4 val; pixels 8, sequences 8" in lines
+
+def test_a_relative_path_of_the_encoder_is_not_kept(
+    scored: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    experiment = experiment_in(scored, monkeypatch)
+    shutil.copytree(scored / "out" / "model" / "head", tmp_path / "up" / "head")
+    (tmp_path / "model").mkdir()
+    monkeypatch.chdir(tmp_path / "up")
+    config = load_config(Path("head/config.yaml"))
+    save_config(replace(config, encoder=replace(config.encoder, weights="../model")), Path("head/config.yaml"))
+    experiment.keep(Path("head"), "head", tmp_path / "kept")
+    assert load_config(tmp_path / "kept" / "head" / "config.yaml").encoder.weights == "model"
+    assert experiment.encoder_name(".") == "up"

@@ -5,22 +5,17 @@ from __future__ import annotations
 import json
 import re
 import runpy
-from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-import torch.nn.functional as F
 
-from equicoherence.comparing import compare, floor_of
-from equicoherence.evaluation.model import load_model
+from equicoherence.comparing import compare
 from equicoherence.evaluation.suites import Suite
 from equicoherence.methods.vicreg import VICRegConfig
-from equicoherence.models.joined import SHARE
 from equicoherence.reporting.comparison.evaluated import read_evaluated
-from equicoherence.reporting.suite_table import SuiteRow
-from equicoherence.reporting.summary import Score, summarise_scores
+from equicoherence.reporting.summary import summarise_scores
 from equicoherence.reporting.tables import MISSING
 from equicoherence.training import EncoderConfig, OptimConfig, PretrainConfig, ViewsConfig, pretrain
 from tests.rendered import rendered_set
@@ -166,7 +161,7 @@ def test_a_page_keeps_its_rows_and_columns_where_that_is_asked_for(
         ("+ the task", table.replace("| + the task | 2 |\n", "")),
         ("k-NN", table.replace("k-NN", "linear")),
     ):
-        with pytest.raises(ValueError, match=rf"left as it was: it has {re.escape(lost)}, whose scores"):
+        with pytest.raises(ValueError, match=rf"it was: it has {re.escape(lost)} under 'Figures', whose scores"):
             pages.write_page(text, page, keep=True)
         assert page.read_text() == table
     pages.write_page(
@@ -218,115 +213,3 @@ def test_every_experiment_finds_what_it_imports(path: Path, monkeypatch: pytest.
     monkeypatch.syspath_prepend(EXPERIMENTS)
     found = runpy.run_path(str(path), run_name="imported")
     assert found["__doc__"]
-
-
-def test_what_stands_beside_features_leaves_them_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(EXPERIMENTS)
-    from adapt_baselines import Beside  # pyright: ignore[reportMissingImports]
-
-    model = load_model("timm:resnet18", random_weights=True, size=32)
-    images = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
-    with torch.no_grad():
-        features = model.represent(images)[0]["backbone"]
-        layers = model.encoder.every_layer(images)[1]  # type: ignore[operator]
-        for chosen in ((), (2, 1)):
-            found = Beside(model, chosen)(images)
-            beside = found[:, features.shape[1] :]
-            torch.testing.assert_close(found[:, : features.shape[1]], features)
-            if chosen:
-                wanted = torch.cat([layers[number].patches.mean(dim=1) for number in chosen], dim=1)
-            else:
-                wanted = F.adaptive_avg_pool2d(images, 16).flatten(1)
-            torch.testing.assert_close(F.normalize(beside, dim=1), F.normalize(wanted, dim=1))
-            torch.testing.assert_close(beside.norm(dim=1), SHARE * features.norm(dim=1))
-
-
-def test_arms_that_are_asked_for_alone_have_the_seeds_that_are_given(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.syspath_prepend(EXPERIMENTS)
-    import vicreg_tiny_imagenet as experiment  # pyright: ignore[reportMissingImports]
-
-    asked = []
-
-    def compare(arms: Iterable[str], out: Path, seeds: Iterable[int], **_: object) -> dict[str, list[Path]]:
-        asked.append(([*arms], [*seeds]))
-        return {}
-
-    monkeypatch.setattr(experiment, "compare", compare)
-    monkeypatch.setattr(experiment, "PAGE", tmp_path / "vicreg.md")  # beside it no scores lie
-    monkeypatch.setattr(experiment, "published", lambda place, configs: [])
-    monkeypatch.setattr(experiment, "page", lambda evaluated, configs: "")
-
-    def run(*arguments: str) -> list[tuple[list[str], list[int]]]:
-        asked.clear()
-        monkeypatch.setattr("sys.argv", ["vicreg_tiny_imagenet.py", "--data", "pictures", *arguments])
-        experiment.main()
-        return asked
-
-    both = [experiment.PLAIN, experiment.BEST]
-    assert run("--only", *both, "--seeds", "1", "2") == [(both, [1]), (both, [2])]
-    assert run("--only", experiment.PLAIN) == [([experiment.PLAIN], [0])]
-    assert run()[:3] == [([*experiment.FIRST], [0]), ([*experiment.MAIN], [0]), ([*experiment.MAIN], [1])]
-    with pytest.raises(SystemExit):
-        run("--seeds", "1")
-    assert "give --only, too" in capsys.readouterr().err
-
-
-def test_tokens_of_layers_stand_beside_those_of_the_output_on_the_grid_of_the_first(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.syspath_prepend(EXPERIMENTS)
-    from adapt_dense import LayersBeside  # pyright: ignore[reportMissingImports]
-
-    model = load_model("timm:resnet18", random_weights=True, size=64)
-    model.encoder.layers = (2, 1)
-    images = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
-    with torch.no_grad():
-        features = model.encoder(images)
-        found = LayersBeside(model)(images)
-    output = F.interpolate(features.patches.transpose(1, 2).unflatten(2, (2, 2)), (8, 8), mode="bilinear")
-    torch.testing.assert_close(found[:, :512], output)
-    first, second = (part.transpose(1, 2).unflatten(2, grid) for part, grid in zip(features.tapped, ((8, 8), (16, 16))))
-    wanted = torch.cat([first, F.interpolate(second, (8, 8), mode="bilinear", antialias=True)], dim=1)
-    torch.testing.assert_close(F.normalize(found[:, 512:], dim=1), F.normalize(wanted, dim=1))
-    torch.testing.assert_close(found[:, 512:].norm(dim=1), SHARE * output.norm(dim=1))
-
-
-def test_methods_are_compared_with_and_without_the_task_and_random_weights_scored_once_for_an_encoder(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.syspath_prepend(EXPERIMENTS)
-    import every_method as experiment  # pyright: ignore[reportMissingImports]
-
-    pairs = experiment.arms("pictures", 512)
-    assert len(pairs) == 10
-    for plain, task in (pair.values() for pair in pairs.values()):
-        assert plain.coherence is None
-        assert task.coherence is not None
-        assert plain.max_steps * plain.optim.batch_size == task.max_steps * task.optim.batch_size == 512
-    floors = {floor_of(next(iter(pair.values()))) for pair in pairs.values()}
-    scored = [method for method in pairs if experiment.first_of_its_encoder(method, pairs)]
-    assert {floor_of(next(iter(pairs[method].values()))) for method in scored} == floors
-    assert len(scored) == len(floors) < len(pairs)
-
-    figures = experiment.SUITE.figures
-    place = [figure.title for figure in figures].index("color R2"), len(figures) - 1
-
-    def row(name: str, kind: str, color: float, linear: float) -> SuiteRow:
-        scores: list[Score | None] = [None] * len(figures)
-        for number, value in zip(place, (color, linear)):
-            task, target, metric = figures[number].task, figures[number].target, figures[number].metric
-            about = (task, "pictures", "frozen", target, "", "backbone", "mlp", metric, "", "")
-            scores[number] = Score(name, *about, value, None, value, value, 1, "runs", None, True, True)
-        return SuiteRow(name, kind, scores)
-
-    rows = [
-        *(row("A", "", 0.5, 0.2), row("A", "random weights", 0.9, 0.1), row("A + task", "", 0.75, 0.19)),
-        row("B", "", 0.5, 0.2),
-    ]
-    (cells,) = experiment.changes(rows).rows
-    name, *cells = [getattr(cell, "content", cell) for cell in cells]
-    assert name == "A"
-    assert (cells[4], cells[-1]) == ("+0.250 (0.500)", "\N{MINUS SIGN}1.0 (20.0 %)")
-    assert set(cells[:4]) == {MISSING}

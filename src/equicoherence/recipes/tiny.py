@@ -118,7 +118,7 @@ def vicreg() -> PretrainConfig:
 
     hardware: 2 CPU cores
     time: about 5 minutes on 'objects' (4,800 images)
-    scores: docs/results/vicreg-tiny-imagenet.md (on photographs)
+    scores: docs/results/vicreg-tiny-imagenet.md and docs/results/methods.md (on photographs)
     """
     return _convolutional("vicreg-tiny", VICRegConfig(1.0, 1.0, 0.04, width=512))
 
@@ -128,7 +128,7 @@ def simclr() -> PretrainConfig:
 
     hardware: 2 CPU cores
     time: about 5 minutes on 'objects' (4,800 images)
-    scores: docs/results/quickstart.md
+    scores: docs/results/quickstart.md and docs/results/methods.md
     """
     return _convolutional("simclr-tiny", SimCLRConfig(temperature=0.2, width=512))
 
