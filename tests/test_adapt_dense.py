@@ -69,7 +69,7 @@ def test_the_dense_page_has_a_row_for_each_reading_and_the_spread_of_seeds_and_i
 def test_dense_tasks_are_scored_of_ways_that_are_kept_and_leave_the_encoder_as_it_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    pictures = picture_folder(tmp_path / "images")
+    pictures = picture_folder(tmp_path / "images", per_class=45)  # enough for a batch
     pretrain(small_config(pictures, max_steps=1), tmp_path / "model")
     adapt = run_in(tmp_path, monkeypatch)
     import adapt_dense as experiment  # pyright: ignore[reportMissingImports]
@@ -90,7 +90,7 @@ def test_dense_tasks_are_scored_of_ways_that_are_kept_and_leave_the_encoder_as_i
 
     assert "nothing to show; first run adapt.py" in refusal()
     adapt("--only", "head")
-    picture_folder(tmp_path / "sets" / "photographs", per_class=2)
+    picture_folder(tmp_path / "sets" / "photographs", per_class=12)
     assert "--only all: it trains the encoder, or" in refusal("--only", "head", "all")
     run()
     rows = [line for line in experiment.PAGE.read_text(encoding="utf-8").splitlines() if line.startswith("| ")]

@@ -12,4 +12,5 @@ def on_grid(tokens: Tensor, grid: tuple[int, int]) -> Tensor:
     if tokens.shape[2:] == grid:
         return tokens
     fewer = tokens.shape[2] > grid[0] or tokens.shape[3] > grid[1]
-    return F.interpolate(tokens, grid, mode="bilinear", antialias=fewer)
+    exact = tokens.float() if fewer else tokens  # on a CPU there is no antialiasing in bfloat16
+    return F.interpolate(exact, grid, mode="bilinear", antialias=fewer).to(tokens.dtype)
