@@ -33,6 +33,8 @@ TABLES = {
             "[features, z_equi]": "head, [features, z_equi]",
             "the same, head with random weights": "head, as drawn, [features, z_equi]",
             "best layer, for each score": "best layer, features",
+            "features, encoder trained too": "all, ten times the rate, features",
+            "the same, with transformation labels": "all, with labels, ten times the rate, features",
         },
     ),
     "Train one with it from the start": (
