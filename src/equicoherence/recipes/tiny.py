@@ -158,7 +158,7 @@ def simsiam() -> PretrainConfig:
 
     hardware: 2 CPU cores
     time: about 5 minutes on 'objects' (4,800 images)
-    scores: docs/results/methods.md
+    scores: not measured yet
     """
     return _convolutional("simsiam-tiny", SimSiamConfig(width=512, bottleneck=128))
 
@@ -168,7 +168,7 @@ def mocov3() -> PretrainConfig:
 
     hardware: 2 CPU cores
     time: about 7 minutes on 'objects' (4,800 images)
-    scores: docs/results/methods.md
+    scores: not measured yet
     """
     return _convolutional("mocov3-tiny", MoCoV3Config(width=512, output=128, momentum=0.98))
 
@@ -178,7 +178,7 @@ def lejepa() -> PretrainConfig:
 
     hardware: 2 CPU cores
     time: about 7 minutes on 'objects' (4,800 images)
-    scores: docs/results/methods.md
+    scores: not measured yet
     """
     return _convolutional("lejepa-tiny", LeJEPAConfig(directions=256, width=512, output=64))
 
@@ -188,7 +188,7 @@ def dino() -> PretrainConfig:
 
     hardware: 2 CPU cores
     time: about 8 minutes on 'objects' (4,800 images)
-    scores: docs/results/methods.md
+    scores: not measured yet
     """
     crops = {"crops": 2, "crop_size": 16, "crop": AugmentationConfig(area=(0.1, 0.3), blur=0.0)}
     return _distilled("dino-tiny", DINOConfig(**SELF_DISTILLATION), RESNET, crops, lr=2e-3)
@@ -209,7 +209,7 @@ def dinov2() -> PretrainConfig:
 
     hardware: 2 CPU cores
     time: about 8 minutes on 'objects' (4,800 images)
-    scores: docs/results/methods.md
+    scores: not measured yet
     """
     return _distilled("dinov2-tiny", DINOv2Config(**SELF_DISTILLATION), VIT, MASKED, lr=1e-3)
 
