@@ -168,7 +168,7 @@ def mocov3() -> PretrainConfig:
 
     hardware: 2 CPU cores
     time: about 7 minutes on 'objects' (4,800 images)
-    scores: not measured yet
+    scores: docs/results/methods.md
     """
     return _convolutional("mocov3-tiny", MoCoV3Config(width=512, output=128, momentum=0.98))
 
