@@ -20,7 +20,7 @@ from typing import Any
 from adapt_baselines import Baseline, keep_baselines, read_baselines, score_baselines
 from adapt_charts import Baselines, Found, bars, gained_and_kept, is_watched, kept_over_steps
 from adapt_kept import Experiment, is_kept, keep, outdated, read_kept, refuse_other_encoder
-from adapt_ways import DRAWN, RECIPE, REPRESENTATIONS, encoder_name, from_model, refusals, ways_of_adapting
+from adapt_ways import BESIDE, DRAWN, RECIPE, REPRESENTATIONS, encoder_name, from_model, refusals, ways_of_adapting
 from pages import RowsLost, write_page
 from published import slug
 
@@ -44,7 +44,6 @@ from equicoherence.training.run import is_finished
 PAGE = Path(__file__).parents[1] / "docs" / "results" / "adapt.md"
 KEPT = PAGE.with_name("adapt-kept.png")
 CHART = Path(__file__).parents[1] / "docs" / "adapt.png"
-BESIDE = "[features, that]"
 ON_NOISE = [figure.target for figure in ADAPT.figures if figure.metric == NOISE]
 WATCHED = """
 Where the encoder itself is trained, what its features keep is watched while it trains, on 500 images that are held out:
@@ -126,12 +125,15 @@ def keep_done(runs: Path, names: Sequence[str], experiment: Experiment) -> None:
     """
     store = PAGE.with_suffix("") / experiment.encoder
     done = {name: runs / slug(name) for name in names if (runs / slug(name) / DONE).is_file()}
+    today: list[Path] = []
     for name, run in done.items():
         if why := outdated(run, name, experiment):
             say(f"{run} is not kept: {why}")
         else:
             keep(run, name, store)
-            keep_baselines(runs, store, run)
+            today.append(run)
+    if today:  # all are scored alike
+        keep_baselines(runs, store, today[0])
 
 
 def draw(experiment: Experiment, replace: bool) -> None:

@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from adapt_baselines import Beside
 from adapt_kept import read_kept
-from adapt_ways import DRAWN, REPRESENTATIONS
+from adapt_ways import BESIDE, DRAWN, REPRESENTATIONS
 from pages import write_page
 from published import keep_scores, slug
 from torch import Tensor, nn
@@ -151,7 +151,7 @@ def readings(ways: Sequence[str]) -> list[Reading]:
     """Return the rows of ways of adapting that leave the encoder as it is; the original is read from the first."""
     rows = [
         Reading(ORIGINAL, REPRESENTATIONS["backbone"], ways[0], "backbone"),
-        Reading(MIDDLE_LAYERS, "[features, that]", MIDDLE_LAYERS, "backbone"),
+        Reading(MIDDLE_LAYERS, BESIDE, MIDDLE_LAYERS, "backbone"),
     ]
     reads: tuple[Read, ...] = ("joined", "z_equi")
     return rows + [Reading(way, REPRESENTATIONS[read], way, read) for way in ways for read in reads]

@@ -17,6 +17,7 @@ from equicoherence.training.start import started
 RECIPE = "adapt-tiny"
 DRAWN = "head, as drawn"  # a control: the head before it has learned anything
 REPRESENTATIONS = {BACKBONE: "features", Z_EQUI: "z_equi", JOINED: "[features, z_equi]"}  # as tables call them
+BESIDE = "[features, that]"  # of what needs no training, in place of z_equi
 OF_MODEL = ("name", "args", "channels", "weights", "fingerprint", "mean", "std")  # what a model says of an encoder
 
 
