@@ -65,6 +65,8 @@ def ways_of_adapting(base: PretrainConfig) -> dict[str, PretrainConfig]:
         watch = {} if train == "head" else {"watch": "knn,rotation", "watch_every": 25}
         return dataclasses.replace(base, encoder=encoder, coherence=coherence, optim=optim, seed=seed, **watch)
 
+    faster = way("all", layers=(), split="linear")
+
     return {
         "head": way(),
         "head, second seed": way(seed=1),
@@ -81,8 +83,10 @@ def ways_of_adapting(base: PretrainConfig) -> dict[str, PretrainConfig]:
         "lora": way("lora:8", lr=0.1, layers=(), split="linear"),
         "all": way("all", lr=0.1, layers=(), split="linear"),
         "all, with labels": way("all", lr=0.1, layers=(), split="linear", decoder="oracle"),
-        "all, ten times the rate": way("all", layers=(), split="linear"),
+        "all, ten times the rate": faster,
         "all, with labels, ten times the rate": way("all", layers=(), split="linear", decoder="oracle"),
+        "all, ten times the rate, 1200 steps": dataclasses.replace(faster, max_steps=1200),
+        "lora, ten times the rate": way("lora:8", layers=(), split="linear"),
     }
 
 

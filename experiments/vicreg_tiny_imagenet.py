@@ -1,6 +1,7 @@
 """VICReg on Tiny-ImageNet-100: the effect of flips, of decoders, and of a loss that sees g.
 
-    python experiments/vicreg_tiny_imagenet.py --data FOLDER_OR_ARCHIVE [--out runs/vicreg-tiny-imagenet] [--steps 300]
+    python experiments/vicreg_tiny_imagenet.py --data FOLDER_OR_ARCHIVE [--out runs/vicreg-tiny-imagenet]
+        [--steps 300] [--precision fp32]
 
 Trains one configuration after another, the most informative first, and rewrites docs/results/vicreg-tiny-imagenet.md
 (vicreg-tiny-imagenet-N-steps.md for N other steps) after each stage: one seed of the main arms, more seeds of them, one
@@ -28,6 +29,7 @@ from equicoherence.reporting.origin import origin_line
 from equicoherence.reporting.suite_table import SuiteRow, suite_grid, suite_rows
 from equicoherence.reporting.tables import MISSING, Grid
 from equicoherence.training import OptimConfig, PretrainConfig
+from equicoherence.training.config import Precision
 from equicoherence.training.views_config import ViewsConfig
 
 PAGE = Path(__file__).parents[1] / "docs" / "results" / "vicreg-tiny-imagenet.md"
@@ -57,10 +59,11 @@ The same share, from the backbone of the plain method to the equivariant part of
 
 {}
 """
+PRECISIONS = {"fp32": "float32", "bf16": "mixed precision with bfloat16"}
 HEADROOM = 0.05  # an oracle that is no better than the plain method leaves no headroom to close
 
 
-def arms(data: str, steps: int) -> dict[str, PretrainConfig]:
+def arms(data: str, steps: int, precision: Precision) -> dict[str, PretrainConfig]:
     """Return the configurations by name. All views of an image share its flip, but for one arm as published."""
 
     def from_recipe(name: str) -> PretrainConfig:
@@ -69,7 +72,7 @@ def arms(data: str, steps: int) -> dict[str, PretrainConfig]:
             data=data,
             max_steps=steps,
             checkpoint_every=100,
-            precision="fp32",
+            precision=precision,
             optim=OptimConfig(epochs=100, batch_size=256, lr=2e-3),
         )
 
@@ -131,6 +134,9 @@ def main() -> None:
     parser.add_argument(
         "--steps", type=int, default=STEPS, help="of training; runs of another number need another --out"
     )
+    parser.add_argument(
+        "--precision", choices=("fp32", "bf16"), default="fp32", help="of training; one for all runs of a page"
+    )
     parser.add_argument("--jobs", type=int, help="runs at once")
     parser.add_argument("--only", nargs="+", help="arms to run, by name")
     parser.add_argument("--seeds", nargs="+", type=int, metavar="N", help="of the arms of --only; 0 by default")
@@ -139,7 +145,7 @@ def main() -> None:
     )
     parser.add_argument("--replace", action="store_true", help="write the page even if it loses rows")
     given = parser.parse_args()
-    configs = arms(given.data, given.steps)
+    configs = arms(given.data, given.steps, given.precision)
     place = PAGE if given.steps == STEPS else PAGE.with_stem(f"{PAGE.stem}-{given.steps}-steps")
     if strange := set(given.only or ()) - set(configs):
         parser.error(f"--only {', '.join(sorted(strange))}: there is no such arm; there are {', '.join(configs)}")
@@ -175,13 +181,16 @@ def page(evaluated: Sequence[Evaluated], configs: Mapping[str, PretrainConfig]) 
     origin = origin_line([each.about for each in members(groups)])
     other = config.max_steps != STEPS
     title, option = (f", {config.max_steps} steps", f" --steps {config.max_steps}") if other else ("", "")
+    if config.precision != "fp32":
+        option += f" --precision {config.precision}"
     return f"""# VICReg on Tiny-ImageNet-100, with and without the task{title}
 
 Written by `python experiments/vicreg_tiny_imagenet.py{option}`. {origin}.
 
 Encoder: a ResNet of four blocks (0.6 M parameters), 32 px views of 64 px images, {config.max_steps} steps of
-{config.optim.batch_size} images ({images / IMAGES:.1f} epochs), SE(2) paths, border content, float32. VICReg weights
-1, 1, .04 (the published 25, 25, 1 divided by 25), so that lambda = 1 weighs the reconstruction as one of its terms.
+{config.optim.batch_size} images ({images / IMAGES:.1f} epochs), SE(2) paths, border content,
+{PRECISIONS[config.precision]}. VICReg weights 1, 1, .04 (the published 25, 25, 1 divided by 25), so that
+lambda = 1 weighs the reconstruction as one of its terms.
 z has 256 features, 128 of them equivariant (plain: all 256 invariant). The views of an image share its flip, unless
 said otherwise. *g outside*: the invariant loss is taken on (v1, u) and the task on v1 and v2 = g(u); else the
 invariant loss is taken on (v1, v2), as published.{rivals}
