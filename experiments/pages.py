@@ -20,8 +20,8 @@ STALE = "\n*Written about earlier figures than those above.*\n"
 MARK = "\n<!-- of figures {} -->\n"
 
 
-class RowsLost(ValueError):
-    """A page is left as it was: the new one would lose rows or columns of its tables."""
+class RowsLost(SystemExit):
+    """A page is left as it was: the new one would lose rows or columns of its tables. A command ends with its words."""
 
 
 def write_page(text: str, path: Path, *, keep: bool = False) -> None:

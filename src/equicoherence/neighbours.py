@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-FOLDS = 5
+from equicoherence.folds import folds
 
 
 def knn_classes(train: Tensor, labels: Tensor, test: Tensor, *, k: int = 20, temperature: float = 0.07) -> Tensor:
@@ -27,13 +27,13 @@ def knn_classes(train: Tensor, labels: Tensor, test: Tensor, *, k: int = 20, tem
 
 
 def neighbours_right(features: Tensor, labels: Tensor) -> Tensor:
-    """Return whether k-NN gives each image (N,) its class, by the four fifths that it is not in.
+    """Return whether k-NN gives each image (N,) its class, by the four of five `folds` that it is not in.
 
-    features: (N, C). labels: (N,); an image is in the part of its place modulo five.
+    features: (N, C).
+    labels: (N,).
     """
     _, classes = labels.unique(return_inverse=True)
-    part, right = torch.arange(len(classes)) % FOLDS, torch.zeros(len(classes), dtype=torch.bool)
-    for number in range(FOLDS):
-        asked = part == number
+    right = torch.zeros(len(classes), dtype=torch.bool)
+    for asked in folds(len(classes)):
         right[asked] = knn_classes(features[~asked], classes[~asked], features[asked]) == classes[asked]
     return right

@@ -59,6 +59,17 @@ def test_r2_is_that_of_a_probe_which_reads_the_turn_where_features_tell_it_and_n
     assert _measured(data, ["rotation"], lambda images: torch.ones(len(images), 8))["held_out_rotation"] <= 0
 
 
+def test_every_image_tests_the_probe(data):
+    generator = torch.Generator().manual_seed(0)
+
+    def noise_in_one_fold(images):
+        features = _thumbnails(images)
+        features[::5] = torch.randn(features[::5].shape, generator=generator)
+        return features
+
+    assert _measured(data, ["rotation"], noise_in_one_fold)["held_out_rotation"] > 0.2
+
+
 def test_the_same_images_are_taken_each_time_and_no_more_than_asked(data):
     seen = []
 

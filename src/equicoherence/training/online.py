@@ -10,6 +10,7 @@ from torch import Tensor
 
 from equicoherence.data import Loader, epoch_order, first_of_each
 from equicoherence.finite import NotFinite, not_finite
+from equicoherence.folds import folds
 from equicoherence.metric_fields import HELD_OUT
 from equicoherence.neighbours import neighbours_right
 from equicoherence.paths import Pyramid, named_path, render
@@ -23,7 +24,6 @@ from equicoherence.training.watchable import AUTO, KNN, watched_names
 
 MOST, LEAST = 500, 20  # images
 PER_BATCH = 4  # images that are watched, at most, for each image of a step's batch: what keeps it cheap
-TESTED = 5  # one of so many images tests the probe, the others train it
 BATCH = 256
 SEED = 17
 
@@ -31,10 +31,9 @@ SEED = 17
 class HeldOut:
     """Measure an encoder on a fixed choice of images, drawn once.
 
-    ``knn``: accuracy of k-NN in five folds, each of which is classified by the other four. A path, such as
-    ``rotation``: mean R2 of its parameters, predicted by a ridge regression from the features of an image and of its
-    transformed copy. Four fifths of the images are for training, the others for testing; the pairs are those of
-    `evaluate`'s task ``transformation`` with border ``content``.
+    ``knn``: accuracy of k-NN. A path, such as ``rotation``: mean R2 of its parameters, predicted by a ridge regression
+    from the features of an image and of its transformed copy; the pairs are those of `evaluate`'s task
+    ``transformation`` with border ``content``. Both in five folds, each of which is predicted by the other four.
 
     names: what to measure, of `watchable`.
     copy: reads the encoder, or what a head over it gives: then each figure is taken of each representation, whose name
@@ -83,9 +82,10 @@ class HeldOut:
         if name == KNN:
             return float(neighbours_right(features[0], self.labels[self.labels >= 0]).float().mean())
         pairs, theta = torch.cat(features, dim=1), self._thetas[name]
-        tested = torch.arange(len(pairs)) % TESTED == 0
-        predicted = ridge_probe(pairs[~tested], theta[~tested], pairs[tested])
-        return float(r2_score(predicted, theta[tested]).mean())
+        predicted = torch.empty_like(theta)
+        for asked in folds(len(pairs)):
+            predicted[asked] = ridge_probe(pairs[~asked], theta[~asked], pairs[asked])
+        return float(r2_score(predicted, theta).mean())
 
     def _drawn(self, name: str, images: Photographs, size: int) -> list[Tensor]:
         """Return the views (N, 3, size, size), uint8, that are read for a figure; they stay the same."""
