@@ -86,6 +86,7 @@ def ways_of_adapting(base: PretrainConfig) -> dict[str, PretrainConfig]:
         "all, ten times the rate": faster,
         "all, with labels, ten times the rate": way("all", layers=(), split="linear", decoder="oracle"),
         "all, ten times the rate, 1200 steps": dataclasses.replace(faster, max_steps=1200),
+        "last layer, with labels, ten times the rate": way("last:1", layers=(), split="linear", decoder="oracle"),
         "lora, ten times the rate": way("lora:8", layers=(), split="linear"),
     }
 

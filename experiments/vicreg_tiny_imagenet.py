@@ -37,12 +37,13 @@ STEPS = 300  # of the page above; runs of another number have a page of their ow
 BOTH = "render+cross-attention"
 PLAIN, BEST, ORACLE = "VICReg", "+ render and [P1], g outside", "oracle (theta as label), g outside"
 HALF = f"{BEST}, on half of the samples"
-QUARTER = f"{BEST}, 64 wide, on a quarter of the samples"
+INSIDE = "+ render and [P1], on half of the samples"
 EIGHTH = f"{BEST}, on an eighth of the samples"
 OTHERS = f"{BEST}, [P1] 128 wide, on two fifths of the samples, the loss of VICReg on the others"
 INDEPENDENT = "VICReg, independent flips"
-MAIN = (PLAIN, HALF)
-FIRST = (PLAIN, HALF, ORACLE, INDEPENDENT, QUARTER)
+HALF_INDEPENDENT = f"{HALF}, independent flips"
+MAIN = (PLAIN, HALF, INSIDE)
+FIRST = (*MAIN, INDEPENDENT, HALF_INDEPENDENT, ORACLE, EIGHTH)
 PUBLISHED = ("+ conv [P2]", "+ g, no reconstruction")
 BASELINES = ("MoCo v3", "MoCo v3 + SER", "SimCLR", "SimCLR + STL, with g")
 RIVALS = """
@@ -64,7 +65,7 @@ HEADROOM = 0.05  # an oracle that is no better than the plain method leaves no h
 
 
 def arms(data: str, steps: int, precision: Precision) -> dict[str, PretrainConfig]:
-    """Return the configurations by name. All views of an image share its flip, but for one arm as published."""
+    """Return the configurations by name. All views of an image share its flip, but for arms with independent flips."""
 
     def from_recipe(name: str) -> PretrainConfig:
         return dataclasses.replace(
@@ -85,15 +86,18 @@ def arms(data: str, steps: int, precision: Precision) -> dict[str, PretrainConfi
         coherence = CoherenceConfig(d_equi=128, **fields)  # type: ignore[arg-type]
         return dataclasses.replace(base, coherence=coherence, views=views(invariant=invariant))
 
-    plain = base.plain()
+    def independent(config: PretrainConfig) -> PretrainConfig:
+        return dataclasses.replace(config, views=dataclasses.replace(config.views, flip="independent"))
+
+    plain, half = base.plain(), task("base", decoder=BOTH, share=0.5)
     return {
         PLAIN: plain,
         BEST: task("base", decoder=BOTH),
-        INDEPENDENT: dataclasses.replace(plain, views=dataclasses.replace(plain.views, flip="independent")),
+        INDEPENDENT: independent(plain),
         ORACLE: task("base", decoder="oracle"),
-        HALF: task("base", decoder=BOTH, share=0.5),
-        QUARTER: task("base", decoder=BOTH, share=0.25, width=64),
-        f"{BEST}, on a quarter of the samples": task("base", decoder=BOTH, share=0.25),
+        HALF: half,
+        HALF_INDEPENDENT: independent(half),
+        INSIDE: task("path", decoder=BOTH, share=0.5),
         EIGHTH: task("base", decoder=BOTH, share=0.125),
         f"{EIGHTH}, four times the weight": task("base", decoder=BOTH, share=0.125, weight=4.0),
         OTHERS: task("others", decoder=BOTH, share=0.4, width=128, targets="own,either"),
