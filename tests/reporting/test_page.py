@@ -214,6 +214,31 @@ def test_a_run_given_twice_is_one_seed(write_run: WriteRun) -> None:
 REMEDIES = {"metrics.jsonl": "pretrain", "samples.npz": "pretrain", "scores.json": "evaluate"}
 
 
+TASK = {"coherence": {"decoder": "render"}, "views": {"invariant": "base"}}
+
+
+@pytest.mark.parametrize(
+    "config",
+    [TASK | {"coherence": {"decoder": "render+oracle"}}, TASK | {"method": {"kind": "SIE"}}],
+    ids=["the decoder", "the method"],
+)
+def test_the_page_says_whose_training_received_the_parameters_of_g(
+    write_run: WriteRun, config: dict[str, Any], tmp_path: Path
+) -> None:
+    said = "received the parameters of g"
+    assert said not in report([write_run("a", name="free", config=TASK)]).read_text()
+    runs = [write_run("b", name="free", config=TASK), write_run("c", name="with labels", config=config)]
+    assert f"with labels {said}" in report(runs, tmp_path / "both.html").read_text()
+
+
+def test_the_page_says_whose_loss_reads_the_view_after_g(write_run: WriteRun, tmp_path: Path) -> None:
+    said = "the method's loss reads v1 and v2"
+    path = {"views": {"invariant": "path"}}
+    runs = [write_run("a", name="outside", config=TASK), write_run("b", name="inside", config=path)]
+    assert said not in report(runs[:1]).read_text()
+    assert f"In inside {said}" in report(runs, tmp_path / "both.html").read_text()
+
+
 @pytest.mark.parametrize("part", REMEDIES)
 def test_a_missing_part_is_named_with_the_way_to_get_it(write_run: WriteRun, part: str) -> None:
     run = write_run(parts=tuple(REMEDIES.keys() - {part}), lines=3, repeats=1)

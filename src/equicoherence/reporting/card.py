@@ -42,6 +42,8 @@ def card_section(groups: Mapping[str, Sequence[Run]], scenes: Sequence[PathScene
         notes=list(map(note, notes)),
         legend=legend((), controls),
         between=bool(scenes) and scenes[0].begin == "v1",
+        inside=[name for name, runs in groups.items() if _of(runs[0].config, "views", "invariant") == "path"],
+        told=[name for name, runs in groups.items() if _told(runs[0].config)],
         pictures=_pictures(scenes[0]) if scenes else {},
     )
 
@@ -83,6 +85,15 @@ def trained(runs: Sequence[Run]) -> str:
         parts.append(f"{last['step']:.0f} steps{epochs}")
     parts += [f"{len(runs)} seeds"] if len(runs) > 1 else []
     return "; ".join(part for part in parts if part) or "unknown: there is no configuration"
+
+
+def _told(config: Mapping[str, Any]) -> bool:
+    """Return whether the method or the task's decoder receives the parameters of g."""
+    from equicoherence.methods import METHODS  # needs torch, as mistakes do not
+
+    methods = {method.__name__ for method in METHODS.values() if method.told}
+    decoders = str(_of(config, "coherence", "decoder") or "").split("+")
+    return _of(config, "method", "kind") in methods or "oracle" in decoders
 
 
 def _of(config: Mapping[str, Any], *path: str) -> Any:
