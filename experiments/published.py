@@ -24,6 +24,10 @@ from equicoherence.reporting.submission import submission
 from equicoherence.training import PretrainConfig
 
 
+class NoScores(SystemExit):
+    """Nothing lies beside a page. A command ends with its words."""
+
+
 def publish(suite: Suite, runs: Iterable[Path], page: Path) -> None:
     """Keep the scores of runs, those of the suite's tasks, beside the page."""
     for run in runs:
@@ -42,17 +46,17 @@ def published(page: Path, configs: Mapping[str, PretrainConfig] | None = None) -
 
     configs: name -> configuration; scores of others are left out, and a line names them.
 
-    Raises FileNotFoundError where there are none.
+    Raises NoScores where there are none.
     """
     found = [read_evaluated(file.parent) for file in sorted(page.with_suffix("").glob(f"*/{FILE}"))]
     if configs is not None:
         now = {name: config_digest(dataclasses.replace(config, name=name)) for name, config in configs.items()}
         others = [each for each in found if each.about["config"] != now.get(each.about["name"])]
         for each in others:
-            say(f"{each.folder} is left out: its scores are of another configuration than that of today")
+            say(f"{each.folder} is left out: its scores are of other settings than those of today, or of other images")
         found = [each for each in found if each not in others]
     if not found:
-        raise FileNotFoundError(f"{str(page.with_suffix(''))!r} holds no scores: nothing is published for {page.name}")
+        raise NoScores(f"{str(page.with_suffix(''))!r} holds no scores of today: nothing is published for {page.name}")
     return found
 
 

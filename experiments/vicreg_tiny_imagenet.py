@@ -50,7 +50,8 @@ RIVALS = """
 The baselines SER and STL are compared with the plain form of the method that they build on; both are label-free. SER
 sees no g; STL sees g in view 2, the same g for two images each."""
 SHARE = """Share of the headroom closed, (R2 - plain) / (oracle - plain); a dash if the oracle is not above the plain
-method by {}.
+method by {}. The oracle receives rotation and translation of g as labels, which it regresses from z_equi of v1 and
+v2. It is a ceiling of rotation only: it does not learn translation, and has no labels of scale, color and blur.
 
 {}
 

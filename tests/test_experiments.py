@@ -91,7 +91,7 @@ def test_scores_are_kept_beside_their_page_without_paths_and_are_not_computed_ag
     settings = {"knn": {"k": 3}}
     config = replace(small_config(picture_folder(tmp_path / "images")), max_steps=1, seed=1)
     suite, page = Suite("small", settings, ()), tmp_path / "docs" / "small.md"
-    with pytest.raises(FileNotFoundError, match=r"nothing is published for small\.md"):
+    with pytest.raises(experiment.NoScores, match=r"nothing is published for small\.md"):
         experiment.published(page)
     runs = compare({"an arm, [P1]": config}, tmp_path / "runs", seeds=(1,), tasks=("knn",), settings=settings)
     experiment.publish(suite, runs["an arm, [P1]"], page)
@@ -102,9 +102,9 @@ def test_scores_are_kept_beside_their_page_without_paths_and_are_not_computed_ag
     (run,) = runs["an arm, [P1]"]
     assert found.rows == read_evaluated(run).rows
     assert len(experiment.published(page, {"an arm, [P1]": config})) == 1
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(experiment.NoScores):
         experiment.published(page, {"an arm, [P1]": replace(config, max_steps=2)})
-    assert "an-arm-p1-seed1 is left out: its scores are of another configuration" in capsys.readouterr().err
+    assert "an-arm-p1-seed1 is left out: its scores are of other settings than those of today" in capsys.readouterr().err
     named = replace(config, name="an arm, [P1]")
     assert experiment.is_published(named, settings, page)
     assert experiment.is_published(replace(named, data="/elsewhere/images"), settings, page)
@@ -146,6 +146,11 @@ def test_a_reading_is_kept_and_says_so_when_the_figures_are_others(
     assert "It is one." in page.read_text()
     pages.mark_as_read(page)
     assert "Written about earlier figures" not in page.read_text()
+    table = "\n| k-NN |\n| --- |\n| 1 |\n"
+    pages.write_page(f"# Figures\n{table}", page)
+    pages.mark_as_read(page)
+    pages.write_page(f"# Figures, said otherwise\n{table}", page)
+    assert "Written about earlier figures" not in page.read_text()
 
 
 def test_a_page_keeps_its_rows_and_columns_where_that_is_asked_for(
@@ -161,7 +166,7 @@ def test_a_page_keeps_its_rows_and_columns_where_that_is_asked_for(
         ("+ the task", table.replace("| + the task | 2 |\n", "")),
         ("k-NN", table.replace("k-NN", "linear")),
     ):
-        with pytest.raises(ValueError, match=rf"it was: it has {re.escape(lost)} under 'Figures', whose scores"):
+        with pytest.raises(pages.RowsLost, match=rf"it was: it has {re.escape(lost)} under 'Figures', whose scores"):
             pages.write_page(text, page, keep=True)
         assert page.read_text() == table
     pages.write_page(
