@@ -16,8 +16,10 @@ from equicoherence.reporting.adaptation.figures import BACKBONE, JOINED, Z_EQUI,
 from equicoherence.reporting.summary import Score
 
 GAINS = ("rotation R2", "absolute rotation R2", "rotation sign accuracy", "scale R2", "color R2")
+BARS = ("rotation R2", "absolute rotation R2", "rotation sign accuracy", "translation R2", "color R2")
+"""Not scale: of it the probe also reads how sharp an image is, as R2 on noise shows."""
 TICKS = {"rotation R2": "rotation", "absolute rotation R2": "absolute rotation",
-          "rotation sign accuracy": "rotation sign", "scale R2": "scale", "color R2": "color"}  # fmt: skip
+          "rotation sign accuracy": "rotation sign", "translation R2": "translation", "color R2": "color"}  # fmt: skip
 MARKERS = {BACKBONE: "o", JOINED: "s", Z_EQUI: "^"}
 LABELS = {BACKBONE: "its features", JOINED: "[features, z_equi]", Z_EQUI: "z_equi alone"}
 Found = Mapping[str, Mapping[str, Adaptation]]
@@ -89,7 +91,7 @@ def bars(found: Mapping[str, Adaptation], path: Path) -> None:
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(8.6, 2.9 * len(found)), layout="constrained")
         for axes, (encoder, way) in zip(figure.subplots(len(found), 1, squeeze=False)[:, 0], found.items()):
-            rows = [*(row for row in way.rows if row.title in GAINS), *(row for row in way.rows if row.of_classes)]
+            rows = [*(row for row in way.rows if row.title in BARS), *(row for row in way.rows if row.of_classes)]
             kinds = {
                 "features, before": ("#7a828e", lambda row: row.original),
                 "best layer, before": (PALETTE[4], lambda row: row.layer),

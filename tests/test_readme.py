@@ -44,8 +44,6 @@ TABLES = {
             "random weights": "VICReg, random weights",
             "VICReg": "VICReg",
             "VICReg + the task": "+ render and [P1], g outside, on half of the samples",
-            "VICReg + the task, cheaper": "+ render and [P1], g outside, [P1] 128 wide, on two fifths of the samples, "
-            "the loss of VICReg on the others",
             "oracle: rotation and translation as labels": "oracle (theta as label), g outside",
         },
     ),
