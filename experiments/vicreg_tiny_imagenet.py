@@ -41,6 +41,8 @@ INSIDE = "+ render and [P1], on half of the samples"
 EIGHTH = f"{BEST}, on an eighth of the samples"
 OTHERS = f"{BEST}, [P1] 128 wide, on two fifths of the samples, the loss of VICReg on the others"
 INDEPENDENT = "VICReg, independent flips"
+BETWEEN = "+ geodesic, path between the views"
+BETWEEN_ORACLE = "oracle (all that lies between the views as labels)"
 HALF_INDEPENDENT = f"{HALF}, independent flips"
 MAIN = (PLAIN, HALF, INSIDE)
 FIRST = (*MAIN, INDEPENDENT, HALF_INDEPENDENT, ORACLE, EIGHTH)
@@ -87,6 +89,9 @@ def arms(data: str, steps: int, precision: Precision) -> dict[str, PretrainConfi
         coherence = CoherenceConfig(d_equi=128, **fields)  # type: ignore[arg-type]
         return dataclasses.replace(base, coherence=coherence, views=views(invariant=invariant))
 
+    def between(**fields: object) -> PretrainConfig:
+        return dataclasses.replace(task("base", **fields), views=views(path="between"))
+
     def independent(config: PretrainConfig) -> PretrainConfig:
         return dataclasses.replace(config, views=dataclasses.replace(config.views, flip="independent"))
 
@@ -102,6 +107,8 @@ def arms(data: str, steps: int, precision: Precision) -> dict[str, PretrainConfi
         EIGHTH: task("base", decoder=BOTH, share=0.125),
         f"{EIGHTH}, four times the weight": task("base", decoder=BOTH, share=0.125, weight=4.0),
         OTHERS: task("others", decoder=BOTH, share=0.4, width=128, targets="own,either"),
+        BETWEEN: between(decoder="geodesic", states=1, spacing="random", scales=(2, 4)),
+        BETWEEN_ORACLE: between(decoder="oracle"),
         "+ render, g outside": task("base", decoder="render"),
         "+ cross-attention [P1], g outside": task("base", decoder="cross-attention"),
         "+ conv [P2], g outside": task("base", decoder="conv"),
