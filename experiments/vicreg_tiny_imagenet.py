@@ -90,7 +90,8 @@ def arms(data: str, steps: int, precision: Precision) -> dict[str, PretrainConfi
         return dataclasses.replace(base, coherence=coherence, views=views(invariant=invariant))
 
     def between(**fields: object) -> PretrainConfig:
-        return dataclasses.replace(task("base", **fields), views=views(path="between"))
+        coherence = CoherenceConfig(d_equi=128, **fields)  # type: ignore[arg-type]
+        return dataclasses.replace(base, coherence=coherence, views=views(path="between"))
 
     def independent(config: PretrainConfig) -> PretrainConfig:
         return dataclasses.replace(config, views=dataclasses.replace(config.views, flip="independent"))
