@@ -3,8 +3,9 @@
     python experiments/view_traces.py [--out runs/view-traces] [--steps N] [--only WAY:SOURCE:SIZE ...]
 
 An oracle is trained with the angle of a view as a label, on noise: it can only learn traces. Power spectra show how
-much there is to learn. Runs of a recipe on the same noise, with decoders, are probed for the angle of single views.
-Each cell is kept in the folder as it is done. The page is docs/results/view-traces.md.
+much there is to learn. A control has noise of one direction, whose angle can be seen: what an oracle of these steps is
+able to learn. Runs of a recipe on the same noise, with decoders, are probed for the angle of single views. Each cell is
+kept in docs/results/view-traces as it is done, and the page is made from all that lie there.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import torch
 import torch.nn.functional as F
 from pages import write_page
 from PIL import Image
+from published import slug
 from torch import Tensor, nn
 from traces import after, before
 
@@ -38,9 +40,11 @@ from equicoherence.training import PretrainConfig, pretrain
 from equicoherence.training.build import build_views
 
 PAGE = Path(__file__).parents[1] / "docs" / "results" / "view-traces.md"
+KEPT = PAGE.with_suffix("")
 RECIPE = "vicreg-tiny"
 SHAPES = ((64, 32), (32, 32))  # pixels of source and view: as the recipe has them, and not made smaller
 TRAIN, TEST, BATCH, LARGEST = 2000, 1000, 128, 45.0
+STRIPE = 5  # pixels over which noise is averaged along its rows, in the control
 Draw = Callable[[Tensor, torch.Generator], tuple[Tensor, Tensor]]
 
 
@@ -74,9 +78,22 @@ def central_views(shape: tuple[int, int], read: Callable[..., Tensor]) -> Draw:
     return views
 
 
+def striped_views(shape: tuple[int, int]) -> Draw:
+    """Return what draws central crops, as training reads them, of noise that is smooth along its rows."""
+    draw = central_views(shape, before)
+
+    def views(images: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        wide = F.pad(images.float(), (STRIPE // 2, STRIPE // 2, 0, 0), mode="circular")
+        smooth = F.avg_pool2d(wide, (1, STRIPE), stride=1)
+        return draw((128 + STRIPE**0.5 * (smooth - 128)).clamp(0, 255).byte(), generator)  # as much contrast as before
+
+    return views
+
+
 WAYS: dict[str, Callable[[tuple[int, int]], Draw]] = {
     "training views": recipe_views,
     "central crops": lambda shape: central_views(shape, before),
+    "control: noise of one direction": striped_views,
     "central crops, round band": lambda shape: central_views(shape, after),
 }
 
@@ -170,7 +187,7 @@ def train_decoder(decoder: str, shape: tuple[int, int], steps: int, folder: Path
 def main() -> None:
     """Parse, train what is not there, write the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=Path("runs/view-traces"))
+    parser.add_argument("--out", type=Path, default=Path("runs/view-traces"), help="of the recipe's runs")
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--only", nargs="*", help="cells WAY:SOURCE:SIZE; all where left out")
     given = parser.parse_args()
@@ -178,7 +195,7 @@ def main() -> None:
     cells = [f"{way}:{source}:{size}" for source, size in SHAPES for way in ways]
     for cell in cells if given.only is None else given.only:
         way, source, size = cell.rsplit(":", 2)
-        shape, file = (int(source), int(size)), given.out / f"{way}-{source}-{size}-{given.steps}.json"
+        shape, file = (int(source), int(size)), KEPT / f"{slug(way)}-{source}-{size}-{given.steps}.json"
         if not file.is_file():
             start, found = time.process_time(), dict[str, Any](way=way, shape=shape, steps=given.steps)
             if way in WAYS:
@@ -186,10 +203,10 @@ def main() -> None:
                 found |= {"spectra": read_spectra(WAYS[way](shape), shape), "oracle": oracle, "ridge": ridge}
             else:
                 found |= train_decoder(way, shape, given.steps, given.out)
-            given.out.mkdir(parents=True, exist_ok=True)
+            KEPT.mkdir(parents=True, exist_ok=True)
             write_json(file, {**found, "seconds": time.process_time() - start})
             print(json.dumps(found), flush=True)
-    done = [json.loads(file.read_text(encoding="utf-8")) for file in sorted(given.out.glob(f"*-{given.steps}.json"))]
+    done = [json.loads(file.read_text(encoding="utf-8")) for file in sorted(KEPT.glob("*.json"))]
     write_page(page(done), PAGE)
 
 
