@@ -186,7 +186,7 @@ def read_start(model: str, size: int | None, name: str, args: dict[str, Any]) ->
         raise FileNotFoundError(f"encoder.weights {model!r} is none of what it may be: {KINDS}{meant(model)}")
     with path.open("rb") as opened:
         digest = hashlib.file_digest(opened, "sha256").hexdigest()[:DIGEST]
-    advice = f"say which model it is for: --encoder.weights {file}@ARCH"
+    advice = f"say which model it is for: {file}@ARCH"
     if arch is None and not name:
         held = read_exported(file, size, advice)
         return Start(held.encoder, digest, held.size, held.source)
@@ -210,7 +210,7 @@ def _of_run(run: Path) -> Start:
 
 def _of_timm(name: str, size: int | None) -> Start:
     """Read a model of timm by its name or place, with published or saved weights."""
-    otherwise = "give a weights file, --encoder.weights FILE@ARCH"
+    otherwise = "give a weights file, FILE@ARCH"
     encoder = foreign_encoder(name, size, pretrained=True, option="views.size", otherwise=otherwise)
     own = encoder
     if sized(name, size):  # the fingerprint is that of the weights before their positions are resampled
