@@ -9,10 +9,14 @@ from pathlib import Path
 
 import pytest
 import timm
+import torch
 from safetensors.torch import save_file
 
+from equicoherence.adapting.asked import Asked
+from equicoherence.adapting.plan import plan_adaptation
 from equicoherence.cli import main
-from equicoherence.training import setup
+from equicoherence.evaluation.fingerprint import build_digest, fingerprint
+from equicoherence.training import load_config, setup
 from tests.test_advice import stop_after
 
 Adapt = Callable[..., str]
@@ -72,3 +76,43 @@ def test_ctrl_c_before_the_first_step_leaves_nothing_to_resume(
     stop_after(1, monkeypatch)
     adapt(status=130)  # the next start is not blocked
     assert (out / "adapt.yaml").is_file()
+
+
+def test_a_head_goes_on_without_the_file_of_its_encoder_which_it_holds_itself(
+    adapt: Adapt, weights: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stop_after(1, monkeypatch)
+    adapt(status=130)
+    config, asked = load_config(out / "config.yaml"), Asked.of_run(out)
+    before = plan_adaptation(config, asked, out)
+    weights.unlink()
+    random = torch.random.get_rng_state()
+    after = plan_adaptation(config, asked, out)
+    assert torch.equal(random, torch.random.get_rng_state())
+    assert after.config == before.config
+    for digest in (fingerprint, build_digest):  # which scores that are there are taken by
+        assert digest(after.original) == digest(before.original)
+    images = torch.rand(2, 3, 32, 32)
+    with torch.no_grad():
+        features = [plan.original.represent(images)[0]["backbone"] for plan in (before, after)]
+    assert torch.equal(*features)
+
+
+def test_where_the_encoder_was_trained_its_file_is_asked_for(
+    adapt: Adapt, weights: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stop_after(1, monkeypatch)
+    adapt("--encoder.train", "last:1", status=130)
+    moved = weights.rename(weights.with_name("moved.safetensors"))
+    said = adapt("--resume", status=2)
+    assert "there is no file" in said
+    assert "say where it is now: equicoherence adapt --resume --out" in said
+    stop_after(1, monkeypatch)
+    said = adapt("--resume", "--encoder.weights", f"{moved}@test_resnet", status=130)
+    assert "stopped at step 2 of 3, saved" in said
+
+
+def test_without_a_checkpoint_the_file_is_asked_for(adapt: Adapt, weights: Path, out: Path) -> None:
+    adapt("--optim.lr", "1e30", "--optim.clip", "0", status=1)
+    weights.unlink()
+    assert "there is no file" in adapt("--resume", status=2)

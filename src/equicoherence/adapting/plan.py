@@ -15,10 +15,14 @@ from equicoherence.evaluation.jobs import Job, plan_jobs, refuse_inside
 from equicoherence.evaluation.layers.task import Layers
 from equicoherence.evaluation.registry import make_tasks
 from equicoherence.evaluation.suites import ADAPT
+from equicoherence.models.train_setting import HEAD
 from equicoherence.reporting.adaptation.adaptation import ADAPTED, CHECK, ORIGINAL
 from equicoherence.training.batch import check_batch
 from equicoherence.training.config import PretrainConfig
-from equicoherence.training.start import Start, started
+from equicoherence.training.new_run import checkpoints
+from equicoherence.training.resume_command import resume_command
+from equicoherence.training.run import is_finished
+from equicoherence.training.start import Start, start_of_run, started
 
 FEWEST = 20  # images to train on: fewer say nothing of the others
 CLASSES = ("knn", "linear")
@@ -75,7 +79,17 @@ def plan_adaptation(
     check = [] if asked.check is None else plan_jobs(make_tasks(CLASSES, settings=classes), asked.check, None)
     for job in (*own, *check):
         refuse_inside(out, [job])
-    config, encoder = started(config, start)
+    try:
+        config, encoder = started(config, start)
+    except FileNotFoundError as error:
+        if not (is_finished(out) or checkpoints(out)):
+            raise
+        if config.encoder.train != HEAD:  # the run holds no encoder as it was
+            raise FileNotFoundError(
+                f"{error}; the original is scored, too: put it back, or say where it is now: "
+                f"{resume_command(out, '--encoder.weights MODEL')}"
+            ) from error
+        encoder = start_of_run(config, out)
     name, views = config.encoder.weights, config.views
     original = FrozenModel(name, name, encoder.eval(), views.size, views.source, pool=encoder.pool)
     after = [job for job in own if job.task.name != Layers.name]

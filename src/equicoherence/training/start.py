@@ -158,6 +158,18 @@ def started_or_begun(config: PretrainConfig, run: Path) -> PretrainConfig:
         return begun_before(config, run)
 
 
+def start_of_run(config: PretrainConfig, run: Path) -> Encoder:
+    """Return the encoder that a run with a checkpoint started from, by its own files: it was frozen, `HEAD`.
+
+    Torch's global generators are left as they were.
+    """
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+        given, learner = config.encoder, load_run(run)[1]
+        encoder = Encoder(given.name, given.model_args, mean=given.mean, std=given.std)
+    encoder.model.load_state_dict(learner.encoder.model.state_dict())
+    return encoder
+
+
 def read_start(model: str, size: int | None, name: str, args: dict[str, Any]) -> Start:
     """Read MODEL, as `equicoherence evaluate` takes it, for images of ``size`` pixels where it has positions.
 
