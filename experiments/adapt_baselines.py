@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from equicoherence.adapting.asked import Asked
 from equicoherence.adapting.plan import plan_adaptation, scored_settings
 from equicoherence.adapting.start_config import middle_layers
+from equicoherence.downstream.representation import joined_maps, output_map
+from equicoherence.downstream.tokens import resizable
 from equicoherence.evaluation.baselines import Thumbnail
 from equicoherence.evaluation.fingerprint import fingerprint
 from equicoherence.evaluation.frozen_model import FrozenModel
@@ -24,6 +26,7 @@ from equicoherence.evaluation.store import FILE, read_scores
 from equicoherence.evaluation.suites import ADAPT
 from equicoherence.models import Encoder
 from equicoherence.models.joined import joined
+from equicoherence.models.token_maps import on_grid
 from equicoherence.notice import say
 from equicoherence.reporting.adaptation.adaptation import ADAPTED, SCORED, Adaptation
 from equicoherence.reporting.adaptation.figures import BACKBONE, FigureRow, figure_rows
@@ -48,6 +51,22 @@ class Beside(nn.Module):
         output, every = self.encoder.every_layer(images)
         pooled = [every[layer].pooled() for layer in self.layers]
         return joined(output.pooled(self.pool), torch.cat(pooled, dim=1) if pooled else self.thumbnail(images))
+
+
+class LayersBeside(nn.Module):
+    """Patch tokens of the output and, in place of z_equi and scaled as it is, of the layers that the head reads."""
+
+    def __init__(self, model: FrozenModel) -> None:
+        super().__init__()
+        self.encoder = resizable(model.encoder)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return (B, C, h, w) of images (B, 3, H, W) in [0, 1], on the grid that z_equi has."""
+        features = self.encoder(images)
+        grid = features.tapped_grid
+        maps = [part.transpose(1, 2).unflatten(2, own) for part, own in zip(features.tapped, features.tapped_grids)]
+        layers = [on_grid(each, grid) for each in maps]
+        return joined_maps(output_map(features), torch.cat(layers, dim=1))
 
 
 def score_baselines(config: PretrainConfig, options: Asked, out: Path, store: Path) -> None:

@@ -2,9 +2,10 @@
 
     python experiments/adapt_dense.py runs/adapt/ENCODER --sets DATA_SETS --images IMAGES
 
-Trains nothing. Scores ways of adapting an encoder that leave its features as they are, which adapt.py has adapted and
-kept; keeps the scores in docs/results/adapt-dense, without paths, and makes docs/results/adapt-dense.md from all that
-lie there. A page is not replaced by one with fewer rows unless --replace is given.
+Trains nothing. Scores ways of adapting an encoder that adapt.py has adapted and kept: those that leave the encoder as
+it is on everything, and those that train it on classes alone. Keeps the scores in docs/results/adapt-dense, without
+paths, and makes docs/results/adapt-dense.md from all that lie there. A page is not replaced by one with fewer rows
+unless --replace is given.
 """
 
 from __future__ import annotations
@@ -13,20 +14,17 @@ import argparse
 import dataclasses
 import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-from adapt_baselines import Beside
+from adapt_baselines import Beside, LayersBeside
 from adapt_kept import read_kept
-from adapt_ways import BESIDE, DRAWN, REPRESENTATIONS
+from adapt_readings import MIDDLE_LAYERS, Kept, Reading, readings
+from adapt_ways import DRAWN
 from pages import write_page
 from published import keep_scores, slug
-from torch import Tensor, nn
 
-from equicoherence.downstream.representation import Read, joined_maps, output_map, with_representation
-from equicoherence.downstream.tokens import resizable
+from equicoherence.downstream.representation import with_representation
 from equicoherence.evaluation.frozen_model import FrozenModel
 from equicoherence.evaluation.jobs import Job, plan_jobs
 from equicoherence.evaluation.model import load_model
@@ -35,9 +33,8 @@ from equicoherence.evaluation.registry import make_tasks
 from equicoherence.evaluation.scoring import Scoring, score_jobs
 from equicoherence.evaluation.store import FILE, read_scores
 from equicoherence.evaluation.suites import Suite
-from equicoherence.models.token_maps import on_grid
 from equicoherence.notice import say
-from equicoherence.reporting.adaptation.adaptation import ADAPTED, ORIGINAL, SCORED
+from equicoherence.reporting.adaptation.adaptation import ADAPTED, SCORED
 from equicoherence.reporting.names import data_name
 from equicoherence.reporting.origin import origin_line
 from equicoherence.reporting.summary import Score, select, summarise_scores
@@ -71,7 +68,6 @@ FIGURES = {
 """The column of each task: its metric and title."""
 Column = tuple[str, str]
 """Task and data set."""
-MIDDLE_LAYERS = "no training: middle layers"
 
 
 def main() -> None:
@@ -80,7 +76,12 @@ def main() -> None:
     parser.add_argument("runs", type=Path, metavar="OUT/ENCODER", help="where adapt.py adapted the encoder")
     parser.add_argument("--sets", required=True, help="folder of data sets for dense tasks")
     parser.add_argument("--images", required=True, help="labelled images that nothing is adapted on")
-    parser.add_argument("--only", nargs="+", metavar="WAY", help="ways of adapting; without: " + " and ".join(DENSE))
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        metavar="WAY",
+        help="ways of adapting, also such that train it; without: " + " and ".join(DENSE),
+    )
     parser.add_argument("--replace", action="store_true", help="write the page even if it loses rows or columns")
     given = parser.parse_args()
     encoder = given.runs.resolve().name
@@ -88,22 +89,22 @@ def main() -> None:
         kept = read_kept(KEPT)
     except FileNotFoundError as error:
         parser.error(f"{error}; first run adapt.py")
-    weights = {name: {way: each.scores[1]["weights"] for way, each in ways.items()} for name, ways in kept.items()}
-    heads = [way for way, each in kept.get(encoder, {}).items() if each.run.frozen]
-    wanted = given.only or [way for way in DENSE if way in heads]
-    if others := [way for way in wanted if way not in heads]:
+    found = {name: {way: Kept.of(each) for way, each in ways.items()} for name, ways in kept.items()}
+    ways = found.get(encoder, {})
+    wanted = given.only or [way for way in DENSE if way in ways]
+    if others := [way for way in wanted if way not in ways]:
         parser.error(
-            f"--only {', '.join(others)}: it trains the encoder, or {KEPT} does not hold it as of today; "
-            f"of {encoder} there are {', '.join(heads) or 'none'}"
+            f"--only {', '.join(others)}: {KEPT} does not hold it as of today; of {encoder} there are "
+            f"{', '.join(ways) or 'none'}"
         )
     runs = {way: given.runs / slug(way) for way in wanted}
     if not runs:
         parser.error(f"{KEPT} holds no {' or '.join(DENSE)} of {encoder}: first run adapt.py, or give --only")
-    if others := [str(run) for way, run in runs.items() if _weights(run) != weights[encoder][way]]:
+    if others := [str(run) for way, run in runs.items() if _weights(run) != ways[way].weights]:
         parser.error(f"{', '.join(others)}: it is not the run that {KEPT} holds scores of; first run adapt.py")
-    score_dense(runs, given.sets, given.images, given.runs / PLACE)
+    score_dense(runs, {way: ways[way].frozen for way in wanted}, given.sets, given.images, given.runs / PLACE)
     keep_dense(given.runs / PLACE, PAGE.with_suffix("") / encoder)
-    write_page(dense_page(PAGE.with_suffix(""), weights), PAGE, keep=not given.replace)
+    write_page(dense_page(PAGE.with_suffix(""), found), PAGE, keep=not given.replace)
     print(PAGE)
 
 
@@ -112,68 +113,30 @@ def _weights(run: Path) -> str:
     return read_scores(run / SCORED / ADAPTED / FILE).get("weights", "")
 
 
-class LayersBeside(nn.Module):
-    """Patch tokens of the output and, in place of z_equi and scaled as it is, of the layers that the head reads."""
+def score_dense(runs: Mapping[str, Path], ways: Mapping[str, bool], sets: str, images: str, out: Path) -> None:
+    """Score classes of ways of adapting, and dense tasks of those that leave the encoder as it is; what is scored is
+    taken.
 
-    def __init__(self, model: FrozenModel) -> None:
-        super().__init__()
-        self.encoder = resizable(model.encoder)
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Return (B, C, h, w) of images (B, 3, H, W) in [0, 1], on the grid that z_equi has."""
-        features = self.encoder(images)
-        grid = features.tapped_grid
-        maps = [part.transpose(1, 2).unflatten(2, own) for part, own in zip(features.tapped, features.tapped_grids)]
-        layers = [on_grid(each, grid) for each in maps]
-        return joined_maps(output_map(features), torch.cat(layers, dim=1))
-
-
-@dataclass(frozen=True)
-class Reading:
-    """A row of the table.
-
-    way: the encoder. read: what of it, as the table calls it.
-    classes: whose scores of classes hold those of the row, as the representation ``pooled``.
+    runs: by the name of the way. ways: see `readings`. sets: folder of data sets. images: with classes. out: folder of
+    the scores.
     """
-
-    way: str
-    read: str
-    classes: str
-    pooled: Read
-
-    @property
-    def name(self) -> str:
-        """What its scores are called by."""
-        return f"{self.way} {self.read}"
-
-
-def readings(ways: Sequence[str]) -> list[Reading]:
-    """Return the rows of ways of adapting that leave the encoder as it is; the original is read from the first."""
-    rows = [
-        Reading(ORIGINAL, REPRESENTATIONS["backbone"], ways[0], "backbone"),
-        Reading(MIDDLE_LAYERS, BESIDE, MIDDLE_LAYERS, "backbone"),
-    ]
-    reads: tuple[Read, ...] = ("joined", "z_equi")
-    return rows + [Reading(way, REPRESENTATIONS[read], way, read) for way in ways for read in reads]
-
-
-def score_dense(ways: Mapping[str, Path], sets: str, images: str, out: Path) -> None:
-    """Score dense tasks and classes of ways of adapting that leave the encoder as it is; what is scored is taken.
-
-    ways: name -> run. sets: folder of data sets. images: with classes. out: folder of the scores.
-    """
-    models = {way: load_model(run) for way, run in ways.items()}
-    first = next(iter(models.values()))
-    beside = as_frozen(LayersBeside(first), size=first.size, name=MIDDLE_LAYERS)
-    pooled = as_frozen(Beside(first, first.encoder.layers), size=first.size, name=MIDDLE_LAYERS)
-    rows = readings(list(ways))
-    dense = {r.name: with_representation(models[r.classes], r.pooled) if r.classes in models else beside for r in rows}
-    classes = {f"{name} classes": model for name, model in {**models, MIDDLE_LAYERS: pooled}.items()}
-    planned = plan_jobs(make_tasks(list(ON_SETS), settings=ON_SETS), None, sets)
-    jobs = sorted(planned, key=lambda job: list(ON_SETS).index(job.task.name))
+    models = {way: load_model(run) for way, run in runs.items()}
+    labelled = plan_jobs(make_tasks(list(ON_IMAGES), settings=ON_IMAGES), images, None)
+    classes = {f"{name} classes": model for name, model in models.items()}
+    dense: dict[str, FrozenModel] = {}
+    jobs: list[Job] = []
+    if frozen := [way for way, is_frozen in ways.items() if is_frozen]:
+        first = models[frozen[0]]
+        beside = as_frozen(LayersBeside(first), size=first.size, name=MIDDLE_LAYERS)
+        pooled = as_frozen(Beside(first, first.encoder.layers), size=first.size, name=MIDDLE_LAYERS)
+        classes[f"{MIDDLE_LAYERS} classes"] = pooled
+        for row in readings(dict.fromkeys(frozen, True)):
+            of_run = row.classes in models
+            dense[row.name] = with_representation(models[row.classes], row.pooled) if of_run else beside
+        planned = plan_jobs(make_tasks(list(ON_SETS), settings=ON_SETS), None, sets)
+        jobs = sorted(planned, key=lambda job: list(ON_SETS).index(job.task.name))
     for split in (split for job in jobs for split in (job.train, job.test)):
         _read_once(split)
-    labelled = plan_jobs(make_tasks(list(ON_IMAGES), settings=ON_IMAGES), images, None)
     scoring = Scoring(controls=False)
     for seed in SEEDS:
         for name, model in classes.items():
@@ -209,25 +172,25 @@ def keep_dense(out: Path, encoder: Path) -> None:
         keep_scores(SUITE, read_scores(file), encoder / file.parent.name, file.parent.name)
 
 
-def dense_page(store: Path, found: Mapping[str, Mapping[str, str]]) -> str:
+def dense_page(store: Path, found: Mapping[str, Mapping[str, Kept]]) -> str:
     """Return the page about dense tasks of all encoders; a line names scores of other weights than those given.
 
     store: a folder of scores for each encoder.
-    found: digests of the weights of the ways that adapt.py has kept, by encoder and way.
+    found: the ways that adapt.py has kept, by encoder and way.
 
     Raises FileNotFoundError where none is scored.
     """
     tables: list[str] = []
     files: list[dict[str, Any]] = []
     for encoder in sorted(path for path in store.glob("*/") if path.is_dir()):
-        ways = []
-        for name, weights in found.get(encoder.name, {}).items():
+        ways: dict[str, bool] = {}
+        for name, kept in found.get(encoder.name, {}).items():
             scores = read_scores(_folder(encoder, f"{name} classes", SEEDS[0]) / FILE)
-            if scores and scores["weights"] == weights:
-                ways.append(name)
+            if scores and scores["weights"] == kept.weights:
+                ways[name] = kept.frozen
             elif scores:
                 say(f"dense tasks of {encoder.name}, {name}, are left out: it was adapted anew since they were scored")
-        rows = {row: _of_row(row, encoder) for row in readings(ways)} if ways else {}
+        rows = {row: _of_row(row, encoder) for row in readings(ways)}
         if any(rows.values()):
             tables.append(f"## {encoder.name}\n\n{_grid(rows).markdown()}")
             files += [read_scores(path) for path in sorted(encoder.glob(f"*/{FILE}"))]
@@ -273,9 +236,10 @@ def _about(files: Sequence[Mapping[str, Any]]) -> str:
 
 Written by `python experiments/adapt_dense.py OUT/ENCODER --sets SETS --images IMAGES`. {origin_line(files)}.
 
-Of [ways of adapting](adapt.md) that leave the encoder as it is; nothing was adapted on these images. **All rows of an
-encoder read the same images at the same size, on one grid of patch tokens: that of z_equi.** Tokens of the output are
-upsampled bilinearly to it, and there are no class tokens. *{MIDDLE_LAYERS}*: in place of z_equi, and scaled
+Of [ways of adapting](adapt.md); nothing was adapted on these images. **All rows of an encoder read the same images at
+the same size. Dense tasks read one grid of patch tokens: that of z_equi of a head.** Tokens of the output are
+upsampled bilinearly to it, and there are no class tokens. Where the encoder itself was trained, z_equi has another
+grid, so its features are scored on classes alone. *{MIDDLE_LAYERS}*: in place of z_equi, and scaled
 as it is, the tokens of the layers that the head reads. *A constant*: the most frequent class, the median depth, the
 first mask, the token at the same position. k-NN and linear read pooled features. With ±: mean and sample standard
 deviation of two seeds of a head; else one seed, or nothing is trained. Images and steps are few: compare rows, not with

@@ -255,7 +255,10 @@ def test_interrupted_training_goes_on_by_the_command_it_ends_with(
         (["MODEL", "--data", "no/such"], "nothing at 'no/such'"),
         (["MODEL", "--data", "DATA", "--check", "no/such"], "nothing at 'no/such'"),
         (["MODEL", "--data", "DATA", "--check", "PLAIN"], "needs labelled images"),
-        (["MODEL", "--data", "DATA", "--views.size", "30"], "multiples of 8 fit, such as 24 or 32"),
+        (
+            ["MODEL", "--data", "DATA", "--optim.batch-size", "16", "--views.size", "30"],
+            "multiples of 8 fit, such as 24 or 32",
+        ),
         (["MODEL", "--data", "DATA", "--images", "4"], "images must be a whole number, at least 5, got 4"),
         (["MODEL", "--data", "DATA", "--limit", "0"], "limit must be a whole number, at least 2, got 0"),
         (["MODEL", "--data", "DATA", "--out", "DATA"], "holds other things"),
@@ -324,6 +327,7 @@ def test_options_of_the_encoder_stand(
     asked = []
     monkeypatch.setattr("equicoherence.adapting.adaptation.adapt_with", lambda config, out, **_: asked.append(config))
     options = ["--encoder.args.drop-path-rate", ".1", "--encoder.mean", ".4", ".5", ".6", "--encoder.train", "all"]
+    options += ["--optim.batch-size", "16"]
     assert main(["adapt", resnet, "--data", str(folder), "--out", str(tmp_path / "run"), *options]) == 0
     (config,) = asked
     encoder = started(config)[0].encoder  # which is what config.yaml says
@@ -334,10 +338,37 @@ def test_options_of_the_encoder_stand(
 def test_a_name_that_the_weights_are_not_of_is_refused(
     resnet: str, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run = tmp_path / "run"
-    assert main(["adapt", resnet, "--data", str(folder), "--out", str(run), "--encoder.name", "resnet34"]) == 2
+    run, few = tmp_path / "run", ["--optim.batch-size", "16"]
+    assert main(["adapt", resnet, "--data", str(folder), "--out", str(run), "--encoder.name", "resnet34", *few]) == 2
     assert "encoder.name is resnet34, but encoder.weights" in capsys.readouterr().err
     assert not run.exists()
+
+
+@pytest.mark.parametrize("layers", [["2,1"], ["2,", "1"], ["2", "1"]])
+def test_layers_are_given_with_commas_or_spaces(
+    layers: list[str], resnet: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    monkeypatch.setattr("equicoherence.adapting.adaptation.adapt_with", lambda config, out, **_: asked.append(config))
+    options = ["--coherence.layers", *layers, "--optim.batch-size", "16"]
+    assert main(["adapt", resnet, "--data", str(folder), "--out", str(tmp_path / "run"), *options]) == 0
+    assert asked[0].coherence.layers == (2, 1)
+
+
+def test_images_are_refused_before_the_encoder_is_read(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    weights = tmp_path / "damaged.pth"
+    weights.touch()
+    shutil.copytree(folder / "disc", tmp_path / "plain")
+    command = ["adapt", f"{weights}@resnet18", "--data", str(folder), "--out", str(tmp_path / "run")]
+    for options, said in (
+        ([], "38 images do not fill one batch of 64"),
+        (["--optim.batch-size", "16", "--check", str(tmp_path / "plain")], "needs labelled images"),
+        (["--optim.batch-size", "16"], "damaged.pth cannot be read as weights"),
+    ):
+        assert main([*command, *options]) == 2
+        assert said in capsys.readouterr().err
 
 
 def test_recipes_start_from_what_is_given_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

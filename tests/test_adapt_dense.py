@@ -9,6 +9,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from equicoherence.evaluation import evaluate
 from equicoherence.evaluation.model import load_model
 from equicoherence.evaluation.store import Store
 from equicoherence.evaluation.task import Row
@@ -25,6 +26,7 @@ def test_the_dense_page_has_a_row_for_each_reading_and_the_spread_of_seeds_and_i
 ) -> None:
     monkeypatch.syspath_prepend(EXPERIMENTS)
     from adapt_dense import dense_page, keep_dense  # pyright: ignore[reportMissingImports]
+    from adapt_readings import Kept  # pyright: ignore[reportMissingImports]
 
     out, store = tmp_path / "out", tmp_path / "docs" / "adapt-dense"
     with pytest.raises(FileNotFoundError, match="holds no scores of dense tasks"):
@@ -48,28 +50,31 @@ def test_the_dense_page_has_a_row_for_each_reading_and_the_spread_of_seeds_and_i
     write("head-z-equi-seed1", "segmentation", "miou", "camvid", {"": 0.5})
     write("head-z-equi-seed0", "video", "j_and_f", "davis_2016", {"": 0.25})
     write("head-classes-seed0", "knn", "top1", "clothing", {"backbone": 0.4, "z_equi": 0.3, "joined": 0.45})
+    write("last-layer-classes-seed0", "knn", "top1", "clothing", {"backbone": 0.35, "z_equi": 0.1, "joined": 0.2})
     keep_dense(out, store / "vit")
     assert not any(str(tmp_path) in file.read_text() for file in store.rglob("*.json"))
     with pytest.raises(FileNotFoundError):
-        dense_page(store, {"vit": {"head": "of other weights"}})
+        dense_page(store, {"vit": {"head": Kept("of other weights", frozen=True)}})
     assert "dense tasks of vit, head, are left out: it was adapted anew" in capfd.readouterr().err
-    lines = dense_page(store, {"vit": {"last layer": "v", "head": "w"}}).splitlines()
+    ways = {"last layer": Kept("w", frozen=False), "head": Kept("w", frozen=True), "all": Kept("v", frozen=False)}
+    lines = dense_page(store, {"vit": ways}).splitlines()
     table = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
     assert table[0][2:] == ["CamVid, segmentation mIoU", "DAVIS-2016, video J&F", "clothing, k-NN"]
     assert table[2:] == [
         ["a constant", MISSING, "0.100", "0.100", "10.0 %"],
         ["original", "features", "0.200", MISSING, "40.0 %"],
         ["no training: middle layers", "[features, that]", MISSING, MISSING, MISSING],
+        ["last layer", "features", MISSING, MISSING, "35.0 %"],
         ["head", "[features, z_equi]", MISSING, MISSING, "45.0 %"],
         ["head", "z_equi", "0.400 ±.141", "0.250", "30.0 %"],
     ]
     assert "- video, frozen, on DAVIS-2016: 96 x 128 px, 4 val; pixels 8, sequences 8" in lines
 
 
-def test_dense_tasks_are_scored_of_ways_that_are_kept_and_leave_the_encoder_as_it_is(
+def test_dense_tasks_are_scored_of_heads_and_classes_of_every_way_that_is_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    pictures = picture_folder(tmp_path / "images", per_class=45)  # enough for a batch
+    pictures = picture_folder(tmp_path / "images", per_class=70)  # of which enough are held out to be watched
     pretrain(small_config(pictures, max_steps=1), tmp_path / "model")
     adapt = run_in(tmp_path, monkeypatch)
     import adapt_dense as experiment  # pyright: ignore[reportMissingImports]
@@ -89,16 +94,34 @@ def test_dense_tasks_are_scored_of_ways_that_are_kept_and_leave_the_encoder_as_i
         return capfd.readouterr().err
 
     assert "nothing to show; first run adapt.py" in refusal()
-    adapt("--only", "head")
+
+    def rows() -> list[list[str]]:
+        lines = [line for line in experiment.PAGE.read_text(encoding="utf-8").splitlines() if line.startswith("| ")]
+        return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
+
+    adapt("--only", "head", "all")
     picture_folder(tmp_path / "sets" / "photographs", per_class=12)
-    assert "--only all: it trains the encoder, or" in refusal("--only", "head", "all")
+    assert "--only lora: " in (said := refusal("--only", "head", "lora"))
+    assert "does not hold it as of today; of model there are head, all" in said
+    run("--only", "all")
+    constant, middle = ["a constant", MISSING], ["no training: middle layers", "[features, that]"]
+    assert [row[:2] for row in rows()] == [constant, ["all", "features"]]
     run()
-    rows = [line for line in experiment.PAGE.read_text(encoding="utf-8").splitlines() if line.startswith("| ")]
-    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in rows[2:]]
-    middle = ["no training: middle layers", "[features, that]"]
-    ways = [["original", "features"], middle, ["head", "[features, z_equi]"], ["head", "z_equi"]]
-    assert [row[:2] for row in cells] == [["a constant", MISSING], *ways]
-    assert all(MISSING not in row for row in cells[1:])
+    ways = [["original", "features"], middle, ["head", "[features, z_equi]"], ["head", "z_equi"], ["all", "features"]]
+    assert [row[:2] for row in rows()] == [constant, *ways]
+    assert all(MISSING not in row for row in rows()[1:-1])
+    _, read, matches, *classes = rows()[-1]
+    assert (read, matches) == ("features", MISSING)
+    model = load_model(tmp_path / "out" / "model" / "all")
+    found = evaluate(model, tasks=["knn", "linear"], data=pictures, settings=experiment.ON_IMAGES, controls=False)
+    scores = {
+        part["task"]: row["value"]
+        for part in found["parts"].values()
+        for row in part["rows"]
+        if (row["metric"], row["representation"]) == ("top1", "backbone")
+    }
+    assert classes[0] == f"{100 * scores['knn']:.1f} %"
+    assert MISSING not in classes
     scores = tmp_path / "out" / "model" / "head" / "adapt" / "adapted" / "scores.json"
     scores.write_text(scores.read_text().replace('"weights": "', '"weights": "0'))
     assert "it is not the run that" in refusal()
@@ -108,7 +131,7 @@ def test_tokens_of_layers_stand_beside_those_of_the_output_on_the_grid_of_the_fi
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.syspath_prepend(EXPERIMENTS)
-    from adapt_dense import LayersBeside  # pyright: ignore[reportMissingImports]
+    from adapt_baselines import LayersBeside  # pyright: ignore[reportMissingImports]
 
     model = load_model("timm:resnet18", random_weights=True, size=64)
     model.encoder.layers = (2, 1)

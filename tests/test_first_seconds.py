@@ -32,6 +32,21 @@ MISTAKES = {
     ("adapt", "weights.pth@resnet18", "--data", "pictures"): "runs/adapt-tiny-resnet18 holds a run; go on with it",
     ("adapt", "weights.pth@resnet18", "--data", "pictures", "--out", "weights.pth"): "weights.pth is a file, and a run",
     ("adapt", "weights.pth@resnet18", "--data", "pictures", "--recipe", "adapt-tinny"): "is it 'adapt-tiny'?",
+    (
+        "adapt",
+        "w.safetensors",
+        "--data",
+        "pictures",
+    ): "MODEL w.safetensors is a weights file, which does not say what it is of: write w.safetensors@ARCH",
+    (
+        "adapt",
+        "weights.pth@resnet18",
+        "--data",
+        "pictures",
+        "--encoder.train",
+        "first:2",
+    ): "encoder.train is 'first:2': give all, head, last:N",
+    ("pretrain", "vicreg-tiny", "--data", "pictures", "--encoder.train=lora:0"): "encoder.train is 'lora:0': give all",
     ("evaluate", "./runn", "--data", "pictures"): "is it 'run'?",
     ("evaluate", "run", "--data", "picture"): "is it 'pictures' that you mean?",
     ("evaluate", "run", "--data", "pictures", "--tasks", "layers", "--images", "9"): "--images: an option of "
@@ -50,7 +65,8 @@ MISTAKES = {
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working directory with images, a file that stands for weights, and two that stand for runs."""
     picture_folder(tmp_path / "pictures", 2)
-    (tmp_path / "weights.pth").touch()
+    for weights in ("weights.pth", "w.safetensors"):
+        (tmp_path / weights).touch()
     for run in ("run", "runs/adapt-tiny-resnet18"):
         (tmp_path / run).mkdir(parents=True)
         for file in ("model.safetensors", "config.yaml"):

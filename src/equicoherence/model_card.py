@@ -13,6 +13,7 @@ from equicoherence.coherence.config import ORACLE
 from equicoherence.evaluation.store import FILE, read_scores
 from equicoherence.json_file import read_json_lines
 from equicoherence.methods import METHODS
+from equicoherence.metric_fields import CHANGED, STOPPED
 from equicoherence.models.shared_files import HEADS
 from equicoherence.models.train_setting import HEAD, read_train
 from equicoherence.reporting.adaptation.adaptation import read_adaptation
@@ -142,9 +143,10 @@ def _aim(config: PretrainConfig) -> str:
 
 
 def _stopped(run: Path) -> list[str]:
-    """Return why the training ended before its last step, in a sentence; none if it did not."""
+    """Return why the training ended before its last step, and what changed after such an end; none if nothing did."""
     lines = read_json_lines(run / "metrics.jsonl", "train the run again") if (run / "metrics.jsonl").is_file() else []
-    return [f"Training was stopped: {line['stopped']}." for line in lines if "stopped" in line]
+    stopped = [f"Training was stopped: {line[STOPPED]}." for line in lines if STOPPED in line]
+    return [*(f"Training went on {line[CHANGED]}." for line in lines if CHANGED in line), *stopped]
 
 
 def _scores(run: Path, name: str, widths: Mapping[str, int], teacher: bool) -> str:

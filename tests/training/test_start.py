@@ -234,7 +234,7 @@ class Danger:
     [
         ("{d}/absent.pt@resnet18", {}, "absent.pt' of weights for resnet18"),
         ("baseline:thumbnail", {}, "'baseline:thumbnail' is none of what it may be"),
-        ("{d}/resnet.safetensors", {}, "is a weights file: say which timm model it is for: --encoder.weights"),
+        ("{d}/resnet.safetensors", {}, "resnet.safetensors is a weights file: say which timm model it is for: /"),
         ("{d}/resnet.safetensors@resnet19", {}, "timm has no model 'resnet19'"),
         ("{d}/resnet.safetensors@resnet34", {}, "does not fit the architecture"),
         ("{d}/resnet.safetensors@resnet18", {"name": "resnet34"}, "encoder.name is resnet34, but"),

@@ -14,7 +14,7 @@ from equicoherence.adapting.plan import Plan, plan_adaptation
 from equicoherence.adapting.start_config import start_config
 from equicoherence.data import ImageSource, described_once, open_images
 from equicoherence.devices import chosen_device
-from equicoherence.errors import Refused, refusing
+from equicoherence.errors import refusing
 from equicoherence.evaluation.frozen_model import generators_kept
 from equicoherence.evaluation.model import load_model
 from equicoherence.evaluation.scoring import Scoring, score_jobs
@@ -25,9 +25,10 @@ from equicoherence.reporting.adaptation.figures import FigureRow
 from equicoherence.reporting.adaptation.page import PAGE, write_adaptation
 from equicoherence.reporting.explorer.rotated_file import keep_rotated
 from equicoherence.training import PretrainConfig, load_config, pretrain
+from equicoherence.training.callbacks import Callback, Moment
 from equicoherence.training.interrupt import Interrupted
 from equicoherence.training.new_run import config_to_resume
-from equicoherence.training.resume_command import ADAPTS, resume_command
+from equicoherence.training.resume_command import resume_command
 from equicoherence.training.run import check_run, is_finished
 from equicoherence.training.start import Start
 
@@ -135,22 +136,26 @@ def resumed_config(run: Path) -> PretrainConfig:
     return load_config(config_to_resume(run))
 
 
+class _Begun(Callback):
+    """Write the options once the run has begun: a folder that held them alone would be none to resume."""
+
+    def __init__(self, asked: Asked) -> None:
+        self.asked = asked
+
+    def on_start(self, moment: Moment) -> None:
+        """Write them."""
+        if moment.is_main:
+            self.asked.write(moment.out)
+
+
 def _train(plan: Plan, out: Path, asked: Asked, resume: bool) -> None:
     """Begin the run, resume it, or leave it as it is where it is finished."""
-    begun = (out / ADAPTS).is_file()
     if is_first_process():
         (out / PAGE).unlink(missing_ok=True)
+    if not is_finished(out):
+        pretrain(plan.config, out, resume=resume, start=plan.original.encoder, callbacks=[_Begun(asked)])
+    elif is_first_process():
         asked.write(out)
-    if is_finished(out):
-        return
-    try:
-        pretrain(plan.config, out, resume=resume, start=plan.original.encoder)
-    except Refused:
-        if is_first_process() and not begun:
-            (out / ADAPTS).unlink(missing_ok=True)
-            if not any(out.iterdir()):
-                out.rmdir()
-        raise
 
 
 def _score(plan: Plan, out: Path) -> None:

@@ -15,10 +15,14 @@ from equicoherence.evaluation.jobs import Job, plan_jobs, refuse_inside
 from equicoherence.evaluation.layers.task import Layers
 from equicoherence.evaluation.registry import make_tasks
 from equicoherence.evaluation.suites import ADAPT
+from equicoherence.models.train_setting import HEAD
 from equicoherence.reporting.adaptation.adaptation import ADAPTED, CHECK, ORIGINAL
 from equicoherence.training.batch import check_batch
 from equicoherence.training.config import PretrainConfig
-from equicoherence.training.start import Start, started
+from equicoherence.training.new_run import checkpoints
+from equicoherence.training.resume_command import resume_command
+from equicoherence.training.run import is_finished
+from equicoherence.training.start import Start, start_of_run, started
 
 FEWEST = 20  # images to train on: fewer say nothing of the others
 CLASSES = ("knn", "linear")
@@ -68,24 +72,46 @@ def plan_adaptation(
     """
     if not config.encoder.weights:
         raise ValueError("adapt needs an encoder to start from: MODEL, as `equicoherence evaluate` takes it")
+    images = opened_images(config, asked.check, world)
+    settings = scored_settings(asked, config)
+    own = _jobs(settings, config.data, images)
+    classes = {name: settings[name] for name in CLASSES}
+    check = [] if asked.check is None else plan_jobs(make_tasks(CLASSES, settings=classes), asked.check, None)
+    for job in (*own, *check):
+        refuse_inside(out, [job])
+    try:
+        config, encoder = started(config, start)
+    except FileNotFoundError as error:
+        if not (is_finished(out) or checkpoints(out)):
+            raise
+        if config.encoder.train != HEAD:  # the run holds no encoder as it was
+            raise FileNotFoundError(
+                f"{error}; the original is scored, too: put it back, or say where it is now: "
+                f"{resume_command(out, '--encoder.weights MODEL')}"
+            ) from error
+        encoder = start_of_run(config, out)
+    name, views = config.encoder.weights, config.views
+    original = FrozenModel(name, name, encoder.eval(), views.size, views.source, pool=encoder.pool)
+    after = [job for job in own if job.task.name != Layers.name]
+    before = _before(own) if any(not job.task.unfit(original) for job in own if job.task.name == Layers.name) else after
+    return Plan(config, images, original, before, after, check)
+
+
+def opened_images(config: PretrainConfig, check: str | None, world: int = 1) -> ImageSource:
+    """Return the images to train on; no encoder is needed. Raises as `plan_adaptation` for images.
+
+    check: those that classes are checked by, if any.
+    """
     images = open_images(config.data, "train")
     if (count := len(images)) < FEWEST:
         raise ValueError(
             f"{config.data!r} gives {count} image{'s' * (count != 1)} to train on, which is too few to adapt an "
             f"encoder to: give at least {FEWEST} with --data"
         )
-    settings = scored_settings(asked, config)
-    own = _jobs(settings, config.data, images)
-    check = [] if asked.check is None else _jobs_of_check(settings, asked.check)
-    for job in (*own, *check):
-        refuse_inside(out, [job])
-    config, encoder = started(config, start)
+    if check is not None and (missing := unlabelled(open_images(check, "train"), open_images(check, "val"))):
+        raise ValueError(f"--check {check}: whether classes are kept {missing}; give such images, or leave --check out")
     check_batch(config, count, world)
-    name, views = config.encoder.weights, config.views
-    original = FrozenModel(name, name, encoder.eval(), views.size, views.source, pool=encoder.pool)
-    after = [job for job in own if job.task.name != Layers.name]
-    before = _before(own) if any(not job.task.unfit(original) for job in own if job.task.name == Layers.name) else after
-    return Plan(config, images, original, before, after, check)
+    return images
 
 
 def _before(jobs: Sequence[Job]) -> list[Job]:
@@ -109,9 +135,3 @@ def _jobs(settings: dict[str, dict[str, Any]], data: str, train: ImageSource) ->
     labelled = not unlabelled(train, open_images(data, "val"))
     names = [name for name in settings if labelled or name not in CLASSES]
     return plan_jobs(make_tasks(names, settings={name: settings[name] for name in names}), data, None)
-
-
-def _jobs_of_check(settings: dict[str, dict[str, Any]], check: str) -> list[Job]:
-    if missing := unlabelled(open_images(check, "train"), open_images(check, "val")):
-        raise ValueError(f"--check {check}: whether classes are kept {missing}; give such images, or leave --check out")
-    return plan_jobs(make_tasks(CLASSES, settings={name: settings[name] for name in CLASSES}), check, None)

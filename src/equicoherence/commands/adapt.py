@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import tyro
 
 from equicoherence.commands.arguments import EVERY, parse, run_to_resume, values_of
+from equicoherence.commands.config_options import check_train, with_spaces
 from equicoherence.commands.model_argument import checked_model
 from equicoherence.loading import preparing
 from equicoherence.processes import is_first_process
@@ -83,6 +84,7 @@ def run(arguments: list[str]) -> None:
     with preparing():
         if {"-h", "--help"} & set(arguments):
             parse(CommonAdaptOptions, ["--help"], "adapt MODEL")
+        arguments = with_spaces(arguments)
         model, rest = (None, ["--help"]) if EVERY in arguments else _model(arguments)
         name = _last(arguments, "--recipe") or RECIPE
         if not is_file_name(name):
@@ -123,14 +125,16 @@ def run(arguments: list[str]) -> None:
         given = parse(Arguments, rest, "adapt MODEL")
         from equicoherence.adapting.adaptation import adapt_with
 
+        asked = {"check": given.check, "images": given.images, "limit": given.limit}
         config, read = given.config, None
         if model is not None:
+            from equicoherence.adapting.plan import opened_images
             from equicoherence.adapting.start_config import start_config
 
+            opened_images(config, given.check)  # or refused, before the encoder is read
             size = config.views.size if _last(rest, "--views.size") else None
             source = config.views.source if _last(rest, "--views.source") else None
             config, read = start_config(config, config.encoder.weights, size=size, source=source)
-    asked = {"check": given.check, "images": given.images, "limit": given.limit}
     adapt_with(config, given.out, resume=given.resume, start=read, **asked)
 
 
@@ -141,6 +145,12 @@ def _check(model: str, recipe: str, rest: list[str]) -> None:
     from equicoherence.training.new_run import check_new_run
 
     checked_model(model)
+    if model.endswith(".safetensors") and Path(model).is_file() and not _last(rest, "--encoder.name"):
+        raise ValueError(
+            f"MODEL {model} is a weights file, which does not say what it is of: write {model}@ARCH, with the name of "
+            "its architecture in timm, such as resnet50"
+        )
+    check_train(rest)
     resumes = "--resume" in rest
     if not values_of(rest, "--data") and not resumes:
         raise ValueError("adapt needs images: give them with --data DIR")

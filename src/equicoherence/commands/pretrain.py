@@ -9,6 +9,7 @@ from typing import Annotated
 import tyro
 
 from equicoherence.commands.arguments import EVERY, parse, positional, run_to_resume, values_of
+from equicoherence.commands.config_options import check_train, with_spaces
 from equicoherence.loading import preparing
 from equicoherence.processes import is_first_process
 from equicoherence.recipes import RECIPES, check_recipe, is_file_name
@@ -18,7 +19,7 @@ def run(arguments: list[str]) -> None:
     """Run the command with its arguments."""
     with preparing():
         plain = "--no-coherence" in arguments
-        rest = ["--help" if a == EVERY else a for a in arguments if a != "--no-coherence"]
+        rest = ["--help" if a == EVERY else a for a in with_spaces(arguments) if a != "--no-coherence"]
         resumed = resumed_run(rest)
         name, rest = (None, rest) if resumed else positional(rest, "pretrain RECIPE", RECIPES)
         if name and not is_file_name(name):
@@ -69,6 +70,7 @@ def _check(recipe: str | None, rest: list[str], plain: bool) -> None:
     last = {option: values[-1][0] for option, values in given.items() if values and values[-1]}
     if "--data" in last:
         check_data(last["--data"])
+    check_train(rest)
     name = last.get("--name") or (f"{recipe}-plain" if plain else recipe)
     if recipe and "--resume" not in rest and is_first_process() and not is_file_name(recipe):
         check_new_run(Path(last.get("--out") or Path("runs") / str(name)))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from equicoherence.metric_fields import ENDS_WITH, HEALTH, HELD_OUT, WATCHED
+from equicoherence.metric_fields import CHANGED, ENDS_WITH, HEALTH, HELD_OUT, STOPPED, WATCHED
 from equicoherence.reporting import curve_plot, plot_keys
 from equicoherence.reporting.markup import Markup, element, join, note, section
 from equicoherence.reporting.runs import Run, curve, is_number, labels
@@ -45,7 +45,7 @@ def training_section(groups: dict[str, list[Run]]) -> Markup:
         note(f"{label}: ", str(line[said]))
         for run, label in zip(runs, labels(runs))
         for line in run.metrics
-        for said in ("collapse", "stopped")
+        for said in ("collapse", STOPPED, CHANGED)
         if said in line
     ]
     lines = [line for run in runs for line in run.metrics]

@@ -48,6 +48,11 @@ def checkpoint_of(run: Path, step: int) -> Path:
     return run / "checkpoints" / f"step-{step:08d}.pt"
 
 
+def step_of(checkpoint: Path) -> int:
+    """Return the step of a checkpoint, by its name."""
+    return int(checkpoint.stem.removeprefix("step-"))
+
+
 def load_checkpoint(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
     """Read a checkpoint; never executes code from it. Raises `Damaged` where it is none, or its weights not finite."""
     state = read_torch(path, ADVICE, device=device)

@@ -11,11 +11,6 @@ from torch import Tensor
 
 from equicoherence.devices import with_float64
 
-REMEDY = (
-    "the run stops, and its last checkpoint, if any, is from before. The usual remedies are other settings, in another "
-    "--out: a lower --optim.lr, --optim.clip 1, or --precision fp32"
-)
-
 
 def feature_std(z: Tensor) -> Tensor:
     """Return the mean over features of the standard deviation over rows of z (B, D); 0 is a full collapse."""
@@ -40,13 +35,14 @@ def effective_rank(z: Tensor) -> Tensor:
     return torch.exp(-(share * share.clamp_min(1e-12).log()).sum())
 
 
-def first_not_finite(history: Tensor, names: list[str], first_step: int) -> str | None:
-    """Return a sentence naming the first term and step of ``history`` (steps, terms) that is not finite, or None."""
+def first_not_finite(history: Tensor, names: list[str], first_step: int) -> tuple[int, str] | None:
+    """Return the first step of ``history`` (steps, terms) with a term that is not finite, and a sentence; or None."""
     bad = (~torch.isfinite(history)).nonzero()
     if len(bad) == 0:
         return None
     row, column = bad[0].tolist()
-    return f"{names[column]} is {history[row, column].item()} at step {first_step + row}"
+    step = first_step + row
+    return step, f"{names[column]} is {history[row, column].item()} at step {step}"
 
 
 class CollapseWatch:

@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from equicoherence.finite import NotFinite
-from equicoherence.metric_fields import ENDS_WITH
+from equicoherence.metric_fields import ENDS_WITH, STOPPED
 from equicoherence.notice import say
-from equicoherence.training.checkpoint import checkpoint_of, load_checkpoint
-from equicoherence.training.health import REMEDY
+from equicoherence.training.checkpoint import checkpoint_of, load_checkpoint, step_of
+from equicoherence.training.new_run import checkpoints
 from equicoherence.training.parts import Parts
+from equicoherence.training.resume_command import resume_command
 
 
 class NotKept(RuntimeError):
@@ -49,16 +50,44 @@ def measure(run: Parts, step: int) -> bool:
 def last_good(run: Parts, error: NotFinite | NotKept) -> Mapping[str, Tensor]:
     """Return the weights of the last good state, and say what happened.
 
-    error: what ended the training; raised again if nothing is measured. The weights are on the first process alone.
+    error: what ended the training. The weights are on the first process alone.
+
+    Raises `NotFinite`, with what is left of the run and what to do, if nothing is measured: no state is known as good.
     """
     if not run.config.keep:
-        raise error
+        raise _broken(run, error) from error
     if run.watch is None:
         return {}
     step, lost = run.watch.good
     state = f"its state after step {step}, with {max(0.0, lost):.4f} lost" if step else "what it began with"
-    said = f"{str(error).removesuffix(f'; {REMEDY}')}; so the run ends with {state}"
+    said = f"{error}; so the run ends with {state}"
     weights = load_checkpoint(checkpoint_of(run.out, step))["learner"]
-    run.metrics.note(run.metrics.step, {"stopped": said, ENDS_WITH: step})
+    run.metrics.note(run.metrics.step, {STOPPED: said, ENDS_WITH: step})
     say(f"{run.out}: {said}")
     return weights
+
+
+def _broken(run: Parts, error: NotFinite | NotKept) -> NotFinite:
+    """Note why a run ends that measures nothing; return the error that says so, what is left, and what to do.
+
+    A checkpoint whose very next step broke is dropped: its weights are finite, and of no use.
+    """
+    broken, config = run.metrics.broken, run.config
+    sound = [path for path in checkpoints(run.out) if broken is None or step_of(path) < broken - 1]
+    if run.accelerator.is_main_process:
+        for path in {*checkpoints(run.out)} - {*sound}:
+            path.unlink()
+    if sound:
+        said = f"{error}; its last checkpoint before is of step {step_of(sound[0])}"
+        slower = resume_command(run.out, f"--optim.lr {config.optim.lr / 10:g}")
+        advice = (
+            f"`evaluate`, `embed` and `export` take {run.out} as it was then. Go on from there with a lower rate, or "
+            f"with --optim.clip 1: {slower}"
+        )
+    else:
+        said = f"{error}, before any checkpoint of use, so nothing was gained"
+        advice = (
+            "Begin again, in the same --out or in another, with a lower --optim.lr, --optim.clip 1, or --precision fp32"
+        )
+    run.metrics.note(run.metrics.step, {STOPPED: said})
+    return NotFinite(f"{said}. {advice}")

@@ -47,13 +47,15 @@ def pretrain(
     Processes started by torchrun or accelerate train together (DDP or FSDP2).
 
     resume: continue an interrupted run; it ends with the same bits on the same machine. Fields that do not change these
-        may differ (`run.FREE`), and the images may be in another place.
+        may differ (`run.FREE`), and the images may be in another place. After a loss that was not finite, `run.GENTLER`
+        may differ, too.
     callbacks: called during training, in this order.
     start: the encoder of `start.started`, which gave ``config``; None: `EncoderConfig.weights` are read.
 
     Raises FileExistsError if another process uses ``out``; `Interrupted` after saving, on Ctrl-C or SIGTERM;
-    `NotFinite` if a loss is not finite and ``keep`` of the configuration is 0 (else the run ends with its last good
-    state); `TooManyBadImages` for bad data; `LostProcess` if another process of the job ended.
+    `NotFinite`, naming the last checkpoint, if a loss is not finite and ``keep`` of the configuration is 0 (else the
+    run ends with its last good state); `TooManyBadImages` for bad data; `LostProcess` if another process of the job
+    ended.
     """
     with name_lost_processes(out), advise_on_bad_images(out), ExitStack() as held:
         with refusing():
@@ -80,7 +82,7 @@ def _train(run: Parts) -> None:
         try:
             measure(run, 0)
         except NotFinite as error:  # there is no good state to end with
-            raise RefusedValue(str(error)) from error
+            raise RefusedValue(f"{error}: the encoder cannot start from its weights; give others") from error
         if config.keep:
             run.save(0)
     with StopFlag() as stop, TrainingProgress(config.name, run.start, total, shown) as progress:

@@ -14,14 +14,8 @@ from torch import Tensor
 from equicoherence.files import Damaged, write_aside
 from equicoherence.finite import NotFinite, not_finite
 from equicoherence.json_file import read_json_lines, strict_json
-from equicoherence.training.health import (
-    REMEDY,
-    CollapseWatch,
-    effective_rank,
-    feature_std,
-    first_not_finite,
-    relative_spread,
-)
+from equicoherence.metric_fields import STOPPED
+from equicoherence.training.health import CollapseWatch, effective_rank, feature_std, first_not_finite, relative_spread
 from equicoherence.training.learner import LearnerOutput
 
 if TYPE_CHECKING:
@@ -34,6 +28,7 @@ class Metrics:
     path: ``metrics.jsonl``, None on processes that do not write. trackers: what also gets each line's numbers, or None.
     step: of the newest line. total_steps, prototypes: of the run and of its teacher, which say what is a collapse.
     start: steps that a resumed run has done; what its lines up to there said of a collapse is not said again.
+    broken: first step with a number that is not finite; None before one.
     """
 
     def __init__(
@@ -46,6 +41,7 @@ class Metrics:
     ) -> None:
         self.path, self.trackers, self.names, self._summed = path, trackers, [""], 0
         self.step = start
+        self.broken: int | None = None
         self._watch = CollapseWatch(total_steps, prototypes)
         for line in lines_until(path, start) if path is not None and start else ():
             self._watch.note(line)
@@ -69,20 +65,21 @@ class Metrics:
         step: steps done. watched: see `Method.watched`.
 
         Raises `NotFinite`, naming the first term and step, where one is NaN or infinite, or a feature is; the last line
-        of the file then has null in its place, for JSON has no such number, and the sentence under ``stopped``.
+        of the file then has null in its place, for JSON has no such number.
         """
         self.step = step
         history = torch.stack(self._steps).cpu()
-        sentence = first_not_finite(history, self.names, step - len(history) + 1)
+        found = first_not_finite(history, self.names, step - len(history) + 1)
         means = dict(zip(self.names, history.mean(dim=0).tolist()))
         loss = sum(list(means.values())[: self._summed])
         line = _rounded({"step": step, "epoch": round(epoch, 4), "loss": loss, **means, "lr": lr})
         name = not_finite(output.pooled)
-        if sentence is None and name is not None:
-            sentence = f"the {name} features are not finite at step {step}"
-        if sentence:
-            self._write({**line, "stopped": sentence})
-            raise NotFinite(f"{sentence}; {REMEDY}")
+        if found is None and name is not None:
+            found = step, f"the {name} features are not finite at step {step}"
+        if found is not None:
+            self._write(line)
+            self.broken, sentence = found
+            raise NotFinite(sentence)
         seconds = time.perf_counter() - self._clock
         for part, z in output.pooled.items():
             line |= {f"std_{part}": float(feature_std(z)), f"rank_{part}": float(effective_rank(z))}
@@ -123,6 +120,11 @@ def drop_after(path: Path, step: int) -> None:
     if path.exists():
         kept = [strict_json(line, str(path)) for line in lines_until(path, step)]
         write_aside(path, "".join(line + "\n" for line in kept))
+
+
+def has_stopped(path: Path) -> bool:
+    """Return whether ``metrics.jsonl`` says that its run stopped before its last step. Raises as `lines_until`."""
+    return path.exists() and any(STOPPED in line for line in _read_lines(path))
 
 
 def lines_until(path: Path, step: int) -> list[dict[str, Any]]:

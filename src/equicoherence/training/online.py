@@ -19,7 +19,6 @@ from equicoherence.paths.pair_images import Photographs, base_share, draw_pair_i
 from equicoherence.ridge import r2_score, ridge_probe
 from equicoherence.training.encoder_copy import EncoderCopy
 from equicoherence.training.head_copy import HeadCopy
-from equicoherence.training.health import REMEDY
 from equicoherence.training.watchable import AUTO, KNN, watched_names
 
 MOST, LEAST = 500, 20  # images
@@ -78,7 +77,7 @@ class HeldOut:
     def _figure(self, name: str, features: list[Tensor]) -> float:
         """Return a figure of features: of images, or of images and of their transformed copies."""
         if not_finite({name: torch.cat(features)}):
-            raise NotFinite(f"the features of the images that are held out are not finite; {REMEDY}")
+            raise NotFinite("the features of the images that are held out are not finite")
         if name == KNN:
             return float(neighbours_right(features[0], self.labels[self.labels >= 0]).float().mean())
         pairs, theta = torch.cat(features, dim=1), self._thetas[name]

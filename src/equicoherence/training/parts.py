@@ -27,7 +27,6 @@ from equicoherence.training.checkpoint import checkpoint_of, export_encoder, not
 from equicoherence.training.config import Precision, PretrainConfig
 from equicoherence.training.feed import Feed
 from equicoherence.training.films import film_strips
-from equicoherence.training.health import REMEDY
 from equicoherence.training.learner import Learner, LearnerOutput
 from equicoherence.training.metrics import Metrics
 from equicoherence.training.online import HeldOut
@@ -143,7 +142,7 @@ class Parts:
             state = whole(state, self.accelerator.is_main_process)
         name = not_finite(state["learner"]) if self.accelerator.is_main_process else None
         if self.any_process(name is not None):
-            raise NotFinite(f"the weights {name or ''} are not finite after step {step}; {REMEDY}")
+            raise NotFinite(f"the weights {name or ''} are not finite after step {step}")
         if self.accelerator.is_main_process:
             save_checkpoint(self.out, step, state, needed)
             note_bad_images(self.out / "bad_images.txt", bad)
@@ -200,13 +199,13 @@ class Parts:
         broken, found = None, ({}, None)
         try:
             if self.scaler.is_enabled() and self.scaler.get_scale() < 1:
-                raise NotFinite(f"gradients overflow fp16 at step {step}, however small the loss is scaled; {REMEDY}")
+                raise NotFinite(f"gradients overflow fp16 at step {step}, however small the loss is scaled")
             watched = self.learner.method.watched()
             found = self.metrics.flush(step, step / self.per_epoch, lr, output, watched)
         except NotFinite as error:
             broken = error
         if self.any_process(broken is not None):
-            raise broken or NotFinite(f"a loss or a feature of another process is not finite; {REMEDY}")
+            raise broken or NotFinite("a loss or a feature of another process is not finite")
         return found
 
     def finish(self, weights: Mapping[str, Tensor] | None = None) -> None:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from equicoherence.data import ImageSource, data_identity, some_sizes
 from equicoherence.data.loader import usable_cores
+from equicoherence.metric_fields import CHANGED
 from equicoherence.models.shared_files import HEADS, WEIGHTS
 from equicoherence.models.trained_lora import merge_lora
 from equicoherence.notice import say
@@ -22,7 +23,7 @@ from equicoherence.training.checkpoint import newest_whole_checkpoint
 from equicoherence.training.config import PretrainConfig
 from equicoherence.training.config_file import differences, load_config, save_config
 from equicoherence.training.learner import Learner
-from equicoherence.training.metrics import drop_after
+from equicoherence.training.metrics import Metrics, drop_after, has_stopped
 from equicoherence.training.new_run import check_new_run, config_to_resume
 from equicoherence.training.resume_command import resume_command
 from equicoherence.training.trackers import FOLDER, IDENTITIES
@@ -43,6 +44,8 @@ FREE = (
 """Fields that do not change the result of a run, so a resumed run may have other values.
 
 Of weights to start from, the fingerprint counts, not the place."""
+GENTLER = ("optim.lr", "optim.clip")
+"""Fields that may also change where a run stopped, at a loss that was not finite: with the same it would stop again."""
 
 
 def check_run(config: PretrainConfig, out: Path, resume: bool) -> None:
@@ -56,7 +59,9 @@ def check_run(config: PretrainConfig, out: Path, resume: bool) -> None:
     if not resume:
         check_new_run(out)
         return
-    changed = other_results(load_config(config_to_resume(out), whole=True), config)
+    broke = not is_finished(out) and has_stopped(out / "metrics.jsonl")
+    free = (*FREE, *GENTLER) if broke else FREE
+    changed = other_results(load_config(config_to_resume(out), whole=True), config, free)
     if changed:
         raise ValueError(
             f"{out} was started with another configuration, so it cannot be resumed: {'; '.join(changed)}; "
@@ -64,13 +69,13 @@ def check_run(config: PretrainConfig, out: Path, resume: bool) -> None:
         )
 
 
-def other_results(before: PretrainConfig, now: PretrainConfig) -> list[str]:
+def other_results(before: PretrainConfig, now: PretrainConfig, free: Sequence[str] = FREE) -> list[str]:
     """Return one line for each field in which a run's configuration and another give other results.
 
-    Where the data are is none of it: the images are compared themselves (`check_same`).
+    free: fields that may differ. Where the data are is none of it: the images are compared themselves (`check_same`).
     """
     changed = differences(before, now)
-    return [f"{name}: {change}" for name, change in changed.items() if name not in (*FREE, "data")]
+    return [f"{name}: {change}" for name, change in changed.items() if name not in (*free, "data")]
 
 
 def begin_run(config: PretrainConfig, out: Path, step: int) -> None:
@@ -89,6 +94,8 @@ def begin_run(config: PretrainConfig, out: Path, step: int) -> None:
     drop_after(out / "metrics.jsonl", step)
     before = load_config(path)
     changed = differences(before, config)
+    if others := other_results(before, config):
+        Metrics(out / "metrics.jsonl", start=step).note(step, {CHANGED: f"from step {step} on {'; '.join(others)}"})
     if data_identity(before.data) == data_identity(config.data):
         changed.pop("data", None)
     if changed:

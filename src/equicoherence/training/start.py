@@ -158,6 +158,18 @@ def started_or_begun(config: PretrainConfig, run: Path) -> PretrainConfig:
         return begun_before(config, run)
 
 
+def start_of_run(config: PretrainConfig, run: Path) -> Encoder:
+    """Return the encoder that a run with a checkpoint started from, by its own files: it was frozen, `HEAD`.
+
+    Torch's global generators are left as they were.
+    """
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+        given, learner = config.encoder, load_run(run)[1]
+        encoder = Encoder(given.name, given.model_args, mean=given.mean, std=given.std)
+    encoder.model.load_state_dict(learner.encoder.model.state_dict())
+    return encoder
+
+
 def read_start(model: str, size: int | None, name: str, args: dict[str, Any]) -> Start:
     """Read MODEL, as `equicoherence evaluate` takes it, for images of ``size`` pixels where it has positions.
 
@@ -186,7 +198,7 @@ def read_start(model: str, size: int | None, name: str, args: dict[str, Any]) ->
         raise FileNotFoundError(f"encoder.weights {model!r} is none of what it may be: {KINDS}{meant(model)}")
     with path.open("rb") as opened:
         digest = hashlib.file_digest(opened, "sha256").hexdigest()[:DIGEST]
-    advice = f"say which model it is for: --encoder.weights {file}@ARCH"
+    advice = f"say which model it is for: {file}@ARCH"
     if arch is None and not name:
         held = read_exported(file, size, advice)
         return Start(held.encoder, digest, held.size, held.source)
@@ -210,7 +222,7 @@ def _of_run(run: Path) -> Start:
 
 def _of_timm(name: str, size: int | None) -> Start:
     """Read a model of timm by its name or place, with published or saved weights."""
-    otherwise = "give a weights file, --encoder.weights FILE@ARCH"
+    otherwise = "give a weights file, FILE@ARCH"
     encoder = foreign_encoder(name, size, pretrained=True, option="views.size", otherwise=otherwise)
     own = encoder
     if sized(name, size):  # the fingerprint is that of the weights before their positions are resampled

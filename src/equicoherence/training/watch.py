@@ -21,7 +21,6 @@ from equicoherence.neighbours import neighbours_right
 from equicoherence.paths import Pyramid, render
 from equicoherence.paths.central import base_state
 from equicoherence.training.encoder_copy import EncoderCopy
-from equicoherence.training.health import REMEDY
 
 LABELLED, PER_CLASS, LEAST = 2000, 20, 100  # images: at most, of a class where there are many, at least
 UNLABELLED = 500
@@ -72,7 +71,7 @@ class Watch:
         self.copy.load(weights)
         features, labels = self._read()
         if not_finite({"features": features}):
-            raise NotFinite(f"the features of the watched images are not finite after step {step}; {REMEDY}")
+            raise NotFinite(f"the features of the watched images are not finite after step {step}")
         found = neighbours_right(features, labels) if self.labelled else F.normalize(features, dim=1)
         if self._start is None:
             self._start = found

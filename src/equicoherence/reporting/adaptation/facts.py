@@ -8,6 +8,7 @@ from typing import Any
 
 from equicoherence.evaluation.frozen_model import generators_kept
 from equicoherence.methods import METHODS
+from equicoherence.metric_fields import STOPPED
 from equicoherence.models.trained import trained_parameters
 from equicoherence.training.build import build_learner
 from equicoherence.training.config import PretrainConfig
@@ -66,7 +67,7 @@ def facts_of(config: PretrainConfig, metrics: Sequence[Mapping[str, Any]]) -> Fa
         sum(parameter.numel() for parameter in learner.encoder.model.parameters()),
         trained_parameters(learner.head),
         is_told(config),
-        next((str(line["stopped"]) for line in metrics if "stopped" in line), ""),
+        next((str(line[STOPPED]) for line in metrics if STOPPED in line), ""),
     )
 
 
