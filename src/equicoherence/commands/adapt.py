@@ -10,6 +10,7 @@ import tyro
 from equicoherence.commands.arguments import EVERY, parse, run_to_resume, values_of
 from equicoherence.commands.model_argument import checked_model
 from equicoherence.loading import preparing
+from equicoherence.models.published import check_published
 from equicoherence.processes import is_first_process
 from equicoherence.recipes import check_recipe, is_file_name
 
@@ -152,6 +153,7 @@ def _check(model: str, recipe: str, rest: list[str]) -> None:
     if not resumes and is_first_process() and (out or not is_file_name(recipe)):
         name, start = _last(rest, "--name") or recipe, _last(rest, "--encoder.weights") or model
         check_new_run(Path(out) if out else default_out(name, start))
+    check_published(model, "give a weights file, FILE@ARCH")
 
 
 def _model(arguments: list[str]) -> tuple[str | None, list[str]]:

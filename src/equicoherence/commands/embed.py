@@ -12,6 +12,7 @@ from equicoherence.commands.arguments import Comma, parse
 from equicoherence.commands.model_argument import checked_model
 from equicoherence.devices import Device
 from equicoherence.loading import preparing
+from equicoherence.models.published import BARE, check_published
 
 
 def run(arguments: list[str]) -> None:
@@ -64,6 +65,8 @@ def run(arguments: list[str]) -> None:
         checked_model(given.model)
         check_data(given.data)
         writer(given.out)
+        if not given.random_weights:
+            check_published(given.model, BARE)
         from equicoherence.embedding import embed
 
     print(f"features: {embed(**vars(given))}")

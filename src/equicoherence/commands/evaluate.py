@@ -16,7 +16,7 @@ from equicoherence.devices import Device
 from equicoherence.errors import refusing
 from equicoherence.loading import preparing
 from equicoherence.models.prefixes import BASELINE
-from equicoherence.models.published import BARE
+from equicoherence.models.published import BARE, check_published
 from equicoherence.models.train_setting import HEAD
 from equicoherence.notice import say
 from equicoherence.reporting.names import encoder_names, folder_names
@@ -88,8 +88,7 @@ def run(arguments: list[str]) -> None:
         given = parse(Arguments, arguments, "evaluate")
         if not given.models:
             raise ValueError("evaluate needs a model: a run, timm:NAME, baseline:NAME, FILE@ARCH or an exported folder")
-        published = not given.random_weights
-        given.models = tuple(checked_model(model, published=published, otherwise=BARE) for model in given.models)
+        given.models = tuple(map(checked_model, given.models))
         if given.data is not None:
             from equicoherence.data import check_data
 
@@ -110,6 +109,8 @@ def run(arguments: list[str]) -> None:
         every = given.tasks not in (None, "all")
         settings = merged_settings(given, names) if suite is None else suite.settings
         tasks = make_tasks(names, fine_tuned=given.fine_tune, settings=settings, every=every)
+        for model in () if given.random_weights else given.models:
+            check_published(model, BARE)
 
         from equicoherence.evaluation.scoring import Scoring, score_jobs
         from equicoherence.reporting.comparison.page import comparison
