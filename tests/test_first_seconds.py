@@ -42,6 +42,8 @@ MISTAKES = {
     ("adapt", "timm:resnet18"): "adapt needs images: give them with --data DIR",
     ("embed", "timm:resnet18", "--data", "picture", "--out", "f.npz"): "is it 'pictures' that you mean?",
     ("export", "runn", "--to", "timm"): "runn is not a run directory: it has no config.yaml; is it 'run'?",
+    ("pretrain", "--recipe", "vicreg-tyni", "--data", "pictures"): "error: the recipe is the first argument, not "
+    "--recipe: write `equicoherence pretrain vicreg-tiny`",
     ("export", "pictures"): "pictures is not a run directory: it has no config.yaml",
     ("adapt", "--resume", "--out", "run"): "run holds no adaptation to resume (no adapt.yaml)",
     ("report", "runn"): "there is no folder 'runn'",

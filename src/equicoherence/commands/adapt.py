@@ -122,6 +122,7 @@ def run(arguments: list[str]) -> None:
             config: Annotated[PretrainConfig, tyro.conf.arg(name="")] = start
 
         given = parse(Arguments, rest, "adapt MODEL")
+        given.config.views.check_path()
         from equicoherence.adapting.adaptation import adapt_with
 
         config, read = given.config, None

@@ -12,7 +12,7 @@ import tyro
 from equicoherence.commands.arguments import parse
 from equicoherence.json_file import read_json
 from equicoherence.loading import preparing
-from equicoherence.models.model_folder import check_run
+from equicoherence.models.model_folder import check_run_folder
 from equicoherence.models.shared_files import has_heads
 
 FEATURES = {"mean": "the mean of its patch tokens", "cls": "its class token", "head": "what it returns"}
@@ -50,7 +50,7 @@ def run(arguments: list[str]) -> None:
 
     with preparing():
         given = parse(Arguments, arguments, "export")
-        check_run(given.run)
+        check_run_folder(given.run)
         check_target(given.to, given.push, out=given.out, license=given.license, private=given.private)
         from equicoherence.exporting import export
         from equicoherence.pushing import push

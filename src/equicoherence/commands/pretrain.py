@@ -8,7 +8,7 @@ from typing import Annotated
 
 import tyro
 
-from equicoherence.commands.arguments import EVERY, parse, positional, run_to_resume, values_of
+from equicoherence.commands.arguments import EVERY, parse, recipe_first, run_to_resume, values_of
 from equicoherence.loading import preparing
 from equicoherence.processes import is_first_process
 from equicoherence.recipes import RECIPES, check_recipe, is_file_name
@@ -20,7 +20,7 @@ def run(arguments: list[str]) -> None:
         plain = "--no-coherence" in arguments
         rest = ["--help" if a == EVERY else a for a in arguments if a != "--no-coherence"]
         resumed = resumed_run(rest)
-        name, rest = (None, rest) if resumed else positional(rest, "pretrain RECIPE", RECIPES)
+        name, rest = (None, rest) if resumed else recipe_first(rest, "pretrain", RECIPES)
         if name and not is_file_name(name):
             check_recipe(name)
         if not {"-h", "--help"} & set(rest):
@@ -51,6 +51,7 @@ def run(arguments: list[str]) -> None:
             config: Annotated[PretrainConfig, tyro.conf.arg(name="")] = start
 
         given = parse(Arguments, rest, f"pretrain {name or 'RECIPE'}")
+        given.config.views.check_path()
         from equicoherence.training.loop import pretrain  # which takes seconds
     out = given.out or Path("runs") / given.config.name
     pretrain(given.config, out, resume=given.resume)

@@ -40,7 +40,7 @@ def with_source(model: str | Path) -> str:
     return f"{before}{LOCAL}{folder}"
 
 
-def check_run(run: Path) -> None:
+def check_run_folder(run: Path) -> None:
     """Raise FileNotFoundError for a folder that is no run."""
     if not (run / RUN).is_file():
         raise FileNotFoundError(f"{run} is not a run directory: it has no {RUN}{near_path(str(run))}")
