@@ -15,7 +15,12 @@ import tyro
 T = TypeVar("T")
 FLAT = (tyro.conf.AvoidSubcommands, tyro.conf.ConsolidateSubcommandArgs)
 Comma = Annotated[str, tyro.conf.arg(metavar="A,B,..")]
-CommaOrNone = Annotated[str | None, tyro.conf.arg(metavar="A,B,..")]
+# Options whose description says what they are by default, so that None is not shown:
+CommaOrNone = Annotated[str | None, tyro.conf.arg(metavar="A,B,..", help_behavior_hint="")]
+TextOrNone = Annotated[str | None, tyro.conf.arg(metavar="STR", help_behavior_hint="")]
+PathOrNone = Annotated[Path | None, tyro.conf.arg(metavar="PATH", help_behavior_hint="")]
+IntOrNone = Annotated[int | None, tyro.conf.arg(metavar="INT", help_behavior_hint="")]
+FloatOrNone = Annotated[float | None, tyro.conf.arg(metavar="FLOAT", help_behavior_hint="")]
 EVERY = "--help-all"  # shows every field of a configuration, where --help shows what one changes first
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from equicoherence.commands.arguments import parse
+from equicoherence.commands.arguments import PathOrNone, TextOrNone, parse
 from equicoherence.json_file import read_json
 from equicoherence.loading import preparing
 from equicoherence.models.model_folder import check_run_folder
@@ -39,12 +39,15 @@ def run(arguments: list[str]) -> None:
             overwrite: Replace existing files.
         """
 
-        run: Annotated[Path, tyro.conf.Positional]
-        to: Literal["timm", "onnx", "torch", "program"] | None = None
-        push: str | None = None
-        out: Path | None = None
+        run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+        to: Annotated[
+            Literal["timm", "onnx", "torch", "program"] | None,
+            tyro.conf.arg(metavar="{timm,onnx,torch,program}", help_behavior_hint=""),
+        ] = None
+        push: TextOrNone = None
+        out: PathOrNone = None
         teacher: bool = False
-        license: str | None = None
+        license: TextOrNone = None
         private: bool = False
         overwrite: bool = False
 

@@ -13,6 +13,8 @@ from equicoherence.loading import preparing
 from equicoherence.processes import is_first_process
 from equicoherence.recipes import RECIPES, check_recipe, is_file_name
 
+SHOWN = "vicreg-tiny"  # the recipe that the help is of where none is given: the one that the guides begin with
+
 
 def run(arguments: list[str]) -> None:
     """Run the command with its arguments."""
@@ -32,7 +34,9 @@ def run(arguments: list[str]) -> None:
         from equicoherence.training.new_run import config_to_resume
 
         named = str(config_to_resume(resumed)) if resumed else name
-        start = named_config(named, plain=plain) if named else PretrainConfig()
+        start = named_config(named or SHOWN, plain=plain)
+        if {"-h", "--help"} & set(rest):
+            print(whose_defaults(name))
         if {"-h", "--help"} & set(arguments):
             parse(CommonPretrainOptions, ["--help"], f"pretrain {name or 'RECIPE'}", common_options(start))
         rest, encoder = take_encoder(rest, start.encoder)
@@ -59,6 +63,16 @@ def run(arguments: list[str]) -> None:
         return  # one of many processes: the first says it
     shown = shlex.quote(str(out))
     print(f"{out} done; next: equicoherence evaluate {shown}, then equicoherence report {shown}")
+
+
+def whose_defaults(recipe: str | None) -> str:
+    """Return the first line of the help. recipe: whose defaults it shows; None for those of `SHOWN`."""
+    if recipe:
+        return f"The defaults below are those of {recipe}."
+    return (
+        f"No recipe is given, so the defaults below are those of {SHOWN}. `equicoherence pretrain RECIPE --help` shows "
+        "those of another."
+    )
 
 
 def _check(recipe: str | None, rest: list[str], plain: bool) -> None:
