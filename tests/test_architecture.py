@@ -100,8 +100,8 @@ def _loaded(statement):
 @pytest.mark.parametrize(
     ("room", "with_it"),
     [
-        ("paths", set()),
-        ("methods", {"models", "paths"}),
+        ("paths", {"errors"}),
+        ("methods", {"errors", "models", "paths"}),
         ("recipes", {"errors"}),
     ],
 )

@@ -2,14 +2,42 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Annotated
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal
 
 import pytest
 import tyro
 
 from equicoherence.cli import main
 from equicoherence.commands.arguments import Comma, CommaOrNone, parse, split
+from equicoherence.commands.option_errors import option_error, options_of
+
+
+@dataclass
+class Rate:
+    """A learning rate."""
+
+    lr: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.lr <= 0:
+            raise ValueError(f"lr must be above 0, got {self.lr}")
+
+
+@dataclass
+class Required:
+    """Do something else.
+
+    Args:
+        model: A RUN, or the name of a model, which is described by a text of more than one line, as it is here.
+        out: PATH of the file, which is described by a text that is longer than a line of the help can be, too.
+    """
+
+    model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
+    out: Path
+    seed: int = 0
 
 
 @dataclass
@@ -24,6 +52,10 @@ class Arguments:
     of_images: Comma = "all"
     size: int = 1
     controls: bool = True
+    kind: Literal["small", "large"] = "small"
+    window: tuple[int, int] = (1, 2)
+    optim: Rate = field(default_factory=Rate)
+    other: Rate = field(default_factory=Rate)
 
 
 def test_spaces_beside_commas_are_no_part_of_a_name() -> None:
@@ -50,23 +82,58 @@ def test_other_options_may_be_given_again_and_lists_once_each() -> None:
 
 @pytest.mark.parametrize("apart", [["a=1", "b=2"], ["a=1,", "b=2"]])
 def test_spaces_in_a_list_are_answered_with_commas(apart: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
+    message = r"^--tasks is a list with commas and no spaces; did you mean --tasks a=1,b=2\?$"
+    with pytest.raises(ValueError, match=message):
         parse(Arguments, ["RUN", "--tasks", *apart], "evaluate")
-    said = capsys.readouterr().err
-    assert "Unrecognized options: b=2" in said
-    assert "--tasks is a list with commas and no spaces; did you mean --tasks a=1,b=2?" in said
-    with pytest.raises(SystemExit):
-        parse(Arguments, ["RUN", "--tasks", "a=1", "--sizes", "2"], "evaluate")
-    assert "commas" not in capsys.readouterr().err
+    assert capsys.readouterr() == ("", "")
 
 
-def test_a_value_of_an_option_that_has_none_is_answered_with_both_forms(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        parse(Arguments, ["RUN", "--controls", "False"], "evaluate")
-    assert "--controls takes no value: write --controls or --no-controls" in capsys.readouterr().err
-    with pytest.raises(SystemExit):
-        parse(Arguments, ["--controls", "RUN", "--sizes", "2"], "evaluate")
-    assert "takes no value" not in capsys.readouterr().err
+MISTAKES = {
+    "RUN --sizes 2": "option '--sizes' is unknown; is it '--size'? `equicoherence evaluate --help` describes the "
+    "options",
+    "RUN --of_imags a": "option '--of_imags' is unknown; is it '--of-images'? `equicoherence evaluate --help` "
+    "describes the options",
+    "RUN --lr=3": "option '--lr' is unknown; is it '--optim.lr' or '--other.lr'? `equicoherence evaluate --help` "
+    "describes the options",
+    "RUN --frobnicate": "option '--frobnicate' is unknown; `equicoherence evaluate --help` describes the options",
+    "RUN --controls False": "--controls takes no value: write --controls or --no-controls",
+    "--no-controls RUN --size 2.5": "--size cannot be '2.5': a whole number is expected",
+    "RUN --optim.lr fast": "--optim.lr cannot be 'fast': a number is expected",
+    "RUN --optim.lr -1": "lr must be above 0, got -1.0",
+    "RUN --kind larg": "--kind 'larg' is unknown; is it 'large'? Choose one of large, small",
+    "RUN --size": "--size has no value: 1 must follow it",
+    "RUN --window 1": "--window has too few values: 2 must follow it",
+}
+
+
+@pytest.mark.parametrize("given", MISTAKES)
+def test_each_mistake_is_one_sentence_with_what_was_given(given: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(MISTAKES[given])}$"):
+        parse(Arguments, given.split(), "evaluate")
+    assert capsys.readouterr() == ("", "")
+
+
+def test_all_that_is_missing_is_named_and_its_help_is_not(capsys: pytest.CaptureFixture[str]) -> None:
+    message = "equicoherence embed needs MODEL, --out PATH; `equicoherence embed --help` describes what can be given"
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        parse(Required, [], "embed")
+    with pytest.raises(ValueError, match="option '--utt' is unknown; is it '--out'"):
+        parse(Required, ["RUN", "--utt", "x"], "embed")
+    assert capsys.readouterr() == ("", "")
+
+
+def test_neither_colors_nor_the_edges_of_a_box_are_part_of_the_sentence() -> None:
+    edge = "\x1b[31m│\x1b[0m"
+    box = f"╭─ Value error ─╮\n{edge} \x1b[1mit is\x1b[0m {edge}\n{edge} wrong {edge}\n{edge} ───── {edge}\n│ help  │\n"
+    assert str(option_error("p", [], {}, box)) == "it is wrong"
+    assert options_of("│ \x1b[1m--resume, --no-resume\x1b[0m │\n│ --lr FLOAT  of --size │") == {
+        "--resume": "--no-resume", "--lr": ""
+    }  # fmt: skip
+
+
+def test_a_word_that_nothing_takes_is_quoted() -> None:
+    with pytest.raises(ValueError, match=r"^3: no option or argument takes this; `equicoherence embed --help`"):
+        parse(Required, ["RUN", "--out", "x", "3"], "embed")
 
 
 def test_the_command_says_so_and_exits_with_2(capsys: pytest.CaptureFixture[str]) -> None:

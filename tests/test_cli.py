@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import docstring_parser
 import pytest
@@ -73,7 +74,13 @@ def test_no_coherence_gives_the_plain_method(data, tmp_path):
         (["pretrian"], "pretrian"),
         (["pretrain"], "vicreg-tiny"),
         (["pretrain", "vicreg-tinny"], "vicreg-tinny"),
-        (["pretrain", "vicreg-tiny", "--optim.lrr", "1"], "lrr"),
+        (["pretrain", "vicreg-tiny", "--optim.lrr", "1"], "option '--optim.lrr' is unknown; is it '--optim.lr'?"),
+        (["pretrain", "vicreg-tiny", "--epochs", "3"], "option '--epochs' is unknown; is it '--optim.epochs'?"),
+        (
+            ["pretrain", "vicreg-tiny", "--views.path", "rotatoin"],
+            "views.path 'rotatoin' is unknown; is it 'rotation'?",
+        ),
+        (["pretrain", "vicreg-tiny", "--views.path", "betwen"], "is it 'between'?"),
         (["pretrain", "vicreg-tiny", "--data", "no/such/folder"], "no/such/folder"),
         (["evaluate"], "timm:NAME"),
         (["evaluate", "no-such-model"], "no-such-model"),
@@ -103,6 +110,16 @@ def test_the_usage_names_every_command(capsys):
     assert all(f"\n  {command} " in shown for command in known_commands())
 
 
+def test_each_page_that_recipes_names_is_in_the_repository_which_its_last_line_says(capsys):
+    assert main(["recipes"]) == 0
+    shown = capsys.readouterr().out
+    pages = set(re.findall(r"docs/[\w./-]+\.md", shown))
+    assert "docs/results/vicreg-tiny-imagenet-1500-steps.md" in pages
+    assert [page for page in pages if not (Path(__file__).parents[1] / page).is_file()] == []
+    last = shown.splitlines()[-1]
+    assert last.startswith("Pages in docs/ are in the source repository")
+
+
 def test_help_and_recipes_exit_with_0(capsys):
     assert main(["--help"]) == 0
     assert main(["recipes"]) == 0
@@ -111,6 +128,15 @@ def test_help_and_recipes_exit_with_0(capsys):
 
 
 def test_help_shows_first_what_one_changes_first_with_the_values_of_the_recipe(capsys):
+    assert main(["pretrain", "simclr-tiny", "--help"]) == 0
+    assert capsys.readouterr().out.startswith("The defaults below are those of simclr-tiny.\n")
+    for wanted in ("--help", "--help-all"):  # without a recipe: those of one, which is named first
+        assert main(["pretrain", wanted]) == 0
+        line, _, rest = capsys.readouterr().out.partition("\n")
+        assert line.startswith("No recipe is given, so the defaults below are those of vicreg-tiny.")
+        assert re.search(
+            r"--coherence.share (\{None\}\|)?FLOAT .*?\(default: 0.5\)", " ".join(rest.replace("│", "").split())
+        )
     assert main(["pretrain", "vicreg-tiny", "--no-coherence", "--help"]) == 0
     first = capsys.readouterr().out
     options = set(re.findall(r"^\W*(--[a-z][\w.-]*)", first, flags=re.MULTILINE))

@@ -32,7 +32,7 @@ def test_what_a_run_wrote_trains_the_same_run(tmp_path: Path) -> None:
     assert (tmp_path / "a" / "model.safetensors").read_bytes() == (tmp_path / "b" / "model.safetensors").read_bytes()
     options = ["--seed", "3", "--name", "other", "--out", str(tmp_path / "c")]  # changes, as beside a recipe
     assert main(["pretrain", str(tmp_path / "a" / "config.yaml"), *options]) == 0
-    changed = load_config(tmp_path / "c" / "config.yaml")
+    changed = load_config(str(tmp_path / "c" / "config.yaml"))
     assert (changed.seed, changed.name, changed.d) == (3, "other", 16)
 
 
@@ -105,7 +105,7 @@ def test_a_file_that_is_none_is_named_with_the_key_in_one_line(
         (["none.yaml"], "there is no file none.yaml: give a run's config.yaml, or a file"),
         (["--resume"], "say with --out which run to continue"),
         (["--resume", "--out", "nowhere"], "nowhere holds no run to resume (no config.yaml)"),
-        (["--out", "nowhere"], "give a name first"),
+        (["--out", "nowhere"], "pretrain needs a recipe as its first argument"),
     ],
 )
 def test_what_is_missing_is_said(

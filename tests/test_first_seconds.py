@@ -16,7 +16,8 @@ from equicoherence.notice import say, say_if_slow
 from tests.small import picture_folder
 
 RUN = """
-import json, sys
+import json, os, sys
+os.environ.update(HF_HUB_OFFLINE="1", HF_HOME="empty", TORCH_HOME="empty")  # the Hub is asked last
 from equicoherence.cli import main
 for arguments in json.loads(sys.argv[1]):
     print(main(arguments), *({"torch", "timm"} & set(sys.modules)), file=sys.stderr)
@@ -51,6 +52,14 @@ MISTAKES = {
     ("evaluate", "run", "--data", "picture"): "is it 'pictures' that you mean?",
     ("evaluate", "run", "--data", "pictures", "--tasks", "layers", "--images", "9"): "--images: an option of "
     "transformation, which is not among the tasks layers; leave it out, or give --settings layers.SETTING=VALUE",
+    ("evaluate", "timm:resnet50", "--data", "pictures", "--tasks", "knnn"): "is it 'knn'?",
+    ("evaluate", "timm:resnet50", "--tasks", "depth"): "depth: give the folder of the data sets with --sets",
+    ("adapt", "timm:resnet18"): "adapt needs images: give them with --data DIR",
+    ("embed", "timm:resnet18", "--data", "picture", "--out", "f.npz"): "is it 'pictures' that you mean?",
+    ("export", "runn", "--to", "timm"): "runn is not a run directory: it has no config.yaml; is it 'run'?",
+    ("pretrain", "--recipe", "vicreg-tyni", "--data", "pictures"): "error: the recipe is the first argument, not "
+    "--recipe: write `equicoherence pretrain vicreg-tiny`",
+    ("export", "pictures"): "pictures is not a run directory: it has no config.yaml",
     ("adapt", "--resume", "--out", "run"): "run holds no adaptation to resume (no adapt.yaml)",
     ("report", "runn"): "there is no folder 'runn'",
     ("embed", "run", "--data", "picture", "--out", "features.npz"): "is it 'pictures' that you mean?",

@@ -11,13 +11,15 @@ from rich.console import Console
 from equicoherence.comparing import compare
 from equicoherence.files import write_aside
 from equicoherence.recipes import recipe
-from equicoherence.reporting.main_figures import score_markdown
+from equicoherence.reporting.main_figures import read_runs, score_markdown
 from equicoherence.reporting.page import report
 from equicoherence.reporting.short_table import print_runs
+from equicoherence.reporting.verdict_text import verdict_text
 from equicoherence.training import PretrainConfig
 from equicoherence.training.optim_config import OptimConfig
 
 BASE = "simclr-tiny"
+PLAIN = "plain"
 SETTINGS = {
     "transformation": {
         "transformations": ("rotation", "translation", "scale", "color"),
@@ -36,7 +38,7 @@ def arms() -> dict[str, PretrainConfig]:
     base = dataclasses.replace(
         recipe(BASE), optim=OptimConfig(epochs=20, batch_size=256, lr=2e-3), checkpoint_every=1000
     )
-    return {"plain": base.plain(), "with-task": base}
+    return {PLAIN: base.plain(), "with-task": base}
 
 
 def run_quickstart(out: Path, *, seed: int = 0, jobs: int | None = None) -> Path:
@@ -61,10 +63,9 @@ def run_quickstart(out: Path, *, seed: int = 0, jobs: int | None = None) -> Path
     page = report([run for paths in runs.values() for run in paths], out / "report.html")
     text = "# Quickstart\n\nWritten by `equicoherence quickstart`. " + score_markdown(runs)
     write_aside(out / "results.md", text)
+    console.print(verdict_text(read_runs(runs), PLAIN), highlight=False, soft_wrap=True)
     console.print(
         "R2: a probe predicts the transformation from frozen features (border 'content': no black corners help it).\n"
-        "The plain method pulls both views to the same features, so it discards what differs between them. Where its\n"
-        "R2 is as high, these objects and so few steps leave little to gain. A lower k-NN is the price of a gain.\n"
         "'absolute' ignores the sign; 'sign accuracy' is the accuracy of left against right, 0.5 by chance.\n"
         "± is over two probe seeds of one training run. 'random weights' is the untrained encoder, 'constant' a guess\n"
         "that looks at no image.\n"

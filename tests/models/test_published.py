@@ -6,7 +6,9 @@ import sys
 
 import pytest
 
+from equicoherence.cli import main
 from equicoherence.models.published import BARE, check_published
+from tests.small import picture_folder
 
 
 def closed_port() -> str:
@@ -45,6 +47,16 @@ def test_weights_that_no_cache_holds_are_refused_where_the_hub_does_not_answer(o
 def test_what_a_cache_may_hold_is_left_to_the_loading(offline, name, place):
     (offline / place).mkdir(parents=True)
     check_published(f"timm:{name}", "do this")
+
+
+def test_features_of_random_weights_need_no_published_ones(offline, capsys):
+    data, out = picture_folder(offline / "pictures", 2), offline / "f.npz"
+    asked = ["embed", "timm:resnet18", "--data", str(data), "--out", str(out), "--size", "32"]
+    assert main([*asked, "--random-weights"]) == 0
+    assert out.is_file()
+    assert main([*asked, "--overwrite"]) == 1
+    assert "of resnet18 cannot be had (they are not in the cache, and" in (said := capsys.readouterr().err)
+    assert BARE in said
 
 
 def test_the_command_says_it_before_torch_is_loaded(tmp_path):

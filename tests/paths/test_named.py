@@ -40,7 +40,7 @@ def test_names_add_up() -> None:
 
 def test_an_unknown_name_is_quoted_with_those_there_are() -> None:
     expected = (
-        "path 'shear' is unknown; choose from rotation, translation, se2, scale, color, blur, perspective, all, or a "
+        "path 'shear' is unknown; choose one of rotation, translation, se2, scale, color, blur, perspective, all, or a "
         "sum such as se2+blur"
     )
     with pytest.raises(ValueError, match=expected.replace("+", r"\+")):

@@ -39,7 +39,7 @@ def find_command(name: str) -> Callable[[list[str]], None]:
     known = known_commands()
     with refusing():
         if name not in known:
-            raise unknown("command", name, known)
+            raise unknown("command", name, [*known, "--help", "--version"])
     return importlib.import_module(f"equicoherence.commands.{name}").run
 
 

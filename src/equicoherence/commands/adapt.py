@@ -11,6 +11,7 @@ from equicoherence.commands.arguments import EVERY, parse, run_to_resume, values
 from equicoherence.commands.config_options import check_train, with_spaces
 from equicoherence.commands.model_argument import checked_model
 from equicoherence.loading import preparing
+from equicoherence.models.published import check_published
 from equicoherence.processes import is_first_process
 from equicoherence.recipes import check_recipe, is_file_name
 
@@ -123,6 +124,7 @@ def run(arguments: list[str]) -> None:
             config: Annotated[PretrainConfig, tyro.conf.arg(name="")] = start
 
         given = parse(Arguments, rest, "adapt MODEL")
+        given.config.views.check_path()
         from equicoherence.adapting.adaptation import adapt_with
 
         asked = {"check": given.check, "images": given.images, "limit": given.limit}
@@ -162,6 +164,7 @@ def _check(model: str, recipe: str, rest: list[str]) -> None:
     if not resumes and is_first_process() and (out or not is_file_name(recipe)):
         name, start = _last(rest, "--name") or recipe, _last(rest, "--encoder.weights") or model
         check_new_run(Path(out) if out else default_out(name, start))
+    check_published(model, "give a weights file, FILE@ARCH")
 
 
 def _model(arguments: list[str]) -> tuple[str | None, list[str]]:

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import difflib
+import io
+import sys
+from collections.abc import Callable, Iterable
+from contextlib import redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
-from typing import Annotated, TypeVar, get_type_hints
+from typing import Annotated, Any, TypeVar, get_type_hints
 
 import tyro
-
-from equicoherence.notice import say
 
 T = TypeVar("T")
 FLAT = (tyro.conf.AvoidSubcommands, tyro.conf.ConsolidateSubcommandArgs)
 Comma = Annotated[str, tyro.conf.arg(metavar="A,B,..")]
-CommaOrNone = Annotated[str | None, tyro.conf.arg(metavar="A,B,..")]
-TRUTH = {"true", "false", "yes", "no", "0", "1"}
+# Options whose description says what they are by default, so that None is not shown:
+CommaOrNone = Annotated[str | None, tyro.conf.arg(metavar="A,B,..", help_behavior_hint="")]
+TextOrNone = Annotated[str | None, tyro.conf.arg(metavar="STR", help_behavior_hint="")]
+PathOrNone = Annotated[Path | None, tyro.conf.arg(metavar="PATH", help_behavior_hint="")]
+IntOrNone = Annotated[int | None, tyro.conf.arg(metavar="INT", help_behavior_hint="")]
+FloatOrNone = Annotated[float | None, tyro.conf.arg(metavar="FLOAT", help_behavior_hint="")]
 EVERY = "--help-all"  # shows every field of a configuration, where --help shows what one changes first
 
 
@@ -24,11 +30,12 @@ def split(text: str) -> list[str]:
 
 
 def parse(cls: type[T], arguments: list[str], name: str, default: T | None = None) -> T:
-    """Return the arguments as an instance of a dataclass; those that do not fit raise SystemExit.
+    """Return the arguments as an instance of a dataclass; for --help, print it and raise SystemExit.
 
     name: of the command, for its help. default: values of what is not given, where they are not those of the class.
 
-    Raises ValueError for a list with commas that is given twice, of which the first would be forgotten.
+    Raises ValueError for arguments that do not fit, see `option_error`, and for a list with commas that is given twice,
+    of which the first would be forgotten.
     """
     hints = get_type_hints(cls, include_extras=True)
     lists = [f"--{field.replace('_', '-')}" for field, hint in hints.items() if hint in (Comma, CommaOrNone)]
@@ -37,31 +44,37 @@ def parse(cls: type[T], arguments: list[str], name: str, default: T | None = Non
         if len(values) > 1:
             joined = ",".join(value for several in values for value in several)
             raise ValueError(f"{option} is given {len(values)} times: give it once, with commas: {option} {joined}")
-    try:
-        prog = f"equicoherence {name}"
-        if default is None:
-            return tyro.cli(cls, args=arguments, prog=prog, config=FLAT)
-        return tyro.cli(cls, args=arguments, prog=prog, config=FLAT, default=default)
-    except SystemExit as stop:
-        for field, hint in hints.items() if stop.code else ():
-            name = field.replace("_", "-")
-            if hint is bool and any(TRUTH & {*map(str.lower, values)} for values in values_of(arguments, f"--{name}")):
-                say(f"--{name} takes no value: write --{name} or --no-{name}")
-        for option, values in given.items():
-            if not (stop.code and values and len(values[0]) > 1):
-                continue
-            joined = ",".join(value.strip(",") for value in values[0])
-            if _fits(cls, _with(arguments, option, joined)):
-                say(f"{option} is a list with commas and no spaces; did you mean {option} {joined}?")
-        raise
+    how: dict[str, Any] = {"prog": f"equicoherence {name}", "config": FLAT}
+    how |= {} if default is None else {"default": default}
+    status, said, found = _heard(lambda: tyro.cli(cls, args=arguments, **how))
+    if found is not None:
+        return found
+    if not status:
+        raise SystemExit(0)
+    for option, values in given.items():
+        joined = ",".join(value.strip(",") for value in values[0]) if values else ""
+        meant = _with(arguments, option, joined)
+        if joined and len(values[0]) > 1 and _heard(lambda meant=meant: tyro.cli(cls, args=meant, **how))[0] == 0:
+            raise ValueError(f"{option} is a list with commas and no spaces; did you mean {option} {joined}?")
+    from equicoherence.commands.option_errors import option_error, options_of
+
+    page = io.StringIO()
+    with redirect_stdout(page), suppress(SystemExit):
+        tyro.cli(cls, args=["--help"], **how)
+    raise option_error(how["prog"], arguments, options_of(page.getvalue()), said)
 
 
-def _fits(cls: type, arguments: list[str]) -> bool:
-    try:
-        tyro.cli(cls, args=arguments, config=FLAT, console_outputs=False)
-    except SystemExit:
-        return False
-    return True
+def _heard(parsing: Callable[[], T]) -> tuple[int, str, T | None]:
+    """Return the exit status of the parser, what it says of an error, and what it returns."""
+    said, found, status = io.StringIO(), None, 0
+    with redirect_stderr(said):
+        try:
+            found = parsing()
+        except SystemExit as stop:
+            status = int(stop.code or 0)
+    if not status:
+        sys.stderr.write(said.getvalue())  # of others, such as a warning
+    return status, said.getvalue(), found
 
 
 def _with(arguments: list[str], option: str, value: str) -> list[str]:
@@ -98,10 +111,21 @@ def run_to_resume(arguments: list[str], command: str) -> Path:
     return Path(given[-1][0])
 
 
-def positional(arguments: list[str], what: str, known: Iterable[str]) -> tuple[str | None, list[str]]:
-    """Take the first argument off; None if help is asked for instead."""
+def recipe_first(arguments: list[str], command: str, known: Iterable[str]) -> tuple[str | None, list[str]]:
+    """Take the recipe off, which stands first; None if help is asked for instead.
+
+    Raises ValueError without a recipe there, with the nearest of the ``known`` ones for one that stands elsewhere.
+    """
     if arguments and not arguments[0].startswith("-"):
         return arguments[0], arguments[1:]
     if "-h" in arguments or "--help" in arguments:
         return None, arguments
-    raise ValueError(f"{what}: give a name first, one of {', '.join(known)}")
+    given = [values[0] for values in values_of(arguments, "--recipe") if values]
+    if given:
+        near = difflib.get_close_matches(given[-1], known, n=1)
+        meant = near[0] if near else given[-1]
+        raise ValueError(f"the recipe is the first argument, not --recipe: write `equicoherence {command} {meant}`")
+    raise ValueError(
+        f"{command} needs a recipe as its first argument, such as `equicoherence {command} vicreg-tiny`; "
+        "`equicoherence recipes` lists them"
+    )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from equicoherence.commands.arguments import CommaOrNone, parse, split
+from equicoherence.commands.arguments import CommaOrNone, IntOrNone, TextOrNone, parse, split
 from equicoherence.loading import preparing
 from equicoherence.recipes import RECIPES, check_recipe, recipe
 
@@ -36,14 +36,18 @@ def run(arguments: list[str]) -> None:
             jobs: Trainings at once; by default as many as the CPU allows. The weights do not depend on it.
         """
 
-        recipes: Annotated[tuple[str, ...], tyro.conf.Positional]
+        recipes: Annotated[
+            tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RECIPE ..", help_behavior_hint="")
+        ]
         seeds: int = 2
         out: Path = Path("runs/compare")
-        data: str | None = None
+        data: TextOrNone = None
         tasks: CommaOrNone = None
-        max_steps: int | None = None
-        batch_size: Annotated[int | None, tyro.conf.arg(name="optim.batch-size")] = None
-        jobs: int | None = None
+        max_steps: IntOrNone = None
+        batch_size: Annotated[
+            int | None, tyro.conf.arg(name="optim.batch-size", metavar="INT", help_behavior_hint="")
+        ] = None
+        jobs: IntOrNone = None
 
     with preparing():
         given = parse(Arguments, arguments, "compare")

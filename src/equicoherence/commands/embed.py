@@ -8,10 +8,11 @@ from typing import Annotated, Literal
 
 import tyro
 
-from equicoherence.commands.arguments import Comma, parse
+from equicoherence.commands.arguments import Comma, FloatOrNone, IntOrNone, TextOrNone, parse
 from equicoherence.commands.model_argument import checked_model
 from equicoherence.devices import Device
 from equicoherence.loading import preparing
+from equicoherence.models.published import BARE, check_published
 
 
 def run(arguments: list[str]) -> None:
@@ -41,7 +42,7 @@ def run(arguments: list[str]) -> None:
             overwrite: Replace an existing file.
         """
 
-        model: Annotated[str, tyro.conf.Positional]
+        model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
         data: str
         out: Path
         split: Literal["train", "val", "all"] = "all"
@@ -49,10 +50,10 @@ def run(arguments: list[str]) -> None:
         dtype: Literal["float32", "float16"] = "float32"
         limit: int = 0
         batch: int = 64
-        arch: str | None = None
+        arch: TextOrNone = None
         random_weights: bool = False
-        size: int | None = None
-        bad_image_tolerance: float | None = None
+        size: IntOrNone = None
+        bad_image_tolerance: FloatOrNone = None
         device: Device = "auto"
         overwrite: bool = False
 
@@ -64,6 +65,8 @@ def run(arguments: list[str]) -> None:
         checked_model(given.model)
         check_data(given.data)
         writer(given.out)
+        if not given.random_weights:
+            check_published(given.model, BARE)
         from equicoherence.embedding import embed
 
     print(f"features: {embed(**vars(given))}")

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from equicoherence.commands.arguments import CommaOrNone, parse, split
+from equicoherence.commands.arguments import CommaOrNone, FloatOrNone, IntOrNone, PathOrNone, TextOrNone, parse, split
 from equicoherence.commands.model_argument import checked_model
 from equicoherence.devices import Device
 from equicoherence.errors import refusing
 from equicoherence.loading import preparing
 from equicoherence.models.prefixes import BASELINE
-from equicoherence.models.published import BARE
+from equicoherence.models.published import BARE, check_published
 from equicoherence.models.train_setting import HEAD
 from equicoherence.notice import say
 from equicoherence.reporting.names import encoder_names, folder_names
@@ -38,47 +38,53 @@ class Arguments:
             default the run's own.
         sets: Folder with data sets in their published layouts, for all other tasks.
         tasks: Names, or all. By default the usual tasks on data sets if --sets is given, else all that the data allow.
-        suite: Tasks with fixed settings and one comparable table: equivariance or adapt.
+        suite: Tasks with fixed settings and one comparable table: equivariance or adapt. By default no suite.
         out: Folder for scores.json and, except for a single run, a page; with several models, one folder for each is
-            made in it.
-        settings: TASK.SETTING=VALUE, several with commas between; values of a list are joined by +.
-        transformations: Setting of the task transformation.
-        borders: Setting of the task transformation.
-        probes: Setting of the task transformation.
-        images: Training images of the probes of transformation; a third as many are test images.
-        limit: Largest number of labelled images of each split, for knn and linear.
-        repeats: Seeds of the probes of transformation.
+            made in it. By default a run's own folder; for other models a folder in results/.
+        settings: TASK.SETTING=VALUE, several with commas between; values of a list are joined by +. By default those
+            that `equicoherence tasks NAME` shows.
+        transformations: Which transformations of an image the task transformation predicts, each evaluated separately.
+            By default rotation, translation, scale, color, blur, se2 and all.
+        borders: In the task transformation, what an image shows beyond the edge of its source. content: the rest of
+            the photograph; reflection: its mirror image; zeros: black, which reveals the angle. By default content and
+            zeros.
+        probes: What predicts the transformation: linear (a ridge regression), mlp or attentive (reads tokens). By
+            default all three.
+        images: Training images of the probes of the task transformation; a third as many are test images. By default
+            3000 and 1000.
+        limit: Largest number of labelled images of each split, for knn and linear; by default 20000.
+        repeats: Seeds of the probes of the task transformation; by default 1.
         fine_tune: Train the encoder with the head, in tasks with such a protocol.
         controls: Also evaluate random weights, once for models of one architecture, size and seed; with
             --suite equivariance, baseline:thumbnail and baseline:spectrum too.
         arch: The timm architecture of weights files, if FILE@ARCH does not give it.
         random_weights: Evaluate the initialisation of timm models, without their weights.
-        size: Input pixels, for models that are not runs.
+        size: Input pixels, for models that are not runs; by default the model's own size.
         layer: Evaluate this layer instead of the output: block or stage, counted from 0; -1 is the last one.
         bad_image_tolerance: Largest share of images that cannot be decoded; for --data by default the run's own.
         device: cpu, cuda, mps; auto is the first CUDA device if there is one, else cpu.
     """
 
-    models: Annotated[tuple[str, ...], tyro.conf.Positional]
-    data: str | None = None
-    sets: str | None = None
+    models: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="MODEL ..", help_behavior_hint="")]
+    data: TextOrNone = None
+    sets: TextOrNone = None
     tasks: CommaOrNone = None
-    suite: str | None = None
-    out: Path | None = None
+    suite: TextOrNone = None
+    out: PathOrNone = None
     settings: CommaOrNone = None
     transformations: CommaOrNone = None
     borders: CommaOrNone = None
     probes: CommaOrNone = None
-    images: int | None = None
-    limit: int | None = None
-    repeats: int | None = None
+    images: IntOrNone = None
+    limit: IntOrNone = None
+    repeats: IntOrNone = None
     fine_tune: bool = False
     controls: bool = True
-    arch: str | None = None
+    arch: TextOrNone = None
     random_weights: bool = False
-    size: int | None = None
-    layer: int | None = None
-    bad_image_tolerance: float | None = None
+    size: IntOrNone = None
+    layer: IntOrNone = None
+    bad_image_tolerance: FloatOrNone = None
     device: Device = "auto"
 
 
@@ -88,8 +94,7 @@ def run(arguments: list[str]) -> None:
         given = parse(Arguments, arguments, "evaluate")
         if not given.models:
             raise ValueError("evaluate needs a model: a run, timm:NAME, baseline:NAME, FILE@ARCH or an exported folder")
-        published = not given.random_weights
-        given.models = tuple(checked_model(model, published=published, otherwise=BARE) for model in given.models)
+        given.models = tuple(map(checked_model, given.models))
         if given.data is not None:
             from equicoherence.data import check_data
 
@@ -110,6 +115,8 @@ def run(arguments: list[str]) -> None:
         every = given.tasks not in (None, "all")
         settings = merged_settings(given, names) if suite is None else suite.settings
         tasks = make_tasks(names, fine_tuned=given.fine_tune, settings=settings, every=every)
+        for model in () if given.random_weights else given.models:
+            check_published(model, BARE)
 
         from equicoherence.evaluation.scoring import Scoring, score_jobs
         from equicoherence.reporting.comparison.page import comparison

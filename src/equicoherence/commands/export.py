@@ -9,9 +9,10 @@ from typing import Annotated, Literal
 
 import tyro
 
-from equicoherence.commands.arguments import parse
+from equicoherence.commands.arguments import PathOrNone, TextOrNone, parse
 from equicoherence.json_file import read_json
 from equicoherence.loading import preparing
+from equicoherence.models.model_folder import check_run_folder
 from equicoherence.models.shared_files import has_heads
 
 FEATURES = {"mean": "the mean of its patch tokens", "cls": "its class token", "head": "what it returns"}
@@ -38,17 +39,21 @@ def run(arguments: list[str]) -> None:
             overwrite: Replace existing files.
         """
 
-        run: Annotated[Path, tyro.conf.Positional]
-        to: Literal["timm", "onnx", "torch", "program"] | None = None
-        push: str | None = None
-        out: Path | None = None
+        run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+        to: Annotated[
+            Literal["timm", "onnx", "torch", "program"] | None,
+            tyro.conf.arg(metavar="{timm,onnx,torch,program}", help_behavior_hint=""),
+        ] = None
+        push: TextOrNone = None
+        out: PathOrNone = None
         teacher: bool = False
-        license: str | None = None
+        license: TextOrNone = None
         private: bool = False
         overwrite: bool = False
 
     with preparing():
         given = parse(Arguments, arguments, "export")
+        check_run_folder(given.run)
         check_target(given.to, given.push, out=given.out, license=given.license, private=given.private)
         from equicoherence.exporting import export
         from equicoherence.pushing import push

@@ -6,27 +6,20 @@ from pathlib import Path
 
 from equicoherence.models.model_folder import with_source
 from equicoherence.models.prefixes import BASELINE, TIMM
-from equicoherence.models.published import check_published
 from equicoherence.models.timm_names import check_timm_name
 
 
-def checked_model(model: str, *, published: bool = True, otherwise: str = "give a weights file, FILE@ARCH") -> str:
-    """Return MODEL, `with_source`.
-
-    published: whether the published weights of a timm model are needed.
-    otherwise: what to do if they cannot be had.
+def checked_model(model: str) -> str:
+    """Return MODEL, `with_source`. The Hub is not asked: `check_published` does that, after all other checks.
 
     Raises FileNotFoundError for what is neither a name nor at a place that there is, and for a folder that holds no
-    model; ValueError for the name of a timm model or a baseline that there is not; RuntimeError for published weights
-    that cannot be had.
+    model; ValueError for the name of a timm model or a baseline that there is not.
     """
     check_timm_name(model)
     if model.startswith(BASELINE):
         from equicoherence.evaluation.baselines import check_baseline
 
         check_baseline(model.removeprefix(BASELINE))
-    if published:
-        check_published(model, otherwise)
     file, at, _ = model.rpartition("@")
     if model.startswith((*TIMM, BASELINE)) or Path(model).exists() or (at and Path(file).is_file()):
         return with_source(model)

@@ -8,11 +8,13 @@ from typing import Annotated
 
 import tyro
 
-from equicoherence.commands.arguments import EVERY, parse, positional, run_to_resume, values_of
+from equicoherence.commands.arguments import EVERY, parse, recipe_first, run_to_resume, values_of
 from equicoherence.commands.config_options import check_train, with_spaces
 from equicoherence.loading import preparing
 from equicoherence.processes import is_first_process
 from equicoherence.recipes import RECIPES, check_recipe, is_file_name
+
+SHOWN = "vicreg-tiny"  # the recipe that the help is of where none is given: the one that the guides begin with
 
 
 def run(arguments: list[str]) -> None:
@@ -21,7 +23,7 @@ def run(arguments: list[str]) -> None:
         plain = "--no-coherence" in arguments
         rest = ["--help" if a == EVERY else a for a in with_spaces(arguments) if a != "--no-coherence"]
         resumed = resumed_run(rest)
-        name, rest = (None, rest) if resumed else positional(rest, "pretrain RECIPE", RECIPES)
+        name, rest = (None, rest) if resumed else recipe_first(rest, "pretrain", RECIPES)
         if name and not is_file_name(name):
             check_recipe(name)
         if not {"-h", "--help"} & set(rest):
@@ -33,7 +35,9 @@ def run(arguments: list[str]) -> None:
         from equicoherence.training.new_run import config_to_resume
 
         named = str(config_to_resume(resumed)) if resumed else name
-        start = named_config(named, plain=plain) if named else PretrainConfig()
+        start = named_config(named or SHOWN, plain=plain)
+        if {"-h", "--help"} & set(rest):
+            print(whose_defaults(name))
         if {"-h", "--help"} & set(arguments):
             parse(CommonPretrainOptions, ["--help"], f"pretrain {name or 'RECIPE'}", common_options(start))
         rest, encoder = take_encoder(rest, start.encoder)
@@ -52,6 +56,7 @@ def run(arguments: list[str]) -> None:
             config: Annotated[PretrainConfig, tyro.conf.arg(name="")] = start
 
         given = parse(Arguments, rest, f"pretrain {name or 'RECIPE'}")
+        given.config.views.check_path()
         from equicoherence.training.loop import pretrain  # which takes seconds
     out = given.out or Path("runs") / given.config.name
     pretrain(given.config, out, resume=given.resume)
@@ -59,6 +64,16 @@ def run(arguments: list[str]) -> None:
         return  # one of many processes: the first says it
     shown = shlex.quote(str(out))
     print(f"{out} done; next: equicoherence evaluate {shown}, then equicoherence report {shown}")
+
+
+def whose_defaults(recipe: str | None) -> str:
+    """Return the first line of the help. recipe: whose defaults it shows; None for those of `SHOWN`."""
+    if recipe:
+        return f"The defaults below are those of {recipe}."
+    return (
+        f"No recipe is given, so the defaults below are those of {SHOWN}. `equicoherence pretrain RECIPE --help` shows "
+        "those of another."
+    )
 
 
 def _check(recipe: str | None, rest: list[str], plain: bool) -> None:

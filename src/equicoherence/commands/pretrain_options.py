@@ -1,11 +1,11 @@
 """The options of `pretrain`: its own, and the most common ones, which --help shows with the values of the recipe."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated
 
 import tyro
 
+from equicoherence.commands.arguments import PathOrNone
 from equicoherence.training import PretrainConfig
 
 
@@ -18,7 +18,7 @@ class PretrainOptions:
         resume: Continue an interrupted run; without RECIPE, with its own configuration: pretrain --resume --out RUN.
     """
 
-    out: Path | None = None
+    out: PathOrNone = None
     resume: bool = False
 
 
@@ -56,8 +56,8 @@ class CommonPretrainOptions:
     weights: Annotated[str, tyro.conf.arg(name="encoder.weights")]
     size: Annotated[int, tyro.conf.arg(name="views.size")]
     path: Annotated[str, tyro.conf.arg(name="views.path")]
-    decoder: Annotated[str | None, tyro.conf.arg(name="coherence.decoder")]
-    share: Annotated[float | None, tyro.conf.arg(name="coherence.share")]
+    decoder: Annotated[str | None, tyro.conf.arg(name="coherence.decoder", metavar="STR")]
+    share: Annotated[float | None, tyro.conf.arg(name="coherence.share", metavar="FLOAT")]
     precision: str
     track: str
     own: Annotated[PretrainOptions, tyro.conf.arg(name="")]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from equicoherence.commands.arguments import parse
+from equicoherence.commands.arguments import IntOrNone, parse
 from equicoherence.loading import preparing
 
 
@@ -24,7 +24,7 @@ def run(arguments: list[str]) -> None:
 
         out: Path = Path("runs/quickstart")
         seed: int = 0
-        jobs: int | None = None
+        jobs: IntOrNone = None
 
     with preparing():
         given = parse(Arguments, arguments, "quickstart")

@@ -11,6 +11,8 @@ from equicoherence.commands.arguments import parse
 from equicoherence.loading import preparing
 from equicoherence.recipes import RECIPES, describe
 
+PAGES = "Pages in docs/ are in the source repository of equicoherence. They are not installed with the package."
+
 
 def run(arguments: list[str]) -> None:
     """Run the command with its arguments."""
@@ -28,3 +30,4 @@ def run(arguments: list[str]) -> None:
         console.print(
             "    " + escape("; ".join(f"{key}: {row[key]}" for key in ("hardware", "time", "scores") if row.get(key)))
         )
+    console.print(PAGES)

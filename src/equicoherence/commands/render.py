@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from equicoherence.commands.arguments import parse
+from equicoherence.commands.arguments import FloatOrNone, IntOrNone, parse
 from equicoherence.loading import preparing
 
 
@@ -39,11 +39,11 @@ def run(arguments: list[str]) -> None:
         views: int = 50
         size: int = 128
         seed: int = 0
-        workers: int | None = None
+        workers: IntOrNone = None
         paths: int = 0
         states: int = 2
-        turn: float | None = None
-        objects: int | None = None
+        turn: FloatOrNone = None
+        objects: IntOrNone = None
         bad_mesh_tolerance: float = 0.01
 
     with preparing():

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from equicoherence.commands.arguments import parse
+from equicoherence.commands.arguments import PathOrNone, parse
 from equicoherence.loading import preparing
 
 if TYPE_CHECKING:
@@ -33,8 +33,8 @@ def run(arguments: list[str]) -> None:
                 scores, by default ``comparison`` in the first folder.
         """
 
-        runs: Annotated[tuple[Path, ...], tyro.conf.Positional]
-        out: Path | None = None
+        runs: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN ..", help_behavior_hint="")]
+        out: PathOrNone = None
 
     with preparing():
         given = parse(Arguments, arguments, "report")

@@ -31,8 +31,10 @@ def run(arguments: list[str]) -> None:
             out: Folder for NAME.md and NAME.csv, and for the scores to send, in NAME/ENCODER/scores.json.
         """
 
-        name: Annotated[str, tyro.conf.Positional]
-        folders: Annotated[tuple[Path, ...], tyro.conf.Positional]
+        name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")]
+        folders: Annotated[
+            tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER ..", help_behavior_hint="")
+        ]
         out: Path = Path("results/suite")
 
     with preparing():

@@ -15,7 +15,7 @@ def no_model(text: str) -> FileNotFoundError:
     if at and Path(file).is_dir():
         return FileNotFoundError(f"model {text!r}: {file!r} is a folder, which says itself what it is: give {file}")
     if at:
-        return FileNotFoundError(f"model {text!r}: there is no file {file!r} of weights for {arch}{_near(file)}")
+        return FileNotFoundError(f"model {text!r}: there is no file {file!r} of weights for {arch}{near_path(file)}")
     return FileNotFoundError(
         f"model {text!r} is neither a run directory, nor timm:NAME, hf-hub:OWNER/NAME or baseline:NAME, nor a weights "
         f"file (FILE@ARCH) or an exported folder{meant(text)}"
@@ -26,10 +26,11 @@ def meant(text: str) -> str:
     """Return the end of a sentence that says what may have been meant: a model of timm, or a path near; else ""."""
     if Path(text).name == text and is_timm_name(text):
         return f"; for timm's weights write timm:{text}"
-    return _near(text)
+    return near_path(text)
 
 
-def _near(text: str) -> str:
+def near_path(text: str) -> str:
+    """Return the end of a sentence that names a path near one that there is not; "" for none."""
     path = Path(text)
     if path.parent.is_dir() and (near := difflib.get_close_matches(path.name, os.listdir(path.parent), n=1)):
         return f"; is it {str(path.parent / near[0])!r}?"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from equicoherence.json_file import read_json
+from equicoherence.models.missing import near_path
 from equicoherence.models.prefixes import LOCAL
 from equicoherence.models.shared_files import CONFIG
 
@@ -37,6 +38,12 @@ def with_source(model: str | Path) -> str:
     elif is_timm:
         return text
     return f"{before}{LOCAL}{folder}"
+
+
+def check_run_folder(run: Path) -> None:
+    """Raise FileNotFoundError for a folder that is no run."""
+    if not (run / RUN).is_file():
+        raise FileNotFoundError(f"{run} is not a run directory: it has no {RUN}{near_path(str(run))}")
 
 
 def _lack(folder: Path) -> str:

@@ -1,5 +1,6 @@
 """Transformations by name, and the augmentation of the base methods."""
 
+from equicoherence.errors import unknown
 from equicoherence.paths.registry import PATHS
 from equicoherence.paths.transformation import Transformation
 from equicoherence.paths.transformations.affine import Rotation
@@ -13,7 +14,7 @@ def named_path(name: str) -> Transformation:
     parts = name.split("+")
     for part in parts:
         if part not in PATHS:
-            raise ValueError(f"path {part!r} is unknown; choose from {', '.join(PATHS)}, or a sum such as se2+blur")
+            raise ValueError(f"{unknown('path', part, PATHS)}, or a sum such as se2+blur")
     return PATHS[name]() if len(parts) == 1 else Compose(*(PATHS[part]() for part in parts))
 
 

@@ -2,8 +2,8 @@
 
 All views of an image share one flip (``views.flip``), so that features can distinguish left from right. Only the task
 sees its path (``views.invariant base``), on half of the samples, with two decoders:
-docs/results/vicreg-tiny-imagenet.md and docs/results/methods.md have the results. Times are estimated from the costs of
-a step on a server's CPU without bfloat16 (benchmarks/results/task-cost-2026-11-28.md).
+docs/results/vicreg-tiny-imagenet-1500-steps.md and docs/results/methods.md have the results. Times are estimated from
+the costs of a step on a server's CPU without bfloat16 (benchmarks/results/task-cost-2026-11-28.md).
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ def vicreg() -> PretrainConfig:
 
     hardware: 2 CPU cores
     time: about 5 minutes on 'objects' (4,800 images)
-    scores: docs/results/vicreg-tiny-imagenet.md and docs/results/methods.md (on photographs)
+    scores: docs/results/vicreg-tiny-imagenet-1500-steps.md and docs/results/methods.md (on photographs)
     """
     return _convolutional("vicreg-tiny", VICRegConfig(1.0, 1.0, 0.04, width=512))
 

@@ -54,12 +54,13 @@ def save_config(config: PretrainConfig, path: Path) -> None:
     write_aside(path, yaml.safe_dump(to_dict(config), sort_keys=False, allow_unicode=True))
 
 
-def load_config(path: Path, whole: bool = False) -> PretrainConfig:
+def load_config(path: str | Path, whole: bool = False) -> PretrainConfig:
     """Read a configuration written by `save_config`; ValueError, naming the file and the field, where it is none.
 
     whole: refuse one that lacks a field, as another version of the package wrote it: its default need not be what the
         run was trained with.
     """
+    path = Path(path)
     values = read_yaml(path, "put back what was written, or train the run anew")
     try:
         config = from_dict(values)

@@ -14,6 +14,7 @@ from torch import Tensor
 from equicoherence.data import ImageSource, data_identity, some_sizes
 from equicoherence.data.loader import usable_cores
 from equicoherence.metric_fields import CHANGED
+from equicoherence.models.model_folder import check_run_folder
 from equicoherence.models.shared_files import HEADS, WEIGHTS
 from equicoherence.models.trained_lora import merge_lora
 from equicoherence.notice import say
@@ -156,8 +157,7 @@ def keep_threads(before: int) -> None:
 
 def run_config(run: Path) -> PretrainConfig:
     """Return the configuration of a run. Raises FileNotFoundError for a folder that is no run."""
-    if not (run / "config.yaml").is_file():
-        raise FileNotFoundError(f"{run} is not a run directory: it has no config.yaml")
+    check_run_folder(run)
     return load_config(run / "config.yaml")
 
 

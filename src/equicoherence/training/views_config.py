@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from equicoherence.data.poses.views import change_parameters
+from equicoherence.errors import unknown
 from equicoherence.paths import Between, named_path
 from equicoherence.paths.between import BETWEEN
 from equicoherence.paths.flips import Flip
 from equicoherence.paths.places import Place
+from equicoherence.paths.registry import PATHS
 from equicoherence.paths.renderer import Border
 from equicoherence.paths.transformation import Parameter
 from equicoherence.training.ranges import check
@@ -157,6 +159,13 @@ class ViewsConfig:
                 f"{', '.join(known) or 'none'}"
             )
         check(len(set(self.told)) == len(self.told), "views.told", "names, each once", self.told)
+
+    def check_path(self) -> None:
+        """Raise ValueError for a path that there is not."""
+        own = (BETWEEN, POSES, "none")
+        for part in self.path.split("+"):
+            if self.path not in own and part not in PATHS:
+                raise ValueError(f"{unknown('views.path', part, (*PATHS, *own))}, or a sum such as se2+blur")
 
     @property
     def parameters(self) -> tuple[Parameter, ...]:

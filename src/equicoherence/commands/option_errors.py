@@ -1,0 +1,88 @@
+"""What is wrong with the arguments of a command, in one sentence: the option, and the nearest that there is."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Sequence
+from itertools import pairwise
+
+from equicoherence.errors import unknown
+
+OPTION = re.compile(r"^\W{1,2}(--[a-z][\w.-]*)(?:, (--[a-z][\w.-]*))?", re.MULTILINE)
+LINE = re.compile(r"^(?:│ |  )(.*?) *│?$", re.MULTILINE)  # in a box, which has no edges where they cannot be written
+RULE = re.compile(r"^[-─]+$")
+STYLE = re.compile(r"\x1b\[[\d;]*m")  # of a terminal
+INDENT = " " * 4  # of the name of what is missing; its help has twice as much
+TRUTH = {"true", "false", "yes", "no", "0", "1"}
+NUMBERS = {
+    r"Error parsing (\S+): invalid literal for int\(\) with base 10: (.*)": "a whole number",
+    r"Error parsing (\S+): could not convert string to float: (.*)": "a number",
+}
+
+
+def options_of(page: str) -> dict[str, str]:
+    """Return the options that a page of help describes, each with the one that says no, or "" if it has none."""
+    return dict(OPTION.findall(STYLE.sub("", page)))
+
+
+def option_error(prog: str, arguments: Sequence[str], options: dict[str, str], box: str) -> ValueError:
+    """Return the error for arguments that the parser refuses.
+
+    prog: the program and the command, as one types them.
+    options: see `options_of`.
+    box: what the parser says.
+    """
+    known = ["--help", *options, *filter(None, options.values())]
+    for argument in arguments:
+        option = argument.partition("=")[0]
+        if option.startswith("--") and option.replace("_", "-") not in known:
+            near = nearest(option.replace("_", "-"), known)
+            hint = f"is it {near}? " if near else ""
+            return ValueError(f"option {option!r} is unknown; {hint}`{prog} --help` describes the options")
+    for option, no in options.items():
+        if no and any(value.lower() in TRUTH for value in _after(option, arguments)):
+            return ValueError(f"{option} takes no value: write {option} or {no}")
+    text = _text(box)
+    if text[:1] == [f"Missing from {prog}:"]:
+        lacking = ", ".join(line.strip() for line in text if len(line) - len(line.lstrip()) == len(INDENT))
+        return ValueError(f"{prog} needs {lacking}; `{prog} --help` describes what can be given")
+    return _in_words(prog, text)
+
+
+def nearest(option: str, known: Sequence[str]) -> str:
+    """Return the options that one may have meant, by their whole names or by what stands after the last point."""
+    meant: dict[str, list[str]] = {}
+    for name in known:
+        for short in dict.fromkeys((name, f"--{name.removeprefix('--').rpartition('.')[2]}")):
+            meant.setdefault(short, []).append(name)
+    near = difflib.get_close_matches(option, meant, n=1)
+    return " or ".join(map(repr, meant[near[0]][:3])) if near else ""
+
+
+def _after(option: str, arguments: Sequence[str]) -> list[str]:
+    """Return what stands directly after an option."""
+    found = [value for name, value in pairwise(arguments) if name.replace("_", "-") == option]
+    return found + [a.partition("=")[2] for a in arguments if a.partition("=")[0].replace("_", "-") == option]
+
+
+def _text(box: str) -> list[str]:
+    """Return the lines of the first part of a box; the rest is help."""
+    lines = LINE.findall(STYLE.sub("", box))
+    return lines[: next((number for number, line in enumerate(lines) if RULE.match(line)), len(lines))]
+
+
+def _in_words(prog: str, lines: Sequence[str]) -> ValueError:
+    """Return what the parser says as the other errors say it."""
+    text = " ".join(line.strip() for line in lines if line)
+    for pattern, wanted in NUMBERS.items():
+        if found := re.fullmatch(pattern, text):
+            return ValueError(f"{found[1]} cannot be {found[2]}: {wanted} is expected")
+    if found := re.fullmatch(r"invalid choice '(.*)' for argument '(.*)'\. Expected one of \((.*)\)\.", text):
+        return unknown(found[2], found[1], sorted({*re.findall(r"'([^']*)'", found[3])} - {"None"}))
+    if found := re.match(r"Missing value for argument '(\S+)'\. Expected (\d+)", text):
+        few = "no value" if found[2] == "1" else "too few values"
+        return ValueError(f"{found[1]} has {few}: {found[2]} must follow it")
+    if found := re.fullmatch(r"Unrecognized options: (.*)", text):
+        return ValueError(f"{found[1]}: no option or argument takes this; `{prog} --help` describes what can be given")
+    return ValueError(re.sub(r"^Error parsing \S+: ", "", text))

@@ -1,0 +1,32 @@
+"""The verdict in words for a terminal: what was gained, what was kept, and what is worse."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from equicoherence.reporting.noise_limit import UNTRUSTED
+from equicoherence.reporting.summary import summarise_scores
+from equicoherence.reporting.verdict import Said, main_figures, verdicts
+
+
+def verdict_text(scores: Mapping[str, Sequence[Mapping[str, Any]]], reference: str) -> str:
+    """Return a line for each name but the reference, of at most three sentences; "" without scores of both.
+
+    scores: name -> the content of the ``scores.json`` of each of its runs.
+    """
+    figures = main_figures(summarise_scores(scores), {name: [name] for name in scores})
+    return "\n".join(map(in_sentences, verdicts(figures, list(scores), reference)))
+
+
+def in_sentences(said: Said) -> str:
+    """Return one verdict in sentences: the gains, then what did not change, then what is worse."""
+    listed = {verb: ", ".join(texts) for verb, texts in said.changes.items()}
+    same = "; ".join(f"{verb}: {listed[verb]}" for verb in ("kept", "not clear", UNTRUSTED) if verb in listed)
+    return " ".join(
+        [
+            f"Against {said.against}, {said.name} gained {listed.get('gained', 'nothing')}.",
+            *([f"{same[0].upper()}{same[1:]}."] if same else []),
+            f"Worse: {listed['lost']}." if "lost" in listed else "Nothing is clearly worse.",
+        ]
+    )
