@@ -1,6 +1,6 @@
 """Dense tasks, and classes of images that nothing was adapted on: what adapting keeps and gains there.
 
-    python experiments/adapt_dense.py runs/adapt/ENCODER --sets DATA_SETS --images IMAGES
+    python experiments/adapt_dense.py runs/adapt/ENCODER --sets DATA_SETS --images IMAGES [--renders SET]
 
 Trains nothing. Scores ways of adapting an encoder that adapt.py has adapted and kept: those that leave the encoder as
 it is on everything, and those that train it on classes alone. Keeps the scores in docs/results/adapt-dense, without
@@ -54,20 +54,24 @@ ON_SETS: dict[str, dict[str, Any]] = {
     "depth": {"pixels": 96, "steps": 200, "batch": 4, "lr": 2e-3},
 }
 """In this order, for encoders of about 96 px: some minutes of one core for each encoder."""
+ON_RENDERS: dict[str, dict[str, Any]] = {"correspondence": {"pairs": 20}}
 ON_IMAGES: dict[str, dict[str, Any]] = {"knn": {"limit": 600}, "linear": {"limit": 600}}
-SUITE = Suite(PLACE, {**ON_SETS, **ON_IMAGES}, ())
+SETTINGS = {**ON_SETS, **ON_RENDERS, **ON_IMAGES}
+SUITE = Suite(PLACE, SETTINGS, ())
 FIGURES = {
-    "segmentation": ("miou", "segmentation mIoU"),
-    "hummingbird": ("miou", "hummingbird mIoU"),
-    "depth": ("rmse", "depth RMSE (lower is better)"),
-    "video": ("j_and_f", "video J&F"),
-    "homography-correspondence": ("matched", "true matches found"),
-    "knn": ("top1", "k-NN"),
-    "linear": ("top1", "linear"),
+    ("segmentation", "miou"): "segmentation mIoU",
+    ("hummingbird", "miou"): "hummingbird mIoU",
+    ("depth", "rmse"): "depth RMSE (lower is better)",
+    ("video", "j_and_f"): "video J&F",
+    ("homography-correspondence", "matched"): "true matches found",
+    ("correspondence", "matched"): "true matches found",
+    ("correspondence", "mirrored"): "wrong matches at the mirror place (lower is better)",
+    ("knn", "top1"): "k-NN",
+    ("linear", "top1"): "linear",
 }
-"""The column of each task: its metric and title."""
-Column = tuple[str, str]
-"""Task and data set."""
+"""The title of each column, by task and metric."""
+Column = tuple[str, str, str]
+"""Task, metric and data set."""
 
 
 def main() -> None:
@@ -76,6 +80,7 @@ def main() -> None:
     parser.add_argument("runs", type=Path, metavar="OUT/ENCODER", help="where adapt.py adapted the encoder")
     parser.add_argument("--sets", required=True, help="folder of data sets for dense tasks")
     parser.add_argument("--images", required=True, help="labelled images that nothing is adapted on")
+    parser.add_argument("--renders", help="a set that `equicoherence render` wrote, for correspondence between poses")
     parser.add_argument(
         "--only",
         nargs="+",
@@ -102,7 +107,8 @@ def main() -> None:
         parser.error(f"{KEPT} holds no {' or '.join(DENSE)} of {encoder}: first run adapt.py, or give --only")
     if others := [str(run) for way, run in runs.items() if _weights(run) != ways[way].weights]:
         parser.error(f"{', '.join(others)}: it is not the run that {KEPT} holds scores of; first run adapt.py")
-    score_dense(runs, {way: ways[way].frozen for way in wanted}, given.sets, given.images, given.runs / PLACE)
+    sets = {given.sets: ON_SETS} | ({given.renders: ON_RENDERS} if given.renders else {})
+    score_dense(runs, {way: ways[way].frozen for way in wanted}, sets, given.images, given.runs / PLACE)
     keep_dense(given.runs / PLACE, PAGE.with_suffix("") / encoder)
     write_page(dense_page(PAGE.with_suffix(""), found), PAGE, keep=not given.replace)
     print(PAGE)
@@ -113,12 +119,21 @@ def _weights(run: Path) -> str:
     return read_scores(run / SCORED / ADAPTED / FILE).get("weights", "")
 
 
-def score_dense(runs: Mapping[str, Path], ways: Mapping[str, bool], sets: str, images: str, out: Path) -> None:
+def score_dense(
+    runs: Mapping[str, Path],
+    ways: Mapping[str, bool],
+    sets: Mapping[str, Mapping[str, Mapping[str, Any]]],
+    images: str,
+    out: Path,
+) -> None:
     """Score classes of ways of adapting, and dense tasks of those that leave the encoder as it is; what is scored is
     taken.
 
-    runs: by the name of the way. ways: see `readings`. sets: folder of data sets. images: with classes. out: folder of
-    the scores.
+    runs: by the name of the way.
+    ways: see `readings`.
+    sets: folder of data sets -> settings of the tasks on them.
+    images: with classes.
+    out: folder of the scores.
     """
     models = {way: load_model(run) for way, run in runs.items()}
     labelled = plan_jobs(make_tasks(list(ON_IMAGES), settings=ON_IMAGES), images, None)
@@ -133,8 +148,9 @@ def score_dense(runs: Mapping[str, Path], ways: Mapping[str, bool], sets: str, i
         for row in readings(dict.fromkeys(frozen, True)):
             of_run = row.classes in models
             dense[row.name] = with_representation(models[row.classes], row.pooled) if of_run else beside
-        planned = plan_jobs(make_tasks(list(ON_SETS), settings=ON_SETS), None, sets)
-        jobs = sorted(planned, key=lambda job: list(ON_SETS).index(job.task.name))
+        for folder, tasks in sets.items():
+            planned = plan_jobs(make_tasks(list(tasks), settings=tasks), None, folder)
+            jobs += sorted(planned, key=lambda job, order=list(tasks): order.index(job.task.name))
     for split in (split for job in jobs for split in (job.train, job.test)):
         _read_once(split)
     scoring = Scoring(controls=False)
@@ -205,17 +221,17 @@ def _of_row(row: Reading, encoder: Path) -> dict[Column, Score]:
     for name, representation in ((row.name, ""), (f"{row.classes} classes", row.pooled)):
         files = [read_scores(_folder(encoder, name, seed) / FILE) for seed in SEEDS]
         every = summarise_scores({"": [each for each in files if each]})
-        for task, (metric, _) in FIGURES.items():
+        for task, metric in FIGURES:
             place = {"representation": representation, "parameter": "", "control": ""}
-            found |= {(task, score.data): score for score in select(every, task=task, metric=metric, **place)}
+            found |= {(task, metric, score.data): score for score in select(every, task=task, metric=metric, **place)}
     return found
 
 
 def _grid(found: Mapping[Reading, Mapping[Column, Score]]) -> Grid:
     """Return a row for a constant prediction and one for each reading."""
     known = {column: score for of_row in found.values() for column, score in of_row.items()}
-    columns = sorted(known, key=lambda column: list(FIGURES).index(column[0]))
-    titles = [f"{data_name(data)}, {FIGURES[task][1]}" for task, data in columns]
+    columns = sorted(known, key=lambda column: list(FIGURES).index(column[:2]))
+    titles = [f"{data_name(data)}, {FIGURES[task, metric]}" for task, metric, data in columns]
     floors = [floor_cell(known[column].floors, known[column].metric) for column in columns]
     body: list[list[object]] = [["a constant", MISSING, *floors]]
     body += [[row.way, row.read, *(_cell(scores.get(column)) for column in columns)] for row, scores in found.items()]
@@ -231,17 +247,20 @@ def _cell(score: Score | None) -> object:
 def _about(files: Sequence[Mapping[str, Any]]) -> str:
     """Return what the tables are of, with their settings."""
     parts = [part for each in files for part in each["parts"].values()]
-    tasks = "\n".join(dict.fromkeys(_said(part) for task in FIGURES for part in parts if part["task"] == task))
+    order = dict.fromkeys(task for task, _ in FIGURES)
+    tasks = "\n".join(dict.fromkeys(_said(part) for task in order for part in parts if part["task"] == task))
     return f"""# Dense tasks and other images, for adapted encoders
 
-Written by `python experiments/adapt_dense.py OUT/ENCODER --sets SETS --images IMAGES`. {origin_line(files)}.
+Written by `python experiments/adapt_dense.py OUT/ENCODER --sets SETS --images IMAGES --renders SET`.
+{origin_line(files)}.
 
 Of [ways of adapting](adapt.md); nothing was adapted on these images. **All rows of an encoder read the same images at
 the same size. Dense tasks read one grid of patch tokens: that of z_equi of a head.** Tokens of the output are
 upsampled bilinearly to it, and there are no class tokens. Where the encoder itself was trained, z_equi has another
 grid, so its features are scored on classes alone. *{MIDDLE_LAYERS}*: in place of z_equi, and scaled
 as it is, the tokens of the layers that the head reads. *A constant*: the most frequent class, the median depth, the
-first mask, the token at the same position. k-NN and linear read pooled features. With ±: mean and sample standard
+first mask, the token at the same position. *Mirror place*: where the mirror image of the object has the point
+([correspondence](../dense.md#correspondence)). k-NN and linear read pooled features. With ±: mean and sample standard
 deviation of two seeds of a head; else one seed, or nothing is trained. Images and steps are few: compare rows, not with
 published scores.
 
@@ -252,7 +271,7 @@ def _said(part: Mapping[str, Any]) -> str:
     """Return what one task reads, and its settings."""
     size = "{} x {} px, ".format(*part["input"]) if part["input"] else ""
     counts = ", ".join(f"{count} {split}" for split, count in part["counts"].items())
-    settings = {name: part["settings"][name] for name in {**ON_SETS, **ON_IMAGES}[part["task"]]}
+    settings = {name: part["settings"][name] for name in SETTINGS[part["task"]]}
     said = ", ".join(f"{name} {value}" for name, value in settings.items())
     return f"- {part['task']}, {part['protocol']}, on {data_name(part['data'])}: {size}{counts}; {said}"
 

@@ -35,7 +35,7 @@ def test_the_dense_page_has_a_row_for_each_reading_and_the_spread_of_seeds_and_i
     def write(name: str, task: str, metric: str, data: str, values: dict[str, float]) -> None:
         about = {"model": str(out / name), "name": name, "seed": 0, "weights": "w", "size": 96, "layer": None}
         about |= {"arch": "vit", "build": "b", "random_weights": False, "config": None}
-        names = ("pixels", "train", "test", "steps", "batch", "lr", "limit", "sequences")
+        names = ("pixels", "train", "test", "steps", "batch", "lr", "limit", "sequences", "pairs")
         settings = {**dict.fromkeys(names, 8), "folder": str(tmp_path / data)}
         part = {"task": task, "variant": "", "protocol": "frozen", "data": data, "control": "", "settings": settings}
         rows = [asdict(Row(metric, value, representation=read, floor=0.1)) for read, value in values.items()]
@@ -49,6 +49,7 @@ def test_the_dense_page_has_a_row_for_each_reading_and_the_spread_of_seeds_and_i
     write("head-z-equi-seed0", "segmentation", "miou", "camvid", {"": 0.3})
     write("head-z-equi-seed1", "segmentation", "miou", "camvid", {"": 0.5})
     write("head-z-equi-seed0", "video", "j_and_f", "davis_2016", {"": 0.25})
+    write("head-z-equi-seed0", "correspondence", "mirrored", "renders", {"": 0.15})
     write("head-classes-seed0", "knn", "top1", "clothing", {"backbone": 0.4, "z_equi": 0.3, "joined": 0.45})
     write("last-layer-classes-seed0", "knn", "top1", "clothing", {"backbone": 0.35, "z_equi": 0.1, "joined": 0.2})
     keep_dense(out, store / "vit")
@@ -59,14 +60,15 @@ def test_the_dense_page_has_a_row_for_each_reading_and_the_spread_of_seeds_and_i
     ways = {"last layer": Kept("w", frozen=False), "head": Kept("w", frozen=True), "all": Kept("v", frozen=False)}
     lines = dense_page(store, {"vit": ways}).splitlines()
     table = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
-    assert table[0][2:] == ["CamVid, segmentation mIoU", "DAVIS-2016, video J&F", "clothing, k-NN"]
+    mirrored = "renders, wrong matches at the mirror place (lower is better)"
+    assert table[0][2:] == ["CamVid, segmentation mIoU", "DAVIS-2016, video J&F", mirrored, "clothing, k-NN"]
     assert table[2:] == [
-        ["a constant", MISSING, "0.100", "0.100", "10.0 %"],
-        ["original", "features", "0.200", MISSING, "40.0 %"],
-        ["no training: middle layers", "[features, that]", MISSING, MISSING, MISSING],
-        ["last layer", "features", MISSING, MISSING, "35.0 %"],
-        ["head", "[features, z_equi]", MISSING, MISSING, "45.0 %"],
-        ["head", "z_equi", "0.400 ±.141", "0.250", "30.0 %"],
+        ["a constant", MISSING, "0.100", "0.100", "0.100", "10.0 %"],
+        ["original", "features", "0.200", MISSING, MISSING, "40.0 %"],
+        ["no training: middle layers", "[features, that]", MISSING, MISSING, MISSING, MISSING],
+        ["last layer", "features", MISSING, MISSING, MISSING, "35.0 %"],
+        ["head", "[features, z_equi]", MISSING, MISSING, MISSING, "45.0 %"],
+        ["head", "z_equi", "0.400 ±.141", "0.250", "0.150", "30.0 %"],
     ]
     assert "- video, frozen, on DAVIS-2016: 96 x 128 px, 4 val; pixels 8, sequences 8" in lines
 
