@@ -220,7 +220,8 @@ def page(found: list[dict[str, Any]]) -> str:
         "",
         f"The encoder of `{RECIPE}` on {TRAIN:,} images of isotropic noise as large as the source, batches of {BATCH}; "
         f"tested on {TEST:,} others. R2 of the signed angle / of its absolute value, from one view alone; from spectra "
-        "and features by a ridge regression.",
+        "and features by a ridge regression. The control is of noise that is smooth along its rows, so that "
+        "its content shows the angle.",
         "",
         "| trained on | source | size | steps | power spectra | the oracle itself | its features | CPU seconds |",
         f"|{'---|' * 8}",
