@@ -162,6 +162,8 @@ def main() -> None:
     place = PAGE if given.steps == STEPS else PAGE.with_stem(f"{PAGE.stem}-{given.steps}-steps")
     if strange := set(given.only or ()) - set(configs):
         parser.error(f"--only {', '.join(sorted(strange))}: there is no such arm; there are {', '.join(configs)}")
+    if place.is_file() and PRECISIONS[given.precision] not in place.read_text(encoding="utf-8") and not given.replace:
+        parser.error(f"{place.name} is not of --precision {given.precision}: give that of its runs, or --replace")
     if given.seeds and not given.only:
         parser.error("--seeds are those of the arms of --only: give --only, too")
 
