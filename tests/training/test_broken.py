@@ -99,8 +99,8 @@ def test_runs_that_break_again_and_again_lose_no_checkpoint_and_the_older_says_w
         pretrain(small_config(folder, log_every=1), run, callbacks=[Break(5, math.nan)])
     for rate in (1e-3, 1e-4):
         config = load_config(run / "config.yaml")
+        again = dataclasses.replace(config, optim=dataclasses.replace(config.optim, lr=rate))
         with pytest.raises(NotFinite):
-            again = dataclasses.replace(config, optim=dataclasses.replace(config.optim, lr=rate))
             pretrain(again, run, callbacks=[Break(5, math.nan)], resume=True)
     assert changes_of(run) == {4: "from step 4 on optim.lr: 0.01 -> 0.0001"}
     assert checkpoints(run) == [checkpoint_of(run, 4), checkpoint_of(run, 2)]
@@ -122,8 +122,8 @@ def test_a_mistyped_rate_may_be_corrected_until_the_next_checkpoint(folder: Path
     config, run = small_config(folder, log_every=1), tmp_path / "run"
     with pytest.raises(NotFinite):
         pretrain(config, run, callbacks=[Break(5, math.nan)])
+    mistyped = dataclasses.replace(config, optim=dataclasses.replace(config.optim, lr=1.0))
     with pytest.raises(KeyboardInterrupt):
-        mistyped = dataclasses.replace(config, optim=dataclasses.replace(config.optim, lr=1.0))
         pretrain(mistyped, run, callbacks=[Halt()], resume=True)
     (run / "metrics.jsonl").write_text((run / "metrics.jsonl").read_text() + json.dumps({"step": 5}) + "\n")
     said("pretrain", "--resume", "--out", run, "--optim.lr", 0.001, "--max-steps", 6, status=2)  # which is another
@@ -136,9 +136,7 @@ def test_a_mistyped_rate_may_be_corrected_until_the_next_checkpoint(folder: Path
 def test_gradients_that_overflow_fp16_are_noted_at_their_step(folder: Path, tmp_path: Path) -> None:
     run, few = tmp_path / "run", {"log_every": 20, "checkpoint_every": 20, "max_steps": 20, "precision": "fp16"}
     config = small_config(folder, **few, optim=OptimConfig(epochs=20, batch_size=16, lr=1e-2))
-    with pytest.raises(
-        NotFinite, match="gradients overflow fp16 at step 20, .*, before the first checkpoint"
-    ) as raised:
+    with pytest.raises(NotFinite, match=r"overflow fp16 at step 20, .*, before the first checkpoint") as raised:
         pretrain(config, run, callbacks=[Break(1, math.nan)])
     assert [line["step"] for line in lines_of(run)] == [20]
     assert str(raised.value).endswith("with a lower --optim.lr or --optim.clip 1 or --precision fp32")

@@ -46,7 +46,7 @@ FREE = (
 
 Of weights to start from, the fingerprint counts, not the place."""
 GENTLER = ("optim.lr", "optim.clip")
-"""Fields that may also change where a run stopped, at a loss that was not finite, until the next checkpoint: with the same it would stop
+"""Fields that may also change where a loss was not finite, until the next checkpoint: with the same it would be so
 again."""
 
 
