@@ -7,8 +7,9 @@ from typing import Annotated, Any
 
 import tyro
 
-from equicoherence.commands.arguments import EVERY, parse, run_to_resume, values_of
+from equicoherence.commands.arguments import EVERY, parse, run_to_resume
 from equicoherence.commands.config_options import check_train, with_spaces
+from equicoherence.commands.given_values import values_of
 from equicoherence.commands.model_argument import checked_model
 from equicoherence.loading import preparing
 from equicoherence.models.published import check_published

@@ -13,6 +13,8 @@ from typing import Annotated, Any, TypeVar, get_type_hints
 
 import tyro
 
+from equicoherence.commands.given_values import values_of
+
 T = TypeVar("T")
 FLAT = (tyro.conf.AvoidSubcommands, tyro.conf.ConsolidateSubcommandArgs)
 Comma = Annotated[str, tyro.conf.arg(metavar="A,B,..")]
@@ -103,20 +105,6 @@ def _with(arguments: list[str], option: str, value: str) -> list[str]:
         if not inside:
             found.append(argument)
     return [*found, option, value]
-
-
-def values_of(arguments: list[str], option: str) -> list[list[str]]:
-    """Return, for each time that an option is given, what stands between it and the next option."""
-    found: list[list[str]] = []
-    inside = False
-    for argument in arguments:
-        name, equals, value = argument.partition("=")
-        if argument.startswith("--"):
-            inside = name.replace("_", "-") == option
-            found += [[value] if equals else []] * inside
-        elif inside:
-            found[-1].append(argument)
-    return found
 
 
 def run_to_resume(arguments: list[str], command: str) -> Path:

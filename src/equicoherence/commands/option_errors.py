@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
-from equicoherence.commands.arguments import values_of
+from equicoherence.commands.given_values import values_of
 from equicoherence.errors import unknown
 
 OPTION = re.compile(r"^\W{1,2}(--[a-z][\w.-]*)(?:, (--[a-z][\w.-]*))?", re.MULTILINE)
