@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 import tyro
 
 from equicoherence.cli import main
-from equicoherence.commands.arguments import Comma, CommaOrNone, parse, split
+from equicoherence.commands.arguments import Comma, CommaOrNone, FloatOrNone, parse, split
 from equicoherence.commands.option_errors import option_error, options_of
 
 
@@ -54,6 +55,11 @@ class Arguments:
     controls: bool = True
     kind: Literal["small", "large"] = "small"
     window: tuple[int, int] = (1, 2)
+    jobs: int | None = None
+    rate: FloatOrNone = None
+    mean: tuple[float, float, float] | None = None
+    layers: tuple[int, ...] = ()
+    borders: str = ""
     optim: Rate = field(default_factory=Rate)
     other: Rate = field(default_factory=Rate)
 
@@ -101,8 +107,15 @@ MISTAKES = {
     "RUN --optim.lr fast": "--optim.lr cannot be 'fast': a number is expected",
     "RUN --optim.lr -1": "lr must be above 0, got -1.0",
     "RUN --kind larg": "--kind 'larg' is unknown; is it 'large'? Choose one of large, small",
-    "RUN --size": "--size has no value: 1 must follow it",
-    "RUN --window 1": "--window has too few values: 2 must follow it",
+    "RUN --size": "--size needs a value",
+    "RUN --window 1": "--window needs 2 values",
+    "RUN --window 1 x": "--window cannot be 'x': 2 whole numbers are expected",
+    "RUN --jobs=two": "--jobs cannot be 'two': a whole number is expected",
+    "--jobs 1.5 RUN": "--jobs cannot be '1.5': a whole number is expected",
+    "RUN --rate fast": "--rate cannot be 'fast': a number is expected",
+    "RUN --mean .4 x .3": "--mean cannot be 'x': 3 numbers are expected",
+    "RUN --layers 1 b": "--layers cannot be 'b': whole numbers are expected",
+    "--models x": "option '--models' is unknown; `equicoherence evaluate --help` describes the options",
 }
 
 
@@ -111,6 +124,16 @@ def test_each_mistake_is_one_sentence_with_what_was_given(given: str, capsys: py
     with pytest.raises(ValueError, match=f"^{re.escape(MISTAKES[given])}$"):
         parse(Arguments, given.split(), "evaluate")
     assert capsys.readouterr() == ("", "")
+
+
+def test_a_long_value_is_quoted_as_it_was_given_in_a_narrow_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    value = "x" * 100
+    with pytest.raises(ValueError, match=f"^--jobs cannot be '{value}': a whole number is expected$"):
+        parse(Arguments, ["RUN", "--jobs", value], "evaluate")
+    with pytest.raises(ValueError, match=f"^--kind '{value[:40]}' is unknown; choose one of large, small$"):
+        parse(Arguments, ["RUN", "--kind", value[:40]], "evaluate")
+    assert os.environ["COLUMNS"] == "40"
 
 
 def test_all_that_is_missing_is_named_and_its_help_is_not(capsys: pytest.CaptureFixture[str]) -> None:

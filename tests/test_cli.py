@@ -81,6 +81,11 @@ def test_no_coherence_gives_the_plain_method(data, tmp_path):
             "views.path 'rotatoin' is unknown; is it 'rotation'?",
         ),
         (["pretrain", "vicreg-tiny", "--views.path", "betwen"], "is it 'between'?"),
+        (
+            ["pretrain", "vicreg-tiny", "--views.path", "se2+between"],
+            "views.path cannot be 'se2+between': between stands alone, and not in a sum",
+        ),
+        (["pretrain", "vicreg-tiny", "--views.path", "se2+betwen"], "views.path 'betwen' is unknown; choose one of"),
         (["pretrain", "vicreg-tiny", "--data", "no/such/folder"], "no/such/folder"),
         (["evaluate"], "timm:NAME"),
         (["evaluate", "no-such-model"], "no-such-model"),

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from equicoherence.models.missing import no_model
-from equicoherence.models.model_folder import with_source
+from equicoherence.models.model_folder import check_run_folder, with_source
 
 
 @pytest.fixture
@@ -51,3 +51,14 @@ def test_a_folder_needs_no_architecture(folder: Path) -> None:
     assert str(no_model("empty@resnet18")) == (
         "model 'empty@resnet18': 'empty' is a folder, which says itself what it is: give empty"
     )
+
+
+def test_a_folder_that_is_no_run_is_not_advised_again_and_a_misspelt_one_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("pics").mkdir()
+    with pytest.raises(FileNotFoundError, match=r"^pics is not a run directory: it has no config\.yaml$"):
+        check_run_folder(Path("pics"))
+    with pytest.raises(FileNotFoundError, match=r"^pcs is not .*: it has no config\.yaml; is it 'pics'\?$"):
+        check_run_folder(Path("pcs"))

@@ -69,3 +69,24 @@ def test_the_command_says_it_before_torch_is_loaded(tmp_path):
     assert "the published weights of resnet50 cannot be had (they are not in the cache, and" in done.stderr
     assert BARE in done.stderr
     assert not {"torch", "timm"} & set(done.stdout.split())
+
+
+@pytest.mark.parametrize(
+    ("options", "quoted"),
+    [
+        (["--imagess", "3"], "option '--imagess' is unknown; is it '--images'?"),
+        (["--images", "many"], "--images cannot be 'many': a whole number is expected"),
+        (["--views.path", "betwen"], "views.path 'betwen' is unknown; is it 'between'?"),
+        ([], "the published weights of resnet18 cannot be had"),
+    ],
+)
+def test_the_hub_is_asked_after_all_that_the_options_of_adapt_show(offline, options, quoted, capsys):
+    data = picture_folder(offline / "pictures", 50)
+    assert main(["adapt", "timm:resnet18", "--data", str(data), *options]) in (1, 2)
+    assert quoted in capsys.readouterr().err
+
+
+def test_the_hub_is_asked_after_the_images_are_opened(offline, capsys):
+    data = picture_folder(offline / "pictures", 1)
+    assert main(["adapt", "timm:resnet18", "--data", str(data)]) == 2
+    assert "cannot be had" not in capsys.readouterr().err

@@ -233,7 +233,7 @@ def test_the_page_says_whose_training_received_the_parameters_of_g(
 
 def test_the_page_says_whose_loss_reads_the_view_after_g(write_run: WriteRun, tmp_path: Path) -> None:
     said = "the method's loss reads v1 and v2"
-    path = {"views": {"invariant": "path"}}
+    path = TASK | {"views": {"path": "se2", "invariant": "path"}}
     runs = [write_run("a", name="outside", config=TASK), write_run("b", name="inside", config=path)]
     assert said not in report(runs[:1]).read_text()
     assert f"In inside {said}" in report(runs, tmp_path / "both.html").read_text()

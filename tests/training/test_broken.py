@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from equicoherence.reporting.training import training_section
 from equicoherence.training import NotFinite, load_config, load_run, pretrain
 from equicoherence.training.callbacks import Callback, Moment
 from equicoherence.training.checkpoint import checkpoint_of, checkpoints
+from equicoherence.training.optim import OptimConfig
 from tests.small import head_config, small_config
 from tests.test_advice import advised
 
@@ -51,17 +53,27 @@ def said(capsys: pytest.CaptureFixture[str]) -> Said:
     return run
 
 
+def changes_of(run: Path) -> dict[object, object]:
+    return {line["step"]: line["changed"] for line in lines_of(run) if "changed" in line}
+
+
 def lines_of(run: Path) -> list[dict[str, object]]:
     return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
 
 
 @pytest.mark.parametrize(
-    ("step", "value", "good"),
-    [(5, math.nan, 4), (4, math.nan, 2), (4, 1e38, 2), (2, 1e38, 0)],
-    ids=["between checkpoints", "at a checkpoint", "a checkpoint of no use", "the first checkpoint is of no use"],
+    ("step", "value", "newest", "advice"),
+    [
+        (5, math.nan, 4, "; its newest checkpoint is of step 4. `evaluate`, `embed` and `export` take "),
+        (4, math.nan, 2, "; its newest checkpoint is of step 2. `evaluate`, `embed` and `export` take "),
+        (4, 1e38, 4, "; its newest checkpoint is of step 4, right before. Move {} away to go on from step 2, or"),
+        (2, 1e38, 2, "; its newest checkpoint is of step 2, right before. Move {} away to begin again, or"),
+        (1, math.nan, 0, ", before the first checkpoint. Begin again, in the same --out or in another"),
+    ],
+    ids=["between checkpoints", "at a checkpoint", "by its checkpoint", "by its first checkpoint", "before the first"],
 )
-def test_the_newest_checkpoint_of_use_is_kept_and_named(
-    step: int, value: float, good: int, folder: Path, tmp_path: Path
+def test_no_checkpoint_is_deleted_and_the_newest_is_named(
+    step: int, value: float, newest: int, advice: str, folder: Path, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
     with pytest.raises(NotFinite) as raised:
@@ -69,15 +81,65 @@ def test_the_newest_checkpoint_of_use_is_kept_and_named(
     text = str(raised.value)
     assert "not finite" in text or " is nan at step " in text or " is inf at step " in text
     assert str(lines_of(run)[-1]["stopped"]) in text
-    if not good:
-        assert "before any checkpoint of use, so nothing was gained. Begin again, in the same --out" in text
-        assert not checkpoints(run)
+    assert advice.format(checkpoint_of(run, newest)) in text
+    assert checkpoints(run) == [checkpoint_of(run, each) for each in range(newest, 0, -2)]
+    assert "--optim.clip 1" not in text  # which it has
+    if not newest:
         pretrain(small_config(folder, max_steps=1), run)  # which the folder does not block
         return
-    assert f"its last checkpoint before is of step {good}. `evaluate`, `embed` and `export` take {run} as it" in text
-    assert checkpoints(run)[0] == checkpoint_of(run, good)
     saved = torch.load(checkpoints(run)[0], weights_only=True)["learner"]
     assert all(torch.equal(saved[name], tensor) for name, tensor in load_run(run)[1].state_dict().items())
+
+
+def test_runs_that_break_again_and_again_lose_no_checkpoint_and_the_older_says_with_which_rate_it_goes_on(
+    folder: Path, tmp_path: Path, said: Said
+) -> None:
+    run = tmp_path / "run"
+    with pytest.raises(NotFinite):
+        pretrain(small_config(folder, log_every=1), run, callbacks=[Break(5, math.nan)])
+    for rate in (1e-3, 1e-4):
+        config = load_config(run / "config.yaml")
+        again = dataclasses.replace(config, optim=dataclasses.replace(config.optim, lr=rate))
+        with pytest.raises(NotFinite):
+            pretrain(again, run, callbacks=[Break(5, math.nan)], resume=True)
+    assert changes_of(run) == {4: "from step 4 on optim.lr: 0.01 -> 0.0001"}
+    assert checkpoints(run) == [checkpoint_of(run, 4), checkpoint_of(run, 2)]
+    checkpoints(run)[0].rename(tmp_path / "away.pt")
+    said("pretrain", "--resume", "--out", run, status=0)
+    assert changes_of(run) == {2: "from step 2 on optim.lr: 0.01 -> 0.0001"}
+    assert not any("stopped" in line for line in lines_of(run))
+
+
+class Halt(Callback):
+    """Leave a run before its first step."""
+
+    def on_start(self, moment: Moment) -> None:
+        """Leave it."""
+        raise KeyboardInterrupt
+
+
+def test_a_mistyped_rate_may_be_corrected_until_the_next_checkpoint(folder: Path, tmp_path: Path, said: Said) -> None:
+    config, run = small_config(folder, log_every=1), tmp_path / "run"
+    with pytest.raises(NotFinite):
+        pretrain(config, run, callbacks=[Break(5, math.nan)])
+    mistyped = dataclasses.replace(config, optim=dataclasses.replace(config.optim, lr=1.0))
+    with pytest.raises(KeyboardInterrupt):
+        pretrain(mistyped, run, callbacks=[Halt()], resume=True)
+    (run / "metrics.jsonl").write_text((run / "metrics.jsonl").read_text() + json.dumps({"step": 5}) + "\n")
+    said("pretrain", "--resume", "--out", run, "--optim.lr", 0.001, "--max-steps", 6, status=2)  # which is another
+    said("pretrain", "--resume", "--out", run, "--optim.lr", 0.001, status=0)
+    assert changes_of(run) == {4: "from step 4 on optim.lr: 0.01 -> 0.001"}
+    (run / "samples.npz").unlink()
+    assert "cannot be resumed: optim.lr" in said("pretrain", "--resume", "--out", run, "--optim.lr", 0.1, status=2)
+
+
+def test_gradients_that_overflow_fp16_are_noted_at_their_step(folder: Path, tmp_path: Path) -> None:
+    run, few = tmp_path / "run", {"log_every": 20, "checkpoint_every": 20, "max_steps": 20, "precision": "fp16"}
+    config = small_config(folder, **few, optim=OptimConfig(epochs=20, batch_size=16, lr=1e-2))
+    with pytest.raises(NotFinite, match=r"overflow fp16 at step 20, .*, before the first checkpoint") as raised:
+        pretrain(config, run, callbacks=[Break(1, math.nan)])
+    assert [line["step"] for line in lines_of(run)] == [20]
+    assert str(raised.value).endswith("with a lower --optim.lr or --optim.clip 1 or --precision fp32")
 
 
 def test_it_goes_on_with_a_lower_rate_by_the_command_that_is_advised_and_says_so(
@@ -94,7 +156,7 @@ def test_it_goes_on_with_a_lower_rate_by_the_command_that_is_advised_and_says_so
     assert "goes on with optim.lr: 0.01 -> 0.001" in text
     assert load_config(run / "config.yaml").optim.lr == 1e-3
     changed = "from step 2 on optim.lr: 0.01 -> 0.001"
-    assert [line["step"] for line in lines_of(run) if line.get("changed") == changed] == [2]
+    assert changes_of(run) == {2: changed}
     assert not any("stopped" in line for line in lines_of(run))
     assert lines_of(run)[-1]["step"] == 6
     assert escape(changed) in str(training_section({"small": [read_run(run)]}))

@@ -201,6 +201,6 @@ def test_features_that_are_not_finite_stop_the_run_and_the_last_line_is_strict_j
 
 def test_metrics_past_a_checkpoint_and_a_damaged_last_line_are_dropped(tmp_path):
     path = tmp_path / "metrics.jsonl"
-    path.write_text('{"step": 2}\n{"step": 4}\n{"step": 6}\n{"st')
+    path.write_text('{"step": 2, "changed": "a"}\n{"step": 4}\n{"step": 4, "stopped": "b"}\n{"step": 6}\n{"st')
     drop_after(path, 4)
-    assert path.read_text() == '{"step": 2}\n{"step": 4}\n'
+    assert path.read_text() == '{"step": 2, "changed": "a"}\n{"step": 4}\n'

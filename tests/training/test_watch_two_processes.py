@@ -20,23 +20,26 @@ from tests.small import picture_folder, small_config, with_weights
 VIT = EncoderConfig(
     "vit_tiny_patch16_224", {"img_size": 32, "patch_size": 8, "embed_dim": 24, "depth": 2, "num_heads": 2}
 )
-# in the run that breaks, the loss of the second process alone is no number in the fifth step
+# in the runs that break, the loss of the second process alone is no number in the fifth step
 TRAIN = """
 import os
 import sys
 from pathlib import Path
-from equicoherence.training import load_config, loop, pretrain
+from equicoherence.training import NotFinite, load_config, loop, pretrain
 accumulate, calls = loop._accumulate, []
 def breaking(run, batch):
     output, losses, parts = accumulate(run, batch)
     calls.append(run.out.name)
-    if run.rank == 1 and calls.count("broken") == 5:
+    if run.rank == 1 and run.out.name in ("broken", "unmeasured") and calls.count(run.out.name) == 5:
         losses = {name: value * float("nan") for name, value in losses.items()}
     return output, losses, parts
 loop._accumulate = breaking
 folder = Path(sys.argv[1])
 for name in sys.argv[2:]:
-    pretrain(load_config(folder / f"{name}.yaml"), folder / name)
+    try:
+        pretrain(load_config(folder / f"{name}.yaml"), folder / name)
+    except NotFinite as error:
+        (folder / f"{name}-{os.environ['RANK']}.txt").write_text(str(error))
 """
 RUNS = ("fsdp2", "broken")
 
@@ -58,9 +61,11 @@ def trained(tmp_path_factory):
     quiet = dataclasses.replace(config, keep=0.999, optim=dataclasses.replace(config.optim, lr=1e-3))
     save_config(dataclasses.replace(config, sharding="fsdp2"), folder / "fsdp2.yaml")
     save_config(quiet, folder / "broken.yaml")
+    unmeasured = dataclasses.replace(quiet, keep=0.0, log_every=2, checkpoint_every=2)
+    save_config(unmeasured, folder / "unmeasured.yaml")
     (folder / "train.py").write_text(TRAIN)
     launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
-    command = [*launcher, str(folder / "train.py"), str(folder), *RUNS]
+    command = [*launcher, str(folder / "train.py"), str(folder), *RUNS, "unmeasured"]
     done = subprocess.run(
         command, env={**os.environ, "OMP_NUM_THREADS": "1"}, stderr=subprocess.PIPE, text=True, timeout=200
     )
@@ -100,4 +105,10 @@ def test_of_a_divided_encoder_the_whole_is_measured(trained):
 def test_a_loss_that_breaks_in_one_process_ends_all(trained):
     last = _lines(trained / "broken")[-1]
     assert (last["step"], last["ends_with"]) == (5, 4)
-    assert last["stopped"].startswith("a loss or a feature of another process is not finite; so the run ends with")
+    assert last["stopped"].startswith("a loss or a feature of another process is not finite at step 5; so the run")
+
+
+def test_all_processes_name_the_first_broken_step_and_the_checkpoint_right_before(trained):
+    said = [(trained / f"unmeasured-{rank}.txt").read_text() for rank in (0, 1)]
+    assert "another process is not finite at step 5; its newest checkpoint is of step 4, right before. Move" in said[0]
+    assert "is nan at step 5; its newest checkpoint is of step 4, right before. Move" in said[1]

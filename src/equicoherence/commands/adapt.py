@@ -7,8 +7,9 @@ from typing import Annotated, Any
 
 import tyro
 
-from equicoherence.commands.arguments import EVERY, parse, run_to_resume, values_of
+from equicoherence.commands.arguments import EVERY, parse, run_to_resume
 from equicoherence.commands.config_options import check_train, with_spaces
+from equicoherence.commands.given_values import values_of
 from equicoherence.commands.model_argument import checked_model
 from equicoherence.loading import preparing
 from equicoherence.models.published import check_published
@@ -134,6 +135,7 @@ def run(arguments: list[str]) -> None:
             from equicoherence.adapting.start_config import start_config
 
             opened_images(config, given.check)  # or refused, before the encoder is read
+            check_published(model, "give a weights file, FILE@ARCH")  # which may ask the Hub, so it comes last
             size = config.views.size if _last(rest, "--views.size") else None
             source = config.views.source if _last(rest, "--views.source") else None
             config, read = start_config(config, config.encoder.weights, size=size, source=source)
@@ -164,7 +166,6 @@ def _check(model: str, recipe: str, rest: list[str]) -> None:
     if not resumes and is_first_process() and (out or not is_file_name(recipe)):
         name, start = _last(rest, "--name") or recipe, _last(rest, "--encoder.weights") or model
         check_new_run(Path(out) if out else default_out(name, start))
-    check_published(model, "give a weights file, FILE@ARCH")
 
 
 def _model(arguments: list[str]) -> tuple[str | None, list[str]]:

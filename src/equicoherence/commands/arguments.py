@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import difflib
 import io
+import os
 import sys
-from collections.abc import Callable, Iterable
-from contextlib import redirect_stderr, redirect_stdout, suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_type_hints
 
 import tyro
+
+from equicoherence.commands.given_values import values_of
 
 T = TypeVar("T")
 FLAT = (tyro.conf.AvoidSubcommands, tyro.conf.ConsolidateSubcommandArgs)
@@ -46,7 +49,7 @@ def parse(cls: type[T], arguments: list[str], name: str, default: T | None = Non
             raise ValueError(f"{option} is given {len(values)} times: give it once, with commas: {option} {joined}")
     how: dict[str, Any] = {"prog": f"equicoherence {name}", "config": FLAT}
     how |= {} if default is None else {"default": default}
-    status, said, found = _heard(lambda: tyro.cli(cls, args=arguments, **how))
+    status, _, found = _heard(lambda: tyro.cli(cls, args=arguments, **how))
     if found is not None:
         return found
     if not status:
@@ -59,9 +62,24 @@ def parse(cls: type[T], arguments: list[str], name: str, default: T | None = Non
     from equicoherence.commands.option_errors import option_error, options_of
 
     page = io.StringIO()
-    with redirect_stdout(page), suppress(SystemExit):
-        tyro.cli(cls, args=["--help"], **how)
+    with _columns(80):  # whatever the terminal's width, in which words may be broken
+        _, said, _ = _heard(lambda: tyro.cli(cls, args=arguments, **how))
+        with redirect_stdout(page), suppress(SystemExit):
+            tyro.cli(cls, args=["--help"], **how)
     raise option_error(how["prog"], arguments, options_of(page.getvalue()), said)
+
+
+@contextmanager
+def _columns(width: int) -> Iterator[None]:
+    """Let the parser write for a terminal of a width."""
+    before = os.environ.get("COLUMNS")
+    os.environ["COLUMNS"] = str(width)
+    try:
+        yield
+    finally:
+        del os.environ["COLUMNS"]
+        if before is not None:
+            os.environ["COLUMNS"] = before
 
 
 def _heard(parsing: Callable[[], T]) -> tuple[int, str, T | None]:
@@ -87,20 +105,6 @@ def _with(arguments: list[str], option: str, value: str) -> list[str]:
         if not inside:
             found.append(argument)
     return [*found, option, value]
-
-
-def values_of(arguments: list[str], option: str) -> list[list[str]]:
-    """Return, for each time that an option is given, what stands between it and the next option."""
-    found: list[list[str]] = []
-    inside = False
-    for argument in arguments:
-        name, equals, value = argument.partition("=")
-        if argument.startswith("--"):
-            inside = name.replace("_", "-") == option
-            found += [[value] if equals else []] * inside
-        elif inside:
-            found[-1].append(argument)
-    return found
 
 
 def run_to_resume(arguments: list[str], command: str) -> Path:

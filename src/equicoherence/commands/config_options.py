@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from equicoherence.commands.arguments import values_of
+from equicoherence.commands.given_values import values_of
 from equicoherence.models.train_setting import read_train
 
 LISTS = ("--coherence.layers", "--coherence.parts", "--coherence.scales", "--views.told")

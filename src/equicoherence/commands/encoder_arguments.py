@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from equicoherence.commands.arguments import values_of
+from equicoherence.commands.given_values import values_of
 from equicoherence.training import EncoderConfig
 
 NAME, ARGS, WEIGHTS = "--encoder.name", "--encoder.args", "--encoder.weights"

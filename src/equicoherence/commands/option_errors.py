@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
+from equicoherence.commands.given_values import values_of
 from equicoherence.errors import unknown
 
 OPTION = re.compile(r"^\W{1,2}(--[a-z][\w.-]*)(?:, (--[a-z][\w.-]*))?", re.MULTILINE)
@@ -14,11 +15,9 @@ LINE = re.compile(r"^(?:│ |  )(.*?) *│?$", re.MULTILINE)  # in a box, which 
 RULE = re.compile(r"^[-─]+$")
 STYLE = re.compile(r"\x1b\[[\d;]*m")  # of a terminal
 INDENT = " " * 4  # of the name of what is missing; its help has twice as much
+CLOSE = 0.65  # of two names, without their dashes; --models is no --borders
 TRUTH = {"true", "false", "yes", "no", "0", "1"}
-NUMBERS = {
-    r"Error parsing (\S+): invalid literal for int\(\) with base 10: (.*)": "a whole number",
-    r"Error parsing (\S+): could not convert string to float: (.*)": "a number",
-}
+NUMBERS = {"INT": (int, "whole number"), "FLOAT": (float, "number")}  # by their names in a help
 
 
 def options_of(page: str) -> dict[str, str]:
@@ -47,16 +46,17 @@ def option_error(prog: str, arguments: Sequence[str], options: dict[str, str], b
     if text[:1] == [f"Missing from {prog}:"]:
         lacking = ", ".join(line.strip() for line in text if len(line) - len(line.lstrip()) == len(INDENT))
         return ValueError(f"{prog} needs {lacking}; `{prog} --help` describes what can be given")
-    return _in_words(prog, text)
+    return _not_a_number(arguments, box) or _in_words(prog, text)
 
 
 def nearest(option: str, known: Sequence[str]) -> str:
     """Return the options that one may have meant, by their whole names or by what stands after the last point."""
     meant: dict[str, list[str]] = {}
     for name in known:
-        for short in dict.fromkeys((name, f"--{name.removeprefix('--').rpartition('.')[2]}")):
+        whole = name.removeprefix("--")
+        for short in dict.fromkeys((whole, whole.rpartition(".")[2])):
             meant.setdefault(short, []).append(name)
-    near = difflib.get_close_matches(option, meant, n=1)
+    near = difflib.get_close_matches(option.removeprefix("--"), meant, n=1, cutoff=CLOSE)
     return " or ".join(map(repr, meant[near[0]][:3])) if near else ""
 
 
@@ -72,17 +72,39 @@ def _text(box: str) -> list[str]:
     return lines[: next((number for number, line in enumerate(lines) if RULE.match(line)), len(lines))]
 
 
+def _not_a_number(arguments: Sequence[str], box: str) -> ValueError | None:
+    """Return the error for an option that takes numbers and was given another value; None for any other error."""
+    text = STYLE.sub("", box)
+    option = re.search(r"Error parsing (--\S+):", text)
+    takes = option and re.search(rf"^\W+{re.escape(option[1])} (.*)", text, re.MULTILINE)
+    found = re.findall("INT|FLOAT", takes[1]) if takes else []
+    if not (option and takes and found):
+        return None
+    kind, word = NUMBERS[found[0]]
+    given = [value for values in values_of(list(arguments), option[1]) for value in values]
+    wrong = next((value for value in given if not _is(kind, value)), None)
+    if wrong is None:
+        return None
+    several = f"{word}s are" if "..." in takes[1] else f"{len(found)} {word}s are"
+    return ValueError(f"{option[1]} cannot be {wrong!r}: {f'a {word} is' if len(found) == 1 else several} expected")
+
+
+def _is(kind: Callable[[str], object], value: str) -> bool:
+    """Return whether a value can be read as a kind of number."""
+    try:
+        kind(value)
+    except ValueError:
+        return False
+    return True
+
+
 def _in_words(prog: str, lines: Sequence[str]) -> ValueError:
     """Return what the parser says as the other errors say it."""
     text = " ".join(line.strip() for line in lines if line)
-    for pattern, wanted in NUMBERS.items():
-        if found := re.fullmatch(pattern, text):
-            return ValueError(f"{found[1]} cannot be {found[2]}: {wanted} is expected")
     if found := re.fullmatch(r"invalid choice '(.*)' for argument '(.*)'\. Expected one of \((.*)\)\.", text):
         return unknown(found[2], found[1], sorted({*re.findall(r"'([^']*)'", found[3])} - {"None"}))
     if found := re.match(r"Missing value for argument '(\S+)'\. Expected (\d+)", text):
-        few = "no value" if found[2] == "1" else "too few values"
-        return ValueError(f"{found[1]} has {few}: {found[2]} must follow it")
+        return ValueError(f"{found[1]} needs {'a value' if found[2] == '1' else f'{found[2]} values'}")
     if found := re.fullmatch(r"Unrecognized options: (.*)", text):
         return ValueError(f"{found[1]}: no option or argument takes this; `{prog} --help` describes what can be given")
     return ValueError(re.sub(r"^Error parsing \S+: ", "", text))

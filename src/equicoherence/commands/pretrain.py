@@ -8,8 +8,9 @@ from typing import Annotated
 
 import tyro
 
-from equicoherence.commands.arguments import EVERY, parse, recipe_first, run_to_resume, values_of
+from equicoherence.commands.arguments import EVERY, parse, recipe_first, run_to_resume
 from equicoherence.commands.config_options import check_train, with_spaces
+from equicoherence.commands.given_values import values_of
 from equicoherence.loading import preparing
 from equicoherence.processes import is_first_process
 from equicoherence.recipes import RECIPES, check_recipe, is_file_name

@@ -30,8 +30,10 @@ def meant(text: str) -> str:
 
 
 def near_path(text: str) -> str:
-    """Return the end of a sentence that names a path near one that there is not; "" for none."""
+    """Return the end of a sentence that names a path near one that there is not; "" for none, or if it is there."""
     path = Path(text)
+    if path.exists():
+        return ""
     if path.parent.is_dir() and (near := difflib.get_close_matches(path.name, os.listdir(path.parent), n=1)):
         return f"; is it {str(path.parent / near[0])!r}?"
     return ""

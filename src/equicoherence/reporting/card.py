@@ -33,6 +33,8 @@ def card_section(groups: Mapping[str, Sequence[Run]], scenes: Sequence[PathScene
     reference = next((name for name in plain if name in scored and len(scored) > 1), None)
     controls = [kind for kind, there in (("random", any(f.random for f in figures)), ("constant", True)) if there]
     adapted, notes = _adapted(groups)
+    from equicoherence.paths.between import BETWEEN  # needs torch, as mistakes do not
+
     return rendered(
         "card.html",
         trained=[(key(index), name, trained(runs)) for index, (name, runs) in enumerate(groups.items())],
@@ -41,8 +43,12 @@ def card_section(groups: Mapping[str, Sequence[Run]], scenes: Sequence[PathScene
         adapted=[(said.name, drawn) for said, drawn in adapted],
         notes=list(map(note, notes)),
         legend=legend((), controls),
-        between=bool(scenes) and scenes[0].begin == "v1",
-        inside=[name for name, runs in groups.items() if _of(runs[0].config, "views", "invariant") == "path"],
+        between=[name for name, runs in groups.items() if _path(runs[0].config) == BETWEEN],
+        inside=[
+            name
+            for name, runs in groups.items()
+            if _of(runs[0].config, "views", "invariant") == "path" and _path(runs[0].config) not in ("", BETWEEN)
+        ],
         told=[name for name, runs in groups.items() if _told(runs[0].config)],
         pictures=_pictures(scenes[0]) if scenes else {},
     )
@@ -94,6 +100,12 @@ def _told(config: Mapping[str, Any]) -> bool:
     methods = {method.__name__ for method in METHODS.values() if method.told}
     decoders = str(_of(config, "coherence", "decoder") or "").split("+")
     return _of(config, "method", "kind") in methods or "oracle" in decoders
+
+
+def _path(config: Mapping[str, Any]) -> str:
+    """Return the path that the task of a run sees; "" without one, or without the task."""
+    path = str(_of(config, "views", "path") or "none")
+    return path if path != "none" and _of(config, "coherence") else ""
 
 
 def _of(config: Mapping[str, Any], *path: str) -> Any:

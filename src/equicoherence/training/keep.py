@@ -68,26 +68,22 @@ def last_good(run: Parts, error: NotFinite | NotKept) -> Mapping[str, Tensor]:
 
 
 def _broken(run: Parts, error: NotFinite | NotKept) -> NotFinite:
-    """Note why a run ends that measures nothing; return the error that says so, what is left, and what to do.
-
-    A checkpoint whose very next step broke is dropped: its weights are finite, and of no use.
-    """
-    broken, config = run.metrics.broken, run.config
-    sound = [path for path in checkpoints(run.out) if broken is None or step_of(path) < broken - 1]
-    if run.accelerator.is_main_process:
-        for path in {*checkpoints(run.out)} - {*sound}:
-            path.unlink()
-    if sound:
-        said = f"{error}; its last checkpoint before is of step {step_of(sound[0])}"
-        slower = resume_command(run.out, f"--optim.lr {config.optim.lr / 10:g}")
-        advice = (
-            f"`evaluate`, `embed` and `export` take {run.out} as it was then. Go on from there with a lower rate, or "
-            f"with --optim.clip 1: {slower}"
-        )
+    """Note why a run ends that measures nothing; return the error that says so, what is left, and what to do."""
+    found, optim = checkpoints(run.out), run.config.optim
+    broken, lower = run.metrics.broken or run.metrics.step, f"--optim.lr {optim.lr / 10:g}"
+    gentler = [] if 0 < optim.clip <= 1 else ["--optim.clip 1"]
+    if found:
+        newest = step_of(found[0])
+        said = f"{error}; its newest checkpoint is of step {newest}"
+        advice = f"`evaluate`, `embed` and `export` take {run.out} as it was then. Go on from there with "
+        if broken == newest + 1:
+            said += ", right before"
+            before = f"go on from step {step_of(found[1])}" if found[1:] else "begin again"
+            advice = f"Move {found[0]} away to {before}, or keep it; in both cases go on with "
+        advice += f"{' or with '.join(['a lower rate', *gentler])}: {resume_command(run.out, lower)}"
     else:
-        said = f"{error}, before any checkpoint of use, so nothing was gained"
-        advice = (
-            "Begin again, in the same --out or in another, with a lower --optim.lr, --optim.clip 1, or --precision fp32"
-        )
+        said = f"{error}, before the first checkpoint"
+        gentler += [] if run.precision == "fp32" else ["--precision fp32"]
+        advice = f"Begin again, in the same --out or in another, with {' or '.join(['a lower --optim.lr', *gentler])}"
     run.metrics.note(run.metrics.step, {STOPPED: said})
     return NotFinite(f"{said}. {advice}")

@@ -14,7 +14,7 @@ from torch import Tensor
 from equicoherence.files import Damaged, write_aside
 from equicoherence.finite import NotFinite, not_finite
 from equicoherence.json_file import read_json_lines, strict_json
-from equicoherence.metric_fields import STOPPED
+from equicoherence.metric_fields import CHANGED, STOPPED
 from equicoherence.training.health import CollapseWatch, effective_rank, feature_std, first_not_finite, relative_spread
 from equicoherence.training.learner import LearnerOutput
 
@@ -28,7 +28,7 @@ class Metrics:
     path: ``metrics.jsonl``, None on processes that do not write. trackers: what also gets each line's numbers, or None.
     step: of the newest line. total_steps, prototypes: of the run and of its teacher, which say what is a collapse.
     start: steps that a resumed run has done; what its lines up to there said of a collapse is not said again.
-    broken: first step with a number that is not finite; None before one.
+    broken: first step with a number that is not finite, on any process; None before one.
     """
 
     def __init__(
@@ -116,15 +116,23 @@ class Metrics:
 
 
 def drop_after(path: Path, step: int) -> None:
-    """Cut the lines of ``metrics.jsonl`` past ``step``: a resumed run writes them anew. Half a last line goes too."""
+    """Cut the lines of ``metrics.jsonl`` past ``step``: a resumed run writes them anew. Half a last line goes too.
+
+    So does what was noted after ``step`` itself on why the run stopped, or with what it went on.
+    """
     if path.exists():
-        kept = [strict_json(line, str(path)) for line in lines_until(path, step)]
+        found = [
+            line for line in lines_until(path, step) if line["step"] < step or not {STOPPED, CHANGED} & line.keys()
+        ]
+        kept = [strict_json(line, str(path)) for line in found]
         write_aside(path, "".join(line + "\n" for line in kept))
 
 
-def has_stopped(path: Path) -> bool:
-    """Return whether ``metrics.jsonl`` says that its run stopped before its last step. Raises as `lines_until`."""
-    return path.exists() and any(STOPPED in line for line in _read_lines(path))
+def has_stopped(path: Path, since: int) -> bool:
+    """Return whether ``metrics.jsonl`` says that its run stopped before its last step, or went on with another rate
+    from step ``since`` or a later one. Raises as `lines_until`."""
+    lines = _read_lines(path) if path.exists() else []
+    return any(STOPPED in line or (CHANGED in line and line["step"] >= since) for line in lines)
 
 
 def lines_until(path: Path, step: int) -> list[dict[str, Any]]:

@@ -25,6 +25,7 @@ from equicoherence.training.build import build_learner
 from equicoherence.training.callbacks import Callback, Moment
 from equicoherence.training.checkpoint import checkpoint_of, export_encoder, not_in_timm, save_checkpoint, save_tensors
 from equicoherence.training.config import Precision, PretrainConfig
+from equicoherence.training.config_file import to_dict
 from equicoherence.training.feed import Feed
 from equicoherence.training.films import film_strips
 from equicoherence.training.learner import Learner, LearnerOutput
@@ -127,13 +128,13 @@ class Parts:
     def save(self, step: int) -> None:
         """Write the checkpoint of ``step`` steps done, and the images that no process could decode so far.
 
-        Raises `NotFinite` where the weights are not: such a checkpoint would be of no use.
+        Raises `NotFinite` where the weights are not, and writes nothing.
         """
         bad = gather_object([dict(self.loader.bad)])
         needed: Sequence[int] = ()
         optimizer = self.optimizer.optimizer.state_dict()
         state = {"step": step, "shape": self.shape, "learner": self.learner.state_dict(), "optimizer": optimizer}
-        state |= {"threads": torch.get_num_threads(), "precision": self.precision}
+        state |= {"threads": torch.get_num_threads(), "precision": self.precision, "config": to_dict(self.config)}
         if self.scaler.is_enabled():
             state["scaler"] = self.scaler.state_dict()
         if self.watch is not None:
@@ -199,13 +200,16 @@ class Parts:
         broken, found = None, ({}, None)
         try:
             if self.scaler.is_enabled() and self.scaler.get_scale() < 1:
+                self.metrics.step = self.metrics.broken = step
                 raise NotFinite(f"gradients overflow fp16 at step {step}, however small the loss is scaled")
             watched = self.learner.method.watched()
             found = self.metrics.flush(step, step / self.per_epoch, lr, output, watched)
         except NotFinite as error:
             broken = error
         if self.any_process(broken is not None):
-            raise broken or NotFinite("a loss or a feature of another process is not finite")
+            first = min(each for each in gather_object([self.metrics.broken]) if each is not None)
+            self.metrics.broken = first
+            raise broken or NotFinite(f"a loss or a feature of another process is not finite at step {first}")
         return found
 
     def finish(self, weights: Mapping[str, Tensor] | None = None) -> None:

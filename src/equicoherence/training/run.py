@@ -20,12 +20,12 @@ from equicoherence.models.trained_lora import merge_lora
 from equicoherence.notice import say
 from equicoherence.tensor_files import read_safetensors
 from equicoherence.training.build import build_learner, build_whole
-from equicoherence.training.checkpoint import newest_whole_checkpoint
+from equicoherence.training.checkpoint import newest_whole_checkpoint, step_of
 from equicoherence.training.config import PretrainConfig
-from equicoherence.training.config_file import differences, load_config, save_config
+from equicoherence.training.config_file import differences, from_dict, load_config, save_config
 from equicoherence.training.learner import Learner
 from equicoherence.training.metrics import Metrics, drop_after, has_stopped
-from equicoherence.training.new_run import check_new_run, config_to_resume
+from equicoherence.training.new_run import check_new_run, checkpoints, config_to_resume
 from equicoherence.training.resume_command import resume_command
 from equicoherence.training.trackers import FOLDER, IDENTITIES
 
@@ -46,7 +46,8 @@ FREE = (
 
 Of weights to start from, the fingerprint counts, not the place."""
 GENTLER = ("optim.lr", "optim.clip")
-"""Fields that may also change where a run stopped, at a loss that was not finite: with the same it would stop again."""
+"""Fields that may also change where a loss was not finite, until the next checkpoint: with the same it would be so
+again."""
 
 
 def check_run(config: PretrainConfig, out: Path, resume: bool) -> None:
@@ -60,8 +61,9 @@ def check_run(config: PretrainConfig, out: Path, resume: bool) -> None:
     if not resume:
         check_new_run(out)
         return
-    broke = not is_finished(out) and has_stopped(out / "metrics.jsonl")
-    free = (*FREE, *GENTLER) if broke else FREE
+    saved = checkpoints(out)
+    unsaved = not saved or has_stopped(out / "metrics.jsonl", since=step_of(saved[0]))
+    free = (*FREE, *GENTLER) if unsaved and not is_finished(out) else FREE
     changed = other_results(load_config(config_to_resume(out), whole=True), config, free)
     if changed:
         raise ValueError(
@@ -79,10 +81,12 @@ def other_results(before: PretrainConfig, now: PretrainConfig, free: Sequence[st
     return [f"{name}: {change}" for name, change in changed.items() if name not in (*free, "data")]
 
 
-def begin_run(config: PretrainConfig, out: Path, step: int) -> None:
+def begin_run(config: PretrainConfig, out: Path, step: int, trained: Mapping[str, Any] | None = None) -> None:
     """Make the directory of a run that begins, or cut what a resumed one wrote after ``step``, its checkpoint's.
 
     Nothing is kept of a start without a checkpoint. The file of a resumed run has the changed fields.
+
+    trained: configuration that the checkpoint was trained with; that of the file if None.
     """
     path = out / "config.yaml"
     if not step:
@@ -95,7 +99,7 @@ def begin_run(config: PretrainConfig, out: Path, step: int) -> None:
     drop_after(out / "metrics.jsonl", step)
     before = load_config(path)
     changed = differences(before, config)
-    if others := other_results(before, config):
+    if others := other_results(from_dict(dict(trained)) if trained else before, config):
         Metrics(out / "metrics.jsonl", start=step).note(step, {CHANGED: f"from step {step} on {'; '.join(others)}"})
     if data_identity(before.data) == data_identity(config.data):
         changed.pop("data", None)

@@ -112,7 +112,7 @@ def set_up(
     total = config.optim.epochs * per_epoch
     total = min(total, config.max_steps) if config.max_steps else total
     if main:  # after all that can refuse the configuration: a refused start leaves nothing behind
-        begin_run(config, out, saved.step)
+        begin_run(config, out, saved.step, saved.state.get("config") if saved.state else None)
         _say_start(config, learner, feed, saved)
     metrics = _metrics(config, learner, out if main else None, saved.step, total)
     if metrics.trackers is not None:

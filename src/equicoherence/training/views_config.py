@@ -162,10 +162,15 @@ class ViewsConfig:
 
     def check_path(self) -> None:
         """Raise ValueError for a path that there is not."""
-        own = (BETWEEN, POSES, "none")
-        for part in self.path.split("+"):
-            if self.path not in own and part not in PATHS:
-                raise ValueError(f"{unknown('views.path', part, (*PATHS, *own))}, or a sum such as se2+blur")
+        own, parts = (BETWEEN, POSES, "none"), self.path.split("+")
+        if self.path in own:
+            return
+        for part in parts:
+            if part in own:
+                raise ValueError(f"views.path cannot be {self.path!r}: {part} stands alone, and not in a sum")
+            if part not in PATHS:
+                known = PATHS if len(parts) > 1 else (*PATHS, *own)
+                raise ValueError(f"{unknown('views.path', part, known)}, or a sum such as se2+blur")
 
     @property
     def parameters(self) -> tuple[Parameter, ...]:

@@ -1,0 +1,17 @@
+"""The values of an option as they stand among the arguments of a command, before they are parsed."""
+
+from __future__ import annotations
+
+
+def values_of(arguments: list[str], option: str) -> list[list[str]]:
+    """Return, for each time that an option is given, what stands between it and the next option."""
+    found: list[list[str]] = []
+    inside = False
+    for argument in arguments:
+        name, equals, value = argument.partition("=")
+        if argument.startswith("--"):
+            inside = name.replace("_", "-") == option
+            found += [[value] if equals else []] * inside
+        elif inside:
+            found[-1].append(argument)
+    return found
