@@ -38,13 +38,12 @@ TABLES = {
         },
     ),
     "Train one with it from the start": (
-        "vicreg-tiny-imagenet-1500-steps.md",
+        "vicreg-tiny-imagenet-10000-steps.md",
         "## Backbone",
         {
             "random weights": "VICReg, random weights",
             "VICReg": "VICReg",
             "VICReg + the task": "+ render and [P1], g outside, on half of the samples",
-            "oracle: rotation and translation as labels": "oracle (theta as label), g outside",
         },
     ),
 }
