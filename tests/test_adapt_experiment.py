@@ -206,7 +206,7 @@ def test_scores_that_are_not_as_of_today_are_left_out_and_named_and_the_page_kee
     page = place / "docs" / "results" / "adapt.md"
     before = page.read_text(encoding="utf-8")
     change(kept(place) / "all")
-    with pytest.raises(ValueError, match=r"adapt\.md is left as it was: it has all under 'model', whose scores"):
+    with pytest.raises(SystemExit, match=r"adapt\.md is left as it was: it has all under 'model', whose scores"):
         run("--page")
     assert f"model/all is left out: {why}" in capfd.readouterr().err
     assert page.read_text(encoding="utf-8") == before
@@ -227,7 +227,7 @@ def test_a_way_of_an_encoder_that_is_not_given_is_left_out_where_the_recipe_is_a
     change_config(other / "all")
     (other / "all").rename(other / "an-old-way")
     shutil.copytree(other / "an-old-way", other / "all")
-    with pytest.raises(ValueError, match=r"left as it was: it has all under 'other', whose scores"):
+    with pytest.raises(SystemExit, match=r"left as it was: it has all under 'other', whose scores"):
         run("--page")
     after = run("--page", "--replace").partition("\n## other\n")[2]
     assert "\n| head | z_equi |" in after
