@@ -162,8 +162,8 @@ def main() -> None:
     place = PAGE if given.steps == STEPS else PAGE.with_stem(f"{PAGE.stem}-{given.steps}-steps")
     if strange := set(given.only or ()) - set(configs):
         parser.error(f"--only {', '.join(sorted(strange))}: there is no such arm; there are {', '.join(configs)}")
-    if place.is_file() and PRECISIONS[given.precision] not in place.read_text(encoding="utf-8") and not given.replace:
-        parser.error(f"{place.name} is not of --precision {given.precision}: give that of its runs, or --replace")
+    if not given.replace and (other := other_precision(place, given.precision)):
+        parser.error(f"{place.name} has runs of --precision {other}, not {given.precision}: give that, or --replace")
     if given.seeds and not given.only:
         parser.error("--seeds are those of the arms of --only: give --only, too")
 
@@ -174,6 +174,13 @@ def main() -> None:
         score_missing(names, seeds, configs, given.out, place, write, given.jobs)
     write()
     print(place)
+
+
+def other_precision(place: Path, precision: Precision) -> str:
+    """Return the precision of a page's runs if it is another one; "" if not, or if there is no page."""
+    text = place.read_text(encoding="utf-8") if place.is_file() else ""
+    named = [name for name, words in PRECISIONS.items() if words in text]
+    return named[0] if named and precision not in named else ""
 
 
 def page(evaluated: Sequence[Evaluated], configs: Mapping[str, PretrainConfig]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -48,6 +48,14 @@ def adapt(weights: Path, out: Path, folder: Path, capsys: pytest.CaptureFixture[
     return run
 
 
+@pytest.fixture
+def hears_ctrl_c() -> Iterator[None]:
+    """Let Ctrl-C interrupt, also where a shell started the tests in the background, which ignores it."""
+    earlier = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, earlier)
+
+
 def test_a_loss_that_breaks_before_a_checkpoint_does_not_block_the_next_start(
     adapt: Adapt, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -58,6 +66,7 @@ def test_a_loss_that_breaks_before_a_checkpoint_does_not_block_the_next_start(
     assert "saved; go on with: equicoherence adapt --resume" in adapt(status=130)
 
 
+@pytest.mark.usefixtures("hears_ctrl_c")
 def test_ctrl_c_before_the_first_step_leaves_nothing_to_resume(
     adapt: Adapt, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
