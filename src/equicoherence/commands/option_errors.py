@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Sequence
-from itertools import pairwise
 
 from equicoherence.commands.given_values import values_of
 from equicoherence.errors import unknown
@@ -40,7 +39,8 @@ def option_error(prog: str, arguments: Sequence[str], options: dict[str, str], b
             hint = f"is it {near}? " if near else ""
             return ValueError(f"option {option!r} is unknown; {hint}`{prog} --help` describes the options")
     for option, no in options.items():
-        if no and any(value.lower() in TRUTH for value in _after(option, arguments)):
+        given = values_of(list(arguments), option) if no else []
+        if any(values and values[0].lower() in TRUTH for values in given):
             return ValueError(f"{option} takes no value: write {option} or {no}")
     text = _text(box)
     if text[:1] == [f"Missing from {prog}:"]:
@@ -58,12 +58,6 @@ def nearest(option: str, known: Sequence[str]) -> str:
             meant.setdefault(short, []).append(name)
     near = difflib.get_close_matches(option.removeprefix("--"), meant, n=1, cutoff=CLOSE)
     return " or ".join(map(repr, meant[near[0]][:3])) if near else ""
-
-
-def _after(option: str, arguments: Sequence[str]) -> list[str]:
-    """Return what stands directly after an option."""
-    found = [value for name, value in pairwise(arguments) if name.replace("_", "-") == option]
-    return found + [a.partition("=")[2] for a in arguments if a.partition("=")[0].replace("_", "-") == option]
 
 
 def _text(box: str) -> list[str]:
