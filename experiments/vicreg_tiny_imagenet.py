@@ -37,6 +37,7 @@ STEPS = 300  # of the page above; runs of another number have a page of their ow
 BOTH = "render+cross-attention"
 PLAIN, BEST, ORACLE = "VICReg", "+ render and [P1], g outside", "oracle (theta as label), g outside"
 HALF = f"{BEST}, on half of the samples"
+LIGHT = f"{HALF}, weight .3"
 INSIDE = "+ render and [P1], on half of the samples"
 EIGHTH = f"{BEST}, on an eighth of the samples"
 OTHERS = f"{BEST}, [P1] 128 wide, on two fifths of the samples, the loss of VICReg on the others"
@@ -103,6 +104,7 @@ def arms(data: str, steps: int, precision: Precision) -> dict[str, PretrainConfi
         INDEPENDENT: independent(plain),
         ORACLE: task("base", decoder="oracle"),
         HALF: half,
+        LIGHT: task("base", decoder=BOTH, share=0.5, weight=0.3),
         HALF_INDEPENDENT: independent(half),
         INSIDE: task("path", decoder=BOTH, share=0.5),
         EIGHTH: task("base", decoder=BOTH, share=0.125),
