@@ -208,7 +208,7 @@ def test_the_card_says_what_the_heads_compute(run, widths, heads):
             [
                 "Its weights are those of w.pt, unchanged: nothing of the encoder was trained. What was trained is a "
                 "head that computes z_equi from its tokens, with the auxiliary task",
-                "Training received no transformation parameters, and no labels of images.",
+                "Training received no transformation parameters between the views, and no labels of images.",
             ],
         ),
         (

@@ -17,11 +17,12 @@ from equicoherence.metric_fields import CHANGED, STOPPED
 from equicoherence.models.shared_files import HEADS
 from equicoherence.models.train_setting import HEAD, read_train
 from equicoherence.reporting.adaptation.adaptation import read_adaptation
-from equicoherence.reporting.adaptation.facts import is_told
 from equicoherence.reporting.main_figures import score_grid
 from equicoherence.reporting.origin import origin_line
 from equicoherence.reporting.summary import select, summarise_scores
+from equicoherence.reporting.told import is_told
 from equicoherence.training.config import PretrainConfig
+from equicoherence.training.config_file import to_dict
 from equicoherence.training.public_config import last_name, public_values
 from equicoherence.training.resume_command import ADAPTS
 
@@ -65,7 +66,7 @@ def model_card(
     head: dict[str, Any] = {"library_name": "timm", "pipeline_tag": "image-feature-extraction", "tags": TAGS}
     if license is not None:
         head["license"] = license
-    told = "the transformation parameters between the views" if is_told(config) else "no transformation parameters"
+    told = f"{'the' if is_told(to_dict(config)) else 'no'} transformation parameters between the views"
     recipe = yaml.safe_dump(public_values(config), sort_keys=False, allow_unicode=True)
     sections = {
         "Load it": _how(name, config, widths),

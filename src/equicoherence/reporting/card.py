@@ -17,6 +17,7 @@ from equicoherence.reporting.plot_keys import key
 from equicoherence.reporting.runs import ADAPT_PAGE, Run, is_number, random_sources
 from equicoherence.reporting.summary import summarise_scores
 from equicoherence.reporting.template import rendered
+from equicoherence.reporting.told import is_told
 from equicoherence.reporting.training import legend
 from equicoherence.reporting.verdict import Said, main_figures, verdict_chart, verdicts
 
@@ -49,7 +50,7 @@ def card_section(groups: Mapping[str, Sequence[Run]], scenes: Sequence[PathScene
             for name, runs in groups.items()
             if _of(runs[0].config, "views", "invariant") == "path" and _path(runs[0].config) not in ("", BETWEEN)
         ],
-        told=[name for name, runs in groups.items() if _told(runs[0].config)],
+        told=[name for name, runs in groups.items() if is_told(runs[0].config)],
         pictures=_pictures(scenes[0]) if scenes else {},
     )
 
@@ -91,15 +92,6 @@ def trained(runs: Sequence[Run]) -> str:
         parts.append(f"{last['step']:.0f} steps{epochs}")
     parts += [f"{len(runs)} seeds"] if len(runs) > 1 else []
     return "; ".join(part for part in parts if part) or "unknown: there is no configuration"
-
-
-def _told(config: Mapping[str, Any]) -> bool:
-    """Return whether the method or the task's decoder receives the parameters of g."""
-    from equicoherence.methods import METHODS  # needs torch, as mistakes do not
-
-    methods = {method.__name__ for method in METHODS.values() if method.told}
-    decoders = str(_of(config, "coherence", "decoder") or "").split("+")
-    return _of(config, "method", "kind") in methods or "oracle" in decoders
 
 
 def _path(config: Mapping[str, Any]) -> str:

@@ -22,10 +22,11 @@ def verdict_text(scores: Mapping[str, Sequence[Mapping[str, Any]]], reference: s
 def in_sentences(said: Said) -> str:
     """Return one verdict in sentences: the gains, then what did not change, then what is worse."""
     listed = {verb: ", ".join(texts) for verb, texts in said.changes.items()}
+    nothing = "nothing clearly" if "not clear" in listed else "nothing"
     same = "; ".join(f"{verb}: {listed[verb]}" for verb in ("kept", "not clear", UNTRUSTED) if verb in listed)
     return " ".join(
         [
-            f"Against {said.against}, {said.name} gained {listed.get('gained', 'nothing')}.",
+            f"Against {said.against}, {said.name} gained {listed.get('gained', nothing)}.",
             *([f"{same[0].upper()}{same[1:]}."] if same else []),
             f"Worse: {listed['lost']}." if "lost" in listed else "Nothing is clearly worse.",
         ]

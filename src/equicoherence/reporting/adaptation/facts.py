@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from equicoherence.evaluation.frozen_model import generators_kept
-from equicoherence.methods import METHODS
 from equicoherence.metric_fields import STOPPED
 from equicoherence.models.trained import trained_parameters
+from equicoherence.reporting.told import is_told
 from equicoherence.training.build import build_learner
 from equicoherence.training.config import PretrainConfig
+from equicoherence.training.config_file import to_dict
 
 
 @dataclass(frozen=True)
@@ -66,15 +67,9 @@ def facts_of(config: PretrainConfig, metrics: Sequence[Mapping[str, Any]]) -> Fa
         trained_parameters(learner.encoder),
         sum(parameter.numel() for parameter in learner.encoder.model.parameters()),
         trained_parameters(learner.head),
-        is_told(config),
+        is_told(to_dict(config)),
         next((str(line[STOPPED]) for line in metrics if STOPPED in line), ""),
     )
-
-
-def is_told(config: PretrainConfig) -> bool:
-    """Return whether the method, or the task's decoder, receives the parameters of the path between the views."""
-    task = config.coherence
-    return METHODS[type(config.method)].told or (task is not None and "oracle" in task.decoders)
 
 
 def _count(parameters: int) -> str:
