@@ -48,6 +48,7 @@ def score_missing(
     page: Path,
     write: Callable[[], None],
     jobs: int | None = None,
+    suite: Suite = SUITE,
 ) -> None:
     """Train and score the arms whose scores do not lie beside the page, seed after seed; call ``write`` after each.
 
@@ -58,17 +59,18 @@ def score_missing(
     out: where to train.
     write: rewrites the page.
     jobs: runs at once.
+    suite: what is scored.
     """
     for seed in seeds:
         seeded = {name: dataclasses.replace(config, name=name, seed=seed) for name, config in configs.items()}
-        chosen = {name: configs[name] for name in names if not is_published(seeded[name], SUITE.settings, page)}
+        chosen = {name: configs[name] for name in names if not is_published(seeded[name], suite.settings, page)}
         if not chosen:
             continue
-        floors = {floor_of(each) for each in seeded.values() if is_published(each, SUITE.settings, page, controls=True)}
+        floors = {floor_of(each) for each in seeded.values() if is_published(each, suite.settings, page, controls=True)}
         controls = any(floor_of(seeded[name]) not in floors for name in chosen)
-        tasks = tuple(SUITE.settings)
-        runs = compare(chosen, out, seeds=(seed,), settings=SUITE.settings, tasks=tasks, controls=controls, jobs=jobs)
-        publish(SUITE, (run for of_arm in runs.values() for run in of_arm), page)
+        tasks = tuple(suite.settings)
+        runs = compare(chosen, out, seeds=(seed,), settings=suite.settings, tasks=tasks, controls=controls, jobs=jobs)
+        publish(suite, (run for of_arm in runs.values() for run in of_arm), page)
         try:
             write()
         except RowsLost as error:

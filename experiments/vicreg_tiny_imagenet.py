@@ -15,6 +15,7 @@ import argparse
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 from pages import write_page
 from photographs import IMAGES, MEASURED, SUITE, score_missing
@@ -42,11 +43,12 @@ INSIDE = "+ render and [P1], on half of the samples"
 EIGHTH = f"{BEST}, on an eighth of the samples"
 OTHERS = f"{BEST}, [P1] 128 wide, on two fifths of the samples, the loss of VICReg on the others"
 INDEPENDENT = "VICReg, independent flips"
+NO_FLIPS = "VICReg, no flips"
 BETWEEN = "+ geodesic, path between the views"
 BETWEEN_ORACLE = "oracle (all that lies between the views as labels)"
 HALF_INDEPENDENT = f"{HALF}, independent flips"
 MAIN = (PLAIN, HALF, INSIDE)
-FIRST = (*MAIN, INDEPENDENT, HALF_INDEPENDENT, ORACLE, EIGHTH)
+FIRST = (*MAIN, INDEPENDENT, NO_FLIPS, HALF_INDEPENDENT, ORACLE, EIGHTH)
 PUBLISHED = ("+ conv [P2]", "+ g, no reconstruction")
 BASELINES = ("MoCo v3", "MoCo v3 + SER", "SimCLR", "SimCLR + STL, with g")
 RIVALS = """
@@ -94,18 +96,19 @@ def arms(data: str, steps: int, precision: Precision) -> dict[str, PretrainConfi
         coherence = CoherenceConfig(d_equi=128, **fields)  # type: ignore[arg-type]
         return dataclasses.replace(base, coherence=coherence, views=views(path="between"))
 
-    def independent(config: PretrainConfig) -> PretrainConfig:
-        return dataclasses.replace(config, views=dataclasses.replace(config.views, flip="independent"))
+    def flipped(config: PretrainConfig, how: Literal["independent", "none"]) -> PretrainConfig:
+        return dataclasses.replace(config, views=dataclasses.replace(config.views, flip=how))
 
     plain, half = base.plain(), task("base", decoder=BOTH, share=0.5)
     return {
         PLAIN: plain,
         BEST: task("base", decoder=BOTH),
-        INDEPENDENT: independent(plain),
+        INDEPENDENT: flipped(plain, "independent"),
+        NO_FLIPS: flipped(plain, "none"),
         ORACLE: task("base", decoder="oracle"),
         HALF: half,
         LIGHT: task("base", decoder=BOTH, share=0.5, weight=0.3),
-        HALF_INDEPENDENT: independent(half),
+        HALF_INDEPENDENT: flipped(half, "independent"),
         INSIDE: task("path", decoder=BOTH, share=0.5),
         EIGHTH: task("base", decoder=BOTH, share=0.125),
         f"{EIGHTH}, four times the weight": task("base", decoder=BOTH, share=0.125, weight=4.0),
