@@ -247,6 +247,16 @@ def test_compare_keeps_what_is_done_and_refuses_another_configuration(data, tmp_
         compare({"ours": small_config(data, max_steps=2, d=32)}, tmp_path, **arguments)
 
 
+def test_a_large_own_size_is_said_and_one_that_is_given_is_not(tmp_path, capsys):
+    data = picture_folder(tmp_path / "pictures", 8)
+    asked = ["evaluate", "timm:vit_tiny_patch16_384", "--random-weights", "--no-controls", "--tasks", "knn"]
+    asked += ["--data", str(data), "--out", str(tmp_path / "out")]
+    assert main(asked) == 0
+    assert "images are read at 384 x 384 pixels, the model's own size; --size N takes fewer" in capsys.readouterr().err
+    assert main([*asked[:-1], str(tmp_path / "other"), "--size", "288"]) == 0
+    assert "are read at" not in capsys.readouterr().err
+
+
 def test_a_rendered_set_is_scored_by_the_tasks_on_poses(tmp_path, capsys):
     data, out = tmp_path / "set", tmp_path / "out"
     numbers = ["--views", "3", "--size", "32", "--objects", "5", "--workers", "2"]

@@ -24,6 +24,8 @@ from equicoherence.reporting.names import encoder_names, folder_names
 if TYPE_CHECKING:
     from equicoherence.evaluation.suites import Suite
 
+LARGE = 256  # pixels; a model's own size above it is said
+
 
 @dataclass
 class Arguments:
@@ -135,6 +137,11 @@ def run(arguments: list[str]) -> None:
     for number, each in enumerate(planned, start=1):
         with refusing():
             frozen = each.load()
+        if given.size is None and frozen.config is None and frozen.size > LARGE:
+            say(
+                f"{each.subject.model}: images are read at {frozen.size} x {frozen.size} pixels, the model's own size; "
+                "--size N takes fewer, which is faster"
+            )
         scoring = Scoring(given.controls and each.has_floor, given.bad_image_tolerance, device=given.device)
         jobs = each.jobs if suite is None else fitting(frozen, each.jobs)
         if suite is not None and frozen.config is not None and frozen.config.encoder.train == HEAD:
