@@ -1,11 +1,12 @@
 """Measure what the suite takes beside the encoder's own forward passes, and where its time goes.
 
-    python benchmarks/suite.py MODEL --data DIR [--size 96] [--train 3000] [--test 1000]
+    python benchmarks/suite.py MODEL --data DIR [--size 96] [--train 3000] [--test 1000] [--precision float32]
 
 MODEL is as `equicoherence evaluate` takes it (FILE@ARCH for a weights file). With fewer images than the suite's 3,000 +
 1,000 all its tasks, and the noise beside them, get as many times fewer. Every image that the suite encoded is counted,
-and the bare forward is what the encoder, as it was loaded, takes for as many of random pixels in float32, in batches of
-the size that suits it best: a part of them before the suite, and a part after it, in the same process. Seconds are the
+and the bare forward is what the encoder, as it was loaded, takes for as many of random pixels, in the precision of the
+suite (bfloat16 where the processor has it; --precision float32 for both), in batches of the size that suits it best: a
+part of them before the suite, and a part after it, in the same process. Seconds are the
 processor's, of one thread, so that other load on the machine does not count; the clock's stand beside them. Images are
 decoded by threads of their own, whose seconds count as theirs alone. Random weights are not scored.
 """
@@ -27,6 +28,7 @@ from about import machine, write_results
 
 from equicoherence.commands.evaluation_plan import fitting
 from equicoherence.data import Loader, open_images
+from equicoherence.evaluation import fit
 from equicoherence.evaluation.classification import scoring as classification
 from equicoherence.evaluation.frozen_model import FrozenModel
 from equicoherence.evaluation.jobs import Job, plan_jobs
@@ -60,6 +62,7 @@ def main() -> None:
     parser.add_argument("--data", required=True)
     for name, value in (("size", None), ("train", 3000), ("test", 1000)):
         parser.add_argument(f"--{name}", type=int, default=value)
+    parser.add_argument("--precision", choices=("auto", "float32"), default="auto", help="in which encoders are read")
     parser.add_argument("--name", help="of the results; the architecture where not given")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
     given = parser.parse_args()
@@ -70,10 +73,13 @@ def main() -> None:
     about |= {"encoder": model.encoder.name, "size": model.size, "data": Path(given.data).name}
     jobs = fitting(model, plan_jobs(tasks(given.train, given.test, given.data), given.data, None))
     share = given.train / 3000
+    if given.precision == "float32":
+        fit.has_bfloat16 = lambda device: False
+    about["precision"] = fit.read_in(torch.device("cpu"))
     with patch.multiple(noise, TRAIN=max(2, round(share * noise.TRAIN)), TEST=max(2, round(share * noise.TEST))):
         rows = measure(model, jobs)
     text = markdown(rows)
-    name = f"suite-{given.name or model.encoder.name}"
+    name = f"suite-{given.name or model.encoder.name}-{about['precision']}"
     write_results(given.out, name, "The suite beside bare forward passes", about, rows, text)
     print(text)
 
@@ -125,10 +131,11 @@ def bare(model: FrozenModel) -> dict[int, float]:
     found = {}
     for batch in BATCHES:
         parts = images.split(batch)
-        model.encoder(parts[0])
-        start = time.process_time()
-        for part in parts:
-            model.encoder(part)
+        with fit.reading(images.device):
+            model.encoder(parts[0])
+            start = time.process_time()
+            for part in parts:
+                model.encoder(part)
         found[batch] = (time.process_time() - start) / BARE
     return found
 

@@ -92,7 +92,7 @@ def embed(
     about: dict[str, Any] = {"model": str(model), "arch": frozen.encoder.architecture, "random_weights": random_weights}
     about |= {"weights": fingerprint(frozen), "pool": POOLS[frozen.pool], "size": frozen.size}
     about |= {"data": str(data), "split": split}
-    about |= {"classes": source.classes, "grid": grid, **provenance()}
+    about |= {"classes": source.classes, "grid": grid, **provenance("float32")}
     rows = [source.name(int(index)) for index in chosen]
     table = Table(rows, np.asarray(source.labels)[chosen], shapes, np.dtype(dtype), about, loader.bad)
     with alone_at(out, "embeds into"), replacing(out) as aside:

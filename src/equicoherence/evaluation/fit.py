@@ -73,6 +73,11 @@ def reading(device: torch.device) -> torch.autocast:
     return torch.autocast(device.type, torch.bfloat16, enabled=has_bfloat16(device))
 
 
+def read_in(device: torch.device) -> str:
+    """Return the name of the precision of `reading`."""
+    return "bfloat16" if has_bfloat16(device) else "float32"
+
+
 def tuning(device: torch.device) -> torch.autocast:
     """Return the precision in which an encoder computes that is trained: bfloat16 on accelerators, float32 on a CPU."""
     return torch.autocast(device.type, torch.bfloat16, enabled=device.type != "cpu")

@@ -1,4 +1,4 @@
-"""Date, machine and versions, to stand beside every figure."""
+"""Date, machine, precision and versions, to stand beside every figure."""
 
 from __future__ import annotations
 
@@ -12,15 +12,18 @@ import torch
 from equicoherence.data.loader import usable_cores
 
 
-def provenance() -> dict[str, Any]:
-    """Return date, machine and versions as ``scores.json`` keeps them."""
+def provenance(precision: str) -> dict[str, Any]:
+    """Return date, machine and versions as ``scores.json`` keeps them.
+
+    precision: in which the encoder was read (`read_in`); it stands beside the machine, which decides it.
+    """
     import timm
     import torchvision
 
     from equicoherence import __version__
 
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
-    machine = {"processor": processor(), "cores": usable_cores(), "gpu": gpu}
+    machine = {"processor": processor(), "cores": usable_cores(), "gpu": gpu, "precision": precision}
     versions = {
         "equicoherence": __version__,
         "torch": torch.__version__,
