@@ -40,3 +40,6 @@ def test_transformations_are_judged_one_by_one():
     assert noisy_transformations([noise(0.0), noise(-0.051, "rotation, absolute")]) == ["rotation"]
     assert with_warning("0.600", R2) == "0.600"
     assert with_warning("0.050", scores[0]) == "0.050 (!)"
+    of_one = dataclasses.replace(noise(-0.024, "translation"), parameter="y")
+    assert noisy_transformations([of_one]) == []
+    assert with_warning("0.024", of_one) == "0.024"

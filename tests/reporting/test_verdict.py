@@ -93,9 +93,11 @@ def test_a_transformation_that_is_read_from_noise_is_not_to_be_trusted(noisy: st
     first = "0.200" if control else "0.500"
     (said,) = verdicts(main_figures([*entries, noise], BOTH), ["ours"], reference)
     assert said.changes == {
-        "gained": [f"translation {first} → 0.700"], "not to be trusted": [f"rotation {first} → 0.700"]
-    }  # fmt: skip
-    for quiet in (dataclasses.replace(noise, mean=0.049), dataclasses.replace(noise, probe="linear")):
+        "gained": [f"translation {first} → 0.700"],
+        "not to be trusted": [f"rotation {first} → 0.700 (R2 on noise 0.051)"],
+    }
+    of_one = dataclasses.replace(noise, target="rotation", parameter="y", mean=-0.3)  # no table reads it
+    for quiet in (dataclasses.replace(noise, mean=0.049), dataclasses.replace(noise, probe="linear"), of_one):
         (said,) = verdicts(main_figures([*entries, quiet], BOTH), ["ours"], reference)
         assert list(said.changes) == ["gained"]
 
@@ -121,3 +123,14 @@ def test_each_bar_has_its_spread_and_its_floors_and_says_them() -> None:
     lone = verdict_chart([BarGroup("turn", False, {"plain": TURN}, {})], ["plain"])
     assert 'class="whisker"' not in lone
     assert "All bars are single values." in lone
+
+
+def test_of_several_scores_of_noise_the_one_farthest_from_its_limit_is_named() -> None:
+    noise = [
+        dataclasses.replace(TURN, name=name, target=target, metric=NOISE, mean=mean, main=False)
+        for name, target, mean in (
+            ("plain", "rotation", 0.021), ("ours", "rotation", -0.03), ("ours", "rotation, absolute", 0.055),
+        )
+    ]  # fmt: skip
+    (said,) = verdicts(main_figures([TURN, dataclasses.replace(TURN, name="ours"), *noise], BOTH), ["ours"], "plain")
+    assert said.changes == {"not to be trusted": ["rotation 0.500 → 0.500 (R2 on noise \N{MINUS SIGN}0.030)"]}

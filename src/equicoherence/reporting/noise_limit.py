@@ -18,8 +18,8 @@ def share_of_limit(score: Score) -> float:
 
 
 def is_noisy(score: Score) -> bool:
-    """Return whether a score is an R2 on noise that is not near 0."""
-    return score.metric == NOISE and share_of_limit(score) > 1
+    """Return whether a score is an R2 on noise that is not near 0; that of one parameter alone does not count."""
+    return score.metric == NOISE and not score.parameter and share_of_limit(score) > 1
 
 
 def noisy_transformations(scores: Iterable[Score]) -> list[str]:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from equicoherence.evaluation.transformation import NOISE, transformation_of
 from equicoherence.reporting import bar_plot
 from equicoherence.reporting.adaptation.figures import POINT, R2_POINT
 from equicoherence.reporting.markup import Markup, element, join
 from equicoherence.reporting.names import data_name, heading, metric_name
-from equicoherence.reporting.noise_limit import UNTRUSTED, is_noisy
+from equicoherence.reporting.noise_limit import UNTRUSTED, is_noisy, share_of_limit
 from equicoherence.reporting.summary import IMAGES, PLACE, REPEATS, RUNS, Score, distinct, random_scores, select, spread
 from equicoherence.reporting.tables import number
 
@@ -35,16 +35,16 @@ class BarGroup:
 
     title: its name.
     scores, random: name -> its score, and that of random weights.
-    noisy, noisy_random: the names whose R2 on noise of this transformation is not near 0, and those with such random
-        weights.
+    noise, noise_random: name -> its R2 on noise of this transformation that is farthest from 0, and that of random
+        weights; only where it is not near 0.
     """
 
     title: str
     of_classes: bool
     scores: Mapping[str, Score]
     random: Mapping[str, Score]
-    noisy: Collection[str] = ()
-    noisy_random: Collection[str] = ()
+    noise: Mapping[str, Score] = field(default_factory=dict)
+    noise_random: Mapping[str, Score] = field(default_factory=dict)
 
 
 def main_figures(
@@ -59,19 +59,28 @@ def main_figures(
     own = [entry for entry in select(entries, control="", parameter="") if entry.main and entry.name in names]
     for task in ("transformation", *tasks):
         chosen = [entry for entry in select(own, task=task) if _shown(entry)]
-        for field in ("border", "representation"):
-            if values := distinct(chosen, field):
-                chosen = select(chosen, **{field: values[0]})
+        for first in ("border", "representation"):
+            if values := distinct(chosen, first):
+                chosen = select(chosen, **{first: values[0]})
         several = len({entry.data for entry in chosen}) > 1
         for key in dict.fromkeys(entry.key(PLACE) for entry in chosen):
             scores = {entry.name: entry for entry in chosen if entry.key(PLACE) == key}
             one = next(iter(scores.values()))
             random = {name: controls[name, *key] for name in scores if (name, *key) in controls}
             title = _title(one) + (f", {data_name(one.data)}" if several else "")
-            noise = [entry for entry in select(entries, metric=NOISE) if _belongs(entry, one)]
-            noisy = {entry.name for entry in select(noise, control="") if is_noisy(entry)}
-            noisy_random = {name for (name, *_), entry in random_scores(noise, sources).items() if is_noisy(entry)}
-            found.append(BarGroup(title, task != "transformation", scores, random, noisy, noisy_random))
+            of_noise = [entry for entry in select(entries, metric=NOISE) if _belongs(entry, one)]
+            noise = _worst((entry.name, entry) for entry in select(of_noise, control=""))
+            noise_random = _worst((name, entry) for (name, *_), entry in random_scores(of_noise, sources).items())
+            found.append(BarGroup(title, task != "transformation", scores, random, noise, noise_random))
+    return found
+
+
+def _worst(of_noise: Iterable[tuple[str, Score]]) -> dict[str, Score]:
+    """Return for each name its R2 on noise that is farthest from 0, where one is not near 0."""
+    found: dict[str, Score] = {}
+    for name, entry in of_noise:
+        if is_noisy(entry):
+            found[name] = max(entry, found.get(name, entry), key=share_of_limit)
     return found
 
 
@@ -125,10 +134,13 @@ def verdicts(figures: Sequence[BarGroup], names: Sequence[str], reference: str |
             other = figure.random.get(name) if reference is None else figure.scores.get(reference)
             if own is not None and other is not None:
                 text = f"{figure.title} {number(other.mean, own.metric)} → {number(own.mean, own.metric)}"
-                noisy = name in figure.noisy or (
-                    name in figure.noisy_random if reference is None else reference in figure.noisy
-                )
-                said[UNTRUSTED if noisy else _change(own, other, figure.of_classes)].append(text)
+                before = figure.noise_random.get(name) if reference is None else figure.noise.get(reference)
+                noisy = [entry for entry in (figure.noise.get(name), before) if entry is not None]
+                if noisy:
+                    worst = max(noisy, key=share_of_limit)
+                    said[UNTRUSTED].append(f"{text} (R2 on noise {number(worst.mean)})")
+                else:
+                    said[_change(own, other, figure.of_classes)].append(text)
         if any(said.values()):
             changes = {verb: texts for verb, texts in said.items() if texts}
             found.append(Said(name, "random weights" if reference is None else reference, changes))
