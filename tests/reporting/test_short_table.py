@@ -64,6 +64,33 @@ def test_rotation_alone_has_all_three_scores_and_noise_is_one_row_that_warns() -
     assert found[-1][1] == "0.040 (rotation, scale: do not trust)"
 
 
+DEFAULTS = ("rotation", "translation", "scale", "color", "blur", "se2", "all")
+
+
+def by_default() -> list[dict[str, Any]]:
+    """Return the parts of an encoder whose images were transformed in all default ways, each with all its figures."""
+    rows = []
+    for name in DEFAULTS:
+        rows.append(r2(0.5, name))
+        if name not in ("scale", "color", "blur"):
+            rows += [r2(0.6, f"{name}, absolute"), r2(0.7, f"{name}, side", metric="accuracy", floor=0.5)]
+    rows.append(r2(0.01, metric="noise_r2"))
+    return [turned(*rows), part([Row("top1", 0.5)]), part([Row("top1", 0.6)], task="linear", protocol="frozen")]
+
+
+def test_the_first_score_of_each_task_has_a_row_beside_all_default_transformations() -> None:
+    _, found, more = table({"a": [scores(by_default())]})
+    assert [row[0] for row in found] == [
+        "rotation R2", "absolute rotation R2", "rotation sign accuracy", *(f"{name} R2" for name in DEFAULTS[1:]),
+        "knn top-1", "linear top-1", "R2 on noise (should be 0), the worst",
+    ]  # fmt: skip
+    assert (len(found), more) == (ROWS, 0)
+    retrieved = part([Row("mrr", 0.6)], task="retrieval", protocol="frozen, cosine")
+    _, found, more = table({"a": [scores([*by_default(), retrieved])]})
+    assert [row[0] for row in found][-5:-1] == ["se2 R2", "knn top-1", "linear top-1", "retrieval MRR"]
+    assert (len(found), more) == (ROWS, 1)
+
+
 def test_what_reads_patch_tokens_stands_in_the_first_column() -> None:
     parts = [
         part([Row("top1", 0.5, representation="backbone"), Row("top1", 0.4, representation="z_equi")]),

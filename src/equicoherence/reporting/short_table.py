@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from equicoherence.evaluation.transformation import ABSOLUTE, NOISE, SIDE
+from equicoherence.evaluation.transformation import ABSOLUTE, NOISE, SIDE, transformation_of
 from equicoherence.reporting.main_figures import read_runs
 from equicoherence.reporting.names import metric_name, target_name
 from equicoherence.reporting.noise_limit import noisy_transformations, share_of_limit
@@ -18,14 +18,15 @@ if TYPE_CHECKING:
 
 ROWS = 12
 INDEX = ("task", "data", "protocol", "target", "metric")
-DETAILS = tuple(f"translation, {part}" for part in (ABSOLUTE, SIDE))  # the rotation alone shows all three figures
+DETAILED = "rotation"  # the one transformation that has all three figures here: R2, of absolute values, and the sign
+SUMS = ("se2", "all")  # several transformations at once, which have a row only where there is room
 FIRST = ("border", "probe")
 
 
 def short_grid(entries: Sequence[Score], names: Sequence[str]) -> tuple[Grid, int]:
     """Return at most `ROWS` main scores, and how many were left out.
 
-    Several names have one column each, for the backbone; a single name has one column for each representation. Scores
+    The first score of each task has a row; `SUMS` come last. Several names have one column each, for the backbone; a single name has one column for each representation. Scores
     of patch tokens are in the first column. Scores are of the first border and probe. All R2 on noise are one row, with
     the value farthest from 0, as a share of its limit.
     """
@@ -36,12 +37,12 @@ def short_grid(entries: Sequence[Score], names: Sequence[str]) -> tuple[Grid, in
     random = [e for e in _first(select(mine, control="random")) if e.representation in ("", reads[0])]
     has_floors = any(entry.floors for entry in own)
     shown = [e for e in _sorted(own) if (e.name, e.representation or reads[0]) in columns]
-    keys = list(dict.fromkeys(e.key(INDEX) for e in shown if e.metric != NOISE and e.target not in DETAILS))
+    keys = list(dict.fromkeys(e.key(INDEX) for e in shown if e.metric != NOISE and not _is_detail(e)))
     limit = ROWS - any(e.metric == NOISE for e in own)
     with_data = len(distinct(own, "data")) > 1
     protocols = {task: distinct(select(own, task=task), "protocol") for task in distinct(own, "task")}
     rows = []
-    for key in keys[:limit]:
+    for key in _most_wanted(keys, limit):
         found = {(e.name, e.representation or reads[0]): e for e in own if e.key(INDEX) == key}
         others = _random([e for e in random if e.key(INDEX) == key], random)
         one = next(iter(found.values()))
@@ -74,6 +75,21 @@ def print_short(scores: Mapping[str, Sequence[Mapping[str, Any]]], console: Cons
 def print_runs(runs: Mapping[str, Sequence[Path]], console: Console) -> None:
     """Print `short_grid` of the scored folders of each name."""
     print_short(read_runs(runs), console)
+
+
+def _is_detail(entry: Score) -> bool:
+    """Return whether a score is of absolute values or signs of another transformation than `DETAILED`."""
+    name = transformation_of(entry.target)
+    return name != DETAILED and entry.target in (f"{name}, {ABSOLUTE}", f"{name}, {SIDE}")
+
+
+def _most_wanted(keys: Sequence[tuple[str, ...]], count: int) -> list[tuple[str, ...]]:
+    """Return the values of `INDEX` of the rows to show, in the order given: the first of each task, last the `SUMS`."""
+    task, target = INDEX.index("task"), INDEX.index("target")
+    first = {key[task]: key for key in reversed(keys)}
+    ranks = [0 if first[key[task]] == key else 2 if key[target] in SUMS else 1 for key in keys]
+    chosen = sorted(range(len(keys)), key=ranks.__getitem__)[:count]
+    return [keys[place] for place in sorted(chosen)]
 
 
 def _first(entries: Sequence[Score]) -> list[Score]:
