@@ -254,7 +254,9 @@ def test_a_large_own_size_is_said_and_one_that_is_given_is_not(tmp_path, capsys)
     assert main(asked) == 0
     assert "images are read at 384 x 384 pixels, the model's own size; --size N takes fewer" in capsys.readouterr().err
     assert main([*asked[:-1], str(tmp_path / "other"), "--size", "288"]) == 0
-    assert "are read at" not in capsys.readouterr().err
+    said = capsys.readouterr()
+    assert "are read at" not in said.err
+    assert said.out.splitlines()[-1] == f"next: equicoherence report {tmp_path / 'other'}", "adapt has other weights"
 
 
 def test_a_rendered_set_is_scored_by_the_tasks_on_poses(tmp_path, capsys):

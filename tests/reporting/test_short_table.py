@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from equicoherence.evaluation.task import Row
-from equicoherence.reporting.short_table import ROWS, print_runs, short_grid
+from equicoherence.reporting.short_table import ROWS, print_runs, print_short, short_grid
 from equicoherence.reporting.summary import summarise_scores
 from tests.reporting.scored import part, scores, write_file
 
@@ -114,6 +114,8 @@ def test_what_does_not_fit_is_counted_and_a_folder_without_scores_is_named(tmp_p
     print_runs({"a": [run]}, console)
     text = console.export_text()
     assert text.count(" R2 ") == ROWS
-    assert "3 more main scores are in scores.json" in text
+    assert "3 more main scores are in scores.json, and on the page." in text
+    print_short({"a": [scores([turned(*rows)])]}, console, on_page=False)
+    assert "3 more main scores are in scores.json.\n" in console.export_text()
     with pytest.raises(FileNotFoundError, match=r"empty has no scores.json; score it: equicoherence evaluate"):
         print_runs({"a": [tmp_path / "empty"]}, console)

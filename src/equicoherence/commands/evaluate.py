@@ -187,16 +187,17 @@ def _show(
                 console.print(part)
         console.print(f"suite: {table}", highlight=False, soft_wrap=True)
     else:
-        print_short(by_name(scores, folders), console)
+        print_short(by_name(scores, folders), console, on_page=page is not None)
     if page:
         console.print(f"page: {page}", highlight=False, soft_wrap=True)
     console.print(next_command(given, folders), highlight=False, markup=False, soft_wrap=True)
 
 
 def next_command(given: Arguments, folders: Sequence[Path]) -> str:
-    """Return the next command: a page of the scores, or `adapt` for an encoder that is not a run."""
+    """Return the next command: a page of the scores, or `adapt` for a single pretrained encoder that is not a run."""
     first = given.models[0]
-    if len(given.models) == 1 and given.data and not Path(first).is_dir() and not first.startswith(BASELINE):
+    pretrained = not (Path(first).is_dir() or first.startswith(BASELINE) or given.random_weights)
+    if len(given.models) == 1 and given.data and pretrained:
         return f"next: equicoherence adapt {shlex.quote(first)} --data {shlex.quote(given.data)}"
     return f"next: equicoherence report {shlex.join(map(str, folders))}"
 

@@ -64,17 +64,22 @@ def short_grid(entries: Sequence[Score], names: Sequence[str]) -> tuple[Grid, in
     return Grid(header, rows), max(0, len(keys) - limit)
 
 
-def print_short(scores: Mapping[str, Sequence[Mapping[str, Any]]], console: Console) -> None:
-    """Print `short_grid`. scores: name -> the content of the ``scores.json`` of each of its runs."""
+def print_short(scores: Mapping[str, Sequence[Mapping[str, Any]]], console: Console, on_page: bool) -> None:
+    """Print `short_grid`.
+
+    scores: name -> the content of the ``scores.json`` of each of its runs.
+    on_page: whether a page is written that shows all scores.
+    """
     grid, more = short_grid(summarise_scores(scores), list(scores))
     console.print(grid.rich())
     if more:
-        console.print(f"{more} more main scores are in scores.json, and on the page.", highlight=False)
+        also = ", and on the page" if on_page else ""
+        console.print(f"{more} more main scores are in scores.json{also}.", highlight=False)
 
 
 def print_runs(runs: Mapping[str, Sequence[Path]], console: Console) -> None:
-    """Print `short_grid` of the scored folders of each name."""
-    print_short(read_runs(runs), console)
+    """Print `short_grid` of the scored folders of each name, of which a page is written."""
+    print_short(read_runs(runs), console, on_page=True)
 
 
 def _is_detail(entry: Score) -> bool:
