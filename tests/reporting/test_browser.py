@@ -262,7 +262,24 @@ def test_the_page_fits_a_screen_and_follows_its_colors(browser: Browser, file: P
     side = seen.page.locator("canvas.state").bounding_box()
     assert side is not None
     assert side["width"] >= 150, "32 pixels, four times as large at least"
+    cut = "e => e.scrollWidth > e.clientWidth || e.getBoundingClientRect().right > innerWidth"
+    for whole in seen.page.locator(".verdict, .verdict svg, .idea, .idea svg:visible").all():
+        assert not whole.evaluate(cut)
+    small = ".idea svg:visible text.small, .verdict text"
+    letters = seen.page.locator(small).evaluate_all("all => all.map(e => e.getBoundingClientRect().height)")
+    assert min(letters) >= 9, "a drawing that is made small cannot be read"
+    assert seen.page.locator(".idea svg:visible").count() == 1
     assert seen.problems == []
+    seen.page.close()
+
+
+def test_a_telephone_shows_scores_of_an_evaluation_without_a_scroll(browser: Browser, rotated: Path) -> None:
+    seen = Seen(browser, rotated, '[data-turn][data-shown="0/0/backbone"]', viewport={"width": 390, "height": 800})
+    for table in seen.page.locator("table:visible", has_text="mIoU").all():
+        score, frame = table.locator("td.number").first.bounding_box(), table.locator("..").bounding_box()
+        assert score is not None
+        assert frame is not None
+        assert score["x"] + score["width"] <= frame["x"] + frame["width"]
     seen.page.close()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,13 +16,24 @@ from equicoherence.evaluation.task import Row
 from equicoherence.reporting.comparison.page import comparison
 from equicoherence.reporting.names import DATA_NAMES, METRIC_NAMES, data_name, heading, metric_name
 from equicoherence.sets import DECLARATIONS
-from tests.reporting.scored import Write, change_parts, part, scores, table_of, write_file
+from tests.reporting.scored import SEGMENTATION, Write, change_parts, part, scores, table_of, write_file
 
 
 def sections(page: Path) -> dict[str, str]:
     """Return the HTML of each section of a page by its title."""
     found = re.findall(r"<section .*?<h2[^>]*>(.*?)</h2>(.*?)</section>", page.read_text(encoding="utf-8"), re.DOTALL)
     return dict(found)
+
+
+def tables(page: Path) -> list[tuple[str, str]]:
+    """Return caption and HTML of each table of a page."""
+    found = re.findall(r"<table>(.*?)</table>", page.read_text(encoding="utf-8"), re.DOTALL)
+    return [(re.findall("<caption>(.*?)</caption>", table)[0], table) for table in found]
+
+
+def headings(page: Path) -> list[str]:
+    """Return the titles of the columns of the first table."""
+    return re.findall(r'<th scope="col"[^>]*>(.*?)</th>', tables(page)[0][1])
 
 
 def test_the_summary_is_first_and_the_encoders_are_last(write: Write, tmp_path: Path) -> None:
@@ -49,6 +61,37 @@ def test_the_subtitle_names_the_encoders(write: Write, tmp_path: Path, count: in
     out = comparison([write(f"e{number}") for number in range(count)], tmp_path / "out")
     assert "<h1>Comparison</h1>" in out.read_text(encoding="utf-8")
     assert f'<p class="subtitle">{names}' in out.read_text(encoding="utf-8")
+
+
+def test_the_title_of_a_page_of_one_encoder_is_its_name(write: Write, tmp_path: Path) -> None:
+    out = comparison([write("a")], tmp_path / "out")
+    assert "<h1>a</h1>" in out.read_text(encoding="utf-8")
+    assert '<p class="subtitle">1 encoder, evaluated 2026-03-14</p>' in out.read_text(encoding="utf-8")
+    assert out.with_suffix(".md").read_text(encoding="utf-8").startswith("# a\n")
+
+
+def test_a_score_follows_its_name_at_once_and_what_all_rows_share_is_in_the_caption(tmp_path: Path) -> None:
+    rows = [Row("top1", 0.5, representation=read) for read in ("backbone", "z_equi")]
+    first, other = part(rows), part([Row("miou", 0.3)], **SEGMENTATION)
+    one = comparison([write_file(tmp_path / "a", scores([first]))], tmp_path / "one")
+    assert headings(one) == ["score", "a", "constant"]
+    caption, text = tables(one)[0]
+    assert caption == "The main scores of each task, k-NN, shapes"
+    assert text.count("<small>backbone</small>") == text.count("<small>z_equi</small>") == 1
+    both = comparison([write_file(tmp_path / "b", scores([first, other]))], tmp_path / "both")
+    caption, text = tables(both)[0]
+    assert caption == "The main scores of each task"
+    assert "<small>k-NN · shapes · z_equi</small>" in text
+
+
+def test_scores_with_a_border_that_leaks_are_behind_a_click(tmp_path: Path) -> None:
+    about: dict[str, Any] = {"target": "rotation", "representation": "backbone", "probe": "mlp"}
+    rows = [Row("r2", value, border=border, **about) for border, value in (("zeros", 0.9), ("content", 0.5))]
+    turned = part(rows, task="transformation", probe_order=["mlp"])
+    page = comparison([write_file(tmp_path / "a", scores([turned]))], tmp_path / "out")
+    seen = sections(page)["Summary"]
+    assert seen.index("0.500") < seen.index("1 score with border “zeros”") < seen.index("0.900")
+    assert seen.index("<details>") < seen.index("0.900")
 
 
 def test_what_is_the_same_for_all_encoders_is_said_once(write: Write, tmp_path: Path) -> None:

@@ -11,7 +11,10 @@ from equicoherence.reporting.plot_keys import CONTROLS, TONES, dashed
 from equicoherence.reporting.tables import MISSING, number
 
 LOWEST = -0.5  # an R2 below this is cut off and its bar marked
+LEFT = 44  # width of the numbers at the axis
+MARGIN = 56  # width that groups of bars leave to the axis
 CHARACTER = 5.6  # width of one in the letters of a plot, about
+USUAL = 16  # letters of the title of a group, with the space beside it
 
 
 @dataclass(frozen=True)
@@ -41,12 +44,12 @@ def bars(
     """
     bottom = max(lowest, LOWEST)
     longest = max(map(len, categories))
-    room = max(34.0, 15.0 * len(series) + 14, (width - 60) / len(categories))
+    room = max(34.0, least_room(len(series)), (width - MARGIN) / len(categories))
     tilted = longest * CHARACTER > room - 4
     depth = 22 + (min(longest, 26) * CHARACTER * 0.55 if tilted else 4)
-    left = 44 + (min(longest, 26) * CHARACTER * 0.4 if tilted else 0)
+    left = LEFT + (min(longest, 26) * CHARACTER * 0.4 if tilted else 0)
     span = bottom - (0.06 if bottom < 0 else 0.0), 1.05
-    width = left + 12 + room * len(categories)
+    width = left + MARGIN - LEFT + room * len(categories)
     frame = Frame((0, len(categories)), span, width=width, height=196 + depth, left=left, top=18, bottom=depth)
     parts = [lines_across(frame), element("text", axis, x=2, y=frame.top - 2, class_="unit")]
     step = (frame.across(1) - frame.across(0)) / (len(series) + 0.8)
@@ -61,6 +64,16 @@ def bars(
         short = title if len(title) <= 26 else title[:25] + "…"
         parts.append(element("text", short, x=f"{x:.1f}", y=f"{y:.1f}", **({"text_anchor": "middle"} | turn)))
     return picture(frame, label, parts, [])
+
+
+def least_room(names: int) -> float:
+    """Return the width of a group of bars at the least, one bar for each name."""
+    return 15.0 * names + 14
+
+
+def fitting(names: int, width: float) -> int:
+    """Return how many groups of bars with a title of usual length fit into a width, one at the least."""
+    return max(1, int((width - MARGIN) / max(USUAL * CHARACTER, least_room(names))))
 
 
 def _bar(frame: Frame, x: float, width: float, index: int, bar: Bar | None) -> Markup:

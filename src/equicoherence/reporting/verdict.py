@@ -20,7 +20,7 @@ TITLES = {
     "linear": "linear probe",
 }
 SIDE = "rotation, side"
-WIDTH = 900
+ROW = 340  # width of the groups of bars that stand in one picture, about: as wide as the screen of a telephone
 CLASSES = ("knn", "linear")
 SPREADS = {
     RUNS: "from the smallest to the largest of the seeds",
@@ -85,18 +85,17 @@ def _worst(of_noise: Iterable[tuple[str, Score]]) -> dict[str, Score]:
 
 
 def verdict_chart(figures: Sequence[BarGroup], names: Sequence[str]) -> Markup:
-    """Return the chart: a group of bars for each figure, with the spread and the floors of each bar."""
-    series = [[_bar(figure, name) for figure in figures] for name in names]
-    described = [
-        f"{name}: " + ", ".join(f"{f.title} {number(f.scores[name].mean, f.scores[name].metric)}"
-                                for f in figures if name in f.scores)
-        for name in names
-    ]  # fmt: skip
-    label = f"Bar chart of what each encoder keeps. {'; '.join(described)}."
+    """Return the chart: a group of bars for each figure, with the spread and the floors of each bar.
+
+    Some groups are one picture each. The pictures stand beside each other, or below each other on a narrow screen.
+    """
     shown = [score for figure in figures for score in figure.scores.values()]
     ends = [end for score in shown for end in (score.mean, spread(score)[0], *(score.floors or ()))]
     lowest = min([0.0, *ends])
-    picture = bar_plot.bars([f.title for f in figures], series, label, lowest, axis="R² or accuracy", width=WIDTH)
+    count = bar_plot.fitting(len(names), ROW)
+    parts = [figures[start : start + count] for start in range(0, len(figures), count)]
+    room = (ROW - bar_plot.MARGIN) / min(count, len(figures))
+    pictures = [_row_of_bars(part, names, lowest, bar_plot.MARGIN + room * len(part)) for part in parts]
     kinds = [kind for kind in SPREADS if any(spread(score)[2] == kind for score in shown)]
     whiskers = f"Whiskers: {'; '.join(SPREADS[kind] for kind in kinds)}." if kinds else "All bars are single values."
     single = sum(not spread(score)[2] for score in shown)
@@ -106,7 +105,21 @@ def verdict_chart(figures: Sequence[BarGroup], names: Sequence[str]) -> Markup:
         "Rotation, translation, scale, color: R² of a probe on frozen features. Rotation sign: accuracy of left or "
         f"right. Other tasks: accuracy, or the score that is named. {whiskers}"
     )
-    return join([element("div", picture, class_="verdict"), element("p", note, class_="quiet small")])
+    return join([element("div", *pictures, class_="verdict"), element("p", note, class_="quiet small")])
+
+
+def _row_of_bars(figures: Sequence[BarGroup], names: Sequence[str], lowest: float, width: float) -> Markup:
+    """Return one picture of some groups of bars. width: its width beside the other pictures, in its units."""
+    described = [
+        f"{name}: " + ", ".join(f"{f.title} {number(f.scores[name].mean, f.scores[name].metric)}"
+                                for f in figures if name in f.scores)
+        for name in names
+    ]  # fmt: skip
+    label = f"Bar chart of what each encoder keeps. {'; '.join(described)}."
+    series = [[_bar(figure, name) for figure in figures] for name in names]
+    titles = [figure.title for figure in figures]
+    picture = bar_plot.bars(titles, series, label, lowest, axis="R² or accuracy", width=width)
+    return element("div", picture, style=f"--wide: {width:.0f}")
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from equicoherence.errors import refusing
@@ -23,7 +23,7 @@ from equicoherence.reporting.comparison.lines import (
 )
 from equicoherence.reporting.comparison.markdown import render_markdown
 from equicoherence.reporting.comparison.pictures import picture_panels
-from equicoherence.reporting.comparison.texts import COMPARISON_GUIDE, TITLE, arrowed, lines_grid
+from equicoherence.reporting.comparison.texts import COMPARISON_GUIDE, arrowed, page_table, title_of
 from equicoherence.reporting.curve_panels import advice, curve_panels
 from equicoherence.reporting.markup import Markup, details, element, join, note, section
 from equicoherence.reporting.names import data_name, heading, task_name
@@ -33,6 +33,8 @@ from equicoherence.reporting.tables import MISSING, Grid
 from equicoherence.reporting.template import fill
 from equicoherence.reporting.training import legend
 from equicoherence.reporting.verdict import main_figures, verdict_chart
+
+LEAKS = "zeros"  # the border whose black corners show the angle
 
 
 def comparison(folders: Sequence[Path], out: Path) -> Path:
@@ -78,14 +80,22 @@ def render_comparison(groups: Sequence[Group]) -> str:
     tasks_shown = {anchor: heading(task) for task, anchor in anchors.items()}
     contents = {"summary": "Summary", **({"turn": "Rotation"} if rotation else {}), **tasks_shown}
     dates = dates_of(each.about for each in evaluated)
-    subtitle = f"{named(groups)} ({counted(groups)}{f', evaluated {dates}' if dates else ''})"
-    return fill(TITLE, subtitle, {**contents, "encoders": "Encoders"}, COMPARISON_GUIDE, join(sections))
+    subtitle = f"{counted(groups)}{f', evaluated {dates}' if dates else ''}"
+    subtitle = f"{named(groups)} ({subtitle})" if len(groups) > 1 else subtitle
+    return fill(title_of(groups), subtitle, {**contents, "encoders": "Encoders"}, COMPARISON_GUIDE, join(sections))
 
 
 def _summary(groups: Sequence[Group], evaluated: Sequence[Evaluated], lines: Sequence[Line]) -> Markup:
     """Return the section with the main figures of each task on each data set, drawn and as a table, and remarks."""
-    place = {"task": lambda entry: heading(entry.task), "data": _on, "metric": arrowed}
-    main = lines_grid([line for line in lines if line.main], groups, columns(groups), place)
+    main = [line for line in lines if line.main]
+    protocols = {(line.about.task, line.about.protocol) for line in main}
+    several = len(protocols) > len({task for task, _ in protocols})
+    place = {
+        "task": lambda entry: heading(entry.task),
+        "data": lambda entry: data_name(entry.data),
+        "protocol": lambda entry: entry.protocol if several else "",
+    }
+    tables = _tables(main, groups, "The main scores of each task", arrowed, place)
     remarks = [note(remark) for remark in unlike(evaluated)]
     names, entries = [each.label for each in groups], [entry for line in lines for entry in line.entries.values()]
     sources = {each.label: [control_column(groups, each)] for each in groups}
@@ -93,7 +103,29 @@ def _summary(groups: Sequence[Group], evaluated: Sequence[Evaluated], lines: Seq
     figures = main_figures(entries, sources, others)
     floors = [kind for kind, there in (("random", any(f.random for f in figures)), ("constant", True)) if there]
     chart = [legend(names, floors), verdict_chart(figures, names)] if figures else []
-    return section("summary", "Summary", *chart, main.html("The main scores of each task"), *remarks)
+    return section("summary", "Summary", *chart, *tables, *remarks)
+
+
+def _tables(
+    lines: Sequence[Line],
+    groups: Sequence[Group],
+    caption: str,
+    heads: Callable[[Score], str],
+    place: dict[str, Callable[[Score], str]],
+) -> list[Markup]:
+    """Return a table of scores, see `page_table`, and behind a click those of a border that leaks the parameters."""
+    leaks = [line for line in lines if line.about.border == LEAKS]
+    clean = [line for line in lines if line.about.border != LEAKS]
+    shown = columns(groups)
+    tables = [page_table(clean, groups, shown, caption, heads, place)] if clean else []
+    if leaks:
+        title = f"{_scores(leaks)} with border “{LEAKS}”: black corners leak the parameters"
+        tables.append(details(title, page_table(leaks, groups, shown, f"{caption}, border {LEAKS}", heads, place)))
+    return tables
+
+
+def _scores(lines: Sequence[Line]) -> str:
+    return f"{len(lines)} score{'s' if len(lines) > 1 else ''}"
 
 
 def _has_axis(task: str) -> bool:
@@ -104,16 +136,14 @@ def _has_axis(task: str) -> bool:
 def _task(groups: Sequence[Group], evaluated: Sequence[Evaluated], task: str, lines: Sequence[Line]) -> list[Markup]:
     """Return how a task is read, its curves, its tables, its settings, and its pictures."""
     shown, parts = columns(groups), []
-    place = {"data": lambda entry: data_name(entry.data), "protocol": lambda entry: entry.protocol, "metric": arrowed}
+    place = {"data": lambda entry: data_name(entry.data), "protocol": lambda entry: entry.protocol}
     whole = [line for line in lines if not line.about.parameter]
     finer = [line for line in lines if line.about.parameter]
-    if whole:
-        parts.append(lines_grid(whole, groups, shown, place).html(f"Scores, {task_name(task)}"))
+    parts += _tables(whole, groups, f"Scores, {task_name(task)}", arrowed, place)
     if finer:
-        one_by_one = lines_grid(finer, groups, shown, {"of": lambda entry: entry.parameter, **place})
-        count = f"{len(finer)} score{'s' if len(finer) > 1 else ''}"
-        title = f"One by one: {count} of classes, sequences or parameters"
-        parts.append(details(title, one_by_one.html(f"Scores one by one, {task_name(task)}")))
+        title = f"One by one: {_scores(finer)} of classes, sequences or parameters"
+        caption = f"Scores one by one, {task_name(task)}"
+        parts.append(details(title, *_tables(finer, groups, caption, _of_parameter, place)))
     by_column = {column: [line.entries[column] for line in lines if column in line.entries] for column in shown}
     parts = [*advice(task), *curve_panels(by_column, random_columns(groups), task), *parts]
     settings = _settings_grid(evaluated, task).html(f"Settings and counts, {task_name(task)}")
@@ -129,5 +159,5 @@ def _settings_grid(evaluated: Sequence[Evaluated], task: str) -> Grid:
     return Grid(["", *used], rows)
 
 
-def _on(entry: Score) -> Markup:
-    return join([data_name(entry.data), element("small", entry.protocol)])
+def _of_parameter(entry: Score) -> str:
+    return f"{entry.parameter}: {arrowed(entry)}"

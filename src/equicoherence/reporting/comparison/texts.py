@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from equicoherence.reporting.comparison.lines import Group, Line
+from equicoherence.reporting.markup import Markup
 from equicoherence.reporting.names import metric_name, source_name, target_name
 from equicoherence.reporting.summary import Score
 from equicoherence.reporting.tables import MISSING, NUMBER, Cell, Grid, floor_cell, with_deviation
 
 CONSTANT = "constant"
 ARROWS = {True: "↑", False: "↓", None: ""}
-TITLE = "Comparison"
+TITLE = "Comparison"  # of several encoders
 COMPARISON_GUIDE = (
     "All encoders are evaluated by the same protocol. An arrow says whether higher (↑) or lower (↓) is better. "
     "Encoders of one name and configuration are seeds of one recipe: the table has their mean, ± their sample "
@@ -21,6 +22,11 @@ COMPARISON_GUIDE = (
     "where the best is no better than the constant, or where all are printed the same. "
     f"A dash ({MISSING}) means: not measured."
 )
+
+
+def title_of(groups: Sequence[Group]) -> str:
+    """Return the title of a comparison: the name of a single encoder."""
+    return TITLE if len(groups) > 1 else groups[0].label
 
 
 def lines_grid(
@@ -34,6 +40,33 @@ def lines_grid(
         place = {**place, "reads": lambda entry: source_name(entry.representation, entry.probe)}
     rows = [[*(say(line.about) for say in place.values()), *_cells(line, groups, shown)] for line in lines]
     return Grid([*place, *_titles(groups, shown), CONSTANT], rows)
+
+
+def page_table(
+    lines: Sequence[Line],
+    groups: Sequence[Group],
+    shown: Sequence[str],
+    caption: str,
+    heads: Callable[[Score], str],
+    place: dict[str, Callable[[Score], str]],
+) -> Markup:
+    """Return scores as a table of a page, of which a narrow screen shows the first scores.
+
+    heads: the heading of a row. place: title -> where a score is from, small below the heading; what is the same for
+    all rows is in the caption instead.
+    """
+    if any(line.about.representation or line.about.probe for line in lines):
+        place = {**place, "reads": lambda entry: source_name(entry.representation, entry.probe)}
+    said = {title: dict.fromkeys(say(line.about) for line in lines) for title, say in place.items()}
+    same = [next(iter(texts)) for texts in said.values() if len(texts) == 1]
+    varied = [say for title, say in place.items() if len(said[title]) > 1]
+    rows: list[list[Cell]] = []
+    for line in lines:
+        remark = " · ".join(text for say in varied if (text := say(line.about)))
+        heading = heads(line.about).replace("\N{NO-BREAK SPACE}", " ")
+        rows.append([Cell(heading, remark=remark), *_cells(line, groups, shown)])
+    caption = ", ".join([caption, *(text for text in same if text)])
+    return Grid(["score", *_titles(groups, shown), CONSTANT], rows).html(caption)
 
 
 def arrowed(entry: Score) -> str:
