@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 MINUS = "\N{MINUS SIGN}"
 NAMES = "chromium", "chromium-browser", "google-chrome"
-EXPLORER = '[data-explorer][data-shown="0/0"]'
+EXPLORER = '[data-explorer][data-shown="0/1"]'  # opens at the first state that the runs decode
 CHROMIUM = next((found for found in map(shutil.which, NAMES) if found), None)
 
 
@@ -91,7 +91,7 @@ def near(shown: np.ndarray, truth: np.ndarray) -> bool:
 
 def test_a_drag_along_the_path_shows_state_decoded_state_error_and_theta(seen: Seen, file: Path) -> None:
     samples = read_run(file.parent / "0").samples
-    assert near(seen.pixels("state"), samples["base"][0])
+    assert near(seen.pixels("state"), samples["targets"][0, 0])
     assert near(seen.pixels("v1"), samples["v1"][0])
     seen.slider.scroll_into_view_if_needed()
     box = seen.slider.bounding_box()
@@ -141,7 +141,7 @@ def test_ticks_below_the_slider_show_where_a_run_decodes_and_a_click_goes_there(
     seen.page.keyboard.press("Home")
     decoded = seen.page.locator("figure:has(canvas.decoded) figcaption").first
     seen.page.wait_for_function("document.querySelector('[data-explorer]').dataset.shown.endsWith('/0')")
-    assert decoded.inner_text() == "decoded at t = 0.25"
+    assert decoded.inner_text() == "pale: decoded at t = 0.25"
     assert seen.page.locator(".place").first.inner_text() == "t = 0.00"
     ticks.nth(2).click()
     seen.page.wait_for_function("document.querySelector('[data-explorer]').dataset.shown.endsWith('/3')")
@@ -259,6 +259,11 @@ def test_the_page_fits_a_screen_and_follows_its_colors(browser: Browser, file: P
     text = brightness(seen, ".plot text", "fill")
     dark = scheme == "dark"
     assert [ground < 90, card < 90, text < 128] == [dark, dark, not dark]
+    seen.slider.press("Home")
+    seen.at("0/0")
+    caption = seen.page.locator("figure:has(canvas.decoded) figcaption").first
+    assert caption.inner_text().startswith("pale: ")
+    assert not caption.evaluate("e => e.scrollWidth > e.clientWidth"), "all of it can be read"
     side = seen.page.locator("canvas.state").bounding_box()
     assert side is not None
     assert side["width"] >= 150, "32 pixels, four times as large at least"

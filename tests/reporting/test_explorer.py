@@ -23,7 +23,7 @@ from equicoherence.paths.lie import affine_logarithm
 from equicoherence.paths.transformations.affine import PIXEL
 from equicoherence.reporting.explorer import files
 from equicoherence.reporting.explorer.drawn import drawn_scene
-from equicoherence.reporting.explorer.explorer import answers, embedded, explorer_section, scene_data
+from equicoherence.reporting.explorer.explorer import answers, embedded, explorer_section, opening, scene_data
 from equicoherence.reporting.explorer.files import reduced, strip
 from equicoherence.reporting.explorer.gather import Gathered, gather
 from equicoherence.reporting.explorer.kept import kept_scenes
@@ -293,6 +293,17 @@ def test_places_at_which_a_decoder_answers_are_said_for_runs_alike() -> None:
         "c: decoded at every t between the ends",
         "d: decoded at every t",
     ]
+
+
+@pytest.mark.parametrize(
+    ("stops", "first"), [([(2, 4)], 2), ([(0, 1, 2, 3, 4), (2, 4)], 2), ([(0, 1, 2), (3,)], 1), ([(0,)], 0), ([], 0)]
+)
+def test_the_slider_opens_where_most_runs_decode_after_the_beginning(stops: list[tuple[int, ...]], first: int) -> None:
+    pictures, times = levels(*range(5)), np.linspace(0, 1, 5)
+    decodings = [Decoding(str(n), each, ("",) * len(each), pictures[:, list(each)]) for n, each in enumerate(stops)]
+    scene = PathScene("", "u", pictures[:, 0], pictures, times, [], np.zeros((1, 5, 0)), decodings)
+    assert opening(scene) == first
+    assert f'value="{first}" aria-label="Place on the path"' in explorer_section([scene], [], [])
 
 
 def test_data_blocks_cannot_be_ended_from_inside() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -26,9 +27,9 @@ def explorer_section(scenes: Sequence[PathScene], remarks: Sequence[str], notes:
     parts = [*map(note, notes), element("p", " ".join(remarks), class_="quiet") if remarks else ""]
     if not scenes:
         parts.append(note("There are no paths to show: no run has saved decoded states, and none can decode them now."))
-    for index, scene in enumerate(scenes):
+    for scene in scenes:
         data = embedded(scene_data(scene))
-        parts.append(rendered("scene.html", index=index, scene=scene, answers=answers(scene), data=data))
+        parts.append(rendered("scene.html", scene=scene, answers=answers(scene), first=opening(scene), data=data))
     return section("path", "One path, step by step", *parts)
 
 
@@ -57,6 +58,12 @@ def answers(scene: PathScene) -> list[Answers]:
             places = f"t = {', '.join(f'{scene.times[stop]:.2f}' for stop in stops)}"
         rows.append(Answers(names, stops, f"{', '.join(names)}: decoded at {places}"))
     return rows
+
+
+def opening(scene: PathScene) -> int:
+    """Return the place that is shown first: the first one after the beginning that most runs decode; 0 if none does."""
+    counts = Counter(stop for decoding in scene.decodings for stop in decoding.stops if stop > 0)
+    return min(counts, key=lambda stop: (-counts[stop], stop), default=0)
 
 
 def scene_data(scene: PathScene) -> dict[str, Any]:

@@ -117,6 +117,7 @@ function explorer(part) {
       drawError(canvases("map")[index], seen, truth, size);
       const who = all(part, ".who")[index], figure = canvases("decoded")[index].closest("figure");
       figure.classList.toggle("elsewhere", !here);
+      figure.querySelector(".pale").hidden = here;
       figure.querySelector(".time").textContent = "at " + time(stop);
       who.querySelector(".by").textContent =
         [run.by[near] ? "by " + run.by[near] : "", here ? "" : "the nearest place that it decodes"].filter(Boolean).join(", ");
