@@ -20,6 +20,7 @@ from equicoherence.data.source import BadImage
 from equicoherence.evaluation.store import FILE, read_scores
 from equicoherence.methods import METHODS
 from equicoherence.methods.simclr import SimCLR
+from equicoherence.recipes import recipe
 from equicoherence.reporting.short_table import short_grid
 from equicoherence.reporting.summary import summarise_scores
 from equicoherence.training.config import PretrainConfig
@@ -166,7 +167,11 @@ def test_help_shows_first_what_one_changes_first_with_the_values_of_the_recipe(c
     assert re.search(r"--optim.lr FLOAT .*?\(default: 0.002\)", " ".join(first.split()))
     assert "--help-all" in first
     assert main(["pretrain", "vicreg-tiny", "--help-all"]) == 0
-    assert options < set(re.findall(r"--[a-z][\w.-]*", capsys.readouterr().out))
+    every = capsys.readouterr().out
+    assert options < set(re.findall(r"--[a-z][\w.-]*", every))
+    for name in recipe("vicreg-tiny").encoder.args:
+        option = rf"--encoder.args.{name.replace('_', '-')} .*?timm's own argument {name} of this encoder. \(default:"
+        assert re.search(option, " ".join(every.replace("│", "").split()))
 
 
 CONFIGS = (PretrainConfig, EncoderConfig, AugmentationConfig, ViewsConfig, OptimConfig, CoherenceConfig, *METHODS)

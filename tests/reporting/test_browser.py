@@ -251,6 +251,20 @@ def test_a_slider_rotates_an_image_and_shows_the_nearest_and_the_patches_of_each
     seen.page.close()
 
 
+def test_a_grid_of_one_token_is_said_and_not_drawn(browser: Browser, tmp_path: Path) -> None:
+    folders = []
+    for name, side in (("a", 1), ("b", 4)):
+        tokens = np.full((2, 3, side, side, 3), 70, np.uint8)
+        folders.append(write_rotated(write_scores(tmp_path, name), tokens=tokens))
+    seen = Seen(browser, comparison(folders, tmp_path / "out"), '[data-turn][data-shown="0/0/backbone"]')
+    for number, (drawn, said) in enumerate([(False, True), (True, False)]):
+        view = seen.page.locator("[data-turn] .view").nth(number)
+        assert view.locator("canvas.patches").is_visible() is drawn
+        assert view.get_by_text("one token only").is_visible() is said
+    assert seen.problems == []
+    seen.page.close()
+
+
 @pytest.mark.parametrize(("width", "scheme"), [(390, "light"), (800, "dark")])
 def test_the_page_fits_a_screen_and_follows_its_colors(browser: Browser, file: Path, width: int, scheme: Any) -> None:
     seen = Seen(browser, file, viewport={"width": width, "height": 800}, color_scheme=scheme)

@@ -6,11 +6,29 @@ import dataclasses
 from typing import Any
 
 import yaml
+from tyro.constructors import ConstructorRegistry, StructConstructorSpec, StructFieldSpec, StructTypeInfo
 
 from equicoherence.commands.given_values import values_of
 from equicoherence.training import EncoderConfig
 
 NAME, ARGS, WEIGHTS = "--encoder.name", "--encoder.args", "--encoder.weights"
+
+
+def describing_args() -> ConstructorRegistry:
+    """Return a context in which the help describes each of ``--encoder.args``, which have no docstring."""
+    registry = ConstructorRegistry()
+
+    @registry.struct_rule
+    def described(info: StructTypeInfo) -> StructConstructorSpec | None:
+        if not isinstance(info.default, dict) or not info.default:
+            return None
+        fields = [
+            StructFieldSpec(name, type(value), value, helptext=f"timm's own argument {name} of this encoder.")
+            for name, value in info.default.items()
+        ]
+        return StructConstructorSpec(instantiate=dict, fields=tuple(fields))
+
+    return registry
 
 
 def take_encoder(arguments: list[str], start: EncoderConfig) -> tuple[list[str], EncoderConfig]:

@@ -29,7 +29,7 @@ def run(arguments: list[str]) -> None:
             check_recipe(name)
         if not {"-h", "--help"} & set(rest):
             _check(name, rest, plain)
-        from equicoherence.commands.encoder_arguments import take_encoder
+        from equicoherence.commands.encoder_arguments import describing_args, take_encoder
         from equicoherence.commands.pretrain_options import CommonPretrainOptions, PretrainOptions, common_options
         from equicoherence.recipes.from_file import named_config
         from equicoherence.training.config import PretrainConfig
@@ -56,7 +56,8 @@ def run(arguments: list[str]) -> None:
 
             config: Annotated[PretrainConfig, tyro.conf.arg(name="")] = start
 
-        given = parse(Arguments, rest, f"pretrain {name or 'RECIPE'}")
+        with describing_args():
+            given = parse(Arguments, rest, f"pretrain {name or 'RECIPE'}")
         given.config.views.check_path()
         from equicoherence.training.loop import pretrain  # which takes seconds
     out = given.out or Path("runs") / given.config.name

@@ -159,8 +159,10 @@ function turning(part) {
       if (!said) return (view.querySelector(".agree").textContent = "has no " + read);
       const near = said.nearest[chosen][angle], before = said.nearest[chosen][upright];
       const patches = view.querySelector(".patches");
-      patches.hidden = !said.colors;
-      if (said.colors) draw(patches, tokens[index], angle, said.tokens);
+      const single = said.tokens === 1; // one color, which is of the whole image
+      patches.hidden = !said.colors || single;
+      view.querySelector(".single").hidden = !single;
+      if (said.colors && !single) draw(patches, tokens[index], angle, said.tokens);
       all(view, ".near").forEach((canvas, k) => {
         const side = data.side, place = near[k];
         canvas.hidden = place === undefined;
