@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -17,7 +17,11 @@ from equicoherence.json_file import write_json
 from equicoherence.reporting.explorer.rotated_file import FILE, SCHEMA
 from equicoherence.reporting.explorer.study import Read, TurnedImages
 from equicoherence.reporting.explorer.turned_section import gallery
+from tests.reporting.browsing import CHROMIUM, NAMES
 from tests.reporting.scored import Write, part, scores, write_file, write_scores
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 WriteRun = Callable[..., Path]
 GAIN = {"backbone": 0.0, "z_inv": -0.3, "z_equi": 0.12}
@@ -32,6 +36,18 @@ def write_run(tmp_path: Path) -> WriteRun:
         return write_run_directory(tmp_path / folder, **options)
 
     return write
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Return one browser for all tests of a file."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright, which the extra dev installs")
+    if CHROMIUM is None:
+        pytest.skip(f"needs Chromium: none of {', '.join(NAMES)} is on the PATH")
+    with playwright.sync_playwright() as started:
+        opened = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield opened
+        opened.close()
 
 
 @pytest.fixture

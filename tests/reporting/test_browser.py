@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,32 +10,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from equicoherence.reporting.comparison.page import comparison
 from equicoherence.reporting.page import report
 from equicoherence.reporting.runs import read_run
 from equicoherence.reporting.summary import flat_rows
-from tests.reporting.conftest import write_rotated, write_run_directory
-from tests.reporting.scored import write_scores
+from tests.reporting.browsing import Seen
+from tests.reporting.conftest import write_run_directory
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Locator, Page
+    from playwright.sync_api import Browser
 
 MINUS = "\N{MINUS SIGN}"
-NAMES = "chromium", "chromium-browser", "google-chrome"
-EXPLORER = '[data-explorer][data-shown="0/1"]'  # opens at the first state that the runs decode
-CHROMIUM = next((found for found in map(shutil.which, NAMES) if found), None)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Return one browser for all tests of this file."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright, which the extra dev installs")
-    if CHROMIUM is None:
-        pytest.skip(f"needs Chromium: none of {', '.join(NAMES)} is on the PATH")
-    with playwright.sync_playwright() as started:
-        opened = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield opened
-        opened.close()
 
 
 @pytest.fixture(scope="module")
@@ -46,34 +29,6 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     names = "first", "<i>second"
     runs = [write_run_directory(folder / str(n), name=name, lines=9) for n, name in enumerate(names)]
     return report(runs, folder / "page.html")
-
-
-class Seen:
-    """A page as a person sees it. problems: what its script complained of."""
-
-    def __init__(self, browser: Browser, file: Path, ready: str = EXPLORER, **options: Any) -> None:
-        self.problems: list[str] = []
-        self.page: Page = browser.new_page(**options)
-        self.page.on("pageerror", lambda error: self.problems.append(str(error)))
-        self.page.on("console", lambda message: self.problems.append(message.text))
-        self.page.on("request", lambda asked: self.problems.append(asked.url[:80]) if asked.url[:4] == "http" else None)
-        self.page.goto(file.as_uri())
-        self.page.wait_for_selector(ready)
-
-    def at(self, place: str) -> None:
-        """Wait until the slider's part shows an image and a place."""
-        self.page.wait_for_selector(f'[data-explorer][data-shown="{place}"]')
-
-    @property
-    def slider(self) -> Locator:
-        return self.page.locator("[data-explorer] input[type=range]")
-
-    def pixels(self, canvas: str, index: int = 0) -> np.ndarray:
-        """Return what a canvas shows, (S, S, 3)."""
-        found = self.page.locator(f"[data-explorer] canvas.{canvas}").nth(index).evaluate(
-            "c => [c.width, ...c.getContext('2d').getImageData(0, 0, c.width, c.height).data]"
-        )  # fmt: skip
-        return np.array(found[1:], np.int64).reshape(found[0], found[0], 4)[..., :3]
 
 
 @pytest.fixture(scope="module")
@@ -199,72 +154,6 @@ def test_tables_are_sorted_by_a_click_and_filtered_by_words(seen: Seen) -> None:
     assert len(values()) == 1
 
 
-@pytest.fixture(scope="module")
-def rotated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a page that compares two encoders by scores and rotated images, of which one has z_equi."""
-    place, nearest = tmp_path_factory.mktemp("rotated"), np.broadcast_to(np.arange(5), (2, 3, 5))
-    other = nearest.copy()
-    other[1, 2] = [6, 1, 5, 3, 0]
-    folders = [
-        write_rotated(write_scores(place, "a"), backbone=other, z_equi=nearest),
-        write_rotated(write_scores(place, "b"), backbone=nearest),
-    ]
-    return comparison(folders, place / "out")
-
-
-@pytest.mark.parametrize(("width", "scheme"), [(1400, "light"), (390, "dark")])
-def test_a_slider_rotates_an_image_and_shows_the_nearest_and_the_patches_of_each_encoder(
-    browser: Browser, rotated: Path, width: int, scheme: Any
-) -> None:
-    ready = '[data-turn][data-shown="0/0/backbone"]'
-    seen = Seen(browser, rotated, ready, viewport={"width": width, "height": 900}, color_scheme=scheme)
-    part = seen.page.locator("[data-turn]")
-    assert part.locator(".view strong").all_inner_texts() == ["a", "b"]
-
-    def levels(canvas: str) -> list[int]:
-        return part.locator(f"canvas.{canvas}").evaluate_all(
-            "all => all.map(c => c.getContext('2d').getImageData(c.width / 2, c.width / 2, 1, 1).data[0])"
-        )
-
-    assert levels("shown") == pytest.approx([20], abs=2)
-    part.locator(".samples button").nth(1).click()
-    slider = part.locator("input[type=range]")
-    slider.scroll_into_view_if_needed()
-    box = slider.bounding_box()
-    assert box is not None
-    seen.page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-    seen.page.mouse.down()
-    seen.page.mouse.move(box["x"] + box["width"] - 3, box["y"] + box["height"] / 2, steps=4)
-    seen.page.mouse.up()
-    seen.page.wait_for_selector('[data-turn][data-shown="1/20/backbone"]')
-    assert part.locator(".place").inner_text() == "20°"
-    assert levels("shown") == pytest.approx([130], abs=2)
-    assert levels("patches") == [130, 130], "every pixel is kept"
-    assert levels("near") == pytest.approx([180, 30, 150, 90, 0, 0, 30, 60, 90, 120], abs=2)
-    told = ["3 of 5 as upright, 3 of its class", "5 of 5 as upright, 2 of its class"]
-    assert part.locator(".agree").all_inner_texts() == told
-    part.locator(".reads button", has_text="z_equi").click()
-    seen.page.wait_for_selector('[data-turn][data-shown="1/20/z_equi"]')
-    assert part.locator(".agree").all_inner_texts() == [told[1], "has no z_equi"]
-    assert seen.page.evaluate("document.documentElement.scrollWidth") == width
-    assert seen.problems == []
-    seen.page.close()
-
-
-def test_a_grid_of_one_token_is_said_and_not_drawn(browser: Browser, tmp_path: Path) -> None:
-    folders = []
-    for name, side in (("a", 1), ("b", 4)):
-        tokens = np.full((2, 3, side, side, 3), 70, np.uint8)
-        folders.append(write_rotated(write_scores(tmp_path, name), tokens=tokens))
-    seen = Seen(browser, comparison(folders, tmp_path / "out"), '[data-turn][data-shown="0/0/backbone"]')
-    for number, (drawn, said) in enumerate([(False, True), (True, False)]):
-        view = seen.page.locator("[data-turn] .view").nth(number)
-        assert view.locator("canvas.patches").is_visible() is drawn
-        assert view.get_by_text("one token only").is_visible() is said
-    assert seen.problems == []
-    seen.page.close()
-
-
 @pytest.mark.parametrize(("width", "scheme"), [(390, "light"), (800, "dark")])
 def test_the_page_fits_a_screen_and_follows_its_colors(browser: Browser, file: Path, width: int, scheme: Any) -> None:
     seen = Seen(browser, file, viewport={"width": width, "height": 800}, color_scheme=scheme)
@@ -289,16 +178,6 @@ def test_the_page_fits_a_screen_and_follows_its_colors(browser: Browser, file: P
     assert min(letters) >= 9, "a drawing that is made small cannot be read"
     assert seen.page.locator(".idea svg:visible").count() == 1
     assert seen.problems == []
-    seen.page.close()
-
-
-def test_a_telephone_shows_scores_of_an_evaluation_without_a_scroll(browser: Browser, rotated: Path) -> None:
-    seen = Seen(browser, rotated, '[data-turn][data-shown="0/0/backbone"]', viewport={"width": 390, "height": 800})
-    for table in seen.page.locator("table:visible", has_text="mIoU").all():
-        score, frame = table.locator("td.number").first.bounding_box(), table.locator("..").bounding_box()
-        assert score is not None
-        assert frame is not None
-        assert score["x"] + score["width"] <= frame["x"] + frame["width"]
     seen.page.close()
 
 

@@ -34,11 +34,11 @@ CONTENTS = {
 TITLE = 60  # letters of the names that fit into the title
 RUNS_GUIDE = (
     "Each run trained an image encoder without labels. Its embedding has two parts: z_inv should not depend on how an "
-    "image was transformed, and z_equi should. The backbone is the encoder before that split. In the auxiliary task, "
-    "decoders reconstruct the intermediate states from z_equi of two views. The slider shows how well they do. The "
-    "curves show the training. The R² charts show how well a probe predicts a transformation from the frozen encoder. "
-    "The table of other tasks shows what else the features are good for. Runs with the same name are seeds of one "
-    f"recipe and are averaged. A dash ({MISSING}) means: not measured."
+    "image was transformed, as far as the method's own loss sees it, and z_equi should. The backbone is the encoder "
+    "before that split. In the auxiliary task, decoders reconstruct the intermediate states from z_equi of two views. "
+    "The slider shows how well they do. The curves show the training. The R² charts show how well a probe predicts a "
+    "transformation from the frozen encoder. The table of other tasks shows what else the features are good for. Runs "
+    f"with the same name are seeds of one recipe and are averaged. A dash ({MISSING}) means: not measured."
 )
 
 

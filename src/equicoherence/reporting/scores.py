@@ -40,6 +40,10 @@ R2_GUIDE = (
     "repeats of the probe. Marks across a bar are its floors. Read border “content” first: with “zeros”, the black "
     "corners alone show the angle."
 )
+Z_INV = (
+    "R² of z_inv may be as high as that of z_equi. z_inv is a linear map of the same backbone features. Where the "
+    "method's own loss does not see g, nothing removes a rotation from z_inv."
+)
 BORDER_TITLES = {
     "": "border not given",
     "content": "border “content”: no leak",
@@ -90,11 +94,11 @@ def _transformation_section(
     text = element(
         "p", f"R² of {PROBES.get(probes[0], f'a {probes[0]}') if len(probes) == 1 else 'a'} probe {R2_GUIDE}"
     )
+    of_z_inv = element("p", Z_INV) if select(main, representation="z_inv") else ""
     floors = [kind for kind in plot_keys.CONTROLS if kind == "constant" or controls]
     charts = element("div", *panels, class_="grid wide")
-    return section(
-        "transformation", title, *remarks, text, legend(names, floors), charts, *_comparisons(entries, controls, names)
-    )
+    tables = _comparisons(entries, controls, names)
+    return section("transformation", title, *remarks, text, of_z_inv, legend(names, floors), charts, *tables)
 
 
 def _comparisons(entries: Sequence[Score], controls: Controls, names: Sequence[str]) -> list[Markup]:
