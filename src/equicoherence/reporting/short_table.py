@@ -26,9 +26,10 @@ FIRST = ("border", "probe")
 def short_grid(entries: Sequence[Score], names: Sequence[str]) -> tuple[Grid, int]:
     """Return at most `ROWS` main scores, and how many were left out.
 
-    The first score of each task has a row; `SUMS` come last. Several names have one column each, for the backbone; a
-    single name has one column for each representation. Scores of patch tokens are in the first column. Scores are of
-    the first border and probe. All R2 on noise are one row, with the value farthest from 0, as a share of its limit.
+    The first score of each task has a row, as far as there is room; `SUMS` come last. Several names have one column
+    each, for the backbone; a single name has one column for each representation. Scores of patch tokens are in the
+    first column. Scores are of the first border and probe. All R2 on noise are one row, with the value farthest
+    from 0, as a share of its limit.
     """
     mine = [e for e in entries if not e.parameter and (e.main or e.metric == NOISE)]
     own = _first(select(mine, control=""))
