@@ -12,9 +12,10 @@ import pytest
 import torch
 
 from equicoherence.comparing import compare
-from equicoherence.evaluation.suites import Suite
+from equicoherence.evaluation.suites import EQUIVARIANCE, Suite
 from equicoherence.methods.vicreg import VICRegConfig
 from equicoherence.reporting.comparison.evaluated import read_evaluated
+from equicoherence.reporting.suite_table import read_suite
 from equicoherence.reporting.summary import summarise_scores
 from equicoherence.reporting.tables import MISSING
 from equicoherence.training import EncoderConfig, OptimConfig, PretrainConfig, ViewsConfig, pretrain
@@ -219,3 +220,20 @@ def test_every_experiment_finds_what_it_imports(path: Path, monkeypatch: pytest.
     monkeypatch.syspath_prepend(EXPERIMENTS)
     found = runpy.run_path(str(path), run_name="imported")
     assert found["__doc__"]
+
+
+def test_the_plot_over_layers_has_the_same_axes_of_scores_for_every_encoder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(EXPERIMENTS)
+    import equivariance as experiment  # pyright: ignore[reportMissingImports]
+    from published import row_folders  # pyright: ignore[reportMissingImports]
+
+    groups = read_suite(EQUIVARIANCE, row_folders(experiment.RESULTS / "equivariance"))
+    figure = experiment.over_layers(groups, tmp_path / "layers.png")
+    drawn = [axes for axes in figure.axes if axes.lines]
+    assert len(drawn) >= 4, "there are too few encoders to compare"
+    for panels in (drawn[::2], drawn[1::2]):
+        (limits,) = {axes.get_ylim() for axes in panels}
+        values = [value for axes in panels for line in axes.lines for value in line.get_ydata()]
+        assert limits[0] <= min(values) < max(values) <= limits[1]
