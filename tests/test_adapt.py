@@ -528,7 +528,7 @@ def test_r2_on_noise_is_near_zero_within_the_limit_of_its_target(
 
 def test_a_warning_names_the_transformation_that_noise_shows_and_no_other(done: Adapted) -> None:
     found = read_adaptation(done.run)
-    targets = ("rotation", "rotation, absolute", "translation", "scale")
+    targets = ("rotation", "rotation, absolute", "translation", "translation, absolute", "scale")
     assert [row.title for row in found.noise] == [f"{target_name(target)} R2 on noise" for target in targets]
 
     def at(target: str, mean: float) -> Score:
