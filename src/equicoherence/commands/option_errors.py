@@ -68,8 +68,8 @@ def nearest(option: str, known: Sequence[str]) -> str:
 
 def _ends_close(typed: str, name: str) -> bool:
     """Return whether what stands after the last points of two names is close."""
-    ends = (each.rpartition(".")[2] for each in (typed, name))
-    return difflib.SequenceMatcher(None, *ends).ratio() >= CLOSE_END
+    one, other = (each.rpartition(".")[2] for each in (typed, name))
+    return difflib.SequenceMatcher(None, one, other).ratio() >= CLOSE_END
 
 
 def _text(box: str) -> list[str]:
