@@ -38,24 +38,28 @@ ROTATION = {"rotation": "rotation R2", "rotation, absolute": "absolute rotation 
 CONTROLS = {"": "-", "random": "--"}
 
 
-def over_layers(groups: list[Group], path: Path) -> None:
-    """Draw rotation scores and k-NN over the depth of each encoder that has layers; dashed: random weights."""
+def over_layers(groups: list[Group], path: Path) -> Figure:
+    """Draw rotation scores and k-NN over the depth of each encoder that has layers; return the figure.
+
+    Dashed: random weights. All encoders have the same axes of scores, so that their slopes can be compared.
+    """
     found = {of.label: parts for of in groups if (parts := _layers(of))}
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(8.6, 0.4 + 2.9 * len(found)), layout="constrained")
-        panels = figure.subplots(len(found), 2, squeeze=False)
+        panels = figure.subplots(len(found), 2, squeeze=False, sharey="col")
         for (rotation, classes), (label, parts) in zip(panels, found.items()):
             for number, (target, called) in enumerate(ROTATION.items()):
                 metric = "accuracy" if target == "rotation, side" else "r2"
                 _lines(rotation, parts, target, metric, PALETTE[number], called)
             _lines(classes, parts, "", "top1", PALETTE[3], "k-NN accuracy")
             rotation.set_title(label, fontsize=10)
-            rotation.set_ylim(-0.05, 1.05)
-            classes.set_ylim(bottom=0)
             for axes in (rotation, classes):
                 axes.legend(frameon=False, fontsize=8)
+        panels[0, 0].set_ylim(-0.05, 1.05)
+        panels[0, 1].set_ylim(bottom=0)  # now that the lines of all encoders are drawn
         figure.supxlabel("solid: as trained; dashed: random weights", fontsize=8)
         figure.savefig(path, dpi=130)
+    return figure
 
 
 def _layers(of: Group) -> dict[str, Mapping[str, Any]]:

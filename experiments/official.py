@@ -3,8 +3,9 @@
     python experiments/official.py [--sie DIR] [--vicreg DIR] [--dino DIR] [--ibot DIR] [--dinov2 DIR] [--davis DIR]
                                    [--cropmae DIR] [--zoedepth DIR] [--mmseg DIR]
 
-Each DIR is a checkout of the repository named in `ORIGINALS`; what is not given is skipped, and said. Nothing of theirs
-is part of this repository. What is compared is taken out of its file, so that a checkout alone is enough: only what the
+Each DIR is a checkout of the repository named in `ORIGINALS`; what is not given is skipped, and said, and so is a file
+that a DIR lacks. A DIR with none of the files is refused before anything is compared. Nothing of theirs is part of this
+repository. What is compared is taken out of its file, so that a checkout alone is enough: only what the
 definition itself names is imported (DAVIS' F and DINO's frames need OpenCV). SIE's PRE, MRR and H@k are whole scripts,
 which run as they are, on the CPU. Exit status 1 where a comparison is further apart than ``BOUND``, or than declared.
 """
@@ -57,6 +58,10 @@ def main(arguments: list[str] | None = None) -> int:
     for name, repository in ORIGINALS.items():
         parser.add_argument(f"--{name}", type=Path, metavar="DIR", help=f"a checkout of {repository}")
     given = vars(parser.parse_args(arguments))
+    for name, repository in ORIGINALS.items():
+        files = dict.fromkeys(each.file for each in COMPARISONS if each.original == name)
+        if given[name] is not None and not any((given[name] / file).is_file() for file in files):
+            parser.error(f"--{name} {given[name]} has no {', '.join(files)}; give a checkout of {repository}")
     failed = False
     for comparison in COMPARISONS:
         folder, repository = given[comparison.original], ORIGINALS[comparison.original]
@@ -65,12 +70,16 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"{comparison.what}: skipped; {why}")
             continue
         if not (folder / comparison.file).is_file():
-            parser.error(f"--{comparison.original} {folder} has no {comparison.file}; give a checkout of {repository}")
+            print(f"{comparison.what}: skipped; {folder} has no {comparison.file}, {repository} has it")
+            continue
         try:
             ours, theirs = comparison.compute(folder.resolve())
         except ModuleNotFoundError as error:
             package = PACKAGES.get(str(error.name), error.name)
             print(f"{comparison.what}: skipped; {comparison.file} needs the module {error.name}, install {package}")
+            continue
+        except FileNotFoundError as error:  # of another file that the code is in
+            print(f"{comparison.what}: skipped; {error.filename} is missing, {repository} has it")
             continue
         except LookupError as error:
             parser.error(f"{error.args[0]}; give a checkout of {repository}")

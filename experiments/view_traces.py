@@ -4,8 +4,13 @@
 
 An oracle is trained with the angle of a view as a label, on noise: it can only learn traces. Power spectra show how
 much there is to learn. A control has noise of one direction, whose angle can be seen: what an oracle of these steps is
-able to learn. Runs of a recipe on the same noise, with decoders, are probed for the angle of single views. Each cell is
-kept in docs/results/view-traces as it is done, and the page is made from all that lie there.
+able to learn. Runs of a recipe on the same noise, with decoders, are probed for the angle of single views; their
+controls are trained and probed on noise of one direction. WAY is one of:
+
+    training views | central crops | central crops, round band | control: noise of one direction    oracles
+    DECODER | control: DECODER          a recipe's run; DECODER: render, conv, render+cross-attention
+
+Each cell is kept in docs/results/view-traces as it is done, and the page is made from all that lie there.
 """
 
 from __future__ import annotations
@@ -30,11 +35,13 @@ from traces import after, before
 import equicoherence
 from equicoherence.evaluation import load_model
 from equicoherence.evaluation.baselines import Spectrum
+from equicoherence.evaluation.frozen_model import random_control
 from equicoherence.evaluation.transformation.noise import as_photographs, noise_images
 from equicoherence.json_file import write_json
 from equicoherence.models import Encoder
 from equicoherence.paths import Rotation
 from equicoherence.recipes import recipe
+from equicoherence.reporting.tables import MISSING
 from equicoherence.ridge import r2_score, ridge_probe
 from equicoherence.training import PretrainConfig, pretrain
 from equicoherence.training.build import build_views
@@ -82,12 +89,14 @@ def striped_views(shape: tuple[int, int]) -> Draw:
     """Return what draws central crops, as training reads them, of noise that is smooth along its rows."""
     draw = central_views(shape, before)
 
-    def views(images: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        wide = F.pad(images.float(), (STRIPE // 2, STRIPE // 2, 0, 0), mode="circular")
-        smooth = F.avg_pool2d(wide, (1, STRIPE), stride=1)
-        return draw((128 + STRIPE**0.5 * (smooth - 128)).clamp(0, 255).byte(), generator)  # as much contrast as before
+    return lambda images, generator: draw(of_one_direction(images), generator)
 
-    return views
+
+def of_one_direction(images: Tensor) -> Tensor:
+    """Return noise (B, 3, H, W) uint8 averaged along its rows, with as much contrast as before."""
+    wide = F.pad(images.float(), (STRIPE // 2, STRIPE // 2, 0, 0), mode="circular")
+    smooth = F.avg_pool2d(wide, (1, STRIPE), stride=1)
+    return (128 + STRIPE**0.5 * (smooth - 128)).clamp(0, 255).byte()
 
 
 WAYS: dict[str, Callable[[tuple[int, int]], Draw]] = {
@@ -96,6 +105,9 @@ WAYS: dict[str, Callable[[tuple[int, int]], Draw]] = {
     "control: noise of one direction": striped_views,
     "central crops, round band": lambda shape: central_views(shape, after),
 }
+DECODERS = ("render", "conv", "render+cross-attention")  # the last is the recipe's own
+CONTROL = "control: "
+EVERY_WAY = (*WAYS, *DECODERS, *(f"{CONTROL}{decoder}" for decoder in DECODERS))
 
 
 def train_oracle(draw: Draw, shape: tuple[int, int], steps: int) -> tuple[list[float], list[float]]:
@@ -151,13 +163,23 @@ def r2_of_ridge(known: Tensor, target: Tensor, asked: Tensor, truth: Tensor) -> 
     return r2_score(torch.cat(predicted, dim=1), truth).tolist()
 
 
-def train_decoder(decoder: str, shape: tuple[int, int], steps: int, folder: Path) -> dict[str, list[float]]:
-    """Return, by representation, R2 of a ridge regression of the angle from single views of other noise, after the
-    recipe was trained on noise with a decoder; and from random weights."""
-    images = folder / f"noise-{shape[0]}"
+def train_decoder(way: str, shape: tuple[int, int], steps: int, folder: Path) -> dict[str, list[float]]:
+    """Return R2 of the angle and of its size by a ridge regression from single views of other noise, by representation.
+
+    The recipe is trained on noise with a decoder before; for its control the noise of both is of one direction. Power
+    spectra, and the backbone with random weights, are read of the same views.
+    """
+    decoder, control = way.removeprefix(CONTROL), way.startswith(CONTROL)
+    kind: Callable[[Tensor], Tensor] = of_one_direction if control else lambda images: images
+    drawn = recipe_views(shape)
+
+    def draw(images: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        return drawn(kind(images), generator)
+
+    images = folder / f"noise{'-of-one-direction' if control else ''}-{shape[0]}"
     if not images.is_dir():
         images.mkdir(parents=True)
-        for number, image in enumerate(noise_images(TRAIN, shape[0], 0)):
+        for number, image in enumerate(kind(noise_images(TRAIN, shape[0], 0))):
             Image.fromarray(image.permute(1, 2, 0).numpy()).save(images / f"{number:04}.png")
     config = config_of(shape)
     assert config.coherence is not None
@@ -170,18 +192,21 @@ def train_decoder(decoder: str, shape: tuple[int, int], steps: int, folder: Path
         precision="fp32",
         threads=1,
     )
-    model = load_model(pretrain(config, folder / f"{decoder}-{shape[0]}-{shape[1]}-{steps}"))
-    draw, generator = recipe_views(shape), torch.Generator().manual_seed(1)
+    model = load_model(pretrain(config, folder / f"{slug(way)}-{shape[0]}-{shape[1]}-{steps}"))
+    untrained, generator = random_control(model), torch.Generator().manual_seed(1)
 
     @torch.no_grad()
     def seen(images: Tensor) -> tuple[dict[str, Tensor], Tensor]:
         parts = [draw(part, generator) for part in images.split(BATCH)]
         pooled = [model.represent(views)[0] for views, _ in parts]
+        found = {name: torch.cat([part[name] for part in pooled]) for name in ("backbone", "z_equi")}
+        found["random"] = torch.cat([untrained.represent(views)[0]["backbone"] for views, _ in parts])
         angle = torch.cat([angle for _, angle in parts])
-        return {n: torch.cat([p[n] for p in pooled]) for n in pooled[0]}, torch.cat([angle, angle.abs()], dim=1)
+        return found, torch.cat([angle, angle.abs()], dim=1)
 
     (known, target), (asked, truth) = (seen(noise_images(count, shape[0], s)) for s, count in ((2, TRAIN), (1, TEST)))
-    return {name: r2_of_ridge(known[name], target, asked[name], truth) for name in ("backbone", "z_equi")}
+    found = {name: r2_of_ridge(known[name], target, asked[name], truth) for name in known}
+    return {"spectra": read_spectra(draw, shape), **found}
 
 
 def main() -> None:
@@ -191,11 +216,14 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--only", nargs="*", help="cells WAY:SOURCE:SIZE; all where left out")
     given = parser.parse_args()
-    ways = [*WAYS, "render", "conv"]
-    cells = [f"{way}:{source}:{size}" for source, size in SHAPES for way in ways]
-    for cell in cells if given.only is None else given.only:
-        way, source, size = cell.rsplit(":", 2)
-        shape, file = (int(source), int(size)), KEPT / f"{slug(way)}-{source}-{size}-{given.steps}.json"
+    every = {f"{way}:{source}:{size}": (way, (source, size)) for source, size in SHAPES for way in EVERY_WAY}
+    cells = list(every) if given.only is None else given.only
+    if odd := [cell for cell in cells if cell not in every]:
+        parser.error(f"--only {odd[0]!r} is no cell; one is {', '.join(map(repr, every))}")
+    for cell in cells:
+        way, shape = every[cell]
+        source, size = shape
+        file = KEPT / f"{slug(way)}-{source}-{size}-{given.steps}.json"
         if not file.is_file():
             start, found = time.process_time(), dict[str, Any](way=way, shape=shape, steps=given.steps)
             if way in WAYS:
@@ -220,21 +248,25 @@ def page(found: list[dict[str, Any]]) -> str:
         "",
         f"The encoder of `{RECIPE}` on {TRAIN:,} images of isotropic noise as large as the source, batches of {BATCH}; "
         f"tested on {TEST:,} others. R2 of the signed angle / of its absolute value, from one view alone; from spectra "
-        "and features by a ridge regression. The control is of noise that is smooth along its rows, so that "
-        "its content shows the angle.",
+        "and features by a ridge regression. Controls are trained and tested on noise that is smooth along its rows, "
+        "so that its content shows the angle. Random weights: the backbone before training.",
         "",
         "| trained on | source | size | steps | power spectra | the oracle itself | its features | CPU seconds |",
         f"|{'---|' * 8}",
     ]
     lines += [_row(each, "spectra", "oracle", "ridge") for each in found if "oracle" in each]
-    lines += ["", "| decoder | source | size | steps | backbone | z_equi | CPU seconds |", f"|{'---|' * 7}"]
-    lines += [_row(each, "backbone", "z_equi") for each in found if "z_equi" in each]
+    lines += [
+        "",
+        "| decoder | source | size | steps | power spectra | random weights | backbone | z_equi | CPU seconds |",
+        f"|{'---|' * 9}",
+    ]
+    lines += [_row(each, "spectra", "random", "backbone", "z_equi") for each in found if "z_equi" in each]
     return "\n".join([*lines, ""])
 
 
 def _row(each: dict[str, Any], *names: str) -> str:
-    """Return a line of a table: the cell, pairs of figures, its time."""
-    figures = [" / ".join(f"{value:.3f}" for value in each[name]) for name in names]
+    """Return a line of a table: the cell, pairs of figures, a dash where there are none, its time."""
+    figures = [" / ".join(f"{value:.3f}" for value in each[name]) if name in each else MISSING for name in names]
     cells = [each["way"], *each["shape"], each["steps"], *figures, f"{each['seconds']:.0f}"]
     return f"| {' | '.join(map(str, cells))} |"
 

@@ -21,6 +21,7 @@ from equicoherence.adapting.asked import Asked, default_out
 from equicoherence.adapting.start_config import start_config
 from equicoherence.cli import main
 from equicoherence.commands.adapt import AdaptOptions, CommonAdaptOptions
+from equicoherence.data import ImageSource, Split, open_images
 from equicoherence.evaluation import evaluate
 from equicoherence.evaluation.store import FILE, read_scores
 from equicoherence.evaluation.suites import NEIGHBOURS, SUITES, Suite
@@ -289,6 +290,23 @@ def test_what_cannot_be_adapted_is_refused_in_a_sentence_before_training(
     assert [path.name for path in tmp_path.iterdir()] == ["made"]
 
 
+def test_the_images_are_opened_once_for_the_command_and_its_plan(
+    folder: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sides = []
+
+    def counted(path: str, split: Split) -> ImageSource:
+        sides.append(split)
+        return open_images(path, split)
+
+    monkeypatch.setattr("equicoherence.adapting.plan.open_images", counted)
+    data = shutil.copytree(folder, tmp_path / "data")
+    inside = ["--out", str(data / "run"), "--optim.batch-size", "16"]
+    assert main(["adapt", str(model), "--data", str(data), *inside]) == 2
+    assert "is inside the data set" in capsys.readouterr().err, "which the plan alone refuses"
+    assert sides.count("train") == 1
+
+
 def test_views_get_a_size_that_fits_the_model(model: Path, tmp_path: Path) -> None:
     sizes = {}
     for name, arch, args in (
@@ -510,7 +528,7 @@ def test_r2_on_noise_is_near_zero_within_the_limit_of_its_target(
 
 def test_a_warning_names_the_transformation_that_noise_shows_and_no_other(done: Adapted) -> None:
     found = read_adaptation(done.run)
-    targets = ("rotation", "rotation, absolute", "translation", "scale")
+    targets = ("rotation", "rotation, absolute", "translation", "translation, absolute", "scale")
     assert [row.title for row in found.noise] == [f"{target_name(target)} R2 on noise" for target in targets]
 
     def at(target: str, mean: float) -> Score:

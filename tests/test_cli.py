@@ -76,6 +76,15 @@ def test_no_coherence_gives_the_plain_method(data, tmp_path):
         (["pretrain"], "vicreg-tiny"),
         (["pretrain", "vicreg-tinny"], "vicreg-tinny"),
         (["pretrain", "vicreg-tiny", "--optim.lrr", "1"], "option '--optim.lrr' is unknown; is it '--optim.lr'?"),
+        (["pretrain", "vicreg-tiny", "--optim.lt", "1"], "option '--optim.lt' is unknown; is it '--optim.lr'?"),
+        (
+            ["pretrain", "vicreg-tiny", "--optim.weigth-decay", "1"],
+            "option '--optim.weigth-decay' is unknown; is it '--optim.weight-decay'?",
+        ),
+        (
+            ["pretrain", "vicreg-tiny", "--optim.betas", ".9", ".95"],
+            "option '--optim.betas' is unknown; `equicoherence pretrain vicreg-tiny --help` describes",
+        ),
         (["pretrain", "vicreg-tiny", "--epochs", "3"], "option '--epochs' is unknown; is it '--optim.epochs'?"),
         (
             ["pretrain", "vicreg-tiny", "--views.path", "rotatoin"],

@@ -8,13 +8,16 @@ import runpy
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from equicoherence.comparing import compare
-from equicoherence.evaluation.suites import Suite
+from equicoherence.evaluation.suites import EQUIVARIANCE, Suite
 from equicoherence.methods.vicreg import VICRegConfig
 from equicoherence.reporting.comparison.evaluated import read_evaluated
+from equicoherence.reporting.suite_table import read_suite
 from equicoherence.reporting.summary import summarise_scores
 from equicoherence.reporting.tables import MISSING
 from equicoherence.training import EncoderConfig, OptimConfig, PretrainConfig, ViewsConfig, pretrain
@@ -125,6 +128,41 @@ def test_training_views_of_the_traces_are_turned_and_come_with_their_angles(monk
     assert len(angles.unique()) == 4
 
 
+def test_the_control_of_a_decoder_is_trained_and_probed_on_noise_whose_angle_can_be_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(EXPERIMENTS)
+    import view_traces as experiment  # pyright: ignore[reportMissingImports]
+
+    for name, value in (("TRAIN", 300), ("TEST", 150), ("BATCH", 32)):
+        monkeypatch.setattr(experiment, name, value)
+    control, plain = (
+        experiment.train_decoder(way, (32, 32), 1, tmp_path) for way in ("control: render+cross-attention", "render")
+    )
+    assert set(control) == {"spectra", "random", "backbone", "z_equi"}
+    assert control["spectra"][0] > 0.7 > 0.3 > plain["spectra"][0]
+    along, across = ([] for _ in "xy")
+    for file in (tmp_path / "noise-of-one-direction-32").glob("*.png"):
+        image = torch.from_numpy(np.array(Image.open(file))).float()
+        along.append(image.diff(dim=1).abs().mean())
+        across.append(image.diff(dim=0).abs().mean())
+    assert sum(along) < 0.7 * sum(across), "it was trained on other noise than it is probed on"
+
+
+def test_a_cell_of_the_traces_that_there_is_not_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.syspath_prepend(EXPERIMENTS)
+    import view_traces as experiment  # pyright: ignore[reportMissingImports]
+
+    monkeypatch.setattr("sys.argv", ["view_traces.py", "--only", "renders:32:32"])
+    with pytest.raises(SystemExit):
+        experiment.main()
+    text = capsys.readouterr().err
+    assert "'renders:32:32' is no cell; one is" in text
+    assert "'control: render+cross-attention:64:32'" in text
+
+
 def test_a_reading_is_kept_and_says_so_when_the_figures_are_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -219,3 +257,20 @@ def test_every_experiment_finds_what_it_imports(path: Path, monkeypatch: pytest.
     monkeypatch.syspath_prepend(EXPERIMENTS)
     found = runpy.run_path(str(path), run_name="imported")
     assert found["__doc__"]
+
+
+def test_the_plot_over_layers_has_the_same_axes_of_scores_for_every_encoder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(EXPERIMENTS)
+    import equivariance as experiment  # pyright: ignore[reportMissingImports]
+    from published import row_folders  # pyright: ignore[reportMissingImports]
+
+    groups = read_suite(EQUIVARIANCE, row_folders(experiment.RESULTS / "equivariance"))
+    figure = experiment.over_layers(groups, tmp_path / "layers.png")
+    drawn = [axes for axes in figure.axes if axes.lines]
+    assert len(drawn) >= 4, "there are too few encoders to compare"
+    for panels in (drawn[::2], drawn[1::2]):
+        (limits,) = {axes.get_ylim() for axes in panels}
+        values = [value for axes in panels for line in axes.lines for value in line.get_ydata()]
+        assert limits[0] <= min(values) < max(values) <= limits[1]

@@ -158,14 +158,38 @@ def test_a_folder_of_something_else_is_refused(
     official: Any, stand_in: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for arguments, message in (
-        (["--sie", str(stand_in)], f"--sie {stand_in} has no src/models.py; give a checkout of facebookresearch/SIE"),
+        (
+            ["--dinov2", str(stand_in), "--sie", str(stand_in)],
+            f"--sie {stand_in} has no src/models.py, eval_prediction_errors.py, eval_MRR_Hk.py; "
+            "give a checkout of facebookresearch/SIE",
+        ),
         (["--dinov2", str(stand_in)], "has no KoLeoLoss; give a checkout of facebookresearch/dinov2"),
     ):
         (stand_in / "dinov2/loss/koleo_loss.py").write_text("KoLeo = 1")
         with pytest.raises(SystemExit) as stopped:
             official.main(arguments)
         assert stopped.value.code == 2
-        assert message in capsys.readouterr().err
+        printed = capsys.readouterr()
+        assert message in printed.err
+        assert "--sie" not in arguments or not printed.out, "something was compared before all folders were checked"
+
+
+def test_a_missing_file_is_named_and_the_others_are_compared(
+    official: Any, stand_in: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    missing = "dinov2/eval/depth/models/losses/gradientloss.py"
+    other = stand_in / "dinov2/loss/ibot_patch_loss.py"
+    (stand_in / missing).unlink()
+    other.unlink()
+    harmless = CLASS.partition("raise")[0] + "pass"
+    (stand_in / "dinov2/loss/dino_clstoken_loss.py").write_text(harmless)
+    assert official.main(["--dinov2", str(stand_in)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    lacking = f"skipped; {stand_in} has no {missing}, facebookresearch/dinov2 has it"
+    assert f"DINOv2's gradient loss of depths: {lacking}" in lines
+    (line,) = (line for line in lines if line.startswith("DINOv2's losses, and Sinkhorn-Knopp: skipped; "))
+    assert line.endswith(f"{other} is missing, facebookresearch/dinov2 has it")
+    assert any(line.startswith("DINOv2's first loss of depths: apart as declared, ") for line in lines)
 
 
 def test_a_definition_comes_with_what_it_names_alone(code: Any, tmp_path: Path) -> None:

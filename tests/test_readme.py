@@ -77,6 +77,14 @@ def test_the_figures_of_the_readme_are_those_of_the_results_page(heading: str) -
             assert cell in {source[column], source[column].partition(" ±")[0]}, (name, column)
 
 
+def test_the_first_table_tells_a_mirror_image_from_a_feature_that_lost_the_angle() -> None:
+    """Rotation R2 near 0 alone does not: the absolute angle and its sign stand beside it."""
+    rows = table(README.split("\n### What does an encoder keep?\n")[1])
+    columns = list(rows["output"])
+    assert columns[:3] == ["rotation R2", "absolute rotation R2", "rotation sign accuracy"]
+    assert columns[-1] == "k-NN accuracy"
+
+
 def commands(text: str) -> Iterator[tuple[str, list[str]]]:
     """Yield the commands in a page's blocks and between its words, each with the options that it is given."""
     text = re.sub(r"^```[a-z].*?^```", "", text, flags=re.DOTALL | re.MULTILINE)

@@ -51,7 +51,8 @@ def run_quickstart(out: Path, *, seed: int = 0, jobs: int | None = None) -> Path
     start = time.perf_counter()
     console.print(
         "This trains two encoders on rendered objects: SimCLR alone, and SimCLR with the auxiliary task. The task "
-        "rotates and translates a third view, which only its two decoders see, not SimCLR's loss.\n"
+        "uses a third view, rotated and translated: its two decoders reconstruct images from the features of this view "
+        "and of another one. SimCLR's loss does not see the third view.\n"
         "It takes about 11 minutes on two cores. Both losses should fall from the first minute. Then each encoder is "
         "evaluated. What to look for: with the task, R2 of rotation and translation is higher, and k-NN is no lower.\n"
         f"Stop with Ctrl-C; the same command continues. At the end: {out / 'report.html'}",

@@ -200,9 +200,11 @@ def test_where_a_layer_cannot_draw_its_weights_there_is_no_control_and_a_line_sa
 ) -> None:
     scores = evaluate(Positions(), data=folder, size=32, tasks=["knn"])
     assert [part["control"] for part in scores["parts"].values()] == [""]
+    assert not scores["has_random_control"]
     assert "Positions: random weights are not scored" in capsys.readouterr().err
     evaluate(Positions(), data=folder, size=32, tasks=["knn"], controls=False)
     assert "random weights are not scored" not in capsys.readouterr().err
+    assert evaluate(Network(), data=folder, size=32, tasks=["knn"], controls=False)["has_random_control"]
 
 
 @pytest.mark.parametrize(

@@ -239,6 +239,27 @@ def test_scores_that_miss_a_figure_or_cannot_be_are_refused(tmp_path: Path, chan
     assert "\n" not in text
 
 
+def test_an_encoder_in_the_table_has_its_random_weights_where_they_can_be_drawn(tmp_path: Path) -> None:
+    def alone(about: dict[str, Any]) -> None:
+        about["parts"] = {name: part for name, part in about["parts"].items() if not part["control"]}
+
+    def one_less(about: dict[str, Any]) -> None:
+        about["parts"] = {name: part for name, part in about["parts"].items() if not name.startswith("random rot4")}
+
+    for number, (change, missing) in enumerate(((alone, "layers"), (one_less, "rot4"))):
+        copy = changed(LITE0, tmp_path / str(number), change)
+        said = (
+            f"{copy / 'scores.json'} has no scores of random {missing}, .*--suite equivariance` without --no-controls"
+        )
+        with pytest.raises(ValueError, match=said):
+            read_suite(EQUIVARIANCE, [copy], whole=True)
+    without = changed(LITE0, tmp_path / "without", alone)
+    for number, why in enumerate(({"random_weights": True}, {"has_random_control": False})):
+        copy = changed(without, tmp_path / f"none{number}", lambda about, why=why: about.update(why))
+        assert read_suite(EQUIVARIANCE, [copy], whole=True)
+    assert read_suite(EQUIVARIANCE, [SPECTRUM], whole=True)
+
+
 @pytest.mark.parametrize("page", ["equivariance", "equivariance-clothing"])
 def test_the_published_rows_pass_the_check_and_make_the_published_table(
     page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

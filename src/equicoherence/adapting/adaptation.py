@@ -105,10 +105,12 @@ def adapt_with(
     images: int | None = None,
     limit: int | None = None,
     start: Start | None = None,
+    opened: ImageSource | None = None,
 ) -> Adapted:
     """Do what `adapt` does with a configuration that says all of the training.
 
     start: the encoder of `start_config`, where that gave ``config``.
+    opened: the images of ``config`` that `opened_images` opened, with ``check``.
     """
     with refusing():
         chosen_device(config.device)
@@ -119,7 +121,7 @@ def adapt_with(
             return _shown(out, read_adaptation(out))
         if not resume and is_first_process():
             check_run(config, out, resume=False)
-        plan = plan_adaptation(config, asked, out, int(os.environ.get("WORLD_SIZE", "1")), start)
+        plan = plan_adaptation(config, asked, out, int(os.environ.get("WORLD_SIZE", "1")), start, opened)
         if resume:
             check_run(plan.config, out, resume=True)
     _say_plan(plan)

@@ -60,19 +60,29 @@ class Plan:
 
 
 def plan_adaptation(
-    config: PretrainConfig, asked: Asked, out: Path, world: int = 1, start: Start | None = None
+    config: PretrainConfig,
+    asked: Asked,
+    out: Path,
+    world: int = 1,
+    start: Start | None = None,
+    opened: ImageSource | None = None,
 ) -> Plan:
     """Return the plan of an adaptation into the run directory ``out``; nothing is written.
 
     world: processes that train together.
     start: the encoder to start from, where it is read already.
+    opened: what `opened_images` returned, where the images are open already.
 
     Raises FileNotFoundError or ValueError, in one sentence, for a model that there is not or that does not fit, for
     images that are too few or cannot be opened, and for images to check by that have no classes.
     """
     if not config.encoder.weights:
         raise ValueError("adapt needs an encoder to start from: MODEL, as `equicoherence evaluate` takes it")
-    images = opened_images(config, asked.check, world)
+    if opened is None:
+        images = opened_images(config, asked.check, world)
+    else:
+        check_batch(config, len(opened), world)
+        images = opened
     settings = scored_settings(asked, config)
     own = _jobs(settings, config.data, images)
     classes = {name: settings[name] for name in CLASSES}

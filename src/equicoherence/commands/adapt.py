@@ -129,17 +129,17 @@ def run(arguments: list[str]) -> None:
         from equicoherence.adapting.adaptation import adapt_with
 
         asked = {"check": given.check, "images": given.images, "limit": given.limit}
-        config, read = given.config, None
+        config, read, opened = given.config, None, None
         if model is not None:
             from equicoherence.adapting.plan import opened_images
             from equicoherence.adapting.start_config import start_config
 
-            opened_images(config, given.check)  # or refused, before the encoder is read
+            opened = opened_images(config, given.check)  # or refused, before the encoder is read
             check_published(model, "give a weights file, FILE@ARCH")  # which may ask the Hub, so it comes last
             size = config.views.size if _last(rest, "--views.size") else None
             source = config.views.source if _last(rest, "--views.source") else None
             config, read = start_config(config, config.encoder.weights, size=size, source=source)
-    adapt_with(config, given.out, resume=given.resume, start=read, **asked)
+    adapt_with(config, given.out, resume=given.resume, start=read, opened=opened, **asked)
 
 
 def _check(model: str, recipe: str, rest: list[str]) -> None:

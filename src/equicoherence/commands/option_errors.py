@@ -15,6 +15,7 @@ RULE = re.compile(r"^[-─]+$")
 STYLE = re.compile(r"\x1b\[[\d;]*m")  # of a terminal
 INDENT = " " * 4  # of the name of what is missing; its help has twice as much
 CLOSE = 0.65  # of two names, without their dashes; --models is no --borders
+CLOSE_END = 0.5  # of what stands after their last points, which is often short
 TRUTH = {"true", "false", "yes", "no", "0", "1"}
 NUMBERS = {"INT": (int, "whole number"), "FLOAT": (float, "number")}  # by their names in a help
 
@@ -50,14 +51,25 @@ def option_error(prog: str, arguments: Sequence[str], options: dict[str, str], b
 
 
 def nearest(option: str, known: Sequence[str]) -> str:
-    """Return the options that one may have meant, by their whole names or by what stands after the last point."""
+    """Return the options that one may have meant, by their whole names or by what stands after the last point.
+
+    Two names with points must also be close after the last one: --optim.betas is no --optim.epochs.
+    """
     meant: dict[str, list[str]] = {}
     for name in known:
         whole = name.removeprefix("--")
         for short in dict.fromkeys((whole, whole.rpartition(".")[2])):
             meant.setdefault(short, []).append(name)
-    near = difflib.get_close_matches(option.removeprefix("--"), meant, n=1, cutoff=CLOSE)
-    return " or ".join(map(repr, meant[near[0]][:3])) if near else ""
+    typed = option.removeprefix("--")
+    near = difflib.get_close_matches(typed, meant, n=5, cutoff=CLOSE)
+    close = next((name for name in near if "." not in typed or "." not in name or _ends_close(typed, name)), None)
+    return " or ".join(map(repr, meant[close][:3])) if close else ""
+
+
+def _ends_close(typed: str, name: str) -> bool:
+    """Return whether what stands after the last points of two names is close."""
+    one, other = (each.rpartition(".")[2] for each in (typed, name))
+    return difflib.SequenceMatcher(None, one, other).ratio() >= CLOSE_END
 
 
 def _text(box: str) -> list[str]:

@@ -71,6 +71,7 @@ def score_jobs(
         "arch": arch,
         "build": build,
         "random_weights": random_weights,
+        "has_random_control": frozen.has_random_control,
     }
     with refusing():
         if out is not None:

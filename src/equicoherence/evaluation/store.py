@@ -33,7 +33,8 @@ class Store:
     """The scores of one encoder in a folder; whoever holds one holds the folder's lock.
 
     folder: None to keep them in memory alone.
-    about: what the file says of the encoder: model, name, seed, config, weights, build and `SAME`.
+    about: what the file says of the encoder: model, name, seed, config, weights, build and `SAME`, and whether random
+        weights of its architecture can be drawn.
 
     Raises ValueError where the file is damaged, or holds scores of another model, input size, layer or architecture, or
     the one of random weights and the other not, for then the two belong into two folders. Scores of the same model with

@@ -67,7 +67,11 @@ ROTATION = (
     Figure("absolute rotation R2", "transformation", f"rotation, {ABSOLUTE}", "r2"),
     Figure("rotation sign accuracy", "transformation", f"rotation, {SIDE}", "accuracy"),
 )
-TRANSLATION = Figure("translation R2", "transformation", "translation", "r2")
+TRANSLATION = (
+    Figure("translation R2", "transformation", "translation", "r2"),
+    Figure("absolute translation R2", "transformation", f"translation, {ABSOLUTE}", "r2"),
+    Figure("translation sign accuracy", "transformation", f"translation, {SIDE}", "accuracy"),
+)
 SCALE_COLOR_BLUR = tuple(Figure(f"{name} R2", "transformation", name, "r2") for name in ("scale", "color", "blur"))
 NEIGHBOURS = Figure("k-NN accuracy", "knn", "", "top1")
 REPEATS = 3
@@ -87,13 +91,7 @@ EQUIVARIANCE = Suite(
         "rot4": {},
     },
     (
-        *_with_noise(
-            *ROTATION,
-            TRANSLATION,
-            Figure("absolute translation R2", "transformation", f"translation, {ABSOLUTE}", "r2"),
-            Figure("translation sign accuracy", "transformation", f"translation, {SIDE}", "accuracy"),
-            *SCALE_COLOR_BLUR,
-        ),
+        *_with_noise(*ROTATION, *TRANSLATION, *SCALE_COLOR_BLUR),
         Figure("rot4 accuracy", "rot4", "", "top1"),
         NEIGHBOURS,
     ),
@@ -114,7 +112,7 @@ ADAPT = Suite(
         "linear": {"limit": 5000},
     },
     (
-        *_with_noise(*ROTATION, TRANSLATION, *SCALE_COLOR_BLUR),
+        *_with_noise(*ROTATION, *TRANSLATION, *SCALE_COLOR_BLUR),
         NEIGHBOURS,
         Figure("linear accuracy", "linear", "", "top1"),
     ),

@@ -62,7 +62,10 @@ def _multi_crop(name: str, method: MethodConfig, masked: bool) -> PretrainConfig
 
 
 def vicreg() -> PretrainConfig:
-    """VICReg (weights 25, 25, 1 over 25, so that lambda = 1 weighs as one term), ViT-S/16, two views.
+    """VICReg, ViT-S/16, two views.
+
+    The published weights of its terms, 25, 25 and 1, are divided by 25. So its largest terms and the task, with its
+    default weight of 1, weigh the same.
 
     hardware: one GPU of 24 GB
     time: not measured yet

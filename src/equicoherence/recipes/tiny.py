@@ -114,7 +114,10 @@ def _distilled(
 
 
 def vicreg() -> PretrainConfig:
-    """VICReg (weights 25, 25, 1 over 25, so that lambda = 1 weighs as one term) on 32 px views, two decoders.
+    """VICReg on 32 px views, two decoders.
+
+    The published weights of its terms, 25, 25 and 1, are divided by 25. So its largest terms and the task, with its
+    default weight of 1, weigh the same.
 
     hardware: 2 CPU cores
     time: about 5 minutes on 'objects' (4,800 images)
@@ -215,7 +218,9 @@ def dinov2() -> PretrainConfig:
 
 
 def sie() -> PretrainConfig:
-    """SIE, conditioned on theta (weights 10, 4.5, 10, 10, 1 over 10, as VICReg's here are over 25), on 32 px views.
+    """SIE, conditioned on theta, on 32 px views.
+
+    The published weights of its terms, 10, 4.5, 10, 10 and 1, are divided by 10, so that its largest terms weigh 1.
 
     hardware: 2 CPU cores
     time: not measured yet

@@ -64,9 +64,24 @@ def check_whole(suite: Suite, evaluated: Sequence[Evaluated]) -> None:
                     f"{_file(each)} has no scores of {_title(task)}, which suite {suite.name} has; "
                     f"`equicoherence evaluate --suite {suite.name}` scores it, {WHERE.get(task.name, 'of any encoder')}"
                 )
+            if ("random", _title(task)) not in found and _has_random_control(each.about):
+                raise ValueError(
+                    f"{_file(each)} has no scores of random {_title(task)}, those of the same architecture with random "
+                    f"weights; `equicoherence evaluate --suite {suite.name}` without --no-controls scores it"
+                )
             for control, scored in (("", task), ("random", task.of_control())):
                 if (part := found.get((control, _title(task)))) is not None:
                     _check_figures(suite, scored, part, f"{_file(each)}: {f'{control} {_title(task)}'.strip()}")
+
+
+def _has_random_control(about: Mapping[str, Any]) -> bool:
+    """Return whether random weights can be scored beside an encoder.
+
+    They cannot for a baseline, nor for a module of which no new weights can be drawn, and bare random weights need no
+    others. A file that does not say it is of an encoder that has them, or of a baseline.
+    """
+    drawn = about.get("has_random_control", not about["arch"].startswith(BASELINE))
+    return drawn and not about["random_weights"]
 
 
 def _check_settings(suite: Suite, each: Evaluated, task: Task, given: Mapping[str, Any], title: str) -> None:

@@ -73,7 +73,8 @@ class HomographyCorrespondence(Task):
     the square with its corners each moved by up to a quarter of its side along x and y, warped to a square. Matches,
     ``within``, matched, precision, floors and chance are those of the task ``correspondence``; all tokens are matched,
     and a true place is one inside the second square. Each score is given by how far the corners moved, in tenths of the
-    side, on average over the four, and as the mean over these.
+    side, on average over the four, and as the mean over these. There is no ``mirrored``, because the plane in which an
+    object is symmetric is known of a mesh, not of a photograph.
 
     tokens: per side of the square, as in ``correspondence``.
     pairs: number of pairs, from the images of the test split in turn.
