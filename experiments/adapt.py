@@ -250,7 +250,7 @@ def costs(ways: Mapping[str, Adaptation]) -> str:
         lines.append(
             f"- {name}: {facts.seconds / 60:.1f} minutes of training, {facts.steps} steps, {facts.images:,} images; "
             f"trained {facts.trained / 1e6:.2f} million parameters of the encoder, {facts.head / 1e6:.2f} of the head; "
-            f"{'with transformation labels' if facts.told else 'no labels'}; {noise}"
+            f"{'with transformation labels' if facts.labelled else 'no labels'}; {noise}"
         )
     return "\n".join(lines)
 

@@ -17,10 +17,10 @@ from equicoherence.metric_fields import CHANGED, STOPPED
 from equicoherence.models.shared_files import HEADS
 from equicoherence.models.train_setting import HEAD, read_train
 from equicoherence.reporting.adaptation.adaptation import read_adaptation
+from equicoherence.reporting.labels import receives_labels
 from equicoherence.reporting.main_figures import score_grid
 from equicoherence.reporting.origin import origin_line
 from equicoherence.reporting.summary import select, summarise_scores
-from equicoherence.reporting.told import is_told
 from equicoherence.training.config import PretrainConfig
 from equicoherence.training.config_file import to_dict
 from equicoherence.training.public_config import last_name, public_values
@@ -66,12 +66,12 @@ def model_card(
     head: dict[str, Any] = {"library_name": "timm", "pipeline_tag": "image-feature-extraction", "tags": TAGS}
     if license is not None:
         head["license"] = license
-    told = f"{'the' if is_told(to_dict(config)) else 'no'} transformation parameters between the views"
+    received = f"{'the' if receives_labels(to_dict(config)) else 'no'} transformation parameters between the views"
     recipe = yaml.safe_dump(public_values(config), sort_keys=False, allow_unicode=True)
     sections = {
         "Load it": _how(name, config, widths),
         "Scores": _scores(run, name, widths, teacher),
-        "Data": f"{_data(config)}. Training received {told}, and no labels of images.",
+        "Data": f"{_data(config)}. Training received {received}, and no labels of images.",
         "Recipe": f"<details><summary>the whole configuration</summary>\n\n```yaml\n{recipe}```\n\n</details>",
         "License": " ".join([_licence(license), *_of_start(config)]),
         "Method": f"The auxiliary task, and what it is for: {PAPERS}. Made with equicoherence {__version__}.",

@@ -11,13 +11,13 @@ import numpy as np
 from equicoherence.reporting.explorer.files import address, reduced
 from equicoherence.reporting.explorer.scene import PathScene
 from equicoherence.reporting.explorer.tried import tried
+from equicoherence.reporting.labels import receives_labels
 from equicoherence.reporting.markup import Markup, note
 from equicoherence.reporting.names import data_name
 from equicoherence.reporting.plot_keys import key
 from equicoherence.reporting.runs import ADAPT_PAGE, Run, is_number, random_sources
 from equicoherence.reporting.summary import summarise_scores
 from equicoherence.reporting.template import rendered
-from equicoherence.reporting.told import is_told
 from equicoherence.reporting.training import legend
 from equicoherence.reporting.verdict import Said, main_figures, verdict_chart, verdicts
 
@@ -50,7 +50,7 @@ def card_section(groups: Mapping[str, Sequence[Run]], scenes: Sequence[PathScene
             for name, runs in groups.items()
             if _of(runs[0].config, "views", "invariant") == "path" and _path(runs[0].config) not in ("", BETWEEN)
         ],
-        told=[name for name, runs in groups.items() if is_told(runs[0].config)],
+        labelled=[name for name, runs in groups.items() if receives_labels(runs[0].config)],
         pictures=_pictures(scenes[0]) if scenes else {},
     )
 

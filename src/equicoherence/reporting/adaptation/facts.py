@@ -9,7 +9,7 @@ from typing import Any
 from equicoherence.evaluation.frozen_model import generators_kept
 from equicoherence.metric_fields import STOPPED
 from equicoherence.models.trained import trained_parameters
-from equicoherence.reporting.told import is_told
+from equicoherence.reporting.labels import receives_labels
 from equicoherence.training.build import build_learner
 from equicoherence.training.config import PretrainConfig
 from equicoherence.training.config_file import to_dict
@@ -22,7 +22,7 @@ class Facts:
     seconds: of the steps of training.
     images: number of images seen, repeats included.
     trained, whole: trained and all parameters of the encoder. head: parameters of the head of z_equi.
-    told: whether the training received the transformation parameters.
+    labelled: whether training received the parameters of the transformation as labels.
     stopped: why it ended before its last step; "" if it did not.
     """
 
@@ -32,18 +32,18 @@ class Facts:
     trained: int
     whole: int
     head: int
-    told: bool
+    labelled: bool
     stopped: str = ""
 
     def words(self) -> list[str]:
         """Return the facts in sentences."""
         minutes = f"{self.seconds / 60:.1f} minutes" if self.seconds >= 60 else f"{self.seconds:.0f} seconds"
         parameters, labels = "the transformation parameters between the views", "the class labels of images"
-        told = f"{parameters}, but not {labels}" if self.told else f"neither {parameters} nor {labels}"
+        received = f"{parameters}, but not {labels}" if self.labelled else f"neither {parameters} nor {labels}"
         said = [
             f"Training: {minutes}, {self.steps:,} steps, {self.images:,} images seen; {_count(self.trained)} of the "
             f"encoder's {_count(self.whole)} parameters were trained, and {_count(self.head)} of the head.",
-            f"Training received {told}.",
+            f"Training received {received}.",
         ]
         return [f"It was stopped: {self.stopped}.", *said] if self.stopped else said
 
@@ -67,7 +67,7 @@ def facts_of(config: PretrainConfig, metrics: Sequence[Mapping[str, Any]]) -> Fa
         trained_parameters(learner.encoder),
         sum(parameter.numel() for parameter in learner.encoder.model.parameters()),
         trained_parameters(learner.head),
-        is_told(to_dict(config)),
+        receives_labels(to_dict(config)),
         next((str(line[STOPPED]) for line in metrics if STOPPED in line), ""),
     )
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 
-def is_told(config: Mapping[str, Any]) -> bool:
+def receives_labels(config: Mapping[str, Any]) -> bool:
     """Return whether the method, or the task's decoder, receives the parameters of the path between the views.
 
     config: the content of a ``config.yaml``, or of `to_dict`.
