@@ -12,7 +12,7 @@ from equicoherence.evaluation import evaluate, load_model
 from equicoherence.evaluation.classification.scoring import labelled_features
 from equicoherence.evaluation.classification.task import LinearProbe, NearestNeighbours
 from equicoherence.evaluation.fingerprint import fingerprint
-from equicoherence.evaluation.fit import read_in
+from equicoherence.evaluation.fit import precision_of
 from equicoherence.evaluation.frozen_model import random_control
 from equicoherence.evaluation.task import no_bar
 from equicoherence.training.checkpoint import save_tensors
@@ -45,7 +45,7 @@ def test_a_run_is_scored_in_all_its_parts_with_floors(copied):
     assert all(0 < row["floor"] <= 1 for row in rows_of(scores, task="linear"))
     assert {row["representation"] for row in rows_of(scores, control="random", task="transformation")} == {"backbone"}
     assert {"date", "machine", "versions", "seed", "config", "weights"} <= set(scores)
-    assert {part["machine"]["precision"] for part in scores["parts"].values()} == {read_in(torch.device("cpu"))}
+    assert {part["machine"]["precision"] for part in scores["parts"].values()} == {precision_of(torch.device("cpu"))}
 
 
 def test_scores_are_the_same_twice(run, tmp_path):

@@ -68,16 +68,21 @@ def check_trained(head: nn.Module) -> None:
         raise NotFinite("weights of the head are not finite: the training diverged; lower its rate")
 
 
+def precision_of(device: torch.device, *, tuned: bool = False) -> str:
+    """Return the name of the precision in which an encoder computes.
+
+    tuned: whether it is trained: then bfloat16 on accelerators, float32 on a CPU. A frozen one computes in bfloat16
+        where the device multiplies it, else in float32.
+    """
+    fast = device.type != "cpu" if tuned else has_bfloat16(device)
+    return "bfloat16" if fast else "float32"
+
+
 def reading(device: torch.device) -> torch.autocast:
-    """Return the precision in which a frozen encoder is read: bfloat16 where the device multiplies it, else float32."""
-    return torch.autocast(device.type, torch.bfloat16, enabled=has_bfloat16(device))
-
-
-def read_in(device: torch.device) -> str:
-    """Return the name of the precision of `reading`."""
-    return "bfloat16" if has_bfloat16(device) else "float32"
+    """Return a context in which a frozen encoder computes in its precision (`precision_of`)."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision_of(device) == "bfloat16")
 
 
 def tuning(device: torch.device) -> torch.autocast:
-    """Return the precision in which an encoder computes that is trained: bfloat16 on accelerators, float32 on a CPU."""
-    return torch.autocast(device.type, torch.bfloat16, enabled=device.type != "cpu")
+    """Return a context in which an encoder that is trained computes in its precision (`precision_of`)."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision_of(device, tuned=True) == "bfloat16")

@@ -15,7 +15,8 @@ from equicoherence.data.loader import usable_cores
 def provenance(precision: str) -> dict[str, Any]:
     """Return date, machine and versions as ``scores.json`` keeps them.
 
-    precision: in which the encoder was read (`read_in`); it stands beside the machine, which decides it.
+    precision: in which the encoder computed (`precision_of`), in training if it was fine-tuned; it stands beside the
+        machine, which decides it.
     """
     import timm
     import torchvision

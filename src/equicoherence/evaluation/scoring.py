@@ -15,7 +15,7 @@ from equicoherence.data.pixel_format import PICTURE
 from equicoherence.devices import Device, chosen_device
 from equicoherence.errors import refusing
 from equicoherence.evaluation.fingerprint import build_digest, config_digest, fingerprint, short_digest
-from equicoherence.evaluation.fit import read_in
+from equicoherence.evaluation.fit import precision_of
 from equicoherence.evaluation.frozen_model import FrozenModel, generators_kept, random_control
 from equicoherence.evaluation.jobs import Job, refuse_inside
 from equicoherence.evaluation.provenance import provenance
@@ -87,7 +87,7 @@ def score_jobs(
             _score_all(frozen, jobs, store, scoring)
         finally:
             frozen.memo.clear()  # of what was read of these data
-        return store.finish(provenance(read_in(frozen.encoder.mean.device)))
+        return store.finish(_provenance(frozen, jobs))
 
 
 def _score_all(frozen: FrozenModel, jobs: Sequence[Job], store: Store, scoring: Scoring) -> None:
@@ -109,7 +109,7 @@ def _score_all(frozen: FrozenModel, jobs: Sequence[Job], store: Store, scoring: 
                     loaders = None
                 with say_if_slow(f"scoring {name} ({number + 1} of {len(work)})"):
                     scored = score_job(reading, job, control, settings, store.folder, scoring)
-                part = store.put(name, scored, provenance(read_in(reading.encoder.mean.device)))
+                part = store.put(name, scored, _provenance(reading, jobs))
             except KeyboardInterrupt:
                 where = f" in {store.folder}; the same command goes on from there" if store.folder else ""
                 say(f"{number} of {len(work)} scores of {frozen.name} are kept{where}")
@@ -170,8 +170,14 @@ def score_job(
         "caption": job.task.caption,
         "pictures": pictures,
         "seconds": round(time.perf_counter() - start, 1),
-        **provenance(read_in(model.encoder.mean.device)),
+        **_provenance(model, [job]),
     }
+
+
+def _provenance(model: FrozenModel, jobs: Sequence[Job]) -> dict[str, Any]:
+    """Return date, machine and versions, with each precision in which the encoder computes in these jobs."""
+    precisions = (precision_of(model.encoder.mean.device, tuned=job.task.trains_encoder) for job in jobs)
+    return provenance(" / ".join(sorted(set(precisions))))
 
 
 def _loaders(model: FrozenModel, job: Job, scoring: Scoring) -> list[Loader]:

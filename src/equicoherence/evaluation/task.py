@@ -150,6 +150,11 @@ class Task(abc.ABC):
     def protocol(self) -> str: ...
 
     @property
+    def trains_encoder(self) -> bool:
+        """Whether the encoder is trained with the head, which tasks with such a protocol have as a setting."""
+        return getattr(self, "encoder", "frozen") == "fine-tuned"
+
+    @property
     def variant(self) -> str:
         """Name of this part of a task; "" if it has only one."""
         return ""
