@@ -18,7 +18,7 @@ import functools
 import threading
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -73,15 +73,19 @@ def main() -> None:
     about |= {"encoder": model.encoder.name, "size": model.size, "data": Path(given.data).name}
     jobs = fitting(model, plan_jobs(tasks(given.train, given.test, given.data), given.data, None))
     share = given.train / 3000
-    if given.precision == "float32":
-        fit.has_bfloat16 = lambda device: False
-    about["precision"] = fit.read_in(torch.device("cpu"))
-    with patch.multiple(noise, TRAIN=max(2, round(share * noise.TRAIN)), TEST=max(2, round(share * noise.TEST))):
+    noises = {name: max(2, round(share * getattr(noise, name))) for name in ("TRAIN", "TEST")}
+    with encoders_in(given.precision), patch.multiple(noise, **noises):
+        about["precision"] = fit.precision_of(torch.device("cpu"))
         rows = measure(model, jobs)
     text = markdown(rows)
     name = f"suite-{given.name or model.encoder.name}-{about['precision']}"
     write_results(given.out, name, "The suite beside bare forward passes", about, rows, text)
     print(text)
+
+
+def encoders_in(precision: str) -> AbstractContextManager[object]:
+    """Return a context in which frozen encoders compute in float32, or, if it is auto, as they do by themselves."""
+    return patch.object(fit, "has_bfloat16", lambda device: False) if precision == "float32" else nullcontext()
 
 
 def tasks(train: int, test: int, data: str) -> list[Any]:

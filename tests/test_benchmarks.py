@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 import timm
+import torch
 from safetensors.torch import save_file
 
+from equicoherence.evaluation.fit import precision_of
 from tests.small import picture_folder
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
@@ -59,3 +61,15 @@ def test_what_watching_costs_is_measured_on_steps_and_evaluations_of_the_run(
     for row in rows:
         assert len(row["steps"]) == len(row["evaluations"]) == 2
         assert 0 < row["least"] <= row["share"] <= row["most"] < 1
+
+
+def test_the_precision_in_which_the_suite_is_timed_ends_with_the_measurement(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    from suite import encoders_in  # pyright: ignore[reportMissingImports]
+
+    monkeypatch.setattr("equicoherence.evaluation.fit.has_bfloat16", lambda device: True)
+    cpu = torch.device("cpu")
+    for precision, named in (("float32", "float32"), ("auto", "bfloat16")):
+        with encoders_in(precision):
+            assert precision_of(cpu) == named
+        assert precision_of(cpu) == "bfloat16"
