@@ -1,9 +1,9 @@
-"""Why the convolutional decoder of [P2] shows little at small scale: border, flips, who sees g, weight, width, steps.
+"""Does the decoder of [P2] show at small scale? Its scores by border, flips, who sees g, weight, width, and steps.
 
     python experiments/conv_decoder.py --data FOLDER_OR_ARCHIVE [--out runs/vicreg-tiny-imagenet] [--only ARM...]
 
 Trains one arm after another, from the settings as published to the recipes', and scores each with both borders of
-rotated images: what an image shows beyond its edge, and zeros, whose corners show the angle. Rewrites
+rotated images: what an image shows beyond its edge, and zeros, which leave black corners. Rewrites
 docs/results/conv-decoder.md and its plot after each. Run again, it continues where it stopped; runs of
 experiments/vicreg_tiny_imagenet.py in the same folder are not trained again.
 """
@@ -154,8 +154,8 @@ says otherwise. *zeros*: the views are black there, as a plain rotation makes th
 taken on (v1, u); else on (v1, v2), as published. 128 of 256 features are equivariant unless said otherwise.
 
 R2 of an MLP probe on the features of the backbone, of an image and its transformed copy, with two borders. With the
-border *zeros* the size of the black corners shows how far an image was rotated, to an encoder that keeps no orientation
-at all: see the row of random weights. The papers do not say which border their probe had.
+border *zeros* the black corners alone show how far an image is rotated: compare the two columns, also for random
+weights. The papers do not say which border their probe had.
 
 {Grid(["encoder", *(column[0] for column in COLUMNS)], body).markdown()}
 
