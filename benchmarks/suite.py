@@ -73,8 +73,8 @@ def main() -> None:
     about |= {"encoder": model.encoder.name, "size": model.size, "data": Path(given.data).name}
     jobs = fitting(model, plan_jobs(tasks(given.train, given.test, given.data), given.data, None))
     share = given.train / 3000
-    noises = {name: max(2, round(share * getattr(noise, name))) for name in ("TRAIN", "TEST")}
-    with encoders_in(given.precision), patch.multiple(noise, **noises):
+    fewer = patch.multiple(noise, TRAIN=max(2, round(share * noise.TRAIN)), TEST=max(2, round(share * noise.TEST)))
+    with encoders_in(given.precision), fewer:
         about["precision"] = fit.precision_of(torch.device("cpu"))
         rows = measure(model, jobs)
     text = markdown(rows)

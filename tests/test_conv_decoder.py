@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -29,11 +30,11 @@ def experiment(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 def scored(folder: Path, name: str, content: float, zeros: float, random: Sequence[float] = ()) -> Evaluated:
     """Return an encoder of these rotation R2 with both borders, and those of random weights where they are given."""
 
-    def rotation(values: Sequence[float], control: str) -> dict:
-        about = {"target": "rotation", "probe": "mlp", "representation": "backbone"}
+    def rotation(values: Sequence[float], control: str) -> dict[str, Any]:
+        about: dict[str, Any] = {"target": "rotation", "probe": "mlp", "representation": "backbone"}
         borders = zip(("zeros", "content"), reversed(values))
         rows = [Row("r2", value, border=border, **about) for border, value in borders]
-        where = {"task": "transformation", "variant": "rotation", "probe_order": ["mlp"]}
+        where: dict[str, Any] = {"task": "transformation", "variant": "rotation", "probe_order": ["mlp"]}
         return part(rows, **where, control=control)
 
     knn = part([Row("top1", 0.125, representation="backbone")])
