@@ -57,7 +57,7 @@ def over_layers(groups: list[Group], path: Path) -> Figure:
                 axes.legend(frameon=False, fontsize=8)
         panels[0, 0].set_ylim(-0.05, 1.05)
         panels[0, 1].set_ylim(bottom=0)  # now that the lines of all encoders are drawn
-        figure.supxlabel("solid: as trained; dashed: random weights", fontsize=8)
+        figure.supxlabel("layer (solid: as trained; dashed: random weights)", fontsize=8)
         figure.savefig(path, dpi=130)
     return figure
 
@@ -86,7 +86,7 @@ def _lines(
         depths = [depth for depth, _ in ordered]
         axes.plot(depths, means, dash, marker="o", markersize=3, color=color, label=called if not control else None)
         if not control:
-            axes.set_xticks(depths, [points[0]["parameter"] for _, points in ordered], fontsize=8)
+            axes.set_xticks(depths, [points[0]["parameter"].removeprefix("layer ") for _, points in ordered], fontsize=8)
 
 
 def main() -> None:
