@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from equicoherence.evaluation.transformation import NOISE
 from equicoherence.reporting.comparison.lines import Group, Line
 from equicoherence.reporting.markup import Markup
 from equicoherence.reporting.names import metric_name, source_name, target_name
+from equicoherence.reporting.noise_limit import NEAR_ZERO, with_warning
 from equicoherence.reporting.summary import Score
 from equicoherence.reporting.tables import MISSING, NUMBER, Cell, Grid, floor_cell, with_deviation
 
@@ -22,6 +24,15 @@ COMPARISON_GUIDE = (
     "where the best is no better than the constant, or where all are printed the same. "
     f"A dash ({MISSING}) means: not measured."
 )
+NOISE_GUIDE = (
+    f"R2 on noise should be {NEAR_ZERO}; neither higher nor lower is better. Where it is marked (!), do not trust the "
+    "scores of that transformation."
+)
+
+
+def guide_of(lines: Sequence[Line]) -> str:
+    """Return how the tables of these scores are read."""
+    return " ".join([COMPARISON_GUIDE, *([NOISE_GUIDE] if any(line.about.metric == NOISE for line in lines) else [])])
 
 
 def title_of(groups: Sequence[Group]) -> str:
@@ -86,6 +97,7 @@ def _cells(line: Line, groups: Sequence[Group], shown: Sequence[str]) -> list[Ce
             cells.append(Cell(MISSING, NUMBER))
             continue
         text = with_deviation(entry.mean, entry.spread_of_runs, entry.metric)
+        text = with_warning(text, entry)
         text += f" ({entry.runs} of {seeds[column]})" if entry.runs < seeds.get(column, 0) else ""
         cells.append(Cell(text, NUMBER, best=column in best))
     return [*cells, floor_cell(line.floors, line.about.metric)]
