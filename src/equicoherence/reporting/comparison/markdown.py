@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from equicoherence.reporting.comparison.encoders import encoder_grid
 from equicoherence.reporting.comparison.evaluated import unlike
-from equicoherence.reporting.comparison.lines import Group, columns, members, score_lines
+from equicoherence.reporting.comparison.lines import Group, columns, members, score_lines, seeds_of
 from equicoherence.reporting.comparison.texts import arrowed, guide_of, lines_grid, title_of
 from equicoherence.reporting.names import data_name, task_name
 from equicoherence.reporting.origin import INPUT, SAMPLES, Taken, joined_variants, settings_taken
@@ -25,7 +25,7 @@ def render_markdown(groups: Sequence[Group]) -> str:
         "metric": arrowed,
     }
     shown = [line for line in score_lines(groups) if not line.about.parameter]
-    scores = lines_grid(shown, groups, columns(groups), place).markdown()
+    scores = lines_grid(shown, seeds_of(groups), columns(groups), place).markdown()
     used = joined_variants(settings_taken(part for each in evaluated for part in each.parts))
     lists = {
         "Sizes of what was scored:": [sizes for taken, fields in used.items() if (sizes := _sizes(taken, fields))],
