@@ -24,7 +24,7 @@ from equicoherence.reporting.comparison.lines import (
 )
 from equicoherence.reporting.comparison.markdown import render_markdown
 from equicoherence.reporting.comparison.pictures import picture_panels
-from equicoherence.reporting.comparison.texts import Place, guide_of, page_table, score_name, title_of
+from equicoherence.reporting.comparison.texts import COMPARISON_GUIDE, Place, guide_of, page_table, score_name, title_of
 from equicoherence.reporting.curve_panels import advice, curve_panels
 from equicoherence.reporting.markup import Markup, details, element, join, note, section
 from equicoherence.reporting.names import data_name, heading, task_name
@@ -80,10 +80,11 @@ def render_comparison(groups: Sequence[Group]) -> str:
     sections.append(section("encoders", "Encoders", *about))
     tasks_shown = {anchor: heading(task) for task, anchor in anchors.items()}
     contents = {"summary": "Summary", **({"turn": "Rotation"} if rotation else {}), **tasks_shown}
+    contents["encoders"] = "Encoders"
     dates = dates_of(each.about for each in evaluated)
     subtitle = f"{counted(groups)}{f', evaluated {dates}' if dates else ''}"
     subtitle = f"{named(groups)} ({subtitle})" if len(groups) > 1 else subtitle
-    return fill(title_of(groups), subtitle, {**contents, "encoders": "Encoders"}, guide_of(lines), join(sections))
+    return fill(title_of(groups), subtitle, contents, guide_of(COMPARISON_GUIDE, lines), join(sections))
 
 
 def _summary(groups: Sequence[Group], evaluated: Sequence[Evaluated], lines: Sequence[Line]) -> Markup:

@@ -17,13 +17,16 @@ Place = dict[str, Callable[[Score], str]]
 CONSTANT = "constant"
 ARROWS = {True: "↑", False: "↓", None: ""}
 TITLE = "Comparison"  # of several encoders
+BEST_GUIDE = (
+    "An arrow says whether higher (↑) or lower (↓) is better. “Random weights” is the same architecture before "
+    "training; “constant” is a prediction that looks at no image. What an encoder has learnt is its score beyond both. "
+    "The best mean of a row is bold, however small the difference; so is every mean that is printed the same. Random "
+    "weights are included. Nothing is bold where the best is no better than the constant, or where all are printed the "
+    "same."
+)
 COMPARISON_GUIDE = (
-    "All encoders are evaluated by the same protocol. An arrow says whether higher (↑) or lower (↓) is better. "
-    "Encoders of one name and configuration are seeds of one recipe: the table has their mean, ± their sample "
-    "standard deviation. “Random weights” is the same architecture before training; “constant” is a prediction that "
-    "looks at no image. What an encoder has learnt is its score beyond both. The best mean of a row is bold, however "
-    "small the difference; so is every mean that is printed the same. Random weights are included. Nothing is bold "
-    "where the best is no better than the constant, or where all are printed the same. "
+    "All encoders are evaluated by the same protocol. Encoders of one name and configuration are seeds of one recipe: "
+    f"the table has their mean, ± their sample standard deviation. {BEST_GUIDE} "
     f"A dash ({MISSING}) means: not measured."
 )
 NOISE_GUIDE = (
@@ -32,9 +35,9 @@ NOISE_GUIDE = (
 )
 
 
-def guide_of(lines: Sequence[Line]) -> str:
-    """Return how the tables of these scores are read."""
-    return " ".join([COMPARISON_GUIDE, *([NOISE_GUIDE] if any(line.about.metric == NOISE for line in lines) else [])])
+def guide_of(guide: str, lines: Sequence[Line]) -> str:
+    """Return a guide to the tables of these scores, with `NOISE_GUIDE` where some are R2 on noise."""
+    return f"{guide} {NOISE_GUIDE}" if any(line.about.metric == NOISE for line in lines) else guide
 
 
 def title_of(groups: Sequence[Group]) -> str:
