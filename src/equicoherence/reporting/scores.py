@@ -97,7 +97,7 @@ def _transformation_section(
     text = element(
         "p", f"R² of {PROBES.get(probes[0], f'a {probes[0]}') if len(probes) == 1 else 'a'} probe {R2_GUIDE}"
     )
-    of_z_inv = element("p", Z_INV) if select(main, representation="z_inv") else ""
+    of_z_inv = element("p", Z_INV) if {"z_inv", "z_equi"} <= set(distinct(main, "representation")) else ""
     floors = [kind for kind in plot_keys.CONTROLS if kind == "constant" or controls]
     charts = element("div", *panels, class_="grid wide")
     tables = _comparisons(entries, controls, names)
