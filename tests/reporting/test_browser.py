@@ -63,7 +63,10 @@ def test_a_drag_along_the_path_shows_state_decoded_state_error_and_theta(seen: S
         assert near(seen.pixels("decoded", run), samples["decoded"][0, 1])
     assert not near(seen.pixels("state"), samples["v2"][0]), "the pictures differ by more than their compression"
     error = np.abs(samples["decoded"][0, 1].astype(int) - samples["targets"][0, 1]).mean() / 255
-    assert f"error {error:.3f}" in seen.page.locator(".who").first.inner_text()
+    still = min(np.abs(samples[end][0].astype(int) - samples["targets"][0, 1]).mean() / 255 for end in ("base", "v2"))
+    said = f"error {error:.3f} as decoded, {still:.3f} for the nearer end of the path, unchanged"
+    assert said in seen.page.locator(".who").first.inner_text()
+    assert "The decoder is weak on purpose" in seen.page.locator(".scale").first.inner_text()
     bright = seen.pixels("map").sum(axis=2)
     assert bright.max() > bright.min(), "the error is drawn"
     angle = f"{samples['theta'][0, 0]:.3g}".replace("-", MINUS)
