@@ -47,7 +47,8 @@ def test_a_page_has_what_the_task_says_its_settings_and_an_example_that_changes_
     for setting in settings_of(TASKS[name]):
         (line,) = (line for line in lines if line[:1] == [setting] and line[-2:] == ["by", "default"])
         value = getattr(task, setting)
-        assert line[-3] == ("+".join(value) or "all" if isinstance(value, tuple) else str(value))
+        empty = "none" if setting == "also" else "all"
+        assert line[-3] == ("+".join(value) or empty if isinstance(value, tuple) else str(value))
     example = shlex.split(page.splitlines()[-1])
     assert ("--data" in example) == reads_data(task)
     assert ("--sets" in example) != reads_data(task)

@@ -16,6 +16,19 @@ EXPLORER = '[data-explorer][data-shown="0/1"]'  # opens at the first state that 
 CHROMIUM = next((found for found in map(shutil.which, NAMES) if found), None)
 
 
+def fits(table: Locator, scores: int) -> bool:
+    """Tell whether the caption and the first scores of each row are seen without a scroll to the right."""
+    return table.evaluate(
+        """(table, scores) => {
+            const right = (e) => e.getBoundingClientRect().right, rows = [...table.tBodies[0].rows];
+            const seen = [table.caption, ...rows.flatMap((row) => [...row.cells].slice(1, 1 + scores))];
+            const wrapped = table.caption.scrollWidth <= table.caption.clientWidth;
+            return wrapped && seen.length > 1 && seen.every((e) => right(e) <= right(table.parentElement));
+        }""",
+        scores,
+    )
+
+
 class Seen:
     """A page as a person sees it. problems: what its script complained of."""
 

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from equicoherence.evaluation.task import Row
 from equicoherence.reporting.page import report
 from equicoherence.reporting.runs import read_run
 from equicoherence.reporting.summary import flat_rows
-from tests.reporting.browsing import Seen
+from tests.reporting.browsing import Seen, fits
 from tests.reporting.conftest import write_run_directory
+from tests.reporting.scored import part, scores, write_file
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -61,7 +63,10 @@ def test_a_drag_along_the_path_shows_state_decoded_state_error_and_theta(seen: S
         assert near(seen.pixels("decoded", run), samples["decoded"][0, 1])
     assert not near(seen.pixels("state"), samples["v2"][0]), "the pictures differ by more than their compression"
     error = np.abs(samples["decoded"][0, 1].astype(int) - samples["targets"][0, 1]).mean() / 255
-    assert f"error {error:.3f}" in seen.page.locator(".who").first.inner_text()
+    still = min(np.abs(samples[end][0].astype(int) - samples["targets"][0, 1]).mean() / 255 for end in ("base", "v2"))
+    said = f"error {error:.3f} as decoded, {still:.3f} for the nearer end of the path, unchanged"
+    assert said in seen.page.locator(".who").first.inner_text()
+    assert "The decoder is weak on purpose" in seen.page.locator(".scale").first.inner_text()
     bright = seen.pixels("map").sum(axis=2)
     assert bright.max() > bright.min(), "the error is drawn"
     angle = f"{samples['theta'][0, 0]:.3g}".replace("-", MINUS)
@@ -174,9 +179,27 @@ def test_the_page_fits_a_screen_and_follows_its_colors(browser: Browser, file: P
     for whole in seen.page.locator(".verdict, .verdict svg, .idea, .idea svg:visible").all():
         assert not whole.evaluate(cut)
     small = ".idea svg:visible text.small, .verdict text"
-    letters = seen.page.locator(small).evaluate_all("all => all.map(e => e.getBoundingClientRect().height)")
-    assert min(letters) >= 9, "a drawing that is made small cannot be read"
+    letters = seen.page.locator(small).evaluate_all(
+        "all => all.map(e => parseFloat(getComputedStyle(e).fontSize) * e.getScreenCTM().a)"
+    )  # on the screen: whatever fonts there are
+    assert min(letters) >= 8, "a drawing that is made small cannot be read"
     assert seen.page.locator(".idea svg:visible").count() == 1
+    assert seen.problems == []
+    seen.page.close()
+
+
+def test_a_telephone_shows_the_main_scores_of_two_encoders_without_a_scroll(browser: Browser, tmp_path: Path) -> None:
+    runs = []
+    for name in ("VICReg", "+ render and [P1], g outside, on half of the samples"):
+        rows = [Row("top1", 0.5, representation=read, floor=0.1) for read in ("backbone", "z_equi")]
+        about = {"data": "a_folder_of_some_images"}
+        parts = [part(rows, **about), part(rows, **about, control="random")]
+        runs.append(write_run_directory(tmp_path / str(len(runs)), name=name, lines=9))
+        write_file(runs[-1], scores(parts, name))
+    seen = Seen(browser, report(runs, tmp_path / "page.html"), viewport={"width": 390, "height": 800})
+    table = seen.page.locator("#others table:visible")
+    assert "a_folder_of_some_images" in table.locator("caption").inner_text()
+    assert fits(table, scores=2)
     assert seen.problems == []
     seen.page.close()
 

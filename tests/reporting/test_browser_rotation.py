@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from equicoherence.reporting.comparison.page import comparison
-from tests.reporting.browsing import Seen
+from tests.reporting.browsing import Seen, fits
 from tests.reporting.conftest import write_rotated
 from tests.reporting.scored import write_scores
 
@@ -85,9 +85,10 @@ def test_a_grid_of_one_token_is_said_and_not_drawn(browser: Browser, tmp_path: P
 
 def test_a_telephone_shows_scores_of_an_evaluation_without_a_scroll(browser: Browser, rotated: Path) -> None:
     seen = Seen(browser, rotated, '[data-turn][data-shown="0/0/backbone"]', viewport={"width": 390, "height": 800})
-    for table in seen.page.locator("table:visible", has_text="mIoU").all():
-        score, frame = table.locator("td.number").first.bounding_box(), table.locator("..").bounding_box()
-        assert score is not None
-        assert frame is not None
-        assert score["x"] + score["width"] <= frame["x"] + frame["width"]
+    tables = seen.page.locator("table:visible", has_text="mIoU").all()
+    assert len(tables) == 2, "the summary's, and the task's"
+    for table in tables:
+        assert table.locator("thead th").all_inner_texts()[1:3] == ["a", "b"]
+        assert fits(table, scores=2)
+    assert seen.problems == []
     seen.page.close()

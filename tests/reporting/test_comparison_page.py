@@ -195,3 +195,20 @@ def test_points_of_curves_are_drawn_with_all_encoders_in_one_picture(tmp_path: P
         "random weights: 0 0.200, 90 0.200."
     )
     assert text.index(alts[1]) < text.index("Scores, rotation-curve") < text.index("One by one")
+
+
+def test_a_border_that_all_rows_share_is_in_the_caption_and_one_that_differs_is_in_the_rows(tmp_path: Path) -> None:
+    about: dict[str, Any] = {"target": "rotation", "representation": "backbone", "probe": "mlp"}
+    rows = [Row("r2", value, border=border, **about) for border, value in (("zeros", 0.9), ("content", 0.5))]
+    turned = part(rows, task="transformation", probe_order=["mlp"])
+    page = comparison([write_file(tmp_path / "a", scores([turned, part([Row("top1", 0.5)])]))], tmp_path / "out")
+    (clean, text), (leaks, _), *_ = tables(page)
+    assert clean.endswith("border content"), "k-NN has no border"
+    assert leaks.endswith("border zeros")
+    assert text.count("content") == 1, "in the caption alone"
+    turned = part([*rows, replace(rows[0], border="reflection")], task="transformation", probe_order=["mlp"])
+    page = comparison([write_file(tmp_path / "b", scores([turned], "b"))], tmp_path / "both")
+    caption, text = tables(page)[0]
+    assert "border" not in caption
+    assert "<small>border content</small>" in text
+    assert "<small>border reflection</small>" in text

@@ -178,7 +178,7 @@ def test_tasks_of_all_other_kinds_stand_in_one_table(write_run: WriteRun) -> Non
     write_file(run, scores([part(pose, task="retrieval", metrics=metrics), part([Row("top1", 0.5, floor=0.125)])]))
     text = report([run]).read_text()
     (others,) = re.findall(r'<section id="others".*?</section>', text, flags=re.DOTALL)
-    for shown in ("knn top-1", "50.0 %", "12.5 %", "retrieval MRR", "0.375"):
+    for shown in ("k-NN", "top-1", "50.0 %", "12.5 %", "Retrieval", "MRR", "0.375"):
         assert shown in others
     assert "PRE" not in others, "the main figures alone"
 

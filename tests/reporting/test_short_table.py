@@ -117,5 +117,7 @@ def test_what_does_not_fit_is_counted_and_a_folder_without_scores_is_named(tmp_p
     assert "3 more main scores are in scores.json, and on the page." in text
     print_short({"a": [scores([turned(*rows)])]}, console, on_page=False)
     assert "3 more main scores are in scores.json.\n" in console.export_text()
+    print_short({"a": [scores([turned(*rows[: ROWS + 1])])]}, console, on_page=False)
+    assert "1 more main score is in scores.json.\n" in console.export_text()
     with pytest.raises(FileNotFoundError, match=r"empty has no scores.json; score it: equicoherence evaluate"):
         print_runs({"a": [tmp_path / "empty"]}, console)

@@ -90,11 +90,11 @@ def test_a_transformation_that_is_read_from_noise_is_not_to_be_trusted(noisy: st
     )
     entries = [TURN, better, *moved, random, dataclasses.replace(random, target="translation")]
     reference = None if control else "plain"
-    first = "0.200" if control else "0.500"
+    first, whose = ("0.200", "random weights") if control else ("0.500", noisy)
     (said,) = verdicts(main_figures([*entries, noise], BOTH), ["ours"], reference)
     assert said.changes == {
         "gained": [f"translation {first} → 0.700"],
-        "not to be trusted": [f"rotation {first} → 0.700 (R2 on noise 0.051)"],
+        "not to be trusted": [f"rotation {first} → 0.700 (R2 on noise of {whose}: 0.051)"],
     }
     of_one = dataclasses.replace(noise, target="rotation", parameter="y", mean=-0.3)  # no table reads it
     for quiet in (dataclasses.replace(noise, mean=0.049), dataclasses.replace(noise, probe="linear"), of_one):
@@ -133,4 +133,4 @@ def test_of_several_scores_of_noise_the_one_farthest_from_its_limit_is_named() -
         )
     ]  # fmt: skip
     (said,) = verdicts(main_figures([TURN, dataclasses.replace(TURN, name="ours"), *noise], BOTH), ["ours"], "plain")
-    assert said.changes == {"not to be trusted": ["rotation 0.500 → 0.500 (R2 on noise \N{MINUS SIGN}0.030)"]}
+    assert said.changes == {"not to be trusted": ["rotation 0.500 → 0.500 (R2 on noise of ours: \N{MINUS SIGN}0.030)"]}

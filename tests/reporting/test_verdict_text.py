@@ -52,7 +52,7 @@ def test_a_gain_that_is_read_from_noise_is_none() -> None:
     said = verdict_text({"plain": PLAIN, "with-task": scored(0.9, 0.9, 0.9, noise=0.3)}, "plain")
     assert said == (
         "Against plain, with-task gained scale 0.500 → 0.900, k-NN 80.0 % → 90.0 %. "
-        "Not to be trusted: rotation 0.300 → 0.900 (R2 on noise 0.300). Nothing is clearly worse."
+        "Not to be trusted: rotation 0.300 → 0.900 (R2 on noise of with-task: 0.300). Nothing is clearly worse."
     )
 
 

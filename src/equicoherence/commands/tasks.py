@@ -73,7 +73,7 @@ def task_page(task: type[Task]) -> str:
             "",
             "settings:",
             *(
-                f"  {name:{width}}  {values_of(hint)}, {written(defaults[name])} by default"
+                f"  {name:{width}}  {values_of(hint)}, {written(defaults[name], hint)} by default"
                 for name, hint in hints.items()
             ),
             "",
@@ -111,6 +111,8 @@ def values_of(hint: Any) -> str:
     return {int: "integer", float: "number"}.get(hint, str(hint))
 
 
-def written(value: Any) -> str:
-    """Return a default as one would type it."""
-    return "+".join(map(str, value)) or "all" if isinstance(value, tuple) else str(value)
+def written(value: Any, hint: Any) -> str:
+    """Return a default as one would type it. An empty list of names chooses all; one of numbers adds none."""
+    if not isinstance(value, tuple):
+        return str(value)
+    return "+".join(map(str, value)) or ("none" if int in get_args(hint) else "all")

@@ -1,4 +1,4 @@
-"""The main scores of all tasks in one table, for pages and `compare`; `short_table` has some of them."""
+"""The main scores of all tasks in one table, for model cards and `compare`; `short_table` has some of them."""
 
 from __future__ import annotations
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from equicoherence.evaluation.transformation import NOISE
 from equicoherence.reporting import bar_plot, plot_keys
+from equicoherence.reporting.comparison.lines import KEY, RANDOM, Line
+from equicoherence.reporting.comparison.texts import BEST_GUIDE, Place, guide_of, page_table, score_name
 from equicoherence.reporting.curve_panels import advice, curve_panels
-from equicoherence.reporting.main_figures import score_grid
 from equicoherence.reporting.markup import Markup, details, element, join, note, section
-from equicoherence.reporting.names import heading, metric_name, target_name
+from equicoherence.reporting.names import data_name, heading, metric_name, target_name
 from equicoherence.reporting.noise_limit import NEAR_ZERO, with_warning
 from equicoherence.reporting.runs import SCORES, Run, labels, random_sources
 from equicoherence.reporting.summary import (
@@ -63,7 +65,8 @@ def score_sections(groups: dict[str, list[Run]]) -> Markup:
     others = [entry for entry in entries if entry.task != "transformation"]
     controls = random_scores(entries, random_sources(groups))
     transformation = _transformation_section(select(entries, task="transformation"), controls, names, remarks)
-    return join([transformation, _others_section(others, names)])
+    seeds = {name: len(runs) for name, runs in groups.items()}
+    return join([transformation, _others_section(others, seeds)])
 
 
 def every_score_section(groups: dict[str, list[Run]]) -> Markup:
@@ -94,7 +97,7 @@ def _transformation_section(
     text = element(
         "p", f"R² of {PROBES.get(probes[0], f'a {probes[0]}') if len(probes) == 1 else 'a'} probe {R2_GUIDE}"
     )
-    of_z_inv = element("p", Z_INV) if select(main, representation="z_inv") else ""
+    of_z_inv = element("p", Z_INV) if {"z_inv", "z_equi"} <= set(distinct(main, "representation")) else ""
     floors = [kind for kind in plot_keys.CONTROLS if kind == "constant" or controls]
     charts = element("div", *panels, class_="grid wide")
     tables = _comparisons(entries, controls, names)
@@ -165,7 +168,7 @@ def _with_range(entry: Score | None) -> Cell:
     return Cell(with_warning(number(entry.mean, entry.metric), entry), NUMBER, remark=range_text(entry))
 
 
-def _others_section(entries: Sequence[Score], names: Sequence[str]) -> Markup:
+def _others_section(entries: Sequence[Score], seeds: Mapping[str, int]) -> Markup:
     title = "All other tasks"
     if not entries:
         missing = note("There are no other scores yet: `equicoherence evaluate RUN --tasks knn,linear` measures them.")
@@ -173,12 +176,33 @@ def _others_section(entries: Sequence[Score], names: Sequence[str]) -> Markup:
     by_name: dict[str, list[Score]] = {}
     for entry in entries:
         by_name.setdefault(f"{entry.name}, random" if entry.control else entry.name, []).append(entry)
-    randoms = [name for name in by_name if name not in names]
+    randoms = [name for name in by_name if name not in seeds]
     curves: list[Markup] = []
     for task in distinct(entries, "task"):
         if panels := curve_panels(by_name, randoms, task):
             curves += [element("h3", heading(task)), *advice(task), *panels]
-    return section("others", title, score_grid(entries, names).html("Main scores of frozen encoders"), *curves)
+    return section("others", title, *_main_table(entries, seeds), *curves)
+
+
+def _main_table(entries: Sequence[Score], seeds: Mapping[str, int]) -> list[Markup]:
+    """Return the main scores, a column for each name and for random weights, and how they are read.
+
+    seeds: name -> how many runs it has.
+    """
+    controlled = list(dict.fromkeys(entry.name for entry in select(entries, control="random")))
+    randoms = {name: RANDOM if len(controlled) == 1 else f"{name}, random" for name in controlled}
+    named = [replace(entry, name=randoms[entry.name]) if entry.control else entry for entry in entries]
+    main = [line for _, columns in pivot(select(named, parameter=""), KEY) if (line := Line(columns)).main]
+    protocols = {(line.about.task, line.about.protocol) for line in main}
+    several = [task for task in distinct(entries, "task") if sum(of == task for of, _ in protocols) > 1]
+    place: Place = {
+        "task": lambda entry: heading(entry.task),
+        "data": lambda entry: data_name(entry.data),
+        "protocol": lambda entry: entry.protocol if entry.task in several else "",
+    }
+    shown = [*seeds, *randoms.values()]
+    table = page_table(main, seeds, shown, "Main scores of frozen encoders", score_name, place)
+    return [element("p", guide_of(BEST_GUIDE, main)), table]
 
 
 def _said(field: str, value: str) -> str:

@@ -75,7 +75,8 @@ def print_short(scores: Mapping[str, Sequence[Mapping[str, Any]]], console: Cons
     console.print(grid.rich())
     if more:
         also = ", and on the page" if on_page else ""
-        console.print(f"{more} more main scores are in scores.json{also}.", highlight=False)
+        what = "score is" if more == 1 else "scores are"
+        console.print(f"{more} more main {what} in scores.json{also}.", highlight=False)
 
 
 def print_runs(runs: Mapping[str, Sequence[Path]], console: Console) -> None:

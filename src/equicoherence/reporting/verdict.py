@@ -137,7 +137,7 @@ def verdicts(figures: Sequence[BarGroup], names: Sequence[str], reference: str |
     A change larger than `POINT` or `R2_POINT` counts if the whiskers of both do not overlap. A smaller change is none,
     and classes that are no worse are kept. A transformation is not to be trusted where R2 on noise is not near 0.
     """
-    found = []
+    found, against = [], "random weights" if reference is None else reference
     for name in names:
         if name == reference:
             continue
@@ -151,12 +151,13 @@ def verdicts(figures: Sequence[BarGroup], names: Sequence[str], reference: str |
                 noisy = [entry for entry in (figure.noise.get(name), before) if entry is not None]
                 if noisy:
                     worst = max(noisy, key=share_of_limit)
-                    said[UNTRUSTED].append(f"{text} (R2 on noise {number(worst.mean)})")
+                    whose = name if worst is figure.noise.get(name) else against
+                    said[UNTRUSTED].append(f"{text} (R2 on noise of {whose}: {number(worst.mean)})")
                 else:
                     said[_change(own, other, figure.of_classes)].append(text)
         if any(said.values()):
             changes = {verb: texts for verb, texts in said.items() if texts}
-            found.append(Said(name, "random weights" if reference is None else reference, changes))
+            found.append(Said(name, against, changes))
     return found
 
 

@@ -54,6 +54,7 @@ class Layers(Task):
     revision: ClassVar[int] = TransformationRegression.revision + NearestNeighbours.revision
     kind: ClassVar[str] = IMAGES
     metrics: ClassVar[dict[str, bool]] = TransformationRegression.metrics | NearestNeighbours.metrics
+    unranked: ClassVar[tuple[str, ...]] = TransformationRegression.unranked
     probe_order: ClassVar[tuple[str, ...]] = TransformationRegression.probe_order
     least: ClassVar[dict[str, int]] = TransformationRegression.least
     by_default: ClassVar[bool] = False

@@ -140,6 +140,11 @@ def control_column(groups: Sequence[Group], of: Group) -> str:
     return f"{label}, built as {alike[0]}" if several else label
 
 
+def seeds_of(groups: Sequence[Group]) -> dict[str, int]:
+    """Return how many encoders each column has."""
+    return {each.label: each.seeds for each in groups}
+
+
 def columns(groups: Sequence[Group]) -> list[str]:
     """Return the columns of a table: encoders, then random weights of each architecture."""
     return [each.label for each in groups] + random_columns(groups)

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from equicoherence.reporting.comparison.encoders import encoder_grid
 from equicoherence.reporting.comparison.evaluated import unlike
-from equicoherence.reporting.comparison.lines import Group, columns, members, score_lines
-from equicoherence.reporting.comparison.texts import COMPARISON_GUIDE, arrowed, lines_grid, title_of
+from equicoherence.reporting.comparison.lines import Group, columns, members, score_lines, seeds_of
+from equicoherence.reporting.comparison.texts import COMPARISON_GUIDE, arrowed, guide_of, lines_grid, title_of
 from equicoherence.reporting.names import data_name, task_name
 from equicoherence.reporting.origin import INPUT, SAMPLES, Taken, joined_variants, settings_taken
 from equicoherence.reporting.tables import plain
@@ -25,13 +25,13 @@ def render_markdown(groups: Sequence[Group]) -> str:
         "metric": arrowed,
     }
     shown = [line for line in score_lines(groups) if not line.about.parameter]
-    scores = lines_grid(shown, groups, columns(groups), place).markdown()
+    scores = lines_grid(shown, seeds_of(groups), columns(groups), place).markdown()
     used = joined_variants(settings_taken(part for each in evaluated for part in each.parts))
     lists = {
         "Sizes of what was scored:": [sizes for taken, fields in used.items() if (sizes := _sizes(taken, fields))],
         "To note:": unlike(evaluated),
     }
-    parts = [f"# {plain(title_of(groups))}", COMPARISON_GUIDE, scores]
+    parts = [f"# {plain(title_of(groups))}", guide_of(COMPARISON_GUIDE, shown), scores]
     for title, entries in lists.items():
         parts += [title, "\n".join(f"- {plain(entry)}" for entry in entries)] if entries else []
     parts += ["## Encoders", plain(common), encoders.markdown()]

@@ -20,10 +20,11 @@ from equicoherence.reporting.comparison.lines import (
     members,
     random_columns,
     score_lines,
+    seeds_of,
 )
 from equicoherence.reporting.comparison.markdown import render_markdown
 from equicoherence.reporting.comparison.pictures import picture_panels
-from equicoherence.reporting.comparison.texts import COMPARISON_GUIDE, arrowed, page_table, title_of
+from equicoherence.reporting.comparison.texts import COMPARISON_GUIDE, Place, guide_of, page_table, score_name, title_of
 from equicoherence.reporting.curve_panels import advice, curve_panels
 from equicoherence.reporting.markup import Markup, details, element, join, note, section
 from equicoherence.reporting.names import data_name, heading, task_name
@@ -79,10 +80,11 @@ def render_comparison(groups: Sequence[Group]) -> str:
     sections.append(section("encoders", "Encoders", *about))
     tasks_shown = {anchor: heading(task) for task, anchor in anchors.items()}
     contents = {"summary": "Summary", **({"turn": "Rotation"} if rotation else {}), **tasks_shown}
+    contents["encoders"] = "Encoders"
     dates = dates_of(each.about for each in evaluated)
     subtitle = f"{counted(groups)}{f', evaluated {dates}' if dates else ''}"
     subtitle = f"{named(groups)} ({subtitle})" if len(groups) > 1 else subtitle
-    return fill(title_of(groups), subtitle, {**contents, "encoders": "Encoders"}, COMPARISON_GUIDE, join(sections))
+    return fill(title_of(groups), subtitle, contents, guide_of(COMPARISON_GUIDE, lines), join(sections))
 
 
 def _summary(groups: Sequence[Group], evaluated: Sequence[Evaluated], lines: Sequence[Line]) -> Markup:
@@ -90,12 +92,12 @@ def _summary(groups: Sequence[Group], evaluated: Sequence[Evaluated], lines: Seq
     main = [line for line in lines if line.main]
     protocols = {(line.about.task, line.about.protocol) for line in main}
     several = len(protocols) > len({task for task, _ in protocols})
-    place = {
+    place: Place = {
         "task": lambda entry: heading(entry.task),
         "data": lambda entry: data_name(entry.data),
         "protocol": lambda entry: entry.protocol if several else "",
     }
-    tables = _tables(main, groups, "The main scores of each task", arrowed, place)
+    tables = _tables(main, groups, "The main scores of each task", score_name, place)
     remarks = [note(remark) for remark in unlike(evaluated)]
     names, entries = [each.label for each in groups], [entry for line in lines for entry in line.entries.values()]
     sources = {each.label: [control_column(groups, each)] for each in groups}
@@ -111,16 +113,16 @@ def _tables(
     groups: Sequence[Group],
     caption: str,
     heads: Callable[[Score], str],
-    place: dict[str, Callable[[Score], str]],
+    place: Place,
 ) -> list[Markup]:
     """Return a table of scores, see `page_table`, and behind a click those of a border that leaks the parameters."""
     leaks = [line for line in lines if line.about.border == LEAKS]
     clean = [line for line in lines if line.about.border != LEAKS]
-    shown = columns(groups)
-    tables = [page_table(clean, groups, shown, caption, heads, place)] if clean else []
+    seeds, shown = seeds_of(groups), columns(groups)
+    tables = [page_table(clean, seeds, shown, caption, heads, place)] if clean else []
     if leaks:
         title = f"{_scores(leaks)} with border “{LEAKS}”: black corners leak the parameters"
-        tables.append(details(title, page_table(leaks, groups, shown, f"{caption}, border {LEAKS}", heads, place)))
+        tables.append(details(title, page_table(leaks, seeds, shown, caption, heads, place)))
     return tables
 
 
@@ -136,10 +138,10 @@ def _has_axis(task: str) -> bool:
 def _task(groups: Sequence[Group], evaluated: Sequence[Evaluated], task: str, lines: Sequence[Line]) -> list[Markup]:
     """Return how a task is read, its curves, its tables, its settings, and its pictures."""
     shown, parts = columns(groups), []
-    place = {"data": lambda entry: data_name(entry.data), "protocol": lambda entry: entry.protocol}
+    place: Place = {"data": lambda entry: data_name(entry.data), "protocol": lambda entry: entry.protocol}
     whole = [line for line in lines if not line.about.parameter]
     finer = [line for line in lines if line.about.parameter]
-    parts += _tables(whole, groups, f"Scores, {task_name(task)}", arrowed, place)
+    parts += _tables(whole, groups, f"Scores, {task_name(task)}", score_name, place)
     if finer:
         title = f"One by one: {_scores(finer)} of classes, sequences or parameters"
         caption = f"Scores one by one, {task_name(task)}"
@@ -160,4 +162,4 @@ def _settings_grid(evaluated: Sequence[Evaluated], task: str) -> Grid:
 
 
 def _of_parameter(entry: Score) -> str:
-    return f"{entry.parameter}: {arrowed(entry)}"
+    return f"{entry.parameter}: {score_name(entry)}"

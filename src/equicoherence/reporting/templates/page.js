@@ -122,7 +122,7 @@ function explorer(part) {
       who.querySelector(".by").textContent =
         [run.by[near] ? "by " + run.by[near] : "", here ? "" : "the nearest place that it decodes"].filter(Boolean).join(", ");
       who.querySelector(".error").textContent =
-        "error " + number(run.errors[chosen][near]) + "; the nearer end unchanged " + number(data.still[chosen][stop]);
+        "error " + number(run.errors[chosen][near]) + " as decoded, " + number(data.still[chosen][stop]) + " for the nearer end of the path, unchanged";
     });
     part.dataset.shown = chosen + "/" + place;
   }
