@@ -22,7 +22,7 @@ TABLES = {
             "output": "efficientnet_lite0 (tf_efficientnet_lite0)",
             "best layer, for each score": "efficientnet_lite0 (tf_efficientnet_lite0), best layer",
             "random weights, output": "efficientnet_lite0 (tf_efficientnet_lite0), random weights",
-            "thumbnail of 16 x 16 pixels": "baseline:thumbnail",
+            "thumbnail of 16 x 16 pixels": "baseline:thumbnail (96 px)",
         },
     ),
     "Add it to a pretrained encoder": (

@@ -92,9 +92,8 @@ def group(evaluated: Sequence[Evaluated]) -> list[Group]:
         more = f", configuration {config or 'unknown'}" if kinds.count((name, arch, size)) > 1 else ""
         label = readable[name, arch]
         if names.count(label) > 1:
-            label = (
-                f"{label} ({size} px{more})" if label.endswith(f"({arch})") else f"{label} ({arch}, {size} px{more})"
-            )
+            known = label == arch or label.endswith(f"({arch})")
+            label = f"{label} ({size} px{more})" if known else f"{label} ({arch}, {size} px{more})"
         groups += [Group(each, arch, size, build, tuple(own)) for each, own in _seeds(label, members).items()]
     return groups
 
