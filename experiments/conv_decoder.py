@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 from pages import write_page
 from photographs import IMAGES, SUITE, score_missing
 from published import published
-from vicreg_tiny_imagenet import INDEPENDENT, PLAIN, STEPS, arms
+from vicreg_tiny_imagenet import HALF, INDEPENDENT, INSIDE, NO_FLIPS, PLAIN, STEPS, arms
 
 from equicoherence.evaluation.suites import Suite
 from equicoherence.reporting.comparison.evaluated import Evaluated
@@ -54,6 +54,7 @@ COLUMNS = (  # title, task, target, border, metric
         for target in ("rotation", "translation")
         for border, name in BORDERS.items()
     ),
+    ("rotation sign accuracy", "transformation", "rotation, side", "content", "accuracy"),
     ("scale R2", "transformation", "scale", "content", "r2"),
     ("color R2", "transformation", "color", "content", "r2"),
     ("k-NN accuracy", "knn", "", "", "top1"),
@@ -79,11 +80,14 @@ def ladder(data: str) -> dict[str, PretrainConfig]:
         AS_PUBLISHED: changed(CONV, flip="independent", border="zeros"),
         f"{CONV}, independent flips": changed(CONV, flip="independent"),
         PLAIN: short[PLAIN],
+        NO_FLIPS: short[NO_FLIPS],
         CONV: short[CONV],
         OUTSIDE: short[OUTSIDE],
         f"{OUTSIDE}, weight 4": other_task(weight=4.0),
         f"{OUTSIDE}, 64 equivariant features": other_task(d_equi=64),
         f"{OUTSIDE}, 192 equivariant features": other_task(d_equi=192),
+        INSIDE: short[INSIDE],
+        HALF: short[HALF],
         f"{PLAIN}, {LONG} steps": long[PLAIN],
         f"{OUTSIDE}, {LONG} steps": long[OUTSIDE],
     }
@@ -151,7 +155,7 @@ VICReg with a ResNet of four blocks (0.6 M parameters), 32 px views of Tiny-Imag
 ({STEPS * 256 / IMAGES:.1f} epochs) unless a row names another number, bfloat16, one seed. The decoder reads 16 patches,
 and decodes two states. The views of an image share its flip and show what the image has beyond their edge, unless a row
 says otherwise. *zeros*: the views are black there, as a plain rotation makes them. *g outside*: the invariant loss is
-taken on (v1, u); else on (v1, v2), as published. 128 of 256 features are equivariant unless said otherwise.
+taken on (v1, u); else on (v1, v2), as published. *render and [P1]*: the decoders of the recipes. 128 of 256 features are equivariant unless said otherwise.
 
 R2 of an MLP probe on the features of the backbone, of an image and its transformed copy, with two borders. With the
 border *zeros* the black corners alone show how far an image is rotated: compare the two columns, also for random

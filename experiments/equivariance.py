@@ -86,7 +86,9 @@ def _lines(
         depths = [depth for depth, _ in ordered]
         axes.plot(depths, means, dash, marker="o", markersize=3, color=color, label=called if not control else None)
         if not control:
-            axes.set_xticks(depths, [points[0]["parameter"].removeprefix("layer ") for _, points in ordered], fontsize=8)
+            axes.set_xticks(
+                depths, [points[0]["parameter"].removeprefix("layer ") for _, points in ordered], fontsize=8
+            )
 
 
 def main() -> None:
