@@ -155,7 +155,8 @@ VICReg with a ResNet of four blocks (0.6 M parameters), 32 px views of Tiny-Imag
 ({STEPS * 256 / IMAGES:.1f} epochs) unless a row names another number, bfloat16, one seed. The decoder reads 16 patches,
 and decodes two states. The views of an image share its flip and show what the image has beyond their edge, unless a row
 says otherwise. *zeros*: the views are black there, as a plain rotation makes them. *g outside*: the invariant loss is
-taken on (v1, u); else on (v1, v2), as published. *render and [P1]*: the decoders of the recipes. 128 of 256 features are equivariant unless said otherwise.
+taken on (v1, u); else on (v1, v2), as published. *render and [P1]*: the
+decoders of the recipes. 128 of 256 features are equivariant unless said otherwise.
 
 R2 of an MLP probe on the features of the backbone, of an image and its transformed copy, with two borders. With the
 border *zeros* the black corners alone show how far an image is rotated: compare the two columns, also for random

@@ -74,6 +74,7 @@ def test_the_ladder_changes_what_its_names_say_and_nothing_else(experiment: Modu
         return {field: value for field, value in mine.items() if value != other[field]}
 
     conv, outside, plain = "+ conv [P2]", "+ conv [P2], g outside", "VICReg"
+    both, inside = (f"+ render and [P1]{where}, on half of the samples" for where in (", g outside", ""))
     named = [
         (f"{conv}, independent flips, zeros", conv, {"views.flip": "independent", "views.border": "zeros"}),
         (f"{conv}, independent flips", conv, {"views.flip": "independent"}),
@@ -84,6 +85,9 @@ def test_the_ladder_changes_what_its_names_say_and_nothing_else(experiment: Modu
         (f"{outside}, 1500 steps", outside, {"max_steps": 1500}),
         (f"{plain}, 1500 steps", plain, {"max_steps": 1500}),
         (f"{plain}, independent flips", plain, {"views.flip": "independent"}),
+        (f"{plain}, no flips", plain, {"views.flip": "none"}),
+        (both, outside, {"coherence.decoder": "render+cross-attention", "coherence.share": 0.5}),
+        (inside, both, {"views.invariant": "path"}),
     ]
     assert {name for name, *_ in named} | {conv, plain} == set(found)
     assert [differences(name, base) for name, base, _ in named] == [changed for *_, changed in named]
