@@ -100,11 +100,11 @@ def test_ticks_below_the_slider_show_where_a_run_decodes_and_a_click_goes_there(
     seen.slider.focus()
     seen.page.keyboard.press("Home")
     decoded = seen.page.locator("figure:has(canvas.decoded) figcaption").first
-    seen.page.wait_for_function("document.querySelector('[data-explorer]').dataset.shown.endsWith('/0')")
+    seen.page.locator("[data-explorer][data-shown$='/0']").wait_for(state="attached")
     assert decoded.inner_text() == "pale: decoded at t = 0.25"
     assert seen.page.locator(".place").first.inner_text() == "t = 0.00"
     ticks.nth(2).click()
-    seen.page.wait_for_function("document.querySelector('[data-explorer]').dataset.shown.endsWith('/3')")
+    seen.page.locator("[data-explorer][data-shown$='/3']").wait_for(state="attached")
     assert decoded.inner_text() == "decoded at t = 0.75"
     assert "elsewhere" not in (seen.page.locator("figure:has(canvas.decoded)").first.get_attribute("class") or "")
 
