@@ -2,7 +2,7 @@
 
     python experiments/conv_decoder.py --data FOLDER_OR_ARCHIVE [--out runs/vicreg-tiny-imagenet] [--only ARM...]
 
-Trains one arm after another, from the settings as published to the recipes', and scores each with both borders of
+Trains one arm after another, from the settings as published, as far as they are known, to the recipes', and scores each with both borders of
 rotated images: what an image shows beyond its edge, and zeros, which leave black corners. Rewrites
 docs/results/conv-decoder.md and its plot after each. Run again, it continues where it stopped; runs of
 experiments/vicreg_tiny_imagenet.py in the same folder are not trained again.
@@ -34,7 +34,7 @@ from equicoherence.training import PretrainConfig
 PAGE = Path(__file__).parents[1] / "docs" / "results" / "conv-decoder.md"
 LONG = 1500
 CONV, OUTSIDE = "+ conv [P2]", "+ conv [P2], g outside"
-AS_PUBLISHED = f"{CONV}, independent flips, zeros"
+CORNERS = f"{CONV}, independent flips, zeros"
 BORDERS = {"content": "what the image shows", "zeros": "zeros"}
 BOTH_BORDERS = Suite(
     "conv-decoder",
@@ -63,7 +63,7 @@ COLUMNS = (  # title, task, target, border, metric
 
 
 def ladder(data: str) -> dict[str, PretrainConfig]:
-    """Return the configurations by name, from the published settings to those that keep more."""
+    """Return the configurations by name, from the published settings, as far as they are known, to those that keep more."""
     short, long = arms(data, STEPS, "bf16"), arms(data, LONG, "bf16")
 
     def changed(name: str, **fields: object) -> PretrainConfig:
@@ -77,7 +77,7 @@ def ladder(data: str) -> dict[str, PretrainConfig]:
 
     return {
         INDEPENDENT: short[INDEPENDENT],
-        AS_PUBLISHED: changed(CONV, flip="independent", border="zeros"),
+        CORNERS: changed(CONV, flip="independent", border="zeros"),
         f"{CONV}, independent flips": changed(CONV, flip="independent"),
         PLAIN: short[PLAIN],
         NO_FLIPS: short[NO_FLIPS],
