@@ -2,8 +2,8 @@
 
     python experiments/conv_decoder.py --data FOLDER_OR_ARCHIVE [--out runs/vicreg-tiny-imagenet] [--only ARM...]
 
-Trains one arm after another, from the settings as published, as far as they are known, to the recipes', and scores each with both borders of
-rotated images: what an image shows beyond its edge, and zeros, which leave black corners. Rewrites
+Trains one arm after another, from the settings as published, as far as they are known, to the recipes', and scores
+each with both borders of rotated images: what an image shows beyond its edge, and zeros, which leave black corners. Rewrites
 docs/results/conv-decoder.md and its plot after each. Run again, it continues where it stopped; runs of
 experiments/vicreg_tiny_imagenet.py in the same folder are not trained again.
 """
@@ -63,7 +63,7 @@ COLUMNS = (  # title, task, target, border, metric
 
 
 def ladder(data: str) -> dict[str, PretrainConfig]:
-    """Return the configurations by name, from the published settings, as far as they are known, to those that keep more."""
+    """Return the configurations by name, from the settings that are known as published to the recipes'."""
     short, long = arms(data, STEPS, "bf16"), arms(data, LONG, "bf16")
 
     def changed(name: str, **fields: object) -> PretrainConfig:
