@@ -3,8 +3,8 @@
     python experiments/conv_decoder.py --data FOLDER_OR_ARCHIVE [--out runs/vicreg-tiny-imagenet] [--only ARM...]
 
 Trains one arm after another, from the settings as published, as far as they are known, to the recipes', and scores
-each with both borders of rotated images: what an image shows beyond its edge, and zeros, which leave black corners. Rewrites
-docs/results/conv-decoder.md and its plot after each. Run again, it continues where it stopped; runs of
+each with both borders of rotated images: what an image shows beyond its edge, and zeros, which leave black corners.
+Rewrites docs/results/conv-decoder.md and its plot after each. Run again, it continues where it stopped; runs of
 experiments/vicreg_tiny_imagenet.py in the same folder are not trained again.
 """
 
