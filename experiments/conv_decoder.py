@@ -125,18 +125,17 @@ def rows_of(evaluated: Sequence[Evaluated], order: Sequence[str]) -> dict[str, l
     """Return the scores of the columns for each arm, and first those of random weights."""
     groups = sorted(group(evaluated), key=lambda each: order.index(each.members[0].about["name"]))
     entries = summarise({each.label: [member.rows for member in each.members] for each in groups})
-    named = {each.label: ("", [e for e in entries if e.name == each.label]) for each in groups}
-    controls = [entry for entry in entries if entry.control == "random"]
-    found = {RANDOM: _columns(controls, "random")} if controls else {}
-    return found | {label: _columns(own, control) for label, (control, own) in named.items()}
+    controls = select(entries, control="random")
+    found = {RANDOM: _columns(controls)} if controls else {}
+    return found | {each.label: _columns(select(entries, control="", name=each.label)) for each in groups}
 
 
-def _columns(entries: Sequence[Score], control: str) -> list[Score | None]:
+def _columns(entries: Sequence[Score]) -> list[Score | None]:
+    """Return the score of each column, None where there is none."""
     found: list[Score | None] = []
     for _, task, target, border, metric in COLUMNS:
         about = {"task": task, "target": target, "border": border, "metric": metric, "parameter": ""}
-        scores = select(entries, representation="backbone", control=control, **about)
-        found.append(next(iter(scores), None))
+        found.append(next(iter(select(entries, representation="backbone", **about)), None))
     return found
 
 

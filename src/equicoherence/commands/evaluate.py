@@ -22,6 +22,7 @@ from equicoherence.notice import say
 from equicoherence.reporting.names import encoder_names, folder_names
 
 if TYPE_CHECKING:
+    from equicoherence.evaluation.frozen_model import FrozenModel
     from equicoherence.evaluation.suites import Suite
 
 LARGE = 256  # pixels; a model's own size above it is said
@@ -137,18 +138,9 @@ def run(arguments: list[str]) -> None:
     for number, each in enumerate(planned, start=1):
         with refusing():
             frozen = each.load()
-        if given.size is None and frozen.config is None and frozen.size > LARGE:
-            say(
-                f"{each.subject.model}: images are read at {frozen.size} x {frozen.size} pixels, the model's own size; "
-                "--size N takes fewer, which is faster"
-            )
+        _say_what_is_read(each.subject.model, frozen, given.size, suite)
         scoring = Scoring(given.controls and each.has_floor, given.bad_image_tolerance, device=given.device)
         jobs = each.jobs if suite is None else fitting(frozen, each.jobs)
-        if suite is not None and frozen.config is not None and frozen.config.encoder.train == HEAD:
-            say(
-                f"{each.subject.model}: suite {suite.name} scores the encoder's own features, which were not trained "
-                "(encoder.train head); the scores of z_equi and of joined are in adapt.html of its run"
-            )
         found.append(score_jobs(frozen, jobs, each.folder, scoring, random_weights=each.subject.random_weights))
         images = next((job for job in jobs if reads_data(job.task)), None)
         if on_page and images is not None:
@@ -159,6 +151,24 @@ def run(arguments: list[str]) -> None:
             page = comparison(folders, given.out or Path("results") / "comparison" if several else folders[0])
     data = planned[0].jobs[0].data if suite is not None else ""
     _show(given, found, [each.folder for each in planned], suite, data, page)
+
+
+def _say_what_is_read(model: str, frozen: FrozenModel, size: int | None, suite: Suite | None) -> None:
+    """Say what one may not expect: a large size of a model's own, and features that an adapted run did not train.
+
+    size: that was asked for.
+    """
+    config = frozen.config
+    if size is None and config is None and frozen.size > LARGE and not model.startswith(BASELINE):
+        say(
+            f"{model}: images are read at {frozen.size} x {frozen.size} pixels, the model's own size; --size N takes "
+            "fewer, which is faster"
+        )
+    if suite is not None and config is not None and config.encoder.train == HEAD:
+        say(
+            f"{model}: suite {suite.name} scores the encoder's own features, which were not trained (encoder.train "
+            "head); the scores of z_equi and of joined are in adapt.html of its run"
+        )
 
 
 def _show(

@@ -50,8 +50,7 @@ def lines_grid(lines: Sequence[Line], seeds: Mapping[str, int], shown: Sequence[
 
     seeds: column -> how many encoders it has. place: title -> content of that column for a score.
     """
-    if any(line.about.representation or line.about.probe for line in lines):
-        place = {**place, "reads": lambda entry: source_name(entry.representation, entry.probe)}
+    place = _with_what_is_read(place, lines)
     rows = [[*(say(line.about) for say in place.values()), *_cells(line, seeds, shown)] for line in lines]
     return Grid([*place, *_titles(seeds, shown), CONSTANT], rows)
 
@@ -70,9 +69,7 @@ def page_table(
     place: title -> where a score is from, small below the heading; what is the same for all rows is in the caption
         instead. So is a border that is the same for all rows that have one.
     """
-    if any(line.about.representation or line.about.probe for line in lines):
-        place = {**place, "reads": lambda entry: source_name(entry.representation, entry.probe)}
-    place = {**place, "border": _border}
+    place = {**_with_what_is_read(place, lines), "border": _border}
     said = {title: dict.fromkeys(say(line.about) for line in lines) for title, say in place.items()}
     said["border"] = dict.fromkeys(text for text in said["border"] if text)
     same = [next(iter(texts)) for texts in said.values() if len(texts) == 1]
@@ -83,6 +80,13 @@ def page_table(
         rows.append([Cell(heads(line.about), remark=remark), *_cells(line, seeds, shown)])
     caption = ", ".join([caption, *(text for text in same if text)])
     return Grid(["score", *_titles(seeds, shown), CONSTANT], rows).html(caption)
+
+
+def _with_what_is_read(place: Place, lines: Sequence[Line]) -> Place:
+    """Return the place of scores with the features and the probe, where some scores have one."""
+    if not any(line.about.representation or line.about.probe for line in lines):
+        return place
+    return {**place, "reads": lambda entry: source_name(entry.representation, entry.probe)}
 
 
 def score_name(entry: Score, border: str = "") -> str:
