@@ -9,9 +9,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from equicoherence.cli import main
 from equicoherence.evaluation import evaluate, load_model
 from equicoherence.evaluation.baselines import Spectrum, Thumbnail
 from tests.evaluation.rows import QUICK, values_of
+from tests.small import picture_folder
 
 
 def wave(size: int, across: float, down: float) -> torch.Tensor:
@@ -67,3 +69,13 @@ def test_what_is_no_baseline_or_does_not_apply_to_one_is_refused() -> None:
         load_model("baseline:thumbnails")
     with pytest.raises(ValueError, match="--random-weights does not apply to baseline:spectrum"):
         load_model("baseline:spectrum", random_weights=True)
+
+
+def test_the_size_of_a_baseline_is_that_of_the_models_beside_it_and_no_own_one_to_say(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = picture_folder(tmp_path / "pictures", 8)
+    asked = ["evaluate", "baseline:thumbnail", "--tasks", "knn", "--data", str(data), "--out", str(tmp_path / "out")]
+    monkeypatch.setattr("equicoherence.commands.evaluate.LARGE", 8)
+    assert main(asked) == 0
+    assert "are read at" not in capsys.readouterr().err
