@@ -44,6 +44,7 @@ EIGHTH = f"{BEST}, on an eighth of the samples"
 OTHERS = f"{BEST}, [P1] 128 wide, on two fifths of the samples, the loss of VICReg on the others"
 INDEPENDENT = "VICReg, independent flips"
 NO_FLIPS = "VICReg, no flips"
+NARROW = f"{HALF}, [P1] 128 wide, of one view of each"
 BETWEEN = "+ geodesic, path between the views"
 BETWEEN_ORACLE = "oracle (all that lies between the views as labels)"
 HALF_INDEPENDENT = f"{HALF}, independent flips"
@@ -108,6 +109,7 @@ def arms(data: str, steps: int, precision: Precision) -> dict[str, PretrainConfi
         ORACLE: task("base", decoder="oracle"),
         HALF: half,
         LIGHT: task("base", decoder=BOTH, share=0.5, weight=0.3),
+        NARROW: task("base", decoder=BOTH, share=0.5, width=128, targets="own,either"),
         HALF_INDEPENDENT: flipped(half, "independent"),
         INSIDE: task("path", decoder=BOTH, share=0.5),
         EIGHTH: task("base", decoder=BOTH, share=0.125),
