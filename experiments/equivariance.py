@@ -41,18 +41,19 @@ CONTROLS = {"": "-", "random": "--"}
 def over_layers(groups: list[Group], path: Path) -> Figure:
     """Draw rotation scores and k-NN over the depth of each encoder that has layers; return the figure.
 
-    Dashed: random weights. All encoders have the same axes of scores, so that their slopes can be compared.
+    Tokens that are read in two ways, as the class token and as the mean of the patch tokens, have panels each. Dashed:
+    random weights. All panels have the same axes of scores, so that their slopes can be compared.
     """
-    found = {of.label: parts for of in groups if (parts := _layers(of))}
+    found = [(of.label, parts, tokens) for of in groups if (parts := _layers(of)) for tokens in _tokens(parts)]
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(8.6, 0.4 + 2.9 * len(found)), layout="constrained")
         panels = figure.subplots(len(found), 2, squeeze=False, sharey="col")
-        for (rotation, classes), (label, parts) in zip(panels, found.items()):
+        for (rotation, classes), (label, parts, tokens) in zip(panels, found):
             for number, (target, called) in enumerate(ROTATION.items()):
                 metric = "accuracy" if target == "rotation, side" else "r2"
-                _lines(rotation, parts, target, metric, PALETTE[number], called)
-            _lines(classes, parts, "", "top1", PALETTE[3], "k-NN accuracy")
-            rotation.set_title(label, fontsize=10)
+                _lines(rotation, parts, tokens, target, metric, PALETTE[number], called)
+            _lines(classes, parts, tokens, "", "top1", PALETTE[3], "k-NN accuracy")
+            rotation.set_title(label if len(_tokens(parts)) == 1 else f"{label}\n{tokens}", fontsize=9)
             for axes in (rotation, classes):
                 axes.legend(frameon=False, fontsize=8)
         panels[0, 0].set_ylim(-0.05, 1.05)
@@ -67,19 +68,21 @@ def _layers(of: Group) -> dict[str, Mapping[str, Any]]:
     return {part["control"]: part for part in parts if part["task"] == Layers.name}
 
 
+def _tokens(parts: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Return how tokens are read, in the order of the rows; that of the output comes first."""
+    rows = [row for row in parts[""]["rows"] if row["at"] is not None]
+    output = [row["representation"] for row in rows if row["parameter"] == OUTPUT]
+    return [*dict.fromkeys([*output, *(row["representation"] for row in rows)])]
+
+
 def _lines(
-    axes: Axes, parts: Mapping[str, Mapping[str, Any]], target: str, metric: str, color: str, called: str
+    axes: Axes, parts: Mapping[str, Mapping[str, Any]], tokens: str, target: str, metric: str, color: str, called: str
 ) -> None:
     for control, dash in CONTROLS.items():
-        rows = [
-            row
-            for row in (parts[control]["rows"] if control in parts else ())
-            if (row["target"], row["metric"]) == (target, metric) and row["at"] is not None
-        ]
-        tokens = {row["representation"] for row in rows if row["parameter"] == OUTPUT}  # as the output is read
         found: dict[float, list[Mapping[str, Any]]] = {}
-        for row in rows:
-            if row["representation"] in tokens:
+        for row in parts[control]["rows"] if control in parts else ():
+            wanted = (row["target"], row["metric"], row["representation"]) == (target, metric, tokens)
+            if wanted and row["at"] is not None:
                 found.setdefault(row["at"], []).append(row)
         ordered = sorted(found.items())
         means = [sum(row["value"] for row in points) / len(points) for _, points in ordered]
