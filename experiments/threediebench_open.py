@@ -223,11 +223,11 @@ def page(epochs: int, data: Path) -> str:
         "(3DIEBench: 90). "
         f"{epochs} epochs of one pair of views of each object, encoders of 1.2 M parameters; probes of "
         f"{PROBE_EPOCHS} epochs. ± is over the seeds of training, where there are several. Rotation, color: R2 of "
-        "differences of two views, mean of the dimensions, 0 for a constant; also SIE's variant with one scalar mean, which is large for a "
-        "constant. The oracle is VICReg with a head that learns rotation and hues as labels. Retrieval is through the "
-        "method's own predictor or a bilinear map fitted on training pairs; a predictor that receives hues can find "
-        "views by them, so its scores do not measure pose. E-SSL has no arm: it classifies rotated crops, which poses "
-        "do not have. "
+        "differences of two views, mean of the dimensions, 0 for a constant; also SIE's variant with one "
+        "scalar mean, which is large for a constant. The oracle is VICReg with a head that learns rotation and hues as "
+        "labels. Retrieval is through the method's own predictor or a bilinear map fitted on training pairs; a "
+        "predictor that receives hues can find views by them, so its scores do not measure pose. E-SSL has no arm: it "
+        "classifies rotated crops, which poses do not have. "
         f"Chance among {VIEWS} views: {chances} (lower is better).\n\n"
     ) + "\n".join(tables)
 

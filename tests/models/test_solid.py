@@ -23,7 +23,7 @@ def pictures(poses: Tensor) -> Tensor:
 
 
 def paths(count: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Return rotations w (N, 3), those at the states (N, 2, 3), and pictures of view 1 and of view 2; view 1 is at 0."""
+    """Return rotations w (N, 3), those at the states (N, 2, 3), and pictures of both views; the first is at 0."""
     turned = torch.rand(count, 3, generator=torch.Generator().manual_seed(0)) - 0.5
     states = turned[:, None] * TIMES[0, :, None]
     return turned, states, pictures(torch.zeros(count, 3)), pictures(turned)
