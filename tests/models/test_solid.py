@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from equicoherence.coherence.task import averaged, squared_error
-from equicoherence.models.decoders.solid import SolidDecoder, rotation, solid
+from equicoherence.models.decoders.solid import SolidDecoder, object_points, rotation
 
 GRID, SIZE = (4, 4), 32
 TIMES = torch.tensor([[1 / 3, 2 / 3]])
@@ -16,7 +16,7 @@ TIMES = torch.tensor([[1 / 3, 2 / 3]])
 
 def pictures(poses: Tensor) -> Tensor:
     """Return pictures (N, 3, S, S) of a patterned ball on a plain floor, turned by rotation vectors (N, 3)."""
-    points, weight = solid(torch.zeros(len(poses), 2, *GRID), SIZE)
+    points, weight = object_points(torch.zeros(len(poses), 2, *GRID), SIZE)
     before = torch.einsum("nji,njhw->nihw", rotation(poses), points)
     pattern = torch.stack([torch.sin(4 * before[:, axis] + axis) for axis in range(3)], dim=1)
     return pattern * weight[:, None]

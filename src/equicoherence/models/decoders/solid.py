@@ -23,9 +23,9 @@ class SolidDecoder(Decoder):
     exponential turns the object of view 1 into that of view 2, and the change of colors of the object and of all
     else, 12 numbers each (see `GeodesicDecoder`). All change their sign if the views are swapped, and begin at 0. A
     linear map of the tokens predicts depth and weight of the object, which begins as a ball: a pixel moves as the point
-    at its depth does, seen from far away, by its weight. So the states lie on one path, and as no pixel is drawn, the
-    only way to a smaller error is to know how the object turned, and how the colors changed. Colors are the normalised
-    ones, of the first three channels.
+    at its depth does, seen from far away, by its weight. So the states lie on one path. No pixel is drawn: a
+    smaller error needs the rotation or the change of colors. Colors are the normalised ones, of the first three
+    channels.
 
     scales: sizes of the squares over which the error is averaged first, so that large rotations have a gradient; each
         is a multiple of the smallest. In training, states are rendered with pixels of the smallest size.
@@ -57,7 +57,7 @@ class SolidDecoder(Decoder):
         """Render both views (2, B, C, S, S) to all states (B, T, C, S, S). shapes: (2, B, 2, h, w), of both views."""
         (batch, count), (channels, _, size) = times.shape, pictures.shape[2:]
         along = times[..., None, None, None]
-        points, weight = solid(torch.lerp(shapes[0][:, None], shapes[1][:, None], along).flatten(0, 1), size)
+        points, weight = object_points(torch.lerp(shapes[0][:, None], shapes[1][:, None], along).flatten(0, 1), size)
         by = torch.stack([times, times - 1])[..., None]  # from view 1, from view 2: (2, B, T, 1)
         # a pixel of a state is read where its point was before it turned
         back = rotation(-by * numbers[:, None, :3]).flatten(1, 2)[..., None, None]  # (2, B * T, 3, 3, 1, 1)
@@ -89,7 +89,7 @@ def rotation(vector: Tensor) -> Tensor:
     return exponential(torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], dim=-1).unflatten(-1, (3, 3)))
 
 
-def solid(shape: Tensor, size: int) -> tuple[Tensor, Tensor]:
+def object_points(shape: Tensor, size: int) -> tuple[Tensor, Tensor]:
     """Return the points (N, 3, S, S) seen at the pixels, x right, y down, z away, and weights (N, S, S) of the object.
 
     shape: (N, 2, h, w), at the tokens: what is added to the depth of a ball, and to the logit of its weight.
