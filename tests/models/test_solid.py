@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from equicoherence.coherence.task import averaged, squared_error
 from equicoherence.models.decoders.solid import SolidDecoder, object_points, rotation
@@ -29,19 +29,11 @@ def paths(count: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     return turned, states, pictures(torch.zeros(count, 3)), pictures(turned)
 
 
-def given(decoder: SolidDecoder, turn: Tensor) -> SolidDecoder:
-    """Let a decoder predict rotation vectors (N, 3) and no change of color, from tokens of `as_tokens`."""
-    first, last = decoder.mlp[0].weight, decoder.mlp[2].weight
-    with torch.no_grad():
-        first.zero_()
-        last.zero_()
-        decoder.mlp[0].bias.zero_()
-        for axis in range(3):  # relu(x) - relu(-x) is x
-            first[2 * axis, 8 + axis], first[2 * axis + 1, 8 + axis] = 1, -1
-            last[axis, 2 * axis], last[axis, 2 * axis + 1] = 1, -1
-            first[6 + 2 * axis, axis], first[7 + 2 * axis, axis] = 1, -1
-            last[axis, 6 + 2 * axis], last[axis, 7 + 2 * axis] = -1, 1
-    return decoder
+class Told(nn.Module):
+    """Predict the rotation vectors that tokens of `as_tokens` hold, and no change of color."""
+
+    def forward(self, pooled: Tensor) -> Tensor:
+        return F.pad(pooled[:, 8:11] - pooled[:, :3], (0, 24))
 
 
 def as_tokens(poses: Tensor) -> Tensor:
@@ -52,9 +44,16 @@ def as_tokens(poses: Tensor) -> Tensor:
 def random_decoder() -> SolidDecoder:
     torch.manual_seed(0)
     decoder = SolidDecoder(8, scales=(1,))
-    for last in (decoder.mlp[2], decoder.shape):
-        torch.nn.init.normal_(last.weight, std=0.1)
+    for each in (last(decoder), decoder.shape):
+        nn.init.normal_(each.weight, std=0.1)
     return decoder
+
+
+def last(decoder: SolidDecoder) -> nn.Linear:
+    """Return the layer that gives the numbers of the path, of which the first three are the rotation vector."""
+    layer = decoder.mlp[2]
+    assert isinstance(layer, nn.Linear)
+    return layer
 
 
 def test_a_rotation_is_one_and_has_a_gradient_at_angle_0() -> None:
@@ -69,6 +68,7 @@ def test_a_rotation_is_one_and_has_a_gradient_at_angle_0() -> None:
     assert torch.allclose(quarter @ torch.tensor([1.0, 0.0, 0.0]), torch.tensor([0.0, 1.0, 0.0]), atol=1e-6)
     still = torch.zeros(3, requires_grad=True)
     rotation(still)[2, 1].backward()
+    assert still.grad is not None
     assert torch.equal(still.grad, torch.tensor([1.0, 0.0, 0.0]))
 
 
@@ -87,7 +87,8 @@ def test_swapped_views_have_the_same_states_in_the_other_direction() -> None:
 def test_with_the_true_rotation_the_states_are_the_targets() -> None:
     turned, states, v1, v2 = paths(16)
     targets = pictures(states.flatten(0, 1)).unflatten(0, (16, 2))
-    decoder = given(SolidDecoder(8, scales=(1,)), turned)
+    decoder = SolidDecoder(8, scales=(1,))
+    decoder.mlp = Told()  # type: ignore[assignment]
     errors = {}
     for factor in (-1.0, 0.0, 1.0):
         out = decoder(torch.zeros(16, 16, 8), as_tokens(factor * turned), GRID, (v1, v2), TIMES.expand(16, -1))
@@ -109,8 +110,10 @@ def test_it_finds_the_rotation_without_labels() -> None:
         loss = squared_error(out, targets, (1, 2))
         optimizer.zero_grad()
         loss.backward()
-        assert all(bool(p.grad.isfinite().all()) for p in decoder.parameters())
-        assert float(decoder.mlp[2].weight.grad[:3].abs().amax(dim=1).min()) > 0  # also where w is 0
+        gradients = [each.grad for each in (last(decoder).weight, *decoder.parameters()) if each.grad is not None]
+        assert len(gradients) == 1 + len(list(decoder.parameters()))
+        assert all(bool(each.isfinite().all()) for each in gradients)
+        assert float(gradients[0][:3].abs().amax(dim=1).min()) > 0  # also where w is 0
         optimizer.step()
         losses.append(float(loss.detach()))
     pooled = [torch.cat(pair, dim=-1) for pair in ((z1[:, 0], z2[:, 0]), (z2[:, 0], z1[:, 0]))]
@@ -123,7 +126,7 @@ def test_it_finds_the_rotation_without_labels() -> None:
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e30])
 def test_a_diverged_decoder_gives_no_finite_loss_and_no_crash(value: float) -> None:
     decoder = random_decoder()
-    torch.nn.init.constant_(decoder.mlp[2].weight, value)
+    nn.init.constant_(last(decoder).weight, value)
     z1, z2 = torch.randn(2, 2, 16, 8, generator=torch.Generator().manual_seed(0)).unbind()
     views = torch.rand(2, 2, 3, SIZE, SIZE).unbind()
     assert not bool(decoder(z1, z2, GRID, views, TIMES.expand(2, -1)).square().mean().isfinite())
