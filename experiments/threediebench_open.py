@@ -1,10 +1,13 @@
 """The benchmark of 3DIEBench on an open stand-in: views of the meshes given, rendered first.
 
     python experiments/threediebench_open.py --meshes FOLDER [--out runs/3diebench-open] [--epochs 40]
+        [--only ARM... [--seeds N...]] [--page] [--replace]
 
 Renders, trains one method after another on pairs of views at 64 px, scores them and writes
 docs/results/3diebench-open.md; run again, it continues where it stopped. --encoders vit trains those of the small ViT
-alone: two processes can share the work, the second begun when the renders are there.
+alone: two processes can share the work, the second begun when the renders are there. --only and --seeds choose arms.
+
+The page shows all scores of today's settings, which are kept beside it; it is not written if it would lose rows.
 """
 
 from __future__ import annotations
@@ -16,17 +19,20 @@ from pathlib import Path
 from typing import Any
 
 from kept import holds
-from pages import made_with, write_page
-from published import slug
+from pages import RowsLost, made_with, write_page
+from published import keep_scores, slug
 
 from equicoherence.arms import train_once
 from equicoherence.coherence import CoherenceConfig
 from equicoherence.data.poses.latents import change_names
 from equicoherence.evaluation import evaluate
+from equicoherence.evaluation.fingerprint import config_digest
 from equicoherence.evaluation.own_predictor import OWN, OWN_WITH_HUES
 from equicoherence.evaluation.poses.linear_map import LinearMap
 from equicoherence.evaluation.store import FILE, read_scores
+from equicoherence.evaluation.suites import Suite
 from equicoherence.methods import METHODS
+from equicoherence.notice import say
 from equicoherence.recipes import recipe
 from equicoherence.rendering import render
 from equicoherence.reporting.names import metric_name
@@ -82,6 +88,9 @@ def arms(data: Path, epochs: int, encoder: str) -> dict[str, PretrainConfig]:
     def states(count: int) -> PretrainConfig:
         return dataclasses.replace(vicreg, coherence=dataclasses.replace(between, states=count))
 
+    def solid(decoder: str) -> PretrainConfig:
+        return dataclasses.replace(vicreg, coherence=CoherenceConfig(d_equi=128, decoder=decoder))
+
     return {
         "VICReg": plain,
         "SIE, rotation": dataclasses.replace(method("sie-tiny"), views=rotation),
@@ -90,6 +99,8 @@ def arms(data: Path, epochs: int, encoder: str) -> dict[str, PretrainConfig]:
         "VICReg, split, K = 0": states(0),
         "VICReg + [P2], K = 1": states(1),
         "VICReg + [P2], K = 3": states(3),
+        "VICReg + solid, K = 2": solid("solid"),
+        "VICReg + [P1] and solid": solid("cross-attention-other+solid"),
         "oracle": dataclasses.replace(vicreg, coherence=CoherenceConfig(d_equi=128, decoder="oracle")),
         "SIE": method("sie-tiny"),
         "SimCLR": method("simclr-tiny"),
@@ -99,60 +110,103 @@ def arms(data: Path, epochs: int, encoder: str) -> dict[str, PretrainConfig]:
 
 
 def planned(given: argparse.Namespace, data: Path) -> Iterator[tuple[str, str, int, PretrainConfig]]:
-    """Yield encoder, name, seed and configuration of every run, the most telling first."""
+    """Yield encoder, name, seed and configuration of every run that is asked for, the most telling first."""
     found = {encoder: arms(data, given.epochs, encoder) for encoder in ENCODERS}
     rest = [name for name in found["resnet"] if name not in MAIN]
-    for encoder, seed, names in (("resnet", 0, MAIN), ("resnet", 1, MAIN), ("resnet", 0, rest), ("vit", 0, OF_VIT)):
-        for name in names:
+    stages = [("resnet", 0, MAIN), ("resnet", 1, MAIN), ("resnet", 0, rest), ("vit", 0, OF_VIT)]
+    if given.only:
+        stages = [(encoder, seed, given.only) for seed in given.seeds or (0,) for encoder in ENCODERS]
+    for encoder, seed, names in stages:
+        for name in names if encoder in given.encoders else ():
             yield encoder, name, seed, dataclasses.replace(found[encoder][name], name=name, seed=seed)
 
 
 def main() -> None:
     """Render, train, score and write the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--meshes", required=True, help="what `equicoherence render --meshes` takes")
+    parser.add_argument("--meshes", help="what `equicoherence render --meshes` takes; needless with --page")
     parser.add_argument("--out", type=Path, default=Path("runs/3diebench-open"))
     parser.add_argument("--epochs", type=int, default=40)
     parser.add_argument("--encoders", nargs="+", choices=list(ENCODERS), default=list(ENCODERS))
+    parser.add_argument("--only", nargs="+", metavar="ARM", help="arms to run, by name")
+    parser.add_argument("--seeds", nargs="+", type=int, metavar="N", help="of the arms of --only; 0 by default")
+    parser.add_argument("--page", action="store_true", help="train nothing: only write the page of the scores kept")
+    parser.add_argument("--replace", action="store_true", help="write the page even if it loses rows")
     given = parser.parse_args()
     # of these numbers: a run is of its own renders, and is refused with others
     data = given.out / f"renders-{VIEWS}-{PATHS}-{STATES}-{SIZE}-{TURN:g}"
-    render(given.meshes, data, views=VIEWS, paths=PATHS, states=STATES, size=SIZE, turn=TURN)
+    there = arms(data, given.epochs, "resnet")
+    if strange := set(given.only or ()) - set(there):
+        parser.error(f"--only {', '.join(sorted(strange))}: there is no such arm; there are {'; '.join(there)}")
+    if given.seeds and not given.only:
+        parser.error("--seeds are those of the arms of --only: give --only, too")
+    if not given.page and not given.meshes:
+        parser.error("without --page, arms are trained on renders: give --meshes")
+
+    def write() -> None:
+        write_page(page(given.epochs, data), PAGE, keep=not given.replace)
+
+    if not given.page:
+        render(given.meshes, data, views=VIEWS, paths=PATHS, states=STATES, size=SIZE, turn=TURN)
     controls = {(encoder, "VICReg", 0) for encoder in ENCODERS}
-    for encoder, name, seed, config in planned(given, data):
-        if encoder in given.encoders:
-            run = folder(given.out, encoder, name, seed)
-            train_once(config, run)
-            score(run, data, controls=(encoder, name, seed) in controls)
-            write_page(page(given, data), PAGE)
+    for encoder, name, seed, config in () if given.page else planned(given, data):
+        run = given.out / place(encoder, name, seed)
+        train_once(config, run)
+        found = score(run, data, controls=(encoder, name, seed) in controls)
+        keep_scores(suite(), found, PAGE.with_suffix("") / run.name, name)
+        try:
+            write()
+        except RowsLost as error:
+            say(str(error))
+    write()
     print(PAGE)
 
 
-def folder(out: Path, encoder: str, name: str, seed: int) -> Path:
-    """Return the directory of a run."""
-    return out / f"{encoder}-{slug(name)}-seed{seed}"
+def place(encoder: str, name: str, seed: int) -> str:
+    """Return the name of a run's directory, and of that of its scores beside the page."""
+    return f"{encoder}-{slug(name)}-seed{seed}"
 
 
-def score(run: Path, data: Path, controls: bool) -> dict[str, Any]:
-    """Return the scores of a run; they are kept in its directory, and made anew where they were scored otherwise."""
+def suite() -> Suite:
+    """Return what is scored."""
     settings = {
         "pose": {"epochs": PROBE_EPOCHS, "views": VIEWS},
         "retrieval": {"views": VIEWS, "sources": SOURCES},
     }
+    return Suite("poses", settings, ())
+
+
+def score(run: Path, data: Path, controls: bool) -> dict[str, Any]:
+    """Return the scores of a run; they are kept in its directory, and made anew where they were scored otherwise."""
+    settings = suite().settings
     if holds(run, settings, controls=controls):
         return read_scores(run / FILE)
     return evaluate(run, data=data, tasks=list(settings), settings=settings, controls=controls)
 
 
-def page(given: argparse.Namespace, data: Path) -> str:
-    """Return the page of all runs that have scores."""
-    scores: dict[str, dict[str, list[dict]]] = {encoder: {} for encoder in ENCODERS}
-    last: dict = {}
-    for encoder, name, seed, config in planned(given, data):
-        found = read_scores(folder(given.out, encoder, name, seed) / FILE)
-        if found:
-            last = found
-            scores[encoder].setdefault(label(name, config), []).append(found)
+def scores_beside(data: Path, epochs: int) -> dict[str, dict[str, list[dict]]]:
+    """Return encoder -> label of an arm -> the scores of its seeds that lie beside the page, of today's settings."""
+    found: dict[str, dict[str, list[dict]]] = {}
+    for encoder in ENCODERS:
+        found[encoder] = {}
+        for name, config in arms(data, epochs, encoder).items():
+            now = config_digest(dataclasses.replace(config, name=name))
+            files = sorted(PAGE.with_suffix("").glob(f"{place(encoder, name, 0)[:-1]}*/{FILE}"))
+            every = [read_scores(file) for file in files]
+            if of_today := [each for each in every if each["config"] == now]:
+                found[encoder][label(name, config)] = of_today
+            if len(of_today) < len(every):
+                say(f"scores of {encoder}, {name}, beside {PAGE.name} are left out: they are of other settings")
+    return found
+
+
+def page(epochs: int, data: Path) -> str:
+    """Return the page of all scores that lie beside it; SystemExit where there are none."""
+    scores = scores_beside(data, epochs)
+    every = [each for arm in scores.values() for runs in arm.values() for each in runs]
+    if not every:
+        raise SystemExit(f"no scores of today lie beside {PAGE.name}: train and score some arms first (give --meshes)")
+    last = max(every, key=lambda each: each["date"])
     objects = next(part["counts"] for part in last["parts"].values() if part["task"] == "pose")
     tables = [
         f"## {title}\n\n" + pose_grid(summarise_scores(scores[encoder]), list(scores[encoder])).markdown() + "\n"
@@ -167,13 +221,13 @@ def page(given: argparse.Namespace, data: Path) -> str:
         f"{SIZE} px, rendered by `equicoherence render` with {PATHS} pose paths of {STATES} states each, of which a "
         f"method uses the states that it needs. Objects are rotated by up to {TURN:g} degrees about each axis "
         "(3DIEBench: 90). "
-        f"{given.epochs} epochs of one pair of views of each object, encoders of 1.2 M parameters; probes of "
-        f"{PROBE_EPOCHS} epochs. +- is over two seeds of training. Rotation, color: R2 of differences of two views, "
-        "mean of the dimensions, 0 for a constant; also SIE's variant with one scalar mean, which is large for a "
-        "constant. The oracle is VICReg with a head that learns rotation and hues as labels. Retrieval is through the "
-        "method's own predictor or a bilinear map fitted on training pairs; a predictor that receives hues can find "
-        "views by them, so its scores do not measure pose. E-SSL has no arm: it classifies rotated crops, which poses "
-        "do not have. "
+        f"{epochs} epochs of one pair of views of each object, encoders of 1.2 M parameters; probes of "
+        f"{PROBE_EPOCHS} epochs. ± is over the seeds of training, where there are several. Rotation, color: R2 of "
+        "differences of two views, mean of the dimensions, 0 for a constant; also SIE's variant with one "
+        "scalar mean, which is large for a constant. The oracle is VICReg with a head that learns rotation and hues as "
+        "labels. Retrieval is through the method's own predictor or a bilinear map fitted on training pairs; a "
+        "predictor that receives hues can find views by them, so its scores do not measure pose. E-SSL has no arm: it "
+        "classifies rotated crops, which poses do not have. "
         f"Chance among {VIEWS} views: {chances} (lower is better).\n\n"
     ) + "\n".join(tables)
 

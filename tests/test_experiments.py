@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import runpy
+from argparse import Namespace
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import torch
 from PIL import Image
 
 from equicoherence.comparing import compare
+from equicoherence.evaluation.fingerprint import config_digest
 from equicoherence.evaluation.suites import EQUIVARIANCE, Suite
 from equicoherence.methods.vicreg import VICRegConfig
 from equicoherence.reporting.comparison.evaluated import read_evaluated
@@ -83,6 +85,21 @@ def test_scores_of_3diebench_are_kept_until_what_they_depend_on_is_another(
     assert by_features["identity z"]["H@1"] == "0.000"
     assert by_features["a constant"]["MRR"] == by_features["a constant z"]["rotation R2"] == MISSING
     assert by_features["z"]["top-1"].endswith("%")
+
+    name, scores = "VICReg + solid, K = 2", json.loads(file.read_text())
+    given = Namespace(only=[name], seeds=[1], encoders=["resnet"], epochs=40)
+    ((encoder, arm, seed, planned),) = experiment.planned(given, data)
+    assert (encoder, arm, seed, planned.coherence.decoder) == ("resnet", name, 1, "solid")
+    monkeypatch.setattr(experiment, "PAGE", tmp_path / "docs" / "page.md")
+    beside = tmp_path / "docs" / "page" / experiment.place(encoder, name, seed)
+    experiment.keep_scores(experiment.suite(), scores, beside, name)
+    with pytest.raises(SystemExit, match=r"no scores of today lie beside page\.md"):
+        experiment.page(40, data)
+    experiment.keep_scores(experiment.suite(), {**scores, "config": config_digest(planned)}, beside, name)
+    page = experiment.page(40, data)
+    assert f"| {name} | backbone |" in page
+    assert "ResNet" in page
+    assert "ViT" not in page
 
 
 def test_scores_are_kept_beside_their_page_without_paths_and_are_not_computed_again(

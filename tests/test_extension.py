@@ -105,7 +105,7 @@ def test_every_method_has_a_configuration_of_its_own_and_a_kind():
 
 
 def test_the_decoders_to_choose_from_are_those_that_name_themselves_and_the_control():
-    assert list(DECODERS) == ["conv", "cross-attention", "cross-attention-other", "render", "geodesic"]
+    assert list(DECODERS) == ["conv", "cross-attention", "cross-attention-other", "render", "geodesic", "solid"]
     for name in (*DECODERS, "oracle"):
         assert CoherenceConfig(decoder=name).decoders == (name,)
     with pytest.raises(ValueError, match=f"decoder 'draw' is unknown.*{', '.join((*DECODERS, 'oracle'))}"):

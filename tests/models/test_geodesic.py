@@ -198,7 +198,7 @@ def test_decoders_of_any_time_are_one_for_all_states_and_depend_on_where_they_li
     assert sum(p.numel() for p in decoder.parameters()) < fixed
 
 
-@pytest.mark.parametrize("name", ["geodesic", "conv", "cross-attention", "render"])
+@pytest.mark.parametrize("name", ["geodesic", "solid", "conv", "cross-attention", "render"])
 def test_a_second_step_sends_no_constant(name: str) -> None:
     views = made(spacing="random")
     task = CoherenceTask(8, 2, 64, (8, 8), decoder=name, any_time=True)

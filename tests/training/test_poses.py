@@ -58,6 +58,21 @@ def test_the_states_between_two_poses_are_reconstructed(data, tmp_path):
     assert np.allclose(np.linalg.norm(samples["theta"][:, :4], axis=1), 1, atol=1e-5)
 
 
+@pytest.mark.parametrize("decoder", ["solid", "cross-attention-other+solid"])
+def test_an_object_is_turned_in_space(data, tmp_path, decoder):
+    run = pretrain(config(data, coherence=CoherenceConfig(d_equi=8, decoder=decoder)), tmp_path / "run")
+    assert all(np.isfinite(line["reconstruction"]) for line in losses(run))
+    samples = np.load(run / "samples.npz")
+    assert samples["decoded"].shape == samples["targets"].shape == (8, 2 + ("+" in decoder), 32, 32, 3)
+
+
+@pytest.mark.parametrize("path", ["se2", "between"])
+def test_nothing_turns_in_space_where_views_are_made_of_one_image(path):
+    views = ViewsConfig(size=32, source=32, path=path)
+    with pytest.raises(ValueError, match=f"solid decoder turns an object in space, but views.path is {path}"):
+        PretrainConfig(views=views, coherence=CoherenceConfig(decoder="solid"))
+
+
 @pytest.mark.parametrize("targets", ["final", "base"])
 def test_a_view_itself_needs_no_states(tmp_path, targets):
     data = rendered_set(tmp_path / "set", paths=0)

@@ -28,12 +28,12 @@ class CoherenceConfig:
             commas between.
         weight: Lambda, the weight of the loss of each decoder.
         decoder: conv [P2], cross-attention [P1] (cross-attention-other: from the tokens of view 1 alone),
-            render (ours), geodesic (ours, for views.path between), or several on one z_equi, with + between:
-            render+cross-attention; or the oracle control, which regresses theta.
+            render (ours), geodesic (ours, for views.path between), solid (ours, for views.path poses), or several
+            on one z_equi, with + between: render+cross-attention; or the oracle control, which regresses theta.
         parts: What the render decoder predicts, among affine, color, blur, flow.
         width: Channels inside the cross-attention decoder, a multiple of 4; its time goes with their square.
-        scales: Of the geodesic decoder, sides in pixels of the squares over which its error is averaged before
-            it is squared, so that far shifts are felt.
+        scales: Of the geodesic and the solid decoder, sides in pixels of the squares over which the error is
+            averaged before it is squared, so that far shifts are felt.
         spacing: Where the K states lie on the path: at k / (K + 1) (even [P2]), or each is drawn for each image
             and step, in its own K-th of the path, and the decoder is conditioned on it (random).
         layers: 0-based encoder layers that z_equi is read from (negative ones count from the last); the output

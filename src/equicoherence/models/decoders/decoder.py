@@ -19,7 +19,7 @@ class Decoding:
     grid: (h, w) of the tokens.
     parts: of the render decoder.
     width: channels inside the cross-attention decoder.
-    scales: of the geodesic decoder.
+    scales: of the geodesic and the solid decoder.
     any_time: whether states may be anywhere on the path, so that one decoder receives their position, instead of one
         decoder for each state.
     channels: C, of the states.
@@ -66,14 +66,16 @@ class Kind:
 
     build: builds it.
     from_view2: it warps view 2 instead of drawing pixels, so view 2 itself cannot be a target.
-    from_both: it warps view 1 and view 2, which must be the ends of the path (`views.path between`), and they cannot be
-        targets.
+    from_both: it warps view 1 and view 2, which must be the ends of the path (`views.path between` or `poses`), and
+        they cannot be targets.
+    in_space: it turns what the views show in space (`views.path poses`).
     targets: what it reconstructs by default.
     """
 
     build: Callable[[Decoding], Decoder]
     from_view2: bool
     from_both: bool
+    in_space: bool
     targets: str
 
 
@@ -81,11 +83,16 @@ DECODERS: dict[str, Kind] = {}
 
 
 def named(
-    name: str, *, from_view2: bool = False, from_both: bool = False, targets: str = "intermediate"
+    name: str,
+    *,
+    from_view2: bool = False,
+    from_both: bool = False,
+    in_space: bool = False,
+    targets: str = "intermediate",
 ) -> Callable[[Callable[[Decoding], Decoder]], None]:
     """Note what builds a decoder under its name in ``DECODERS``; see `Kind`."""
 
     def note(build: Callable[[Decoding], Decoder]) -> None:
-        DECODERS[name] = Kind(build, from_view2, from_both, targets)
+        DECODERS[name] = Kind(build, from_view2, from_both, in_space, targets)
 
     return note
