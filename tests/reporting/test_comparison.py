@@ -5,22 +5,17 @@ from __future__ import annotations
 import base64
 import io
 import re
-from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pytest
 from PIL import Image
 
 from equicoherence.evaluation.task import Row
 from equicoherence.reporting.comparison.evaluated import Evaluated
 from equicoherence.reporting.comparison.lines import columns, group, score_lines
 from equicoherence.reporting.comparison.page import comparison
-from equicoherence.reporting.tables import MISSING
-from tests.reporting.scored import Write, change_file, change_parts, change_settings, part, scores, table_of, write_file
-from tests.reporting.test_page import Page
+from tests.reporting.html_page import Page
+from tests.reporting.scored import Write, change_parts, change_settings, part, scores, table_of
 
 
 def test_seeds_of_one_recipe_are_one_column_with_mean_and_spread(write: Write, tmp_path: Path) -> None:
@@ -180,126 +175,6 @@ def test_date_and_machine_are_those_of_the_parts(write: Write, tmp_path: Path) -
     assert "evaluated 2026-03-10 to 2026-03-12" in text
     assert "cores 8" in text
     assert "cores 2" not in text
-
-
-def turned(*values: float, parameter: str = "", target: str = "rotation") -> list[Row]:
-    place = {"target": target, "border": "content", "representation": "z_equi", "probe": "mlp", "floor": -0.25}
-    return [Row("r2", value, parameter=parameter, repeat=n, **place) for n, value in enumerate(values)]
-
-
-def on_images(name: str = "a") -> dict[str, Any]:
-    """Return scores of tasks on images, the transformation's with two repeats."""
-    parts = [
-        part(turned(0.7, 0.8), task="transformation", variant="rotation", protocol="frozen, probes of pairs"),
-        part([Row("top1", 0.625, representation="backbone", floor=0.1)], settings={"limit": 20000}),
-        part([Row("top1", 0.125, representation="backbone", floor=0.1)], control="random", settings={"limit": 20000}),
-    ]
-    return scores(parts, name)
-
-
-def test_tasks_on_images_say_what_is_read_and_how(tmp_path: Path) -> None:
-    page = Page(comparison([write_file(tmp_path / "a", on_images())], tmp_path / "out"))
-    header, turn, knn = table_of(tmp_path / "out")
-    assert header[4:] == ["reads", "a", "random weights", "constant"]
-    about = ["transformation", "frozen, probes of pairs", "shapes", "rotation R2 (content) ↑", "z_equi (mlp)"]
-    assert turn == [*about, "0.750", MISSING, "\N{MINUS SIGN}0.250"]
-    place = ["k-NN", "frozen, 20 neighbours", "shapes", "top-1 ↑", "backbone"]
-    assert knn == [*place, "**62.5 %**", "12.5 %", "10.0 %"]
-    assert "20000" in page.text
-
-
-def test_the_three_figures_of_an_angle_are_main_figures_one_below_the_other(tmp_path: Path) -> None:
-    sides = [replace(row, metric="accuracy", floor=0.5) for row in turned(0.625, target="rotation, side")]
-    rows = [*turned(0.25), *turned(0.75, target="rotation, absolute"), *sides]
-    out = comparison([write_file(tmp_path / "a", scores([part(rows, task="transformation")]))], tmp_path / "out")
-    found = [[row[3], row[5], row[-1]] for row in table_of(tmp_path / "out")[1:]]
-    assert found == [
-        ["rotation R2 (content) ↑", "0.250", "\N{MINUS SIGN}0.250"],
-        ["absolute rotation R2 (content) ↑", "0.750", "\N{MINUS SIGN}0.250"],
-        ["rotation sign accuracy (content) ↑", "0.625", "0.500"],
-    ]
-    (summary,) = re.findall(r'<section id="summary".*?</section>', out.read_text(encoding="utf-8"), flags=re.DOTALL)
-    assert all(value in summary for value in ("0.250", "0.750", "0.625"))
-
-
-def test_each_main_figure_is_in_the_summary_and_each_parameter_below(tmp_path: Path) -> None:
-    rows = [*turned(0.5, target="se2"), *turned(0.25, target="se2", parameter="angle"), *turned(0.75, target="new")]
-    file = write_file(tmp_path / "a", scores([part(rows, task="transformation")]))
-    text = comparison([file], tmp_path / "out").read_text(encoding="utf-8")
-    (summary,) = re.findall(r'<section id="summary".*?</section>', text, flags=re.DOTALL)
-    for shown, there in (("0.500", True), ("0.750", True), ("0.250</td>", False)):
-        assert (f'<td class="number">{shown}' in summary) == there
-    (folded,) = re.findall(r"<details><summary>One by one: 1 score .*?</details>", text)
-    assert "angle" in folded
-
-
-def test_settings_that_differ_in_all_variants_of_a_task_are_named_once(tmp_path: Path) -> None:
-    folders = []
-    for name, limit in (("a", 100), ("b", 200)):
-        parts = [
-            part(turned(0.5, target=target), task="transformation", variant=target, protocol="frozen",
-                 settings={"train": limit, "transformations": [target]})
-            for target in ("rotation", "se2")
-        ]  # fmt: skip
-        folders.append(write_file(tmp_path / name, scores(parts, name)))
-    page = Page(comparison(folders, tmp_path / "out"))
-    remark = "transformation, frozen on shapes: not all scores have the same settings: train 100 / 200"
-    assert page.text.count(remark) == 1
-    assert "have the same settings: transformations" not in page.text
-    assert "['rotation'] / ['se2']" in page.text, "among the settings"
-
-
-def first_part(about: dict[str, Any]) -> dict[str, Any]:
-    return next(iter(about["parts"].values()))
-
-
-DAMAGE: dict[str, Callable[[dict[str, Any]], object]] = {
-    "no parts": lambda about: about.pop("parts"),
-    "no architecture": lambda about: about.pop("arch"),
-    "a name that is a list": lambda about: about.update(name=["a"]),
-    "a configuration that is a list": lambda about: about.update(config=["a"]),
-    "a score that is no number": lambda about: first_part(about)["rows"][0].update(value=None),
-    "a target that is a list": lambda about: first_part(about)["rows"][0].update(target=["a"]),
-    "a metric that is unknown": lambda about: first_part(about)["rows"][0].update(metric="other"),
-    "an input that is no size": lambda about: first_part(about).update(input=[64]),
-    "a caption that is no text": lambda about: first_part(about).update(caption=3),
-    "pictures that are none": lambda about: first_part(about).update(pictures={"title": 3}),
-}
-
-
-def test_a_score_too_large_for_a_number_is_damage(write: Write, tmp_path: Path) -> None:
-    path = write("a", 0.4375) / "scores.json"
-    path.write_text(path.read_text().replace("0.4375", "1e999"))  # which reads as infinity
-    with pytest.raises(ValueError, match=r"is damaged .*has the value inf"):
-        comparison([path.parent], tmp_path / "out")
-
-
-@pytest.mark.parametrize("damage", DAMAGE)
-def test_a_damaged_file_is_named(write: Write, tmp_path: Path, damage: str) -> None:
-    path = write("a") / "scores.json"
-    change_file(path.parent, DAMAGE[damage])
-    with pytest.raises(ValueError, match=re.escape(f"{path} is damaged")):
-        comparison([path.parent], tmp_path / "out")
-    assert not (tmp_path / "out").exists()
-
-
-def test_what_cannot_be_compared_is_refused(write: Write, tmp_path: Path) -> None:
-    run = write("a")
-    with pytest.raises(ValueError, match="no scores to compare"):
-        comparison([], tmp_path / "out")
-    with pytest.raises(FileNotFoundError, match=re.escape(f"there is no folder {str(tmp_path / 'empty')!r}")):
-        comparison([run, tmp_path / "empty"], tmp_path / "out")
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(FileNotFoundError, match=re.escape(f"{tmp_path / 'empty' / 'scores.json'} is missing")):
-        comparison([run, tmp_path / "empty"], tmp_path / "out")
-    with pytest.raises(ValueError, match="is a file; give the folder"):
-        comparison([run], run / "scores.json")
-    twin = write("b", name="a", weights="digest of a")
-    with pytest.raises(ValueError, match="both hold segmentation of the same weights; give one"):
-        comparison([run, twin], tmp_path / "out")
-    (run / "scores.json").write_text("{")
-    with pytest.raises(ValueError, match=re.escape(f"{run / 'scores.json'} is damaged")):
-        comparison([run], tmp_path / "out")
 
 
 def test_a_folder_given_twice_is_one_encoder(write: Write, tmp_path: Path) -> None:

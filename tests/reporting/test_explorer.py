@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import dataclasses
-import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from equicoherence.coherence import CoherenceConfig
 from equicoherence.data import open_images
@@ -21,32 +18,19 @@ from equicoherence.evaluation.model import load_model
 from equicoherence.paths import geometry
 from equicoherence.paths.lie import affine_logarithm
 from equicoherence.paths.transformations.affine import PIXEL
-from equicoherence.reporting.explorer import files
 from equicoherence.reporting.explorer.drawn import drawn_scene
 from equicoherence.reporting.explorer.explorer import answers, embedded, explorer_section, opening, scene_data
-from equicoherence.reporting.explorer.files import reduced, strip
-from equicoherence.reporting.explorer.gather import Gathered, gather
+from equicoherence.reporting.explorer.gather import gather
 from equicoherence.reporting.explorer.kept import kept_scenes
 from equicoherence.reporting.explorer.scene import Decoding, PathScene, geodesic_numbers, mean_error
-from equicoherence.reporting.explorer.study import NEAREST, READS, Read, TurnedImages, thumbnails
+from equicoherence.reporting.explorer.study import NEAREST
 from equicoherence.reporting.explorer.turned import principal_colors, turned
-from equicoherence.reporting.page import report
-from equicoherence.reporting.runs import Run, read_run
+from equicoherence.reporting.runs import read_run
 from equicoherence.training.build import build_learner
+from tests.reporting.kept_samples import holding, levels
 from tests.small import small_config
 
 WriteRun = Callable[..., Path]  # the fixture of conftest.py
-
-
-def levels(*values: int, size: int = 8) -> np.ndarray:
-    """Return one sample of flat grey pictures, (1, K, size, size, 3)."""
-    return np.broadcast_to(np.array(values, np.uint8)[None, :, None, None, None], (1, len(values), size, size, 3))
-
-
-def holding(name: str = "a", **samples: np.ndarray) -> Run:
-    """Return a run that kept samples."""
-    views = {view: levels(level)[:, 0] for view, level in (("v1", 90), ("base", 0), ("v2", 40))}
-    return Run(Path(name), name, {}, samples=views | samples)
 
 
 def test_what_is_drawn_anew_is_what_the_run_kept_and_the_steps_between(run: Path) -> None:
@@ -122,75 +106,6 @@ def test_numbers_of_a_path_between_views_are_turn_zoom_and_shift() -> None:
     np.testing.assert_allclose(found[:, 1], wanted / 2, atol=1e-4)
 
 
-def test_kept_states_stand_in_the_order_of_the_path_whatever_the_order_of_the_file() -> None:
-    places = np.array([0.75, 0.25, 1.0, 0.5])
-    (scene,) = kept_scenes([holding(targets=levels(30, 10, 40, 20), decoded=levels(31, 11, 41, 21), positions=places)])
-    assert scene.times.tolist() == [0, 0.25, 0.5, 0.75, 1]
-    assert scene.states[0, :, 0, 0, 0].tolist() == [0, 10, 20, 30, 40]
-    (decoding,) = scene.decodings
-    found = dict(zip(decoding.stops, decoding.pictures[0, :, 0, 0, 0].tolist()))
-    assert found == {1: 11, 2: 21, 3: 31, 4: 41}
-    assert scene.errors(decoding) == pytest.approx(1 / 255)
-    assert scene.still()[0] * 255 == pytest.approx([0, 10, 20, 10, 0]), "of u and view 2 the nearer one"
-
-
-def test_runs_that_kept_the_same_views_are_stacked_and_others_are_not() -> None:
-    arrays = {"targets": levels(10), "decoded": levels(11), "positions": np.array([0.5])}
-    runs = [holding("a", **arrays), holding("b", **arrays), holding("c", **arrays | {"v2": levels(50)[:, 0]})]
-    scenes = kept_scenes(runs)
-    assert [[each.name for each in scene.decodings] for scene in scenes] == [["a", "b"], ["c"]]
-
-
-def test_arrays_of_a_wrong_kind_are_left_out() -> None:
-    assert kept_scenes([holding(v1=np.zeros((1, 8, 8, 3), np.float32))]) == []
-    assert kept_scenes([holding(targets=levels(1, 2), positions=np.array([0.5]))]) == []
-    (scene,) = kept_scenes([holding(targets=levels(10), decoded=levels(1, 2), positions=np.array([0.5]))])
-    assert scene.decodings == []
-    assert "No run decodes these states." in explorer_section([scene], [], [])
-
-
-@pytest.mark.parametrize("place", [np.nan, 7.0, -0.1, "0.5", True, 0.5j])
-def test_a_run_whose_positions_are_no_places_on_the_path_is_left_out(place: object) -> None:
-    assert kept_scenes([holding(targets=levels(10), decoded=levels(11), positions=np.array([place]))]) == []
-
-
-@pytest.mark.parametrize("theta", [[["30"]], [[np.nan]], [30.0], [[30j]]])
-def test_numbers_of_a_wrong_kind_are_left_out(theta: object) -> None:
-    arrays = {"targets": levels(10), "positions": np.array([0.5]), "theta_names": np.array("angle")}
-    (scene,) = kept_scenes([holding(**arrays, theta=np.array(theta))])
-    assert scene.numbers == []
-    (scene,) = kept_scenes([holding(**arrays, theta=np.array([[30]]))])
-    assert scene.theta.tolist() == [[[30.0]]]
-
-
-@pytest.mark.parametrize(
-    ("error", "reason"),
-    [
-        (ImportError("tables need pyarrow:\npip install it"), "tables need pyarrow: pip install it"),
-        (OSError(), "OSError"),
-    ],
-)
-def test_a_run_that_cannot_be_loaded_is_shown_as_it_was_kept(
-    error: Exception, reason: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fails(run: Run) -> None:
-        raise error
-
-    monkeypatch.setattr("equicoherence.reporting.explorer.gather._load", fails)
-    found = gather({"a": [holding(targets=levels(10), positions=np.array([0.5]))]})
-    assert [scene.title for scene in found.scenes] == ["kept by a"]
-    (remark,) = found.notes
-    assert remark.endswith(f"they cannot be rendered now: {reason}")
-
-
-def test_a_run_without_weights_is_shown_as_it_was_kept_and_it_is_said_why(write_run: WriteRun) -> None:
-    found = gather({"a": [read_run(write_run())]})
-    assert [scene.title for scene in found.scenes] == ["kept by vicreg-tiny"]
-    (remark,) = found.notes
-    assert "saved at the end of training; they cannot be rendered now: " in remark
-    assert "is unknown" in remark, "the reason: the configuration is not one of today"
-
-
 def test_a_turned_image_is_turned_and_its_nearest_are_those_of_its_features(run: Path) -> None:
     model = load_model(run)
     assert model.config is not None
@@ -228,58 +143,6 @@ def test_colors_of_patches_move_with_tokens_that_move() -> None:
     first = centred @ torch.linalg.svd(centred, full_matrices=False)[2][0]
     red = colors[:, 0, ..., 0].flatten().astype(float)
     assert abs(np.corrcoef(red, first.numpy())[0, 1]) > 0.98, "red is the first component, cut off at its ends"
-
-
-def opened(address: str) -> np.ndarray:
-    return np.asarray(Image.open(io.BytesIO(base64.b64decode(address.partition(",")[2]))))
-
-
-def test_pictures_are_webp_or_png_where_pillow_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    pictures = np.random.default_rng(0).integers(0, 255, (3, 16, 16, 3)).astype(np.uint8)
-    beside = np.concatenate(list(pictures), axis=1)
-    assert strip(pictures).startswith("data:image/webp;base64,")
-    assert opened(strip(pictures)).shape == beside.shape
-    monkeypatch.setattr(files.features, "check", lambda name: False)
-    assert strip(pictures).startswith("data:image/png;base64,")
-    assert np.array_equal(opened(strip(pictures)), beside)
-
-
-def test_large_pictures_are_reduced_and_small_ones_kept() -> None:
-    assert [reduced(levels(7, 9, size=size)).shape[-2] for size in (300, 32)] == [128, 32]
-    sheet = thumbnails(levels(*range(0, 250, 10))[0], side=4, columns=10)
-    assert sheet.shape == (12, 40, 3)
-    assert sheet[::4, ::4, 0].flatten().tolist() == [*range(0, 250, 10), *[0] * 5]
-
-
-def photographs(*shape: int, size: int = 128) -> np.ndarray:
-    """Return pictures (*shape, size, size, 3) with details of all sizes, as photographs have them."""
-    generator, found = np.random.default_rng(0), np.zeros((*shape, size, size, 3), np.float32)
-    for cells in (each for each in (4, 8, 16, 32, 64, 128) if each <= size):
-        coarse = generator.standard_normal((*shape, cells, cells, 3)).astype(np.float32) * 60 * (4 / cells) ** 0.7
-        found += coarse.repeat(size // cells, -3).repeat(size // cells, -2)
-    return (128 + found).clip(0, 255).astype(np.uint8)
-
-
-def test_a_page_of_four_runs_is_below_5_mb(
-    write_run: WriteRun, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    names = [f"run {number}" for number in range(4)]
-    runs = [write_run(name, name=name, parts=("metrics.jsonl", "scores.json")) for name in names]
-    states = np.repeat(photographs(8), 11, axis=0).reshape(8, 11, 128, 128, 3)
-    decoded = reduced(states, 32).repeat(4, -3).repeat(4, -2)[:, 1:-1]
-    decodings = [Decoding(name, tuple(range(1, 10)), ("geodesic",) * 9, decoded) for name in names]
-    times = np.linspace(0, 1, 11)
-    scene = PathScene("photographs", "v1", states[:, 0], states, times, [], np.zeros((8, 11, 0)), decodings)
-    nearest, colors = np.zeros((6, 19, NEAREST), np.int64), photographs(6, 19, size=16)
-    reads = [Read(name, nearest, colors) for name in READS]
-    shown = np.repeat(photographs(6), 19, axis=0).reshape(6, 19, 128, 128, 3)
-    turns = TurnedImages(
-        "photographs", range(126), range(-180, 181, 20), shown, photographs(120), [""] * 6, [""] * 120,
-        dict.fromkeys(names, reads),
-    )  # fmt: skip
-    monkeypatch.setattr("equicoherence.reporting.page.gather", lambda groups: Gathered([scene], [turns]))
-    page = report(runs, tmp_path / "page.html")
-    assert 1e6 < page.stat().st_size < 5e6
 
 
 def test_places_at_which_a_decoder_answers_are_said_for_runs_alike() -> None:

@@ -1,13 +1,10 @@
-"""The page as a whole: what it shows, what it says about missing parts, and that it is self-contained and safe."""
+"""The page as a whole: what it shows, and that it is self-contained and safe."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 import re
 from collections.abc import Callable
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -20,62 +17,10 @@ from equicoherence.reporting.bar_plot import CHARACTER
 from equicoherence.reporting.curve_plot import Curve, curves
 from equicoherence.reporting.page import report
 from equicoherence.reporting.summary import flat_rows
+from tests.reporting.html_page import Page
 from tests.reporting.scored import part, scores, write_file
 
 WriteRun = Callable[..., Path]  # the fixture of conftest.py
-
-VOID = {"meta", "img", "line", "br", "wbr", "link", "input"}
-
-
-class Page(HTMLParser):
-    """Collect tags, pictures and the text in sight of a page; fail on tags that are not closed in order."""
-
-    def __init__(self, file: Path) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.open: list[str] = []
-        self.text = ""
-        self.scripts: list[str] = []
-        self.feed(file.read_text(encoding="utf-8"))
-        assert self.open == []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        if tag == "script":
-            self.scripts.append("")
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag not in VOID:
-            assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        if self.open[-1:] == ["script"]:
-            self.scripts[-1] += data
-        elif "style" not in self.open:
-            self.text += data
-
-    def alternatives(self) -> list[str]:
-        """Return the words for each picture, a plot among them."""
-        plots = [each for tag, each in self.tags if tag == "svg" and each.get("role") == "img"]
-        return [each["alt"] or "" for tag, each in self.tags if tag == "img"] + [
-            each["aria-label"] or "" for each in plots
-        ]
-
-    def runs_its_own_script_alone(self) -> bool:
-        """Tell whether all that runs is what the page allows by its hash; blocks of data do not run."""
-        kinds = [attributes.get("type") for tag, attributes in self.tags if tag == "script"]
-        (own,) = [script for script, kind in zip(self.scripts, kinds) if kind != "application/json"]
-        digest = base64.b64encode(hashlib.sha256(own.encode()).digest()).decode()
-        (policy,) = [a["content"] or "" for tag, a in self.tags if tag == "meta" and a.get("http-equiv")]
-        alone = f"script-src 'sha256-{digest}'" in policy and "default-src 'none'" in policy
-        return alone and not [name for _, attributes in self.tags for name in attributes if name.startswith("on")]
-
-    def data(self) -> list[Any]:
-        """Return what the blocks of data hold."""
-        kinds = [attributes.get("type") for tag, attributes in self.tags if tag == "script"]
-        return [json.loads(text) for text, kind in zip(self.scripts, kinds) if kind == "application/json"]
 
 
 def test_one_run_gives_a_page_in_its_own_folder(write_run: WriteRun) -> None:
@@ -211,9 +156,6 @@ def test_a_run_given_twice_is_one_seed(write_run: WriteRun) -> None:
     assert "2 runs" not in page.text
 
 
-REMEDIES = {"metrics.jsonl": "pretrain", "samples.npz": "pretrain", "scores.json": "evaluate"}
-
-
 TASK = {"coherence": {"decoder": "render"}, "views": {"invariant": "base"}}
 
 
@@ -239,32 +181,6 @@ def test_the_page_says_whose_loss_reads_the_view_after_g(write_run: WriteRun, tm
     assert f"In inside {said}" in report(runs, tmp_path / "both.html").read_text()
 
 
-@pytest.mark.parametrize("part", REMEDIES)
-def test_a_missing_part_is_named_with_the_way_to_get_it(write_run: WriteRun, part: str) -> None:
-    run = write_run(parts=tuple(REMEDIES.keys() - {part}), lines=3, repeats=1)
-    text = Page(report([run])).text
-    assert re.findall(r"(\S+) is missing; equicoherence (\w+)", text) == [(part, REMEDIES[part])]
-
-
-def test_broken_parts_are_named_with_the_way_to_get_them_anew(write_run: WriteRun) -> None:
-    run = write_run(parts=())
-    for file in REMEDIES:
-        (run / file).write_bytes(b"PK\x03\x04 not what it should be")
-    text = Page(report([run])).text
-    for file, remedy in REMEDIES.items():
-        assert re.search(rf"{file} is damaged \(.*?\); equicoherence {remedy}", text)
-
-
-def test_a_run_of_adapt_names_the_page_that_has_its_scores(write_run: WriteRun) -> None:
-    run = write_run(parts=("metrics.jsonl", "samples.npz"))
-    (run / "adapt.html").touch()
-    text = report([run]).read_text()
-    assert "1 run, evaluated in adapt.html" in text
-    assert "<code>adapt.html</code> in its folder has its scores; they cannot be drawn here: " in text
-    assert "adapt.html in its folder has the scores before and after" in text
-    assert "There is no verdict yet" not in text
-
-
 def test_a_single_small_value_has_room_for_its_numbers_and_a_whole_step() -> None:
     drawn = str(curves([Curve(np.array([5.0]), np.array([4.77e-5]), 0)], "learning rate"))
     below = re.findall(r'text-anchor="middle"[^>]*>([^<]*)<', drawn)
@@ -272,31 +188,6 @@ def test_a_single_small_value_has_room_for_its_numbers_and_a_whole_step() -> Non
     beside = re.findall(r'<text x="([\d.]+)"[^>]*text-anchor="end"[^>]*>([^<]*)<', drawn)
     assert beside
     assert all(float(x) >= CHARACTER * len(text) for x, text in beside)
-
-
-def test_a_run_that_has_only_begun_gives_a_page_without_numbers(write_run: WriteRun) -> None:
-    text = Page(report([write_run(parts=())])).text
-    assert "not evaluated yet" in text
-    assert not re.search(r"\d\.\d\d\d", text)
-
-
-def test_a_path_that_is_no_run_is_refused_with_its_name(write_run: WriteRun, tmp_path: Path) -> None:
-    write_run()
-    with pytest.raises(FileNotFoundError, match=r"nowhere' is not a run directory: it is not a folder"):
-        report([tmp_path / "nowhere"])
-    with pytest.raises(FileNotFoundError, match=r"is not a run directory: it holds no config.yaml"):
-        report([tmp_path / "run", tmp_path])
-    with pytest.raises(ValueError, match="give one or more run directories"):
-        report([])
-    with pytest.raises(ValueError, match="is a folder; give the file to write"):
-        report([tmp_path / "run"], tmp_path)
-
-
-def test_a_configuration_that_is_no_mapping_is_refused(write_run: WriteRun) -> None:
-    run = write_run()
-    (run / "config.yaml").write_text("- only\n- a list\n")
-    with pytest.raises(ValueError, match=r"config.yaml is damaged \(it holds a list where a mapping is expected\)"):
-        report([run])
 
 
 def test_hostile_values_stay_text(write_run: WriteRun) -> None:

@@ -2,8 +2,9 @@
 
 All views of an image share one flip (``views.flip``), so that features can distinguish left from right. Only the task
 sees its path (``views.invariant base``), on half of the samples, with two decoders:
-docs/results/vicreg-tiny-imagenet-1500-steps.md and docs/results/methods.md have the results. Times are estimated from
-the costs of a step on a server's CPU without bfloat16 (benchmarks/results/task-cost-2026-11-28.md).
+docs/results/vicreg-tiny-imagenet-1500-steps.md, docs/results/vicreg-tiny-imagenet-10000-steps.md and
+docs/results/methods.md have the results. Times are estimated from the costs of a step on a server's CPU without
+bfloat16 (benchmarks/results/task-cost-2026-11-28.md).
 """
 
 from __future__ import annotations
@@ -121,7 +122,7 @@ def vicreg() -> PretrainConfig:
 
     hardware: 2 CPU cores
     time: about 5 minutes on 'objects' (4,800 images)
-    scores: docs/results/vicreg-tiny-imagenet-1500-steps.md and docs/results/methods.md (on photographs)
+    scores: docs/results/vicreg-tiny-imagenet-1500-steps.md, longer: docs/results/vicreg-tiny-imagenet-10000-steps.md
     """
     return _convolutional("vicreg-tiny", VICRegConfig(1.0, 1.0, 0.04, width=512))
 

@@ -154,14 +154,15 @@ def verdicts(figures: Sequence[BarGroup], names: Sequence[str], reference: str |
                     whose = name if worst is figure.noise.get(name) else against
                     said[UNTRUSTED].append(f"{text} (R2 on noise of {whose}: {number(worst.mean)})")
                 else:
-                    said[_change(own, other, figure.of_classes)].append(text)
+                    said[change_of(own, other, figure.of_classes)].append(text)
         if any(said.values()):
             changes = {verb: texts for verb, texts in said.items() if texts}
             found.append(Said(name, against, changes))
     return found
 
 
-def _change(own: Score, other: Score, of_classes: bool) -> str:
+def change_of(own: Score, other: Score, of_classes: bool) -> str:
+    """Return the verb of the change from another score to a score; see `verdicts`."""
     margin = POINT if of_classes else R2_POINT
     (low, high, _), (least, most, _) = spread(own), spread(other)
     if abs(own.mean - other.mean) <= margin:

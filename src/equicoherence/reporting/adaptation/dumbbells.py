@@ -13,8 +13,9 @@ from equicoherence.reporting.tables import number
 
 LOWEST = -0.2  # what lies below is drawn here, as an arrow
 MARGIN = 0.03
-STEP = 30  # from row to row
-WIDTH = 480
+STEP = 40  # from row to row
+WIDTH = 340  # as wide as the screen of a telephone, about
+LEFT = 12
 LETTER = 6.2  # width of one, about
 
 
@@ -67,16 +68,17 @@ def dumbbells(rows: Sequence[FigureRow], label: str) -> Markup:
     ends = [_at(end) for each in shown for end in (each.mean, *(each.interval or ()))]
     ends = [*ends, *(_at(row.floor) for row in rows if row.floor is not None)] or [0.0, 1.0]
     span = max(LOWEST - MARGIN, min(ends) - MARGIN), min(1 + MARGIN, max(ends) + MARGIN)
-    left, height = 16 + LETTER * max(len(row.title) for row in rows), 48 + STEP * len(rows)
-    frame = Frame(span, (0, 1), width=max(WIDTH, left + 220), height=height, left=left, bottom=40)
+    height = 48 + STEP * len(rows)
+    width = max(WIDTH, LEFT + LETTER * max(len(row.title) for row in rows))
+    frame = Frame(span, (0, 1), width=width, height=height, left=LEFT, bottom=40)
     parts = []
     for value in ticks(*span):
         x = f"{frame.across(value):.1f}"
         parts.append(element("line", x1=x, x2=x, y1=frame.top, y2=height - frame.bottom, class_="grid"))
         parts.append(element("text", f"{value:g}", x=x, y=height - frame.bottom + 14, text_anchor="middle"))
     for place, row in enumerate(rows):
-        y, after = frame.top + STEP * (place + 0.5), row.adapted.get(row.output)
-        parts.append(element("text", row.title, x=left - 10, y=y + 4, text_anchor="end"))
+        y, after = frame.top + STEP * (place + 0.65), row.adapted.get(row.output)
+        parts.append(element("text", row.title, x=LEFT, y=y - 13))
         if row.original is not None and after is not None:
             begin, end = (frame.across(_at(each.mean)) for each in (row.original, after))
             parts.append(element("line", x1=f"{begin:.1f}", x2=f"{end:.1f}", y1=y, y2=y, class_="link"))
@@ -89,7 +91,7 @@ def dumbbells(rows: Sequence[FigureRow], label: str) -> Markup:
         parts += _dot(frame, row.original, y - 4, BEFORE, row)
         parts += _dot(frame, after, y + 4, AFTER, row)
     unit = "accuracy" if rows[0].of_classes else "R2; for a sign, accuracy"
-    middle = (left + frame.width - frame.right) / 2
+    middle = (LEFT + frame.width - frame.right) / 2
     parts.append(element("text", unit, x=middle, y=height - 7, text_anchor="middle", class_="title"))
     box = f"0 0 {frame.width:.0f} {height:.0f}"
     return element("svg", *parts, class_="plot", viewBox=box, role="img", aria_label=label)

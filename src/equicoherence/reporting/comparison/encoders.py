@@ -31,8 +31,13 @@ def encoder_grid(groups: Sequence[Group]) -> tuple[str, Grid]:
 
 def named(groups: Sequence[Group]) -> str:
     """Return the names of the encoders, the first of many."""
-    labels = [each.label for each in groups]
-    return " · ".join(labels if len(labels) <= NAMED else [*labels[: NAMED - 1], f"{len(labels) - NAMED + 1} more"])
+    return " · ".join(first_few([each.label for each in groups]))
+
+
+def first_few(names: Sequence[str]) -> list[str]:
+    """Return names, of many the first and how many more."""
+    more = len(names) - NAMED + 1
+    return [*names] if len(names) <= NAMED else [*names[: NAMED - 1], f"{more} more"]
 
 
 def counted(groups: Sequence[Group]) -> str:

@@ -9,6 +9,7 @@ from equicoherence.errors import refusing
 from equicoherence.evaluation.registry import all_tasks
 from equicoherence.evaluation.store import FILE
 from equicoherence.files import write_aside
+from equicoherence.models.prefixes import BASELINE
 from equicoherence.reporting.comparison.encoders import counted, encoder_grid, named
 from equicoherence.reporting.comparison.evaluated import Evaluated, read_evaluated, unlike
 from equicoherence.reporting.comparison.lines import (
@@ -25,6 +26,7 @@ from equicoherence.reporting.comparison.lines import (
 from equicoherence.reporting.comparison.markdown import render_markdown
 from equicoherence.reporting.comparison.pictures import picture_panels
 from equicoherence.reporting.comparison.texts import COMPARISON_GUIDE, Place, guide_of, page_table, score_name, title_of
+from equicoherence.reporting.comparison.verdict_lines import takeaways
 from equicoherence.reporting.curve_panels import advice, curve_panels
 from equicoherence.reporting.markup import Markup, details, element, join, note, section
 from equicoherence.reporting.names import data_name, heading, task_name
@@ -88,7 +90,7 @@ def render_comparison(groups: Sequence[Group]) -> str:
 
 
 def _summary(groups: Sequence[Group], evaluated: Sequence[Evaluated], lines: Sequence[Line]) -> Markup:
-    """Return the section with the main figures of each task on each data set, drawn and as a table, and remarks."""
+    """Return the section with the main figures: what they show, drawn and as a table, and remarks."""
     main = [line for line in lines if line.main]
     protocols = {(line.about.task, line.about.protocol) for line in main}
     several = len(protocols) > len({task for task, _ in protocols})
@@ -105,7 +107,12 @@ def _summary(groups: Sequence[Group], evaluated: Sequence[Evaluated], lines: Seq
     figures = main_figures(entries, sources, others)
     floors = [kind for kind, there in (("random", any(f.random for f in figures)), ("constant", True)) if there]
     chart = [legend(names, floors), verdict_chart(figures, names)] if figures else []
-    return section("summary", "Summary", *chart, *tables, *remarks)
+    baselines = [each.label for each in groups if each.arch.startswith(BASELINE)]
+    said = [
+        element("p", element("strong", f"{each.topic}."), " ", Markup(" ").join(each.sentences), class_="says")
+        for each in takeaways(figures, names, baselines)
+    ]
+    return section("summary", "Summary", *said, *chart, *tables, *remarks)
 
 
 def _tables(
