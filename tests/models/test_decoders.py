@@ -4,6 +4,7 @@ import pytest
 import torch
 from torchvision.transforms.v2 import functional as transforms
 
+from equicoherence.models.decoders import cross_attention
 from equicoherence.models.decoders.conv import ConvDecoder, stage_factors
 from equicoherence.models.decoders.cross_attention import CrossAttentionDecoder
 from equicoherence.models.decoders.render import RenderDecoder, affine_points, soften
@@ -45,6 +46,13 @@ def test_queries_projected_once_read_what_they_would_each_for_itself():
     queries = decoder.queries.expand(3, -1, -1)
     expected = decoder.attention(queries, memory, memory, need_weights=False)[0]
     assert torch.allclose(decoder._attended(decoder.queries, memory), expected, atol=1e-6)
+
+
+def test_attention_to_many_tokens_is_that_to_few(monkeypatch: pytest.MonkeyPatch):
+    query, key, value = torch.randn(3, 2, 4, 32, 8, generator=torch.Generator().manual_seed(0)).unbind()
+    few = cross_attention.attend(query, key, value)
+    monkeypatch.setattr(cross_attention, "FEW", 16)
+    assert torch.allclose(cross_attention.attend(query, key, value), few, atol=1e-6)
 
 
 def test_conv_decoders_are_independent_of_each_other():

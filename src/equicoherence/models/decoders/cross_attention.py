@@ -9,6 +9,8 @@ from torch import Tensor, nn
 from equicoherence.models.decoders.decoder import Decoder, Decoding, named
 from equicoherence.models.decoders.position import PositionEmbedding
 
+FEW = 512  # tokens: the weights of attention to more of them fill the memory
+
 
 class CrossAttentionDecoder(Decoder):
     """One cross-attention block with learned positional queries [P1; the sizes are our defaults].
@@ -78,10 +80,10 @@ class CrossAttentionDecoder(Decoder):
 def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     """Return softmax(Q K^T / sqrt(C)) V of queries (B, H, Q, C), keys and values (B, H, M, C).
 
-    On a CPU in plain products: torch's fused attention of so few tokens takes six times as long there in bfloat16,
-    nearly all of it for the gradient, and as long in float32.
+    Of few tokens on a CPU in plain products: torch's fused attention takes six times as long there in bfloat16, nearly
+    all of it for the gradient, and as long in float32.
     """
-    if query.device.type != "cpu":
+    if query.device.type != "cpu" or key.shape[2] > FEW:
         return F.scaled_dot_product_attention(query, key, value)
     weights = (query * query.shape[-1] ** -0.5) @ key.transpose(-2, -1)
     return weights.softmax(dim=-1, dtype=value.dtype) @ value
