@@ -1,10 +1,12 @@
 """Every method with and without the task, on photographs: does it learn, and what does the task add and cost?
 
+Beside the task stand label-free rivals that build on one of the methods: SER, STL, E-SSL.
+
     python experiments/every_method.py --data FOLDER_OR_ARCHIVE [--out runs/every-method] [--methods vicreg dino]
 
 Trains each tiny recipe as it is, once with the task and once without, and rewrites docs/results/methods.md
 (methods-N-images.md for another number of images) after each pair: what the task adds in R2, and what it costs in
-classification. Run again, it continues where it stopped.
+classification. --rivals adds the rivals of the methods. Run again, it continues where it stopped.
 """
 
 from __future__ import annotations
@@ -33,6 +35,7 @@ PAGE = Path(__file__).parents[1] / "docs" / "results" / "methods.md"
 SEEN = 76800  # images that each encoder of the page above sees; runs of another number have a page of their own
 TASK = " + task"
 TINY = {name.removesuffix("-tiny"): recipe(name) for name in RECIPES if name.endswith("-tiny")}
+RIVALS = {"simclr": {"STL": "stl-tiny", "E-SSL": "essl-tiny"}, "mocov3": {"SER": "ser-tiny"}}  # by what they build on
 TITLES = {"BarlowTwins": "Barlow Twins", "MoCoV3": "MoCo v3", "IBOT": "iBOT"}  # the others have their class's name
 WITH_TASK = {name: config for name, config in TINY.items() if config.coherence and config.encoder.train == "all"}
 
@@ -40,17 +43,21 @@ BATCHES = sorted({config.optim.batch_size for config in WITH_TASK.values()})
 
 
 def arms(data: str, images: int) -> dict[str, dict[str, PretrainConfig]]:
-    """Return for each method its configurations by name: plain, and with the task.
+    """Return for each method its configurations by name: plain, with the task, and its rivals.
 
     images: that each sees.
     """
+
+    def from_recipe(base: PretrainConfig) -> PretrainConfig:
+        steps = images // base.optim.batch_size
+        return dataclasses.replace(base, data=data, max_steps=steps, checkpoint_every=100, precision="fp32")
+
     found = {}
     for method, base in WITH_TASK.items():
-        steps = images // base.optim.batch_size
-        config = dataclasses.replace(base, data=data, max_steps=steps, checkpoint_every=100, precision="fp32")
         name = METHODS[type(base.method)].__name__
-        title = TITLES.get(name, name)
-        found[method] = {title: config.plain(), title + TASK: config}
+        title, config = TITLES.get(name, name), from_recipe(base)
+        rivals = {f"{title} + {rival}": from_recipe(recipe(of)) for rival, of in RIVALS.get(method, {}).items()}
+        found[method] = {title: config.plain(), title + TASK: config, **rivals}
     return found
 
 
@@ -63,6 +70,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/every-method"))
     parser.add_argument("--images", type=int, default=SEEN, metavar="N", help="that each encoder sees in training")
     parser.add_argument("--methods", nargs="+", default=[*WITH_TASK], choices=[*WITH_TASK])
+    parser.add_argument("--rivals", action="store_true", help="also those of the methods: SER, STL, E-SSL")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0], metavar="N")
     parser.add_argument("--jobs", type=int, help="runs at once")
     parser.add_argument("--replace", action="store_true", help="write the page even if it loses rows")
@@ -77,7 +85,8 @@ def main() -> None:
         write_page(page(published(place, configs), configs), place, keep=not given.replace)
 
     for method in given.methods:
-        score_missing(pairs[method], given.seeds, configs, given.out, place, write, given.jobs)
+        names = [*pairs[method]][: None if given.rivals else 2]
+        score_missing(names, given.seeds, configs, given.out, place, write, given.jobs)
     write()
     print(place)
 
@@ -105,9 +114,10 @@ and the method's own loss does not see g. Plain: `--no-coherence`. Equal images,
 
 ## What the task changes
 
-Scores of the encoder's output: with the task minus without it, *from* the score without it. k-NN and linear accuracy in
-points. (!): R2 on noise of this transformation is not near 0, with the task or without it. A method whose k-NN accuracy
-is not above that of random weights has not learned.
+Scores of the encoder's output: with the task minus without it, *from* the score without it; and the same for rivals,
+which have no task and no labels: SER, STL and E-SSL. k-NN and linear accuracy in points. (!): R2 on noise of this
+transformation is not near 0, in one of the two. A method whose k-NN accuracy is not above that of random weights has
+not learned.
 
 {changes(rows, groups).markdown()}
 
@@ -127,17 +137,19 @@ CLASSES = (KNN, "linear accuracy")
 
 
 def changes(rows: Sequence[SuiteRow], groups: Sequence[Group]) -> Grid:
-    """Return what the task adds to each method whose two encoders are scored, and the k-NN of random weights."""
+    """Return what the task, or a rival, adds to each method that is scored with and without it, and the k-NN of random
+    weights."""
     own = {row.name: row for row in rows if row.kind != RANDOM}
     kinds = {each.label: (each.arch, each.build, each.size) for each in groups}
     random = {kinds[row.name]: row for row in rows if row.kind == RANDOM}
     places = {figure.title: place for place, figure in enumerate(SUITE.figures) if figure.title in SHOWN + CLASSES}
     body: list[list[object]] = []
-    for name, before in own.items():
-        if (after := own.get(name + TASK)) is not None:
+    for added, after in own.items():
+        name, plus, _ = added.partition(" + ")
+        if plus and (before := own.get(name)) is not None:
             cells = [_change(before, after, place) for place in places.values()]
             floor = random[kinds[name]].scores[places[KNN]] if kinds[name] in random else None
-            body.append([name, *cells, Cell(MISSING if floor is None else number(floor.mean, floor.metric), NUMBER)])
+            body.append([added, *cells, Cell(MISSING if floor is None else number(floor.mean, floor.metric), NUMBER)])
     return Grid(["method", *places, f"{KNN} of random weights"], body)
 
 

@@ -96,10 +96,16 @@ def test_methods_are_compared_with_and_without_the_task_on_equal_numbers_of_imag
 
     pairs = experiment.arms("pictures", 512)
     assert len(pairs) == 10
-    for plain, task in (pair.values() for pair in pairs.values()):
+    for plain, task, *rivals in (pair.values() for pair in pairs.values()):
         assert plain.coherence is None
         assert task.coherence is not None
-        assert plain.max_steps * plain.optim.batch_size == task.max_steps * task.optim.batch_size == 512
+        for config in (plain, task, *rivals):
+            assert config.max_steps * config.optim.batch_size == 512
+        for rival in rivals:
+            assert rival.coherence is None
+            assert rival.optim == plain.optim
+            assert rival.encoder == plain.encoder
+    assert [*pairs["mocov3"]] == ["MoCo v3", "MoCo v3 + task", "MoCo v3 + SER"]
 
 
 def suite_row(methods: ModuleType, name: str, kind: str, **values: float) -> SuiteRow:
@@ -121,6 +127,7 @@ def test_changes_are_marked_where_noise_is_read_and_stand_beside_random_weights_
         suite_row(methods, "A", "", color_R2=0.5, scale_R2=0.1, linear_accuracy=0.2),
         suite_row(methods, "A", "random weights", color_R2=0.9, k_NN_accuracy=0.05),
         suite_row(methods, "A + task", "", color_R2=0.75, scale_R2=0.2, linear_accuracy=0.19, scale_R2_on_noise=0.03),
+        suite_row(methods, "A + SER", "", color_R2=0.45),
         suite_row(methods, "B", "", color_R2=0.5, k_NN_accuracy=0.1),
         suite_row(methods, "B + task", "", color_R2=0.5, k_NN_accuracy=0.12),
         suite_row(methods, "C", "", color_R2=0.5),
@@ -131,12 +138,13 @@ def test_changes_are_marked_where_noise_is_read_and_stand_beside_random_weights_
     grid = methods.changes(rows, groups)
     found = [dict(zip(grid.header, [getattr(cell, "content", cell) for cell in row])) for row in grid.rows]
     minus, random = "\N{MINUS SIGN}", "k-NN accuracy of random weights"
-    assert [row["method"] for row in found] == ["A", "B", "D"]
-    assert [row[random] for row in found] == ["5.0 %", "5.0 %", MISSING]
+    assert [row["method"] for row in found] == ["A + task", "A + SER", "B + task", "D + task"]
+    assert [row[random] for row in found] == ["5.0 %", "5.0 %", "5.0 %", MISSING]
     assert found[0]["color R2"] == "+0.250 from 0.500"
     assert found[0]["scale R2"] == "+0.100 from 0.100 (!)"
     assert found[0]["linear accuracy"] == f"{minus}1.0 from 20.0 %"
-    assert found[1]["k-NN accuracy"] == "+2.0 from 10.0 %"
+    assert found[1]["color R2"] == f"{minus}0.050 from 0.500"
+    assert found[2]["k-NN accuracy"] == "+2.0 from 10.0 %"
     assert found[0]["rotation R2"] == MISSING
 
 
@@ -168,7 +176,7 @@ def test_the_page_of_every_method_is_made_from_scores_and_says_how_many_images_w
     names = [row[0] for row in tables if row[0] != "---"]
     assert names == [
         "method",
-        "A",
+        "A + task",
         "encoder",
         "A",
         "A, random weights",
