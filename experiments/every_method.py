@@ -35,7 +35,10 @@ PAGE = Path(__file__).parents[1] / "docs" / "results" / "methods.md"
 SEEN = 76800  # images that each encoder of the page above sees; runs of another number have a page of their own
 TASK = " + task"
 TINY = {name.removesuffix("-tiny"): recipe(name) for name in RECIPES if name.endswith("-tiny")}
-RIVALS = {"simclr": {"STL": "stl-tiny", "E-SSL": "essl-tiny"}, "mocov3": {"SER": "ser-tiny"}}  # by what they build on
+RIVALS = {
+    "simclr": {"E-SSL": "essl-tiny", "STL, with g": "stl-tiny"},
+    "mocov3": {"SER": "ser-tiny"},
+}  # by what they build on
 TITLES = {"BarlowTwins": "Barlow Twins", "MoCoV3": "MoCo v3", "IBOT": "iBOT"}  # the others have their class's name
 WITH_TASK = {name: config for name, config in TINY.items() if config.coherence and config.encoder.train == "all"}
 
@@ -77,6 +80,8 @@ def main() -> None:
     given = parser.parse_args()
     if wrong := [size for size in BATCHES if given.images < size or given.images % size]:
         parser.error(f"--images {given.images} is no multiple of the batch size {wrong[0]}: give one of {max(BATCHES)}")
+    if given.rivals and not set(given.methods) & set(RIVALS):
+        parser.error(f"--rivals: {', '.join(given.methods)} have none; {' and '.join(RIVALS)} have")
     pairs = arms(given.data, given.images)
     configs = {name: config for pair in pairs.values() for name, config in pair.items()}
     place = PAGE if given.images == SEEN else PAGE.with_stem(f"{PAGE.stem}-{given.images}-images")
@@ -85,7 +90,9 @@ def main() -> None:
         write_page(page(published(place, configs), configs), place, keep=not given.replace)
 
     for method in given.methods:
-        names = [*pairs[method]][: None if given.rivals else 2]
+        names = [
+            name for name, config in pairs[method].items() if given.rivals or " + " not in name or name.endswith(TASK)
+        ]
         score_missing(names, given.seeds, configs, given.out, place, write, given.jobs)
     write()
     print(place)
@@ -108,7 +115,8 @@ Written by `python experiments/every_method.py{option}`. {origin_line([each.abou
 Each `tiny` recipe as it is, on Tiny-ImageNet-100: {images:,} images seen ({images / IMAGES:.1f} epochs), 32 px views of
 64 px images, SE(2) paths, float32, seed {seeds}. iBOT and DINOv2 have a vision transformer of six blocks (1.2 M
 parameters), the others a residual network of four blocks (0.6 M). The task has two decoders, on half of the samples,
-and the method's own loss does not see g. Plain: `--no-coherence`. Equal images, not equal time.
+and the method's own loss does not see g. Plain: `--no-coherence`. Equal images, not equal time. *STL, with g*: view 2
+of STL and of its SimCLR loss is transformed, the same g for two images each.
 
 {MEASURED} Square brackets: 95 % bootstrap intervals over test images.
 
@@ -137,8 +145,7 @@ CLASSES = (KNN, "linear accuracy")
 
 
 def changes(rows: Sequence[SuiteRow], groups: Sequence[Group]) -> Grid:
-    """Return what the task, or a rival, adds to each method that is scored with and without it, and the k-NN of random
-    weights."""
+    """Return what the task or a rival adds to each method scored without it, and the k-NN of random weights."""
     own = {row.name: row for row in rows if row.kind != RANDOM}
     kinds = {each.label: (each.arch, each.build, each.size) for each in groups}
     random = {kinds[row.name]: row for row in rows if row.kind == RANDOM}

@@ -105,7 +105,13 @@ def test_methods_are_compared_with_and_without_the_task_on_equal_numbers_of_imag
             assert rival.coherence is None
             assert rival.optim == plain.optim
             assert rival.encoder == plain.encoder
+            assert rival.views.first == plain.views.first
     assert [*pairs["mocov3"]] == ["MoCo v3", "MoCo v3 + task", "MoCo v3 + SER"]
+    seeing_g = {name: config.views.path for pair in pairs.values() for name, config in pair.items() if "," in name}
+    assert seeing_g == {"SimCLR + STL, with g": "se2"}
+    for name, config in (pairs["simclr"] | pairs["mocov3"]).items():
+        if name.endswith(("E-SSL", "SER")):
+            assert config.views.path == "none"
 
 
 def suite_row(methods: ModuleType, name: str, kind: str, **values: float) -> SuiteRow:

@@ -251,14 +251,14 @@ def augself() -> PretrainConfig:
 
 
 def essl() -> PretrainConfig:
-    """E-SSL on SimCLR, without theta, on 32 px views, and one 16 px crop in four rotations.
+    """E-SSL on SimCLR, without theta or a path, on 32 px views, and one 16 px crop in four rotations.
 
     hardware: 2 CPU cores
     time: not measured yet
     scores: not measured yet
     """
     crops = {"crops": 4, "crop_size": 16, "crop": AUGMENTATION, "crop_rotations": True}
-    return _convolutional("essl-tiny", ESSLConfig(temperature=0.2, width=512, hidden=512), None, **crops)
+    return _convolutional("essl-tiny", ESSLConfig(temperature=0.2, width=512, hidden=512), None, path="none", **crops)
 
 
 def ser() -> PretrainConfig:
