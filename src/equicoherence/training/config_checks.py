@@ -157,6 +157,11 @@ def _check_head(config: PretrainConfig) -> None:
             f"keep is {config.keep:g}, but with encoder.train head the encoder is frozen, so all that it knows is "
             "kept; leave --keep out, or give --encoder.train last:N"
         )
+    if config.encoder.checkpointing:
+        raise ValueError(
+            "encoder.checkpointing is on, but with encoder.train head the encoder is frozen, so nothing is computed "
+            "twice; give --encoder.no-checkpointing, or --encoder.train last:N"
+        )
 
 
 def _check_told(config: PretrainConfig) -> None:
