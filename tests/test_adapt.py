@@ -270,6 +270,7 @@ def test_interrupted_training_goes_on_by_the_command_it_ends_with(
         (["--resume", "--out", "MODEL"], "holds no adaptation to resume (no adapt.yaml)"),
         (["--resume"], "say with --out which run to continue"),
         (["MODEL", "--data", "DATA", "--chekc", "x"], "--check"),
+        (["MODEL", "--data", "DATA", "--no-coherence"], "adapt always has the task, so it takes no --no-coherence"),
     ],
 )
 def test_what_cannot_be_adapted_is_refused_in_a_sentence_before_training(
