@@ -124,7 +124,6 @@ def adapt_with(
         plan = plan_adaptation(config, asked, out, int(os.environ.get("WORLD_SIZE", "1")), start, opened)
         if resume:
             check_run(plan.config, out, resume=True)
-    _say_plan(plan)
     _train(plan, out, asked, resume)
     if not is_first_process():
         return Adapted(out, out / PAGE, ())
@@ -139,15 +138,19 @@ def resumed_config(run: Path) -> PretrainConfig:
 
 
 class _Begun(Callback):
-    """Write the options once the run has begun: a folder that held them alone would be none to resume."""
+    """Write the options and print the plan once the run has begun, which is after all that can refuse it.
 
-    def __init__(self, asked: Asked) -> None:
-        self.asked = asked
+    A folder that held the options alone would be none to resume.
+    """
+
+    def __init__(self, plan: Plan, asked: Asked) -> None:
+        self.plan, self.asked = plan, asked
 
     def on_start(self, moment: Moment) -> None:
-        """Write them."""
+        """Write and print them."""
         if moment.is_main:
             self.asked.write(moment.out)
+            _say_plan(self.plan)
 
 
 def _train(plan: Plan, out: Path, asked: Asked, resume: bool) -> None:
@@ -155,9 +158,10 @@ def _train(plan: Plan, out: Path, asked: Asked, resume: bool) -> None:
     if is_first_process():
         (out / PAGE).unlink(missing_ok=True)
     if not is_finished(out):
-        pretrain(plan.config, out, resume=resume, start=plan.original.encoder, callbacks=[_Begun(asked)])
+        pretrain(plan.config, out, resume=resume, start=plan.original.encoder, callbacks=[_Begun(plan, asked)])
     elif is_first_process():
         asked.write(out)
+        _say_plan(plan)
 
 
 def _score(plan: Plan, out: Path) -> None:
