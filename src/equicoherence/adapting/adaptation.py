@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from equicoherence.adapting.asked import Asked, default_out
-from equicoherence.adapting.plan import Plan, plan_adaptation
+from equicoherence.adapting.plan import CLASSES, Plan, plan_adaptation
 from equicoherence.adapting.start_config import start_config
 from equicoherence.data import ImageSource, described_once, open_images
 from equicoherence.devices import chosen_device
@@ -180,13 +180,19 @@ def _score(plan: Plan, out: Path) -> None:
 
 
 def _say_plan(plan: Plan) -> None:
-    views, seen = plan.config.views, dict.fromkeys(job.data for job in (*plan.after, *plan.check))
+    views, jobs = plan.config.views, (*plan.after, *plan.check)
+    seen = dict.fromkeys(job.data for job in jobs)
     task = plan.config.coherence
     layers = f"; z_equi is read from layers {', '.join(map(str, task.layers))}" if task and task.layers else ""
     say(
         f"adapts {plan.original.name} by {plan.config.name}: views of {views.size} px of images read at "
         f"{views.source} px{layers}; scored before and after on {' and '.join(seen)}, at the same size"
     )
+    if not any(job.task.name in CLASSES for job in jobs):
+        say(
+            "without class labels there is no k-NN and no linear accuracy, so whether the encoder still recognises "
+            "classes will not be known; to know it, give labelled images with --check DIR"
+        )
 
 
 def _shown(out: Path, found: Adaptation, images: ImageSource | None = None) -> Adapted:
