@@ -9,8 +9,8 @@ source, and A1 and A2 their color matrices, the state at t has
 * a solarize threshold that changes linearly from one to the other; for a view without it, from or to just above white.
 
 If a map has no real logarithm (grayscale, which keeps one of three color dimensions; a mirror; a rotation by 180
-degrees), or if a float32 is too coarse for it (colors of which little is left), there is no such path: then the matrices
-are interpolated linearly.
+degrees), or if a float32 is too coarse for it (colors of which little is left), there is no such path. Then the
+matrices are interpolated linearly.
 """
 
 from __future__ import annotations
