@@ -252,7 +252,10 @@ def test_interrupted_training_goes_on_by_the_command_it_ends_with(
         (["MODEL", "--data", "DATA", "--recipe", "adapt-tinny"], "is it 'adapt-tiny'?"),
         (["no-model", "--data", "DATA"], "model 'no-model' is neither a run directory, nor timm:NAME"),
         (["resnet18", "--data", "DATA"], "for timm's weights write timm:resnet18"),
-        (["MODEL", "--data", "THREE"], "images to train on, which is too few"),
+        (
+            ["MODEL", "--data", "THREE"],
+            "holds 3 images: 1 held out (a fifth by a hash of their names), 2 left to train on, which is too few",
+        ),
         (["MODEL", "--data", "no/such"], "nothing at 'no/such'"),
         (["MODEL", "--data", "DATA", "--check", "no/such"], "nothing at 'no/such'"),
         (["MODEL", "--data", "DATA", "--check", "PLAIN"], "needs labelled images"),
@@ -267,6 +270,7 @@ def test_interrupted_training_goes_on_by_the_command_it_ends_with(
         (["--resume", "--out", "MODEL"], "holds no adaptation to resume (no adapt.yaml)"),
         (["--resume"], "say with --out which run to continue"),
         (["MODEL", "--data", "DATA", "--chekc", "x"], "--check"),
+        (["MODEL", "--data", "DATA", "--no-coherence"], "adapt always has the task, so it takes no --no-coherence"),
     ],
 )
 def test_what_cannot_be_adapted_is_refused_in_a_sentence_before_training(

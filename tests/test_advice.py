@@ -244,6 +244,11 @@ def test_export_says_at_once_what_overwrite_cannot_do(file: Path, out: Path, sai
 
 
 def test_a_data_set_of_one_image_is_refused_before_a_folder_is_made(file: Path, out: Path, said: Say) -> None:
+    two = picture_folder(out.parent / "two", 2)
+    (two / "disc" / "001.png").unlink()
+    (two / "square" / "000.png").unlink()
+    text = said("pretrain", file, "--out", out, "--data", two, status=2)
+    assert "holds 2 images: 1 held out (a fifth by a hash of their names), 1 left to train on, but SimCLR" in text
     one = picture_folder(out.parent / "one", 1)
     (one / "square" / "000.png").unlink()
     (out.parent / "split" / "val").mkdir(parents=True)

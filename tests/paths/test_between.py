@@ -72,6 +72,14 @@ def test_a_path_begins_at_view_1_and_ends_at_view_2(augment: Transformation, end
         assert torch.allclose(found, expected, atol=1e-5)
 
 
+def test_a_path_between_strongly_jittered_colors_ends_at_view_2_and_is_seldom_straight() -> None:
+    count, augment = 4096, augmentation(jitter=(0.8, 0.8, 0.8, 0.4), grayscale=0.0, rotation=80.0)
+    path = Geodesic.between(*states(augment, augment, batch=count), torch.full((2, count, 3), 0.5))
+    error = (path.at(torch.ones(count)).color - path.ends[1].color).abs().amax(dim=(1, 2))
+    assert float(error.max()) < 1e-5
+    assert float(path.tints.float().mean()) > 0.9
+
+
 @settings(max_examples=20)
 @given(seed=st.integers(0, 10**6), s=positions, t=positions)
 def test_a_part_of_a_path_is_the_path_between_its_ends(seed: int, s: float, t: float) -> None:

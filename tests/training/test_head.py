@@ -110,6 +110,12 @@ def test_what_would_train_nothing_is_refused(config, changes, sentence):
         dataclasses.replace(config, **changes)
 
 
+def test_checkpointing_of_a_frozen_encoder_is_refused(config):
+    encoder = dataclasses.replace(config.encoder, checkpointing=True)
+    with pytest.raises(ValueError, match=r"nothing is computed twice; give --encoder\.no-checkpointing"):
+        dataclasses.replace(config, encoder=encoder)
+
+
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from equicoherence.coherence import CoherenceConfig
+from equicoherence.data import open_images
 from equicoherence.methods import METHODS
 from equicoherence.paths import Views
 from equicoherence.training import EncoderConfig, PretrainConfig, ViewsConfig, build_learner, build_views, pretrain
@@ -229,7 +230,8 @@ def test_a_share_that_leaves_too_few_for_others_is_refused_before_anything_is_wr
     task = CoherenceConfig(d_equi=8, decoder="conv", share=0.6)
     optim = dataclasses.replace(config.optim, batch_size=6)
     config = dataclasses.replace(config, coherence=task, views=views, optim=optim)
-    assert check_batch(config, 20, 1) == 3
+    images = open_images(config.data)
+    assert check_batch(config, images, 1) == 3
     none_left = dataclasses.replace(config, coherence=dataclasses.replace(task, share=0.999))
     with pytest.raises(ValueError, match=r"share 0\.999 of optim\.batch_size 6 in 1 parts .* leaves 0 of 6 images"):
         pretrain(none_left, tmp_path / "run")
@@ -238,7 +240,7 @@ def test_a_share_that_leaves_too_few_for_others_is_refused_before_anything_is_wr
         task = dataclasses.replace(task, share=share)
         optim = dataclasses.replace(optim, accumulation=accumulation)
         with pytest.raises(ValueError, match=rf"share {share} of optim\.batch_size 6 in .* leaves {left} images"):
-            check_batch(dataclasses.replace(config, coherence=task, optim=optim), 20, 1)
+            check_batch(dataclasses.replace(config, coherence=task, optim=optim), images, 1)
 
 
 def test_without_the_task_nothing_sees_the_path_of_base():

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from equicoherence.adapting.asked import Asked, default_out
-from equicoherence.adapting.plan import Plan, plan_adaptation
+from equicoherence.adapting.plan import CLASSES, Plan, plan_adaptation
 from equicoherence.adapting.start_config import start_config
 from equicoherence.data import ImageSource, described_once, open_images
 from equicoherence.devices import chosen_device
@@ -124,7 +124,6 @@ def adapt_with(
         plan = plan_adaptation(config, asked, out, int(os.environ.get("WORLD_SIZE", "1")), start, opened)
         if resume:
             check_run(plan.config, out, resume=True)
-    _say_plan(plan)
     _train(plan, out, asked, resume)
     if not is_first_process():
         return Adapted(out, out / PAGE, ())
@@ -139,15 +138,19 @@ def resumed_config(run: Path) -> PretrainConfig:
 
 
 class _Begun(Callback):
-    """Write the options once the run has begun: a folder that held them alone would be none to resume."""
+    """Write the options and print the plan once the run has begun, which is after all that can refuse it.
 
-    def __init__(self, asked: Asked) -> None:
-        self.asked = asked
+    A folder that held the options alone would be none to resume.
+    """
+
+    def __init__(self, plan: Plan, asked: Asked) -> None:
+        self.plan, self.asked = plan, asked
 
     def on_start(self, moment: Moment) -> None:
-        """Write them."""
+        """Write and print them."""
         if moment.is_main:
             self.asked.write(moment.out)
+            _say_plan(self.plan)
 
 
 def _train(plan: Plan, out: Path, asked: Asked, resume: bool) -> None:
@@ -155,9 +158,10 @@ def _train(plan: Plan, out: Path, asked: Asked, resume: bool) -> None:
     if is_first_process():
         (out / PAGE).unlink(missing_ok=True)
     if not is_finished(out):
-        pretrain(plan.config, out, resume=resume, start=plan.original.encoder, callbacks=[_Begun(asked)])
+        pretrain(plan.config, out, resume=resume, start=plan.original.encoder, callbacks=[_Begun(plan, asked)])
     elif is_first_process():
         asked.write(out)
+        _say_plan(plan)
 
 
 def _score(plan: Plan, out: Path) -> None:
@@ -176,13 +180,19 @@ def _score(plan: Plan, out: Path) -> None:
 
 
 def _say_plan(plan: Plan) -> None:
-    views, seen = plan.config.views, dict.fromkeys(job.data for job in (*plan.after, *plan.check))
+    views, jobs = plan.config.views, (*plan.after, *plan.check)
+    seen = dict.fromkeys(job.data for job in jobs)
     task = plan.config.coherence
     layers = f"; z_equi is read from layers {', '.join(map(str, task.layers))}" if task and task.layers else ""
     say(
         f"adapts {plan.original.name} by {plan.config.name}: views of {views.size} px of images read at "
         f"{views.source} px{layers}; scored before and after on {' and '.join(seen)}, at the same size"
     )
+    if not any(job.task.name in CLASSES for job in jobs):
+        say(
+            "without class labels there is no k-NN and no linear accuracy, so whether the encoder still recognises "
+            "classes will not be known; to know it, give labelled images with --check DIR"
+        )
 
 
 def _shown(out: Path, found: Adaptation, images: ImageSource | None = None) -> Adapted:

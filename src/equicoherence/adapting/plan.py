@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from equicoherence.adapting.asked import Asked
-from equicoherence.data import ImageSource, open_images
+from equicoherence.data import ImageSource, left_to_train, open_images
 from equicoherence.evaluation.classification.task import unlabelled
 from equicoherence.evaluation.frozen_model import FrozenModel
 from equicoherence.evaluation.jobs import Job, plan_jobs, refuse_inside
@@ -81,7 +81,7 @@ def plan_adaptation(
     if opened is None:
         images = opened_images(config, asked.check, world)
     else:
-        check_batch(config, len(opened), world)
+        check_batch(config, opened, world)
         images = opened
     settings = scored_settings(asked, config)
     own = _jobs(settings, config.data, images)
@@ -113,14 +113,14 @@ def opened_images(config: PretrainConfig, check: str | None, world: int = 1) -> 
     check: those that classes are checked by, if any.
     """
     images = open_images(config.data, "train")
-    if (count := len(images)) < FEWEST:
+    if len(images) < FEWEST:
         raise ValueError(
-            f"{config.data!r} gives {count} image{'s' * (count != 1)} to train on, which is too few to adapt an "
-            f"encoder to: give at least {FEWEST} with --data"
+            f"{config.data!r} {left_to_train(images)}, which is too few to adapt an encoder to: give at least {FEWEST} "
+            "to train on with --data"
         )
     if check is not None and (missing := unlabelled(open_images(check, "train"), open_images(check, "val"))):
         raise ValueError(f"--check {check}: whether classes are kept {missing}; give such images, or leave --check out")
-    check_batch(config, count, world)
+    check_batch(config, images, world)
     return images
 
 

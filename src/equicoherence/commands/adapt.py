@@ -87,6 +87,11 @@ def run(arguments: list[str]) -> None:
         if {"-h", "--help"} & set(arguments):
             parse(CommonAdaptOptions, ["--help"], "adapt MODEL")
         arguments = with_spaces(arguments)
+        if values_of(arguments, "--no-coherence"):
+            raise ValueError(
+                "adapt always has the task, so it takes no --no-coherence; `equicoherence pretrain RECIPE "
+                "--encoder.weights MODEL --no-coherence` trains without it, RECIPE such as vicreg-tiny"
+            )
         model, rest = (None, ["--help"]) if EVERY in arguments else _model(arguments)
         name = _last(arguments, "--recipe") or RECIPE
         if not is_file_name(name):

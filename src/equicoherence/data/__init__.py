@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from equicoherence.data.archive import unpack_archive
     from equicoherence.data.cache import cache_folder
     from equicoherence.data.decoding import decode
-    from equicoherence.data.describe import describe_images, described_once, say_images
+    from equicoherence.data.describe import describe_images, described_once, left_to_train, say_images
     from equicoherence.data.images import ImageFolder
     from equicoherence.data.lists import ImageList
     from equicoherence.data.loader import Batch, Loader, first_of_each
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 _MODULES = {
     "data.archive": ("unpack_archive",),
     "data.cache": ("cache_folder",),
-    "data.describe": ("describe_images", "described_once", "say_images"),
+    "data.describe": ("describe_images", "described_once", "left_to_train", "say_images"),
     "data.decoding": ("decode",),
     "data.images": ("ImageFolder",),
     "data.lists": ("ImageList",),
@@ -86,6 +86,7 @@ __all__ = [
     "describe_images",
     "epoch_order",
     "first_of_each",
+    "left_to_train",
     "open_images",
     "pose_views",
     "described_once",

@@ -58,6 +58,21 @@ def describe_images(source: ImageSource, held_out: ImageSource | None = None) ->
     return "\n".join([line, "; ".join(dict.fromkeys(remarks))] if remarks else [line])
 
 
+def left_to_train(source: ImageSource) -> str:
+    """Return, as the rest of a sentence about data, how many images there are to train on and how many are held out.
+
+    source: of the side for training.
+    """
+    left, held_out = len(source), source.origin.count
+    if held_out is None:
+        return f"gives {left} image{'s' * (left != 1)} to train on"
+    whole = left + held_out
+    return (
+        f"holds {whole} image{'s' * (whole != 1)}: {held_out} held out ({source.origin.held_out}), {left} left to "
+        "train on"
+    )
+
+
 def _classes(source: ImageSource) -> str:
     count = len(source.classes)
     if not count:

@@ -9,7 +9,8 @@ source, and A1 and A2 their color matrices, the state at t has
 * a solarize threshold that changes linearly from one to the other; for a view without it, from or to just above white.
 
 If a map has no real logarithm (grayscale, which keeps one of three color dimensions; a mirror; a rotation by 180
-degrees), there is no such path: then the matrices are interpolated linearly.
+degrees), or if a float32 is too coarse for it (colors of which little is left), there is no such path. Then the
+matrices are interpolated linearly.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from equicoherence.paths.transformation import Parameter, Transformation
 
 BETWEEN = "between"  # the name of this path
 UNSOLARIZED = 1 + 1e-6  # a threshold just above white
+REACHED = 1e-5  # largest error of the colors at t = 1
 DRAWS = 4096  # pairs of views from which the scale of theta is taken
 
 
@@ -69,7 +71,8 @@ class Geodesic:
         eye = torch.eye(4, device=colors.device)
         begin, end = torch.where(tints[:, None, None], colors, eye)
         tint, real = affine_logarithm(end @ torch.linalg.inv_ex(begin).inverse)
-        return cls(first, second, move, moves, colors, tint, tints & real)
+        reached = (exponential(tint) @ begin - end).abs().amax(dim=(-2, -1)) < REACHED
+        return cls(first, second, move, moves, colors, tint, tints & real & reached)
 
     def at(self, t: Tensor) -> State:
         """Return the states at ``t`` (B,), to be rendered with a mean color of one."""

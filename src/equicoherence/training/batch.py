@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from equicoherence.data import steps_per_epoch
+from equicoherence.data import ImageSource, left_to_train, steps_per_epoch
 from equicoherence.methods import METHODS
 from equicoherence.models.train_setting import HEAD
 from equicoherence.paths.between import BETWEEN
@@ -10,19 +10,23 @@ from equicoherence.paths.view_batch import share_of
 from equicoherence.training.config import PretrainConfig
 
 
-def check_batch(config: PretrainConfig, items: int, world: int) -> int:
-    """Return the steps of an epoch of ``items`` images, or pairs of them, on ``world`` processes.
+def check_batch(config: PretrainConfig, source: ImageSource, world: int, items: int | None = None) -> int:
+    """Return the steps of an epoch of the images of ``source`` on ``world`` processes.
+
+    items: of an epoch, where they are pairs of images.
 
     Raises ValueError where they do not fill a batch, or where a part of a batch, or what it has without the task, is
     one image alone and the method compares images with each other.
     """
+    items = len(source) if items is None else items
     optim, method = config.optim, METHODS[type(config.method)]
     least = 2 if method.compares_images else 1
     part = optim.batch_size // optim.accumulation  # the smallest, where they are not all alike
     if items < world * least:
+        left = left_to_train(source) if items == len(source) else f"gives {items} pairs of images to train on"
         raise ValueError(
-            f"{config.data!r} gives {items} image{'s' * (items != 1)} to train on, but {method.__name__} on {world} "
-            f"process{'es' * (world != 1)} needs at least {world * least}; give more images with --data"
+            f"{config.data!r} {left}, but {method.__name__} on {world} process{'es' * (world != 1)} "
+            f"needs at least {world * least}; give more images with --data"
         )
     if part < least:
         raise ValueError(

@@ -157,6 +157,11 @@ def _check_head(config: PretrainConfig) -> None:
             f"keep is {config.keep:g}, but with encoder.train head the encoder is frozen, so all that it knows is "
             "kept; leave --keep out, or give --encoder.train last:N"
         )
+    if config.encoder.checkpointing:
+        raise ValueError(
+            "encoder.checkpointing is on, but with encoder.train head the encoder is frozen, so nothing is computed "
+            "twice; give --encoder.no-checkpointing, or --encoder.train last:N"
+        )
 
 
 def _check_told(config: PretrainConfig) -> None:
@@ -210,6 +215,7 @@ def _check_decoders(config: PretrainConfig, task: CoherenceConfig) -> None:
     both = [name for name in task.decoders if name in DECODERS and DECODERS[name].from_both]
     in_space = [name for name in both if DECODERS[name].in_space]
     in_plane = [name for name in both if name not in in_space]
+    apart = " --views.place independent" if config.views.place == "shared" else ""
     if in_plane and config.views.path == POSES:
         raise ValueError(
             f"the {in_plane[0]} decoder moves both views in the plane, but with views.path poses the object between "
@@ -218,12 +224,12 @@ def _check_decoders(config: PretrainConfig, task: CoherenceConfig) -> None:
     if in_plane and config.views.path != BETWEEN:
         raise ValueError(
             f"the {in_plane[0]} decoder reads both ends of the path, but with views.path {config.views.path} view 1 is "
-            "not on it; give --views.path between, or another decoder"
+            f"not on it; give --views.path between{apart}, or another decoder"
         )
     if in_space and config.views.path != POSES:
         raise ValueError(
             f"the {in_space[0]} decoder turns an object in space, but views.path is {config.views.path}; give "
-            "--views.path poses, or another decoder"
+            f"--views.path poses{apart}, or another decoder"
         )
     if both and any(config.views.size % side for side in task.scales):
         raise ValueError(

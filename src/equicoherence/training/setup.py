@@ -161,7 +161,7 @@ def _built(
     torch.manual_seed(config.seed)
     learner = build_learner(config, pretrained=False if saved.state else None, start=None if saved.state else start)
     feed = build_feed(config, learner.encoder)
-    per_epoch = check_batch(config, len(feed), processes)
+    per_epoch = check_batch(config, feed.source, processes, len(feed))
     shape = shape_of(processes, feed.source)
     if saved.state:  # which holds what theta was fitted to
         check_same(saved.state["shape"], shape, out)

@@ -44,7 +44,7 @@ BESIDE = (
 )
 BLIND = (
     "The images have no class labels, so this table cannot show whether the encoder still recognises classes. Give "
-    "labelled images with --check."
+    "labelled images with --check DIR."
 )
 NOISY = (
     "R2 on noise should be {}. It is not for {}. So do not trust the scores of {} there; all others stand. Above 0 the "
