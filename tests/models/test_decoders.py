@@ -48,6 +48,17 @@ def test_queries_projected_once_read_what_they_would_each_for_itself():
     assert torch.allclose(decoder._attended(decoder.queries, memory), expected, atol=1e-6)
 
 
+def test_attention_in_bfloat16_is_that_in_float32_as_far_as_its_digits_go():
+    inputs = torch.randn(3, 2, 4, 32, 8, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    results = []
+    for kind in (torch.float32, torch.bfloat16):
+        found = cross_attention.attend(*inputs.to(kind).unbind())
+        assert found.dtype == kind
+        results.append((found.float(), *torch.autograd.grad(found.float().square().sum(), inputs)))
+    for exact, rounded in zip(*results):
+        assert (exact - rounded).abs().max() < 0.02 * exact.abs().max()
+
+
 def test_attention_to_many_tokens_is_that_to_few(monkeypatch: pytest.MonkeyPatch):
     query, key, value = torch.randn(3, 2, 4, 32, 8, generator=torch.Generator().manual_seed(0)).unbind()
     few = cross_attention.attend(query, key, value)
