@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -71,9 +72,10 @@ def said(folders: list[Path], out: Path) -> dict[str, str]:
 def test_the_best_is_named_for_rotation_and_for_classes(tmp_path: Path) -> None:
     folders = [encoder(tmp_path, "a", 0.8, 0.5, 0.6), encoder(tmp_path, "b", 0.3, 0.7, 0.9)]
     assert said(folders, tmp_path / "out") == {
-        "Rotation": "The features of a keep it best (R2 0.800) and are clearly above a constant guess. b is clearly above these, too.",
-        "Classes": "The features of b recognise them best (k-NN 70.0 %; linear probe 90.0 %) and are clearly above a constant "
-        "guess. a is clearly above these, too.",
+        "Rotation": "The features of a keep it best (R2 0.800) and are clearly above a constant guess. "
+        "b is clearly above these, too.",
+        "Classes": "The features of b recognise them best (k-NN 70.0 %; linear probe 90.0 %) and are clearly above a "
+        "constant guess. a is clearly above these, too.",
     }
 
 
@@ -129,18 +131,17 @@ def test_who_is_below_or_not_above_random_weights_or_a_baseline_is_named_with_it
 
 
 @pytest.mark.parametrize(
-    ("value", "standing"),
+    ("levels", "standing"),
     [
-        (0.50, "not clearly above any baseline"),
-        (0.30, "clearly below all baselines"),
-        (0.49, "clearly below baseline:c, and not clearly above any other baseline"),
-        (0.53, "not clearly above 2 of 3 baselines"),
+        ((0.49, 0.50, 0.51), "not clearly above any baseline"),
+        ((0.60, 0.70, 0.75), "clearly below all baselines"),
+        ((0.49, 0.50, 0.60), "clearly below baseline:c, and not clearly above any other baseline"),
+        ((0.20, 0.49, 0.50), "not clearly above 2 of 3 baselines"),
     ],
 )
-def test_several_baselines_are_counted(tmp_path: Path, value: float, standing: str) -> None:
-    baselines = zip("abc", (0.49, 0.50, 0.52) if value != 0.53 else (0.49, 0.52, 0.52))
-    folders = [encoder(tmp_path, f"baseline:{name}", level) for name, level in baselines]
-    folders += [encoder(tmp_path, "top", 0.8), encoder(tmp_path, "low", value)]
+def test_several_baselines_are_counted(tmp_path: Path, levels: Sequence[float], standing: str) -> None:
+    folders = [encoder(tmp_path, f"baseline:{name}", level) for name, level in zip("abc", levels)]
+    folders += [encoder(tmp_path, "top", 0.8), encoder(tmp_path, "low", 0.5)]
     assert said(folders, tmp_path / "out")["Rotation"].endswith(f"low is {standing}.")
 
 
@@ -190,22 +191,21 @@ def test_what_is_read_from_noise_is_neither_best_nor_a_floor(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("level", "text"),
+    ("levels", "text"),
     [
         (
-            0.5,
-            "The features of b keep it best (R2 0.800) and are clearly above a constant guess. All others are clearly",
+            (0.8, 0.6, 0.5),
+            "The features of b keep it best (R2 0.800) and are clearly above a constant guess. All others",
         ),
-        (-0.5, "All other encoders are clearly below a constant guess (highest R2 \N{MINUS SIGN}0.200)."),
-        (-0.185, "No other encoder is clearly above a constant guess (highest R2 0.015)."),
+        ((-0.1, -0.4, -0.5), "All other encoders are clearly below a constant guess (highest R2 \N{MINUS SIGN}0.100)."),
+        ((0.015, -0.4, -0.5), "No other encoder is clearly above a constant guess (highest R2 0.015)."),
     ],
 )
 def test_a_sentence_on_all_encoders_is_not_on_those_that_noise_leaves_out(
-    tmp_path: Path, level: float, text: str
+    tmp_path: Path, levels: Sequence[float], text: str
 ) -> None:
     folders = [encoder(tmp_path, "a", 0.9, noise=0.031)]
-    highest = level + 0.3 if level != -0.185 else 0.215
-    folders += [encoder(tmp_path, name, value) for name, value in zip("bcd", (highest, level + 0.1, level))]
+    folders += [encoder(tmp_path, name, level) for name, level in zip("bcd", levels)]
     noise = "Not to be trusted, because R2 on noise is not near 0: a (0.031). "
     assert said(folders, tmp_path / "out")["Rotation"].startswith(noise + text)
 
