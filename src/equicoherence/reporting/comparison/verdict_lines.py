@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-from equicoherence.reporting.comparison.encoders import NAMED, first_few
+from equicoherence.reporting.comparison.encoders import first_few
+from equicoherence.reporting.comparison.standings import CONSTANT, RANDOM, TURN, Judged, Standing, judge
 from equicoherence.reporting.markup import Markup, element, join
 from equicoherence.reporting.noise_limit import UNTRUSTED
 from equicoherence.reporting.summary import Score
 from equicoherence.reporting.tables import number
-from equicoherence.reporting.verdict import CLASSES, BarGroup, change_of
+from equicoherence.reporting.verdict import CLASSES, BarGroup
 
-TURN = "rotation"
-CONSTANT, RANDOM = "a constant guess", "random weights"
-NOT = "not "
+GROUPS = 3  # of encoders that are told apart in full
 
 
 @dataclass(frozen=True)
@@ -28,131 +27,209 @@ class Takeaway:
 def takeaways(figures: Sequence[BarGroup], names: Sequence[str], baselines: Sequence[str]) -> list[Takeaway]:
     """Return what to take from the figures of a verdict: of rotation, and of classes, as far as they were scored.
 
-    A score is above another as in `verdicts`: by more than a margin, and the whiskers do not overlap. An encoder whose
-    R2 on noise is not near 0 is not compared.
+    A score is above or below another as in `verdicts`: by more than a margin, and the whiskers do not overlap. An
+    encoder whose R2 on noise is not near 0 is not compared.
 
     names: encoders. baselines: those of `names` that are baselines without weights, which are floors.
     """
     encoders = [name for name in names if name not in baselines]
-    topics = {
-        "Rotation": ("keep it", [each for each in figures if _one(each).target == TURN and _one(each).metric == "r2"]),
-        "Classes": ("recognise them", [each for each in figures if _one(each).task in CLASSES]),
-    }
+    of_turn = [each for each in figures if _one(each).target == TURN and _one(each).metric == "r2"]
+    of_classes = [each for each in figures if _one(each).task in CLASSES]
     found = []
-    for topic, (verb, of_topic) in topics.items():
-        judged = [_Judged(figure, encoders, baselines) for figure in of_topic]
-        said = [*_best(judged, verb), *_against_floors(judged), *_not_trusted(judged)]
-        if said:
-            found.append(Takeaway(topic, said))
+    for topic, verb, chosen in (("Rotation", "keep it", of_turn), ("Classes", "recognise them", of_classes)):
+        all_judged = [judge(figure, encoders, baselines) for figure in chosen]
+        judged = [each for each in all_judged if each.trusted]
+        tops = [_top(each, verb) for each in judged]
+        said, noise = [*_first(judged, tops), *_others(judged, tops)], _not_trusted(all_judged)
+        left_out = any(each.left_out for each in all_judged)  # whom "all others" does not mean is said before it
+        if sentences := [*noise, *said] if left_out else [*said, *noise]:
+            found.append(Takeaway(topic, sentences))
     return found
 
 
-class _Judged:
-    """A figure, and which of its scores can be compared.
+@dataclass(frozen=True)
+class _Top:
+    """The sentence that comes first of a figure.
 
-    label: what it is called in brackets. trusted: encoder -> its score. noisy: whose R2 on noise is not near 0.
+    before, values, after: its text, with the values in brackets.
+    names: encoders of which it says all. reached: the floors that it says they are above.
+    all_below, none_above: the floors that it says all encoders are below, or none is above.
     """
 
-    def __init__(self, figure: BarGroup, encoders: Sequence[str], baselines: Sequence[str]) -> None:
-        self.figure = figure
-        self.label = figure.title if figure.of_classes else "R2" + figure.title.removeprefix(TURN)
-        scored = {name: score for name, score in figure.scores.items() if name in encoders}
-        self.trusted = {name: score for name, score in scored.items() if name not in figure.noise}
-        self.baselines = {name: figure.scores[name] for name in baselines if name in figure.scores}
-        of_random = {f"{RANDOM} of {name}": figure.noise_random[name] for name in scored if name in figure.noise_random}
-        own = {name: figure.noise[name] for name in (*scored, *self.baselines) if name in figure.noise}
-        self.noisy = own | of_random
-
-    def above(self, score: Score, other: Score) -> bool:
-        """Return whether a score is clearly above another."""
-        return change_of(score, other, self.figure.of_classes) == "gained"
-
-    def floors(self, name: str) -> dict[str, Score]:
-        """Return what an encoder should be above, as far as it was scored and can be trusted."""
-        floors = {CONSTANT: _constant(self.trusted[name])}
-        floors[RANDOM] = None if name in self.figure.noise_random else self.figure.random.get(name)
-        floors |= {each: score for each, score in self.baselines.items() if each not in self.figure.noise}
-        return {floor: score for floor, score in floors.items() if score is not None}
+    before: Markup
+    values: str
+    after: str = ""
+    names: Sequence[str] = ()
+    reached: str = ""
+    all_below: Sequence[str] = ()
+    none_above: Sequence[str] = ()
 
 
-def _best(judged: Sequence[_Judged], verb: str) -> list[Markup]:
-    """Return who is best: all that no other is clearly above, if the best is clearly above a constant guess."""
-    said: dict[Markup, list[str]] = {}
-    for each in judged:
-        order = sorted(each.trusted.values(), key=lambda score: -score.mean)
-        if not order:
-            continue
-        top, guess = order[0], _constant(order[0])
-        first = [score for score in order if not each.above(top, score)]
-        values = ", ".join(number(score.mean, score.metric) for score in first[:NAMED])
-        names = _bold([(score.name, "") for score in first])
-        if guess is not None and not each.above(top, guess):
-            text = join([f"No encoder is clearly above {CONSTANT}"])
-            values = f"{number(top.mean, top.metric)} at most"
-        elif len(order) == 1:
-            text = join(["The features of ", names, f" {verb}"])
-        elif len(first) == 1:
-            text = join(["The features of ", names, f" {verb} best"])
-        else:
-            text = join(["The features of ", names, f" {verb} best, without a clear difference"])
-        said.setdefault(text, []).append(f"{each.label} {values}")
-    return [join([text, f" ({'; '.join(values)})."]) for text, values in said.items()]
+def _top(judged: Judged, verb: str) -> _Top:
+    """Return the first sentence: who is best, if the best is clearly above all of its floors, or what none is above."""
+    (first, top), *_ = judged.trusted.items()
+    standing, value = judged.standings[first], f"{judged.label} {number(top.mean, top.metric)}"
+    if len(judged.trusted) == 1 and standing.failed:
+        return _Top(join([_bold([first]), f" is {_failed(standing, judged)}"]), value, names=[first])
+    all_below, none_above = _shared(judged)
+    if all_below or none_above:
+        return _Top(_of_all(judged, all_below, none_above), f"highest {value}", "", (), "", all_below, none_above)
+    if standing.failed:
+        text = join([_bold([first]), " has the highest score"])
+        return _Top(text, value, f", but is {_failed(standing, judged)}", [first])
+    best = [name for name in judged.alike() if not judged.standings[name].failed]
+    how = "" if len(judged.trusted) == 1 else " best" if len(best) == 1 else " best, without a clear difference"
+    values = ", ".join(first_few([number(judged.trusted[name].mean, top.metric) for name in best]))
+    shared = [floor for floor in standing.above if all(floor in judged.standings[name].above for name in best)]
+    reached = _floors(shared, judged, "and") if shared else ""
+    text = join(["The features of ", _bold(best), f" {verb}{how}"])
+    after = f" and are clearly above {reached}" if reached else ""
+    return _Top(text, f"{judged.label} {values}", after, best, reached)
 
 
-def _against_floors(judged: Sequence[_Judged]) -> list[Markup]:
-    """Return which encoders are clearly above which floors: a constant guess, random weights, baselines."""
-    found: dict[str, dict[str, str]] = {}
-    for each in judged:
-        for name, score in each.trusted.items():
-            floors = each.floors(name)
-            reached = [floor for floor, other in floors.items() if not each.above(score, other)]
-            if floors:
-                said = f"clearly above {_named(floors, each.baselines, 'and')}"
-                said = f"{NOT}clearly above {_named(reached, each.baselines, 'or')}" if reached else said
-                found.setdefault(name, {})[each.label] = said
-    groups: dict[str, dict[tuple[str, str], None]] = {}
-    for name, texts in found.items():
-        whole = len(set(texts.values())) == 1
-        for label, text in texts.items():
-            groups.setdefault(text, {})[name, "" if whole else f" ({label})"] = None
-    if len(groups) == 1:
-        (text,) = groups
-        if len(found) == 1:
-            return [join([f"They are {text}."])]
-        return [join([f"None is {text.removeprefix(NOT)}." if text.startswith(NOT) else f"All are {text}."])]
-    return [join([_bold(list(names)), f": {text}."]) for text, names in groups.items()]
+def _shared(judged: Judged) -> tuple[list[str], list[str]]:
+    """Return the floors that all encoders are clearly below, and others that none is clearly above.
+
+    Some of several baselines are not among them: a sentence on all encoders could not say which.
+    """
+    standings, all_below, none_above = judged.standings.values(), [], []
+    for floors in ([CONSTANT], [RANDOM], judged.baselines):
+        below = [floor for floor in floors if all(floor in each.below for each in standings)]
+        failed = [floor for floor in floors if all(floor in each.failed for each in standings)]
+        if below == failed and len(failed) in (1, len(floors)):
+            all_below += failed
+        elif len(failed) in (1, len(floors)):
+            none_above += failed
+    return all_below, none_above
 
 
-def _not_trusted(judged: Sequence[_Judged]) -> list[Markup]:
-    noisy = [(name, f" ({number(score.mean)})") for each in judged for name, score in each.noisy.items()]
-    said = f"{UNTRUSTED.capitalize()}, because R2 on noise is not near 0: "
-    return [join([said, _bold(noisy), "."])] if noisy else []
+def _of_all(judged: Judged, all_below: Sequence[str], none_above: Sequence[str]) -> Markup:
+    other = "other " if judged.left_out else ""
+    not_above = f"clearly above {_floors(none_above, judged, 'or')}" if none_above else ""
+    if not all_below:
+        return join([f"No {other}encoder is {not_above}"])
+    who = f"All {other}encoders" if judged.complete else _bold([*judged.trusted])
+    below = f" are clearly below {_floors(all_below, judged, 'and')}"
+    return join([who, below, f", and none is {not_above}" if not_above else ""])
 
 
-def _named(floors: Iterable[str], baselines: Collection[str], last: str) -> str:
-    """Return floors as a sentence lists them. Several baselines are one where all that were scored are among them."""
-    names = list(floors)
-    if len(baselines) > 1 and set(baselines) <= set(names):
-        names = [*(name for name in names if name not in baselines), "all baselines"]
+def _first(judged: Sequence[Judged], tops: Sequence[_Top]) -> list[Markup]:
+    """Return the first sentences of figures, those that are alike as one."""
+    values: dict[tuple[Markup, str], list[str]] = {}
+    for top in tops:
+        values.setdefault((top.before, top.after), []).append(top.values)
+    return [join([before, f" ({'; '.join(texts)})", after, "."]) for (before, after), texts in values.items()]
+
+
+def _others(judged: Sequence[Judged], tops: Sequence[_Top]) -> list[Markup]:
+    """Return what the first sentences leave to say of encoders. Who is below a floor comes before who is near one."""
+    reached = tops[0].reached if len({top.reached for top in tops}) == 1 else ""
+    groups: dict[tuple[int, str], dict[str, list[str]]] = {}
+    for brief in (False, True):
+        groups = {}
+        for each, top in zip(judged, tops):
+            for name in each.trusted:
+                if name not in top.names and (text := _left_to_say(each, top, name, reached, brief)):
+                    groups.setdefault(text, {}).setdefault(name, []).append(each.label)
+        if len(groups) <= GROUPS:
+            break
+    found = []
+    for (_, text), names in sorted(groups.items(), key=lambda item: item[0][0]):
+        who, many = _who(judged, tops, names)
+        found.append(join([who, f" {'are' if many else 'is'} {text}."]))
+    return found
+
+
+def _who(judged: Sequence[Judged], tops: Sequence[_Top], names: Mapping[str, Sequence[str]]) -> tuple[Markup, bool]:
+    """Return encoders as the subject of a sentence, and whether they are several. names: each with its figures."""
+    trusted = dict.fromkeys(name for each in judged for name in each.trusted)
+    figures = {name: [each.label for each in judged if name in each.trusted] for name in trusted}
+    done = {name for name in figures if all(name in top.names for top in tops)}
+    all_left = names == {name: labels for name, labels in figures.items() if name not in done}
+    if all_left and len(names) > 1 and all(each.complete for each in judged):
+        return join(["All others" if done or any(each.left_out for each in judged) else "All"]), True
+    details = ["" if labels == figures[name] else f" ({', '.join(labels)})" for name, labels in names.items()]
+    return _bold([*names], details), len(names) > 1
+
+
+def _left_to_say(judged: Judged, top: _Top, name: str, reached: str, brief: bool) -> tuple[int, str] | None:
+    """Return how an encoder stands to its floors, beside what the first sentence says, and its rank among sentences.
+
+    reached: the floors that all first sentences say the best are above.
+    brief: leave out what it is near where it is below another, and how many baselines it is below or near.
+    """
+    standing = judged.standings[name]
+    below, near = (
+        _beside(floors, told, judged)
+        for floors, told in ((standing.below, top.all_below), (standing.near, top.none_above))
+    )
+    if below or near:
+        return 1 if below else 2, _failed(Standing((), below, () if brief and below else near), judged, brief)
+    if standing.failed or not standing.above:
+        return None
+    floors = _floors(standing.above, judged, "and")
+    return (0, "clearly above these, too") if floors == reached else (3, f"clearly above {floors}")
+
+
+def _beside(floors: Sequence[str], told: Sequence[str], judged: Judged) -> list[str]:
+    """Return floors without those that are told. Baselines stay together, so that their number is right."""
+    if (set(floors) - set(told)) & set(judged.baselines):
+        told = [floor for floor in told if floor not in judged.baselines]
+    return [floor for floor in floors if floor not in told]
+
+
+def _failed(standing: Standing, judged: Judged, brief: bool = False) -> str:
+    """Return what an encoder is below, and what it is not above, as a sentence says it."""
+    below, near = standing.below, standing.near
+    texts = [f"clearly below {_floors(below, judged, 'and', brief)}"] if below else []
+    if near:
+        rest = [floor for floor in judged.baselines if floor not in below]
+        floors = _floors(near, judged, "or", brief, rest)
+        texts.append(f"not clearly above {floors}")
+    return ", and ".join(texts)
+
+
+def _floors(
+    floors: Sequence[str], judged: Judged, last: str, brief: bool = False, rest: Sequence[str] | None = None
+) -> str:
+    """Return floors as a sentence lists them; several baselines as all, or as how many.
+
+    last: the word before the last. brief: do not count baselines. rest: the baselines that were not named before.
+    """
+    rest = [*judged.baselines] if rest is None else rest
+    several = [floor for floor in floors if floor in judged.baselines]
+    names = [floor for floor in floors if floor not in several]
+    kind = "trusted baseline" if judged.noisy_baseline else "baseline"
+    if len(several) == len(rest) > 1:
+        other = "other " if len(rest) < len(judged.baselines) else ""
+        names.append(f"any {other}{kind}" if last == "or" else f"all {other}{kind}s")
+    elif several and brief and len(judged.baselines) > 1:
+        names.append("some baselines")
+    elif len(several) > 1:
+        names.append(f"{len(several)} of {len(judged.baselines)} {kind}s")
+    else:
+        names += several
     return _listed(names, last)
 
 
-def _bold(names: Sequence[tuple[str, str]]) -> Markup:
-    """Return names in bold, the first of many, as a sentence lists them. names: each with what stands behind it."""
-    shown = [join([element("strong", name), detail]) for name, detail in names]
+def _not_trusted(judged: Sequence[Judged]) -> list[Markup]:
+    """Return whose R2 on noise is not near 0, with the data where figures are of several."""
+    noisy = [(name, each.data, score) for each in judged for name, score in each.noisy.items()]
+    if not noisy:
+        return []
+    details = [f" ({f'{data}, ' if data else ''}{number(score.mean)})" for _, data, score in noisy]
+    said = f"{UNTRUSTED.capitalize()}, because R2 on noise is not near 0: "
+    return [join([said, _bold([name for name, _, _ in noisy], details), "."])]
+
+
+def _bold(names: Sequence[str], details: Sequence[str] | None = None) -> Markup:
+    """Return names in bold, the first of many, as a sentence lists them. details: what stands behind each."""
+    shown = [join([element("strong", name), detail]) for name, detail in zip(names, details or [""] * len(names))]
     return Markup(_listed(first_few(shown), "and"))
 
 
 def _listed(texts: Sequence[str], last: str) -> str:
     return f"{', '.join(texts[:-1])} {last} {texts[-1]}" if len(texts) > 1 else texts[0]
-
-
-def _constant(score: Score) -> Score | None:
-    """Return the larger score of a constant prediction, which has no spread; None if there is none."""
-    if score.floors is None:
-        return None
-    value = score.floors[1]
-    return replace(score, mean=value, low=value, high=value, n=1, interval=None)
 
 
 def _one(figure: BarGroup) -> Score:
