@@ -255,7 +255,7 @@ def essl() -> PretrainConfig:
 
     hardware: 2 CPU cores
     time: not measured yet
-    scores: not measured yet
+    scores: docs/results/methods.md
     """
     crops = {"crops": 4, "crop_size": 16, "crop": AUGMENTATION, "crop_rotations": True}
     return _convolutional("essl-tiny", ESSLConfig(temperature=0.2, width=512, hidden=512), None, path="none", **crops)
@@ -266,7 +266,7 @@ def ser() -> PretrainConfig:
 
     hardware: 2 CPU cores
     time: not measured yet
-    scores: not measured yet
+    scores: docs/results/methods.md
     """
     method = SERConfig(width=512, output=128, momentum=0.98, layer=1, hidden=128)
     return _convolutional("ser-tiny", method, None, path="none")
@@ -277,6 +277,6 @@ def stl() -> PretrainConfig:
 
     hardware: 2 CPU cores
     time: not measured yet
-    scores: not measured yet
+    scores: docs/results/methods.md
     """
     return _convolutional("stl-tiny", STLConfig(width=512, hidden=256), None)
