@@ -43,7 +43,8 @@ TABLES = {
         {
             "random weights": "VICReg, random weights",
             "VICReg": "VICReg",
-            "VICReg + the task": "+ render and [P1], g outside, on half of the samples",
+            "VICReg + the task, weight 0.3": "+ render and [P1], g outside, on half of the samples, weight .3",
+            "VICReg + the task, weight 1": "+ render and [P1], g outside, on half of the samples",
         },
     ),
 }
