@@ -82,7 +82,7 @@ class SolidDecoder(Decoder):
         return torch.lerp(first, second, along) + 0 * numbers.sum()
 
 
-@named("solid", from_both=True, in_space=True)
+@named("solid", path="poses")
 def _build(wanted: Decoding) -> SolidDecoder:
     return SolidDecoder(wanted.d_equi, scales=wanted.scales)
 
