@@ -7,7 +7,7 @@ Renders, trains one method after another on pairs of views at 64 px, scores them
 docs/results/3diebench-open.md; run again, it continues where it stopped. --encoders vit trains those of the small ViT
 alone: two processes can share the work, the second begun when the renders are there. --only and --seeds choose arms.
 
-The page shows all scores of today's settings, which are kept beside it; it is not written if it would lose rows.
+The page shows all scores of today's settings, which are kept beside it. If it would lose rows, it is not written.
 """
 
 from __future__ import annotations
@@ -146,25 +146,30 @@ def main() -> None:
     def write() -> None:
         write_page(page(given.epochs, data), PAGE, keep=not given.replace)
 
-    if not given.page:
+    if given.page:
+        write()
+    else:
         render(given.meshes, data, views=VIEWS, paths=PATHS, states=STATES, size=SIZE, turn=TURN)
-    controls = {(encoder, "VICReg", 0) for encoder in ENCODERS}
+    controls, left = {(encoder, "VICReg", 0) for encoder in ENCODERS}, ""
     for encoder, name, seed, config in () if given.page else planned(given, data):
-        run = given.out / place(encoder, name, seed)
+        run = given.out / f"{stem(encoder, name)}{seed}"
         train_once(config, run)
         found = score(run, data, controls=(encoder, name, seed) in controls)
         keep_scores(suite(), found, PAGE.with_suffix("") / run.name, name)
         try:
             write()
+            left = ""
         except RowsLost as error:
-            say(str(error))
-    write()
-    print(PAGE)
+            left = f"{error}. All scores of this run are kept beside it"
+    if left:
+        say(left)
+    else:
+        print(PAGE)
 
 
-def place(encoder: str, name: str, seed: int) -> str:
-    """Return the name of a run's directory, and of that of its scores beside the page."""
-    return f"{encoder}-{slug(name)}-seed{seed}"
+def stem(encoder: str, name: str) -> str:
+    """Return the name, without its seed, of a run's directory, and of that of its scores beside the page."""
+    return f"{encoder}-{slug(name)}-seed"
 
 
 def suite() -> Suite:
@@ -186,12 +191,11 @@ def score(run: Path, data: Path, controls: bool) -> dict[str, Any]:
 
 def scores_beside(data: Path, epochs: int) -> dict[str, dict[str, list[dict]]]:
     """Return encoder -> label of an arm -> the scores of its seeds that lie beside the page, of today's settings."""
-    found: dict[str, dict[str, list[dict]]] = {}
+    found: dict[str, dict[str, list[dict]]] = {encoder: {} for encoder in ENCODERS}
     for encoder in ENCODERS:
-        found[encoder] = {}
         for name, config in arms(data, epochs, encoder).items():
             now = config_digest(dataclasses.replace(config, name=name))
-            files = sorted(PAGE.with_suffix("").glob(f"{place(encoder, name, 0)[:-1]}*/{FILE}"))
+            files = sorted(PAGE.with_suffix("").glob(f"{stem(encoder, name)}*/{FILE}"))
             every = [read_scores(file) for file in files]
             if of_today := [each for each in every if each["config"] == now]:
                 found[encoder][label(name, config)] = of_today

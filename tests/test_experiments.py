@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import re
 import runpy
-from argparse import Namespace
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,91 +13,12 @@ import torch
 from PIL import Image
 
 from equicoherence.comparing import compare
-from equicoherence.evaluation.fingerprint import config_digest
 from equicoherence.evaluation.suites import EQUIVARIANCE, Suite
-from equicoherence.methods.vicreg import VICRegConfig
 from equicoherence.reporting.comparison.evaluated import read_evaluated
 from equicoherence.reporting.suite_table import read_suite
-from equicoherence.reporting.summary import summarise_scores
-from equicoherence.reporting.tables import MISSING
-from equicoherence.training import EncoderConfig, OptimConfig, PretrainConfig, ViewsConfig, pretrain
-from tests.rendered import rendered_set
 from tests.small import picture_folder, small_config
 
 EXPERIMENTS = Path(__file__).resolve().parents[1] / "experiments"
-
-
-def test_scores_of_3diebench_are_kept_until_what_they_depend_on_is_another(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.syspath_prepend(EXPERIMENTS)
-    import threediebench_open as experiment  # pyright: ignore[reportMissingImports]
-
-    monkeypatch.setattr(experiment, "VIEWS", 3)
-    monkeypatch.setattr(experiment, "SOURCES", 1)
-    monkeypatch.setattr(experiment, "PROBE_EPOCHS", 1)
-    data = rendered_set(tmp_path / "set", paths=0)
-    config = PretrainConfig(
-        method=VICRegConfig(width=8),
-        encoder=EncoderConfig("resnet18", {"layers": [1, 1, 1, 1], "channels": [8, 8, 8, 8]}),
-        d=8,
-        coherence=None,
-        views=ViewsConfig(size=32, source=32, path="poses"),
-        optim=OptimConfig(epochs=1, batch_size=80),
-        data=str(data),
-        threads=1,
-    )
-    run = pretrain(config, tmp_path / "run")
-    file = run / "scores.json"
-
-    def scored_anew(controls: bool = False) -> bool:
-        """Score the run, and say whether what was in its file, here marked, was not taken for it."""
-        if file.is_file():
-            file.write_text(json.dumps({**json.loads(file.read_text()), "name": "kept"}))
-        found = experiment.score(run, data, controls)
-        assert found == json.loads(file.read_text())
-        return found["name"] != "kept"
-
-    assert scored_anew()
-    assert not scored_anew()
-    for name, value in (("VIEWS", 2), ("SOURCES", 2), ("PROBE_EPOCHS", 2)):
-        monkeypatch.setattr(experiment, name, value)
-        assert scored_anew(), name
-    earlier = json.loads(file.read_text())
-    for part in earlier["parts"].values():
-        part["settings"]["revision"] -= 1
-    file.write_text(json.dumps(earlier))
-    assert scored_anew(), "by an earlier revision of the probes"
-    assert scored_anew(controls=True)
-    assert not scored_anew(controls=True)
-    assert not scored_anew()
-    grid = experiment.pose_grid(summarise_scores({"VICReg": [json.loads(file.read_text())]}), ["VICReg"])
-    features = [row[1] for row in grid.rows]
-    assert features == [
-        *("backbone", "z", "backbone, random weights"),
-        *("a constant backbone", "a constant z", "a constant", "identity backbone", "identity z"),
-    ]
-    by_features = {row[1]: dict(zip(grid.header, row)) for row in grid.rows}
-    for name, shown in (("z", "fitted map"), ("identity z", MISSING), ("a constant", MISSING)):
-        assert by_features[name]["predictor"] == shown
-    assert by_features["identity z"]["H@1"] == "0.000"
-    assert by_features["a constant"]["MRR"] == by_features["a constant z"]["rotation R2"] == MISSING
-    assert by_features["z"]["top-1"].endswith("%")
-
-    name, scores = "VICReg + solid, K = 2", json.loads(file.read_text())
-    given = Namespace(only=[name], seeds=[1], encoders=["resnet"], epochs=40)
-    ((encoder, arm, seed, planned),) = experiment.planned(given, data)
-    assert (encoder, arm, seed, planned.coherence.decoder) == ("resnet", name, 1, "solid")
-    monkeypatch.setattr(experiment, "PAGE", tmp_path / "docs" / "page.md")
-    beside = tmp_path / "docs" / "page" / experiment.place(encoder, name, seed)
-    experiment.keep_scores(experiment.suite(), scores, beside, name)
-    with pytest.raises(SystemExit, match=r"no scores of today lie beside page\.md"):
-        experiment.page(40, data)
-    experiment.keep_scores(experiment.suite(), {**scores, "config": config_digest(planned)}, beside, name)
-    page = experiment.page(40, data)
-    assert f"| {name} | backbone |" in page
-    assert "ResNet" in page
-    assert "ViT" not in page
 
 
 def test_scores_are_kept_beside_their_page_without_paths_and_are_not_computed_again(

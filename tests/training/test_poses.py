@@ -69,7 +69,8 @@ def test_an_object_is_turned_in_space(data, tmp_path, decoder):
 @pytest.mark.parametrize("path", ["se2", "between"])
 def test_nothing_turns_in_space_where_views_are_made_of_one_image(path):
     views = ViewsConfig(size=32, source=32, path=path)
-    with pytest.raises(ValueError, match=f"solid decoder turns an object in space, but views.path is {path}"):
+    sentence = f"solid decoder warps .* views.path poses, but views.path is {path}; give --views.path poses"
+    with pytest.raises(ValueError, match=sentence):
         PretrainConfig(views=views, coherence=CoherenceConfig(decoder="solid"))
 
 

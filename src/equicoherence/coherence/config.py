@@ -104,7 +104,7 @@ class CoherenceConfig:
                     f"the {name} decoder starts from view 2, so targets {targets!r} would be free: "
                     f"choose intermediate or base{others}, or another decoder"
                 )
-            if name != ORACLE and DECODERS[name].from_both and targets != "intermediate":
+            if name != ORACLE and DECODERS[name].path and targets != "intermediate":
                 raise ValueError(
                     f"the {name} decoder starts from both ends of the path, so targets {targets!r} would be free: "
                     "choose intermediate, or another decoder"

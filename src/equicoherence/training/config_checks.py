@@ -212,26 +212,16 @@ def _check_path(config: PretrainConfig, task: CoherenceConfig) -> None:
 
 def _check_decoders(config: PretrainConfig, task: CoherenceConfig) -> None:
     """Refuse decoders for which the views are not made."""
-    both = [name for name in task.decoders if name in DECODERS and DECODERS[name].from_both]
-    in_space = [name for name in both if DECODERS[name].in_space]
-    in_plane = [name for name in both if name not in in_space]
-    apart = " --views.place independent" if config.views.place == "shared" else ""
-    if in_plane and config.views.path == POSES:
-        raise ValueError(
-            f"the {in_plane[0]} decoder moves both views in the plane, but with views.path poses the object between "
-            "them turns in space; give --coherence.decoder solid, or another"
-        )
-    if in_plane and config.views.path != BETWEEN:
-        raise ValueError(
-            f"the {in_plane[0]} decoder reads both ends of the path, but with views.path {config.views.path} view 1 is "
-            f"not on it; give --views.path between{apart}, or another decoder"
-        )
-    if in_space and config.views.path != POSES:
-        raise ValueError(
-            f"the {in_space[0]} decoder turns an object in space, but views.path is {config.views.path}; give "
-            f"--views.path poses{apart}, or another decoder"
-        )
-    if both and any(config.views.size % side for side in task.scales):
+    now, needed = config.views.path, {name: DECODERS[name].path for name in task.decoders if name in DECODERS}
+    for name, path in needed.items():
+        if path and path != now:
+            apart = " --views.place independent" if config.views.place == "shared" else ""
+            others = [f"--coherence.decoder {other}" for other, kind in DECODERS.items() if kind.path == now]
+            raise ValueError(
+                f"the {name} decoder warps both ends of views.path {path}, but views.path is {now}; "
+                f"give --views.path {path}{apart}, or {' or '.join(others) or 'another decoder'}"
+            )
+    if any(needed.values()) and any(config.views.size % side for side in task.scales):
         raise ValueError(
             f"coherence.scales {task.scales} must divide the size of the views, {config.views.size} px; give others"
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import abc
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 from torch import Tensor, nn
 
@@ -66,16 +67,13 @@ class Kind:
 
     build: builds it.
     from_view2: it warps view 2 instead of drawing pixels, so view 2 itself cannot be a target.
-    from_both: it warps view 1 and view 2, which must be the ends of the path (`views.path between` or `poses`), and
-        they cannot be targets.
-    in_space: it turns what the views show in space (`views.path poses`).
+    path: the `views.path` that it needs, as it warps both ends of it, so neither view can be a target; empty for any.
     targets: what it reconstructs by default.
     """
 
     build: Callable[[Decoding], Decoder]
     from_view2: bool
-    from_both: bool
-    in_space: bool
+    path: Literal["", "between", "poses"]
     targets: str
 
 
@@ -86,13 +84,12 @@ def named(
     name: str,
     *,
     from_view2: bool = False,
-    from_both: bool = False,
-    in_space: bool = False,
+    path: Literal["", "between", "poses"] = "",
     targets: str = "intermediate",
 ) -> Callable[[Callable[[Decoding], Decoder]], None]:
     """Note what builds a decoder under its name in ``DECODERS``; see `Kind`."""
 
     def note(build: Callable[[Decoding], Decoder]) -> None:
-        DECODERS[name] = Kind(build, from_view2, from_both, in_space, targets)
+        DECODERS[name] = Kind(build, from_view2, path, targets)
 
     return note

@@ -74,6 +74,6 @@ class GeodesicDecoder(Decoder):
         return states.view(batch, count, channels, size, size) + 0 * numbers.sum()
 
 
-@named("geodesic", from_both=True)
+@named("geodesic", path="between")
 def _build(wanted: Decoding) -> GeodesicDecoder:
     return GeodesicDecoder(wanted.d_equi, scales=wanted.scales)

@@ -11,9 +11,13 @@ from equicoherence.models.decoders.render import affine_points, bounded, with_co
 from equicoherence.paths.lie import exponential
 from equicoherence.paths.renderer import COLORS
 
-RADIUS = 0.8  # of the ball that the object begins as; the view reaches from -1 to 1
-FLAT = 0.2  # depth of what lies outside the ball
-EDGE = 8.0  # of the ball's weight, the sigmoid of this times its square depth
+# The object begins as half of a flat ellipsoid about the origin, about which renders turn. In views of rendered objects
+# its depth is less than theirs: one shape for all is to be wrong for none, and a deep one costs more than it gives.
+# Lengths are those of the view, which reaches from -1 to 1.
+RADIUS = 0.8
+DEPTH = 0.2  # in the middle, towards the viewer
+EDGE = 4.0  # the weight is the sigmoid of this times the square of the radius less that of the distance from the middle
+REACH = 0.6  # how far the predicted depth can lie from the initial one
 
 
 class SolidDecoder(Decoder):
@@ -22,10 +26,14 @@ class SolidDecoder(Decoder):
     From the pooled tokens of both views a small MLP predicts one w for the whole path, an element of so(3), whose
     exponential turns the object of view 1 into that of view 2, and the change of colors of the object and of all
     else, 12 numbers each (see `GeodesicDecoder`). All change their sign if the views are swapped, and begin at 0. A
-    linear map of the tokens predicts depth and weight of the object, which begins as a ball: a pixel moves as the point
-    at its depth does, seen from far away, by its weight. So the states lie on one path. No pixel is drawn: a
-    smaller error needs the rotation or the change of colors. Colors are the normalised ones, of the first three
-    channels.
+    linear map of the tokens predicts depth and weight of the object: a pixel moves as the point at its depth does, seen
+    from far away, by its weight. So the states lie on one path. No pixel is drawn, but the error can fall by depth and
+    weight, too. Colors are the normalised ones, of the first three channels.
+
+    What is found: the part of w in the image plane. Of the rest, x and y, the axis, and as far as depth and weight are
+    right, the size: a surface of twice the depth moves as far for about half of the angle. Depth stays near the initial
+    shape, which is nearest in the middle; that alone tells w from the vector with x and y negated, which moves the
+    mirrored depth alike. What one surface hides of another is not handled: each view is read at all points of a state.
 
     scales: sizes of the squares over which the error is averaged first, so that large rotations have a gradient; each
         is a multiple of the smallest. In training, states are rendered with pixels of the smallest size.
@@ -74,7 +82,7 @@ class SolidDecoder(Decoder):
         return torch.lerp(first, second, along) + 0 * numbers.sum()
 
 
-@named("solid", from_both=True, in_space=True)
+@named("solid", path="poses")
 def _build(wanted: Decoding) -> SolidDecoder:
     return SolidDecoder(wanted.d_equi, scales=wanted.scales)
 
@@ -92,13 +100,13 @@ def rotation(vector: Tensor) -> Tensor:
 def object_points(shape: Tensor, size: int) -> tuple[Tensor, Tensor]:
     """Return the points (N, 3, S, S) seen at the pixels, x right, y down, z away, and weights (N, S, S) of the object.
 
-    shape: (N, 2, h, w), at the tokens: what is added to the depth of a ball, and to the logit of its weight.
+    shape: (N, 2, h, w), at the tokens: what changes the initial depth, by up to REACH, and the logit of the weight.
     """
     shape = F.interpolate(shape, (size, size), mode="bilinear")
     eye = torch.eye(2, 3, device=shape.device)
     plane = affine_points(eye[None], size).movedim(-1, 1)  # (1, 2, S, S)
-    left = RADIUS**2 - plane.square().sum(dim=1)  # square depth of the ball
-    depth = shape[:, 0] - left.clamp_min(FLAT**2).sqrt()
-    weight = torch.sigmoid(EDGE * left + shape[:, 1])
+    inside = RADIUS**2 - plane.square().sum(dim=1)
+    depth = REACH * torch.tanh(shape[:, 0] / REACH) - DEPTH / RADIUS * inside.clamp_min(0).sqrt()
+    weight = torch.sigmoid(EDGE * inside + shape[:, 1])
     points = torch.cat([plane.expand(len(shape), -1, -1, -1), depth[:, None]], dim=1)
     return points, weight

@@ -128,6 +128,6 @@ def _places(task: CoherenceConfig, decoder: str, times: Sequence[float]) -> list
     """Return the positions that a decoder decodes: its own, or all between the ends if it receives the position."""
     own = task.positions_of()[decoder]
     inside = any(0 < place < 1 for place in own)
-    if inside and (task.spacing == "random" or DECODERS[decoder].from_both):
+    if inside and (task.spacing == "random" or DECODERS[decoder].path):
         return [k for k, t in enumerate(times) if 0 < t < 1 or (t in own)]
     return [k for k, t in enumerate(times) if any(abs(t - place) < 1e-6 for place in own)]
