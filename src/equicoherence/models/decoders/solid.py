@@ -30,7 +30,7 @@ class SolidDecoder(Decoder):
     from far away, by its weight. So the states lie on one path. No pixel is drawn, but the error can fall by depth and
     weight, too. Colors are the normalised ones, of the first three channels.
 
-    What is found: the part of w in the image plane. Of the rest, x and y, the axis, and as far as depth and weight are
+    What can be found: the part of w in the image plane. Of the rest, x and y, the axis; as far as depth and weight are
     right, the size: a surface of twice the depth moves as far for about half of the angle. Depth stays near the initial
     shape, which is nearest in the middle; that alone tells w from the vector with x and y negated, which moves the
     mirrored depth alike. What one surface hides of another is not handled: each view is read at all points of a state.
