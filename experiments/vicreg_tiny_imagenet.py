@@ -45,6 +45,7 @@ OTHERS = f"{BEST}, [P1] 128 wide, on two fifths of the samples, the loss of VICR
 INDEPENDENT = "VICReg, independent flips"
 NO_FLIPS = "VICReg, no flips"
 NARROW = f"{HALF}, [P1] 128 wide, of one view of each"
+NARROW_LIGHT = f"{NARROW}, weight .3"
 BETWEEN = "+ geodesic, path between the views"
 BETWEEN_ORACLE = "oracle (all that lies between the views as labels)"
 HALF_INDEPENDENT = f"{HALF}, independent flips"
@@ -110,6 +111,7 @@ def arms(data: str, steps: int, precision: Precision) -> dict[str, PretrainConfi
         HALF: half,
         LIGHT: task("base", decoder=BOTH, share=0.5, weight=0.3),
         NARROW: task("base", decoder=BOTH, share=0.5, width=128, targets="own,either"),
+        NARROW_LIGHT: task("base", decoder=BOTH, share=0.5, weight=0.3, width=128, targets="own,either"),
         HALF_INDEPENDENT: flipped(half, "independent"),
         INSIDE: task("path", decoder=BOTH, share=0.5),
         EIGHTH: task("base", decoder=BOTH, share=0.125),
