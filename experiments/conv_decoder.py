@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib
+from asked_arms import check_arms
 from chart_style import PALETTE, STYLE
 from matplotlib.figure import Figure
 from pages import write_page
@@ -107,8 +108,7 @@ def main() -> None:
     )
     given = parser.parse_args()
     configs = ladder(given.data)
-    if strange := set(given.only or ()) - set(configs):
-        parser.error(f"--only {', '.join(sorted(strange))}: there is no such arm; there are {', '.join(configs)}")
+    check_arms(parser, given, configs)
 
     def write() -> None:
         evaluated = published(PAGE, configs)

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from asked_arms import check_arms
 from kept import holds
 from pages import RowsLost, made_with, write_page
 from published import keep_scores, slug
@@ -135,32 +136,28 @@ def main() -> None:
     given = parser.parse_args()
     # of these numbers: a run is of its own renders, and is refused with others
     data = given.out / f"renders-{VIEWS}-{PATHS}-{STATES}-{SIZE}-{TURN:g}"
-    there = arms(data, given.epochs, "resnet")
-    if strange := set(given.only or ()) - set(there):
-        parser.error(f"--only {', '.join(sorted(strange))}: there is no such arm; there are {'; '.join(there)}")
-    if given.seeds and not given.only:
-        parser.error("--seeds are those of the arms of --only: give --only, too")
+    check_arms(parser, given, arms(data, given.epochs, "resnet"))
     if not given.page and not given.meshes:
         parser.error("without --page, arms are trained on renders: give --meshes")
 
     def write() -> None:
         write_page(page(given.epochs, data), PAGE, keep=not given.replace)
 
+    left = ""
     if given.page:
         write()
     else:
         render(given.meshes, data, views=VIEWS, paths=PATHS, states=STATES, size=SIZE, turn=TURN)
-    controls, left = {(encoder, "VICReg", 0) for encoder in ENCODERS}, ""
-    for encoder, name, seed, config in () if given.page else planned(given, data):
-        run = given.out / f"{stem(encoder, name)}{seed}"
-        train_once(config, run)
-        found = score(run, data, controls=(encoder, name, seed) in controls)
-        keep_scores(suite(), found, PAGE.with_suffix("") / run.name, name)
-        try:
-            write()
-            left = ""
-        except RowsLost as error:
-            left = f"{error}. All scores of this run are kept beside it"
+        for encoder, name, seed, config in planned(given, data):
+            run = given.out / f"{stem(encoder, name)}{seed}"
+            train_once(config, run)
+            found = score(run, data, controls=(name, seed) == ("VICReg", 0))
+            keep_scores(suite(), found, PAGE.with_suffix("") / run.name, name)
+            try:
+                write()
+                left = ""
+            except RowsLost as error:
+                left = f"{error}. All scores of this run are kept beside it"
     if left:
         say(left)
     else:

@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
+from asked_arms import check_arms
 from pages import write_page
 from photographs import IMAGES, MEASURED, SUITE, score_missing
 from published import published
@@ -169,12 +170,9 @@ def main() -> None:
     given = parser.parse_args()
     configs = arms(given.data, given.steps, given.precision)
     place = PAGE if given.steps == STEPS else PAGE.with_stem(f"{PAGE.stem}-{given.steps}-steps")
-    if strange := set(given.only or ()) - set(configs):
-        parser.error(f"--only {', '.join(sorted(strange))}: there is no such arm; there are {', '.join(configs)}")
+    check_arms(parser, given, configs)
     if not given.replace and (other := other_precision(place, given.precision)):
         parser.error(f"{place.name} has runs of --precision {other}, not {given.precision}: give that, or --replace")
-    if given.seeds and not given.only:
-        parser.error("--seeds are those of the arms of --only: give --only, too")
 
     def write() -> None:
         write_page(page(published(place, configs), configs), place, keep=not given.replace)

@@ -19,6 +19,20 @@ from tests.rendering.shapes import write_folder
 from tests.test_experiments import EXPERIMENTS
 
 
+def of_poses(data: Path, epochs: int, batch_size: int) -> PretrainConfig:
+    """Return the configuration of a very small encoder on pairs of views."""
+    return PretrainConfig(
+        method=VICRegConfig(width=8),
+        encoder=EncoderConfig("resnet18", {"layers": [1, 1, 1, 1], "channels": [8, 8, 8, 8]}),
+        d=8,
+        coherence=None,
+        views=ViewsConfig(size=32, source=32, path="poses"),
+        optim=OptimConfig(epochs=epochs, batch_size=batch_size),
+        data=str(data),
+        threads=1,
+    )
+
+
 def test_scores_of_3diebench_are_kept_until_what_they_depend_on_is_another(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -29,17 +43,7 @@ def test_scores_of_3diebench_are_kept_until_what_they_depend_on_is_another(
     monkeypatch.setattr(experiment, "SOURCES", 1)
     monkeypatch.setattr(experiment, "PROBE_EPOCHS", 1)
     data = rendered_set(tmp_path / "set", paths=0)
-    config = PretrainConfig(
-        method=VICRegConfig(width=8),
-        encoder=EncoderConfig("resnet18", {"layers": [1, 1, 1, 1], "channels": [8, 8, 8, 8]}),
-        d=8,
-        coherence=None,
-        views=ViewsConfig(size=32, source=32, path="poses"),
-        optim=OptimConfig(epochs=1, batch_size=80),
-        data=str(data),
-        threads=1,
-    )
-    run = pretrain(config, tmp_path / "run")
+    run = pretrain(of_poses(data, epochs=1, batch_size=80), tmp_path / "run")
     file = run / "scores.json"
 
     def scored_anew(controls: bool = False) -> bool:
@@ -102,17 +106,7 @@ def test_arms_of_3diebench_end_well_where_the_page_is_left_and_the_page_alone_do
         monkeypatch.setattr(experiment, name, value)
 
     def arms(data: Path, epochs: int, encoder: str) -> dict[str, PretrainConfig]:
-        config = PretrainConfig(
-            method=VICRegConfig(width=8),
-            encoder=EncoderConfig("resnet18", {"layers": [1, 1, 1, 1], "channels": [8, 8, 8, 8]}),
-            d=8,
-            coherence=None,
-            views=ViewsConfig(size=32, source=32, path="poses"),
-            optim=OptimConfig(epochs=epochs, batch_size=8),
-            data=str(data),
-            threads=1,
-        )
-        return {name: replace(config, d=d) for name, d in (("A", 4), ("B", 8))}
+        return {name: replace(of_poses(data, epochs, batch_size=8), d=d) for name, d in (("A", 4), ("B", 8))}
 
     monkeypatch.setattr(experiment, "arms", arms)
     monkeypatch.setattr(experiment, "PAGE", tmp_path / "page.md")

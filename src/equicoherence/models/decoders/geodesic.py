@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from equicoherence.models.decoders.decoder import Decoder, Decoding, named
-from equicoherence.models.decoders.render import affine_points, soften, with_colors
+from equicoherence.models.decoders.render import affine_points, bounded, read_states, soften, with_colors
 from equicoherence.paths.lie import exponential
 from equicoherence.paths.renderer import COLORS
 
@@ -52,12 +52,8 @@ class GeodesicDecoder(Decoder):
         move, tint, blur = numbers.split([6, 12, 1], dim=1)
         maps = exponential(by * F.pad(move.view(batch, 1, 2, 3), (0, 0, 0, 1)))[..., :2, :]
         colors = exponential(by * F.pad(tint.view(batch, 1, 3, 4), (0, 0, 0, 1)))[..., :3, :].flatten(0, 2)
-        points = affine_points(maps.flatten(0, 2), size)
-        # as in the render decoder: a diverging run must end with a NaN loss, and not read wild memory
-        points = points.nan_to_num(0).clamp(-8, 8)
-        tall = points.view(2 * batch, count * size, size, 2)
-        read = F.grid_sample(pictures, tall, align_corners=False, padding_mode="border")
-        read = read.view(2 * batch, channels, count, size * size).transpose(1, 2).flatten(0, 1)
+        points = bounded(affine_points(maps.flatten(0, 2), size))
+        read = read_states(pictures, points, count)
         if channels >= COLORS:
             read = with_colors(colors[..., :3], colors[..., 3:], read)  # (2 * B * T, C, S * S)
         with torch.no_grad():  # what a view shows is no way to lower the error

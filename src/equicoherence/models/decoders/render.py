@@ -124,6 +124,17 @@ def affine_points(matrix: Tensor, size: int) -> Tensor:
     return along + down
 
 
+def read_states(pictures: Tensor, points: Tensor, count: int) -> Tensor:
+    """Read ``count`` states of each picture (N, C, S, S) at points (N * count, S, S, 2): (N * count, C, S * S).
+
+    The states of a picture lie one below the other in one grid, so that no picture is copied. The points are `bounded`.
+    """
+    (number, channels), size = pictures.shape[:2], points.shape[-2]
+    tall = points.reshape(number, count * size, size, 2)
+    read = F.grid_sample(pictures, tall, align_corners=False, padding_mode="border")
+    return read.view(number, channels, count, size * size).transpose(1, 2).flatten(0, 1)
+
+
 def soften(pictures: Tensor) -> Tensor:
     """Blur by the binomial kernel (1, 2, 1) / 4 in both directions: about .7 pixels; mirrored at the edges."""
     softened: Tensor = _Soften.apply(pictures)  # type: ignore[assignment]

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from equicoherence.models.decoders.decoder import Decoder, Decoding, named
-from equicoherence.models.decoders.render import affine_points, bounded, with_colors
+from equicoherence.models.decoders.render import affine_points, bounded, read_states, with_colors
 from equicoherence.paths.lie import exponential
 from equicoherence.paths.renderer import COLORS
 
@@ -56,23 +56,21 @@ class SolidDecoder(Decoder):
         there, back = (self.mlp(torch.cat(pair, dim=-1)).float() for pair in ((first, second), (second, first)))
         shapes = [self.shape(z).float().transpose(1, 2).unflatten(2, grid) for z in (z1, z2)]
         with torch.autocast(there.device.type, enabled=False):  # pixels keep their digits
-            pictures = torch.stack(views).float()
+            pictures = torch.cat(views).float()
             if self.pixel > 1:
-                pictures = F.avg_pool2d(pictures.flatten(0, 1), self.pixel).unflatten(0, pictures.shape[:2])
+                pictures = F.avg_pool2d(pictures, self.pixel)
             return self._rendered(pictures, (there - back) / 2, torch.stack(shapes), times)
 
     def _rendered(self, pictures: Tensor, numbers: Tensor, shapes: Tensor, times: Tensor) -> Tensor:
-        """Render both views (2, B, C, S, S) to all states (B, T, C, S, S). shapes: (2, B, 2, h, w), of both views."""
-        (batch, count), (channels, _, size) = times.shape, pictures.shape[2:]
+        """Render both views (2B, C, S, S) to all states (B, T, C, S, S). shapes: (2, B, 2, h, w), of both views."""
+        (batch, count), (channels, _, size) = times.shape, pictures.shape[1:]
         along = times[..., None, None, None]
         points, weight = object_points(torch.lerp(shapes[0][:, None], shapes[1][:, None], along).flatten(0, 1), size)
         by = torch.stack([times, times - 1])[..., None]  # from view 1, from view 2: (2, B, T, 1)
         # a pixel of a state is read where its point was before it turned
         back = rotation(-by * numbers[:, None, :3]).flatten(1, 2)[..., None, None]  # (2, B * T, 3, 3, 1, 1)
         moved = [points[:, row] + weight * ((back[:, :, row] * points).sum(dim=2) - points[:, row]) for row in (0, 1)]
-        read_at = bounded(torch.stack(moved, dim=-1)).view(2 * batch, count * size, size, 2)
-        read = F.grid_sample(pictures.flatten(0, 1), read_at, align_corners=False, padding_mode="border")
-        read = read.view(-1, channels, count, size * size).transpose(1, 2).flatten(0, 1)  # (2 * B * T, C, S * S)
+        read = read_states(pictures, bounded(torch.stack(moved, dim=-1)).flatten(0, 1), count)
         if channels >= COLORS:
             tints = F.pad(numbers[:, 3:].view(batch, 1, 2, 3, 4), (0, 0, 0, 1))
             maps = exponential(by[..., None, None] * tints)[..., :3, :].flatten(0, 2)

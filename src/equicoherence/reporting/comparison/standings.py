@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from equicoherence.reporting.comparison.lines import RANDOM
 from equicoherence.reporting.summary import Score
 from equicoherence.reporting.verdict import BarGroup, change_of
 
 TURN = "rotation"
-CONSTANT, RANDOM = "a constant guess", "random weights"
+CONSTANT = "a constant guess"
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from equicoherence.reporting.comparison.encoders import first_few
-from equicoherence.reporting.comparison.standings import CONSTANT, RANDOM, TURN, Judged, Standing, judge
+from equicoherence.reporting.comparison.lines import RANDOM
+from equicoherence.reporting.comparison.standings import CONSTANT, TURN, Judged, Standing, judge
 from equicoherence.reporting.markup import Markup, element, join
 from equicoherence.reporting.noise_limit import UNTRUSTED
 from equicoherence.reporting.summary import Score
