@@ -19,6 +19,7 @@ from equicoherence.training.config_file import save_config
 from tests.small import picture_folder, small_config
 
 TRAIN = """
+import atexit
 import os
 import shutil
 import sys
@@ -26,6 +27,8 @@ from pathlib import Path
 from torch import distributed
 from equicoherence.training import load_config, pretrain
 folder = Path(sys.argv[1])
+left = folder / f"left-{os.environ['RANK']}"
+atexit.register(lambda: None if distributed.is_initialized() else left.touch())  # after what pretrain registers
 for job in sys.argv[2:]:
     name, _, start = job.partition(":")
     if start not in ("", name):
@@ -153,6 +156,7 @@ def test_a_divided_model_has_the_losses_of_a_whole_one_and_either_goes_on_with_t
     job = _start(tmp_path, "ddp", "fsdp2", "ddp-on:fsdp2", "fsdp2-on:ddp")
     _, said = job.communicate(timeout=200)
     assert job.returncode == 0, said
+    assert (tmp_path / "left-0").exists() and (tmp_path / "left-1").exists()  # no thread of the group lives on
     runs = ["ddp", "fsdp2", "ddp-on", "fsdp2-on"]
     lines = {r: [json.loads(line) for line in (tmp_path / r / "metrics.jsonl").read_text().splitlines()] for r in runs}
     states = {r: _flat(load_checkpoint(tmp_path / r / "checkpoints" / "step-00000004.pt")) for r in runs}

@@ -1,4 +1,4 @@
-"""Distributed training with a lost process: how long the others wait, and their message."""
+"""Distributed training with a lost process: the message of the others."""
 
 from __future__ import annotations
 
@@ -6,17 +6,13 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from pathlib import Path
 
 import torch.distributed as dist
 
 from equicoherence.training.new_run import checkpoints
+from equicoherence.training.process_group import stay
 from equicoherence.training.resume_command import resume_command
-
-# for a process whose machine is gone without a word; one that merely dies is noticed at once. (Not 10 minutes: that is
-# Accelerate's default, which it does not hand on to gloo.)
-TIMEOUT = timedelta(minutes=15)
 
 
 class LostProcess(RuntimeError):
@@ -31,6 +27,7 @@ def name_lost_processes(run: Path) -> Iterator[None]:
     except RuntimeError as error:
         if not isinstance(error, dist.DistError) and "gloo" not in str(error):  # gloo's errors have no class
             raise
+        stay()
         if threading.current_thread() is threading.main_thread():
             # the launcher signals those that are left, but this one ends by itself, once it has said why
             signal.signal(signal.SIGTERM, signal.SIG_IGN)

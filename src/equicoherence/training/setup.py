@@ -12,13 +12,12 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.optimizer import AcceleratedOptimizer
-from accelerate.utils import DistributedType, InitProcessGroupKwargs, gather_object
+from accelerate.utils import gather_object
 from timm.layers import convert_sync_batchnorm
 from torch import nn
 
 from equicoherence.arithmetic import has_bfloat16
 from equicoherence.data import Loader, open_images, say_images
-from equicoherence.devices import chosen_device
 from equicoherence.files import alone
 from equicoherence.models import Encoder
 from equicoherence.models.features import POOLS
@@ -37,11 +36,11 @@ from equicoherence.training.encoder_copy import EncoderCopy
 from equicoherence.training.feed import Feed
 from equicoherence.training.head_copy import HeadCopy
 from equicoherence.training.learner import Learner
-from equicoherence.training.lost import TIMEOUT
 from equicoherence.training.metrics import Metrics
 from equicoherence.training.online import LEAST, MOST, PER_BATCH, HeldOut, allowed
 from equicoherence.training.optim import build_optimizer, rate_scales
 from equicoherence.training.parts import Parts
+from equicoherence.training.process_group import joined
 from equicoherence.training.run import (
     begin_run,
     check_run,
@@ -89,7 +88,7 @@ def set_up(
     """
     if config.threads:
         torch.set_num_threads(config.threads)
-    accelerator = _accelerator(config)
+    accelerator = joined(config)
     main = accelerator.is_main_process
     config = begun_before(config, out) if resume else config
     check_start(config)
@@ -270,15 +269,3 @@ def described(config: PretrainConfig, learner: Learner, precision: Precision) ->
         f"{config.name}: encoder {encoder.architecture}, {count:,.2f} million parameters{trained}, images of "
         f"{config.views.size} px; {POOLS[learner.pool]} stands for an image; {precision}"
     )
-
-
-def _accelerator(config: PretrainConfig) -> Accelerator:
-    """Join the processes of a job, on the device of the configuration."""
-    device = chosen_device(config.device)
-    # without cpu=True, processes without a GPU would not find each other; precision is a matter of each run
-    joining = InitProcessGroupKwargs(timeout=TIMEOUT)
-    accelerator = Accelerator(cpu=device.type == "cpu", mixed_precision="no", kwargs_handlers=[joining])
-    kind = accelerator.distributed_type
-    if kind in (DistributedType.FSDP, DistributedType.DEEPSPEED, DistributedType.MEGATRON_LM):
-        raise ValueError(f"accelerate is configured to use {kind.value}; choose none there, and --sharding fsdp2 here")
-    return accelerator

@@ -1,0 +1,49 @@
+"""The processes of a job: joined for its first run, left when the process ends."""
+
+from __future__ import annotations
+
+import atexit
+from datetime import timedelta
+
+import torch.distributed as dist
+from accelerate import Accelerator
+from accelerate.utils import DistributedType, InitProcessGroupKwargs
+
+from equicoherence.devices import chosen_device
+from equicoherence.training.config import PretrainConfig
+
+# for a process whose machine is gone without a word; one that merely dies is noticed at once. (Not 10 minutes: that is
+# Accelerate's default, which it does not hand on to gloo.)
+TIMEOUT = timedelta(minutes=15)
+
+
+def joined(config: PretrainConfig) -> Accelerator:
+    """Join the processes of a job, on the device of the configuration.
+
+    Raises ValueError where accelerate is configured to divide the model by itself.
+    """
+    device, before = chosen_device(config.device), dist.is_available() and dist.is_initialized()
+    # without cpu=True, processes without a GPU would not find each other; precision is a matter of each run
+    joining = InitProcessGroupKwargs(timeout=TIMEOUT)
+    accelerator = Accelerator(cpu=device.type == "cpu", mixed_precision="no", kwargs_handlers=[joining])
+    if accelerator.num_processes > 1 and not before:  # else it belongs to the caller
+        atexit.register(leave)
+    kind = accelerator.distributed_type
+    if kind in (DistributedType.FSDP, DistributedType.DEEPSPEED, DistributedType.MEGATRON_LM):
+        raise ValueError(f"accelerate is configured to use {kind.value}; choose none there, and --sharding fsdp2 here")
+    return accelerator
+
+
+def leave() -> None:
+    """Leave the process group, if there is one, as threads that outlive it can abort a process that has done its
+    work.
+
+    Called when the process ends, for a process may train several runs.
+    """
+    if dist.is_initialized():
+        dist.destroy_process_group()
+
+
+def stay() -> None:
+    """Do not leave the process group at the end: where another process is lost, NCCL could wait for it."""
+    atexit.unregister(leave)
