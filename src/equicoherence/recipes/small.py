@@ -1,7 +1,7 @@
 """Recipes for one GPU: ViT-S/16, two views of 224 px, 100 epochs of a folder of images.
 
 As in the tiny recipes, all views of an image share one flip, and only the task sees its path, on half of the samples,
-with two decoders. None has been run to the end.
+with two decoders, of which the second is narrow and decodes one view of each sample. None has been run to the end.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ from equicoherence.training.views_config import AugmentationConfig, ViewsConfig
 
 AVERAGED = EncoderConfig("vit_small_patch16_224", {"class_token": False, "global_pool": "avg", "fc_norm": False})
 WITH_CLASS = EncoderConfig("vit_small_patch16_224")
-TASK = CoherenceConfig(d_equi=256, decoder="render+cross-attention", share=0.5)
+TASK = CoherenceConfig(
+    d_equi=256, decoder="render+cross-attention", targets="cross-attention=either", width=128, share=0.5
+)
 
 
 def _two_views(name: str, method: MethodConfig) -> PretrainConfig:
