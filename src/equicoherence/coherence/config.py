@@ -136,7 +136,7 @@ class CoherenceConfig:
         """Return decoder -> what it reconstructs, of `TARGETS`."""
         names, targets = self.decoders, self.targets.split(",")
         if "=" in self.targets:
-            asked = {name: OWN for name in names} | self._named_targets()
+            asked = dict.fromkeys(names, OWN) | self._named_targets()
             return {name: _own(name) if asked[name] == OWN else asked[name] for name in names}
         if len(targets) not in (1, len(names)):
             raise ValueError(

@@ -56,8 +56,8 @@ VIT = EncoderConfig(
 AUGMENTATION = AugmentationConfig(area=(0.3, 1.0), blur=0.0)
 # Twice SimCLR's usual jitter: a transformer that meets few images otherwise learns to tell them by their colors alone.
 COLORFUL = AugmentationConfig(area=(0.3, 1.0), blur=0.0, jitter=(0.8, 0.8, 0.8, 0.4))
-# Of the two decoders one needs the angle, the other shift, scale and color. The second is narrow and decodes one view of
-# each sample, which makes the task less than half as expensive.
+# Of the two decoders one needs the angle, the other shift, scale and color. The second is narrow and decodes one view
+# of each sample, which makes the task less than half as expensive.
 TASK = CoherenceConfig(
     d_equi=128, decoder="render+cross-attention", targets="cross-attention=either", width=128, share=0.5
 )
