@@ -38,7 +38,7 @@ from equicoherence.releases.listing import rows_of
 from equicoherence.releases.manifest import CARD, FILE, Figure, ReleasedFile, Weights, manifest_values, read_manifest
 from equicoherence.reporting.main_figures import read_runs
 from equicoherence.reporting.names import metric_name, source_name, target_name
-from equicoherence.reporting.origin import origin_line
+from equicoherence.reporting.origin import SAMPLES, Taken, joined_variants, origin_line, settings_taken
 from equicoherence.reporting.summary import Score, select, summarise_scores
 from equicoherence.reporting.tables import Grid, number
 from equicoherence.training.config_file import load_config
@@ -69,7 +69,7 @@ def release(runs: Mapping[str, Path], out: Path, license: str | None = None) -> 
         write_json(aside / FILE, manifest_values(held))
         read_manifest((aside / FILE).read_text(encoding="utf-8"), str(out))  # as whoever fetches them will
         scores = [each for of_run in read_runs({name: [run] for name, run in runs.items()}).values() for each in of_run]
-        text = tables(held, origin_line(scores))
+        text = tables(held, scores)
         (aside / CARD).write_text(f"# Weights of equicoherence {__version__}\n\n{text}\n", encoding="utf-8")
         if out.exists():
             out.rmdir()
@@ -77,13 +77,16 @@ def release(runs: Mapping[str, Path], out: Path, license: str | None = None) -> 
     return text
 
 
-def tables(held: Sequence[Weights], origin: str) -> str:
+def tables(held: Sequence[Weights], scores: Sequence[Mapping[str, Any]]) -> str:
     """Return what a release holds, and the checksums of its files, as Markdown."""
     titles, rows = rows_of(held)
     files = [[file.file, file.bytes, f"`{file.sha256}`"] for weights in held for file in weights.files]
     return f"""{Grid(titles, rows).markdown()}
 
-Scores: {origin}. All main scores stand in the README.md of each.
+Scores: {origin_line(scores)}. All main scores stand in the README.md of each.
+Other settings give other scores:
+
+{_settings_lines(scores)}
 
 {Grid(["file", "bytes", "SHA-256"], files).markdown()}"""
 
@@ -134,14 +137,29 @@ def _figures(scores: Mapping[str, Any]) -> tuple[Figure, ...]:
     """Return the main scores of a run, in reading order; borders and probes are named where there are several."""
     found = [e for e in select(summarise_scores({"": [scores]}), control="", parameter="") if e.main]
     several = [field for field in ("border", "probe") if len({getattr(e, field) for e in found} - {""}) > 1]
-    return tuple(_figure(entry, several) for entry in found)
+    settings = joined_variants(settings_taken(scores["parts"].values()))
+    return tuple(_figure(e, several, settings[Taken(e.task, "", e.protocol, e.data)]) for e in found)
 
 
-def _figure(entry: Score, several: Sequence[str]) -> Figure:
+def _figure(entry: Score, several: Sequence[str], settings: Mapping[str, Sequence[str]]) -> Figure:
     border = f"({entry.border})" if entry.border and "border" in several else ""
     words = (target_name(entry.target) or entry.task, metric_name(entry.metric), border)
     reads = source_name(entry.representation, entry.probe if "probe" in several else "")
-    return Figure(entry.task, " ".join(filter(None, words)), reads, entry.mean, number(entry.mean, entry.metric))
+    images = [(name.removeprefix(SAMPLES), values) for name, values in settings.items() if name.startswith(SAMPLES)]
+    counts = ", ".join(f"{' / '.join(values)} {split}" for split, values in images)
+    return Figure(
+        entry.task, " ".join(filter(None, words)), reads, counts, entry.mean, number(entry.mean, entry.metric)
+    )
+
+
+def _settings_lines(scores: Sequence[Mapping[str, Any]]) -> str:
+    """Return how each task was scored, a line each."""
+    used = joined_variants(settings_taken(part for each in scores for part in each["parts"].values()))
+    rows = {
+        f"{taken.task} ({taken.on})": "; ".join(f"{name}: {' / '.join(values)}" for name, values in fields.items())
+        for taken, fields in used.items()
+    }
+    return Grid(["task", "settings"], list(rows.items())).markdown()
 
 
 def _named(given: Sequence[str]) -> dict[str, Path]:

@@ -13,6 +13,7 @@ def rows_of(release: Sequence[Weights]) -> tuple[list[str], list[list[str]]]:
     """Return the titles of the columns, and a row for each weights.
 
     After the fixed columns comes the first figure of each task that any of them has: of what the task reads first.
+    Figures that were measured with other numbers of images stand in columns of their own.
     """
     firsts = {weights.name: _first_figures(weights) for weights in release}
     titles = list(dict.fromkeys(title for first in firsts.values() for title in first))
@@ -44,4 +45,4 @@ def _first_figures(weights: Weights) -> dict[str, str]:
     first: dict[str, Figure] = {}
     for figure in weights.scores:
         first.setdefault(figure.task, figure)
-    return {f"{each.score}, {each.reads}": each.text for each in first.values()}
+    return {f"{each.score}, {each.reads} ({each.images})": each.text for each in first.values()}

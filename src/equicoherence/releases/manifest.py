@@ -38,11 +38,16 @@ class ReleasedFile:
 
 @dataclass(frozen=True)
 class Figure:
-    """One main score. score, reads: what it is of, as tables say it. text: the value as tables write it."""
+    """One main score.
+
+    score, reads: what it is of, as tables say it. images: how many it was measured with, as in "10000 train, 5000 val".
+    text: the value as tables write it.
+    """
 
     task: str
     score: str
     reads: str
+    images: str
     value: float
     text: str
 
