@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import io
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
+from http.client import HTTPMessage
 from pathlib import Path
 
 import pytest
@@ -182,12 +186,25 @@ def test_redirects_stay_with_http(server: Server, tmp_path: Path, capsys: pytest
     assert main(["weights", "--from", f"{server.url}/old"]) == 0
 
 
+def test_no_redirect_leads_from_https_to_http() -> None:
+    redirects = place_module._Redirects()
+    for before, after, allowed in (("https", "http", False), ("https", "https", True), ("http", "https", True)):
+        asked = urllib.request.Request(f"{before}://127.0.0.1/x"), io.BytesIO(), 302, "Found", HTTPMessage()
+        if allowed:
+            assert redirects.redirect_request(*asked, f"{after}://127.0.0.1/y") is not None
+            continue
+        with pytest.raises(urllib.error.HTTPError):
+            redirects.redirect_request(*asked, f"{after}://127.0.0.1/y")
+
+
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
         (lambda values: values["weights"][0].update(name="../small"), "name of weights '../small' is refused"),
         (lambda values: values["weights"][0].update(name=".."), "name of weights '..' is refused"),
         (lambda values: files_of(values)[0].update(file="../secret"), "file '../secret' is refused"),
+        (lambda values: files_of(values)[0].update(file="a/../../secret"), "file 'a/../../secret' is refused"),
+        (lambda values: values["weights"][0].update(name="a/../../b"), "name of weights 'a/../../b' is refused"),
         (lambda values: files_of(values)[0].update(file="/etc/passwd"), "file '/etc/passwd' is refused"),
         (lambda values: files_of(values)[0].update(file="x?y"), "file 'x?y' is refused"),
         (lambda values: files_of(values)[0].update(name="../x"), "'../x' is no file of weights"),
