@@ -42,6 +42,19 @@ def write_page(text: str, path: Path, *, keep: bool = False) -> None:
     write_aside(path, text + ("\n" + reading if reading else ""))
 
 
+def write_block(text: str, path: Path, name: str) -> None:
+    """Replace what stands in a page between ``<!-- NAME: begin -->`` and ``<!-- NAME: end -->``.
+
+    Raises ValueError where the page does not have both marks, once each and in this order.
+    """
+    begin, end = f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->\n"
+    before, found, rest = (page := path.read_text(encoding="utf-8")).partition(begin)
+    _, closed, after = rest.partition(end)
+    if not (found and closed and page.count(begin) == page.count(end) == 1):
+        raise ValueError(f"{path} has no one block of lines {begin.strip()!r} to {end.strip()!r}")
+    write_aside(path, f"{before}{begin}\n{text.strip()}\n\n{end}{after}")
+
+
 def mark_as_read(path: Path) -> None:
     """Note in a page that its reading is of the figures it holds; ValueError where it has no reading."""
     text, reading = _split(path.read_text(encoding="utf-8"))

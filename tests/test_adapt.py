@@ -101,7 +101,7 @@ def test_a_run_is_named_after_its_model_and_not_after_a_revision(model: str, fol
 
 def test_its_card_has_the_table_and_says_that_the_encoder_is_the_original(done: Adapted, tmp_path: Path) -> None:
     config, widths = load_config(done.run / "config.yaml"), {"backbone": 16, "z_equi": 512, "joined": 528}
-    text = model_card(done.run, config, "someone/adapted", parameters=1, widths=widths)
+    text = model_card(done.run, config, "hf-hub:someone/adapted", parameters=1, widths=widths)
     assert "Its weights are those of vit, unchanged: nothing of the encoder was trained" in text
     assert (done.run / TABLE).read_text().splitlines()[2] in text  # the head of the table
     for row in done.rows:
@@ -113,7 +113,7 @@ def test_its_card_has_the_table_and_says_that_the_encoder_is_the_original(done: 
     (tmp_path / "adapt.yaml").write_text("")
     for file in ("config.yaml", "metrics.jsonl"):
         shutil.copy(done.run / file, tmp_path)
-    text = model_card(tmp_path, config, "someone/adapted", parameters=1, widths=widths)
+    text = model_card(tmp_path, config, "hf-hub:someone/adapted", parameters=1, widths=widths)
     assert "The scores before and after the adaptation are not complete yet." in text
 
 

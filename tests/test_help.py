@@ -32,7 +32,7 @@ def test_evaluate_says_what_its_options_are_and_their_defaults(capsys: pytest.Ca
 
 
 @pytest.mark.parametrize(
-    "command", ["evaluate", "embed", "export", "report", "compare", "quickstart", "render", "suite"]
+    "command", ["evaluate", "embed", "export", "report", "compare", "quickstart", "render", "suite", "weights"]
 )
 def test_no_help_says_none_or_an_empty_default(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     page = shown(command, capsys)

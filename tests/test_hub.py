@@ -162,7 +162,7 @@ def test_the_card_tells_of_a_path_the_last_name_alone(run, place, told):
     config = small_config(run)
     encoder = dataclasses.replace(config.encoder, name=place, weights=place, channels=5)
     config = dataclasses.replace(config, data=place, encoder=encoder)
-    text = model_card(run, config, NAME, parameters=1, widths={"backbone": 16})
+    text = model_card(run, config, MODEL, parameters=1, widths={"backbone": 16})
     assert f"An image encoder, {told}, 0.00 million" in text
     assert f"It started from {told}. " in text
     assert f"The weights it started from, {told}, have a licence of their own." in text
@@ -181,7 +181,7 @@ def test_the_card_tells_of_a_path_the_last_name_alone(run, place, told):
     ],
 )
 def test_the_card_says_what_the_heads_compute(run, widths, heads):
-    text = model_card(run, small_config(run), NAME, parameters=1, widths=widths)
+    text = model_card(run, small_config(run), MODEL, parameters=1, widths=widths)
     assert ("heads.safetensors" in text) is (heads is not None)
     if heads is not None:
         assert f"`heads.safetensors` beside the encoder computes {heads}; timm does not read it." in text
@@ -224,7 +224,7 @@ def test_the_card_says_what_the_heads_compute(run, widths, heads):
 def test_the_card_says_what_was_trained(run, encoder, changes, sentences):
     encoder = dataclasses.replace(small_config(run).encoder, **encoder)
     config = small_config(run, encoder=encoder, **changes)
-    text = model_card(run, config, NAME, parameters=1, widths={"backbone": 16})
+    text = model_card(run, config, MODEL, parameters=1, widths={"backbone": 16})
     for sentence in sentences:
         assert sentence in text
     assert ("unchanged" in text) is (encoder.train == "head" or encoder.train.startswith("last"))

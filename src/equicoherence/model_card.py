@@ -1,4 +1,4 @@
-"""The card of a run on the Hugging Face Hub: what it is, its scores, its data and recipe, and how to load it."""
+"""The card of a run, on the Hub or in a release: what it is, its scores, data and recipe, and how to load it."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ LORA = {"lora": "of attention", "lora-all": "of attention and of MLPs"}
 def model_card(
     run: Path,
     config: PretrainConfig,
-    name: str,
+    model: str,
     *,
     parameters: int,
     widths: Mapping[str, int],
@@ -54,7 +54,7 @@ def model_card(
     """Return the card as Markdown, under the metadata that the Hub reads.
 
     run: whose ``scores.json``, where there is one, is its table; for a run of `adapt` also the table of that.
-    name: OWNER/NAME on the Hub.
+    model: how it is loaded, in timm as here: ``hf-hub:OWNER/NAME``, or ``local-dir:FOLDER``.
     parameters: of the encoder.
     widths: channels of each representation that the uploaded files give.
     teacher: whether the weights are the EMA teacher's, of which there are no scores.
@@ -69,15 +69,15 @@ def model_card(
     received = f"{'the' if receives_labels(to_dict(config)) else 'no'} transformation parameters between the views"
     recipe = yaml.safe_dump(public_values(config), sort_keys=False, allow_unicode=True)
     sections = {
-        "Load it": _how(name, config, widths),
-        "Scores": _scores(run, name, widths, teacher),
+        "Load it": _how(model, config, widths),
+        "Scores": _scores(run, _title(model), widths, teacher),
         "Data": f"{_data(config)}. Training received {received}, and no labels of images.",
         "Recipe": f"<details><summary>the whole configuration</summary>\n\n```yaml\n{recipe}```\n\n</details>",
         "License": " ".join([_licence(license), *_of_start(config)]),
         "Method": f"The auxiliary task, and what it is for: {PAPERS}. Made with equicoherence {__version__}.",
     }
     metadata = yaml.safe_dump(head, sort_keys=False)
-    parts = [f"# {PurePath(name).name}", _first(run, config, parameters, widths, teacher)]
+    parts = [f"# {_title(model)}", _first(run, config, parameters, widths, teacher)]
     parts += [f"## {title}\n\n{text}" for title, text in sections.items()]
     return f"---\n{metadata}---\n\n" + "\n\n".join(parts) + "\n"
 
@@ -150,16 +150,19 @@ def _stopped(run: Path) -> list[str]:
     return [*(f"Training went on {line[CHANGED]}." for line in lines if CHANGED in line), *stopped]
 
 
-def _scores(run: Path, name: str, widths: Mapping[str, int], teacher: bool) -> str:
+def _title(model: str) -> str:
+    return PurePath(model.partition(":")[2]).name
+
+
+def _scores(run: Path, title: str, widths: Mapping[str, int], teacher: bool) -> str:
     if teacher:
         return "None: what was scored of this run is the student."
     tables = []
     if (run / ADAPTS).is_file():
         tables.append(_before_and_after(run))
     if scores := read_scores(run / FILE):
-        column = PurePath(name).name
-        own = select(summarise_scores({column: [scores]}), representation=("", *widths))
-        tables.append(f"{origin_line([scores])}.\n\n{score_grid(own, [column]).markdown()}")
+        own = select(summarise_scores({title: [scores]}), representation=("", *widths))
+        tables.append(f"{origin_line([scores])}.\n\n{score_grid(own, [title]).markdown()}")
     return "\n\n".join(tables) or "None yet: the run was not scored."
 
 
@@ -177,35 +180,35 @@ def _data(config: PretrainConfig) -> str:
     return "Objects that equicoherence draws itself" if config.data == "objects" else f"`{last_name(config.data)}`"
 
 
-def _how(name: str, config: PretrainConfig, widths: Mapping[str, int]) -> str:
+def _how(model: str, config: PretrainConfig, widths: Mapping[str, int]) -> str:
     shape = f"(B, {config.encoder.channels}, {config.views.size}, {config.views.size})"
     return f"""In timm, images {shape} normalised by `model.pretrained_cfg["mean"]` and `["std"]`:
 
 ```python
 import timm
 
-model = timm.create_model("hf-hub:{name}", pretrained=True).eval()
+model = timm.create_model("{model}", pretrained=True).eval()
 ```
 
 In equicoherence, images in [0, 1], which the encoder normalises itself:
 
-{_here(name, widths)}
+{_here(model, widths)}
 
 Scored on your own images, or trained further:
 
 ```
-equicoherence evaluate hf-hub:{name} --data DIR
-equicoherence adapt hf-hub:{name} --data DIR
+equicoherence evaluate {model} --data DIR
+equicoherence adapt {model} --data DIR
 ```"""
 
 
-def _here(name: str, widths: Mapping[str, int]) -> str:
+def _here(model: str, widths: Mapping[str, int]) -> str:
     """Return how to load it here: as an encoder alone, or with its heads."""
     if len(widths) == 1:
         return f"""```python
 from equicoherence import Encoder
 
-encoder = Encoder.from_pretrained("hf-hub:{name}")
+encoder = Encoder.from_pretrained("{model}")
 features = encoder(images)  # .patches (B, N, C), .cls (B, C) or None
 ```"""
     rows = [f'- `pooled["{each}"]` (B, {width}): {MEANINGS[each]}' for each, width in widths.items()]
@@ -213,7 +216,7 @@ features = encoder(images)  # .patches (B, N, C), .cls (B, C) or None
 import torch
 from equicoherence import load_model
 
-model = load_model("hf-hub:{name}")
+model = load_model("{model}")
 with torch.inference_mode():
     pooled, tokens = model.represent(images)
 ```

@@ -70,7 +70,7 @@ def push(
             _refuse_taken(files, name, overwrite)
     with tempfile.TemporaryDirectory() as folder:
         place = export(run, "timm", Path(folder) / "encoder", teacher=teacher)
-        card = model_card(Path(run), config, name, **_measured(place), teacher=teacher, license=license)
+        card = model_card(Path(run), config, model, **measured(place), teacher=teacher, license=license)
         (place / CARD).write_text(card, encoding="utf-8")
         added = [CommitOperationAdd(path.name, path) for path in sorted(place.iterdir())]
         old = [CommitOperationDelete(file) for file in (ABOUT, HEADS) if file in files and not (place / file).is_file()]
@@ -83,7 +83,7 @@ def push(
 
 
 @torch.no_grad()
-def _measured(folder: Path) -> dict[str, Any]:
+def measured(folder: Path) -> dict[str, Any]:
     """Return the number of the encoder's parameters, and the channels of each representation, of an exported folder."""
     model = load_model(f"{LOCAL}{folder}")
     pooled, _ = model.represent(torch.zeros(1, model.encoder.channels, model.size, model.size))

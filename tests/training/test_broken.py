@@ -160,7 +160,9 @@ def test_it_goes_on_with_a_lower_rate_by_the_command_that_is_advised_and_says_so
     assert not any("stopped" in line for line in lines_of(run))
     assert lines_of(run)[-1]["step"] == 6
     assert escape(changed) in str(training_section({"small": [read_run(run)]}))
-    card = model_card(run, load_config(run / "config.yaml"), "someone/small", parameters=1, widths={"backbone": 16})
+    card = model_card(
+        run, load_config(run / "config.yaml"), "hf-hub:someone/small", parameters=1, widths={"backbone": 16}
+    )
     assert f"Training went on {changed}." in card
     assert "cannot be resumed" in said("pretrain", "--resume", "--out", run, "--optim.lr", 0.1, status=2)
 
