@@ -48,7 +48,7 @@ ENCODE, DECODE, REST = "encode", "decode", "rest"
 TIMED: dict[str, list[tuple[Any, str]]] = {
     ENCODE: [(FrozenModel, "represent"), (EveryLayer, "represent")],
     "render": [(pairs, "draw_pair_image"), (classification, "render"), (noise, "noise_images")],
-    "probes": [(pair_probes, "mlp_probe"), (rot4, "linear_logits")],
+    "probes": [(pair_probes, "mlp_probes"), (rot4, "linear_logits")],
     "k-NN": [(classification, "knn_classes")],
     "intervals": [(mirror.Figures, "anew"), (classification, "share_interval"), (rot4, "resampled")],
     "gather": [(pairs, "_read")],

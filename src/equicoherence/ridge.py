@@ -53,7 +53,8 @@ def split_images(rows: int, draws: int, share: float, seed: int = 0) -> tuple[Te
 def standardise(train: Tensor, test: Tensor) -> tuple[Tensor, Tensor]:
     """Standardise the columns by ``train``, cut at ``CUT`` standard deviations: no outlier throws a probe far off."""
     mean, std = train.mean(dim=0), floored(train.std(dim=0))
-    return ((train - mean) / std).clamp(-CUT, CUT), ((test - mean) / std).clamp(-CUT, CUT)
+    train, test = (part.sub(mean).div_(std).clamp_(-CUT, CUT) for part in (train, test))
+    return train, test
 
 
 def floored(std: Tensor) -> Tensor:

@@ -3,8 +3,13 @@
 import pytest
 import torch
 
-from equicoherence.evaluation.classification.accuracy import knn_accuracy, linear_accuracy
-from equicoherence.evaluation.probes import attentive_probe, calibrate, mlp_probe
+from equicoherence.evaluation.classification.accuracy import (
+    LEARNING_RATES,
+    knn_accuracy,
+    linear_accuracy,
+    linear_logits,
+)
+from equicoherence.evaluation.probes import attentive_probe, calibrate, mlp_probe, mlp_probes
 from equicoherence.ridge import r2_score, ridge_probe, split_images
 
 
@@ -106,6 +111,24 @@ def test_probes_are_the_same_for_the_same_seed_and_leave_the_global_generator_al
     assert torch.equal(torch.get_rng_state(), before)
 
 
+@pytest.mark.parametrize("fast", [True, False])
+def test_several_seeds_at_once_predict_what_each_predicts_alone(fast: bool, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("equicoherence.evaluation.fit.has_bfloat16", lambda device: fast)
+    train, target, test, _ = _linear_data()
+    together = mlp_probes(train, target, test, (3, 0), epochs=2)
+    alone = [mlp_probe(train, target, test, epochs=2, seed=seed) for seed in (3, 0)]
+    assert all(map(torch.equal, together, alone))
+    assert not torch.equal(*together)
+
+
+def test_features_kept_in_bfloat16_give_the_bits_that_float32_ones_do(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("equicoherence.evaluation.fit.has_bfloat16", lambda device: True)
+    train, target, test, _ = _linear_data()
+    kept = mlp_probe(train, target, test, epochs=2)
+    monkeypatch.setattr("equicoherence.evaluation.probes.precision_of", lambda device: "float32")
+    assert torch.equal(kept, mlp_probe(train, target, test, epochs=2))
+
+
 def _clusters():
     generator = torch.Generator().manual_seed(0)
     centres = torch.randn(5, 16, generator=generator) * 3
@@ -125,6 +148,32 @@ def test_knn_agrees_with_a_slow_direct_vote():
             votes[labels[i]] += torch.exp(similarity[i] / 0.07)
         hits += int(votes.argmax() == answer)
     assert knn_accuracy(train, labels, test, truth) == pytest.approx(hits / len(truth))
+
+
+def test_the_linear_probe_is_the_softmax_regression_that_autograd_and_sgd_find():
+    train, labels, test, _ = _clusters()
+    generator = torch.Generator().manual_seed(0)
+    order = torch.randperm(len(train), generator=generator)
+    held, kept = order[:30], order[30:]
+    rows = [torch.randperm(len(kept), generator=generator) for _ in range(4)]
+    mean, std = train.mean(dim=0), train.std(dim=0) + 1e-6
+    x, asked = (train - mean) / std, (test - mean) / std
+    tried = []
+    for rate in LEARNING_RATES:
+        layer = torch.nn.Linear(16, 5)
+        torch.nn.init.zeros_(layer.weight)
+        torch.nn.init.zeros_(layer.bias)
+        optimizer = torch.optim.SGD(layer.parameters(), rate, momentum=0.9)
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 4)
+        for chosen in (kept[part] for part in rows):
+            optimizer.zero_grad()
+            torch.nn.functional.cross_entropy(layer(x[chosen]), labels[chosen]).backward()
+            optimizer.step()
+            schedule.step()
+        right = (layer(x[held]).argmax(dim=1) == labels[held]).float().mean()
+        tried.append((float(right), layer(asked).detach()))
+    best = max(tried, key=lambda each: each[0])[1]  # of equals the first
+    assert torch.allclose(linear_logits(train, labels, test, epochs=4), best, atol=1e-4)
 
 
 def test_the_linear_probe_separates_clusters_and_not_noise():

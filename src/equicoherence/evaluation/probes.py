@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from equicoherence.evaluation.fit import fit, reading
+from equicoherence.evaluation.fit import fit, precision_of, reading
 from equicoherence.ridge import CUT, floored, split_images, standardise
 
 HELD_OUT = 0.1  # share of the images on which a fitted probe is calibrated
@@ -23,15 +25,27 @@ def mlp_probe(
     where nothing generalises. draws: rows of each image, as `split_images` takes them; an epoch sees as many rows as
     there are images.
     """
+    return mlp_probes(train, target, test, [seed], draws=draws, epochs=epochs)[0]
+
+
+def mlp_probes(
+    train: Tensor, target: Tensor, test: Tensor, seeds: Sequence[int], *, draws: int = 1, epochs: int = 20
+) -> list[Tensor]:
+    """Return what `mlp_probe` predicts for each seed; the features are standardised once for all of them."""
     train, test = standardise(train, test)
+    if precision_of(train.device) == "bfloat16":  # what the first product turns each batch to in any case
+        train, test = train.bfloat16(), test.bfloat16()
+    predicted = []
     with torch.random.fork_rng(devices=[train.device] if train.is_cuda else []):
-        torch.manual_seed(seed)
-        net = nn.Sequential(
-            *(nn.Linear(train.shape[1], 1024), nn.ReLU(), nn.Dropout(0.1)),
-            *(nn.Linear(1024, 1024), nn.ReLU(), nn.Dropout(0.1)),
-            nn.Linear(1024, target.shape[1]),
-        ).to(train.device)
-        return _fit(net, train, target, test, draws=draws, epochs=epochs, lr=1e-3)
+        for seed in seeds:
+            torch.manual_seed(seed)
+            net = nn.Sequential(
+                *(nn.Linear(train.shape[1], 1024), nn.ReLU(), nn.Dropout(0.1)),
+                *(nn.Linear(1024, 1024), nn.ReLU(), nn.Dropout(0.1)),
+                nn.Linear(1024, target.shape[1]),
+            ).to(train.device)
+            predicted.append(_fit(net, train, target, test, draws=draws, epochs=epochs, lr=1e-3))
+    return predicted
 
 
 class AttentivePair(nn.Module):

@@ -107,9 +107,9 @@ def _predictions(
 ) -> Iterator[tuple[str, int, Tensor]]:
     """Yield probe, repeat and predictions (M, P) from features of pairs (N, 2, C), (M, 2, C)."""
     for name in ("linear", "mlp"):
-        probe = PAIR_PROBES[name]
-        for repeat in range(task.repeats if probe.seeded else 1):
-            yield name, repeat, probe.predict(train, target, test, task.seed + repeat, task.pairs)
+        seeds = range(task.seed, task.seed + task.repeats)
+        for repeat, predicted in enumerate(PAIR_PROBES[name].predict(train, target, test, seeds, task.pairs)):
+            yield name, repeat, predicted
 
 
 def _of_scenes_anew(figures: Figures, predicted: Tensor, truth: Tensor, pairs: int) -> Tensor | None:

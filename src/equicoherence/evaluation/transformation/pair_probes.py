@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from equicoherence.evaluation.probes import attentive_probe, mlp_probe
+from equicoherence.evaluation.probes import attentive_probe, mlp_probes
 from equicoherence.ridge import ridge_probe
 
 
@@ -16,27 +16,26 @@ from equicoherence.ridge import ridge_probe
 class PairProbe:
     """A regressor of the parameters that lead from the first to the second image of a pair.
 
-    predict: (train, target, test, seed, draws) -> predictions (M, P), of train (N, 2, ...), target (N, P), test
-        (M, 2, ...); draws: rows of each image, as `split_images` takes them.
+    predict: (train, target, test, seeds, draws) -> predictions (M, P) for each seed, or only once if they do not
+        depend on it, of train (N, 2, ...), target (N, P), test (M, 2, ...); draws: rows of each image, as
+        `split_images` takes them.
     tokens: whether it reads patch tokens (N, 2, T, C); else it reads pooled features (N, 2, C).
-    seeded: whether its result depends on the seed.
     """
 
-    predict: Callable[[Tensor, Tensor, Tensor, int, int], Tensor]
+    predict: Callable[[Tensor, Tensor, Tensor, Sequence[int], int], list[Tensor]]
     tokens: bool = False
-    seeded: bool = True
 
 
-def _linear(train: Tensor, target: Tensor, test: Tensor, seed: int, draws: int) -> Tensor:
-    return ridge_probe(train.flatten(1), target, test.flatten(1), draws=draws)
+def _linear(train: Tensor, target: Tensor, test: Tensor, seeds: Sequence[int], draws: int) -> list[Tensor]:
+    return [ridge_probe(train.flatten(1), target, test.flatten(1), draws=draws)]
 
 
-def _mlp(train: Tensor, target: Tensor, test: Tensor, seed: int, draws: int) -> Tensor:
-    return mlp_probe(sum_and_difference(train), target, sum_and_difference(test), draws=draws, seed=seed)
+def _mlp(train: Tensor, target: Tensor, test: Tensor, seeds: Sequence[int], draws: int) -> list[Tensor]:
+    return mlp_probes(sum_and_difference(train), target, sum_and_difference(test), seeds, draws=draws)
 
 
-def _attentive(train: Tensor, target: Tensor, test: Tensor, seed: int, draws: int) -> Tensor:
-    return attentive_probe(train, target, test, draws=draws, seed=seed)
+def _attentive(train: Tensor, target: Tensor, test: Tensor, seeds: Sequence[int], draws: int) -> list[Tensor]:
+    return [attentive_probe(train, target, test, draws=draws, seed=seed) for seed in seeds]
 
 
 def sum_and_difference(pairs: Tensor) -> Tensor:
@@ -46,7 +45,7 @@ def sum_and_difference(pairs: Tensor) -> Tensor:
 
 
 PAIR_PROBES = {
-    "linear": PairProbe(_linear, seeded=False),
+    "linear": PairProbe(_linear),
     "mlp": PairProbe(_mlp),
     "attentive": PairProbe(_attentive, tokens=True),
 }

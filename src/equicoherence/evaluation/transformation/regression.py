@@ -151,8 +151,9 @@ def _probe_all(
             labels: dict[str, Any] = {"representation": representation, "probe": name}
             if probe.tokens:
                 labels["tokens"] = train.shape[2]
-            for repeat in range(count if probe.seeded else 1):
-                yield probe.predict(train, target, test, task.seed + repeat, DRAWS), {**labels, "repeat": repeat}
+            seeds = range(task.seed, task.seed + count)
+            for repeat, predicted in enumerate(probe.predict(train, target, test, seeds, DRAWS)):
+                yield predicted, {**labels, "repeat": repeat}
 
 
 def _moves(path: Transformation) -> bool:
