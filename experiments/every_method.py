@@ -115,8 +115,9 @@ Written by `python experiments/every_method.py{option}`. {origin_line([each.abou
 Each `tiny` recipe as it is, on Tiny-ImageNet-100: {images:,} images seen ({images / IMAGES:.1f} epochs), 32 px views of
 64 px images, SE(2) paths, float32, seed {seeds}. iBOT and DINOv2 have a vision transformer of six blocks (1.2 M
 parameters), the others a residual network of four blocks (0.6 M). The task has two decoders, on half of the samples,
-and the method's own loss does not see g. Plain: `--no-coherence`. Equal images, not equal time. *STL, with g*: view 2
-of STL and of its SimCLR loss is transformed, the same g for two images each.
+and the method's own loss does not see g. Its weight is {weights(configs)}. Plain:
+`--no-coherence`. Equal images, not equal time. *STL, with g*: view 2 of STL and of its SimCLR loss is transformed, the
+same g for two images each.
 
 {MEASURED} Square brackets: 95 % bootstrap intervals over test images.
 
@@ -137,6 +138,16 @@ not learned.
 
 {suite_grid(there, equivariant).markdown()}
 """
+
+
+def weights(configs: Mapping[str, PretrainConfig]) -> str:
+    """Return lambda in words: 1, and which methods have another."""
+    others = [
+        f"{name.removesuffix(TASK)} {config.coherence.weight:g}"
+        for name, config in configs.items()
+        if config.coherence and config.coherence.weight != 1
+    ]
+    return f"1 ({', '.join(others)})" if others else "1"
 
 
 SHOWN = ("rotation R2", "absolute rotation R2", "translation R2", "scale R2", "color R2", "blur R2")
