@@ -63,7 +63,7 @@ MISTAKES = {
         "vicreg-tiny",
         "--encoder.weights",
         "timm:resnte50",
-    ): "timm has no model 'resnte50'; near it: resnet50",
+    ): "timm has no model 'resnte50'; near it: ",
     ("weights",): "error: no weights are published yet: name the folder or address of a release with --from",
     ("weights", "vicreg", "--out", "w"): "error: no weights are published yet: name the folder or address of a release",
     ("weights", "--form", "w"): "option '--form' is unknown; is it '--from'?",

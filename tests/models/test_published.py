@@ -62,13 +62,14 @@ def test_features_of_random_weights_need_no_published_ones(offline, capsys):
 @pytest.mark.parametrize(
     ("arguments", "advice"),
     [
-        (["evaluate", "timm:resnet50", "--data", "."], BARE),
-        (["adapt", "timm:resnet50", "--data", "."], ELSE),
-        (["pretrain", "vicreg-tiny", "--encoder.weights", "timm:resnet50", "--data", "."], ELSE),
-        (["pretrain", "vicreg-tiny", "--no-coherence", "--encoder.weights=timm:resnet50", "--data", "."], ELSE),
+        (["evaluate", "timm:resnet50", "--data", "pictures"], BARE),
+        (["adapt", "timm:resnet50", "--data", "pictures"], ELSE),
+        (["pretrain", "vicreg-tiny", "--encoder.weights", "timm:resnet50", "--data", "pictures"], ELSE),
+        (["pretrain", "vicreg-tiny", "--no-coherence", "--encoder.weights=timm:resnet50", "--data", "pictures"], ELSE),
     ],
 )
 def test_a_command_says_it_before_torch_is_loaded_and_leaves_no_folder(tmp_path, arguments, advice):
+    picture_folder(tmp_path / "pictures", 2)
     code = (
         f"import os; os.environ.update(HF_ENDPOINT={closed_port()!r}, HF_HOME={str(tmp_path)!r}, "
         f"TORCH_HOME={str(tmp_path)!r}); from equicoherence.cli import main; "
@@ -78,7 +79,7 @@ def test_a_command_says_it_before_torch_is_loaded_and_leaves_no_folder(tmp_path,
     assert "the published weights of resnet50 cannot be had (they are not in the cache, and" in done.stderr
     assert advice in done.stderr
     assert not {"torch", "timm"} & set(done.stdout.split())
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["pictures"]
 
 
 @pytest.mark.parametrize(

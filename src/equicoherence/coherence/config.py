@@ -27,9 +27,10 @@ class CoherenceConfig:
             the others, as in [P2]. Of several decoders, one for all of them, or one for each in their order, with
             commas between.
         weight: Lambda, the weight of the loss of each decoder.
-        decoder: Decoder of the states: conv [P2], cross-attention [P1] (cross-attention-other: from the tokens of view 1 alone),
-            render (ours), geodesic (ours, for views.path between), solid (ours, for views.path poses), or several
-            on one z_equi, with + between: render+cross-attention; or the oracle control, which regresses theta.
+        decoder: Decoder of the states: conv [P2], cross-attention [P1] (cross-attention-other: from the tokens of
+            view 1 alone), render (ours), geodesic (ours, for views.path between), solid (ours, for views.path poses),
+            or several on one z_equi, with + between: render+cross-attention; or the oracle control, which regresses
+            theta.
         parts: What the render decoder predicts, among affine, color, blur, flow.
         width: Channels inside the cross-attention decoder, a multiple of 4; its time grows with their square.
         scales: Sides, in pixels, of the squares over which the error of the geodesic and the solid decoder is

@@ -30,8 +30,8 @@ class AdaptOptions:
 
     Args:
         out: Run directory.
-        recipe: Recipe to use: adapt-tiny (a CPU, views of about 96 px), adapt-small (one GPU, views of the model's own size),
-            adapt-large (several GPUs), or a FILE.yaml.
+        recipe: Recipe to use: adapt-tiny (a CPU, views of about 96 px), adapt-small (one GPU, views of the model's own
+            size), adapt-large (several GPUs), or a FILE.yaml.
         check: Labelled images that are not used for training, to check whether classes are kept.
         resume: Continue an interrupted training or evaluation: adapt --resume --out RUN.
         images: Training images of the probes; two fifths as many are test images.

@@ -41,12 +41,13 @@ class Arguments:
         data: Images, or objects in poses, for transformation, knn, linear, layers, pose, retrieval and others; by
             default the run's own.
         sets: Folder with data sets in their published layouts, for all other tasks.
-        tasks: Names of tasks, or all. By default the usual tasks on data sets if --sets is given, else all that the data allow.
+        tasks: Names of tasks, or all. By default the usual tasks on data sets if --sets is given, else all that the
+            data allow.
         suite: Tasks with fixed settings and one comparable table: equivariance or adapt. By default no suite.
         out: Folder for scores.json and, except for a single run, a page; with several models, one folder for each is
             made in it. By default a run's own folder; for other models a folder in results/.
-        settings: Settings of tasks: TASK.SETTING=VALUE, several with commas between; values of a list are joined by +. By default those
-            that `equicoherence tasks NAME` shows.
+        settings: Settings of tasks: TASK.SETTING=VALUE, several with commas between; values of a list are joined by +.
+            By default those that `equicoherence tasks NAME` shows.
         transformations: Which transformations of an image the task transformation predicts, each evaluated separately.
             By default rotation, translation, scale, color, blur, se2 and all.
         borders: What an image shows beyond the edge of its source, in the task transformation. content: the rest of

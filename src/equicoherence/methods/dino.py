@@ -28,7 +28,8 @@ class DINOConfig(MethodConfig):
         student_temperature: Temperature of the student's softmax.
         teacher_temperature: Temperature of the teacher's softmax, linearly from the first to the second value over
             temperature_warmup.
-        temperature_warmup: Share of all steps in which teacher_temperature changes: as published over 30 epochs, a tenth of 300.
+        temperature_warmup: Share of all steps in which teacher_temperature changes: as published over 30 epochs, a
+            tenth of 300.
         momentum: Momentum of the teacher at the start; it rises to 1 by half a cosine.
         norm_last_layer: Whether prototypes keep length 1 (see `PrototypeHead`), as by default in DINO and iBOT,
             whose published ViT-S train the lengths; DINOv2 trains them always.
