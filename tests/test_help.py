@@ -70,8 +70,7 @@ def test_a_description_says_what_its_option_is_and_not_only_of_what(options: typ
 
 def test_what_track_says_of_its_extra_is_so() -> None:
     assert "The extra track installs the first three; mlflow is installed by itself." in str(PretrainConfig.__doc__)
-    extras = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"][
-        "optional-dependencies"
-    ]
-    assert {package.partition(">")[0] for package in extras["track"]} == set(TRACKERS[:3])
+    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
+    extra = project["optional-dependencies"]["track"]
+    assert {package.partition(">")[0] for package in extra} == set(TRACKERS[:3])
     assert TRACKERS[3:] == ("mlflow",)
