@@ -250,8 +250,8 @@ def test_interrupted_training_goes_on_by_the_command_it_ends_with(
         ([], "adapt needs an encoder first"),
         (["MODEL"], "adapt needs images: give them with --data DIR"),
         (["MODEL", "--data", "DATA", "--recipe", "adapt-tinny"], "is it 'adapt-tiny'?"),
-        (["no-model", "--data", "DATA"], "model 'no-model' is neither a run directory, nor timm:NAME"),
-        (["resnet18", "--data", "DATA"], "for timm's weights write timm:resnet18"),
+        (["no-model", "--data", "DATA"], "model 'no-model' is none of what MODEL is: a run directory, timm:NAME"),
+        (["resnet18", "--data", "DATA"], "model 'resnet18': is it timm:resnet18? MODEL is a run directory"),
         (
             ["MODEL", "--data", "THREE"],
             "holds 3 images: 1 held out (a fifth by a hash of their names), 2 left to train on, which is too few",

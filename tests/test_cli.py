@@ -20,7 +20,7 @@ from equicoherence.data.source import BadImage
 from equicoherence.evaluation.store import FILE, read_scores
 from equicoherence.methods import METHODS
 from equicoherence.methods.simclr import SimCLR
-from equicoherence.recipes import recipe
+from equicoherence.recipes import RECIPES, recipe
 from equicoherence.reporting.short_table import short_grid
 from equicoherence.reporting.summary import summarise_scores
 from equicoherence.training.config import PretrainConfig
@@ -133,6 +133,28 @@ def test_each_page_that_recipes_names_is_in_the_repository_which_its_last_line_s
     assert [page for page in pages if not (Path(__file__).parents[1] / page).is_file()] == []
     last = shown.splitlines()[-1]
     assert last.startswith("Pages in docs/ are in the source repository")
+
+
+@pytest.mark.parametrize(
+    ("name", "command"),
+    [
+        ("vicreg-tiny", "equicoherence pretrain vicreg-tiny --data DIR"),
+        ("adapt-small", "equicoherence adapt MODEL --recipe adapt-small --data DIR"),
+    ],
+)
+def test_a_recipe_is_described_with_the_command_that_uses_it(name, command, capsys):
+    assert main(["recipes", name]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "\n".join(lines).startswith(f"{name}: {RECIPES[name]}\n")
+    assert command in lines
+    assert {"hardware", "time", "scores"} <= {line.partition(":")[0] for line in lines}
+
+
+@pytest.mark.parametrize("command", ["recipes", "tasks", "weights"])
+def test_a_name_that_need_not_be_given_stands_in_brackets(command, capsys):
+    assert main([command, "--help"]) == 0
+    after = "--from FOLDER|URL" if command == "weights" else ""
+    assert f"usage: equicoherence {command} [-h] [NAME] {after}".rstrip() in capsys.readouterr().out
 
 
 def test_help_and_recipes_exit_with_0(capsys):

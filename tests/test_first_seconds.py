@@ -54,6 +54,20 @@ MISTAKES = {
     "transformation, which is not among the tasks layers; leave it out, or give --settings layers.SETTING=VALUE",
     ("evaluate", "timm:resnet50", "--data", "pictures", "--tasks", "knnn"): "is it 'knn'?",
     ("evaluate", "timm:resnet50", "--tasks", "depth"): "depth: give the folder of the data sets with --sets",
+    ("evaluate",): "evaluate needs a MODEL: a run directory, timm:NAME, hf-hub:OWNER/NAME, baseline:NAME, a weights "
+    "file (FILE@ARCH), or the folder of a timm model",
+    ("evaluate", "resnte50", "--data", "pictures"): "error: model 'resnte50': is it timm:resnet50? MODEL is",
+    ("evaluate", "resnet-50", "--data", "pictures"): "error: model 'resnet-50': is it timm:resnet50? MODEL is",
+    (
+        "pretrain",
+        "vicreg-tiny",
+        "--encoder.weights",
+        "timm:resnte50",
+    ): "timm has no model 'resnte50'; near it: ",
+    ("weights",): "error: no weights are published yet: name the folder or address of a release with --from",
+    ("weights", "vicreg", "--out", "w"): "error: no weights are published yet: name the folder or address of a release",
+    ("weights", "--form", "w"): "option '--form' is unknown; is it '--from'?",
+    ("recipes", "vicreg-tyni"): "recipe 'vicreg-tyni' is unknown; is it 'vicreg-tiny'?",
     ("adapt", "timm:resnet18"): "adapt needs images: give them with --data DIR",
     ("embed", "timm:resnet18", "--data", "picture", "--out", "f.npz"): "is it 'pictures' that you mean?",
     ("export", "runn", "--to", "timm"): "runn is not a run directory: it has no config.yaml; is it 'run'?",
@@ -96,7 +110,7 @@ def test_what_arguments_show_is_refused_without_torch(place: Path) -> None:
 def test_a_name_of_timm_without_its_beginning_is_told(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for command in ("adapt", "evaluate"):
         assert main([command, "resnet18", "--data", "pictures"]) == 2
-        assert "for timm's weights write timm:resnet18" in capsys.readouterr().err
+        assert "error: model 'resnet18': is it timm:resnet18? " in capsys.readouterr().err
 
 
 def test_a_line_is_written_in_one_piece_so_that_those_of_two_threads_do_not_mix(

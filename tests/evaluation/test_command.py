@@ -346,9 +346,9 @@ def test_what_cannot_be_is_said_before_the_first_model_is_scored(
 ) -> None:
     run, out = str(encoder), tmp_path / "out"
     for wrong, quoted in (
-        (["resnet50", "--sets", str(camvid)], "for timm's weights write timm:resnet50"),
+        (["resnet50", "--sets", str(camvid)], "model 'resnet50': is it timm:resnet50? MODEL is a run"),
         ([f"{run[:-1]}x", "--sets", str(camvid)], f"is it '{run}'?"),
-        ([run, "no/such/model", "--sets", str(camvid)], "'no/such/model' is neither a run directory"),
+        ([run, "no/such/model", "--sets", str(camvid)], "'no/such/model' is none of what MODEL is: a run directory"),
         ([run, "timm:resnet1888", "--sets", str(camvid)], "timm has no model 'resnet1888'; near it: resnet18"),
         ([run, str(camvid), "--sets", str(camvid)], "it has no config.yaml"),
         ([run, run, "--sets", str(camvid)], "would share the folder"),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from equicoherence.models.missing import no_model
+from equicoherence.models.missing import meant, no_model
 from equicoherence.models.model_folder import check_run_folder, with_source
 
 
@@ -62,3 +62,26 @@ def test_a_folder_that_is_no_run_is_not_advised_again_and_a_misspelt_one_is(
         check_run_folder(Path("pics"))
     with pytest.raises(FileNotFoundError, match=r"^pcs is not .*: it has no config\.yaml; is it 'pics'\?$"):
         check_run_folder(Path("pcs"))
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("resnet50", "timm:resnet50"),
+        ("resnet50.a1_in1k", "timm:resnet50.a1_in1k"),
+        ("ResNet-50.a1_in1k", "timm:resnet50"),
+        ("efficientnet-lite0", "timm:efficientnet_lite0"),
+        ("runn", "'run'"),  # a path near comes before a name near
+        ("resnet51", "'resnet52'"),
+        ("resnet50.pth", ""),  # a file, and no name with a tag
+        ("no/resnet50", ""),
+        ("no-model", ""),
+    ],
+)
+def test_what_may_have_been_meant_is_a_name_of_timm_or_a_path(tmp_path, monkeypatch, text, wanted):
+    monkeypatch.chdir(tmp_path)
+    for folder in ("run", "resnet52"):
+        (tmp_path / folder).mkdir()
+    if text.startswith(("resnet50", "ResNet", "no/")):
+        (tmp_path / "resnet52").rmdir()
+    assert meant(text) == wanted

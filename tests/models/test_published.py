@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from equicoherence.cli import main
-from equicoherence.models.published import BARE, check_published
+from equicoherence.models.published import BARE, ELSE, check_published
 from tests.small import picture_folder
 
 
@@ -59,34 +59,55 @@ def test_features_of_random_weights_need_no_published_ones(offline, capsys):
     assert BARE in said
 
 
-def test_the_command_says_it_before_torch_is_loaded(tmp_path):
+@pytest.mark.parametrize(
+    ("arguments", "advice"),
+    [
+        (["evaluate", "timm:resnet50", "--data", "pictures"], BARE),
+        (["adapt", "timm:resnet50", "--data", "pictures"], ELSE),
+        (["pretrain", "vicreg-tiny", "--encoder.weights", "timm:resnet50", "--data", "pictures"], ELSE),
+        (["pretrain", "vicreg-tiny", "--no-coherence", "--encoder.weights=timm:resnet50", "--data", "pictures"], ELSE),
+    ],
+)
+def test_a_command_says_it_before_torch_is_loaded_and_leaves_no_folder(tmp_path, arguments, advice):
+    picture_folder(tmp_path / "pictures", 2)
     code = (
         f"import os; os.environ.update(HF_ENDPOINT={closed_port()!r}, HF_HOME={str(tmp_path)!r}, "
         f"TORCH_HOME={str(tmp_path)!r}); from equicoherence.cli import main; "
-        "assert main(['evaluate', 'timm:resnet50', '--data', '.']) == 1; import sys; print(*sys.modules)"
+        f"assert main({arguments!r}) == 1; import sys; print(*sys.modules)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
     assert "the published weights of resnet50 cannot be had (they are not in the cache, and" in done.stderr
-    assert BARE in done.stderr
+    assert advice in done.stderr
     assert not {"torch", "timm"} & set(done.stdout.split())
+    assert [path.name for path in tmp_path.iterdir()] == ["pictures"]
 
 
 @pytest.mark.parametrize(
     ("options", "quoted"),
     [
-        (["--imagess", "3"], "option '--imagess' is unknown; is it '--images'?"),
-        (["--images", "many"], "--images cannot be 'many': a whole number is expected"),
-        (["--views.path", "betwen"], "views.path 'betwen' is unknown; is it 'between'?"),
-        ([], "the published weights of resnet18 cannot be had"),
+        (["--data", "no/such"], "nothing at 'no/such'"),
+        (["--data", "DATA", "--images", "3"], "images must be a whole number, at least 5, got 3"),
+        (["--data", "DATA", "--out", "DATA"], "holds other things"),
+        (["--data", "DATA"], "the published weights of resnet18 cannot be had"),
     ],
 )
-def test_the_hub_is_asked_after_all_that_the_options_of_adapt_show(offline, options, quoted, capsys):
-    data = picture_folder(offline / "pictures", 50)
-    assert main(["adapt", "timm:resnet18", "--data", str(data), *options]) in (1, 2)
-    assert quoted in capsys.readouterr().err
+def test_the_hub_is_asked_after_all_that_the_arguments_of_adapt_show_by_themselves(offline, options, quoted, capsys):
+    data = picture_folder(offline / "pictures", 2)
+    assert main(["adapt", "timm:resnet18", *(str(data) if word == "DATA" else word for word in options)]) in (1, 2)
+    assert quoted in (said := capsys.readouterr().err)
+    assert ("cannot be had" in said) == ("cannot be had" in quoted)
 
 
-def test_the_hub_is_asked_after_the_images_are_opened(offline, capsys):
-    data = picture_folder(offline / "pictures", 1)
-    assert main(["adapt", "timm:resnet18", "--data", str(data)]) == 2
+def test_a_folder_that_holds_a_run_is_told_before_the_hub_is_asked(offline, capsys):
+    data = picture_folder(offline / "pictures", 2)
+    asked = ["pretrain", "vicreg-tiny", "--encoder.weights", "timm:resnet18", "--data", str(data), "--out", str(data)]
+    assert main(asked) == 2
+    assert "holds other things" in (said := capsys.readouterr().err)
+    assert "cannot be had" not in said
+
+
+def test_a_resumed_run_does_not_ask_the_hub_for_weights_that_its_checkpoint_has(offline, capsys):
+    run = offline / "run"
+    asked = ["pretrain", "--resume", "--out", str(run), "--encoder.weights", "timm:resnet18"]
+    assert main(asked) == 2
     assert "cannot be had" not in capsys.readouterr().err

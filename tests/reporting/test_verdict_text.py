@@ -37,7 +37,8 @@ def test_a_better_arm_gained_and_the_rest_is_kept() -> None:
 def test_a_worse_arm_gained_nothing_and_what_is_worse_is_named() -> None:
     assert verdict_text({"plain": PLAIN, "with-task": scored(0.2, 0.5, 0.70)}, "plain") == (
         "Against plain, with-task gained nothing. Kept: scale 0.500 → 0.500. "
-        "Worse: rotation 0.300 → 0.200, k-NN 80.0 % → 70.0 %."
+        "Worse: rotation 0.300 → 0.200, k-NN 80.0 % → 70.0 %. "
+        "One reason: a part of the features and of the training is spent on the task."
     )
 
 

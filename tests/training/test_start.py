@@ -233,7 +233,7 @@ class Danger:
     ("model", "encoder", "sentence"),
     [
         ("{d}/absent.pt@resnet18", {}, "absent.pt' of weights for resnet18"),
-        ("baseline:thumbnail", {}, "'baseline:thumbnail' is none of what it may be"),
+        ("baseline:thumbnail", {}, "'baseline:thumbnail' is none of what MODEL is"),
         ("{d}/resnet.safetensors", {}, "resnet.safetensors is a weights file: say which timm model it is for: /"),
         ("{d}/resnet.safetensors@resnet19", {}, "timm has no model 'resnet19'"),
         ("{d}/resnet.safetensors@resnet34", {}, "does not fit the architecture"),

@@ -19,8 +19,8 @@ class CoherenceConfig:
     """Settings of the task; defaults are [P2]'s.
 
     Args:
-        d_equi: Equivariant features of z.
-        states: K, the intermediate states that are reconstructed; 0 or more.
+        d_equi: Number of equivariant features of z (z_equi).
+        states: Number K of intermediate states that are reconstructed; 0 or more.
         targets: What is reconstructed: intermediate, final (view 2), views (view 2, and view 1 from the views
             in the other order), either (of each sample one of these two, which is half of the work), base (u) or
             intermediate+final; or each decoder's own: views for cross-attention, as in [P1], intermediate for
@@ -28,23 +28,24 @@ class CoherenceConfig:
             commas between. Or by name, cross-attention=either, with commas between: decoders that are not named have
             their own, and names of decoders that are not used change nothing.
         weight: Lambda, the weight of the loss of each decoder.
-        decoder: conv [P2], cross-attention [P1] (cross-attention-other: from the tokens of view 1 alone),
-            render (ours), geodesic (ours, for views.path between), solid (ours, for views.path poses), or several
-            on one z_equi, with + between: render+cross-attention; or the oracle control, which regresses theta.
+        decoder: Decoder of the states: conv [P2], cross-attention [P1] (cross-attention-other: from the tokens of
+            view 1 alone), render (ours), geodesic (ours, for views.path between), solid (ours, for views.path poses),
+            or several on one z_equi, with + between: render+cross-attention; or the oracle control, which regresses
+            theta.
         parts: What the render decoder predicts, among affine, color, blur, flow.
-        width: Channels inside the cross-attention decoder, a multiple of 4; its time goes with their square.
-        scales: Of the geodesic and the solid decoder, sides in pixels of the squares over which the error is
-            averaged before it is squared, so that far shifts are felt.
+        width: Channels inside the cross-attention decoder, a multiple of 4; its time grows with their square.
+        scales: Sides, in pixels, of the squares over which the error of the geodesic and the solid decoder is
+            averaged before it is squared, so that large shifts are felt.
         spacing: Where the K states lie on the path: at k / (K + 1) (even [P2]), or each is drawn for each image
             and step, in its own K-th of the path, and the decoder is conditioned on it (random).
-        layers: 0-based encoder layers that z_equi is read from (negative ones count from the last); the output
-            where empty. Its tokens are those of the first.
+        layers: Encoder layers that z_equi is read from, counted from 0 (negative ones from the last); empty for
+            the output. The first one's tokens are those of z_equi.
         split: How z_equi is read: by a linear map of the patch tokens of one layer (linear), by a small
             convolutional head over one layer or several (conv, see `LayeredHead`), or as the last d_equi
             outputs of the method's own head, as published for iBOT and DINOv2 (head).
-        share: Of the samples of a batch (of each process and part), in (0, 1], the share that has the task: the
-            first ones, which are a random choice; a part of a sample is rounded up. The others cost nothing for
-            it.
+        share: Share, in (0, 1], of the samples of a batch (of each process and part) that has the task: the first
+            ones, which are a random choice; a part of a sample is rounded up. The others cost no time of the
+            task.
     """
 
     d_equi: int = 256

@@ -12,7 +12,7 @@ from equicoherence.commands.config_options import check_train, with_spaces
 from equicoherence.commands.given_values import values_of
 from equicoherence.commands.model_argument import checked_model
 from equicoherence.loading import preparing
-from equicoherence.models.published import check_published
+from equicoherence.models.published import ELSE, check_published
 from equicoherence.processes import is_first_process
 from equicoherence.recipes import check_recipe, is_file_name
 
@@ -30,8 +30,8 @@ class AdaptOptions:
 
     Args:
         out: Run directory.
-        recipe: adapt-tiny (a CPU, views of about 96 px), adapt-small (one GPU, views of the model's own size),
-            adapt-large (several GPUs), or a FILE.yaml.
+        recipe: Recipe to use: adapt-tiny (a CPU, views of about 96 px), adapt-small (one GPU, views of the model's own
+            size), adapt-large (several GPUs), or a FILE.yaml.
         check: Labelled images that are not used for training, to check whether classes are kept.
         resume: Continue an interrupted training or evaluation: adapt --resume --out RUN.
         images: Training images of the probes; two fifths as many are test images.
@@ -140,7 +140,6 @@ def run(arguments: list[str]) -> None:
             from equicoherence.adapting.start_config import start_config
 
             opened = opened_images(config, given.check)  # or refused, before the encoder is read
-            check_published(model, "give a weights file, FILE@ARCH")  # which may ask the Hub, so it comes last
             size = config.views.size if _last(rest, "--views.size") else None
             source = config.views.source if _last(rest, "--views.source") else None
             config, read = start_config(config, config.encoder.weights, size=size, source=source)
@@ -168,9 +167,11 @@ def _check(model: str, recipe: str, rest: list[str]) -> None:
     numbers = {name: int(text) for name in ("images", "limit") if (text := _last(rest, f"--{name}") or "").isdigit()}
     Asked().changed(**numbers)
     out = _last(rest, "--out")
+    start = _last(rest, "--encoder.weights") or model
     if not resumes and is_first_process() and (out or not is_file_name(recipe)):
-        name, start = _last(rest, "--name") or recipe, _last(rest, "--encoder.weights") or model
+        name = _last(rest, "--name") or recipe
         check_new_run(Path(out) if out else default_out(name, start))
+    check_published(start, ELSE)  # which may ask the Hub, so it comes after all else that needs no torch
 
 
 def _model(arguments: list[str]) -> tuple[str | None, list[str]]:

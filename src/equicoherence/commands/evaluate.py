@@ -15,6 +15,7 @@ from equicoherence.commands.model_argument import checked_model
 from equicoherence.devices import Device
 from equicoherence.errors import refusing
 from equicoherence.loading import preparing
+from equicoherence.models.missing import KINDS
 from equicoherence.models.prefixes import BASELINE
 from equicoherence.models.published import BARE, check_published
 from equicoherence.models.train_setting import HEAD
@@ -40,15 +41,16 @@ class Arguments:
         data: Images, or objects in poses, for transformation, knn, linear, layers, pose, retrieval and others; by
             default the run's own.
         sets: Folder with data sets in their published layouts, for all other tasks.
-        tasks: Names, or all. By default the usual tasks on data sets if --sets is given, else all that the data allow.
+        tasks: Names of tasks, or all. By default the usual tasks on data sets if --sets is given, else all that the
+            data allow.
         suite: Tasks with fixed settings and one comparable table: equivariance or adapt. By default no suite.
         out: Folder for scores.json and, except for a single run, a page; with several models, one folder for each is
             made in it. By default a run's own folder; for other models a folder in results/.
-        settings: TASK.SETTING=VALUE, several with commas between; values of a list are joined by +. By default those
-            that `equicoherence tasks NAME` shows.
+        settings: Settings of tasks: TASK.SETTING=VALUE, several with commas between; values of a list are joined by +.
+            By default those that `equicoherence tasks NAME` shows.
         transformations: Which transformations of an image the task transformation predicts, each evaluated separately.
             By default rotation, translation, scale, color, blur, se2 and all.
-        borders: In the task transformation, what an image shows beyond the edge of its source. content: the rest of
+        borders: What an image shows beyond the edge of its source, in the task transformation. content: the rest of
             the photograph; reflection: its mirror image; zeros: black, which reveals the angle. By default content and
             zeros.
         probes: What predicts the transformation: linear (a ridge regression), mlp or attentive (reads tokens). By
@@ -64,8 +66,8 @@ class Arguments:
         random_weights: Evaluate the initialisation of timm models, without their weights.
         size: Input pixels, for models that are not runs; by default the model's own size.
         layer: Evaluate this layer instead of the output: block or stage, counted from 0; -1 is the last one.
-        bad_image_tolerance: Largest share of images that cannot be decoded; for --data by default the run's own.
-        device: cpu, cuda, mps; auto is the first CUDA device if there is one, else cpu.
+        bad_image_tolerance: Largest share of images that may be undecodable; for --data by default the run's own.
+        device: Where to compute: cpu, cuda, mps; auto is the first CUDA device if there is one, else cpu.
     """
 
     models: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="MODEL ..", help_behavior_hint="")]
@@ -96,7 +98,7 @@ def run(arguments: list[str]) -> None:
     with preparing():
         given = parse(Arguments, arguments, "evaluate")
         if not given.models:
-            raise ValueError("evaluate needs a model: a run, timm:NAME, baseline:NAME, FILE@ARCH or an exported folder")
+            raise ValueError(f"evaluate needs a MODEL: {KINDS}")
         given.models = tuple(map(checked_model, given.models))
         if given.data is not None:
             from equicoherence.data import check_data

@@ -81,16 +81,22 @@ def whose_defaults(recipe: str | None) -> str:
 def _check(recipe: str | None, rest: list[str], plain: bool) -> None:
     """Refuse what the arguments show by themselves, before anything heavy is loaded."""
     from equicoherence.data import check_data
+    from equicoherence.models.published import ELSE, check_published
+    from equicoherence.models.timm_names import check_timm_name
     from equicoherence.training.new_run import check_new_run
 
-    given = {option: values_of(rest, option) for option in ("--data", "--out", "--name")}
+    given = {option: values_of(rest, option) for option in ("--data", "--out", "--name", "--encoder.weights")}
     last = {option: values[-1][0] for option, values in given.items() if values and values[-1]}
     if "--data" in last:
         check_data(last["--data"])
     check_train(rest)
     name = last.get("--name") or (f"{recipe}-plain" if plain else recipe)
-    if recipe and "--resume" not in rest and is_first_process() and not is_file_name(recipe):
+    start, resumes = last.get("--encoder.weights", ""), "--resume" in rest
+    check_timm_name(start)
+    if recipe and not resumes and is_first_process() and not is_file_name(recipe):
         check_new_run(Path(last.get("--out") or Path("runs") / str(name)))
+    if not resumes:  # a run that has begun has the weights in its checkpoint
+        check_published(start, ELSE)  # which may ask the Hub, so it comes after all else that needs no torch
 
 
 def resumed_run(arguments: list[str]) -> Path | None:

@@ -31,7 +31,7 @@ def run(arguments: list[str]) -> None:
             name: Name of a task; without it, all are listed.
         """
 
-        name: Annotated[str | None, tyro.conf.Positional, tyro.conf.arg(metavar="NAME", help_behavior_hint="")] = None
+        name: Annotated[str | None, tyro.conf.Positional, tyro.conf.arg(metavar="[NAME]", help_behavior_hint="")] = None
 
     with preparing():
         name = parse(Arguments, arguments, "tasks").name

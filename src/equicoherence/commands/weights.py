@@ -17,6 +17,8 @@ from equicoherence.releases.listing import description
 from equicoherence.releases.manifest import find_weights
 from equicoherence.releases.place import read_release
 
+NO_PLACE = "no weights are published yet: name the folder or address of a release with --from"
+
 
 def run(arguments: list[str]) -> None:
     """Run the command with its arguments."""
@@ -32,11 +34,13 @@ def run(arguments: list[str]) -> None:
             out: Folder to write; by default NAME. A folder that holds the same weights is left as it is.
         """
 
-        name: Annotated[str | None, tyro.conf.Positional, tyro.conf.arg(metavar="NAME", help_behavior_hint="")] = None
+        name: Annotated[str | None, tyro.conf.Positional, tyro.conf.arg(metavar="[NAME]", help_behavior_hint="")] = None
         place: Annotated[str, tyro.conf.arg(name="from", metavar="FOLDER|URL")] = tyro.MISSING
         out: PathOrNone = None
 
     with preparing():
+        if {argument.partition("=")[0] for argument in arguments if argument.startswith("-")} <= {"--out"}:
+            raise ValueError(NO_PLACE)
         given = parse(Arguments, arguments, "weights")
         if given.name is None and given.out is not None:
             raise ValueError("--out needs the NAME of the weights to fetch")

@@ -16,7 +16,7 @@ class AnchorConfig(MethodConfig):
     """How strongly the encoder is kept near its start, and on which views.
 
     Args:
-        weight: Of the distance of the image representation: class token or pooled feature.
+        weight: Weight of the distance of the image representation: class token or pooled feature.
         tokens: Weight of the mean distance of the patch tokens.
         transformed: Also use the view that the path transformed.
     """

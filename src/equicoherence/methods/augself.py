@@ -19,7 +19,7 @@ class AugSelfConfig(SimCLRConfig):
 
     Args:
         hidden: Width of the hidden layers that regress theta.
-        weight: Of the regression; published .5 to 1.
+        weight: Weight of the regression of theta; published .5 to 1.
     """
 
     hidden: int = 512

@@ -19,7 +19,7 @@ class BarlowTwinsConfig(MethodConfig):
 
     Args:
         redundancy: Weight of the correlations off the diagonal.
-        width: Of the three-layer projector.
+        width: Features of each layer of the three-layer projector.
     """
 
     redundancy: float = 5e-3

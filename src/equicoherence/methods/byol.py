@@ -19,8 +19,8 @@ class BYOLConfig(MethodConfig):
 
     Args:
         width: Hidden features of projector and predictor.
-        output: Output features of both.
-        momentum: Of the teacher at the start; it rises to 1 by half a cosine.
+        output: Output features of projector and predictor.
+        momentum: Momentum of the teacher at the start; it rises to 1 by half a cosine.
     """
 
     width: int = 4096

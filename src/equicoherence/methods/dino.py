@@ -23,13 +23,14 @@ class DINOConfig(MethodConfig):
         prototypes: Outputs of the head, including the equivariant ones of a split head [P2].
         hidden: Width of the hidden layers of the head.
         bottleneck: Width of the layer before the prototypes.
-        centring: Of the teacher's outputs, see `Targets`.
-        centre_momentum: Of the running centre.
-        student_temperature: Of the student's softmax.
-        teacher_temperature: Of the teacher's softmax, linearly from the first to the second over
+        centring: How the teacher's outputs are centred, see `Targets`.
+        centre_momentum: Momentum of the running centre of the teacher's outputs.
+        student_temperature: Temperature of the student's softmax.
+        teacher_temperature: Temperature of the teacher's softmax, linearly from the first to the second value over
             temperature_warmup.
-        temperature_warmup: Share of all steps: as published over 30 epochs, a tenth of 300.
-        momentum: Of the teacher at the start; it rises to 1 by half a cosine.
+        temperature_warmup: Share of all steps in which teacher_temperature changes: as published over 30 epochs, a
+            tenth of 300.
+        momentum: Momentum of the teacher at the start; it rises to 1 by half a cosine.
         norm_last_layer: Whether prototypes keep length 1 (see `PrototypeHead`), as by default in DINO and iBOT,
             whose published ViT-S train the lengths; DINOv2 trains them always.
     """

@@ -17,9 +17,9 @@ class EquiModConfig(SimCLRConfig):
     """SimCLR's settings, for both projectors and both contrastive terms, and EquiMod's.
 
     Args:
-        d_equi: Equivariant features of z.
+        d_equi: Number of equivariant features of z.
         theta_width: Width of theta's embedding.
-        weight: Of the equivariant term, 1 as published.
+        weight: Weight of the equivariant term, 1 as published.
     """
 
     d_equi: int = 256

@@ -21,7 +21,7 @@ class ESSLConfig(SimCLRConfig):
 
     Args:
         hidden: Width of the hidden layers that classify rotations.
-        weight: Of that term, .4 as published.
+        weight: Weight of the classification of rotations, .4 as published.
     """
 
     hidden: int = 2048

@@ -20,8 +20,8 @@ class LeJEPAConfig(MethodConfig):
     Published: .05 and 1024 directions; widths are those of the authors' minimal code, which runs with .02 and 256.
 
     Args:
-        sigreg: Weight of SIGReg; the invariance has 1 minus it.
-        directions: Random directions per step.
+        sigreg: Weight of SIGReg; that of the invariance is 1 minus this.
+        directions: Number of random directions of SIGReg per step.
         width: Hidden features of the projector.
         output: Output features of the projector.
     """

@@ -19,10 +19,10 @@ class MoCoV3Config(MethodConfig):
     """MoCo v3; as published for ViT.
 
     Args:
-        temperature: Of the cosines in the contrastive loss.
+        temperature: Temperature of the cosines in the contrastive loss.
         width: Hidden features of projector and predictor.
-        output: Output features of both.
-        momentum: Of the teacher at the start; it rises to 1 by half a cosine.
+        output: Output features of projector and predictor.
+        momentum: Momentum of the teacher at the start; it rises to 1 by half a cosine.
     """
 
     temperature: float = 0.2

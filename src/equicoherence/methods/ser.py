@@ -22,9 +22,9 @@ class SERConfig(MoCoV3Config):
         layer: 0-based layer of the encoder that is trained to be equivariant, the third of twelve.
         share: Share of a batch (of each process and part) that is shown in symmetries of the square, at least two
             images.
-        equivariance_temperature: Of the cosines of tokens.
+        equivariance_temperature: Temperature of the cosines of tokens in the equivariant term.
         hidden: Width of both layers of the head over these tokens.
-        weight: Lambda, of the term.
+        weight: Lambda, the weight of the equivariant term.
     """
 
     layer: int = 2

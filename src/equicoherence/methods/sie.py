@@ -19,13 +19,13 @@ class SIEConfig(MethodConfig):
     """Equivariant features of z, weights of the five terms, and the expanders; all as published.
 
     Args:
-        d_equi: Equivariant features of z.
+        d_equi: Number of equivariant features of z.
         invariance: Weight of the distance of the invariant parts.
         equivariance: Weight of the distance of the prediction.
         variance: Weight of the hinge on standard deviations.
         predictor: Weight of the variance of the prediction.
         covariance: Weight of the covariances off the diagonal.
-        width: Of the three layers of each expander; the published 2048-2048-2048 is that of both side by side.
+        width: Features of the three layers of each expander; the published 2048-2048-2048 is that of both side by side.
     """
 
     d_equi: int = 256

@@ -18,7 +18,7 @@ class SimCLRConfig(MethodConfig):
     """NT-Xent and its two-layer projector; published: .1, 2048, 128.
 
     Args:
-        temperature: Of the cosines in the contrastive loss.
+        temperature: Temperature of the cosines in the contrastive loss.
         width: Hidden features of the projector.
         output: Output features of the projector.
     """

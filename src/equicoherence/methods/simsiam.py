@@ -17,8 +17,8 @@ class SimSiamConfig(MethodConfig):
     """SimSiam, as published.
 
     Args:
-        width: Of the three-layer projector.
-        bottleneck: Of the predictor's hidden layer.
+        width: Features of each layer of the three-layer projector.
+        bottleneck: Features of the predictor's hidden layer.
     """
 
     width: int = 2048

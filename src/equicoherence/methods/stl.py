@@ -20,8 +20,8 @@ class STLConfig(SimCLRConfig):
     Args:
         hidden: Width of the two hidden layers over both views.
         transformation: Features of y_t, the representation of the transformation.
-        equivariance: Weight lambda_equi; the invariant term has weight 1.
-        self_supervised: Weight lambda_trans; the invariant term has weight 1.
+        equivariance: Weight lambda_equi of the equivariant term; the invariant term has weight 1.
+        self_supervised: Weight lambda_trans of the term on y_t; the invariant term has weight 1.
     """
 
     temperature: float = 0.2

@@ -21,7 +21,7 @@ class VICRegConfig(MethodConfig):
         invariance: Weight of the distance of the two views.
         variance: Weight of the hinge on standard deviations.
         covariance: Weight of the covariances off the diagonal.
-        width: Of the three-layer projector.
+        width: Features of each layer of the three-layer projector.
     """
 
     invariance: float = 25.0

@@ -6,7 +6,14 @@ import difflib
 import os
 from pathlib import Path
 
-from equicoherence.models.timm_names import is_timm_name
+from equicoherence.models.timm_names import is_timm_name, near_timm_name
+
+KINDS = (
+    "a run directory, timm:NAME, hf-hub:OWNER/NAME, baseline:NAME, a weights file (FILE@ARCH), or the folder of a timm "
+    "model, such as an export"
+)
+"""All that MODEL of `equicoherence evaluate` can be."""
+ENDINGS = (".bin", ".ckpt", ".pt", ".pth", ".safetensors", ".tar", ".yaml")  # of files, which no name of timm has
 
 
 def no_model(text: str) -> FileNotFoundError:
@@ -16,24 +23,40 @@ def no_model(text: str) -> FileNotFoundError:
         return FileNotFoundError(f"model {text!r}: {file!r} is a folder, which says itself what it is: give {file}")
     if at:
         return FileNotFoundError(f"model {text!r}: there is no file {file!r} of weights for {arch}{near_path(file)}")
-    return FileNotFoundError(
-        f"model {text!r} is neither a run directory, nor timm:NAME, hf-hub:OWNER/NAME or baseline:NAME, nor a weights "
-        f"file (FILE@ARCH) or an exported folder{meant(text)}"
-    )
+    return no_kind("model", text, KINDS)
+
+
+def no_kind(what: str, text: str, kinds: str) -> FileNotFoundError:
+    """Return the error that quotes what is no MODEL; what may have been meant comes first.
+
+    what: what the text is given as, such as "model". kinds: what it can be.
+    """
+    if near := meant(text):
+        return FileNotFoundError(f"{what} {text!r}: is it {near}? MODEL is {kinds}")
+    return FileNotFoundError(f"{what} {text!r} is none of what MODEL is: {kinds}")
 
 
 def meant(text: str) -> str:
-    """Return the end of a sentence that says what may have been meant: a model of timm, or a path near; else ""."""
-    if Path(text).name == text and is_timm_name(text):
-        return f"; for timm's weights write timm:{text}"
-    return near_path(text)
+    """Return the MODEL that may have been meant: one of timm without its prefix, or a path near; else ""."""
+    may_be_timm = Path(text).name == text and not text.endswith(ENDINGS)
+    if may_be_timm and is_timm_name(text):
+        return f"timm:{text}"
+    if near := _near(text):
+        return repr(near)
+    name = near_timm_name(text) if may_be_timm else ""
+    return f"timm:{name}" if name else ""
 
 
 def near_path(text: str) -> str:
     """Return the end of a sentence that names a path near one that there is not; "" for none, or if it is there."""
+    near = _near(text)
+    return f"; is it {near!r}?" if near else ""
+
+
+def _near(text: str) -> str:
+    """Return a path near one that there is not; "" for none, or if it is there."""
     path = Path(text)
-    if path.exists():
+    if path.exists() or not path.parent.is_dir():
         return ""
-    if path.parent.is_dir() and (near := difflib.get_close_matches(path.name, os.listdir(path.parent), n=1)):
-        return f"; is it {str(path.parent / near[0])!r}?"
-    return ""
+    near = difflib.get_close_matches(path.name, os.listdir(path.parent), n=1)
+    return str(path.parent / near[0]) if near else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from equicoherence.json_file import read_json
-from equicoherence.models.missing import near_path
+from equicoherence.models.missing import KINDS, near_path
 from equicoherence.models.prefixes import LOCAL
 from equicoherence.models.shared_files import CONFIG
 
@@ -22,7 +22,7 @@ def with_source(model: str | Path) -> str:
     text = str(model)
     before, is_timm, place = text.partition(LOCAL) if text.startswith((LOCAL, f"timm:{LOCAL}")) else ("", "", text)
     if not place:
-        raise ValueError(f"model {text!r} names nothing; give a run, timm:NAME, FILE@ARCH or an exported folder")
+        raise ValueError(f"model {text!r} names nothing; give {KINDS}")
     folder = Path(place)
     if not is_timm and (not folder.is_dir() or (folder / RUN).is_file()):
         return text

@@ -11,6 +11,7 @@ from pathlib import Path
 REGISTERED = re.compile(r"^@register_model\s+def (\w+)\(", re.MULTILINE)
 RENAMED = re.compile(r"^register_model_deprecations\(__name__, \{(.*?)\}\)", re.MULTILINE | re.DOTALL)
 OLD = re.compile(r"^\s*['\"]([\w.]+)['\"]\s*:", re.MULTILINE)
+CLOSE = 0.75  # of a name and a text that need not be meant as one
 MODELS = "timm.list_models() names those there are"
 
 
@@ -43,6 +44,12 @@ def is_timm_name(name: str) -> bool:
     """Return whether timm has a model of a name, such as ``resnet50`` or, with a tag, ``resnet50.a1_in1k``."""
     names, old = timm_names()
     return name in old or name.partition(".")[0] in names | old
+
+
+def near_timm_name(text: str) -> str:
+    """Return the name of timm's that is nearest to a misspelt one, without its tag; "" where none is close."""
+    near = difflib.get_close_matches(text.lower().partition(".")[0], sorted(timm_names()[0]), n=1, cutoff=CLOSE)
+    return near[0] if near else ""
 
 
 def check_timm_name(model: str) -> None:

@@ -9,9 +9,11 @@ from equicoherence.reporting.noise_limit import UNTRUSTED
 from equicoherence.reporting.summary import summarise_scores
 from equicoherence.reporting.verdict import Said, main_figures, verdicts
 
+REASON = "One reason: a part of the features and of the training is spent on the task."
+
 
 def verdict_text(scores: Mapping[str, Sequence[Mapping[str, Any]]], reference: str) -> str:
-    """Return a line for each name but the reference, of at most three sentences; "" without scores of both.
+    """Return a line for each name but the reference, of at most four sentences; "" without scores of both.
 
     scores: name -> the content of the ``scores.json`` of each of its runs.
     """
@@ -20,7 +22,7 @@ def verdict_text(scores: Mapping[str, Sequence[Mapping[str, Any]]], reference: s
 
 
 def in_sentences(said: Said) -> str:
-    """Return one verdict in sentences: the gains, then what did not change, then what is worse."""
+    """Return one verdict in sentences: the gains, then what did not change, then what is worse and why it may be."""
     listed = {verb: ", ".join(texts) for verb, texts in said.changes.items()}
     nothing = "nothing clearly" if "not clear" in listed else "nothing"
     same = "; ".join(f"{verb}: {listed[verb]}" for verb in ("kept", "not clear", UNTRUSTED) if verb in listed)
@@ -28,6 +30,6 @@ def in_sentences(said: Said) -> str:
         [
             f"Against {said.against}, {said.name} gained {listed.get('gained', nothing)}.",
             *([f"{same[0].upper()}{same[1:]}."] if same else []),
-            f"Worse: {listed['lost']}." if "lost" in listed else "Nothing is clearly worse.",
+            f"Worse: {listed['lost']}. {REASON}" if "lost" in listed else "Nothing is clearly worse.",
         ]
     )

@@ -27,40 +27,40 @@ class PretrainConfig:
     """Everything a run is made from; `config.yaml` of its directory.
 
     Args:
-        name: Of the recipe; the run directory is runs/NAME where --out says no other.
+        name: Name of the run: its directory is runs/NAME, unless --out gives another.
         method: The joint-embedding method and its settings.
         encoder: The encoder.
-        d: Features of z, for methods that read it.
+        d: Number of features of z, for methods that read it.
         coherence: The auxiliary task; None for the plain method, and for methods that receive the parameters
             of the path, or have a layer of their own, and learn from those.
         views: The views of an image.
         optim: The optimiser.
         data: Images: a folder, tar shards, an archive, or objects (rendered, no file needed).
-        seed: Of weights, views and order.
+        seed: Seed of weights, views and order.
         max_steps: Steps after which the run, and its schedule, ends; 0 for those of all epochs.
-        precision: Of the products: fp32, bf16, fp16, or auto: bf16 on devices that multiply it (a CPU without
-            AMX or AVX-512-BF16 is faster in fp32), else fp32. A resumed run keeps what it began with. fp16 is for
-            GPUs without bf16, and slow on a CPU; the loss is scaled, so that small gradients are not lost.
+        precision: Precision of matrix products: fp32, bf16, fp16, or auto: bf16 on devices that multiply it (a CPU
+            without AMX or AVX-512-BF16 is faster in fp32), else fp32. A resumed run keeps what it began with. fp16
+            is for GPUs without bf16, and slow on a CPU; the loss is scaled, so that small gradients are not lost.
         device: Where to compute: cpu, cuda, mps (of a Mac), or auto, the first CUDA device where there is one.
         compile: Compile the encoder with torch.compile.
-        sharding: Of several processes, each holds the whole model (ddp), or a part of its parameters, their
-            gradients, optimiser state and teacher (fsdp2, for vision transformers); a run may be resumed with
-            the other.
-        threads: Threads of each process, for products and for decoding images; 0 for as many as the machine has
-            for it.
-        cache: MiB of decoded images that are kept in memory.
+        sharding: What each of several processes holds: the whole model (ddp), or a part of its parameters, their
+            gradients, optimiser state and teacher (fsdp2, for vision transformers). A run may be resumed with the
+            other.
+        threads: CPU threads of each process, for matrix products and for decoding images; 0 for as many as the
+            machine has for it.
+        cache: Memory for decoded images, in MiB.
         bad_image_tolerance: Share of the images that may be unreadable before the run stops.
         log_every: Steps between two lines of metrics.jsonl.
         checkpoint_every: Steps between two checkpoints.
-        keep: How much of what the encoder knew at the start may be lost, a share in [0, 1), 0 to measure
-            nothing. Where more is lost, as measured every watch_every steps, the run ends with the last good
-            state (docs/adapting.md).
-        watch_every: Steps between two measurements of what is kept, and of what is watched.
-        watch: Figures to take of images that are held out of training, with commas: knn, and paths such as
-            rotation (docs/callbacks.md); auto for rotation and, with class labels, knn; none for none. If a frozen
-            encoder has a head, they are of what the head gives.
+        keep: Largest share, in [0, 1), of what the encoder knew at the start that may be lost; 0 to measure
+            nothing. If more is lost, as measured every watch_every steps, the run ends with the last good state
+            (docs/adapting.md).
+        watch_every: Steps between two measurements for keep and for watch.
+        watch: Scores of held-out images during training, with commas: knn, and paths such as rotation
+            (docs/callbacks.md); auto for rotation and, with class labels, knn; none for none. If a frozen encoder
+            has a head, they are of what the head gives.
         track: Trackers that get metrics, pictures and the configuration, with commas: tensorboard, trackio,
-            wandb, mlflow; none for none.
+            wandb, mlflow; none for none. The extra track installs the first three; mlflow is installed by itself.
     """
 
     name: str = "custom"

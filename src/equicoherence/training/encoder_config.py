@@ -18,21 +18,21 @@ class EncoderConfig:
     """A timm model, what it starts from, and what of it is trained.
 
     Args:
-        name: The model, any that timm has; empty if weights says which one it is.
+        name: Any timm model; empty if encoder.weights says which one it is.
         args: Further arguments of `timm.create_model`, such as {"img_size": 64}.
-        channels: Of the images: 3 for pictures, else as many as they have, 2 or more (docs/data.md). The first
-            convolution has as many; where there are weights of timm to start from, it spreads them over these.
-        pretrained: Start from timm's published weights of that name.
-        weights: What to start from, as `equicoherence evaluate` takes MODEL: a run directory, timm:NAME, a
-            weights file (FILE@ARCH), an export, hf-hub:NAME; empty for none. Architecture, arguments and
-            normalisation are those of its model; what is given beside must fit.
-        fingerprint: Short hash of what weights held when they were read. Training writes it; empty if not
+        channels: Channels of the images: 3 for pictures, else as many as they have, 2 or more (docs/data.md). The
+            first convolution gets as many input channels, and timm's weights of three are spread over them.
+        pretrained: Start from timm's published weights of encoder.name.
+        weights: Pretrained weights to start from, any MODEL of `equicoherence evaluate`: a run directory, timm:NAME,
+            hf-hub:OWNER/NAME, a weights file (FILE@ARCH) or an export; empty for random weights. Architecture,
+            arguments and normalisation are those of its model; what is given beside must fit.
+        fingerprint: Short hash of the content of encoder.weights when it was read. Training writes it; empty if not
             yet read.
-        mean: Of the channels of images in [0, 1], by which the encoder normalises them; the model's own where
-            None, and their mean for channels behind the third.
-        std: As mean, the standard deviations.
-        drop_path: Share of the samples that a block's branch leaves out, for vision transformers. The teacher
-            leaves out none.
+        mean: Mean of each channel of images in [0, 1], by which the encoder normalises them. None for the model's
+            own; channels after the third get the mean of its three.
+        std: Standard deviation of each channel, used with encoder.mean.
+        drop_path: Share of the samples for which a branch of a block is skipped (stochastic depth), for vision
+            transformers. The teacher skips none.
         drop_path_uniform: Whether drop_path is the same in all blocks (DINOv2), or rises linearly from 0
             (iBOT).
         train: What is trained of an encoder that starts from weights: all; head, nothing of it, so that it
@@ -40,10 +40,10 @@ class EncoderConfig:
             N layers (blocks of a vision transformer, stages of a convolutional network) and what follows them;
             lora:RANK, LoRA on the linear layers of attention, merged at the end; lora-all:RANK, on those of
             MLPs too. The rest is frozen.
-        batch_norm: Of BatchNorm layers that are trained, whether their statistics move (train, as encoders from
-            random weights need), or not (frozen).
-        checkpointing: Keep less of the forward pass for the backward pass, which computes it once more: less
-            memory, more time.
+        batch_norm: Whether the running statistics of BatchNorm layers that are trained are updated (train, as encoders
+            from random weights need) or not (frozen).
+        checkpointing: Store less of the forward pass, and compute it again in the backward pass: less memory, more
+            time.
     """
 
     name: str = "vit_small_patch16_224"

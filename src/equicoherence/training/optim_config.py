@@ -14,18 +14,18 @@ class OptimConfig:
 
     Args:
         epochs: Passes over the images.
-        batch_size: Images of a step, of each process.
-        lr: Highest learning rate at a global batch of 256 images (with lr_scaling sqrt, of 1024).
-        lr_scaling: How lr grows with the global batch: linearly, or with its root (sqrt).
-        weight_decay: Of weights; biases and norms have none.
-        weight_decay_end: Where a cosine takes weight_decay; None to keep it.
-        warmup: Share of all steps in which the rate rises.
+        batch_size: Images per step and process.
+        lr: Highest learning rate, at a global batch of 256 images (with lr_scaling sqrt, of 1024).
+        lr_scaling: How the learning rate grows with the global batch: linearly, or with its square root (sqrt).
+        weight_decay: Weight decay; biases and norms have none.
+        weight_decay_end: Weight decay at the last step, reached by a cosine; None if it stays the same.
+        warmup: Share of all steps in which the learning rate rises from 0.
         clip: Largest norm of the gradient; 0 for none.
         accumulation: Parts that a step's batch is split into, to save memory.
-        layer_decay: Factor of the rate from one layer of the encoder (block of a vision transformer, stage of a
-            convolutional network) to the one before it; 1 for none.
-        patch_embed_lr: Further factor of the rate of a patch embedding.
-        freeze_last_layer: Epochs in which the method's last layer stays as it is.
+        layer_decay: Factor of the learning rate from one layer of the encoder (block of a vision transformer, stage of
+            a convolutional network) to the one before it; 1 for none.
+        patch_embed_lr: Factor of the learning rate of a patch embedding, besides layer_decay.
+        freeze_last_layer: Number of first epochs in which the last layer of the method's head is not trained.
     """
 
     epochs: int = 100

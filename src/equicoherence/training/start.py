@@ -18,11 +18,12 @@ from equicoherence.methods import METHODS
 from equicoherence.models import Encoder
 from equicoherence.models.encoder import sized
 from equicoherence.models.foreign import copy_weights, foreign_encoder, read_exported
-from equicoherence.models.missing import meant
+from equicoherence.models.missing import no_kind
 from equicoherence.models.model_folder import with_source
 from equicoherence.models.names import folder_of, split_file
 from equicoherence.models.normalisation import Channels
 from equicoherence.models.prefixes import SOURCES
+from equicoherence.models.published import ELSE
 from equicoherence.models.weights import load_weights
 from equicoherence.tensor_files import digest_of
 from equicoherence.training.checkpoint import saved_source
@@ -195,7 +196,7 @@ def read_start(model: str, size: int | None, name: str, args: dict[str, Any]) ->
     if absent and not path.is_file():
         raise FileNotFoundError(f"encoder.weights {model!r}: there is no file {absent!r} of weights for {wanted}")
     if not path.is_file():
-        raise FileNotFoundError(f"encoder.weights {model!r} is none of what it may be: {KINDS}{meant(model)}")
+        raise no_kind("encoder.weights", model, KINDS)
     with path.open("rb") as opened:
         digest = hashlib.file_digest(opened, "sha256").hexdigest()[:DIGEST]
     advice = f"say which model it is for: {file}@ARCH"
@@ -222,11 +223,10 @@ def _of_run(run: Path) -> Start:
 
 def _of_timm(name: str, size: int | None) -> Start:
     """Read a model of timm by its name or place, with published or saved weights."""
-    otherwise = "give a weights file, FILE@ARCH"
-    encoder = foreign_encoder(name, size, pretrained=True, option="views.size", otherwise=otherwise)
+    encoder = foreign_encoder(name, size, pretrained=True, option="views.size", otherwise=ELSE)
     own = encoder
     if sized(name, size):  # the fingerprint is that of the weights before their positions are resampled
-        own = foreign_encoder(name, None, pretrained=True, otherwise=otherwise)
+        own = foreign_encoder(name, None, pretrained=True, otherwise=ELSE)
     folder = folder_of(name)
     source = None if folder is None else saved_source(folder)
     return Start(encoder, digest_of(own.model.state_dict().items())[:DIGEST], size or encoder.own_size[0], source)

@@ -39,7 +39,7 @@ class AugmentationConfig:
         sigma: Smallest and largest sigma of the blur, in pixels of the view.
         solarize: Share of the views whose bright pixels are inverted.
         flip: Share of the views that are mirrored.
-        rotation: Degrees up to which a view is turned to either side, in [0, 180].
+        rotation: Largest angle, in degrees in [0, 180], by which a view is turned to either side.
     """
 
     area: tuple[float, float] = (0.2, 1.0)
@@ -62,15 +62,15 @@ class ViewsConfig:
     """The views of an image, and the path that the task sees.
 
     Args:
-        size: Pixels of a view along a side.
-        source: Pixels along a side that an image is kept at, from which the views are cut.
+        size: Width and height of a view in pixels.
+        source: Width and height in pixels at which images are kept; the views are cut from these.
         path: Transformation g that leads from u to view 2, with states between: se2, rotation, all and others;
             none; between: no further transformation, and the states lie on the path from view 1 to view 2, so
             that all that the augmentations did is asked of the task (docs/between.md; border and invariant mean
             nothing there); poses: the two views are renders of an object, as they are, and the states those of
             its pose path (data: 3DIEBench, or what `equicoherence render` writes). Of a set with pose paths
             (`equicoherence render --paths`) only views at the ends of a path are paired.
-        told: Parameters of the path that methods which receive theta are given, by name; empty for all.
+        told: Names of the path's parameters that are given to methods conditioned on theta; empty for all.
         border: What lies beyond the crop: content, what the image shows there; reflection; zeros, which give
             the angle away.
         flip: Whether the views of an image (both, and local crops) are mirrored alike (shared), each by itself
@@ -87,13 +87,13 @@ class ViewsConfig:
             docs/transformation.md.
         first: Augmentations of view 1.
         second: Augmentations of u, and so of view 2.
-        crops: Local crops of an image, for methods that read them.
-        crop_size: Pixels of a local crop along a side.
+        crops: Number of local crops of an image, for methods that read them.
+        crop_size: Width and height of a local crop in pixels.
         crop: Augmentations of local crops.
         crop_rotations: Whether the crops are one crop, turned by 0, 90, 180 and 270 degrees.
         mask_probability: Share of the global views in which patch tokens are masked, for methods that predict
             them.
-        mask_ratio: Lowest and highest share of the tokens that are masked in those.
+        mask_ratio: Lowest and highest share of the patch tokens that are masked in such a view.
     """
 
     size: int = 224
