@@ -1,6 +1,6 @@
 """Every method with and without the task, on photographs: does it learn, and what does the task add and cost?
 
-Beside the task stand label-free rivals that build on one of the methods: SER, STL, E-SSL.
+Beside the task stand label-free baselines that build on one of the methods: SER, STL, E-SSL.
 
     python experiments/every_method.py --data FOLDER_OR_ARCHIVE [--out runs/every-method] [--methods vicreg dino]
 
@@ -123,8 +123,8 @@ same g for two images each.
 
 ## What the task changes
 
-Scores of the encoder's output: with the task minus without it, *from* the score without it; and the same for rivals,
-which have no task and no labels: SER, STL and E-SSL. k-NN and linear accuracy in points. (!): R2 on noise of this
+Scores of the encoder's output: with the task minus without it, *from* the score without it; and the same for the
+label-free baselines SER, STL and E-SSL. k-NN and linear accuracy in points. (!): R2 on noise of this
 transformation is not near 0, in one of the two. A method whose k-NN accuracy is not above that of random weights has
 not learned.
 
