@@ -13,6 +13,7 @@ from equicoherence.evaluation.picture import Picture
 PREDICTED, TRUE = (255, 120, 0), (0, 220, 255)
 HIGHEST = 320  # pixels
 DASH = 5  # pixels, and as many between two of them
+TEXT = 15  # pixels
 
 
 def show_boxes(
@@ -40,7 +41,8 @@ def draw_boxes(
 ) -> np.ndarray:
     """Return an image (H, W, 3) uint8, enlarged or reduced to 320 pixels high at most, with boxes (N, 4) in its pixels.
 
-    Predicted boxes are solid and orange, true ones are dashed and blue; each has its caption where there are some.
+    Predicted boxes are solid and orange, true ones are dashed and blue; each has its caption where there are some, true
+    ones only if it fits into the box.
     """
     height, width = pixels.shape[:2]
     scale = HIGHEST / max(height, width) if height < HIGHEST / 2 else min(1.0, HIGHEST / height)
@@ -49,7 +51,7 @@ def draw_boxes(
     pen = ImageDraw.Draw(picture)
     for number, box in enumerate(true * scale):
         _dashed(pen, box)
-        if true_captions:
+        if true_captions and pen.textlength(true_captions[number], font_size=TEXT) < box[2] - box[0]:
             _write(pen, box, true_captions[number], TRUE)
     for number, box in enumerate(predicted * scale):
         left, top, right, bottom = _within(box)
@@ -61,8 +63,8 @@ def draw_boxes(
 
 def _write(pen: ImageDraw.ImageDraw, box: np.ndarray, text: str, color: tuple[int, int, int]) -> None:
     place = (float(box[0]) + 3, float(box[1]) + 2)
-    pen.rectangle(pen.textbbox(place, text), fill=(0, 0, 0))
-    pen.text(place, text, fill=color)
+    pen.rectangle(pen.textbbox(place, text, font_size=TEXT), fill=(0, 0, 0))
+    pen.text(place, text, fill=color, font_size=TEXT)
 
 
 def _within(box: np.ndarray) -> tuple[float, float, float, float]:

@@ -118,7 +118,8 @@ def _panel(row: PictureRow, columns: Sequence[str]) -> tuple[Markup, bool] | Non
     shots = [_shot(label, picture, f"{row.title}, {label}") for label, picture in given]
     for column in columns:
         shots.append(_shot(element("strong", column), predicted.get(column), f"{row.title}, {column}"))
-    parts = [element("h4", row.title), element("div", *shots, class_="shots"), *_legend(row.legend)]
+    kind = "shots" if row.legend else "shots drawn"  # lines and words on a photograph need more room than flat colors
+    parts = [element("h4", row.title), element("div", *shots, class_=kind), *_legend(row.legend)]
     return element("div", *parts), any(map(is_strip, pictures))
 
 
