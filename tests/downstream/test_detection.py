@@ -223,17 +223,19 @@ def test_predicted_boxes_are_solid_and_true_ones_dashed() -> None:
     assert draw_boxes(np.zeros((64, 64, 3), np.uint8), np.zeros((0, 4)), np.zeros((0, 4))).shape == (320, 320, 3)
 
 
-def test_true_boxes_are_shown_alone_with_their_classes() -> None:
-    image, boxes = np.zeros((320, 300, 3), np.uint8), np.array([[10, 10, 60, 60], [100, 10, 180, 60]])
-    picture = show_boxes(image, boxes[:1], boxes[1:], ["cat 0.90"], ["dog"])
-    colors = [
-        set(map(tuple, each.reshape(-1, 3).tolist())) for each in (picture.given["true boxes"], picture.predicted)
-    ]
-    assert colors[0] == {(0, 0, 0), TRUE}
-    assert {TRUE, PREDICTED} <= colors[1]
-    named = (picture.given["true boxes"][13:25, 103:120] == TRUE).any()
-    assert named
-    assert not (picture.predicted[13:25, 103:120] == TRUE).any(), "the class is not repeated"
+def test_true_boxes_are_shown_alone_with_those_classes_that_fit() -> None:
+    image, boxes = (
+        np.zeros((320, 300, 3), np.uint8),
+        np.array([[10, 10, 60, 60], [100, 10, 180, 60], [200, 10, 220, 60]]),
+    )
+    picture = show_boxes(image, boxes[:1], boxes[1:], ["cat 0.90"], ["dog", "elephant"])
+    true, predicted = picture.given["true boxes"], picture.predicted
+    assert (true[10, 100:180] == TRUE).all(axis=-1).any()
+    assert not true[..., 0].any(), "no predicted box"
+    assert (predicted[10, 10:60] == PREDICTED).all()
+    assert true[14:28, 104:170].any()
+    assert not predicted[14:28, 104:170].any(), "the class is not repeated"
+    assert not true[14:28, 204:216].any(), "too long a word for the box"
 
 
 def test_small_images_are_enlarged_with_clean_edges() -> None:
