@@ -40,7 +40,7 @@ def test_the_dense_page_has_a_row_for_each_reading_and_the_spread_of_seeds_and_i
         part = {"task": task, "variant": "", "protocol": "frozen", "data": data, "control": "", "settings": settings}
         rows = [asdict(Row(metric, value, representation=read, floor=0.1)) for read, value in values.items()]
         part |= {"counts": {"val": 4}, "input": [96, 128], "metrics": {metric: True}, "probe_order": [], "rows": rows}
-        part |= {"caption": "", "pictures": {}, "seconds": 1.0, "date": "2026-11-29"}
+        part |= {"caption": "", "seconds": 1.0, "date": "2026-11-29"}
         folder = out / name
         folder.mkdir(parents=True, exist_ok=True)
         Store(folder, about).put(task, part, {})

@@ -213,8 +213,9 @@ def test_scores_of_renders_follow_the_angle() -> None:
     assert score.counts["pairs"] == sum(min(3, count) for count in _angles(PaintedSpheres(TURNS, spheres=4)))
     assert score.input == (32, 32)
     curve, picture = list(score.pictures.values())[:2]
-    assert curve.shape == (320, 600, 3)
-    assert picture.shape == (320, 648, 3)
+    assert curve.predicted.shape == (320, 600, 3)
+    assert picture.given["images"].shape == picture.predicted.shape == (320, 648, 3)
+    assert (picture.given["images"] != picture.predicted).any()
 
 
 def _angles(data: PaintedSpheres) -> list[int]:
@@ -261,7 +262,7 @@ def test_the_picture_joins_matches() -> None:
     right = flags.clone()
     right[0, 0] = True
     found = matching.Matches(torch.tensor([[3, 0, 0, 0]]), right, flags, flags)
-    picture = draw_matches(np.zeros((32, 32, 3), np.uint8), np.zeros((32, 32, 3), np.uint8), found, 0, (2, 2))
+    picture = draw_matches(np.zeros((32, 32, 3), np.uint8), np.zeros((32, 32, 3), np.uint8), found, 0, (2, 2)).predicted
     assert picture.shape == (320, 648, 3)
     assert picture[80, 80].tolist() == picture[240, 328 + 240].tolist() == [40, 200, 60]
     assert not picture[300, 100].any()

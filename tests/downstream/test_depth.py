@@ -167,12 +167,18 @@ def test_depths_that_are_not_finite_are_an_error() -> None:
 def test_pictures_show_input_truth_and_prediction() -> None:
     result = score(dataclasses.replace(QUICK, steps=1), model())
     assert len(result.pictures) == 4
-    title, picture = next(iter(result.pictures.items()))
-    assert title.startswith("slope 0, depth ")
-    assert picture.dtype == np.uint8
-    assert picture.shape == (36, 3 * 48 + 2 * 4, 3)
-    assert (picture[:, :48] == Slopes(4, seed=1).image(0)).all()
-    assert (picture[:, 52:57] == 0).all()  # not measured
+    picture = result.pictures["slope 0"]
+    assert (picture.given["image"] == Slopes(4, seed=1).image(0)).all()
+    for pixels in (picture.given["true depth"], picture.predicted):
+        assert pixels.dtype == np.uint8
+        assert pixels.shape == (36, 48, 3)
+    assert (picture.given["true depth"][:, :5] == 0).all()  # not measured
+    assert picture.predicted[:, :5].any()
+    *depths, last = picture.legend
+    assert (last.name, last.color) == ("not measured", "#000000")
+    values = [float(depth.name.removesuffix(" m")) for depth in depths]
+    assert values == sorted(values)
+    assert [depth.color for depth in depths] == ["#440154", "#21918c", "#fde725"]
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from equicoherence.data.source import UnusableData
-from equicoherence.downstream.box_pictures import PREDICTED, TRUE, draw_boxes
+from equicoherence.downstream.box_pictures import PREDICTED, TRUE, draw_boxes, show_boxes
 from equicoherence.downstream.detection.agnostic import AgnosticSet
 from equicoherence.downstream.detection.detector import UNIT, build_detector, detect, detection_loss
 from equicoherence.downstream.detection.pyramid import SimpleFeaturePyramid
@@ -50,7 +50,10 @@ def test_squares_are_found_better_than_by_a_constant_and_the_model_stays() -> No
         assert rows[name].value > (rows[name].floor or 0) + 0.1
     assert score.counts == {"train": 31, "val": 8}, "of 32, those that 30 steps of 4 show"
     assert len(score.pictures) == 6
-    assert all(picture.shape[0] <= 320 and picture.dtype == np.uint8 for picture in score.pictures.values())
+    for picture in score.pictures.values():
+        for pixels in (picture.predicted, picture.given["true boxes"]):
+            assert pixels.shape[0] <= 320
+            assert pixels.dtype == np.uint8
     assert all(torch.equal(weight, before[name]) for name, weight in model.encoder.state_dict().items())
 
 
@@ -64,8 +67,11 @@ def test_the_same_seed_gives_the_same_pictures_and_another_others(task: Detectio
     other = dataclasses.replace(task, seed=1).score(model, *sets, no_bar)
     assert {row.metric for row in first.rows} == {"apb", "apb50", "apb75"}
     assert [row.value for row in first.rows] == [row.value for row in again.rows]
-    assert all(np.array_equal(first.pictures[name], again.pictures[name]) for name in first.pictures)
-    assert not all(np.array_equal(first.pictures[name], other.pictures[name]) for name in first.pictures)
+    predicted, repeated, others = (
+        [picture.predicted for picture in of.pictures.values()] for of in (first, again, other)
+    )
+    assert all(map(np.array_equal, predicted, repeated))
+    assert not all(map(np.array_equal, predicted, others))
     assert all(torch.equal(weight, before[name]) for name, weight in model.encoder.state_dict().items())
 
 
@@ -215,3 +221,26 @@ def test_predicted_boxes_are_solid_and_true_ones_dashed() -> None:
     assert 0.3 < dashes.mean() < 0.8
     assert draw_boxes(np.zeros((900, 400, 3), np.uint8), np.zeros((0, 4)), np.zeros((0, 4))).shape == (320, 142, 3)
     assert draw_boxes(np.zeros((64, 64, 3), np.uint8), np.zeros((0, 4)), np.zeros((0, 4))).shape == (320, 320, 3)
+
+
+def test_true_boxes_are_shown_alone_with_those_classes_that_fit() -> None:
+    image, boxes = (
+        np.zeros((320, 300, 3), np.uint8),
+        np.array([[10, 10, 60, 60], [100, 10, 180, 60], [200, 10, 220, 60]]),
+    )
+    picture = show_boxes(image, boxes[:1], boxes[1:], ["cat 0.90"], ["dog", "elephant"])
+    true, predicted = picture.given["true boxes"], picture.predicted
+    assert (true[10, 100:180] == TRUE).all(axis=-1).any()
+    assert not true[..., 0].any(), "no predicted box"
+    assert (predicted[10, 10:60] == PREDICTED).all()
+    assert true[14:28, 104:170].any()
+    assert not predicted[14:28, 104:170].any(), "the class is not repeated"
+    assert not true[14:28, 204:216].any(), "too long a word for the box"
+
+
+def test_small_images_are_enlarged_with_clean_edges() -> None:
+    image = np.zeros((32, 32, 3), np.uint8)
+    image[:, 16:] = 255
+    enlarged = draw_boxes(image, np.zeros((0, 4)), np.zeros((0, 4)))
+    assert enlarged.shape == (320, 320, 3)
+    assert set(np.unique(enlarged)) == {0, 255}

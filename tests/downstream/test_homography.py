@@ -163,7 +163,9 @@ def test_motion_is_learnt_and_the_model_is_left_as_it_was(model: FrozenModel, se
     assert row.value < 0.9 * 0.765 * 32
     assert found.counts == {"train": 160, "val": 24}
     assert list(found.pictures)[1] == "blobs 1, pair 1"
-    assert {picture.shape for picture in found.pictures.values()} == {(240, 320 + 2 * 244, 3)}
+    assert {picture.predicted.shape for picture in found.pictures.values()} == {(240, 320, 3)}
+    given = [(name, pixels.shape) for picture in found.pictures.values() for name, pixels in picture.given.items()]
+    assert set(given) == {("first patch", (240, 240, 3)), ("second patch", (240, 240, 3))}
     assert not model.encoder.training
     assert all(torch.equal(before[name], value) for name, value in model.encoder.state_dict().items())
 

@@ -78,7 +78,7 @@ def test_points_are_learnt_and_the_model_is_left_as_it_was(model: FrozenModel, e
     assert mean.value > mean.floor + 0.3
     assert rows["pckh@0.1", ""].value <= mean.value
     assert found.counts == {"train": 64, "val": 24}
-    assert [picture.shape for picture in found.pictures.values()] == [(320, 640, 3)] * 6
+    assert [picture.predicted.shape for picture in found.pictures.values()] == [(320, 320, 3)] * 6
     assert not model.encoder.training
     assert all(torch.equal(before[name], value) for name, value in model.encoder.state_dict().items())
 
@@ -196,10 +196,10 @@ def test_a_test_split_without_scored_points_is_refused(model: FrozenModel) -> No
 def test_the_picture_shows_true_points_as_rings_and_said_ones_as_dots() -> None:
     image = np.zeros((16, 32, 3), np.uint8)
     picture = draw_points(image, torch.tensor([[0.25, 0.5]]), torch.tensor([[0.75, 0.5]]), torch.tensor([True]))
-    assert picture.shape == (160, 640, 3)
-    assert picture[:, :320].sum() == 0
-    assert picture[80, 320 + 240].tolist() == [255, 60, 40]
-    assert picture[80 - 4, 320 + 80].tolist() == [40, 220, 60]
+    assert picture.given["image"].shape == picture.predicted.shape == (160, 320, 3)
+    assert picture.given["image"].sum() == 0
+    assert picture.predicted[80, 240].tolist() == [255, 60, 40]
+    assert picture.predicted[80 - 4, 80].tolist() == [40, 220, 60]
 
 
 def test_rates_rise_and_fall_to_nothing() -> None:

@@ -91,9 +91,9 @@ def test_a_foreign_encoder_is_looked_at_at_its_backbone() -> None:
         "nearest neighbours of the first column, backbone",
     ]
     for picture in found.pictures.values():
-        assert picture.dtype == np.uint8
-        assert picture.shape[0] <= 320
-        assert picture.shape[2] == 3
+        assert picture.predicted.dtype == np.uint8
+        assert picture.predicted.shape[0] <= 320
+        assert picture.predicted.shape[2] == 3
     (row,) = found.rows
     assert (row.metric, row.parameter) == ("same_folder", "")
     assert row.value == 1, "red and blue are told apart even by random weights"
@@ -108,8 +108,9 @@ def test_a_run_is_looked_at_at_its_split_too_and_its_control_is_not(run: Path) -
     names = ("backbone", "z_inv", "z_equi")
     assert list(found.pictures) == [f"{title}, {name}" for title in titles for name in names]
     assert [row.parameter for row in found.rows] == ["", "z_inv", "z_equi"]
-    images = {title: picture[:120] for title, picture in found.pictures.items() if title.startswith("PCA")}
-    assert all(np.array_equal(images[f"{titles[0]}, backbone"], image) for image in images.values())
+    looked = [found.pictures[f"{titles[0]}, {name}"] for name in names]
+    assert all(np.array_equal(looked[0].given["images"], picture.given["images"]) for picture in looked)
+    assert not np.array_equal(looked[0].predicted, looked[2].predicted)
     control = TINY.score(random_control(model), None, Stripes(12), no_bar)
     assert list(control.pictures) == [f"{title}, backbone" for title in titles]
 
@@ -117,7 +118,7 @@ def test_a_run_is_looked_at_at_its_split_too_and_its_control_is_not(run: Path) -
 def test_the_same_settings_give_the_same_pixels() -> None:
     model = load_model("timm:resnet10t", random_weights=True, size=64)
     first, second = (TINY.score(model, None, Stripes(8), no_bar).pictures for _ in range(2))
-    assert all(np.array_equal(first[title], second[title]) for title in first)
+    assert all(np.array_equal(first[title].predicted, second[title].predicted) for title in first)
 
 
 def test_images_of_one_folder_have_no_figure() -> None:

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torchmetrics.classification import MulticlassJaccardIndex
 
 from equicoherence.data.source import UnusableData
+from equicoherence.downstream.class_pictures import draw_classes
 from equicoherence.downstream.palette import painted, palette, side_by_side
 from equicoherence.downstream.segmentation import scoring
 from equicoherence.downstream.segmentation.scoring import segment
@@ -105,12 +106,26 @@ def test_pictures_show_input_truth_and_prediction() -> None:
     score = LINEAR.score(small_model(), ColourRegions(24, 0), test, no_bar)
     assert list(score.pictures) == [f"edge {index}" for index in (0, 2, 3, 5, 6, 8)]
     picture = score.pictures["edge 3"]
-    assert picture.shape == (30, 3 * 40 + 2 * 4, 3)
-    assert np.array_equal(picture[:, :40], test.image(3))
-    assert np.array_equal(picture[:, 44:84], painted(test.mask(3)))
-    said = picture[:, 88:]
+    assert list(picture.given) == ["image", "true classes"]
+    assert np.array_equal(picture.given["image"], test.image(3))
+    assert np.array_equal(picture.given["true classes"], painted(test.mask(3)))
+    said = picture.predicted
     assert (said == painted(test.mask(3))).all(axis=2).mean() > 0.8
     assert set(map(tuple, said.reshape(-1, 3).tolist())) <= set(map(tuple, palette()[:3].tolist()))
+    assert [(name, color) for _, name, color in picture.legend] == [
+        ("left", "#000000"),
+        ("right", "#800000"),
+        ("not scored", "#e0e0c0"),
+    ]
+
+
+def test_the_legend_names_the_classes_that_are_true_or_predicted_and_no_others() -> None:
+    image, true = np.zeros((640, 20, 3), np.uint8), np.full((640, 20), 2, np.uint8)
+    picture = draw_classes(image, true, np.full_like(true, 12), ("a", "b", "c"))
+    assert [(number, name) for number, name, _ in picture.legend] == [(2, "c"), (12, "12")]
+    shapes = {pixels.shape for pixels in (picture.predicted, *picture.given.values())}
+    assert shapes == {(320, 10, 3)}, "reduced, without new colors"
+    assert (picture.predicted == palette()[12]).all()
 
 
 def test_panels_are_at_most_320_pixels_high() -> None:

@@ -383,10 +383,18 @@ def test_parts_are_scored_over_all_sequences_together(pixels: FrozenModel, setti
 
 
 def test_pictures_show_frames_in_a_row(pixels: FrozenModel) -> None:
+    parts = VideoPropagation(pixels=32).score(pixels, None, Squares(PARTS), no_bar)
+    assert [meaning.name for meaning in parts.pictures["squares-0"].legend] == list(PARTS)
     score = VideoPropagation(pixels=32).score(pixels, None, Squares(), no_bar)
     assert list(score.pictures) == ["squares-0", "squares-1"]
     picture = score.pictures["squares-0"]
-    assert (picture.shape[0], picture.dtype, picture.shape[1] > 5 * 240) == (160, np.uint8, True)
+    assert list(picture.given) == ["true masks"]
+    for shown in (picture.predicted, picture.given["true masks"]):
+        assert (shown.shape, shown.dtype) == ((160, 5 * 240 + 4 * 4, 3), np.uint8)
+    assert [(name, color) for _, name, color in picture.legend] == [("object 1", "#800000"), ("object 2", "#008000")]
+    first = picture.given["true masks"][:, :240]
+    assert not (first == 255).all(axis=2).any(), "no outlines"
+    assert (picture.predicted[:, :240] == 255).all(axis=2).any()
 
 
 def test_the_real_davis_is_scored(shared_data: Callable[[str], Path]) -> None:

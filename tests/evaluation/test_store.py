@@ -18,6 +18,7 @@ from safetensors.torch import load_file, save_file
 from equicoherence.downstream.segmentation.task import Segmentation
 from equicoherence.evaluation import evaluate
 from equicoherence.evaluation.fingerprint import config_digest
+from equicoherence.evaluation.picture import files_of, shown_in
 from equicoherence.evaluation.run import results_folder
 from equicoherence.evaluation.store import SCHEMA, Store, read_scores
 from equicoherence.evaluation.task import no_bar
@@ -41,7 +42,11 @@ def train_on(run: Path) -> None:
 
 
 def pictures_of(scores: dict[str, Any], out: Path) -> set[Path]:
-    return {out / file for part in scores["parts"].values() for file in part["pictures"].values()}
+    return {out / file for part in scores["parts"].values() for file in files_in(part)}
+
+
+def files_in(part: dict[str, Any]) -> list[str]:
+    return [file for shown in shown_in(part).values() for file in files_of(shown)]
 
 
 def test_scores_of_the_model_and_of_random_weights_are_written_with_pictures(
@@ -56,7 +61,12 @@ def test_scores_of_the_model_and_of_random_weights_are_written_with_pictures(
     assert {row["metric"] for row in part["rows"]} == set(TASK.metrics)
     assert pictures_of(scores, tmp_path) == set((tmp_path / "pictures").iterdir())
     assert all(np.array(Image.open(file)).ndim == 3 for file in pictures_of(scores, tmp_path))
-    assert len(part["pictures"]) > 0
+    assert len(part["shown"]) > 0
+    for title, shown in part["shown"].items():
+        control = scores["parts"][RANDOM]["shown"][title]
+        assert list(shown["given"]) == ["image", "true classes"]
+        assert shown["given"] == control["given"], "written once"
+        assert shown["predicted"] != control["predicted"]
     assert part["versions"]["torch"]
     assert part["date"]
 
@@ -117,8 +127,8 @@ def test_two_protocols_of_a_task_stand_side_by_side_with_pictures_of_their_own(
         evaluate(run, tasks=[TASK, tuned], track=Noted("segmentation: fine-tuning"), **given)
     scores = evaluate(run, tasks=[tuned], track=no_bar, **given)
     assert [part["protocol"] for part in scores["parts"].values()] == [TASK.protocol, tuned.protocol]
-    files = [file for part in scores["parts"].values() for file in part["pictures"].values()]
-    assert len(set(files)) == len(files)
+    first, second = (set(files_in(part)) for part in scores["parts"].values())
+    assert not first & second
     assert pictures_of(scores, tmp_path) == set((tmp_path / "pictures").iterdir())
 
 
@@ -239,7 +249,8 @@ def test_a_second_evaluation_into_a_folder_waits_its_turn(run: Path, tmp_path: P
 ROW = {"metric": "top1", "value": 0.5, "target": "", "border": "", "representation": "backbone", "probe": ""}
 ROW |= {"parameter": "", "floor": None, "at": None, "interval": None}
 PART: dict[str, Any] = {"task": "knn", "variant": "", "protocol": "frozen", "data": "d", "control": "", "settings": {}}
-PART |= {"counts": {}, "metrics": {"top1": True}, "probe_order": [], "rows": [ROW], "pictures": {}, "seconds": 1.0}
+PART |= {"counts": {}, "metrics": {"top1": True}, "probe_order": [], "rows": [ROW], "shown": {}, "seconds": 1.0}
+SHOWN = {"predicted": "pictures/a.png", "given": {}, "legend": [[0, "road", "#804080"]]}
 FILE: dict[str, Any] = {"schema": SCHEMA, **ABOUT, "parts": {"knn on d": PART}}
 
 
@@ -265,6 +276,8 @@ def test_a_folder_in_the_place_of_the_file_is_said_before_anything_is_scored(tmp
 def test_a_file_that_is_whole_is_read(tmp_path: Path) -> None:
     (tmp_path / "scores.json").write_text(changed())
     assert read_scores(tmp_path / "scores.json") == FILE
+    (tmp_path / "scores.json").write_text(changed(part={"shown": {"a": SHOWN}}))
+    assert read_scores(tmp_path / "scores.json")["parts"]["knn on d"]["shown"] == {"a": SHOWN}
     assert read_scores(tmp_path / "nothing") == {}
 
 
@@ -291,7 +304,13 @@ def test_a_file_that_is_whole_is_read(tmp_path: Path) -> None:
         changed(part={"rows": 3}).encode(),
         changed(part={"rows": [3]}).encode(),
         changed(part={"settings": None}).encode(),
-        changed(part={"pictures": []}).encode(),
+        changed(part={"shown": []}).encode(),
+        changed(part={"shown": {"a": "pictures/a.png"}}).encode(),
+        changed(part={"shown": {"a": {**SHOWN, "predicted": 3}}}).encode(),
+        changed(part={"shown": {"a": {**SHOWN, "given": {"image": 3}}}}).encode(),
+        changed(part={"shown": {"a": {**SHOWN, "legend": [[0, "road"]]}}}).encode(),
+        changed(part={"shown": {"a": {**SHOWN, "legend": [[0, "road", "url(x)"]]}}}).encode(),
+        changed(part={"shown": {"a": {**SHOWN, "legend": [["0", "road", "#000000"]]}}}).encode(),
         changed(part={"task": 3}).encode(),
         changed(row={"value": ...}).encode(),
         changed(row={"value": None}).encode(),
@@ -330,8 +349,9 @@ def test_a_picture_elsewhere_is_not_removed_with_a_part(tmp_path: Path) -> None:
     out = tmp_path / "out"
     (out / "pictures").mkdir(parents=True)
     (out / "pictures" / "own.png").write_bytes(b"own")
-    pictures = {"a": "../mine.png", "b": "pictures/../../mine.png", "c": "pictures/own.png"}
-    (out / "scores.json").write_text(changed(part={"pictures": pictures}))
+    given = {"a": "pictures/../../mine.png", "b": "pictures/own.png"}
+    shown = {"title": {"predicted": "../mine.png", "given": given, "legend": []}}
+    (out / "scores.json").write_text(changed(part={"shown": shown}))
     store = Store(out, ABOUT)
     store.parts = {}
     store.write({})

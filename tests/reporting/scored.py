@@ -28,7 +28,7 @@ def part(rows: Sequence[Row], **about: Any) -> dict[str, Any]:
     metrics = dict.fromkeys((row.metric for row in rows), True)
     plain = {"task": "knn", "variant": "", "protocol": "frozen, 20 neighbours", "data": "shapes", "control": ""}
     plain |= {"settings": {}, "counts": {}, "input": None, "metrics": metrics, "probe_order": []}
-    plain |= {"caption": "", "pictures": {}, "seconds": 1.0}
+    plain |= {"caption": "", "shown": {}, "seconds": 1.0}
     return {**plain, "rows": [asdict(row) for row in rows], **PROVENANCE, **about}
 
 
@@ -60,8 +60,12 @@ def write_scores(place: Path, folder: str, level: float = 0.5, random: float | N
 
 def segmentation(path: Path, control: str, level: float) -> dict[str, Any]:
     """Return a part with two main metrics, one class, and a picture."""
-    pixels = np.full((20, 60, 3), round(255 * level), np.uint8)
-    Image.fromarray(pixels).save(path / "pictures" / f"{control}0.png")
+    for name, value in ((f"{control}0", level), ("image", 0.2), ("truth", 0.6)):
+        pixels = np.full((20, 60, 3), round(255 * value), np.uint8)
+        Image.fromarray(pixels).save(path / "pictures" / f"{name}.png")
+    given = {"image": "pictures/image.png", "true <classes>": "pictures/truth.png"}
+    legend = [[11, "car", "#102030"], [2, "street <wide>", "#804080"]]
+    shown = {"frame <7>": {"predicted": f"pictures/{control}0.png", "given": given, "legend": legend}}
     rows = [
         Row("miou", level, floor=0.05),
         Row("error", 9 - level, floor=12.5),
@@ -70,7 +74,7 @@ def segmentation(path: Path, control: str, level: float) -> dict[str, Any]:
     return part(
         rows, **SEGMENTATION, control=control, counts={"train": 367}, input=[64, 96], metrics=METRICS,
         settings={"pixels": 64, "seed": 0, "folder": str(path.parent / "sets"), **IDENTITY},
-        caption="What is <seen>.", pictures={"frame <7>": f"pictures/{control}0.png"},
+        caption="What is <seen>.", shown=shown,
     )  # fmt: skip
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import base64
 import io
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+import pytest
+from PIL import Image, features
 
 from equicoherence.evaluation.task import Row
 from equicoherence.reporting.comparison.evaluated import Evaluated
@@ -52,19 +54,74 @@ def test_the_page_shows_what_the_table_shows_and_folds_the_rest(write: Write, tm
     assert str(tmp_path) not in text, "where the data lie is nobody else's concern"
 
 
-def test_pictures_stand_side_by_side_and_inside(write: Write, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["webp", "png"])
+def test_what_is_given_is_shown_once_and_pictures_are_inside(
+    write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.setattr(features, "check", lambda name: kind == "webp")
     folders = [write("a", 0.4), write("b", 0.7), write("c", 0.9, None)]
     (folders[2] / "pictures" / "0.png").unlink()
     page = Page(comparison(folders, tmp_path / "out"))
-    images = {attributes["alt"]: attributes["src"] or "" for tag, attributes in page.tags if tag == "img"}
-    assert list(images) == ["frame <7>, a", "frame <7>, b", "frame <7>, random weights"]
-    for column, level in (("a", 0.4), ("b", 0.7), ("random weights", 0.1)):
-        kind, data = images[f"frame <7>, {column}"].split(",")
-        assert kind == "data:image/jpeg;base64"
+    images = [(attributes["alt"], attributes["src"] or "") for tag, attributes in page.tags if tag == "img"]
+    levels = {"image": 0.2, "true <classes>": 0.6, "a": 0.4, "b": 0.7, "random weights": 0.1}
+    assert [alt for alt, _ in images] == [f"frame <7>, {name}" for name in levels]
+    for (_, source), level in zip(images, levels.values()):
+        media_type, data = source.split(",")
+        assert media_type == f"data:image/{kind};base64"
         pixels = np.array(Image.open(io.BytesIO(base64.b64decode(data))))
         assert pixels.shape == (20, 60, 3)
-        assert abs(pixels.mean() - 255 * level) < 3
+        assert (pixels == round(255 * level)).all(), "without loss"
     assert [a["title"] for _, a in page.tags if a.get("class") == "blank"] == ["no frame <7>, c"]
+
+
+def test_edges_of_classes_are_kept_and_photographs_are_compressed(write: Write, tmp_path: Path) -> None:
+    run, generator = write("a", random=None), np.random.default_rng(0)
+    classes = np.array([[128, 64, 128], [0, 0, 192], [64, 0, 0]], np.uint8)[generator.integers(3, size=(40, 1200))]
+    photograph = generator.integers(0, 255, (40, 60, 3), np.uint8)
+    Image.fromarray(classes).save(run / "pictures" / "0.png")
+    Image.fromarray(photograph).save(run / "pictures" / "image.png")
+    page = Page(comparison([run], tmp_path / "out"))
+    found = {}
+    for attributes in (attributes for tag, attributes in page.tags if tag == "img"):
+        data = base64.b64decode((attributes["src"] or "").split(",")[1])
+        found[attributes["alt"]] = len(data), np.array(Image.open(io.BytesIO(data)))
+    shown = found["frame <7>, a"][1]
+    assert shown.shape[1] == 1120, "reduced"
+    assert set(map(tuple, shown.reshape(-1, 3).tolist())) == set(map(tuple, classes[0, :50].tolist()))
+    size, shown = found["frame <7>, image"]
+    assert shown.shape == photograph.shape
+    assert (shown != photograph).any()
+    assert size < photograph.size / 2
+
+
+def test_what_is_given_to_encoders_is_named_by_them_where_it_differs(write: Write, tmp_path: Path) -> None:
+    folders = [write("a", 0.4, None), write("b", 0.7, None), write("c", 0.7, None)]
+    Image.fromarray(np.zeros((20, 61, 3), np.uint8)).save(folders[1] / "pictures" / "image.png")
+    page = Page(comparison(folders, tmp_path / "out"))
+    alts = [attributes["alt"] for tag, attributes in page.tags if tag == "img"]
+    given = ["image (a, c)", "image (b)", "true <classes>"]
+    assert alts == [f"frame <7>, {name}" for name in [*given, "a", "b", "c"]]
+
+
+def test_a_legend_names_the_classes_in_their_order(write: Write, tmp_path: Path) -> None:
+    folders = [write("a"), write("b")]
+    more = [3, "sky", "#808080"]
+    change_parts(folders[1], lambda part: part["shown"]["frame <7>"]["legend"].append(more))
+    text = comparison(folders, tmp_path / "out").read_text(encoding="utf-8")
+    swatch = '<li><span class="swatch" style="--swatch: {}"></span>{}</li>'
+    classes = (("#804080", "street &lt;wide&gt;"), ("#808080", "sky"), ("#102030", "car"))
+    items = "".join(swatch.format(*each) for each in classes)
+    assert text.count(f'<ul class="legend" aria-label="Legend">{items}</ul>') == 1
+
+
+def test_a_page_is_written_without_the_pictures(write: Write, tmp_path: Path) -> None:
+    folders = [write("a"), write("b")]
+    shutil.rmtree(folders[0] / "pictures")
+    change_parts(folders[1], lambda part: part.pop("shown"))
+    page = comparison(folders, tmp_path / "out")
+    assert "0.500" in page.read_text(encoding="utf-8")
+    assert not [tag for tag, _ in Page(page).tags if tag == "img"]
+    assert "What is" not in page.read_text(encoding="utf-8")
 
 
 def test_nothing_is_fetched_and_each_link_leads_somewhere(write: Write, tmp_path: Path) -> None:

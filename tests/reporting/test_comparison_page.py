@@ -128,10 +128,18 @@ def test_what_pictures_show_is_said_once_a_task(write: Write, tmp_path: Path) ->
 
 def test_strips_take_the_width_of_the_page_and_other_pictures_do_not(write: Write, tmp_path: Path) -> None:
     run = write("a")
-    for height, kind in ((134, "shot"), (133, "shot across")):
+    for height, kind in ((223, "shot"), (222, "shot wide"), (134, "shot wide"), (133, "shot across")):
         Image.fromarray(np.zeros((height, 401, 3), np.uint8)).save(run / "pictures" / "0.png")
         text = comparison([run], tmp_path / "out").read_text(encoding="utf-8")
-        assert re.findall('<figure class="(.*?)">', text) == [kind, "shot"]
+        assert re.findall('<figure class="(.*?)">', text) == ["shot", "shot", kind, "shot"]
+
+
+def test_small_pictures_are_magnified_a_whole_number_of_times(write: Write, tmp_path: Path) -> None:
+    run = write("a", random=None)
+    for width, shown in ((32, 'class="pixels" width="128"'), (70, 'class="pixels" width="210"'), (120, "")):
+        Image.fromarray(np.zeros((30, width, 3), np.uint8)).save(run / "pictures" / "0.png")
+        text = comparison([run], tmp_path / "out").read_text(encoding="utf-8")
+        assert re.findall('alt="frame &lt;7&gt;, a" ?(.*?)>', text) == [shown]
 
 
 def test_a_small_strip_stays_beside_others(write: Write, tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ DAMAGE: dict[str, Callable[[dict[str, Any]], object]] = {
     "a metric that is unknown": lambda about: first_part(about)["rows"][0].update(metric="other"),
     "an input that is no size": lambda about: first_part(about).update(input=[64]),
     "a caption that is no text": lambda about: first_part(about).update(caption=3),
-    "pictures that are none": lambda about: first_part(about).update(pictures={"title": 3}),
+    "pictures that are none": lambda about: first_part(about).update(shown={"title": 3}),
 }
 
 

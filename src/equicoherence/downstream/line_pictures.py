@@ -7,12 +7,20 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw
 
+from equicoherence.downstream.palette import magnified
+from equicoherence.evaluation.picture import Picture
+
 HIGH = 320  # pixels
 RIGHT, WRONG = (40, 200, 60), (230, 60, 40)
 GAP = 8  # pixels of white between the images
 
 Line = tuple[Sequence[float], Sequence[float], tuple[int, int, int]]
 """A place in the first image and one in the second, x and y as shares of their sides, and a color."""
+
+
+def show_lines(first: np.ndarray, second: np.ndarray, lines: Sequence[Line]) -> Picture:
+    """Return two images (H, W, 3) uint8 side by side, and with lines between them, see `draw_lines`."""
+    return Picture(draw_lines(first, second, lines), {"images": draw_lines(first, second, [])})
 
 
 def draw_lines(first: np.ndarray, second: np.ndarray, lines: Sequence[Line]) -> np.ndarray:
@@ -35,4 +43,4 @@ def draw_lines(first: np.ndarray, second: np.ndarray, lines: Sequence[Line]) -> 
 
 def _panel(image: np.ndarray) -> Image.Image:
     width = max(1, round(image.shape[1] * HIGH / image.shape[0]))
-    return Image.fromarray(image).resize((width, HIGH), Image.Resampling.BICUBIC)
+    return magnified(image, (HIGH, width))

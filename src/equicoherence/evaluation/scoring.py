@@ -18,11 +18,12 @@ from equicoherence.evaluation.fingerprint import build_digest, config_digest, fi
 from equicoherence.evaluation.fit import precision_of
 from equicoherence.evaluation.frozen_model import FrozenModel, generators_kept, random_control
 from equicoherence.evaluation.jobs import Job, refuse_inside
+from equicoherence.evaluation.picture import shown_in, write_pictures
 from equicoherence.evaluation.provenance import provenance
 from equicoherence.evaluation.registry import reads_data
-from equicoherence.evaluation.store import PICTURES, Store
+from equicoherence.evaluation.store import Store
 from equicoherence.evaluation.task import POSES, Track, main_rows, show_bar
-from equicoherence.files import alone, replacing
+from equicoherence.files import alone
 from equicoherence.notice import say, say_if_slow
 from equicoherence.training.config import PretrainConfig
 
@@ -152,9 +153,10 @@ def score_job(
         train, test = model.remember(key, lambda: _loaders(model, job, scoring))
     task = job.task.of_control() if control else job.task
     found = task.score(model, train, test, scoring.track)
-    pictures = {}
+    shown = {}
     if folder is not None and found.pictures:
-        pictures = _write_pictures(found.pictures, folder, [control, job.task.name, job.data], settings)
+        words = [job.task.name, job.data]
+        shown = write_pictures(found.pictures, folder, control, "-".join([*words, short_digest([*words, settings])]))
     return {
         "task": job.task.name,
         "variant": job.task.variant,
@@ -168,7 +170,7 @@ def score_job(
         "probe_order": job.task.probe_order,
         "rows": [asdict(row) for row in found.rows],
         "caption": job.task.caption,
-        "pictures": pictures,
+        "shown": shown,
         "seconds": round(time.perf_counter() - start, 1),
         **_provenance(model, [job]),
     }
@@ -191,27 +193,12 @@ def _loaders(model: FrozenModel, job: Job, scoring: Scoring) -> list[Loader]:
     return [Loader(source, size, **given) for source in (job.train, job.test)]  # type: ignore[arg-type]
 
 
-def _write_pictures(
-    pictures: Mapping[str, Any], folder: Path, words: Sequence[str], settings: Mapping[str, Any]
-) -> dict[str, str]:
-    """Write pictures as PNG, named by what they are of and a hash of the settings; return title -> file."""
-    from PIL import Image
-
-    (folder / PICTURES).mkdir(parents=True, exist_ok=True)
-    stem, files = "-".join(word for word in [*words, short_digest([*words, settings])] if word), {}
-    for number, (title, pixels) in enumerate(pictures.items()):
-        with replacing(folder / PICTURES / f"{stem}-{number}.png") as aside:
-            Image.fromarray(pixels).save(aside, format="PNG")
-        files[title] = f"{PICTURES}/{stem}-{number}.png"
-    return files
-
-
 def _main_score_line(part: Mapping[str, Any]) -> str:
     """Return the first main figure of a part in a few words: of the encoder's features, and of an adapted encoder also
     of them with z_equi."""
     rows = main_rows(part)
     if not rows:
-        return f"{len(part['pictures'])} pictures, {part['seconds']:.0f} s"
+        return f"{len(shown_in(part))} pictures, {part['seconds']:.0f} s"
     first, alike = rows[0], ("target", "border", "metric")
     floor = "" if first["floor"] is None else f" (constant {first['floor']:.3f})"
     joined = [

@@ -13,18 +13,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from equicoherence.evaluation.picture import PICTURES, check_shown, files_of, shown_in
 from equicoherence.files import Damaged
 from equicoherence.json_file import read_json, strict_json, write_json
 from equicoherence.notice import say
 
 FILE = "scores.json"
-PICTURES = "pictures"
 SCHEMA = 2
 ADVICE = "remove it, or give another --out"
 SAME = ("size", "layer", "arch", "random_weights")  # what all scores of a file share, besides the weights
 PLAIN = ("name", "seed", "weights", "size", "layer", "arch", "build")  # of a file: there, and numbers or text
 TEXTS_OF_PART = ("task", "variant", "protocol", "data", "control")
-OF_PART = (*TEXTS_OF_PART, "settings", "counts", "metrics", "probe_order", "rows", "pictures", "seconds")
+OF_PART = (*TEXTS_OF_PART, "settings", "counts", "metrics", "probe_order", "rows", "seconds")
 TEXTS_OF_ROW = ("metric", "target", "border", "representation", "probe", "parameter")
 OF_ROW = (*TEXTS_OF_ROW, "value", "floor", "at", "interval")
 
@@ -145,7 +145,9 @@ def _check_part(name: str, part: Mapping[str, Any]) -> None:
     if missing:
         raise ValueError(f"part {name!r} has no {', '.join(missing)}")
     texts = [part[field] for field in TEXTS_OF_PART]
-    "".join([part.get("caption", ""), *texts, *part["pictures"].values()])  # all text
+    "".join([part.get("caption", ""), *texts])  # all text
+    for shown in shown_in(part).values():
+        check_shown(shown)
     for field in ("settings", "counts", "metrics"):
         dict(part[field])
     float(part["seconds"])
@@ -180,5 +182,5 @@ def _odd(before: Mapping[str, Any], now: Mapping[str, Any]) -> Sequence[str]:
 
 def _pictures_of(parts: Mapping[str, dict[str, Any]]) -> set[str]:
     """Return the names of the pictures of parts, in the folder of pictures."""
-    told = (Path(file) for part in parts.values() for file in part["pictures"].values())
+    told = (Path(file) for part in parts.values() for shown in shown_in(part).values() for file in files_of(shown))
     return {file.name for file in told if file.parent == Path(PICTURES)}

@@ -16,9 +16,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, get_args, get
 from equicoherence.finite import NotFinite
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from equicoherence.evaluation.frozen_model import FrozenModel
+    from equicoherence.evaluation.picture import Picture
 
 T = TypeVar("T")
 MAY_BE_ZERO = ("train", "test", "sequences", "sources", "views", "seed")
@@ -82,13 +81,13 @@ class TaskScore:
     """The result of a task.
 
     rows: the scores.
-    pictures: title -> (H, W, 3) uint8, predictions of the encoder's head with the truth.
+    pictures: title -> what is shown of a sample.
     counts: number of samples of each split.
     input: (h, w) of the input in pixels; None if it differs between samples.
     """
 
     rows: Sequence[Row]
-    pictures: dict[str, np.ndarray] = field(default_factory=dict)
+    pictures: dict[str, Picture] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
     input: tuple[int, int] | None = None
 

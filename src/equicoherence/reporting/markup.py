@@ -29,10 +29,15 @@ def join(parts: Sequence[object]) -> Markup:
     return Markup("").join(map(escape, parts))
 
 
-def image(data: bytes, media_type: str, alt: str, class_: str | None = None) -> Markup:
-    """Return an ``<img>`` that carries its own bytes, of a ``media_type`` such as image/png."""
-    kind = Markup(' class="{}"').format(class_) if class_ else ""
-    return Markup('<img src="{}" alt="{}"{}>').format(data_uri(data, media_type), alt, kind)
+def image(address: str, alt: str, magnified: int = 1, width: int = 0) -> Markup:
+    """Return an ``<img>``.
+
+    address: such as `data_uri` gives.
+    magnified: how many times larger it is drawn, its pixels as squares; 1 to leave the size to the style.
+    width: of the picture in pixels.
+    """
+    large = Markup(' class="pixels" width="{}"').format(magnified * width) if magnified > 1 else ""
+    return Markup('<img src="{}" alt="{}"{}>').format(address, alt, large)
 
 
 def data_uri(data: bytes, media_type: str) -> str:

@@ -49,7 +49,7 @@ def submission(suite: Suite, scores: Mapping[str, Any], name: str) -> dict[str, 
     name: what others can load the encoder by, or else would call it (`shared_names`).
     """
     parts = {
-        key: {**part, "settings": _without_folder(part["settings"]), "pictures": {}}
+        key: {**part, "settings": _without_folder(part["settings"]), "shown": {}}
         for key, part in scores["parts"].items()
         if part["task"] in suite.settings
     }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -21,6 +20,7 @@ from equicoherence.downstream.homography.scoring import SHORT
 from equicoherence.downstream.tokens import check_finite, input_size, sized, some_shapes, stride
 from equicoherence.evaluation.fit import reading
 from equicoherence.evaluation.frozen_model import FrozenModel
+from equicoherence.evaluation.picture import Picture
 from equicoherence.evaluation.task import TaskScore, Track
 from equicoherence.sets.kinds import SampleSet
 
@@ -44,7 +44,7 @@ def score_homography_correspondence(
     grid = (task.tokens, task.tokens)
     counts: list[Tensor] = []
     bins: list[Tensor] = []
-    pictures: dict[str, np.ndarray] = {}
+    pictures: dict[str, Picture] = {}
     for number in track(range(-(-task.pairs // BATCH)), f"{task.name}: pairs"):
         pair = next(pairs)
         with torch.no_grad(), reading(device):

@@ -7,16 +7,15 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from equicoherence.downstream.correspondence.matches import Matches
-from equicoherence.downstream.line_pictures import RIGHT, WRONG, Line, draw_lines
+from equicoherence.downstream.line_pictures import RIGHT, WRONG, Line, show_lines
+from equicoherence.evaluation.picture import Picture
 from equicoherence.evaluation.task import Row, spread
 
 AT_MIRROR = (60, 110, 255)
 MOST = 60  # lines of a kind
 
 
-def draw_matches(
-    first: np.ndarray, second: np.ndarray, matches: Matches, row: int, grid: tuple[int, int]
-) -> np.ndarray:
+def draw_matches(first: np.ndarray, second: np.ndarray, matches: Matches, row: int, grid: tuple[int, int]) -> Picture:
     """Return two images (H, W, 3) uint8 side by side, with a line for each match: wrong ones red, those at the mirror
     place blue, right ones green.
 
@@ -29,15 +28,15 @@ def draw_matches(
         numbers = chosen.nonzero()[:, 0].tolist()
         kept = [numbers[place] for place in spread(len(numbers), MOST)]
         lines += [(_centre(number, grid), _centre(nearest[number], grid), color) for number in kept]
-    return draw_lines(first, second, lines)
+    return show_lines(first, second, lines)
 
 
 def _centre(number: int, grid: tuple[int, int]) -> tuple[float, float]:
     return (number % grid[1] + 0.5) / grid[1], (number // grid[1] + 0.5) / grid[0]
 
 
-def draw_curve(rows: Sequence[Row], middles: Mapping[str, float]) -> np.ndarray:
-    """Return a plot (H, W, 3) uint8 of the metrics of rows over the angle.
+def draw_curve(rows: Sequence[Row], middles: Mapping[str, float]) -> Picture:
+    """Return a plot of the metrics of rows over the angle.
 
     middles: parameter of a row -> the middle of its bin in degrees. Floors and chances are dotted.
     """
@@ -63,4 +62,4 @@ def draw_curve(rows: Sequence[Row], middles: Mapping[str, float]) -> np.ndarray:
     axes.legend(fontsize=8, frameon=False)
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
-    return np.array(canvas.buffer_rgba())[..., :3]
+    return Picture(np.array(canvas.buffer_rgba())[..., :3])

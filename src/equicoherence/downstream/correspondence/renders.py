@@ -15,6 +15,7 @@ from equicoherence.downstream.correspondence.pictures import draw_curve, draw_ma
 from equicoherence.downstream.correspondence.poses import SeenPlaces, seen_places, turn_between
 from equicoherence.downstream.tokens import extract_tokens, read_ahead, sized, stride
 from equicoherence.evaluation.frozen_model import FrozenModel
+from equicoherence.evaluation.picture import Picture
 from equicoherence.evaluation.task import TaskScore, Track, spread
 from equicoherence.sets.kinds import PosedViewSet
 
@@ -41,7 +42,7 @@ def score_correspondence(task: Correspondence, model: FrozenModel, test: PosedVi
     seen = read_ahead(lambda number: _seen(test, kept[number], grid), range(len(kept)))
     shown = set(spread(len(kept), PICTURES))
     counts: list[Tensor] = []
-    pictures: dict[str, np.ndarray] = {}
+    pictures: dict[str, Picture] = {}
     device = encoder.mean.device
     starts = [list(range(start, min(start + BATCH, len(kept)))) for start in range(0, len(kept), BATCH)]
     for batch in track(starts, "correspondence: pairs"):
@@ -96,7 +97,7 @@ def _stacked(seen: Sequence[SeenPlaces], grid: tuple[int, int]) -> TruePlaces:
 
 def _picture(
     test: PosedViewSet, pair: tuple[int, int, int], matches: Matches, row: int, grid: tuple[int, int]
-) -> dict[str, np.ndarray]:
+) -> dict[str, Picture]:
     first, second, _ = pair
     angle = turn_between(test.rotations[first], test.rotations[second])
     title = f"{test.name(first)} and {test.name(second)}, {angle:.0f} degrees"

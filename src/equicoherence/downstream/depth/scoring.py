@@ -15,7 +15,7 @@ from equicoherence.data.source import UnusableData
 from equicoherence.downstream.depth.head import UPSAMPLE, DepthHead
 from equicoherence.downstream.depth.metrics import depth_errors, scored_pixels
 from equicoherence.downstream.depth.training import target, train_head, tune
-from equicoherence.downstream.palette import side_by_side
+from equicoherence.downstream.palette import reduced
 from equicoherence.downstream.tokens import (
     Tokens,
     extract_tokens,
@@ -27,6 +27,7 @@ from equicoherence.downstream.tokens import (
     stride,
 )
 from equicoherence.evaluation.frozen_model import FrozenModel
+from equicoherence.evaluation.picture import Meaning, Picture
 from equicoherence.evaluation.task import Row, TaskScore, Track, spread
 from equicoherence.finite import NotFinite
 from equicoherence.sets.kinds import DepthSet
@@ -88,7 +89,7 @@ def _median(targets: Tensor) -> float:
 @torch.no_grad()
 def _errors(
     head: DepthHead, tokens: Tokens, test: DepthSet, test_indices: Sequence[int], constant: float
-) -> tuple[Tensor, dict[str, np.ndarray]]:
+) -> tuple[Tensor, dict[str, Picture]]:
     """Return errors (images, 2, metrics) of the predictions of a head, and of a constant; and pictures.
 
     Images without a pixel to score are left out. Raises `UnusableData` where all are; ValueError for a depth that is
@@ -110,18 +111,16 @@ def _errors(
             guesses = (depth, torch.full_like(truth, min(max(constant, low), high)))
             errors.append(torch.stack([depth_errors(guess, truth, scored) for guess in guesses]))
         if place in shown:
-            title, picture = _picture(test.image(index), truth.numpy(), depth.numpy(), test.limits)
-            pictures[f"{test.name(index)}{title}"] = picture
+            pictures[test.name(index)] = _picture(test.image(index), truth.numpy(), depth.numpy(), test.limits)
     if not errors:
         raise UnusableData(f"no test image has a depth between {low} and {high}")
     return torch.stack(errors), pictures
 
 
-def _picture(
-    image: np.ndarray, truth: np.ndarray, predicted: np.ndarray, limits: tuple[float, float]
-) -> tuple[str, np.ndarray]:
-    """Return input, truth and prediction side by side, and the depths at both ends of the colors; no depth is black."""
+def _picture(image: np.ndarray, truth: np.ndarray, predicted: np.ndarray, limits: tuple[float, float]) -> Picture:
+    """Return input, truth and prediction, and the depths of some colors; no depth is black."""
     import matplotlib
+    from matplotlib.colors import to_hex
 
     valid = (truth > limits[0]) & (truth < limits[1])
     near, far = np.percentile(truth[valid], [2, 98]) if valid.any() else limits
@@ -131,4 +130,12 @@ def _picture(
         for depth in (truth, predicted)
     ]
     panels[0][~valid] = 0
-    return f", depth {near:.3g} to {far:.3g}", side_by_side([resize_image(image, truth.shape), *panels])
+    shares = (0.0, 0.5, 1.0)
+    legend = [
+        Meaning(number, f"{near + share * (far - near):.3g} m", to_hex(colors(share)))
+        for number, share in enumerate(shares)
+    ]
+    if not valid.all():
+        legend.append(Meaning(len(shares), "not measured", "#000000"))
+    true, predicted = map(reduced, panels)
+    return Picture(predicted, {"image": reduced(resize_image(image, truth.shape)), "true depth": true}, legend)

@@ -50,9 +50,7 @@ class Depth(Task):
     name: ClassVar[str] = "depth"
     order: ClassVar[int] = 20
     revision: ClassVar[int] = 2
-    caption: ClassVar[str] = (
-        "Image, true depth, predicted depth, in the colors of the true one: dark is near, black was not measured."
-    )
+    caption: ClassVar[str] = "The colors are those of the true depth: dark is near, yellow is far."
     kind: ClassVar[str] = "depth"
     metrics: ClassVar[dict[str, bool]] = {
         "rmse": False,

@@ -12,7 +12,7 @@ from torch import Tensor
 from torchvision.models.detection import FasterRCNN
 
 from equicoherence.data.source import UnusableData
-from equicoherence.downstream.box_pictures import draw_boxes
+from equicoherence.downstream.box_pictures import show_boxes
 from equicoherence.downstream.detection.agnostic import AgnosticSet
 from equicoherence.downstream.detection.average_precision import AveragePrecision
 from equicoherence.downstream.detection.detector import UNIT, build_detector, detect
@@ -29,9 +29,10 @@ from equicoherence.downstream.tokens import (
 )
 from equicoherence.errors import RefusedValue
 from equicoherence.evaluation.frozen_model import FrozenModel, generators_kept
+from equicoherence.evaluation.picture import Picture
 from equicoherence.evaluation.task import Row, TaskScore, Track, spread
 from equicoherence.models import Encoder
-from equicoherence.sets.kinds import DetectionSet
+from equicoherence.sets.kinds import DetectionSet, Objects
 
 if TYPE_CHECKING:
     from equicoherence.downstream.detection.task import Detection
@@ -78,7 +79,7 @@ def score_detection(
             train_with_encoder(detector, encoder, train, seen, chosen, size, frame, budget, masks=masks, track=track)
     tokens = extract_tokens(encoder, test.image, test_indices, size, track, "detection: test images")
     _check_grid(tokens, frame, encoder)
-    pictures = {}
+    pictures: dict[str, Picture] = {}
     for position in track(range(len(test_indices)), "detection: scores"):
         image, truth = test.image(test_indices[position]), test.objects(test_indices[position])
         found = in_pixels(_detect(detector, tokens, position), frame, image.shape[:2])
@@ -86,7 +87,7 @@ def score_detection(
         floor.add(constant.detected(image.shape[:2], masks=masks), truth)
         if len(pictures) < PICTURES:
             title = test.name(test_indices[position])
-            pictures[title] = _picture(image, found, truth.boxes, test.classes)
+            pictures[title] = _picture(image, found, truth, test.classes)
     lowest, scores = floor.scores(), measured.scores()
     if any(math.isnan(value) for value in scores.values()):
         raise UnusableData("no test image has an object, so there is nothing to measure")
@@ -116,8 +117,9 @@ def _detect(detector: FasterRCNN, tokens: Tokens, position: int) -> dict[str, Te
     return found
 
 
-def _picture(image: np.ndarray, found: dict[str, Tensor], true: np.ndarray, classes: tuple[str, ...]) -> np.ndarray:
+def _picture(image: np.ndarray, found: dict[str, Tensor], truth: Objects, classes: tuple[str, ...]) -> Picture:
     sure = max(int((found["scores"] >= SHOWN).sum()), min(1, len(found["scores"])))  # they come in order
     labels = [classes[label] for label in found["labels"][:sure].tolist()]
     captions = [f"{label} {score:.2f}" for label, score in zip(labels, found["scores"][:sure].tolist())]
-    return draw_boxes(image, found["boxes"][:sure].numpy(), true, captions)
+    true = [classes[label] for label in truth.labels.tolist()]
+    return show_boxes(image, found["boxes"][:sure].numpy(), truth.boxes, captions, true)

@@ -8,11 +8,13 @@ from itertools import islice
 
 import numpy as np
 import torch
-from PIL import Image, ImageDraw
+from PIL import ImageDraw
 from torch import Tensor
 
 from equicoherence.downstream.homography.plane_maps import SQUARE, cut_pairs, draw_quadrilaterals
+from equicoherence.downstream.palette import magnified
 from equicoherence.downstream.tokens import read_ahead, resize_image, to_pixels
+from equicoherence.evaluation.picture import Picture
 from equicoherence.evaluation.task import spread
 from equicoherence.sets.kinds import SampleSet
 
@@ -33,20 +35,19 @@ class PatchPairs:
     displacements: Tensor
 
 
-def draw_pair(pairs: PatchPairs, number: int, predicted: Tensor, patch: int) -> np.ndarray:
-    """Return the image with the square (white), the true quadrilateral (green) and the predicted one (red), and beside
-    it both squares that the encoder saw, 240 pixels high."""
+def draw_pair(pairs: PatchPairs, number: int, predicted: Tensor, patch: int) -> Picture:
+    """Return the image with the square (white), the true quadrilateral (green) and the predicted one (red), and both
+    squares that the encoder saw, 240 pixels high."""
     image, high = to_bytes(pairs.images[number]), 240
     scale = high / image.shape[0]
-    shown = Image.fromarray(image).resize((round(image.shape[1] * scale), high), Image.Resampling.BICUBIC)
+    shown = magnified(image, (high, round(image.shape[1] * scale)))
     pen = ImageDraw.Draw(shown)
     square = torch.tensor(SQUARE)
     for moves, color in ((0, PATCH), (pairs.displacements[number], TRUE), (predicted, SAID)):
         corners = (pairs.corners[number] + (square + moves) * patch) * scale
         pen.line([tuple(corner) for corner in [*corners.tolist(), corners[0].tolist()]], fill=color, width=3)
-    squares = [Image.fromarray(to_bytes(each[number])).resize((high, high)) for each in (pairs.first, pairs.second)]
-    gap = np.full((high, 4, 3), 255, np.uint8)
-    return np.concatenate([np.array(shown), gap, np.array(squares[0]), gap, np.array(squares[1])], axis=1)
+    squares = [np.array(magnified(to_bytes(each[number]), (high, high))) for each in (pairs.first, pairs.second)]
+    return Picture(np.array(shown), dict(zip(("first patch", "second patch"), squares)))
 
 
 def turns(images: SampleSet, count: int) -> list[int]:

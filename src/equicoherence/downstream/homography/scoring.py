@@ -6,7 +6,6 @@ import copy
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -17,6 +16,7 @@ from equicoherence.downstream.tokens import check_finite, input_size, sized, som
 from equicoherence.errors import RefusedValue
 from equicoherence.evaluation.fit import fit, reading, tuning
 from equicoherence.evaluation.frozen_model import FrozenModel, generators_kept
+from equicoherence.evaluation.picture import Picture
 from equicoherence.evaluation.task import Row, TaskScore, Track
 from equicoherence.models import Encoder
 from equicoherence.sets.kinds import SampleSet
@@ -106,7 +106,7 @@ def _fit(
 
 def _pictures(
     task: HomographyEstimation, test: SampleSet, size: tuple[int, int], patch: int, predicted: Tensor
-) -> dict[str, np.ndarray]:
+) -> dict[str, Picture]:
     """Draw the first pairs of the test again, with what the head said of them."""
     images = in_order(test, size, turns(test, task.test_pairs))
     pairs = next(draw_patch_pairs(images, size, patch, _generator(task, 2), BATCH, torch.device("cpu")))

@@ -44,7 +44,7 @@ class HomographyEstimation(Task):
     name: ClassVar[str] = "homography"
     order: ClassVar[int] = 60
     caption: ClassVar[str] = (
-        "The square (white), its true corners (green) and the predicted ones (red); right: the two encoded patches."
+        "The square (white), its true corners (green) and the predicted ones (red), beside the two encoded patches."
     )
     kind: ClassVar[str] = "images"
     metrics: ClassVar[dict[str, bool]] = {"corner_error": False}

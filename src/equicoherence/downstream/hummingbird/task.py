@@ -51,7 +51,9 @@ class Hummingbird(Task):
 
     name: ClassVar[str] = "hummingbird"
     order: ClassVar[int] = 15
-    caption: ClassVar[str] = "Image, true classes, classes of the nearest patches; a class has one color in all."
+    caption: ClassVar[str] = (
+        "Classes of the nearest patches; a class has one color in all pictures; the legend names those that occur."
+    )
     kind: ClassVar[str] = "segmentation"
     metrics: ClassVar[dict[str, bool]] = {"miou": True, "accuracy": True, "iou": True}
 

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from PIL import Image, ImageDraw
+from PIL import ImageDraw
 from torch import Tensor, nn
 
 from equicoherence.data.source import UnusableData
 from equicoherence.downstream.keypoints.heatmaps import heatmap_head, heatmap_loss, read_places
 from equicoherence.downstream.keypoints.pckh import pckh, relative_errors
 from equicoherence.downstream.keypoints.samples import Samples, mean_places
+from equicoherence.downstream.palette import magnified
 from equicoherence.downstream.tokens import (
     as_maps,
     extract_tokens,
@@ -29,6 +30,7 @@ from equicoherence.downstream.tokens import (
 )
 from equicoherence.evaluation.fit import fit, tuning
 from equicoherence.evaluation.frozen_model import FrozenModel, generators_kept
+from equicoherence.evaluation.picture import Picture
 from equicoherence.evaluation.task import Row, TaskScore, Track, spread
 from equicoherence.models import Encoder
 from equicoherence.sets.kinds import KeypointSet
@@ -163,20 +165,20 @@ def _fit(
     head.eval()
 
 
-def draw_points(image: np.ndarray, places: Tensor, predicted: Tensor, scored: Tensor) -> np.ndarray:
-    """Return the image, and the image with its scored points: true ones as green rings, each joined to the red dot
-    where the head puts it."""
+def draw_points(image: np.ndarray, places: Tensor, predicted: Tensor, scored: Tensor) -> Picture:
+    """Return the image, and with its scored points: true ones as green rings, each joined to the red dot where the
+    head puts it."""
     height, width = image.shape[:2]
     scale = 320 / max(height, width)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    plain = Image.fromarray(image).resize(size, Image.Resampling.BICUBIC)
+    plain = magnified(image, (size[1], size[0]))
     drawn = plain.copy()
     pen = ImageDraw.Draw(drawn)
     for true, said in (torch.stack([places[scored], predicted[scored]], dim=1) * torch.tensor(size)).tolist():
         pen.line([*true, *said], fill=SAID, width=2)
         pen.ellipse([true[0] - 5, true[1] - 5, true[0] + 5, true[1] + 5], outline=TRUE, width=3)
         pen.ellipse([said[0] - 3, said[1] - 3, said[0] + 3, said[1] + 3], fill=SAID)
-    return np.concatenate([np.array(plain), np.array(drawn)], axis=1)
+    return Picture(np.array(drawn), {"image": np.array(plain)})
 
 
 @torch.no_grad()

@@ -9,10 +9,11 @@ import torch
 from torch import Tensor, nn
 from torchvision.ops import box_convert, generalized_box_iou_loss
 
-from equicoherence.downstream.box_pictures import draw_boxes
+from equicoherence.downstream.box_pictures import show_boxes
 from equicoherence.downstream.tokens import Tokens, extract_tokens, input_size, sized, some_shapes, stride
 from equicoherence.evaluation.fit import fit
 from equicoherence.evaluation.frozen_model import FrozenModel, generators_kept
+from equicoherence.evaluation.picture import Picture
 from equicoherence.evaluation.task import Row, TaskScore, Track, spread
 from equicoherence.sets.kinds import BoxSet
 
@@ -54,11 +55,11 @@ def score_localisation(task: Localisation, model: FrozenModel, train: BoxSet, te
             box_scores(predicted, truth).items(), box_scores(boxes.mean(dim=0).expand_as(truth), truth).values()
         )
     ]
-    pictures = {}
+    pictures: dict[str, Picture] = {}
     for position in spread(len(test_indices), PICTURES):
         image, index = test.image(test_indices[position]), test_indices[position]
         scale = np.array(sides["val", index] * 2, dtype=np.float32)
-        pictures[test.name(index)] = draw_boxes(
+        pictures[test.name(index)] = show_boxes(
             image, predicted[position : position + 1].numpy() * scale, test.box(index)[None]
         )
     return TaskScore(rows, pictures, {"train": len(train_indices), "val": len(test_indices)}, size)

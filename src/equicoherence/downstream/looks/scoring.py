@@ -23,6 +23,7 @@ from equicoherence.downstream.tokens import (
     to_pixels,
 )
 from equicoherence.evaluation.frozen_model import FrozenModel
+from equicoherence.evaluation.picture import Picture
 from equicoherence.evaluation.task import Row, TaskScore, Track, spread
 from equicoherence.finite import check_features
 from equicoherence.sets.kinds import SampleSet
@@ -48,8 +49,8 @@ def score_looks(task: Looks, model: FrozenModel, train: SampleSet | None, test: 
     folders = [PurePosixPath(test.name(index)).parent for index in searched]
     for name, vectors in features.items():
         order = nearest(vectors, task.neighbours)
-        lines = [[images[i] for i in (query, *order[query].tolist())] for query in queries]
-        pictures[f"nearest neighbours of the first column, {name}"] = _stacked([side_by_side(p) for p in lines])
+        lines = [side_by_side([images[i] for i in (query, *order[query].tolist())]) for query in queries]
+        pictures[f"nearest neighbours of the first column, {name}"] = Picture(_stacked(lines))
         share, floor = same_folder(order, folders)
         if floor > 0 and len(set(folders)) > 1:
             rows.append(Row("same_folder", share, parameter="" if name == "backbone" else name, floor=floor))
@@ -57,8 +58,8 @@ def score_looks(task: Looks, model: FrozenModel, train: SampleSet | None, test: 
 
 
 @torch.no_grad()
-def _components(task: Looks, model: FrozenModel, test: SampleSet) -> dict[str, np.ndarray]:
-    """Return for each representation a picture of images above their components."""
+def _components(task: Looks, model: FrozenModel, test: SampleSet) -> dict[str, Picture]:
+    """Return for each representation a picture of the components of images, which are given."""
     images = [test.image(index) for index in spread(len(test), task.shown)]
     size = input_size([image.shape[:2] for image in images], task.pixels, stride(model.encoder, model.size))
     encoder = sized(model.encoder, size).eval()
@@ -72,7 +73,7 @@ def _components(task: Looks, model: FrozenModel, test: SampleSet) -> dict[str, n
         colours = principal_colours(tokens[name].flatten(0, 1)).view(len(images), *grid, 3)
         maps = F.interpolate(colours.permute(0, 3, 1, 2), panel, mode="nearest").permute(0, 2, 3, 1)
         below = side_by_side(list((255 * maps).round().byte().numpy()))
-        pictures[f"PCA of patch features, {name}"] = _stacked([above, below])
+        pictures[f"PCA of patch features, {name}"] = Picture(below, {"images": above})
     return pictures
 
 

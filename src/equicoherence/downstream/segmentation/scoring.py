@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from equicoherence.data.source import UnusableData
-from equicoherence.downstream.palette import painted, side_by_side
+from equicoherence.downstream.class_pictures import draw_classes
 from equicoherence.downstream.segmentation.pixel_classes import (
     confusion,
     constant,
@@ -36,6 +36,7 @@ from equicoherence.downstream.tokens import (
 )
 from equicoherence.evaluation.fit import fit, reading
 from equicoherence.evaluation.frozen_model import FrozenModel
+from equicoherence.evaluation.picture import Picture
 from equicoherence.evaluation.task import Row, TaskScore, Track, spread
 from equicoherence.finite import NotFinite
 from equicoherence.models import Encoder
@@ -119,8 +120,8 @@ def segment(
     device: torch.device,
     track: Track,
     what: str = "segmentation",
-) -> tuple[Tensor, dict[str, np.ndarray]]:
-    """Return the confusion matrix of predictions on images, and pictures of input, truth and prediction of some.
+) -> tuple[Tensor, dict[str, Picture]]:
+    """Return the confusion matrix of predictions on images, and pictures of some.
 
     Images are squashed to ``size`` (h, w); logits are enlarged bilinearly to each mask's own size. what: the
     task, as a bar calls it.
@@ -128,7 +129,7 @@ def segment(
     classes = len(test.classes)
     counts = torch.zeros(classes, classes, dtype=torch.long)
     shown = {test_indices[place] for place in spread(len(test_indices), PICTURES)}
-    pictures: dict[str, np.ndarray] = {}
+    pictures: dict[str, Picture] = {}
     samples = read_ahead(lambda index: _sample(test, index, size, index in shown), test_indices)
     chunks = [test_indices[start : start + BATCH] for start in range(0, len(test_indices), BATCH)]
     for chunk in track(chunks, f"{what}: test images"):
@@ -145,8 +146,7 @@ def segment(
             for place, answer in zip(places, predicted):
                 if wholes[place] is not None:
                     said = answer.cpu().numpy().astype(np.uint8)
-                    panels = [wholes[place], painted(masks[place]), painted(said)]
-                    pictures[test.name(chunk[place])] = side_by_side(panels)
+                    pictures[test.name(chunk[place])] = draw_classes(wholes[place], masks[place], said, test.classes)
     return counts, pictures
 
 

@@ -44,7 +44,7 @@ class Segmentation(Task):
 
     name: ClassVar[str] = "segmentation"
     order: ClassVar[int] = 10
-    caption: ClassVar[str] = "Image, true classes, predicted classes; a class has one color in all pictures."
+    caption: ClassVar[str] = "A class has one color in all pictures; the legend names those that occur."
     kind: ClassVar[str] = "segmentation"
     metrics: ClassVar[dict[str, bool]] = {"miou": True, "accuracy": True, "iou": True}
     least: ClassVar[dict[str, int]] = {"tuned_batch": 2}

@@ -11,10 +11,11 @@ import torch
 from torch import Tensor
 
 from equicoherence.data.source import UnusableData
-from equicoherence.downstream.line_pictures import RIGHT, WRONG, draw_lines
+from equicoherence.downstream.line_pictures import RIGHT, WRONG, show_lines
 from equicoherence.downstream.spair.points import features_at, nearest_pixels
 from equicoherence.downstream.tokens import extract_tokens, input_size, sized, stride
 from equicoherence.evaluation.frozen_model import FrozenModel
+from equicoherence.evaluation.picture import Picture
 from equicoherence.evaluation.task import Row, TaskScore, Track, spread
 from equicoherence.sets.kinds import PointPair, PointPairSet
 
@@ -103,8 +104,8 @@ def _same_place(pair: PointPair, sizes: dict[int, Tensor]) -> Tensor:
     return shares * sizes[pair.target] - 0.5
 
 
-def _picture(test: PointPairSet, pair: PointPair, found: Tensor, right: Tensor, sizes: dict[int, Tensor]) -> np.ndarray:
+def _picture(test: PointPairSet, pair: PointPair, found: Tensor, right: Tensor, sizes: dict[int, Tensor]) -> Picture:
     starts = ((torch.from_numpy(pair.source_points) + 0.5) / sizes[pair.source]).tolist()
     ends = ((found + 0.5) / sizes[pair.target]).tolist()
     lines = [(start, end, RIGHT if good else WRONG) for start, end, good in zip(starts, ends, right.tolist())]
-    return draw_lines(test.image(pair.source), test.image(pair.target), lines)
+    return show_lines(test.image(pair.source), test.image(pair.target), lines)

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from equicoherence.data.source import BadImage, UnusableData
+from equicoherence.downstream.class_pictures import class_legend
 from equicoherence.downstream.palette import palette, side_by_side
 from equicoherence.downstream.segmentation.pixel_classes import confusion, intersection_over_union
 from equicoherence.downstream.tokens import (
@@ -29,6 +30,7 @@ from equicoherence.downstream.video.propagation import SETTINGS, Propagation, pr
 from equicoherence.downstream.video.resizing import resize_bilinear
 from equicoherence.downstream.video.sizes import PUBLISHED, published_size
 from equicoherence.evaluation.frozen_model import FrozenModel
+from equicoherence.evaluation.picture import Picture
 from equicoherence.evaluation.task import Row, TaskScore, Track, no_bar, spread
 from equicoherence.notice import say
 from equicoherence.sets.files import resized_labels
@@ -52,7 +54,8 @@ def score_video(task: VideoPropagation, model: FrozenModel, train: None, test: V
     test_indices = spread(len(test), task.sequences)
     shown = {test_indices[position] for position in spread(len(test_indices), PICTURES)}
     scores = [_Scores(parts, how.first_scored), _Scores(parts, how.first_scored)]
-    pictures, frames, unpublished = {}, 0, False
+    pictures: dict[str, Picture] = {}
+    frames, unpublished = 0, False
     left_out: dict[str, str] = {}
     for sequence in track(test_indices, f"video: sequences, {task.setting}"):
         count, (first, masks) = test.frames(sequence), _masks(test, sequence)
@@ -237,18 +240,33 @@ def _masks(test: VideoSet, sequence: int) -> tuple[np.ndarray, list[np.ndarray |
 
 def _picture(
     test: VideoSet, sequence: int, predicted: Sequence[np.ndarray], masks: Sequence[np.ndarray | None]
-) -> np.ndarray:
-    """Return frames with the predicted masks laid over them in colours, the true ones' contours in white."""
-    panels = []
+) -> Picture:
+    """Return frames with the true masks laid over them in colors, and with the predicted ones, on which the contours
+    of the true ones are white."""
+    true_panels, panels, seen = [], [], []
     for frame in spread(len(predicted), SHOWN):
         labels, truth = predicted[frame], masks[frame]
-        scale = SHOWN_HEIGHT / len(labels)
-        size = (SHOWN_HEIGHT, round(labels.shape[1] * scale))
+        size = (SHOWN_HEIGHT, round(labels.shape[1] * SHOWN_HEIGHT / len(labels)))
         image, labels = resize_image(test.image(sequence, frame), size), resized_labels(labels, size)
-        panel = np.where(labels[..., None] > 0, (image.astype(np.uint16) + palette()[labels]) // 2, image)
+        panel = _overlaid(image, labels)
+        seen.append(labels)
         if truth is not None:
-            truth = torch.from_numpy(resized_labels(truth, size))
-            edges = torch.stack([contour(truth == number) for number in truth.unique()]).any(dim=0)
+            truth = resized_labels(truth, size)
+            known = np.where(truth == IGNORE, 0, truth)
+            true_panels.append(_overlaid(image, known))
+            seen.append(known)
+            numbers = torch.from_numpy(truth)
+            edges = torch.stack([contour(numbers == number) for number in numbers.unique()]).any(dim=0)
             panel[edges.numpy()] = 255
-        panels.append(panel.astype(np.uint8))
-    return side_by_side(panels)
+        else:
+            true_panels.append(image)
+        panels.append(panel)
+    names = ("", *test.classes) if test.classes else [f"object {number}" for number in range(IGNORE)]
+    legend = [meaning for meaning in class_legend(names, *seen) if meaning.number]
+    return Picture(side_by_side(panels), {"true masks": side_by_side(true_panels)}, legend)
+
+
+def _overlaid(image: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Return an image (H, W, 3) uint8 with labels (H, W) uint8 laid over it in colors, but for 0."""
+    mixed = np.where(labels[..., None] > 0, (image.astype(np.uint16) + palette()[labels]) // 2, image)
+    return mixed.astype(np.uint8)

@@ -44,7 +44,9 @@ class VideoPropagation(Task):
     name: ClassVar[str] = "video"
     order: ClassVar[int] = 70
     revision: ClassVar[int] = 3
-    caption: ClassVar[str] = "Frames of a sequence: propagated masks in color, outlines of the true ones in white."
+    caption: ClassVar[str] = (
+        "Frames of a sequence with masks in color; white outlines on propagated masks are those of the true ones."
+    )
     kind: ClassVar[str] = "video"
     metrics: ClassVar[dict[str, bool]] = {
         "j_and_f": True,
