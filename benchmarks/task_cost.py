@@ -31,11 +31,11 @@ from equicoherence.training.optim import build_optimizer
 
 PHASES = ("views", "forward", "backward", "update")
 DECODERS: dict[str, dict[str, Any]] = {
-    "render": {"decoder": "render"},
-    "render+cross-attention": {"decoder": "render+cross-attention"},
+    "render": {"decoder": "render", "targets": "own"},
+    "render+cross-attention": {"decoder": "render+cross-attention", "targets": "own"},
     "render+cross-attention, one order": {"decoder": "render+cross-attention", "targets": "own,either"},
-    "geodesic": {"decoder": "geodesic"},
-    "geodesic, one random state": {"decoder": "geodesic", "states": 1, "spacing": "random"},
+    "geodesic": {"decoder": "geodesic", "targets": "own"},
+    "geodesic, one random state": {"decoder": "geodesic", "targets": "own", "states": 1, "spacing": "random"},
 }
 BETWEEN = ("geodesic", "geodesic, one random state")  # on the path between the views, where `invariant` means nothing
 

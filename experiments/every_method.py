@@ -1,6 +1,6 @@
 """Every method with and without the task, on photographs: does it learn, and what does the task add and cost?
 
-Beside the task stand label-free rivals that build on one of the methods: SER, STL, E-SSL.
+Beside the task stand label-free baselines that build on one of the methods: SER, STL, E-SSL.
 
     python experiments/every_method.py --data FOLDER_OR_ARCHIVE [--out runs/every-method] [--methods vicreg dino]
 
@@ -115,15 +115,16 @@ Written by `python experiments/every_method.py{option}`. {origin_line([each.abou
 Each `tiny` recipe as it is, on Tiny-ImageNet-100: {images:,} images seen ({images / IMAGES:.1f} epochs), 32 px views of
 64 px images, SE(2) paths, float32, seed {seeds}. iBOT and DINOv2 have a vision transformer of six blocks (1.2 M
 parameters), the others a residual network of four blocks (0.6 M). The task has two decoders, on half of the samples,
-and the method's own loss does not see g. Plain: `--no-coherence`. Equal images, not equal time. *STL, with g*: view 2
-of STL and of its SimCLR loss is transformed, the same g for two images each.
+and the method's own loss does not see g. Its weight is {weights(configs)}. Plain:
+`--no-coherence`. Equal images, not equal time. *STL, with g*: view 2 of STL and of its SimCLR loss is transformed, the
+same g for two images each.
 
 {MEASURED} Square brackets: 95 % bootstrap intervals over test images.
 
 ## What the task changes
 
-Scores of the encoder's output: with the task minus without it, *from* the score without it; and the same for rivals,
-which have no task and no labels: SER, STL and E-SSL. k-NN and linear accuracy in points. (!): R2 on noise of this
+Scores of the encoder's output: with the task minus without it, *from* the score without it; and the same for the
+label-free baselines SER, STL and E-SSL. k-NN and linear accuracy in points. (!): R2 on noise of this
 transformation is not near 0, in one of the two. A method whose k-NN accuracy is not above that of random weights has
 not learned.
 
@@ -137,6 +138,16 @@ not learned.
 
 {suite_grid(there, equivariant).markdown()}
 """
+
+
+def weights(configs: Mapping[str, PretrainConfig]) -> str:
+    """Return lambda in words: 1, and which methods have another."""
+    others = [
+        f"{name.removesuffix(TASK)} {config.coherence.weight:g}"
+        for name, config in configs.items()
+        if config.coherence and config.coherence.weight != 1
+    ]
+    return f"1 ({', '.join(others)})" if others else "1"
 
 
 SHOWN = ("rotation R2", "absolute rotation R2", "translation R2", "scale R2", "color R2", "blur R2")

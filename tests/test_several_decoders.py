@@ -7,6 +7,7 @@ import torch
 
 from equicoherence.coherence import CoherenceConfig, CoherenceTask, CoherenceTasks
 from equicoherence.paths import SE2, PathViews, augmentation
+from equicoherence.recipes import recipe
 from tests.host import FromTheHost
 
 PLACES = (1 / 3, 2 / 3, 1.0)
@@ -89,6 +90,11 @@ def test_with_a_share_only_the_first_samples_are_decoded():
         ({"targets": "own,intermediate"}, (1 / 3, 2 / 3), dict.fromkeys(("render", "cross-attention"), (1 / 3, 2 / 3))),
         ({"targets": "intermediate,final"}, PLACES, {"render": (1 / 3, 2 / 3), "cross-attention": (1.0,)}),
         (
+            {"targets": "cross-attention=intermediate,conv=final"},
+            (1 / 3, 2 / 3),
+            {"render": (1 / 3, 2 / 3), "cross-attention": (1 / 3, 2 / 3)},
+        ),
+        (
             {"targets": "base,intermediate+final", "states": 1},
             (0, 0.5, 1),
             {"render": (0,), "cross-attention": (0.5, 1)},
@@ -116,6 +122,11 @@ def test_each_decoder_has_its_targets_and_the_views_have_those_of_all(settings, 
         ({"decoder": "conv+render", "targets": "intermediate,final"}, "render decoder starts from view 2"),
         ({"decoder": "render+conv", "targets": "intermediate,middle"}, "targets 'middle' is unknown"),
         ({"decoder": "render+conv", "targets": "base,base,final"}, "'base,base,final' are 3, but .* names 2"),
+        ({"targets": "conv=final,base"}, "'conv=final,base' names a decoder in some parts only"),
+        ({"targets": "cnv=final"}, "decoder 'cnv' is unknown; is it 'conv'"),
+        ({"targets": "conv=finl"}, "targets 'finl' is unknown; is it 'final'"),
+        ({"targets": "conv=final,conv=base"}, "names the conv decoder twice"),
+        ({"decoder": "conv+render", "targets": "render=final"}, "render decoder starts from view 2"),
         ({"decoder": "render+conv", "width": 30}, "width must be a multiple of 4, got 30"),
         (
             {"decoder": "render+cross-attention", "states": 0},
@@ -129,3 +140,13 @@ def test_each_decoder_has_its_targets_and_the_views_have_those_of_all(settings, 
 def test_decoders_and_targets_that_do_not_fit_are_refused(settings, quoted):
     with pytest.raises(ValueError, match=quoted):
         CoherenceConfig(**settings)
+
+
+def test_targets_by_name_are_those_by_order_and_a_recipe_with_them_takes_any_decoder():
+    by_name = CoherenceConfig(decoder="render+cross-attention", targets="cross-attention=either")
+    assert by_name.targets_of() == {"render": "intermediate", "cross-attention": "either"}
+    assert by_name.targets_of() == dataclasses.replace(by_name, targets="own,either").targets_of()
+    task = recipe("vicreg-tiny").coherence
+    assert task.targets_of() == by_name.targets_of()
+    for decoder in ("conv", "cross-attention", "render", "oracle", "conv+render"):
+        assert list(dataclasses.replace(task, decoder=decoder).targets_of()) == decoder.split("+")

@@ -156,7 +156,8 @@ def test_a_divided_model_has_the_losses_of_a_whole_one_and_either_goes_on_with_t
     job = _start(tmp_path, "ddp", "fsdp2", "ddp-on:fsdp2", "fsdp2-on:ddp")
     _, said = job.communicate(timeout=200)
     assert job.returncode == 0, said
-    assert (tmp_path / "left-0").exists() and (tmp_path / "left-1").exists()  # no thread of the group lives on
+    for rank in (0, 1):
+        assert (tmp_path / f"left-{rank}").exists()  # no thread of the process group lives on
     runs = ["ddp", "fsdp2", "ddp-on", "fsdp2-on"]
     lines = {r: [json.loads(line) for line in (tmp_path / r / "metrics.jsonl").read_text().splitlines()] for r in runs}
     states = {r: _flat(load_checkpoint(tmp_path / r / "checkpoints" / "step-00000004.pt")) for r in runs}

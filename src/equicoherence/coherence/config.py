@@ -25,7 +25,8 @@ class CoherenceConfig:
             in the other order), either (of each sample one of these two, which is half of the work), base (u) or
             intermediate+final; or each decoder's own: views for cross-attention, as in [P1], intermediate for
             the others, as in [P2]. Of several decoders, one for all of them, or one for each in their order, with
-            commas between.
+            commas between. Or by name, cross-attention=either, with commas between: decoders that are not named have
+            their own, and names of decoders that are not used change nothing.
         weight: Lambda, the weight of the loss of each decoder.
         decoder: Decoder of the states: conv [P2], cross-attention [P1] (cross-attention-other: from the tokens of
             view 1 alone), render (ours), geodesic (ours, for views.path between), solid (ours, for views.path poses),
@@ -135,6 +136,9 @@ class CoherenceConfig:
     def targets_of(self) -> dict[str, str]:
         """Return decoder -> what it reconstructs, of `TARGETS`."""
         names, targets = self.decoders, self.targets.split(",")
+        if "=" in self.targets:
+            asked = dict.fromkeys(names, OWN) | self._named_targets()
+            return {name: _own(name) if asked[name] == OWN else asked[name] for name in names}
         if len(targets) not in (1, len(names)):
             raise ValueError(
                 f"coherence.targets {self.targets!r} are {len(targets)}, but coherence.decoder {self.decoder!r} names "
@@ -142,6 +146,25 @@ class CoherenceConfig:
             )
         asked = dict(zip(names, targets * len(names) if len(targets) == 1 else targets))
         return {name: _own(name) if target == OWN else target for name, target in asked.items()}
+
+    def _named_targets(self) -> dict[str, str]:
+        """Return decoder -> targets of text such as cross-attention=either,conv=final."""
+        named: dict[str, str] = {}
+        for part in self.targets.split(","):
+            name, given, targets = part.partition("=")
+            if not given:
+                raise ValueError(
+                    f"coherence.targets {self.targets!r} names a decoder in some parts only: write NAME=TARGETS in "
+                    "each, or in none"
+                )
+            if name not in DECODERS:
+                raise unknown("decoder", name, DECODERS)
+            if name in named:
+                raise ValueError(f"coherence.targets {self.targets!r} names the {name} decoder twice: name it once")
+            if targets not in (OWN, *TARGETS):
+                raise unknown("targets", targets, (OWN, *TARGETS))
+            named[name] = targets
+        return named
 
     def positions_of(self) -> dict[str, tuple[float, ...]]:
         """Return decoder -> where on the path its targets lie: 0 is the base image u, 1 is view 2."""
