@@ -38,7 +38,7 @@ PAGE = Path(__file__).parents[1] / "docs" / "results" / "vicreg-tiny-imagenet.md
 STEPS = 300  # of the page above; runs of another number have a page of their own
 BOTH = "render+cross-attention"
 PLAIN, BEST, ORACLE = "VICReg", "+ render and [P1], g outside", "oracle (theta as label), g outside"
-ORACLE_ALL = "oracle of all (theta as label: scale, color and blur, too), g outside"
+ORACLE_ALL = "oracle (theta of path all as label), g outside"
 ORACLES = (ORACLE, ORACLE_ALL)
 HALF = f"{BEST}, on half of the samples"
 LIGHT = f"{HALF}, weight .3"
@@ -61,7 +61,8 @@ The baselines SER and STL are compared with the plain form of the method that th
 sees no g; STL sees g in view 2, the same g for two images each."""
 SHARE = """Share of the headroom closed, (R2 - plain) / (oracle - plain); a dash if no oracle is above the plain
 method by {}. An oracle receives the parameters of g as labels, which it regresses from z_equi of v1 and v2: rotation
-and translation, or (*of all*) these and scale, color and blur. The better oracle counts, for each score.
+and translation; or (*path all*) also scale, color and blur, which g changes there, too. The better oracle counts, for
+each score.
 
 {}
 

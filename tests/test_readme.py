@@ -33,8 +33,6 @@ TABLES = {
             "[features, z_equi]": "head, [features, z_equi]",
             "the same, head with random weights": "head, as drawn, [features, z_equi]",
             "best layer, for each score": "best layer, features",
-            "features, encoder trained too": "all, ten times the rate, features",
-            "the same, with transformation labels": "all, with labels, ten times the rate, features",
         },
     ),
     "Train one with it from the start": (
@@ -43,8 +41,8 @@ TABLES = {
         {
             "random weights": "VICReg, random weights",
             "VICReg": "VICReg",
-            "VICReg + the task, weight 0.3": "+ render and [P1], g outside, on half of the samples, weight .3",
-            "VICReg + the task, weight 1": "+ render and [P1], g outside, on half of the samples",
+            "VICReg + the task": "+ render and [P1], g outside, on half of the samples, [P1] 128 wide, of one view of "
+            "each, weight .3",
         },
     ),
 }

@@ -143,7 +143,7 @@ def test_decoders_and_targets_that_do_not_fit_are_refused(settings, quoted):
 
 
 def test_targets_by_name_are_those_by_order_and_a_recipe_with_them_takes_any_decoder():
-    by_name = CoherenceConfig(decoder="render+cross-attention", targets="cross-attention=either")
+    by_name = CoherenceConfig(decoder="render+cross-attention", targets="cross-attention = either, conv=final")
     assert by_name.targets_of() == {"render": "intermediate", "cross-attention": "either"}
     assert by_name.targets_of() == dataclasses.replace(by_name, targets="own,either").targets_of()
     task = recipe("vicreg-tiny").coherence

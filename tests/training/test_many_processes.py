@@ -121,6 +121,7 @@ def test_a_cluster_that_signals_launcher_and_processes_alike_gets_a_saved_run(tm
     _, said = job.communicate(timeout=40)
     assert job.returncode != 0
     assert f"stopped at step {_goes_on(run)} of" in said
+    assert not list(tmp_path.glob("left-*"))  # a run that did not end by itself waits for no other process
 
 
 def _divided(data, sharding):

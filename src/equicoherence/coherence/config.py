@@ -151,7 +151,7 @@ class CoherenceConfig:
         """Return decoder -> targets of text such as cross-attention=either,conv=final."""
         named: dict[str, str] = {}
         for part in self.targets.split(","):
-            name, given, targets = part.partition("=")
+            name, given, targets = (text.strip() for text in part.partition("="))
             if not given:
                 raise ValueError(
                     f"coherence.targets {self.targets!r} names a decoder in some parts only: write NAME=TARGETS in "

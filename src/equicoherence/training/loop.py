@@ -25,6 +25,7 @@ from equicoherence.training.learner import LearnerOutput
 from equicoherence.training.lost import name_lost_processes
 from equicoherence.training.optim import set_schedules
 from equicoherence.training.parts import Parts
+from equicoherence.training.process_group import staying_if_broken
 from equicoherence.training.progress import TrainingProgress
 from equicoherence.training.resume_command import resume_command
 from equicoherence.training.seeds import seed_step
@@ -57,7 +58,7 @@ def pretrain(
     run ends with its last good state); `TooManyBadImages` for bad data; `LostProcess` if another process of the job
     ended.
     """
-    with name_lost_processes(out), advise_on_bad_images(out), ExitStack() as held:
+    with staying_if_broken(), name_lost_processes(out), advise_on_bad_images(out), ExitStack() as held:
         with refusing():
             parts = set_up(config, out, resume, held, callbacks, start)
         weights = None

@@ -11,7 +11,6 @@ from pathlib import Path
 import torch.distributed as dist
 
 from equicoherence.training.new_run import checkpoints
-from equicoherence.training.process_group import stay
 from equicoherence.training.resume_command import resume_command
 
 
@@ -27,7 +26,6 @@ def name_lost_processes(run: Path) -> Iterator[None]:
     except RuntimeError as error:
         if not isinstance(error, dist.DistError) and "gloo" not in str(error):  # gloo's errors have no class
             raise
-        stay()
         if threading.current_thread() is threading.main_thread():
             # the launcher signals those that are left, but this one ends by itself, once it has said why
             signal.signal(signal.SIGTERM, signal.SIG_IGN)

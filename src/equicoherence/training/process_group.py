@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import atexit
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 
 import torch.distributed as dist
@@ -17,7 +19,7 @@ from equicoherence.training.config import PretrainConfig
 TIMEOUT = timedelta(minutes=15)
 
 
-def joined(config: PretrainConfig) -> Accelerator:
+def join_job(config: PretrainConfig) -> Accelerator:
     """Join the processes of a job, on the device of the configuration.
 
     Raises ValueError where accelerate is configured to divide the model by itself.
@@ -44,6 +46,12 @@ def leave() -> None:
         dist.destroy_process_group()
 
 
-def stay() -> None:
-    """Do not leave the process group at the end: where another process is lost, NCCL could wait for it."""
-    atexit.unregister(leave)
+@contextmanager
+def staying_if_broken() -> Iterator[None]:
+    """Do not leave the process group where a run ends with an exception: another process may not have it, and NCCL
+    would wait for that process."""
+    try:
+        yield
+    except BaseException:
+        atexit.unregister(leave)
+        raise

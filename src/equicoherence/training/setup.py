@@ -40,7 +40,7 @@ from equicoherence.training.metrics import Metrics
 from equicoherence.training.online import LEAST, MOST, PER_BATCH, HeldOut, allowed
 from equicoherence.training.optim import build_optimizer, rate_scales
 from equicoherence.training.parts import Parts
-from equicoherence.training.process_group import joined
+from equicoherence.training.process_group import join_job
 from equicoherence.training.run import (
     begin_run,
     check_run,
@@ -88,7 +88,7 @@ def set_up(
     """
     if config.threads:
         torch.set_num_threads(config.threads)
-    accelerator = joined(config)
+    accelerator = join_job(config)
     main = accelerator.is_main_process
     config = begun_before(config, out) if resume else config
     check_start(config)
