@@ -8,11 +8,11 @@ from pathlib import Path
 
 from equicoherence.models.timm_names import is_timm_name, near_timm_name
 
-_NAMED = "a run directory, timm:NAME, hf-hub:OWNER/NAME, a weights file (FILE@ARCH)"
-_FOLDER = "or the folder of a timm model, such as an export"
-KINDS = f"{_NAMED}, baseline:NAME, {_FOLDER}"
+_NAMED = "a run directory, timm:NAME, hf-hub:OWNER/NAME"
+_FILES = "a weights file (FILE@ARCH), or the folder of a timm model, such as an export"
+KINDS = f"{_NAMED}, baseline:NAME, {_FILES}"
 """All that MODEL of `equicoherence evaluate` can be."""
-PRETRAINED = f"{_NAMED}, {_FOLDER}"
+PRETRAINED = f"{_NAMED}, {_FILES}"
 """All that a training can start from: `KINDS` without baselines."""
 ENDINGS = (".bin", ".ckpt", ".pt", ".pth", ".safetensors", ".tar", ".yaml")  # of files, which no name of timm has
 
