@@ -43,16 +43,24 @@ def write_page(text: str, path: Path, *, keep: bool = False) -> None:
 
 
 def write_block(text: str, path: Path, name: str) -> None:
-    """Replace what stands in a page between ``<!-- NAME: begin -->`` and ``<!-- NAME: end -->``.
+    """Replace what stands in a page between its two marks. Raises as `around_block` does."""
+    before, after = around_block(path, name)
+    write_aside(path, f"{before}\n{text.strip()}\n\n{after}")
 
-    Raises ValueError where the page does not have both marks, once each and in this order.
+
+def around_block(path: Path, name: str) -> tuple[str, str]:
+    """Return a page up to its line ``<!-- NAME: begin -->``, and from its line ``<!-- NAME: end -->`` on.
+
+    Raises ValueError where the page does not have both marks, once each and in this order, FileNotFoundError for none.
     """
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no page {path}")
     begin, end = f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->\n"
     before, found, rest = (page := path.read_text(encoding="utf-8")).partition(begin)
     _, closed, after = rest.partition(end)
     if not (found and closed and page.count(begin) == page.count(end) == 1):
         raise ValueError(f"{path} has no one block of lines {begin.strip()!r} to {end.strip()!r}")
-    write_aside(path, f"{before}{begin}\n{text.strip()}\n\n{end}{after}")
+    return before + begin, end + after
 
 
 def mark_as_read(path: Path) -> None:

@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pages import write_block
+from pages import around_block, write_block
 from published import slug
 
 from equicoherence import __version__
@@ -32,10 +32,19 @@ from equicoherence.json_file import read_json, read_json_lines, write_json
 from equicoherence.model_card import model_card
 from equicoherence.models.model_folder import check_run_folder
 from equicoherence.models.prefixes import LOCAL
-from equicoherence.models.shared_files import CONFIG
+from equicoherence.models.shared_files import CARD, CONFIG
 from equicoherence.pushing import measured
 from equicoherence.releases.listing import rows_of
-from equicoherence.releases.manifest import CARD, FILE, Figure, ReleasedFile, Weights, manifest_values, read_manifest
+from equicoherence.releases.manifest import (
+    FILE,
+    OF_WEIGHTS,
+    Figure,
+    ReleasedFile,
+    Weights,
+    check_name,
+    manifest_values,
+    read_manifest,
+)
 from equicoherence.reporting.main_figures import read_runs
 from equicoherence.reporting.names import metric_name, source_name, target_name
 from equicoherence.reporting.origin import SAMPLES, Taken, joined_variants, origin_line, settings_taken
@@ -55,11 +64,16 @@ def release(runs: Mapping[str, Path], out: Path, license: str | None = None) -> 
     license: of all weights, by its name on the Hugging Face Hub.
 
     Raises FileNotFoundError for a run without scores, ValueError for one that is not finished or was scored with other
-    weights, FileExistsError where ``out`` has files.
+    weights and for a name that whoever fetches them would refuse, FileExistsError where ``out`` has files or is a link.
     """
     with refusing():
         if out.exists() and (not out.is_dir() or any(out.iterdir())):
             raise FileExistsError(f"{out} exists; give another --out")
+        if out.is_symlink():
+            raise FileExistsError(f"{out} is a link, and a new folder cannot take its name; give another --out")
+        for name in runs:
+            check_name("name of weights", name)
+            check_name("file", f"{name}.{max(OF_WEIGHTS, key=len)}")
         for run in runs.values():
             _check(run)
     with alone_at(out, "releases into"), tempfile.TemporaryDirectory(dir=out.parent, suffix=".tmp") as name:
@@ -115,7 +129,7 @@ def _add(folder: Path, name: str, run: Path, license: str | None) -> Weights:
         architecture=architecture,
         size=config.views.size,
         parameters=sizes["parameters"],
-        recipe=config.name,
+        configuration=config.name,
         data=last_name(config.data),
         steps=max(line["step"] for line in read_json_lines(run / "metrics.jsonl", "train again") if "step" in line),
         seed=config.seed,
@@ -163,10 +177,15 @@ def _settings_lines(scores: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _named(given: Sequence[str]) -> dict[str, Path]:
-    """Return the runs by name. Raises ValueError where two have one name."""
+    """Return the runs by name; a folder that exists is a run without a name, whatever its own name holds.
+
+    Raises ValueError where a text names no run, and where two have one name.
+    """
     found: dict[str, Path] = {}
     for text in given:
-        name, equals, place = text.partition("=")
+        name, equals, place = ("", "", text) if text and Path(text).is_dir() else text.partition("=")
+        if not (place if equals else text):
+            raise ValueError(f"{text!r} names no run; give RUN or NAME=RUN")
         run = Path(place if equals else text)
         name = name if equals else slug(run.resolve().name)
         if name in found:
@@ -186,6 +205,8 @@ def main() -> None:
     try:
         with refusing():
             runs = _named(given.runs)
+            if given.page is not None:
+                around_block(given.page, BLOCK)  # or refused, before anything is written
         text = release(runs, given.out, given.license)
     except Refused as error:
         parser.error(str(error))

@@ -16,11 +16,10 @@ from equicoherence.model_card import model_card
 from equicoherence.models.hub_errors import explained
 from equicoherence.models.on_hub import hub_folder
 from equicoherence.models.prefixes import HUB, LOCAL
-from equicoherence.models.shared_files import ABOUT, HEADS
+from equicoherence.models.shared_files import ABOUT, CARD, HEADS
 from equicoherence.training.run import run_config
 
 NAME = re.compile(r"[\w.-]+/[\w.-]+")
-CARD = "README.md"
 UNTOUCHED = frozenset({".gitattributes"})  # which the Hub puts into every new repository
 
 

@@ -72,7 +72,7 @@ def test_a_release_is_listed(server: Server, capsys: pytest.CaptureFixture[str])
     assert shown.splitlines()[:4] == [
         "small",
         "    resnet18, 32 px, 0.62 M parameters, 3.1 MB, licence cc-by-4.0",
-        "    recipe 'recipe-x' on pictures, 300 steps, seed 7",
+        "    configuration 'recipe-x' on pictures, 300 steps, seed 7",
         "    knn top-1, backbone (20 train, 8 val) 50.0 %",
     ]
     assert "\nlarge\n" in shown
@@ -112,9 +112,27 @@ def test_weights_that_are_there_are_not_fetched_again_and_others_are_refused(
     assert weights.read_bytes() == changed
     weights.unlink()
     assert "its model.safetensors is missing" in failed(capsys, 2, "small", "--from", server.url)
+    weights.write_bytes(CONTENT["model.safetensors"])
+    (tmp_path / "small" / "heads.safetensors").write_bytes(b"of another")
+    said = failed(capsys, 2, "small", "--from", server.url)
+    assert "small exists, and has heads.safetensors, which small of this release has not; give another --out" in said
     (tmp_path / "file").write_text("of my own")
     assert "file is a file" in failed(capsys, 2, "small", "--from", server.url, "--out", "file")
-    assert server.asked == ["manifest.json"] * 4
+    assert server.asked == ["manifest.json"] * 5
+
+
+def test_a_link_is_refused_before_anything_is_fetched(
+    server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "empty").mkdir()
+    for goal in ("empty", "gone"):
+        (tmp_path / f"to-{goal}").symlink_to(goal)
+        assert f"to-{goal} is a link, " in failed(capsys, 2, "small", "--from", server.url, "--out", f"to-{goal}")
+    assert server.asked == ["manifest.json"] * 2
+    assert main(["weights", "small", "--from", server.url]) == 0
+    (tmp_path / "to-small").symlink_to("small")
+    assert main(["weights", "small", "--from", server.url, "--out", "to-small"]) == 0
+    assert "to-small: is there already" in capsys.readouterr().out
 
 
 def test_what_is_not_as_the_manifest_says_is_not_kept(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
@@ -158,6 +176,12 @@ def test_what_is_not_there_is_said_in_one_sentence(
     assert f"{tmp_path} has no manifest.json" in failed(capsys, 2, "--from", str(tmp_path))
     assert "there is no folder gone" in failed(capsys, 2, "--from", "gone")
     assert "no http or https address" in failed(capsys, 2, "--from", "ftp://127.0.0.1/")
+    (tmp_path / "manifest.json").write_bytes(server.files["manifest.json"])
+    assert "--from '' names nothing; give the folder of a release" in failed(capsys, 2, "--from", "")
+    for address, reason in (("http://[::1", "Invalid IPv6 URL"), ("http://127.0.0.1:x/", "Port could not be cast")):
+        said = failed(capsys, 2, "--from", address)
+        assert f"--from '{address}' cannot be read as an address ({reason}" in said
+        assert "give one as http://HOST/FOLDER, or a folder" in said
     assert "--out needs the NAME" in failed(capsys, 2, "--from", server.url, "--out", "x")
     assert "--out . names no new folder" in failed(capsys, 2, "small", "--from", server.url, "--out", ".")
     del server.files["small.config.json"]
@@ -211,10 +235,13 @@ def test_no_redirect_leads_from_https_to_http() -> None:
         (lambda values: files_of(values)[0].update(name="pytorch_model.bin"), "is no file of weights"),
         (lambda values: files_of(values)[0].update(bytes=-1), "bytes is -1, which is below 0"),
         (lambda values: files_of(values)[0].update(bytes=True), "bytes is True, no number"),
+        (lambda values: files_of(values)[0].update(bytes=10**400), "bytes is 10000000000000000000.., above 18446744"),
+        (lambda values: values["weights"][0].update(parameters=10**400), "parameters is 10000000000000000000.., above"),
+        (lambda values: values["weights"][0]["scores"][0].update(value=10**400), "value is 10000000000000000000.., ab"),
         (lambda values: files_of(values)[0].update(sha256="0" * 63), "is not 64 hexadecimal digits"),
         (lambda values: files_of(values).pop(), "weights need config.json and model.safetensors"),
         (lambda values: files_of(values).append(files_of(values)[0]), "a file is listed twice"),
-        (lambda values: values["weights"][0].update(recipe="\x1b[2J"), "which is no plain text"),
+        (lambda values: values["weights"][0].update(configuration="\x1b[2J"), "which is no plain text"),
         (lambda values: values["weights"][0].pop("seed"), "an entry has no 'seed'"),
         (lambda values: values["weights"].append(values["weights"][0]), "two weights have one name"),
         (lambda values: values.update(schema=2), "its schema is 2, this version reads 1"),

@@ -48,7 +48,7 @@ def test_a_run_is_released_fetched_and_gives_the_same_features(
     capsys.readouterr()
     (about,) = json.loads((out / "manifest.json").read_text())["weights"]
     assert (about["name"], about["architecture"], about["size"], about["data"]) == ("small-1", "resnet18", 32, "data")
-    assert (about["recipe"], about["steps"], about["seed"], about["license"]) == ("small", 2, 0, "mit")
+    assert (about["configuration"], about["steps"], about["seed"], about["license"]) == ("small", 2, 0, "mit")
     parameters = sum(p.numel() for p in load_model(run).encoder.model.parameters())
     assert about["parameters"] == parameters
     assert {path.name for path in out.iterdir()} == {
@@ -110,6 +110,10 @@ def test_a_run_that_is_not_finished_not_scored_or_changed_is_refused(
     with pytest.raises(Refused, match="is not a run directory"):
         making.release({"small": tmp_path / "gone"}, out)
     assert not out.exists()
+    out.symlink_to("gone")
+    with pytest.raises(Refused, match="release is a link"):
+        making.release({"small": run}, out)
+    out.unlink()
     out.mkdir()
     (out / "file").write_text("of my own")
     with pytest.raises(Refused, match="release exists; give another --out"):
@@ -123,6 +127,44 @@ def test_names_come_from_folders_and_no_two_are_the_same(making: ModuleType) -> 
     }
     with pytest.raises(ValueError, match="two runs are called x"):
         making._named(["runs/x", "other/x"])
+    for text in ("", "b="):
+        with pytest.raises(ValueError, match=f"^'{text}' names no run; give RUN or NAME=RUN$"):
+            making._named([text])
+
+
+def test_a_folder_that_exists_is_a_run_whatever_its_name_holds(
+    making: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert making._named(["runs/lr=0.1"]) == {"runs/lr": Path("0.1")}
+    (tmp_path / "runs" / "lr=0.1").mkdir(parents=True)
+    assert making._named(["runs/lr=0.1", "b=runs/lr=0.1"]) == {
+        "lr-0-1": Path("runs/lr=0.1"),
+        "b": Path("runs/lr=0.1"),
+    }
+
+
+@pytest.mark.parametrize("name", ["a/b", "my run", "", "..", "\xe9", "a" * 190])
+def test_a_name_that_cannot_be_fetched_is_refused_before_runs_are_read(
+    making: ModuleType, tmp_path: Path, name: str
+) -> None:
+    with pytest.raises(Refused, match=r"is refused: it may have at most 200 letters"):
+        making.release({"small": tmp_path / "gone", name: tmp_path / "gone"}, tmp_path / "release")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_page_without_marks_is_refused_before_runs_are_read(
+    making: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page, out = tmp_path / "page.md", tmp_path / "release"
+    command = ["release_weights.py", f"a={tmp_path / 'gone'}", "--out", str(out), "--page", str(page)]
+    for sentence in (f"there is no page {page}", f"{page} has no one block of lines"):
+        monkeypatch.setattr("sys.argv", command)
+        with pytest.raises(SystemExit):
+            making.main()
+        assert sentence in capsys.readouterr().err
+        page.write_text("no block")
+    assert list(tmp_path.iterdir()) == [page]
 
 
 def test_the_block_of_weights_is_on_the_page_of_models(making: ModuleType, tmp_path: Path) -> None:

@@ -233,7 +233,8 @@ class Danger:
     ("model", "encoder", "sentence"),
     [
         ("{d}/absent.pt@resnet18", {}, "absent.pt' of weights for resnet18"),
-        ("baseline:thumbnail", {}, "'baseline:thumbnail' is none of what MODEL is"),
+        ("baseline:thumbnail", {}, "'baseline:thumbnail' is none of what --encoder.weights is: a run directory, timm:"),
+        ("resnet18", {}, "'resnet18': is it timm:resnet18? --encoder.weights is a run directory, timm:NAME"),
         ("{d}/resnet.safetensors", {}, "resnet.safetensors is a weights file: say which timm model it is for: /"),
         ("{d}/resnet.safetensors@resnet19", {}, "timm has no model 'resnet19'"),
         ("{d}/resnet.safetensors@resnet34", {}, "does not fit the architecture"),

@@ -8,11 +8,12 @@ from pathlib import Path
 
 from equicoherence.models.timm_names import is_timm_name, near_timm_name
 
-KINDS = (
-    "a run directory, timm:NAME, hf-hub:OWNER/NAME, baseline:NAME, a weights file (FILE@ARCH), or the folder of a timm "
-    "model, such as an export"
-)
+_NAMED = "a run directory, timm:NAME, hf-hub:OWNER/NAME"
+_FILES = "a weights file (FILE@ARCH), or the folder of a timm model, such as an export"
+KINDS = f"{_NAMED}, baseline:NAME, {_FILES}"
 """All that MODEL of `equicoherence evaluate` can be."""
+PRETRAINED = f"{_NAMED}, {_FILES}"
+"""All that a training can start from: `KINDS` without baselines."""
 ENDINGS = (".bin", ".ckpt", ".pt", ".pth", ".safetensors", ".tar", ".yaml")  # of files, which no name of timm has
 
 
@@ -23,17 +24,19 @@ def no_model(text: str) -> FileNotFoundError:
         return FileNotFoundError(f"model {text!r}: {file!r} is a folder, which says itself what it is: give {file}")
     if at:
         return FileNotFoundError(f"model {text!r}: there is no file {file!r} of weights for {arch}{near_path(file)}")
-    return no_kind("model", text, KINDS)
+    return no_kind("model", text, KINDS, "MODEL")
 
 
-def no_kind(what: str, text: str, kinds: str) -> FileNotFoundError:
+def no_kind(what: str, text: str, kinds: str, option: str) -> FileNotFoundError:
     """Return the error that quotes what is no MODEL; what may have been meant comes first.
 
-    what: what the text is given as, such as "model". kinds: what it can be.
+    what: what the text is given as, such as "model".
+    kinds: what it can be.
+    option: the argument that takes it, such as "--encoder.weights".
     """
     if near := meant(text):
-        return FileNotFoundError(f"{what} {text!r}: is it {near}? MODEL is {kinds}")
-    return FileNotFoundError(f"{what} {text!r} is none of what MODEL is: {kinds}")
+        return FileNotFoundError(f"{what} {text!r}: is it {near}? {option} is {kinds}")
+    return FileNotFoundError(f"{what} {text!r} is none of what {option} is: {kinds}")
 
 
 def meant(text: str) -> str:

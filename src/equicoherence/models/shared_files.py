@@ -8,6 +8,7 @@ from equicoherence.json_file import read_json
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"  # which timm reads
 ABOUT, HEADS = "equicoherence.json", "heads.safetensors"  # how to build the heads, and their weights
+CARD = "README.md"  # which people read
 MARK = "heads"  # in CONFIG, beside what timm reads: true where the folder has heads
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from equicoherence.errors import RefusedExisting
 from equicoherence.files import alone_at
-from equicoherence.releases.manifest import ReleasedFile, Weights
+from equicoherence.releases.manifest import OF_WEIGHTS, ReleasedFile, Weights
 from equicoherence.releases.place import PIECE, Reader, opened
 
 
@@ -30,9 +30,11 @@ def fetch(weights: Weights, place: str, out: Path) -> bool:
     FileNotFoundError for one that is not there, ConnectionError where the connection breaks.
     """
     with alone_at(out, "fetches"):
-        if out.exists() and not (out.is_dir() and not any(out.iterdir())):
+        if any(out.iterdir()) if out.is_dir() else out.exists():
             _check_same(weights, out)
             return False
+        if out.is_symlink():
+            raise RefusedExisting(f"{out} is a link, and a new folder cannot take its name; give another --out")
         with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.", suffix=".tmp") as name:
             aside = Path(name) / "whole"
             aside.mkdir()
@@ -75,6 +77,11 @@ def _check_same(weights: Weights, out: Path) -> None:
             lack = "differs from" if path.exists() else "is missing, unlike in"
             raise RefusedExisting(
                 f"{out} exists, and its {file.name} {lack} {weights.name} of this release; give another --out"
+            )
+    for name in sorted({*OF_WEIGHTS} - {file.name for file in weights.files}):
+        if (out / name).exists():
+            raise RefusedExisting(
+                f"{out} exists, and has {name}, which {weights.name} of this release has not; give another --out"
             )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from equicoherence.releases.manifest import Figure, Weights
 
-HEADER = ("name", "architecture", "pixels", "parameters", "data", "recipe", "steps", "seed", "licence", "MB")
+HEADER = ("name", "architecture", "pixels", "parameters", "data", "configuration", "steps", "seed", "licence", "MB")
 
 
 def rows_of(release: Sequence[Weights]) -> tuple[list[str], list[list[str]]]:
@@ -20,7 +20,7 @@ def rows_of(release: Sequence[Weights]) -> tuple[list[str], list[list[str]]]:
     rows = []
     for weights in release:
         about = (weights.name, weights.architecture, weights.size, f"{weights.parameters / 1e6:,.2f} M", weights.data)
-        trained = (weights.recipe, weights.steps, weights.seed, _licence(weights))
+        trained = (weights.configuration, weights.steps, weights.seed, _licence(weights))
         figures = (firsts[weights.name].get(title, "\N{EN DASH}") for title in titles)
         rows.append([*map(str, (*about, *trained)), f"{weights.bytes / 1e6:,.1f}", *figures])
     return [*HEADER, *titles], rows
@@ -32,7 +32,7 @@ def description(weights: Weights) -> str:
     figures = "; ".join(f"{title} {text}" for title, text in _first_figures(weights).items())
     return f"""{weights.name}
     {weights.architecture}, {weights.size} px, {parameters}, {size}, licence {_licence(weights)}
-    recipe {weights.recipe!r} on {weights.data}, {weights.steps} steps, seed {weights.seed}
+    configuration {weights.configuration!r} on {weights.data}, {weights.steps} steps, seed {weights.seed}
     {figures or "no scores"}"""
 
 

@@ -14,16 +14,16 @@ from typing import Any
 
 from equicoherence.errors import unknown
 from equicoherence.json_file import read_json_text
-from equicoherence.models.shared_files import ABOUT, CONFIG, HEADS, WEIGHTS
+from equicoherence.models.shared_files import ABOUT, CARD, CONFIG, HEADS, WEIGHTS
 
 FILE = "manifest.json"
 SCHEMA = 1
-CARD = "README.md"
 NEEDED = (CONFIG, WEIGHTS)
 OF_WEIGHTS = (*NEEDED, ABOUT, HEADS, CARD)
 """Files of one folder of weights: those that `equicoherence export RUN --to timm` writes, and a card."""
 PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 SHA256 = re.compile(r"[0-9a-f]{64}")
+LARGEST = 2**64 - 1  # of a number: seeds are as large, and a larger one may be no float
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Weights:
     """One encoder of a release.
 
     size: pixels of the images it was trained on. parameters: of the encoder, without heads.
-    recipe: name of its configuration. data: last name of the images it was trained on.
+    configuration: its name. data: last name of the images it was trained on.
     steps, seed: of its training. license: by its name on the Hugging Face Hub; "" for none.
     version: of equicoherence. date: on which it was exported. scores: its main scores, the first of a task first.
     files: which make its folder.
@@ -67,7 +67,7 @@ class Weights:
     architecture: str
     size: int
     parameters: int
-    recipe: str
+    configuration: str
     data: str
     steps: int
     seed: int
@@ -113,7 +113,7 @@ def find_weights(release: Sequence[Weights], name: str) -> Weights:
 
 def _weights(values: Any) -> Weights:
     fields = _fields(values, Weights, scores=lambda each: _listed(each, "scores"), files=lambda each: _files(each))
-    _check_name("name of weights", fields["name"])
+    check_name("name of weights", fields["name"])
     scores = tuple(Figure(**_fields(each, Figure)) for each in fields.pop("scores"))
     return Weights(**{**fields, "scores": scores})
 
@@ -122,7 +122,7 @@ def _files(values: Mapping[str, Any]) -> tuple[ReleasedFile, ...]:
     files = tuple(ReleasedFile(**_fields(each, ReleasedFile)) for each in _listed(values, "files"))
     for file in files:
         _check(file.name in OF_WEIGHTS, f"{file.name!r} is no file of weights, which are {', '.join(OF_WEIGHTS)}")
-        _check_name("file", file.file)
+        check_name("file", file.file)
         _check(bool(SHA256.fullmatch(file.sha256)), f"sha256 {file.sha256!r} is not 64 hexadecimal digits")
     names = [file.name for file in files]
     _check(len(set(names)) == len(names), f"a file is listed twice: {', '.join(names)}")
@@ -146,6 +146,7 @@ def _fields(values: Any, of: type, **special: Any) -> dict[str, Any]:
             kinds = (int,) if field.type == "int" else (int, float)
             _check(isinstance(value, kinds) and not isinstance(value, bool), f"{field.name} is {value!r}, no number")
             _check(field.type != "int" or value >= 0, f"{field.name} is {value!r}, which is below 0")
+            _check(abs(value) <= LARGEST, f"{field.name} is {repr(value)[:20]}.., above {LARGEST}")
         found[field.name] = value
     return found
 
@@ -157,10 +158,12 @@ def _listed(values: Mapping[str, Any], field: str) -> list[Any]:
     return value
 
 
-def _check_name(what: str, name: str) -> None:
+def check_name(what: str, name: str) -> None:
+    """Raise ValueError for a name that could lead out of a folder. what: which name it is, as in "file"."""
     _check(
         bool(PLAIN_NAME.fullmatch(name)),
-        f"{what} {name!r} is refused: only letters, digits and . _ - are taken, and none of them leads to a folder",
+        f"{what} {name!r} is refused: it may have at most 200 letters without accents, digits and . _ -, a letter or "
+        "digit first",
     )
 
 

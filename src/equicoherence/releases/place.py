@@ -30,6 +30,8 @@ def read_release(place: str) -> tuple[Weights, ...]:
     Raises FileNotFoundError where no manifest is there, ValueError for one that cannot be used and for another kind of
     address, ConnectionError where the server cannot be reached.
     """
+    if not place.strip():
+        raise ValueError(f"--from {place!r} names nothing; give the folder of a release, or its http address")
     content = bytearray()
     with opened(place, FILE) as read:
         while piece := read(PIECE):
@@ -70,7 +72,13 @@ def _from_server(address: str, file: str) -> Iterator[Reader]:
 
 def _checked(address: str) -> str:
     """Return an address. Raises ValueError for one that names no folder of an http server."""
-    parts = urlsplit(address)
+    try:
+        parts = urlsplit(address)
+        _ = parts.port
+    except ValueError as error:
+        raise ValueError(
+            f"--from {address!r} cannot be read as an address ({error}); give one as http://HOST/FOLDER, or a folder"
+        ) from error
     if parts.scheme not in SCHEMES or not parts.hostname:
         raise ValueError(f"--from {address!r} is no http or https address; give one, or a folder")
     if parts.query or parts.fragment or parts.username is not None:

@@ -18,7 +18,7 @@ from equicoherence.methods import METHODS
 from equicoherence.models import Encoder
 from equicoherence.models.encoder import sized
 from equicoherence.models.foreign import copy_weights, foreign_encoder, read_exported
-from equicoherence.models.missing import no_kind
+from equicoherence.models.missing import PRETRAINED, no_kind
 from equicoherence.models.model_folder import with_source
 from equicoherence.models.names import folder_of, split_file
 from equicoherence.models.normalisation import Channels
@@ -34,9 +34,6 @@ from equicoherence.training.new_run import checkpoints
 from equicoherence.training.run import is_finished, load_run
 
 DIGEST = 16  # letters of a fingerprint
-KINDS = (
-    "a run directory, timm:NAME, hf-hub:OWNER/NAME, a weights file (FILE@ARCH), or what `equicoherence export` wrote"
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +83,7 @@ def check_start(config: PretrainConfig) -> None:
     if held_by and not (config.encoder.weights or config.encoder.pretrained):
         raise ValueError(
             f"{held_by} holds an encoder near its start, but {config.encoder.name} starts from random weights; give "
-            f"pretrained weights: --encoder.weights MODEL ({KINDS})"
+            f"pretrained weights: --encoder.weights MODEL ({PRETRAINED})"
         )
 
 
@@ -190,13 +187,13 @@ def read_start(model: str, size: int | None, name: str, args: dict[str, Any]) ->
     if model == PLACEHOLDER:
         raise FileNotFoundError(
             f"the recipe starts from a pretrained encoder, so say which: --encoder.weights MODEL, or `equicoherence "
-            f"adapt MODEL`, with for MODEL {KINDS}"
+            f"adapt MODEL`, with for MODEL {PRETRAINED}"
         )
     absent, _, wanted = model.rpartition("@")
     if absent and not path.is_file():
         raise FileNotFoundError(f"encoder.weights {model!r}: there is no file {absent!r} of weights for {wanted}")
     if not path.is_file():
-        raise no_kind("encoder.weights", model, KINDS)
+        raise no_kind("encoder.weights", model, PRETRAINED, "--encoder.weights")
     with path.open("rb") as opened:
         digest = hashlib.file_digest(opened, "sha256").hexdigest()[:DIGEST]
     advice = f"say which model it is for: {file}@ARCH"
