@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import io
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -158,7 +158,8 @@ def test_what_is_not_as_the_manifest_says_is_not_kept(server: Server, capsys: py
 def test_an_interrupted_fetch_leaves_nothing(server: Server, tmp_path: Path) -> None:
     server.late.add("small.model.safetensors")
     command = [sys.executable, "-m", "equicoherence", "weights", "small", "--from", server.url]
-    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, env={**os.environ})
+    heard = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # which a shell's background jobs ignore
+    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, preexec_fn=heard)
     assert server.half_sent.wait(60)
     assert list(tmp_path.glob(".small.*.tmp/whole/config.json"))
     process.send_signal(signal.SIGINT)

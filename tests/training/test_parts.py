@@ -83,13 +83,14 @@ def test_published_sie_is_told_rotations_of_renders_as_they_are():
     assert learning_rate(config.optim, 0, 1, world=8) == pytest.approx(1e-3)
 
 
-def test_the_task_weighs_a_hundred_beside_the_barlow_twins_loss_and_one_beside_others():
+def test_the_task_weighs_a_hundred_beside_the_barlow_twins_loss_less_beside_vicreg_and_one_beside_others():
     weights = {
         name: recipe(name).coherence.weight
         for name in RECIPES
         if name.endswith("-tiny") and name.split("-")[0] not in RIVALS
     }
     assert weights.pop("barlow-tiny") == 100
+    assert weights.pop("vicreg-tiny") == 0.3
     assert set(weights.values()) == {1}
     assert "lambda = 100" in describe("barlow-tiny")["summary"]
 
