@@ -54,9 +54,8 @@ def run_quickstart(out: Path, *, seed: int = 0, jobs: int | None = None) -> Path
         "uses a third view, rotated and translated: its two decoders reconstruct images from the features of this view "
         "and of another one. SimCLR's loss does not see the third view.\n"
         "It takes about 5 minutes on two cores that have bfloat16, longer on others. Both losses should fall from the "
-        "first minute. Then each encoder is "
-        "evaluated. What to look for: translation R2 should be clearly higher with the task, rotation R2 a little; "
-        "k-NN about the same.\n"
+        "first minute. Then each encoder is evaluated. What to look for: translation R2 should be clearly higher with "
+        "the task, rotation R2 a little; k-NN about the same.\n"
         f"Stop with Ctrl-C; the same command continues. At the end: {out / 'report.html'}",
         highlight=False,
         soft_wrap=True,

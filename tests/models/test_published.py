@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from equicoherence.cli import main
-from equicoherence.models.published import BARE, ELSE, check_published
+from equicoherence.models.published import BARE, GIVE_A_FILE, check_published
 from tests.small import picture_folder
 
 
@@ -63,9 +63,12 @@ def test_features_of_random_weights_need_no_published_ones(offline, capsys):
     ("arguments", "advice"),
     [
         (["evaluate", "timm:resnet50", "--data", "pictures"], BARE),
-        (["adapt", "timm:resnet50", "--data", "pictures"], ELSE),
-        (["pretrain", "vicreg-tiny", "--encoder.weights", "timm:resnet50", "--data", "pictures"], ELSE),
-        (["pretrain", "vicreg-tiny", "--no-coherence", "--encoder.weights=timm:resnet50", "--data", "pictures"], ELSE),
+        (["adapt", "timm:resnet50", "--data", "pictures"], GIVE_A_FILE),
+        (["pretrain", "vicreg-tiny", "--encoder.weights", "timm:resnet50", "--data", "pictures"], GIVE_A_FILE),
+        (
+            ["pretrain", "vicreg-tiny", "--no-coherence", "--encoder.weights=timm:resnet50", "--data", "pictures"],
+            GIVE_A_FILE,
+        ),
     ],
 )
 def test_a_command_says_it_before_torch_is_loaded_and_leaves_no_folder(tmp_path, arguments, advice):

@@ -12,7 +12,7 @@ from equicoherence.commands.config_options import check_train, with_spaces
 from equicoherence.commands.given_values import values_of
 from equicoherence.commands.model_argument import checked_model
 from equicoherence.loading import preparing
-from equicoherence.models.published import ELSE, check_published
+from equicoherence.models.published import GIVE_A_FILE, check_published
 from equicoherence.processes import is_first_process
 from equicoherence.recipes import check_recipe, is_file_name
 
@@ -171,7 +171,7 @@ def _check(model: str, recipe: str, rest: list[str]) -> None:
     if not resumes and is_first_process() and (out or not is_file_name(recipe)):
         name = _last(rest, "--name") or recipe
         check_new_run(Path(out) if out else default_out(name, start))
-    check_published(start, ELSE)  # which may ask the Hub, so it comes after all else that needs no torch
+    check_published(start, GIVE_A_FILE)  # which may ask the Hub, so it comes after all else that needs no torch
 
 
 def _model(arguments: list[str]) -> tuple[str | None, list[str]]:

@@ -81,7 +81,7 @@ def whose_defaults(recipe: str | None) -> str:
 def _check(recipe: str | None, rest: list[str], plain: bool) -> None:
     """Refuse what the arguments show by themselves, before anything heavy is loaded."""
     from equicoherence.data import check_data
-    from equicoherence.models.published import ELSE, check_published
+    from equicoherence.models.published import GIVE_A_FILE, check_published
     from equicoherence.models.timm_names import check_timm_name
     from equicoherence.training.new_run import check_new_run
 
@@ -96,7 +96,7 @@ def _check(recipe: str | None, rest: list[str], plain: bool) -> None:
     if recipe and not resumes and is_first_process() and not is_file_name(recipe):
         check_new_run(Path(last.get("--out") or Path("runs") / str(name)))
     if not resumes:  # a run that has begun has the weights in its checkpoint
-        check_published(start, ELSE)  # which may ask the Hub, so it comes after all else that needs no torch
+        check_published(start, GIVE_A_FILE)  # which may ask the Hub, so it comes after all else that needs no torch
 
 
 def resumed_run(arguments: list[str]) -> Path | None:

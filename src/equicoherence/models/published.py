@@ -8,7 +8,7 @@ from pathlib import Path
 
 from equicoherence.models.timm_names import source_of
 
-ELSE = "give a weights file, FILE@ARCH"
+GIVE_A_FILE = "give a weights file, FILE@ARCH"
 BARE = "give a weights file with --arch, or --random-weights to evaluate the bare initialisation"
 OTHER = re.compile(r"hf_hub_id\s*=\s*['\"]([^'\"]+/[^'\"]+)['\"]")  # repositories that are not named as the model is
 ENTRY = re.compile(r"^ *['\"]\w+\.\w+['\"] *:|^ *\}\)", re.MULTILINE)  # of published weights begins, or all of them end

@@ -23,7 +23,7 @@ from equicoherence.models.model_folder import with_source
 from equicoherence.models.names import folder_of, split_file
 from equicoherence.models.normalisation import Channels
 from equicoherence.models.prefixes import SOURCES
-from equicoherence.models.published import ELSE
+from equicoherence.models.published import GIVE_A_FILE
 from equicoherence.models.weights import load_weights
 from equicoherence.tensor_files import digest_of
 from equicoherence.training.checkpoint import saved_source
@@ -220,10 +220,10 @@ def _of_run(run: Path) -> Start:
 
 def _of_timm(name: str, size: int | None) -> Start:
     """Read a model of timm by its name or place, with published or saved weights."""
-    encoder = foreign_encoder(name, size, pretrained=True, option="views.size", otherwise=ELSE)
+    encoder = foreign_encoder(name, size, pretrained=True, option="views.size", otherwise=GIVE_A_FILE)
     own = encoder
     if sized(name, size):  # the fingerprint is that of the weights before their positions are resampled
-        own = foreign_encoder(name, None, pretrained=True, otherwise=ELSE)
+        own = foreign_encoder(name, None, pretrained=True, otherwise=GIVE_A_FILE)
     folder = folder_of(name)
     source = None if folder is None else saved_source(folder)
     return Start(encoder, digest_of(own.model.state_dict().items())[:DIGEST], size or encoder.own_size[0], source)
