@@ -12,6 +12,7 @@ from accelerate import Accelerator
 from accelerate.utils import DistributedType, InitProcessGroupKwargs
 
 from equicoherence.devices import chosen_device
+from equicoherence.finite import NotFinite
 from equicoherence.training.config import PretrainConfig
 
 # for a process whose machine is gone without a word; one that merely dies is noticed at once. (Not 10 minutes: that is
@@ -49,9 +50,11 @@ def leave() -> None:
 @contextmanager
 def staying_if_broken() -> Iterator[None]:
     """Do not leave the process group where a run ends with an exception: another process may not have it, and NCCL
-    would wait for that process."""
+    would wait for that process. All processes have `NotFinite`."""
     try:
         yield
+    except NotFinite:
+        raise
     except BaseException:
         atexit.unregister(leave)
         raise
