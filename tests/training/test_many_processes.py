@@ -26,6 +26,10 @@ import sys
 from pathlib import Path
 from torch import distributed
 from equicoherence.training import load_config, pretrain
+from equicoherence.training.callbacks import Callback
+class Breaking(Callback):
+    def on_start(self, moment):
+        raise RuntimeError
 folder = Path(sys.argv[1])
 left = folder / f"left-{os.environ['RANK']}"
 atexit.register(lambda: None if distributed.is_initialized() else left.touch())  # after what pretrain registers
@@ -36,12 +40,20 @@ for job in sys.argv[2:]:
             shutil.copytree(folder / start, folder / name)
             (folder / name / "checkpoints" / "step-00000004.pt").unlink()
         distributed.barrier()
-    pretrain(load_config(folder / f"{name.partition('-')[0]}.yaml"), folder / name, resume=bool(start))
+    config, callbacks = load_config(folder / f"{name.partition('-')[0]}.yaml"), [Breaking()] * name.endswith("-broken")
+    try:
+        pretrain(config, folder / name, resume=bool(start), callbacks=callbacks)
+    except RuntimeError:
+        if not callbacks:
+            raise
 """
 
 
 def _start(folder, *jobs) -> subprocess.Popen[str]:
-    """Start two processes that do ``jobs``: NAME anew, NAME:NAME resumed, NAME:RUN resumed from half-way RUN."""
+    """Start two processes that do ``jobs``: NAME anew, NAME:NAME resumed, NAME:RUN resumed from half-way RUN.
+
+    NAME-broken does not begin: a callback raises.
+    """
     (folder / "train.py").write_text(TRAIN)
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
     return subprocess.Popen(
@@ -154,11 +166,11 @@ def test_a_divided_model_has_the_losses_of_a_whole_one_and_either_goes_on_with_t
     data = picture_folder(tmp_path / "data")
     for sharding in ("ddp", "fsdp2"):
         save_config(_divided(data, sharding), tmp_path / f"{sharding}.yaml")
-    job = _start(tmp_path, "ddp", "fsdp2", "ddp-on:fsdp2", "fsdp2-on:ddp")
+    job = _start(tmp_path, "ddp-broken", "ddp", "fsdp2", "ddp-on:fsdp2", "fsdp2-on:ddp")
     _, said = job.communicate(timeout=200)
     assert job.returncode == 0, said
     for rank in (0, 1):
-        assert (tmp_path / f"left-{rank}").exists()  # no thread of the process group lives on
+        assert (tmp_path / f"left-{rank}").exists()  # no thread of the process group lives on, after the last run
     runs = ["ddp", "fsdp2", "ddp-on", "fsdp2-on"]
     lines = {r: [json.loads(line) for line in (tmp_path / r / "metrics.jsonl").read_text().splitlines()] for r in runs}
     states = {r: _flat(load_checkpoint(tmp_path / r / "checkpoints" / "step-00000004.pt")) for r in runs}

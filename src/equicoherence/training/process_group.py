@@ -18,6 +18,7 @@ from equicoherence.training.config import PretrainConfig
 # for a process whose machine is gone without a word; one that merely dies is noticed at once. (Not 10 minutes: that is
 # Accelerate's default, which it does not hand on to gloo.)
 TIMEOUT = timedelta(minutes=15)
+_OURS: list[dist.ProcessGroup | None] = []  # the process groups that runs made
 
 
 def join_job(config: PretrainConfig) -> Accelerator:
@@ -29,7 +30,10 @@ def join_job(config: PretrainConfig) -> Accelerator:
     # without cpu=True, processes without a GPU would not find each other; precision is a matter of each run
     joining = InitProcessGroupKwargs(timeout=TIMEOUT)
     accelerator = Accelerator(cpu=device.type == "cpu", mixed_precision="no", kwargs_handlers=[joining])
-    if accelerator.num_processes > 1 and not before:  # else it belongs to the caller
+    if accelerator.num_processes > 1 and not before:  # else it belongs to the caller, or to an earlier run
+        _OURS.append(dist.group.WORLD)
+    if dist.is_initialized() and dist.group.WORLD in _OURS:
+        atexit.unregister(leave)
         atexit.register(leave)
     kind = accelerator.distributed_type
     if kind in (DistributedType.FSDP, DistributedType.DEEPSPEED, DistributedType.MEGATRON_LM):
@@ -41,7 +45,7 @@ def leave() -> None:
     """Leave the process group, if there is one, as threads that outlive it can abort a process that has done its
     work.
 
-    Called when the process ends, for a process may train several runs.
+    Called when the process ends, for a process may train several runs: the last of them says whether.
     """
     if dist.is_initialized():
         dist.destroy_process_group()
