@@ -25,6 +25,7 @@ from equicoherence.evaluation.scoring import Scoring, score_jobs
 from equicoherence.evaluation.store import FILE, read_scores
 from equicoherence.evaluation.suites import ADAPT
 from equicoherence.models import Encoder
+from equicoherence.models.features import Pool
 from equicoherence.models.joined import joined
 from equicoherence.models.token_maps import on_grid
 from equicoherence.notice import say
@@ -44,7 +45,8 @@ class Beside(nn.Module):
 
     def __init__(self, model: FrozenModel, layers: Sequence[int]) -> None:
         super().__init__()
-        self.encoder, self.layers, self.pool, self.thumbnail = model.encoder, layers, model.pool, Thumbnail()
+        self.encoder, self.layers, self.thumbnail = model.encoder, layers, Thumbnail()
+        self.pool: Pool = model.pool
 
     def forward(self, images: Tensor) -> Tensor:
         """Return (B, C + C') of images (B, 3, S, S) in [0, 1]."""

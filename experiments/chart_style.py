@@ -2,5 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#333333", "#9467BD", "#8C564B", "#17BECF")
-STYLE = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "axes.edgecolor": "#7a828e"}
+STYLE: dict[Any, Any] = {
+    "font.size": 9,
+    "axes.edgecolor": "#7a828e",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+}

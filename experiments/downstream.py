@@ -30,7 +30,7 @@ from equicoherence.evaluation.scoring import Scoring, score_jobs
 from equicoherence.evaluation.store import FILE
 from equicoherence.evaluation.suites import Suite
 from equicoherence.json_file import write_json
-from equicoherence.reporting.comparison.lines import Group, columns, group, members, score_lines
+from equicoherence.reporting.comparison.lines import Group, columns, group, members, score_lines, seeds_of
 from equicoherence.reporting.comparison.texts import arrowed, lines_grid
 from equicoherence.reporting.names import data_name
 from equicoherence.reporting.origin import origin_line
@@ -151,7 +151,7 @@ def table(groups: Sequence[Group]) -> str:
     """Return the main scores as a Markdown table."""
     place = {"task": lambda entry: entry.task, "data": lambda entry: data_name(entry.data), "metric": arrowed}
     shown = [line for line in score_lines(groups) if line.about.metric in MAIN and not line.about.parameter]
-    return lines_grid(shown, groups, columns(groups), place).markdown()
+    return lines_grid(shown, seeds_of(groups), columns(groups), place).markdown()
 
 
 if __name__ == "__main__":

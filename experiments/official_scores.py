@@ -217,8 +217,8 @@ def dino_video(folder: Path) -> tuple[Tensor, Tensor]:
     theirs = []
     for measure in (region_similarity, contour_accuracy):
         of_frames = [
-            measure(*(torch.from_numpy(each == number) for each in pair))
-            for pair in zip(masks[1:-1], video.masks[1:-1])
+            measure(torch.from_numpy(one == number), torch.from_numpy(other == number))
+            for one, other in zip(masks[1:-1], video.masks[1:-1])
             for number in (1, 2)
         ]
         theirs.append(torch.stack(of_frames).mean())
@@ -420,8 +420,10 @@ class Video(VideoSet):
 class Patches(Encoder):
     """An encoder whose tokens are the mean colours of patches, beside gray."""
 
-    def forward(self, images: Tensor, masks: Tensor | None = None, *, class_only: bool = False) -> Features:
-        step = self.model.feature_info[0]["reduction"]  # type: ignore[index]
+    def forward(
+        self, images: Tensor, masks: Tensor | None = None, *, class_only: bool = False, layers_only: bool = False
+    ) -> Features:
+        step = int(self.model.feature_info[0]["reduction"])  # type: ignore[index]
         patches = F.avg_pool2d(images - 0.5, step)
         return Features(None, patches.flatten(2).transpose(1, 2), (patches.shape[2], patches.shape[3]))
 

@@ -111,7 +111,7 @@ def main() -> None:
     given = parser.parse_args()
     cells = [(source, source, size) for source in SOURCES for size in SIZES] + list(ENLARGED)
     wanted = [tuple(map(int, cell.split(":"))) for cell in given.only] if given.only is not None else cells
-    work = [(seed, (cell[0], *cell[-2:])) for seed in given.seeds for cell in wanted]
+    work = [(seed, (cell[0], cell[-2], cell[-1])) for seed in given.seeds for cell in wanted]
     for seed, cell in sorted(work, key=lambda each: (each[0], each[1][1] ** 2 + each[1][2] ** 2)):
         file = given.out / f"{'-'.join(map(str, cell))}-{given.images}-{seed}.json"
         if not file.is_file():
