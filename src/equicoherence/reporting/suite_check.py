@@ -53,8 +53,10 @@ def check_whole(suite: Suite, evaluated: Sequence[Evaluated]) -> None:
 
     Every task of the suite must be there; only baselines have no layers. Each of its figures must be there once for
     each seed of the probe, with an interval where it has one. R2 is at most 1, an accuracy is from 0 to 1, and a score
-    is not farther from its interval than half of its width. Random weights are checked where they were scored.
+    is not farther from its interval than half of its width. Random weights are checked where they were scored: once for an
+    architecture and a size of images, as `equicoherence evaluate A B` scores them.
     """
+    drawn = {(*_architecture(each), title) for each in evaluated for control, title in _parts(suite, each) if control}
     for each in evaluated:
         found = _parts(suite, each)
         for task in _tasks(suite):
@@ -64,7 +66,7 @@ def check_whole(suite: Suite, evaluated: Sequence[Evaluated]) -> None:
                     f"{_file(each)} has no scores of {_title(task)}, which suite {suite.name} has; "
                     f"`equicoherence evaluate --suite {suite.name}` scores it, {WHERE.get(task.name, 'of any encoder')}"
                 )
-            if ("random", _title(task)) not in found and _has_random_control(each.about):
+            if (*_architecture(each), _title(task)) not in drawn and _has_random_control(each.about):
                 raise ValueError(
                     f"{_file(each)} has no scores of random {_title(task)}, those of the same architecture with random "
                     f"weights; `equicoherence evaluate --suite {suite.name}` without --no-controls scores it"
@@ -72,6 +74,10 @@ def check_whole(suite: Suite, evaluated: Sequence[Evaluated]) -> None:
             for control, scored in (("", task), ("random", task.of_control())):
                 if (part := found.get((control, _title(task)))) is not None:
                     _check_figures(suite, scored, part, f"{_file(each)}: {f'{control} {_title(task)}'.strip()}")
+
+
+def _architecture(each: Evaluated) -> tuple[str, int]:
+    return each.about["build"], each.about["size"]
 
 
 def _has_random_control(about: Mapping[str, Any]) -> bool:
