@@ -6,7 +6,8 @@ Beside the task stand label-free baselines that build on one of the methods: SER
 
 Trains each tiny recipe as it is, once with the task and once without, and rewrites docs/results/methods.md
 (methods-N-images.md for another number of images) after each pair: what the task adds in R2, and what it costs in
-classification. --rivals adds the rivals of the methods. Run again, it continues where it stopped.
+classification. --rivals adds the rivals of the methods. --baselines trains nothing, and scores what costs nothing.
+Run again, it continues where it stopped.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from pathlib import Path
 
 from pages import write_page
 from photographs import IMAGES, MEASURED, SUITE, score_missing
-from published import published
+from published import is_baseline, published
+from without_training import TOLD, in_order, score_without_training
 
 from equicoherence.evaluation.transformation import transformation_of
 from equicoherence.methods import METHODS
@@ -76,6 +78,9 @@ def main() -> None:
     parser.add_argument("--rivals", action="store_true", help="also those of the methods: SER, STL, E-SSL")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0], metavar="N")
     parser.add_argument("--jobs", type=int, help="runs at once")
+    parser.add_argument(
+        "--baselines", action="store_true", help="train nothing: score a thumbnail and the spectrum, and write the page"
+    )
     parser.add_argument("--replace", action="store_true", help="write the page even if it loses rows")
     given = parser.parse_args()
     if wrong := [size for size in BATCHES if given.images < size or given.images % size]:
@@ -89,7 +94,9 @@ def main() -> None:
     def write() -> None:
         write_page(page(published(place, configs), configs), place, keep=not given.replace)
 
-    for method in given.methods:
+    if given.baselines:
+        score_without_training(SUITE, next(iter(configs.values())), given.out, place)
+    for method in () if given.baselines else given.methods:
         names = [
             name for name, config in pairs[method].items() if given.rivals or " + " not in name or name.endswith(TASK)
         ]
@@ -100,7 +107,8 @@ def main() -> None:
 
 def page(evaluated: Sequence[Evaluated], configs: Mapping[str, PretrainConfig]) -> str:
     """Return the page of scores."""
-    groups = sorted(group(evaluated), key=lambda each: [*configs].index(each.members[0].about["name"]))
+    groups = group(in_order(evaluated, [*configs]))
+    beside = f"\n{TOLD}" if any(map(is_baseline, evaluated)) else ""
     rows = list(suite_rows(SUITE, groups))
     there = dataclasses.replace(SUITE, representation="z_equi")
     equivariant = [row for row in suite_rows(there, groups) if any(row.scores)]
@@ -119,7 +127,7 @@ and the method's own loss does not see g. Its weight is {weights(configs)}. Plai
 `--no-coherence`. Equal images, not equal time. *STL, with g*: view 2 of STL and of its SimCLR loss is transformed, the
 same g for two images each.
 
-{MEASURED} Square brackets: 95 % bootstrap intervals over test images.
+{MEASURED} Square brackets: 95 % bootstrap intervals over test images.{beside}
 
 ## What the task changes
 

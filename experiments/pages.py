@@ -9,7 +9,7 @@ import hashlib
 import itertools
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +113,11 @@ def made_with(scores: Mapping[str, Any]) -> str:
     return ", ".join(
         [scores["date"], *(f"{k} {v}" for part in ("machine", "versions") for k, v in scores[part].items())]
     )
+
+
+def measured(cells: Iterable[Mapping[str, Any]], before: str) -> str:
+    """Return dates, machines and versions of kept cells, each once. before: what is known of those that say none."""
+    return "; ".join(dict.fromkeys(made_with(each) if "machine" in each else before for each in cells))
 
 
 if __name__ == "__main__":

@@ -44,20 +44,26 @@ def keep_scores(suite: Suite, scores: Mapping[str, Any], folder: Path, name: str
 def published(page: Path, configs: Mapping[str, PretrainConfig] | None = None) -> list[Evaluated]:
     """Return the scores that lie beside a page, in the order of their folders.
 
-    configs: name -> configuration; scores of others are left out, and a line names them.
+    configs: name -> configuration; scores of others are left out, but for those of baselines, and a line names them.
 
     Raises NoScores where there are none.
     """
     found = [read_evaluated(file.parent) for file in sorted(page.with_suffix("").glob(f"*/{FILE}"))]
     if configs is not None:
         now = {name: config_digest(dataclasses.replace(config, name=name)) for name, config in configs.items()}
-        others = [each for each in found if each.about["config"] != now.get(each.about["name"])]
+        trained = [each for each in found if not is_baseline(each)]
+        others = [each for each in trained if each.about["config"] != now.get(each.about["name"])]
         for each in others:
             say(f"{each.folder} is left out: its scores are of other settings than those of today, or of other images")
         found = [each for each in found if each not in others]
     if not found:
         raise NoScores(f"{str(page.with_suffix(''))!r} holds no scores of today: nothing is published for {page.name}")
     return found
+
+
+def is_baseline(each: Evaluated) -> bool:
+    """Return whether scores are of a baseline, which is not trained."""
+    return each.about["arch"].startswith(BASELINE)
 
 
 def is_published(

@@ -10,9 +10,7 @@ docs/results/traces.md, with a picture of what the evaluation sees of a photogra
 from __future__ import annotations
 
 import argparse
-import datetime
 import json
-import platform
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -21,14 +19,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from pages import write_page
+from pages import measured, write_page
 from PIL import Image
 from torch import Tensor
 
-import equicoherence
 from equicoherence.data import open_images
 from equicoherence.evaluation.baselines import Spectrum
 from equicoherence.evaluation.probes import mlp_probe
+from equicoherence.evaluation.provenance import provenance
 from equicoherence.evaluation.transformation.noise import as_photographs, noise_images
 from equicoherence.json_file import write_json
 from equicoherence.paths import Pyramid, Rotation, render
@@ -38,6 +36,8 @@ from equicoherence.ridge import r2_score, ridge_probe
 
 PAGE = Path(__file__).parents[1] / "docs" / "results" / "traces.md"
 PICTURE = PAGE.parent / "traces.png"
+BEFORE = "by 2026-11-29, x86_64, machine not recorded, equicoherence 0.1.0 or 0.2.0, torch 2.14.1+cu130"
+"""Of cells that do not say it themselves."""
 SOURCES, SIZES = (64, 96, 128, 256), (32, 64, 96, 128, 224)
 ENLARGED = ((64, 96, 64), (64, 128, 96), (64, 256, 224))  # noise of fewer pixels than the source, as small photographs
 DRAWS, BATCH, SEED = 2, 64, 17
@@ -118,6 +118,7 @@ def main() -> None:
             counts = {"before": given.images // SHARE, "after": given.images}
             found = {name: probe_spectra(draw, cell, counts[name], seed) for name, draw in WAYS.items()}
             about: dict[str, Any] = {"cell": cell, "images": given.images, "ms": milliseconds(*cell[1:]), **found}
+            about |= provenance("float32")
             given.out.mkdir(parents=True, exist_ok=True)
             write_json(file, about)
             print(about, flush=True)
@@ -132,19 +133,19 @@ def main() -> None:
 
 def page(found: list[list[dict[str, Any]]], planned: int) -> str:
     """Return the page of the cells that are done, each with one or several seeds."""
-    date = datetime.date.today().isoformat()
+    several = any(len(seeds) > 1 for seeds in found)
+    spread = "For several seeds of noise, angles and probes: the mean, and the lowest and highest. " if several else ""
     lines = [
         "# Traces: how well the spectra of rotated noise predict the angle",
         "",
-        f"Written by `python experiments/traces.py`; {len(found)} of {planned} cells done. {date}, "
-        f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} thread(s), seed {SEED}, "
-        f"equicoherence {equicoherence.__version__}, torch {torch.__version__}.",
+        f"Written by `python experiments/traces.py`; {len(found)} of {planned} cells done. "
+        f"Measured {measured((each for seeds in found for each in seeds), BEFORE)}; seed {SEED}.",
         "",
         "Isotropic 1/f noise, border `content`, angles within 45 degrees. R2 of the signed angle / of its absolute "
         "value, by a ridge regression and by the MLP probe on the logarithm of the power spectrum of the rotated image "
         "alone. The probes are trained on the given number of images and tested on as many others (before: on a "
-        f"quarter of them), each rotated {DRAWS} times. For several seeds of noise, angles and probes: the mean, and "
-        "the lowest and highest. Noise with fewer pixels than its source is enlarged as small photographs are. "
+        f"quarter of them), each rotated {DRAWS} times. {spread}Noise with fewer pixels than its source is "
+        "enlarged as small photographs are. "
         "ms: time per image on one core; medians of alternating measurements.",
         "",
         "| noise | source | size | images | seeds | before: ridge | mlp | after: ridge | mlp | ms | after | ratio |",

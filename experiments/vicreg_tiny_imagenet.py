@@ -6,7 +6,7 @@
 Trains one configuration after another, the most informative first, and rewrites docs/results/vicreg-tiny-imagenet.md
 (vicreg-tiny-imagenet-N-steps.md for N other steps) after each stage: one seed of the main arms, more seeds of them, one
 seed of all arms. Run again, it continues where it stopped: a finished run is not trained again, and evaluated again
-only if its scores have other settings or older probes.
+only if its scores have other settings or older probes. --baselines trains nothing, and scores what costs nothing.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from typing import Literal
 from asked_arms import check_arms
 from pages import write_page
 from photographs import IMAGES, MEASURED, SUITE, score_missing
-from published import published
+from published import is_baseline, published
+from without_training import ROWS, TOLD, in_order, score_without_training
 
 from equicoherence.coherence import CoherenceConfig
 from equicoherence.evaluation.suites import Suite
@@ -174,6 +175,9 @@ def main() -> None:
     parser.add_argument(
         "--page", action="store_true", help="train nothing: only write the page of the scores there are"
     )
+    parser.add_argument(
+        "--baselines", action="store_true", help="train nothing: score a thumbnail and the spectrum, and write the page"
+    )
     parser.add_argument("--replace", action="store_true", help="write the page even if it loses rows")
     given = parser.parse_args()
     configs = arms(given.data, given.steps, given.precision)
@@ -185,7 +189,9 @@ def main() -> None:
     def write() -> None:
         write_page(page(published(place, configs), configs), place, keep=not given.replace)
 
-    for names, seeds in () if given.page else stages(configs, given.only, given.seeds or (0,)):
+    if given.baselines:
+        score_without_training(SUITE, configs[PLAIN], given.out, place)
+    for names, seeds in () if given.page or given.baselines else stages(configs, given.only, given.seeds or (0,)):
         score_missing(names, seeds, configs, given.out, place, write, given.jobs)
     write()
     print(place)
@@ -200,7 +206,7 @@ def other_precision(place: Path, precision: Precision) -> str:
 
 def page(evaluated: Sequence[Evaluated], configs: Mapping[str, PretrainConfig]) -> str:
     """Return the page of scores."""
-    groups = sorted(group(evaluated), key=lambda each: [*configs].index(each.members[0].about["name"]))
+    groups = group(in_order(evaluated, [*configs]))
     tables, plain = [], None
     for representation in ("backbone", "z_equi"):
         suite = dataclasses.replace(SUITE, representation=representation)
@@ -208,7 +214,8 @@ def page(evaluated: Sequence[Evaluated], configs: Mapping[str, PretrainConfig]) 
         plain = plain or next((row for row in rows if row.name == PLAIN and row.kind != RANDOM), None)
         tables.append((suite_grid(suite, rows), headroom(suite, rows, plain)))
     (backbone, closed), (equivariant, closed_there) = tables
-    seeds = ", ".join(f"{each.label}: {len(each.members)}" for each in groups)
+    beside = f"\n{TOLD}" if any(map(is_baseline, evaluated)) else ""
+    seeds = ", ".join(f"{each.label}: {len(each.members)}" for each in groups if each.label not in ROWS.values())
     rivals = RIVALS if set(BASELINES) & {each.label for each in groups} else ""
     config = next(iter(configs.values()))
     images = (config.max_steps or 0) * config.optim.batch_size
@@ -234,7 +241,7 @@ invariant loss is taken on (v1, v2), as published.{rivals}
 
 {MEASURED} ± is the standard deviation over seeds, if there are several
 ({seeds});
-brackets are 95 % bootstrap intervals over test images.
+brackets are 95 % bootstrap intervals over test images.{beside}
 
 ## Backbone
 
@@ -256,7 +263,7 @@ def headroom(suite: Suite, rows: Sequence[SuiteRow], plain: SuiteRow | None) -> 
     start, ends = None if plain is None else plain.scores, [own[name] for name in ORACLES if name in own]
     body = []
     for name, scores in own.items():
-        if name in (PLAIN, *ORACLES, *BASELINES) or start is None:
+        if name in (PLAIN, *ORACLES, *BASELINES, *ROWS.values()) or start is None:
             continue
         cells = []
         for number in figures:

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import datetime
 import json
 import time
 from collections.abc import Callable
@@ -26,16 +25,16 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from pages import write_page
+from pages import measured, write_page
 from PIL import Image
 from published import slug
 from torch import Tensor, nn
 from traces import after, before
 
-import equicoherence
 from equicoherence.evaluation import load_model
 from equicoherence.evaluation.baselines import Spectrum
 from equicoherence.evaluation.frozen_model import random_control
+from equicoherence.evaluation.provenance import provenance
 from equicoherence.evaluation.transformation.noise import as_photographs, noise_images
 from equicoherence.json_file import write_json
 from equicoherence.models import Encoder
@@ -52,6 +51,8 @@ RECIPE = "vicreg-tiny"
 SHAPES = ((64, 32), (32, 32))  # pixels of source and view: as the recipe has them, and not made smaller
 TRAIN, TEST, BATCH, LARGEST = 2000, 1000, 128, 45.0
 STRIPE = 5  # pixels over which noise is averaged along its rows, in the control
+BEFORE = "2026-11-30, a CPU, machine not recorded, equicoherence 0.2.0, torch 2.14.1+cu130"
+"""Of cells that do not say it themselves."""
 Draw = Callable[[Tensor, torch.Generator], tuple[Tensor, Tensor]]
 
 
@@ -232,7 +233,7 @@ def main() -> None:
             else:
                 found |= train_decoder(way, shape, given.steps, given.out)
             KEPT.mkdir(parents=True, exist_ok=True)
-            write_json(file, {**found, "seconds": time.process_time() - start})
+            write_json(file, {**found, "seconds": time.process_time() - start, **provenance("float32")})
             print(json.dumps(found), flush=True)
     done = [json.loads(file.read_text(encoding="utf-8")) for file in sorted(KEPT.glob("*.json"))]
     write_page(page(done), PAGE)
@@ -243,13 +244,13 @@ def page(found: list[dict[str, Any]]) -> str:
     lines = [
         "# Traces in training views: how well encoders trained on noise predict the angle",
         "",
-        f"Written by `python experiments/view_traces.py`. {datetime.date.today().isoformat()}, "
-        f"equicoherence {equicoherence.__version__}, torch {torch.__version__}.",
+        f"Written by `python experiments/view_traces.py`. Measured {measured(found, BEFORE)}.",
         "",
         f"The encoder of `{RECIPE}` on {TRAIN:,} images of isotropic noise as large as the source, batches of {BATCH}; "
         f"tested on {TEST:,} others. R2 of the signed angle / of its absolute value, from one view alone; from spectra "
         "and features by a ridge regression. Controls are trained and tested on noise that is smooth along its rows, "
-        "so that its content shows the angle. Random weights: the backbone before training.",
+        "so that its content shows the angle. Random weights: the backbone before training. One seed of training, 0. "
+        "Seeds of noise: training 0, test 1; for the ridge regression on a decoder's features 2.",
         "",
         "| trained on | source | size | steps | power spectra | the oracle itself | its features | CPU seconds |",
         f"|{'---|' * 8}",

@@ -99,6 +99,17 @@ def test_a_cell_of_the_traces_that_there_is_not_is_refused(
     assert "'control: render+cross-attention:64:32'" in text
 
 
+def test_kept_cells_say_where_they_were_measured_or_what_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(EXPERIMENTS)
+    import pages  # pyright: ignore[reportMissingImports]
+
+    says = {"date": "2026-12-01", "machine": {"processor": "P", "gpu": "none"}, "versions": {"torch": "2"}}
+    assert (
+        pages.measured([{}, says, {"R2": 1}, says], "not known")
+        == "not known; 2026-12-01, processor P, gpu none, torch 2"
+    )
+
+
 def test_a_reading_is_kept_and_says_so_when_the_figures_are_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -164,9 +164,9 @@ def test_the_page_of_every_method_is_made_from_scores_and_says_how_many_images_w
     monkeypatch.setattr(photographs, "SUITE", suite)
     monkeypatch.setattr(methods, "PAGE", tmp_path / "methods.md")
 
-    def run(images: int) -> None:
+    def run(images: int, *more: str) -> None:
         options = ["--data", "pictures", "--out", str(tmp_path / "runs"), "--methods", "vicreg"]
-        monkeypatch.setattr("sys.argv", ["every_method.py", *options, "--images", str(images)])
+        monkeypatch.setattr("sys.argv", ["every_method.py", *options, "--images", str(images), *more])
         methods.main()
 
     with pytest.raises(SystemExit):
@@ -176,8 +176,12 @@ def test_the_page_of_every_method_is_made_from_scores_and_says_how_many_images_w
     config = replace(config, optim=replace(config.optim, batch_size=24))
     monkeypatch.setattr(methods, "arms", lambda data, images: {"vicreg": {"A": config.plain(), "A + task": config}})
     run(512)
-    page = (tmp_path / "methods-512-images.md").read_text(encoding="utf-8")
+    place = tmp_path / "methods-512-images.md"
+    assert "thumbnail" not in place.read_text(encoding="utf-8").lower()
+    run(512, "--baselines")
+    page = place.read_text(encoding="utf-8")
     assert page.startswith("# Every method, with and without the task, 24 images\n")
+    assert "*Thumbnail of 16 x 16 pixels* and *spectrum* are no encoders" in page
     tables = [[cell.strip() for cell in line.strip("|").split("|")] for line in page.splitlines() if line[:2] == "| "]
     names = [row[0] for row in tables if row[0] != "---"]
     assert names == [
@@ -187,6 +191,8 @@ def test_the_page_of_every_method_is_made_from_scores_and_says_how_many_images_w
         "A",
         "A, random weights",
         "A + task",
+        "thumbnail of 16 x 16 pixels",
+        "spectrum",
         "constant",
         "encoder",
         "A + task",
@@ -196,3 +202,9 @@ def test_the_page_of_every_method_is_made_from_scores_and_says_how_many_images_w
     rows = {row[0]: row[1].partition(" [")[0] for row in tables[3:8]}
     assert change.partition(" from ")[2] == rows["A"]
     assert floor == rows["A, random weights"]
+    kept, arm = (
+        json.loads((place.with_suffix("") / row / "scores.json").read_text()) for row in ("spectrum", "a-seed0")
+    )
+    assert kept["size"] == config.views.size
+    splits = {str(part["settings"]["splits"]) for scores in (kept, arm) for part in scores["parts"].values()}
+    assert len(splits) == 1, "the spectrum is of other images than the arms"

@@ -8,6 +8,8 @@ from equicoherence.evaluation.model import load_model
 from equicoherence.evaluation.task import no_bar
 from equicoherence.evaluation.transformation.noise import NoisePairs, as_photographs, leaves_noise, noise_images
 from equicoherence.evaluation.transformation.pairs import ImagePairs
+from equicoherence.evaluation.transformation.regression import noise_rows
+from equicoherence.evaluation.transformation.task import TransformationRegression
 from equicoherence.paths import Pyramid, Rotation, named_path, render
 from equicoherence.paths.central import base_state
 from equicoherence.paths.pair_images import base_share, draw_pair_image, least_pitch
@@ -44,8 +46,22 @@ def as_evaluated(images, angles, size):
 
 
 def bilinear(images, angles, size):
-    base = base_state(images.aspect, base_share("rotation"))
-    return render(Pyramid.build(images.images, size), base, Rotation().state(angles), size=size)
+    return without_round_band(images, Rotation(), angles, base_share("rotation"), size)
+
+
+def without_round_band(images, path, theta, share, size, *_):
+    """Render as `draw_pair_image` does, but read bilinearly."""
+    state = None if theta is None else path.state(theta)
+    return render(Pyramid.build(images.images, size), base_state(images.aspect, share), state, size=size)
+
+
+def noise_row():
+    """Return R2 on noise of rotation and of its absolute value, as a table has them, of the spectrum baseline."""
+    model = load_model("baseline:spectrum", size=64)
+    task = TransformationRegression(transformations=("rotation",), probes=("linear",))
+    rows = list(noise_rows(task, NoisePairs(model, 64, (200, 200), keep_tokens=False), "rotation", no_bar))
+    assert [row.target for row in rows] == ["rotation", "rotation, absolute"]
+    return [row.value for row in rows]
 
 
 @pytest.mark.parametrize(("side", "source", "size"), [(64, 64, 64), (64, 96, 64)])
@@ -59,6 +75,15 @@ def test_read_bilinearly_they_do():
     """So the test above can fail."""
     _, absolute = read_from_spectra(bilinear, 64, 64, 64)
     assert absolute > 0.5
+
+
+def test_the_noise_row_shows_traces_where_there_are_some(monkeypatch):
+    """A row that is 0 whatever the renderer does, such as one of shuffled angles, is no control."""
+    assert noise_row() == pytest.approx([0, 0], abs=0.02)
+    monkeypatch.setattr("equicoherence.evaluation.transformation.pairs.draw_pair_image", without_round_band)
+    signed, absolute = noise_row()
+    assert signed > 0.25, signed
+    assert absolute > 0.9, absolute
 
 
 def test_noise_is_the_same_twice_and_has_no_direction():
