@@ -63,14 +63,15 @@ def last_good(run: Parts, error: NotFinite | NotKept) -> Mapping[str, Tensor]:
             return {}
         step, lost = run.watch.good
         state = f"its state after step {step}, with {max(0.0, lost):.4f} lost" if step else "what it began with"
-        return _ending(run, step, load_checkpoint(checkpoint_of(run.out, step)), f"{error}; so the run ends with {state}")
-    step, found = _newest_good(run)
-    if not run.any_process(found is not None):
+        found = load_checkpoint(checkpoint_of(run.out, step))
+        return _ending(run, step, found, f"{error}; so the run ends with {state}")
+    step, whole = _newest_good(run)
+    if not run.any_process(whole is not None):
         raise _broken(run, error) from error
-    if found is None:  # not the first process
+    if whole is None:  # not the first process
         return {}
     advice = "to train further, begin again in another --out with a lower --optim.lr"
-    return _ending(run, step, found, f"{error}; so the run ends with its state after step {step}; {advice}")
+    return _ending(run, step, whole, f"{error}; so the run ends with its state after step {step}; {advice}")
 
 
 def _ending(run: Parts, step: int, checkpoint: Mapping[str, Any], said: str) -> Mapping[str, Tensor]:

@@ -55,8 +55,8 @@ def pretrain(
 
     Raises FileExistsError if another process uses ``out``; `Interrupted` after saving, on Ctrl-C or SIGTERM;
     `NotFinite`, naming the last checkpoint, if a loss is not finite, unless the run ends with its last good state
-    (``keep`` of the configuration is above 0, or `adapt` began it and has a good checkpoint); `TooManyBadImages` for bad data; `LostProcess` if another process of the job
-    ended.
+    (``keep`` of the configuration is above 0, or `adapt` began it and has a good checkpoint); `TooManyBadImages` for
+    bad data; `LostProcess` if another process of the job ended.
     """
     with staying_if_broken(), name_lost_processes(out), advise_on_bad_images(out), ExitStack() as held:
         with refusing():
