@@ -39,6 +39,7 @@ from equicoherence.reporting.origin import origin_line
 from equicoherence.reporting.summary import select, summarise_scores
 from equicoherence.reporting.tables import MISSING, Cell, Grid, number
 from equicoherence.training import load_config, pretrain
+from equicoherence.training.online import MOST, PER_BATCH
 from equicoherence.training.run import is_finished
 
 PAGE = Path(__file__).parents[1] / "docs" / "results" / "adapt.md"
@@ -46,7 +47,7 @@ KEPT = PAGE.with_name("adapt-kept.png")
 CHART = Path(__file__).parents[1] / "docs" / "adapt.png"
 ON_NOISE = [figure.target for figure in ADAPT.figures if figure.metric == NOISE]
 WATCHED = """
-Where the encoder itself is trained, what its features keep is watched while it trains, on 500 images that are held out:
+Where the encoder itself is trained, what its features keep is watched while it trains, on {} images that are held out:
 
 ![k-NN and rotation R2 over the steps, for each way that trains the encoder](adapt-kept.png)
 """
@@ -166,7 +167,9 @@ def _layers(run: Path) -> tuple[int, ...]:
 def page(found: Found, beside: Baselines) -> str:
     """Return the page of adaptations by encoder and way."""
     every = [each for of_encoder in found.values() for each in of_encoder.values()]
-    config, watched = recipe(RECIPE), WATCHED if any(map(is_watched, every)) else ""
+    config = recipe(RECIPE)
+    images = min(MOST, PER_BATCH * config.optim.batch_size)
+    watched = WATCHED.format(images) if any(map(is_watched, every)) else ""
     tables = "\n\n".join(
         f"## {encoder}\n\n{grid(ways, beside[encoder]).markdown()}\n\n{costs(ways)}" for encoder, ways in found.items()
     )
@@ -180,7 +183,8 @@ Each row is one way of `equicoherence adapt` with the recipe `{RECIPE}`: {config
 encoder is frozen, and a head on its middle layers is trained to give z_equi. *last layer*, *all*: this part of the
 encoder is trained, kept near its start by `Anchor`, and z_equi is a linear map of its output. The
 learning rate is then a tenth of the head's; *ten times the rate*: it is the head's. *with labels*: instead of
-a decoder, the transformation parameters are regressed as labels. *{DRAWN}*: the untrained head. *no training*: in place
+a decoder, the transformation parameters are regressed as labels. *geodesic*: the path is the one between the views.
+*{DRAWN}*: the untrained head. *no training*: in place
 of z_equi, and scaled as it is, the image at 16 x 16 pixels, or the mean over the patch tokens of the layers that the
 head reads.
 
@@ -190,7 +194,7 @@ transformation in that row are not to be trusted. One seed unless another is nam
 original, chosen for each score on these images. Classes: accuracy. Dense tasks, and classes of other images, have a
 [page of their own](adapt-dense.md).
 
-![Mean change of R2 over the change of k-NN, for each way of adapting](adapt.png)
+![Change of R2 (mean of rotation, absolute rotation, color) over that of k-NN, for each way of adapting](adapt.png)
 {watched}
 {tables}
 """

@@ -15,7 +15,8 @@ from equicoherence.reporting.adaptation.adaptation import Adaptation
 from equicoherence.reporting.adaptation.figures import BACKBONE, JOINED, Z_EQUI, FigureRow
 from equicoherence.reporting.summary import Score
 
-GAINS = ("rotation R2", "absolute rotation R2", "rotation sign accuracy", "scale R2", "color R2")
+GAINS = ("rotation R2", "absolute rotation R2", "color R2")
+"""R2 alone, of which a mean can be taken, and not of scale: see `BARS`."""
 BARS = ("rotation R2", "absolute rotation R2", "rotation sign accuracy", "translation R2", "color R2")
 """Not scale: of it the probe also reads how sharp an image is, as R2 on noise shows."""
 TICKS = {"rotation R2": "rotation", "absolute rotation R2": "absolute rotation",
@@ -45,7 +46,7 @@ def gained_and_kept(found: Found, beside: Baselines, path: Path) -> None:
             axes.axhline(0, color="#7a828e", linewidth=0.8)
             axes.set_title(encoder, fontsize=10)
             axes.set_xlabel("k-NN: change, points")
-        panels[0].set_ylabel("rotation (signed, absolute, sign), scale, color: mean change")
+        panels[0].set_ylabel("R2 of rotation (signed, absolute) and color: mean change")
         marks = {**{LABELS[read]: mark for read, mark in zip(MARKERS, "●■▲")}, "no training": "x"}
         figure.supxlabel(", ".join(f"{mark} {label}" for label, mark in marks.items()), fontsize=8)
         _legend(figure)

@@ -80,6 +80,8 @@ def ways_of_adapting(base: PretrainConfig) -> dict[str, PretrainConfig]:
         "last layer, with labels": way("last:1", lr=0.1, layers=(), split="linear", decoder="oracle"),
         "head, render and [P1]": way(decoder="render+cross-attention"),
         "head, conv [P2]": way(decoder="conv"),
+        "head, [P1]": way(decoder="cross-attention"),
+        "head, geodesic": _between(base),
         "lora": way("lora:8", lr=0.1, layers=(), split="linear"),
         "all": way("all", lr=0.1, layers=(), split="linear"),
         "all, with labels": way("all", lr=0.1, layers=(), split="linear", decoder="oracle"),
@@ -88,7 +90,22 @@ def ways_of_adapting(base: PretrainConfig) -> dict[str, PretrainConfig]:
         "all, ten times the rate, 1200 steps": dataclasses.replace(faster, max_steps=1200),
         "last layer, with labels, ten times the rate": way("last:1", layers=(), split="linear", decoder="oracle"),
         "lora, ten times the rate": way("lora:8", layers=(), split="linear"),
+        "last layer, ten times the rate": way("last:1", layers=(), split="linear"),
+        "all, [P1], ten times the rate": way("all", layers=(), split="linear", decoder="cross-attention"),
+        "all, render and [P1], ten times the rate": way(
+            "all", layers=(), split="linear", decoder="render+cross-attention"
+        ),
     }
+
+
+def _between(base: PretrainConfig) -> PretrainConfig:
+    """Return the way with the geodesic decoder. It decodes the path between the views, so these differ by what path
+    ``all`` would do to one of them: place, size, rotation, colors and blur."""
+    view = dataclasses.replace(base.views.first, jitter_probability=0.8, blur=0.5, rotation=22.5)  # 45 degrees apart
+    views = dataclasses.replace(base.views, path="between", place="independent", first=view, second=view)
+    scales = tuple(side for side in (2, 4, 14) if base.views.size % side == 0) or (1,)
+    coherence: CoherenceConfig = dataclasses.replace(base.coherence, decoder="geodesic", scales=scales)  # type: ignore[type-var, arg-type]
+    return dataclasses.replace(base, coherence=coherence, views=views)
 
 
 def refusals(ways: Mapping[str, PretrainConfig]) -> dict[str, str]:

@@ -12,12 +12,17 @@ import timm
 import torch
 from safetensors.torch import save_file
 
+from equicoherence.adapting import adaptation
 from equicoherence.adapting.asked import Asked
 from equicoherence.adapting.plan import plan_adaptation
 from equicoherence.cli import main
 from equicoherence.evaluation.fingerprint import build_digest, fingerprint
-from equicoherence.training import load_config, setup
+from equicoherence.reporting.adaptation.page import PAGE, TABLE
+from equicoherence.training import load_config, load_run, pretrain, setup
+from equicoherence.training.checkpoint import checkpoint_of, load_checkpoint
+from equicoherence.training.run import heads_and_encoder
 from tests.test_advice import stop_after
+from tests.training.test_broken import Break
 
 Adapt = Callable[..., str]
 """Run `adapt` with further options; return what it says on standard error."""
@@ -56,6 +61,15 @@ def hears_ctrl_c() -> Iterator[None]:
     signal.signal(signal.SIGINT, earlier)
 
 
+def break_after(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the weights of the head be finite after a step, but so large that no later loss is."""
+
+    def breaking(*given: object, callbacks: list[object], **named: object) -> Path:
+        return pretrain(*given, callbacks=[*callbacks, Break(step, 1e38)], **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(adaptation, "pretrain", breaking)
+
+
 def test_a_loss_that_breaks_before_a_checkpoint_does_not_block_the_next_start(
     adapt: Adapt, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -64,6 +78,34 @@ def test_a_loss_that_breaks_before_a_checkpoint_does_not_block_the_next_start(
     assert not list((out / "checkpoints").glob("*"))
     stop_after(1, monkeypatch)
     assert "saved; go on with: equicoherence adapt --resume" in adapt(status=130)
+
+
+def test_a_loss_that_breaks_ends_with_the_last_good_checkpoint_which_is_scored_and_the_page_says_so(
+    adapt: Adapt, out: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    break_after(2, monkeypatch)
+    said = adapt("--checkpoint-every", "1", status=0)
+    ended = "at step 3; so the run ends with its state after step 1; to train further, begin again in another --out"
+    assert f"{ended} with a lower --optim.lr\n" in said
+    assert checkpoint_of(out, 2).is_file(), "which is finite, and passed over"
+    good, learner = load_checkpoint(checkpoint_of(out, 1))["learner"], load_run(out)[1]
+    good, found = heads_and_encoder(good, learner), learner.state_dict()
+    assert good.keys() == found.keys()
+    assert all(torch.equal(good[name], tensor) for name, tensor in found.items())
+    for page in (PAGE, TABLE):
+        assert "It was stopped: " in (out / page).read_text()
+        assert ended in (out / page).read_text()
+    capsys.readouterr()
+    assert main(["adapt", "--resume", "--out", str(out)]) == 0, "and it is shown again"
+    assert ended in capsys.readouterr().out
+
+
+def test_a_loss_that_breaks_right_after_the_first_checkpoint_ends_with_status_1(
+    adapt: Adapt, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    break_after(1, monkeypatch)
+    assert "its newest checkpoint is of step 1, right before" in adapt("--checkpoint-every", "1", status=1)
+    assert not (out / PAGE).exists()
 
 
 @pytest.mark.usefixtures("hears_ctrl_c")

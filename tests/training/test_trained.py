@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import json
 import shutil
 
+import numpy as np
 import pytest
 import timm
 import torch
@@ -18,7 +20,7 @@ from equicoherence.errors import RefusedValue
 from equicoherence.evaluation import load_model
 from equicoherence.evaluation.frozen_model import random_control
 from equicoherence.methods.dino import DINOConfig
-from equicoherence.training import EncoderConfig, build_learner, build_views, load_run, pretrain
+from equicoherence.training import EncoderConfig, ViewsConfig, build_learner, build_views, load_run, pretrain
 from equicoherence.training.checkpoint import load_checkpoint
 from equicoherence.training.sharding import shard, whole
 from tests.small import ENCODER, picture_folder, small_config
@@ -160,6 +162,20 @@ def test_a_run_with_checkpointing_ends_with_the_same_bits(data, starts, tmp_path
         run = pretrain(config, tmp_path / str(checkpointing))
         ends.append(load_file(run / "model.safetensors"))
     assert all(torch.equal(ends[0][name], ends[1][name]) for name in ends[0])
+
+
+def test_patches_of_14_pixels_are_decoded_by_convolutions_at_the_size_of_the_views(data, tmp_path):
+    encoder = EncoderConfig(KINDS["lora:2"][0], VIT | {"img_size": 98, "patch_size": 14})
+    views = ViewsConfig(size=98, source=98)  # 7 x 7 tokens: no power of two
+    run = pretrain(small_config(data, encoder=encoder, views=views, max_steps=2, log_every=1), tmp_path / "run")
+    losses = [json.loads(line).get("reconstruction") for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert len(losses) == 2
+    assert losses[0] != losses[1]
+    assert 0 < min(losses) <= max(losses) < 10
+    with np.load(run / "samples.npz") as samples:
+        assert samples["decoded"].shape == samples["targets"].shape
+        assert samples["decoded"].shape[-3:] == (98, 98, 3)
+        assert samples["decoded"].std() > 0
 
 
 def test_lora_is_divided_among_processes_as_the_rest_is(data, starts):

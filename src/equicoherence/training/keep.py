@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
 
 from torch import Tensor
 
+from equicoherence.files import Damaged
 from equicoherence.finite import NotFinite
 from equicoherence.metric_fields import ENDS_WITH, STOPPED
 from equicoherence.notice import say
 from equicoherence.training.checkpoint import checkpoint_of, load_checkpoint, step_of
 from equicoherence.training.new_run import checkpoints
 from equicoherence.training.parts import Parts
-from equicoherence.training.resume_command import resume_command
+from equicoherence.training.resume_command import ADAPTS, resume_command
 
 
 class NotKept(RuntimeError):
@@ -52,19 +55,46 @@ def last_good(run: Parts, error: NotFinite | NotKept) -> Mapping[str, Tensor]:
 
     error: what ended the training. The weights are on the first process alone.
 
-    Raises `NotFinite`, with what is left of the run and what to do, if nothing is measured: no state is known as good.
+    Raises `NotFinite`, with what is left of the run and what to do, if no state is known as good: where nothing is
+    measured (``keep`` is 0) and `adapt` did not begin the run, or has no good checkpoint.
     """
-    if not run.config.keep:
+    if run.config.keep:
+        if run.watch is None:
+            return {}
+        step, lost = run.watch.good
+        state = f"its state after step {step}, with {max(0.0, lost):.4f} lost" if step else "what it began with"
+        found = load_checkpoint(checkpoint_of(run.out, step))
+        return _ending(run, step, found, f"{error}; so the run ends with {state}")
+    step, whole = _newest_good(run)
+    if not run.any_process(whole is not None):
         raise _broken(run, error) from error
-    if run.watch is None:
+    if whole is None:  # not the first process
         return {}
-    step, lost = run.watch.good
-    state = f"its state after step {step}, with {max(0.0, lost):.4f} lost" if step else "what it began with"
-    said = f"{error}; so the run ends with {state}"
-    weights = load_checkpoint(checkpoint_of(run.out, step))["learner"]
+    advice = "to train further, begin again in another --out with a lower --optim.lr"
+    return _ending(run, step, whole, f"{error}; so the run ends with its state after step {step}; {advice}")
+
+
+def _ending(run: Parts, step: int, checkpoint: Mapping[str, Any], said: str) -> Mapping[str, Tensor]:
+    """Note and say that the run ends with a checkpoint, that of ``step``; return its weights."""
     run.metrics.note(run.metrics.step, {STOPPED: said, ENDS_WITH: step})
     say(f"{run.out}: {said}")
-    return weights
+    return checkpoint["learner"]
+
+
+def _newest_good(run: Parts) -> tuple[int, Mapping[str, Any] | None]:
+    """Return step and content of the newest checkpoint from before the loss broke, of a run that `adapt` began.
+
+    None on other processes than the first, for other runs, and where there is none. The state that the first broken
+    loss was computed with is not good, although its weights are finite.
+    """
+    if not run.accelerator.is_main_process or not (run.out / ADAPTS).is_file():
+        return 0, None
+    bad = run.metrics.step if run.metrics.broken is None else run.metrics.broken - 1
+    for path in checkpoints(run.out):
+        if step_of(path) < bad:
+            with suppress(Damaged):
+                return step_of(path), load_checkpoint(path)
+    return 0, None
 
 
 def _broken(run: Parts, error: NotFinite | NotKept) -> NotFinite:

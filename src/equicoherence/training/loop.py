@@ -54,9 +54,9 @@ def pretrain(
     start: the encoder of `start.started`, which gave ``config``; None: `EncoderConfig.weights` are read.
 
     Raises FileExistsError if another process uses ``out``; `Interrupted` after saving, on Ctrl-C or SIGTERM;
-    `NotFinite`, naming the last checkpoint, if a loss is not finite and ``keep`` of the configuration is 0 (else the
-    run ends with its last good state); `TooManyBadImages` for bad data; `LostProcess` if another process of the job
-    ended.
+    `NotFinite`, naming the last checkpoint, if a loss is not finite, unless the run ends with its last good state
+    (``keep`` of the configuration is above 0, or `adapt` began it and has a good checkpoint); `TooManyBadImages` for
+    bad data; `LostProcess` if another process of the job ended.
     """
     with staying_if_broken(), name_lost_processes(out), advise_on_bad_images(out), ExitStack() as held:
         with refusing():
