@@ -53,8 +53,8 @@ def check_whole(suite: Suite, evaluated: Sequence[Evaluated]) -> None:
 
     Every task of the suite must be there; only baselines have no layers. Each of its figures must be there once for
     each seed of the probe, with an interval where it has one. R2 is at most 1, an accuracy is from 0 to 1, and a score
-    is not farther from its interval than half of its width. Random weights are checked where they were scored: once for an
-    architecture and a size of images, as `equicoherence evaluate A B` scores them.
+    is not farther from its interval than half of its width. Random weights must be there once for an architecture and a
+    size of images, as `equicoherence evaluate A B` scores them.
     """
     drawn = {(*_architecture(each), title) for each in evaluated for control, title in _parts(suite, each) if control}
     for each in evaluated:
