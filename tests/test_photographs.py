@@ -44,7 +44,7 @@ def test_arms_that_are_asked_for_alone_have_the_seeds_that_are_given(
         return {}
 
     monkeypatch.setattr(photographs, "compare", compare)
-    monkeypatch.setattr(experiment, "PAGE", tmp_path / "vicreg.md")  # beside it no scores lie
+    monkeypatch.setattr(experiment, "PAGES", tmp_path)  # beside its pages no scores lie
     monkeypatch.setattr(experiment, "published", lambda place, configs: [])
     monkeypatch.setattr(experiment, "page", lambda evaluated, configs: "")
 
