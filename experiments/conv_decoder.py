@@ -1,11 +1,10 @@
 """Does the decoder of [P2] show at small scale? Its scores by border, flips, who sees g, weight, width, and steps.
 
-    python experiments/conv_decoder.py --data FOLDER_OR_ARCHIVE [--out runs/vicreg-tiny-imagenet] [--only ARM...]
+    python experiments/conv_decoder.py --data FOLDER_OR_ARCHIVE [--out runs/conv-decoder] [--only ARM...]
 
 Trains one arm after another, from the settings as published, as far as they are known, to the recipes', and scores
 each with both borders of rotated images: what an image shows beyond its edge, and zeros, which leave black corners.
-Rewrites docs/results/conv-decoder.md and its plot after each. Run again, it continues where it stopped; runs of
-experiments/vicreg_tiny_imagenet.py in the same folder are not trained again.
+Rewrites docs/results/conv-decoder.md and its plot after each. Run again, it continues where it stopped.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from matplotlib.figure import Figure
 from pages import write_page
 from photographs import IMAGES, SUITE, score_missing
 from published import published
-from vicreg_tiny_imagenet import HALF, INDEPENDENT, INSIDE, NO_FLIPS, PLAIN, STEPS, arms
+from vicreg_tiny_imagenet import HALF, INDEPENDENT, INSIDE, NO_FLIPS, PLAIN, arms
 
 from equicoherence.evaluation.suites import Suite
 from equicoherence.reporting.comparison.evaluated import Evaluated
@@ -33,7 +32,7 @@ from equicoherence.reporting.tables import MISSING, Grid, number
 from equicoherence.training import PretrainConfig
 
 PAGE = Path(__file__).parents[1] / "docs" / "results" / "conv-decoder.md"
-LONG = 1500
+STEPS, LONG = 300, 1500
 CONV, OUTSIDE = "+ conv [P2]", "+ conv [P2], g outside"
 CORNERS = f"{CONV}, independent flips, zeros"
 BORDERS = {"content": "what the image shows", "zeros": "zeros"}
@@ -100,7 +99,7 @@ def main() -> None:
     parser.add_argument(
         "--data", required=True, help="Tiny-ImageNet-100: a folder with train/ and val/, or its archive"
     )
-    parser.add_argument("--out", type=Path, default=Path("runs/vicreg-tiny-imagenet"))
+    parser.add_argument("--out", type=Path, default=Path("runs/conv-decoder"))
     parser.add_argument("--only", nargs="+", help="arms to run, by name")
     parser.add_argument("--jobs", type=int, help="runs at once")
     parser.add_argument(

@@ -4,7 +4,7 @@ Beside the task stand label-free baselines that build on one of the methods: SER
 
     python experiments/every_method.py --data FOLDER_OR_ARCHIVE [--out runs/every-method] [--methods vicreg dino]
 
-Trains each tiny recipe as it is, once with the task and once without, and rewrites docs/results/methods.md
+Trains each tiny recipe in float32, once with the task and once without, and rewrites docs/results/methods.md
 (methods-N-images.md for another number of images) after each pair: what the task adds in R2, and what it costs in
 classification. --rivals adds the rivals of the methods. --baselines trains nothing, and scores what costs nothing.
 Run again, it continues where it stopped.
@@ -48,7 +48,7 @@ BATCHES = sorted({config.optim.batch_size for config in WITH_TASK.values()})
 
 
 def arms(data: str, images: int) -> dict[str, dict[str, PretrainConfig]]:
-    """Return for each method its configurations by name: plain, with the task, and its rivals.
+    """Return for each method its configurations by name, in float32: plain, with the task, and its rivals.
 
     images: that each sees.
     """
@@ -120,10 +120,11 @@ def page(evaluated: Sequence[Evaluated], configs: Mapping[str, PretrainConfig]) 
 
 Written by `python experiments/every_method.py{option}`. {origin_line([each.about for each in members(groups)])}.
 
-Each `tiny` recipe as it is, on Tiny-ImageNet-100: {images:,} images seen ({images / IMAGES:.1f} epochs), 32 px views of
-64 px images, SE(2) paths, float32, seed {seeds}. iBOT and DINOv2 have a vision transformer of six blocks (1.2 M
-parameters), the others a residual network of four blocks (0.6 M). The task has two decoders, on half of the samples,
-and the method's own loss does not see g. Its weight is {weights(configs)}. Plain:
+Each `tiny` recipe, on Tiny-ImageNet-100: {images:,} images seen ({images / IMAGES:.1f} epochs), 32 px views of
+64 px images, SE(2) paths, seed {seeds}. All are trained in float32, where the recipes take bfloat16 if the processor
+has it; the precision above is that of scoring, a dash where none was noted. iBOT and DINOv2 have a vision transformer
+of six blocks (1.2 M parameters), the others a residual network of four blocks (0.6 M). The task has two decoders, on
+half of the samples, and the method's own loss does not see g. Its weight is {weights(configs)}. Plain:
 `--no-coherence`. Equal images, not equal time. *STL, with g*: view 2 of STL and of its SimCLR loss is transformed, the
 same g for two images each.
 

@@ -1,12 +1,13 @@
 """VICReg on Tiny-ImageNet-100: the effect of flips, of decoders, and of a loss that sees g.
 
     python experiments/vicreg_tiny_imagenet.py --data FOLDER_OR_ARCHIVE [--out runs/vicreg-tiny-imagenet]
-        [--steps 300] [--precision fp32]
+        [--steps 1500] [--precision fp32]
 
-Trains one configuration after another, the most informative first, and rewrites docs/results/vicreg-tiny-imagenet.md
-(vicreg-tiny-imagenet-N-steps.md for N other steps) after each stage: one seed of the main arms, more seeds of them, one
-seed of all arms. Run again, it continues where it stopped: a finished run is not trained again, and evaluated again
-only if its scores have other settings or older probes. --baselines trains nothing, and scores what costs nothing.
+Trains one configuration after another, the most informative first, and rewrites
+docs/results/vicreg-tiny-imagenet-1500-steps.md (each number of steps has a page of its own) after each stage: one seed
+of the main arms, more seeds of them, one seed of all arms. Run again, it continues where it stopped: a finished run is
+not trained again, and evaluated again only if its scores have other settings or older probes. --baselines trains
+nothing, and scores what costs nothing.
 """
 
 from __future__ import annotations
@@ -35,8 +36,7 @@ from equicoherence.training import OptimConfig, PretrainConfig
 from equicoherence.training.config import Precision
 from equicoherence.training.views_config import ViewsConfig
 
-PAGE = Path(__file__).parents[1] / "docs" / "results" / "vicreg-tiny-imagenet.md"
-STEPS = 300  # of the page above; runs of another number have a page of their own
+PAGES = Path(__file__).parents[1] / "docs" / "results"  # a page for each number of steps
 BOTH = "render+cross-attention"
 PLAIN, BEST, ORACLE = "VICReg", "+ render and [P1], g outside", "oracle (theta as label), g outside"
 ORACLE_ALL = "oracle (theta of path all as label), g outside"
@@ -164,7 +164,7 @@ def main() -> None:
     )
     parser.add_argument("--out", type=Path, default=Path("runs/vicreg-tiny-imagenet"))
     parser.add_argument(
-        "--steps", type=int, default=STEPS, help="of training; runs of another number need another --out"
+        "--steps", type=int, default=1500, help="of training; runs of another number need another --out"
     )
     parser.add_argument(
         "--precision", choices=("fp32", "bf16"), default="fp32", help="of training; one for all runs of a page"
@@ -181,7 +181,7 @@ def main() -> None:
     parser.add_argument("--replace", action="store_true", help="write the page even if it loses rows")
     given = parser.parse_args()
     configs = arms(given.data, given.steps, given.precision)
-    place = PAGE if given.steps == STEPS else PAGE.with_stem(f"{PAGE.stem}-{given.steps}-steps")
+    place = PAGES / f"vicreg-tiny-imagenet-{given.steps}-steps.md"
     check_arms(parser, given, configs)
     if not given.replace and (other := other_precision(place, given.precision)):
         parser.error(f"{place.name} has runs of --precision {other}, not {given.precision}: give that, or --replace")
@@ -223,13 +223,10 @@ def page(evaluated: Sequence[Evaluated], configs: Mapping[str, PretrainConfig]) 
     if {*ORACLES} & {each.label for each in groups}:
         shares = (SHARE.format(HEADROOM, closed.markdown()), SHARE_THERE.format(closed_there.markdown()))
     origin = origin_line([each.about for each in members(groups)])
-    other = config.max_steps != STEPS
-    title, option = (f", {config.max_steps} steps", f" --steps {config.max_steps}") if other else ("", "")
-    if config.precision != "fp32":
-        option += f" --precision {config.precision}"
-    return f"""# VICReg on Tiny-ImageNet-100, with and without the task{title}
+    precision = "" if config.precision == "fp32" else f" --precision {config.precision}"
+    return f"""# VICReg on Tiny-ImageNet-100, with and without the task, {config.max_steps} steps
 
-Written by `python experiments/vicreg_tiny_imagenet.py{option}`. {origin}.
+Written by `python experiments/vicreg_tiny_imagenet.py --steps {config.max_steps}{precision}`. {origin}.
 
 Encoder: a ResNet of four blocks (0.6 M parameters), 32 px views of 64 px images, {config.max_steps} steps of
 {config.optim.batch_size} images ({images / IMAGES:.1f} epochs), SE(2) paths, border content,

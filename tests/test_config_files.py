@@ -17,6 +17,9 @@ from equicoherence.training.run import check_run
 from equicoherence.training.views_config import POSES
 from tests.small import picture_folder, small_config
 
+BASELINES = ("sie", "equimod", "augself", "essl", "ser", "stl")  # without the task
+WITH_TASK = [name for name in RECIPES if name.partition("-")[0] not in (*BASELINES, "adapt")]
+
 
 def write(path: Path, text: str) -> Path:
     path.write_text(text)
@@ -123,6 +126,26 @@ def test_views_of_one_image_share_their_flip_but_for_what_is_as_published() -> N
         assert views.flip == ("independent" if name.endswith("-paper") and views.path != POSES else "shared"), name
     apart = AugmentationConfig(flip=0.25)
     assert ViewsConfig(first=apart, flip="independent").first != ViewsConfig(crop=apart).first
+
+
+@pytest.mark.parametrize("name", [name for name in WITH_TASK if name.endswith("-paper")])
+def test_the_loss_of_a_published_recipe_sees_g_and_its_task_has_black_corners_and_decodes_by_convolutions(
+    name: str,
+) -> None:
+    views, task = recipe(name).views, recipe(name).coherence
+    assert task is not None
+    assert (views.path, views.invariant, views.border) == ("se2", "path", "zeros")
+    assert (task.decoder, task.states, task.share) == ("conv", 2, 1.0)
+
+
+@pytest.mark.parametrize("name", [name for name in WITH_TASK if name.endswith(("-tiny", "-small"))])
+def test_in_tiny_and_small_recipes_the_loss_of_the_method_does_not_see_g_and_views_have_no_black_corners(
+    name: str,
+) -> None:
+    views, task = recipe(name).views, recipe(name).coherence
+    assert task is not None
+    assert (views.path, views.invariant, views.border) == ("se2", "base", "content")
+    assert task.decoder == "render+cross-attention"
 
 
 def test_a_run_of_before_is_not_resumed_with_what_is_the_default_now(

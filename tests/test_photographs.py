@@ -44,7 +44,7 @@ def test_arms_that_are_asked_for_alone_have_the_seeds_that_are_given(
         return {}
 
     monkeypatch.setattr(photographs, "compare", compare)
-    monkeypatch.setattr(experiment, "PAGE", tmp_path / "vicreg.md")  # beside it no scores lie
+    monkeypatch.setattr(experiment, "PAGES", tmp_path)  # beside its pages no scores lie
     monkeypatch.setattr(experiment, "published", lambda place, configs: [])
     monkeypatch.setattr(experiment, "page", lambda evaluated, configs: "")
 
@@ -56,6 +56,7 @@ def test_arms_that_are_asked_for_alone_have_the_seeds_that_are_given(
 
     both = [experiment.PLAIN, experiment.BEST]
     assert run("--only", *both, "--seeds", "1", "2") == [(both, [1]), (both, [2])]
+    assert [page.name for page in tmp_path.iterdir()] == ["vicreg-tiny-imagenet-1500-steps.md"]
     assert run("--only", experiment.PLAIN) == [([experiment.PLAIN], [0])]
     assert run()[:3] == [([*experiment.FIRST], [0]), ([*experiment.MAIN], [0]), ([*experiment.MAIN], [1])]
     with pytest.raises(SystemExit):

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from equicoherence.coherence import CoherenceConfig
 from equicoherence.methods import METHODS
+from equicoherence.methods.barlow import cross_correlation_loss
 from equicoherence.recipes import RECIPES, describe, recipe
 from equicoherence.training import AugmentationConfig, NotFinite, PretrainConfig, ViewsConfig, build_learner
 from equicoherence.training.config_file import differences, from_dict, to_dict
@@ -93,6 +94,15 @@ def test_the_task_weighs_a_hundred_beside_the_barlow_twins_loss_less_beside_vicr
     assert weights.pop("vicreg-tiny") == 0.3
     assert set(weights.values()) == {1}
     assert "lambda = 100" in describe("barlow-tiny")["summary"]
+
+
+@pytest.mark.parametrize("name", ["barlow-tiny", "barlow-small", "barlow-paper"])
+def test_beside_barlow_twins_the_task_weighs_the_same_share_of_the_loss_at_every_width(name):
+    """The loss of features that are unrelated, as at the start, grows with their number."""
+    config = recipe(name)
+    views = torch.randn(2, 512, config.method.width, generator=torch.Generator().manual_seed(0))
+    loss = cross_correlation_loss(*views, config.method.redundancy).item()
+    assert config.coherence.weight / loss == pytest.approx(0.19, rel=0.1)
 
 
 def test_misspelt_recipes_and_fields_are_quoted():

@@ -1,11 +1,11 @@
 """Recipes as published, with the task of [P2]: conv decoders, SE(2) paths, border zeros, ImageNet-1k; SIE on poses.
 
 [P2] trains VICReg, SimCLR, iBOT and DINOv2 with the task; for the other methods the task's settings are those of its
-VICReg, which is our choice. The optimiser is AdamW throughout; where a method was published with LARS or SGD, rate and
-decay are those its authors, or MoCo v3's, use for vision transformers. The batch is per process: divide the global one
-by your number of processes. Each view has its own flip, as published (``views.flip independent``), which costs
-the sign of the rotation, and the invariant loss sees g (``views.invariant path``); the other recipes share the flip
-and keep g out of that loss.
+VICReg, which is our choice (beside Barlow Twins it has another weight). The optimiser is AdamW throughout; where a
+method was published with LARS or SGD, rate and decay are those its authors, or MoCo v3's, use for vision transformers.
+The batch is per process: divide the global one by your number of processes. Each view has its own flip, as published
+(``views.flip independent``), which costs the sign of the rotation, and the invariant loss sees g (``views.invariant
+path``); the other recipes share the flip and keep g out of that loss.
 
 Clipping uses the norm of all gradients together. Published DINO and iBOT clip each parameter separately, and DINOv2
 each of its submodules, at the same 3; so ours clips more.
@@ -114,11 +114,16 @@ def byol() -> PretrainConfig:
 def barlow() -> PretrainConfig:
     """Barlow Twins + task: loss, projector and views as published, ViT-S/16; AdamW 1.5e-4 per 256 (for LARS).
 
+    [P2] does not train it. lambda = 1600 is our choice: that of `barlow-tiny`, 100, in proportion to the width, 8192 in
+    place of 512, as the loss has a term for each feature of the projector.
+
     hardware: 16 A100 (batch 128 each)
     time: not published
     scores: not published
     """
-    return _two_views("barlow-paper", BarlowTwinsConfig(), epochs=1000, lr=1.5e-4, weight_decay=0.1)
+    config = _two_views("barlow-paper", BarlowTwinsConfig(), epochs=1000, lr=1.5e-4, weight_decay=0.1)
+    task = dataclasses.replace(config.coherence, weight=1600.0)  # type: ignore[type-var]
+    return dataclasses.replace(config, coherence=task)
 
 
 def simsiam() -> PretrainConfig:
