@@ -8,6 +8,7 @@ from pathlib import Path
 import matplotlib
 from adapt_baselines import Baseline
 from chart_style import PALETTE, STYLE
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -115,7 +116,8 @@ def _bars(axes: Axes, scores: list[Score | None], shift: float, color: str, labe
     axes.bar(places, [max(score.mean, 0.0) for score in known], 0.18, color=color, label=label)
     for place, score in zip(places, known):
         if score.interval is not None:
-            axes.vlines(place, *(max(end, 0.0) for end in score.interval), color="#23272e", linewidth=1)
+            low, high = (max(end, 0.0) for end in score.interval)
+            axes.vlines(place, low, high, color="#23272e", linewidth=1)
 
 
 def _point(axes: Axes, rows: Sequence[FigureRow], read: str, marker: str, color: str, name: str) -> None:
@@ -134,7 +136,7 @@ def _change(row: FigureRow, read: str) -> float | None:
 
 def _legend(figure: Figure) -> None:
     """Name each way once, beside the panels."""
-    found: dict[str, object] = {}
+    found: dict[str, Artist] = {}
     for axes in figure.axes:
         for handle, label in zip(*axes.get_legend_handles_labels()):
             found.setdefault(label, handle)

@@ -4,8 +4,8 @@
     python experiments/downstream.py --suite poses --runs FOLDER --renders FOLDER [--seeds 0 1]
 
 --sets holds CamVid, 7-Scenes, Tiny-ImageNet with boxes, photographs and DAVIS-2016, as far as they are at hand; --runs
-is what experiments/vicreg_tiny_imagenet.py (--steps 1500) or experiments/threediebench_open.py wrote, and --renders the
-folder of renders of the latter. Evaluates each encoder that was trained on every task, and writes
+is what experiments/vicreg_tiny_imagenet.py (--steps 10000) or experiments/threediebench_open.py wrote, and --renders
+the folder of renders of the latter. Evaluates each encoder that was trained on every task, and writes
 docs/results/downstream.md or downstream-poses.md; run again, it continues where it stopped. The scores are kept in a
 folder beside the page, which is made from them; --page only writes it. A page is not replaced by one with fewer rows
 or columns unless --replace is given.
@@ -21,7 +21,7 @@ from typing import Any
 
 from pages import write_page
 from published import publish, published
-from vicreg_tiny_imagenet import HALF, OTHERS, PLAIN
+from vicreg_tiny_imagenet import NARROW_LIGHT, PLAIN
 
 from equicoherence.evaluation.jobs import plan_jobs
 from equicoherence.evaluation.model import load_model
@@ -68,10 +68,10 @@ class Encoders:
 SUITES = {
     "photographs": Encoders(
         "photographs",
-        "Encoders of [VICReg, 1,500 steps](vicreg-tiny-imagenet-1500-steps.md): a ResNet of 0.6 M parameters, 12.8 "
-        "epochs of Tiny-ImageNet-100 at 32 px, border content",
+        "Encoders of [VICReg, 10,000 steps](vicreg-tiny-imagenet-10000-steps.md): a ResNet of 0.6 M parameters, 85 "
+        "epochs of Tiny-ImageNet-100 at 32 px, border content. + the task: the recipe `vicreg-tiny`",
         PAGES / "downstream.md",
-        {PLAIN: PLAIN, "+ render and [P1]": HALF, "+ render and [P1], the cheaper form": OTHERS},
+        {PLAIN: PLAIN, f"{PLAIN} + the task": NARROW_LIGHT},
         on_sets=True,
     ),
     "poses": Encoders(
