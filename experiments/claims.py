@@ -121,7 +121,7 @@ CLAIMS = (
         "What helps rotation costs a little k-NN accuracy.",
         Figures(PHOTOGRAPHS, _of(PLAIN_AND_RENDER, "k-NN"), commit=FIRST),
         Figures(LONG, _of({"VICReg": "VICReg", "weight 1": OURS, "the recipe, weight .3": RECIPE}, "k-NN accuracy")),
-        "Holds for weight 1, not for the recipe's .3: classes are kept (one seed).",
+        "Holds for weight 1, not for the recipe's .3: classes are kept, in both seeds.",
     ),
     Claim(
         "The `conv` decoder of [P2] does not add rotation.",
