@@ -256,9 +256,10 @@ def test_an_encoder_in_the_table_has_its_random_weights_where_they_can_be_drawn(
     without = changed(LITE0, tmp_path / "without", alone)
     other = changed(without, tmp_path / "other", lambda about: about.update(weights="0" * 64))
     assert read_suite(EQUIVARIANCE, [other, LITE0], whole=True)  # they are scored once for an architecture
-    larger = changed(other, tmp_path / "larger", lambda about: about.update(size=about["size"] + 1))
-    with pytest.raises(ValueError, match=r"larger.* has no scores of random"):
-        read_suite(EQUIVARIANCE, [larger, LITE0], whole=True)
+    for field, value in (("size", 97), ("arch", "resnet50")):
+        unlike = changed(other, tmp_path / field, lambda about, field=field, value=value: about.update({field: value}))
+        with pytest.raises(ValueError, match=rf"{field}.* has no scores of random"):
+            read_suite(EQUIVARIANCE, [unlike, LITE0], whole=True)
     for number, why in enumerate(({"random_weights": True}, {"has_random_control": False})):
         copy = changed(without, tmp_path / f"none{number}", lambda about, why=why: about.update(why))
         assert read_suite(EQUIVARIANCE, [copy], whole=True)

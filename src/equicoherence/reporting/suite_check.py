@@ -76,8 +76,8 @@ def check_whole(suite: Suite, evaluated: Sequence[Evaluated]) -> None:
                     _check_figures(suite, scored, part, f"{_file(each)}: {f'{control} {_title(task)}'.strip()}")
 
 
-def _architecture(each: Evaluated) -> tuple[str, int]:
-    return each.about["build"], each.about["size"]
+def _architecture(each: Evaluated) -> tuple[str, str, int]:
+    return each.about["arch"], each.about["build"], each.about["size"]
 
 
 def _has_random_control(about: Mapping[str, Any]) -> bool:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import atexit
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from typing import Any
 
 import torch.distributed as dist
 from accelerate import Accelerator
@@ -18,7 +20,7 @@ from equicoherence.training.config import PretrainConfig
 # for a process whose machine is gone without a word; one that merely dies is noticed at once. (Not 10 minutes: that is
 # Accelerate's default, which it does not hand on to gloo.)
 TIMEOUT = timedelta(minutes=15)
-_OURS: list[dist.ProcessGroup | None] = []  # the process groups that runs made
+_ours: list[weakref.ref[Any]] = []  # the process groups that runs made; a group that is kept here would live on
 
 
 def join_job(config: PretrainConfig) -> Accelerator:
@@ -31,8 +33,8 @@ def join_job(config: PretrainConfig) -> Accelerator:
     joining = InitProcessGroupKwargs(timeout=TIMEOUT)
     accelerator = Accelerator(cpu=device.type == "cpu", mixed_precision="no", kwargs_handlers=[joining])
     if accelerator.num_processes > 1 and not before:  # else it belongs to the caller, or to an earlier run
-        _OURS.append(dist.group.WORLD)
-    if dist.is_initialized() and dist.group.WORLD in _OURS:
+        _ours.append(weakref.ref(dist.group.WORLD))
+    if accelerator.num_processes > 1 and any(of_run() is dist.group.WORLD for of_run in _ours):
         atexit.unregister(leave)
         atexit.register(leave)
     kind = accelerator.distributed_type
