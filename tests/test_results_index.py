@@ -1,4 +1,4 @@
-"""The summary of what failed is true: each of its figures stands on a page that its line links, about the same thing."""
+"""The summary of what failed is true: each of its figures stands on a page that its line links, of the same thing."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ INDEX = (RESULTS / "index.md").read_text(encoding="utf-8")
 FAILED = [
     line for line in INDEX.partition("## What failed\n")[2].partition("\n## ")[0].splitlines() if line[:2] == "- "
 ]
-FIGURE = re.compile(r"(?<![\w.])([+−-]?)(\d*\.\d+)")
+FIGURE = re.compile(r"(?<![\w.])([+\u2212-]?)(\d*\.\d+)")
 LINK = re.compile(r"\[[^]]*\]\(([^)]+\.md)\)")
 WITH_FIGURES = [line for line in FAILED if FIGURE.search(LINK.sub("", line))]
-MINUS = "−-"
+MINUS = "\u2212-"
 LOST = {"lose", "loses", "cost", "costs"}
 CLAUSE = r"(?<=[\w%)*][.;])\s"
 VAGUE = {"r2", "accuracy", "of", "and", "the", "with", "in", "on", "are", "is", "it", "same", "one", "method"}
@@ -61,9 +61,9 @@ def unfounded(line: str) -> list[str]:
         for sign, figure in FIGURE.findall(part):
             minus = sign in MINUS if sign else bool(words(part) & LOST)
             signs = [*([] if sign else [""]), *(MINUS if minus else "+")]
-            if not any(has(cell, figure, signs, rounded=True) for cell in table):
-                if not any(has(clause, figure, signs) for clause in sources):
-                    missing.append(sign + figure)
+            in_table = any(has(cell, figure, signs, rounded=True) for cell in table)
+            if not in_table and not any(has(clause, figure, signs) for clause in sources):
+                missing.append(sign + figure)
     return missing
 
 
