@@ -43,12 +43,16 @@ class Figures:
     commit: str = ""
 
     def shown(self) -> str:
-        """Return the figures with their source."""
+        """Return the figures with their source. Exits with a sentence where the page has no such cell."""
         tables = tables_of(self._text().partition(self.heading)[2] if self.heading else self._text())
         found = []
         for name, (row, column) in self.cells.items():
-            value = next(table[row][column] for table in tables if column in table.get(row, {}))
-            found.append(f"{name} {value.partition(' [')[0]}")
+            values = [table[row][column] for table in tables if column in table.get(row, {})]
+            if not values:
+                page = f"{self.commit}:{self.page}.md" if self.commit else f"{self.page}.md"
+                place = f" below {self.heading!r}" if self.heading else ""
+                raise SystemExit(f"{page} has no row {row!r} with a column {column!r}{place}; name a cell that it has")
+            found.append(f"{name} {values[0].partition(' [')[0]}")
         source = f"`{self.commit}:{self.page}.md`" if self.commit else f"[{self.page}]({self.page}.md)"
         return f"{'; '.join(found)} ({source})"
 

@@ -135,6 +135,8 @@ def test_the_page_and_charts_from_what_is_kept_are_those_from_the_runs(
     beside = {"model": experiment.read_baselines(runs, ways["head"])}
     assert len(beside["model"]) == 2
     assert experiment.PAGE.read_text(encoding="utf-8") == experiment.page(found, beside)
+    assert "*geodesic*" not in experiment.page(found, beside)
+    assert "*geodesic*" in experiment.page({"model": {**ways, "head, geodesic": ways["head"]}}, beside)
     experiment.gained_and_kept(found, beside, tmp_path / "adapt.png")
     experiment.kept_over_steps(found, tmp_path / "adapt-kept.png")
     experiment.bars({"model": ways["head"]}, tmp_path / "bars.png")

@@ -35,3 +35,19 @@ def test_a_cell_is_found_below_its_heading_by_its_row_and_column(claims: ModuleT
     )
     assert first == {"k-NN, z": {"plain": ".1"}, "k-NN, z_equi": {"plain": ".2"}}
     assert second == {"A": {"R2": ".3"}}
+
+
+@pytest.mark.parametrize(
+    ("row", "column", "heading", "place"),
+    [
+        ("BYOLO", "k-NN accuracy", "", ""),
+        ("BYOL", "k-NN", "", ""),
+        ("BYOL", "k-NN accuracy", "## Nowhere", " below '## Nowhere'"),
+    ],
+    ids=["row", "column", "heading"],
+)
+def test_a_cell_that_is_not_there_is_named(row: str, column: str, heading: str, place: str, claims: ModuleType) -> None:
+    assert claims.Figures("methods", {"BYOL": ("BYOL", "k-NN accuracy")}).shown().startswith("BYOL ")
+    with pytest.raises(SystemExit) as raised:
+        claims.Figures("methods", {"BYOL": (row, column)}, heading=heading).shown()
+    assert str(raised.value).startswith(f"methods.md has no row {row!r} with a column {column!r}{place}; ")

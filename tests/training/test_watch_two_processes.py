@@ -14,13 +14,15 @@ from equicoherence.data import Loader, open_images
 from equicoherence.methods.anchor import AnchorConfig
 from equicoherence.training import EncoderConfig, OptimConfig, load_run
 from equicoherence.training.config_file import save_config
+from equicoherence.training.resume_command import ADAPTS
 from equicoherence.training.watch import Watch
 from tests.small import picture_folder, small_config, with_weights
 
 VIT = EncoderConfig(
     "vit_tiny_patch16_224", {"img_size": 32, "patch_size": 8, "embed_dim": 24, "depth": 2, "num_heads": 2}
 )
-# in the runs that break, the loss of the second process alone is no number in the fifth step
+# in the runs that break, the loss of the second process alone is no number in the fifth step; from there on nobody can
+# read the checkpoints of the run "unreadable", whose folder has become a link to a name that no system takes
 TRAIN = """
 import os
 import sys
@@ -30,18 +32,23 @@ accumulate, calls = loop._accumulate, []
 def breaking(run, batch):
     output, losses, parts = accumulate(run, batch)
     calls.append(run.out.name)
-    if run.rank == 1 and run.out.name in ("broken", "unmeasured") and calls.count(run.out.name) == 5:
-        losses = {name: value * float("nan") for name, value in losses.items()}
+    if run.out.name != "fsdp2" and calls.count(run.out.name) == 5:
+        if run.rank == 1:
+            losses = {name: value * float("nan") for name, value in losses.items()}
+        elif run.out.name == "unreadable":
+            (run.out / "checkpoints").rename(run.out / "away")
+            (run.out / "checkpoints").symlink_to("n" * 300)
     return output, losses, parts
 loop._accumulate = breaking
 folder = Path(sys.argv[1])
 for name in sys.argv[2:]:
     try:
         pretrain(load_config(folder / f"{name}.yaml"), folder / name)
-    except NotFinite as error:
+    except (NotFinite, OSError) as error:
         (folder / f"{name}-{os.environ['RANK']}.txt").write_text(str(error))
 """
 RUNS = ("fsdp2", "broken")
+ADAPTED = ("adapted", "unreadable")
 
 
 @pytest.fixture(scope="module")
@@ -62,14 +69,19 @@ def trained(tmp_path_factory):
     save_config(dataclasses.replace(config, sharding="fsdp2"), folder / "fsdp2.yaml")
     save_config(quiet, folder / "broken.yaml")
     unmeasured = dataclasses.replace(quiet, keep=0.0, log_every=2, checkpoint_every=2)
-    save_config(unmeasured, folder / "unmeasured.yaml")
+    for name in ("unmeasured", *ADAPTED):
+        save_config(unmeasured, folder / f"{name}.yaml")
+    for name in ADAPTED:  # as `adapt` begins a run
+        (folder / name).mkdir()
+        (folder / name / ADAPTS).touch()
     (folder / "train.py").write_text(TRAIN)
     launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
-    command = [*launcher, str(folder / "train.py"), str(folder), *RUNS, "unmeasured"]
+    command = [*launcher, str(folder / "train.py"), str(folder), *RUNS, "unmeasured", *ADAPTED]
     done = subprocess.run(
         command, env={**os.environ, "OMP_NUM_THREADS": "1"}, stderr=subprocess.PIPE, text=True, timeout=200
     )
     assert done.returncode == 0, done.stderr
+    (folder / "said.txt").write_text(done.stderr)
     return folder
 
 
@@ -112,3 +124,20 @@ def test_all_processes_name_the_first_broken_step_and_the_checkpoint_right_befor
     said = [(trained / f"unmeasured-{rank}.txt").read_text() for rank in (0, 1)]
     assert "another process is not finite at step 5; its newest checkpoint is of step 4, right before. Move" in said[0]
     assert "is nan at step 5; its newest checkpoint is of step 4, right before. Move" in said[1]
+
+
+def test_an_adaptation_whose_loss_breaks_ends_in_all_processes_with_the_newest_good_checkpoint(trained):
+    run = trained / "adapted"
+    assert not list(trained.glob("adapted-*.txt")), "no process has an error"
+    assert [path.name for path in sorted((run / "checkpoints").iterdir())] == ["step-00000002.pt", "step-00000004.pt"]
+    assert _lines(run)[-1]["ends_with"] == 2
+    state = torch.load(run / "checkpoints" / "step-00000002.pt", weights_only=True)["learner"]
+    assert all(torch.equal(state[name], tensor) for name, tensor in load_run(run)[1].state_dict().items())
+
+
+def test_where_no_checkpoint_can_be_read_no_process_waits_for_the_first(trained):
+    assert len(list(trained.glob("unreadable-*.txt"))) == 2
+    assert (
+        "unreadable has no checkpoint that the run could end with: it cannot be read ("
+        in (trained / "said.txt").read_text()
+    )

@@ -84,16 +84,20 @@ def _ending(run: Parts, step: int, checkpoint: Mapping[str, Any], said: str) -> 
 def _newest_good(run: Parts) -> tuple[int, Mapping[str, Any] | None]:
     """Return step and content of the newest checkpoint from before the loss broke, of a run that `adapt` began.
 
-    None on other processes than the first, for other runs, and where there is none. The state that the first broken
-    loss was computed with is not good, although its weights are finite.
+    None on other processes than the first, for other runs, and where there is none, or the folder cannot be read: the
+    other processes wait for the first one, so nothing is raised here. The state that the first broken loss was computed
+    with is not good, although its weights are finite.
     """
-    if not run.accelerator.is_main_process or not (run.out / ADAPTS).is_file():
-        return 0, None
     bad = run.metrics.step if run.metrics.broken is None else run.metrics.broken - 1
-    for path in checkpoints(run.out):
-        if step_of(path) < bad:
-            with suppress(Damaged):
-                return step_of(path), load_checkpoint(path)
+    try:
+        if not run.accelerator.is_main_process or not (run.out / ADAPTS).is_file():
+            return 0, None
+        for path in checkpoints(run.out):
+            if step_of(path) < bad:
+                with suppress(Damaged):
+                    return step_of(path), load_checkpoint(path)
+    except OSError as error:
+        say(f"{run.out} has no checkpoint that the run could end with: it cannot be read ({error.strerror})")
     return 0, None
 
 
