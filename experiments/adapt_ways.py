@@ -71,6 +71,8 @@ def ways_of_adapting(base: PretrainConfig) -> dict[str, PretrainConfig]:
         "head": way(),
         "head, second seed": way(seed=1),
         "head, 1024 wide": way(d_equi=1024),
+        "head, moments": way(split="moments"),
+        "head, moments, as drawn": dataclasses.replace(way(lr=1e-9, split="moments"), max_steps=1),
         "head, with labels": way(decoder="oracle"),
         "head, 128 wide": way(d_equi=128),
         "head, 128 wide, with labels": way(d_equi=128, decoder="oracle"),

@@ -1,5 +1,7 @@
 """The head over several layers: each mapped to the tokens of the first, against a slow reference."""
 
+import math
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -36,6 +38,24 @@ def test_layers_are_added_up_at_the_tokens_of_the_first():
     total = maps[0] + maps[1] + maps[2]
     wanted = (total + head.mix(total)).view(2, 6, 16).transpose(1, 2)
     assert torch.allclose(head(features), wanted, atol=1e-5)
+
+
+def test_moments_tell_the_mean_of_z_equi_where_things_are():
+    torch.manual_seed(0)
+    head, plain = (LayeredHead([8], [1], 8, moments=moments) for moments in (True, False))
+    plain.load_state_dict(head.state_dict())
+    tokens = torch.randn(2, 12, 8)
+    found, other = (each(Features(None, tokens, (3, 4))).view(2, 3, 4, 8) for each in (head, plain))
+    for row in range(3):
+        for column in range(4):
+            across, down = math.cos(math.pi * (column + 0.5) / 4), math.cos(math.pi * (row + 0.5) / 3)
+            weights = torch.tensor([1, 1, 1, 1, across, across, down, down])
+            assert torch.allclose(found[:, row, column], other[:, row, column] * weights, atol=1e-6)
+    spot = torch.zeros(2, 5, 5, 8)
+    spot[0, 1, 1], spot[1, 3, 3] = tokens[0, 0], tokens[0, 0]  # the same thing at two places, inside
+    means = [each(Features(None, spot.flatten(1, 2), (5, 5))).mean(dim=1) for each in (head, plain)]
+    with_moments, without = ((first - second).abs().max() for first, second in means)
+    assert with_moments > 0.02 > 0.001 > without
 
 
 def test_no_map_is_copied_into_another_memory_layout():

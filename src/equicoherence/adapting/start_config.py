@@ -7,6 +7,7 @@ import dataclasses
 
 import torch
 
+from equicoherence.coherence.config import CONVOLUTIONAL
 from equicoherence.models import Encoder
 from equicoherence.models.layers import layer_widths
 from equicoherence.models.train_setting import HEAD
@@ -41,7 +42,7 @@ def start_config(
         source = start.source if start.source and size == start.size else reading_size(size)
     views = dataclasses.replace(config.views, size=size, source=source)
     task = config.coherence
-    if task is not None and task.split == "conv" and not task.layers and encoder.train == HEAD:
+    if task is not None and task.split in CONVOLUTIONAL and not task.layers and encoder.train == HEAD:
         task = dataclasses.replace(task, layers=middle_layers(start.encoder))
     return dataclasses.replace(config, encoder=encoder, views=views, coherence=task), start
 

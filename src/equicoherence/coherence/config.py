@@ -12,6 +12,7 @@ from equicoherence.paths.views import Spacing
 ORACLE = "oracle"
 TARGETS = ("intermediate", "final", "views", "either", "base", "intermediate+final")
 OWN = "own"
+CONVOLUTIONAL = ("conv", "moments")  # splits that read several layers
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,8 @@ class CoherenceConfig:
         layers: Encoder layers that z_equi is read from, counted from 0 (negative ones from the last); empty for
             the output. The first one's tokens are those of z_equi.
         split: How z_equi is read: by a linear map of the patch tokens of one layer (linear), by a small
-            convolutional head over one layer or several (conv, see `LayeredHead`), or as the last d_equi
+            convolutional head over one layer or several (conv, see `LayeredHead`; moments: some of its
+            channels are weighted by the place of a token, so that their mean tells it), or as the last d_equi
             outputs of the method's own head, as published for iBOT and DINOv2 (head).
         share: Share, in (0, 1], of the samples of a batch (of each process and part) that has the task: the first
             ones, which are a random choice; a part of a sample is rounded up. The others cost no time of the
@@ -58,7 +60,7 @@ class CoherenceConfig:
     scales: tuple[int, ...] = (2, 4)
     spacing: Spacing = "even"
     layers: tuple[int, ...] = ()
-    split: Literal["linear", "conv", "head"] = "linear"
+    split: Literal["linear", "conv", "moments", "head"] = "linear"
     share: float = 1.0
 
     def __post_init__(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Sequence
 
 import torch
@@ -26,10 +27,14 @@ class LayeredHead(nn.Module):
     widths: channels of each layer.
     reductions: width of a token in pixels of the image, for each layer. The tokens of z_equi are those of the first
         layer.
+    moments: whether a quarter of the channels is weighted by the cosine of pi x, and another by that of pi y, where x
+        and y in (0, 1) are the place of a token: their mean over the tokens then holds where things are, which a plain
+        mean does not.
     """
 
-    def __init__(self, widths: Sequence[int], reductions: Sequence[int], d_equi: int) -> None:
+    def __init__(self, widths: Sequence[int], reductions: Sequence[int], d_equi: int, *, moments: bool = False) -> None:
         super().__init__()
+        self.moments = moments
         sides = [max(1, reductions[0] // reduction) for reduction in reductions]
         self.norms = nn.ModuleList(nn.LayerNorm(width) for width in widths)
         self.reads = nn.ModuleList(nn.Conv2d(width, d_equi, side, stride=side) for width, side in zip(widths, sides))
@@ -53,4 +58,16 @@ class LayeredHead(nn.Module):
                 part = F.interpolate(part, whole, mode="bilinear")
             parts.append(on_grid(read(part), grids[0]))
         read = functools.reduce(torch.add, parts)  # stacked, they would be copied into another memory layout
-        return (read + self.mix(read)).flatten(2).transpose(1, 2)
+        mixed = read + self.mix(read)
+        return (place_weighted(mixed) if self.moments else mixed).flatten(2).transpose(1, 2)
+
+
+def place_weighted(maps: Tensor) -> Tensor:
+    """Weight the third quarter of the channels of maps (B, C, h, w) by the cosine of pi x, the last by that of pi y."""
+    down, across = (
+        torch.cos((torch.arange(side, device=maps.device) + 0.5) * (math.pi / side)).to(maps.dtype)
+        for side in maps.shape[2:]
+    )
+    quarter = maps.shape[1] // 4
+    plain, third, last = maps.split([maps.shape[1] - 2 * quarter, quarter, quarter], dim=1)
+    return torch.cat([plain, third * across, last * down[:, None]], dim=1)

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from equicoherence.coherence import CoherenceTask, CoherenceTasks, ThetaRegression
+from equicoherence.coherence.config import CONVOLUTIONAL
 from equicoherence.coherence.task import Orders
 from equicoherence.data import ImageSource, open_images
 from equicoherence.methods import METHODS, Method
@@ -83,7 +84,7 @@ def _build_head(config: PretrainConfig, encoder: Encoder) -> SplitHead:
         config.d if METHODS[type(config.method)].reads == "z" else None,
         0 if split == "head" else config.d_equi,
         encoder.tapped_widths[0] if encoder.layers else None,
-        _layered_head(encoder, config.d_equi) if split == "conv" else None,
+        _layered_head(encoder, config.d_equi, moments=split == "moments") if split in CONVOLUTIONAL else None,
     )
 
 
@@ -109,11 +110,11 @@ def _build_method(config: PretrainConfig, encoder: Encoder) -> tuple[Method, nn.
     return method(width, config.method, *more), scaling  # type: ignore[call-arg]
 
 
-def _layered_head(encoder: Encoder, d_equi: int) -> LayeredHead:
+def _layered_head(encoder: Encoder, d_equi: int, *, moments: bool) -> LayeredHead:
     """Return the convolutional head over the layers that an encoder taps, over its output where it taps none."""
     if not encoder.layers:
-        return LayeredHead([encoder.width], [1], d_equi)
-    return LayeredHead(encoder.tapped_widths, encoder.tapped_reductions, d_equi)
+        return LayeredHead([encoder.width], [1], d_equi, moments=moments)
+    return LayeredHead(encoder.tapped_widths, encoder.tapped_reductions, d_equi, moments=moments)
 
 
 def build_whole(config: PretrainConfig) -> Learner:
