@@ -91,8 +91,8 @@ CLAIMS = (
         "The decoder `render` adds rotation to VICReg.",
         Figures(PHOTOGRAPHS, _of(PLAIN_AND_RENDER, "rotation, backbone"), commit=FIRST),
         Figures(CONV, _of({INDEPENDENT: INDEPENDENT, **PLAIN_AND_OURS}, SHOWN)),
-        "Not shown to be larger or smaller. All arms had independent flips. A shared flip alone gives the plain method more than the whole "
-        "earlier gain. The task still adds to it.",
+        "Not shown to be larger or smaller. All arms had independent flips. A shared flip alone gives the plain method "
+        "more than the whole earlier gain. The task still adds to it.",
     ),
     Claim(
         "R2 of rotation says how much of a rotation an encoder keeps.",
@@ -154,8 +154,8 @@ CLAIMS = (
                                "render": ("rotation R2 (content), backbone", "render")}, commit=QUICK),
         Figures("quickstart", {"plain": ("transformation rotation R2 (content), backbone", "plain"),
                                "with the task": ("transformation rotation R2 (content), backbone", "with-task")}),
-        "Little is left to gain with a shared flip. ± is over seeds of the probe; one seed of training does not show this "
-        "difference.",
+        "Little is left to gain with a shared flip. ± is over seeds of the probe; one seed of training does not show "
+        "this difference.",
     ),
     Claim(
         "Rendered objects: no arm differs in translation.",

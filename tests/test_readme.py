@@ -76,6 +76,27 @@ def test_the_figures_of_the_readme_are_those_of_the_results_page(heading: str) -
             assert cell in {source[column], source[column].partition(" ±")[0]}, (name, column)
 
 
+def test_the_figures_of_other_tasks_are_those_of_their_page() -> None:
+    section = README.split("\n### Train one with it from the start\n")[1].split("\n#")[0]
+    shown, results = (_of_tasks(text) for text in (section.split("on other tasks")[1], _page("downstream.md")))
+    assert len(shown) == 4
+    for place, cells in shown.items():
+        for column, cell in cells.items():
+            assert cell == results[place][column], (place, column)
+
+
+def _page(name: str) -> str:
+    return (RESULTS / name).read_text(encoding="utf-8")
+
+
+def _of_tasks(text: str) -> dict[tuple[str, ...], dict[str, str]]:
+    """Return the first table of scores of tasks: task, data and metric -> encoder -> cell; without numbers of seeds."""
+    lines = text[text.index("\n|") + 1 :].split("\n\n")[0].splitlines()
+    header, _, *body = ([cell.strip() for cell in line.strip("|").split("|")] for line in lines)
+    names = [name.partition(" (")[0] for name in header[3:]]
+    return {tuple(row[:3]): dict(zip(names, row[3:], strict=True)) for row in body}
+
+
 def test_the_first_table_tells_a_mirror_image_from_a_feature_that_lost_the_angle() -> None:
     """Rotation R2 near 0 alone does not: the absolute angle and its sign stand beside it."""
     rows = table(README.split("\n### What does an encoder keep?\n")[1])
