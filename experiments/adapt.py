@@ -46,7 +46,10 @@ PAGE = Path(__file__).parents[1] / "docs" / "results" / "adapt.md"
 KEPT = PAGE.with_name("adapt-kept.png")
 CHART = Path(__file__).parents[1] / "docs" / "adapt.png"
 ON_NOISE = [figure.target for figure in ADAPT.figures if figure.metric == NOISE]
-GEODESIC = " *geodesic*: the path is the one between the views."
+NAMED = {
+    "geodesic": " *geodesic*: the path is the one between the views.",
+    "moments": " *moments*: half of the channels of z_equi are weighted by the place of a token.",
+}
 WATCHED = """
 Where the encoder itself is trained, what its features keep is watched while it trains, on {} images that are held out:
 
@@ -171,7 +174,8 @@ def page(found: Found, beside: Baselines) -> str:
     config = recipe(RECIPE)
     images = min(MOST, PER_BATCH * config.optim.batch_size)
     watched = WATCHED.format(images) if any(map(is_watched, every)) else ""
-    geodesic = GEODESIC if any("geodesic" in name for ways in found.values() for name in ways) else ""
+    names = " ".join(name for ways in found.values() for name in ways)
+    named = "".join(text for word, text in NAMED.items() if word in names)
     tables = "\n\n".join(
         f"## {encoder}\n\n{grid(ways, beside[encoder]).markdown()}\n\n{costs(ways)}" for encoder, ways in found.items()
     )
@@ -185,7 +189,7 @@ Each row is one way of `equicoherence adapt` with the recipe `{RECIPE}`: {config
 encoder is frozen, and a head on its middle layers is trained to give z_equi. *last layer*, *all*: this part of the
 encoder is trained, kept near its start by `Anchor`, and z_equi is a linear map of its output. The
 learning rate is then a tenth of the head's; *ten times the rate*: it is the head's. *with labels*: instead of
-a decoder, the transformation parameters are regressed as labels.{geodesic}
+a decoder, the transformation parameters are regressed as labels.{named}
 *{DRAWN}*: the untrained head. *no training*: in place
 of z_equi, and scaled as it is, the image at 16 x 16 pixels, or the mean over the patch tokens of the layers that the
 head reads.
