@@ -80,6 +80,13 @@ def _of(rows: Mapping[str, str], column: str) -> dict[str, tuple[str, str]]:
     return {name: (row, column) for name, row in rows.items()}
 
 
+def _rendered(row: str, columns: Mapping[str, str], commit: str = "") -> Figures:
+    """Return cells of one row of the quickstart's page, where the encoders are columns."""
+    return Figures("quickstart", {name: (row, column) for name, column in columns.items()}, commit=commit)
+
+
+WITH_RENDER = {"plain": "plain", "render": "render"}
+WITH_TASK = {"plain": "plain", "with the task": "with-task"}
 PLAIN_AND_OURS = {"VICReg": "VICReg", "with the task": OURS}
 PHOTOGRAPHS = "vicreg-tiny-imagenet"  # a page of 300 steps, which two longer ones have replaced
 MIDDLE, LONG, CONV = f"{PHOTOGRAPHS}-1500-steps", f"{PHOTOGRAPHS}-10000-steps", "conv-decoder"
@@ -150,27 +157,21 @@ CLAIMS = (
     ),
     Claim(
         "Rendered objects: the task adds rotation.",
-        Figures("quickstart", {"plain": ("rotation R2 (content), backbone", "plain"),
-                               "render": ("rotation R2 (content), backbone", "render")}, commit=QUICK),
-        Figures("quickstart", {"plain": ("transformation rotation R2 (content), backbone", "plain"),
-                               "with the task": ("transformation rotation R2 (content), backbone", "with-task")}),
+        _rendered("rotation R2 (content), backbone", WITH_RENDER, QUICK),
+        _rendered("transformation rotation R2 (content), backbone", WITH_TASK),
         "Little is left to gain with a shared flip. ± is over seeds of the probe; one seed of training does not show "
         "this difference.",
     ),
     Claim(
         "Rendered objects: no arm differs in translation.",
-        Figures("quickstart", {"plain": ("translation R2 (content), backbone", "plain"),
-                               "render": ("translation R2 (content), backbone", "render")}, commit=QUICK),
-        Figures("quickstart", {"plain": ("transformation translation R2 (content), backbone", "plain"),
-                               "with the task": ("transformation translation R2 (content), backbone", "with-task")}),
+        _rendered("translation R2 (content), backbone", WITH_RENDER, QUICK),
+        _rendered("transformation translation R2 (content), backbone", WITH_TASK),
         "Does not hold: translation is the gain.",
     ),
     Claim(
         "Rendered objects: the task costs much of the k-NN accuracy.",
-        Figures("quickstart", {"plain": ("knn top-1, backbone", "plain"),
-                               "render": ("knn top-1, backbone", "render")}, commit=QUICK),
-        Figures("quickstart", {"plain": ("knn top-1, backbone", "plain"),
-                               "with the task": ("knn top-1, backbone", "with-task")}),
+        _rendered("knn top-1, backbone", WITH_RENDER, QUICK),
+        _rendered("knn top-1, backbone", WITH_TASK),
         "Does not hold: the method's loss does not see g any more, and k-NN is kept.",
     ),
     Claim(

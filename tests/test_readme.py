@@ -54,11 +54,17 @@ def table(text: str) -> dict[str, dict[str, str]]:
 
     A column "read" is part of a row's name.
     """
-    lines = text[text.index("\n|") + 1 :].split("\n\n")[0].splitlines()
-    header, _, *body = ([cell.strip().replace("**", "") for cell in line.strip("|").split("|")] for line in lines)
+    header, *body = [[cell.replace("**", "") for cell in row] for row in cells_of(text)]
     names = 1 + (header[1] == "read")
     bare = [[cell.partition(" [")[0].removesuffix(" (!)") for cell in row[names:]] for row in body]
     return {", ".join(row[:names]): dict(zip(header[names:], cells, strict=True)) for row, cells in zip(body, bare)}
+
+
+def cells_of(text: str) -> list[list[str]]:
+    """Return the cells of the first table of a Markdown text, a list for each row, the header first."""
+    lines = text[text.index("\n|") + 1 :].split("\n\n")[0].splitlines()
+    header, _, *body = ([cell.strip() for cell in line.strip("|").split("|")] for line in lines)
+    return [header, *body]
 
 
 @pytest.mark.parametrize("heading", TABLES)
@@ -91,8 +97,7 @@ def _page(name: str) -> str:
 
 def _of_tasks(text: str) -> dict[tuple[str, ...], dict[str, str]]:
     """Return the first table of scores of tasks: task, data and metric -> encoder -> cell; without numbers of seeds."""
-    lines = text[text.index("\n|") + 1 :].split("\n\n")[0].splitlines()
-    header, _, *body = ([cell.strip() for cell in line.strip("|").split("|")] for line in lines)
+    header, *body = cells_of(text)
     names = [name.partition(" (")[0] for name in header[3:]]
     return {tuple(row[:3]): dict(zip(names, row[3:], strict=True)) for row in body}
 

@@ -56,9 +56,9 @@ def check_whole(suite: Suite, evaluated: Sequence[Evaluated]) -> None:
     is not farther from its interval than half of its width. Random weights must be there once for an architecture and a
     size of images, as `equicoherence evaluate A B` scores them.
     """
-    drawn = {(*_architecture(each), title) for each in evaluated for control, title in _parts(suite, each) if control}
-    for each in evaluated:
-        found = _parts(suite, each)
+    parts = [(each, _parts(suite, each)) for each in evaluated]
+    drawn = {(*_architecture(each), title) for each, found in parts for control, title in found if control}
+    for each, found in parts:
         for task in _tasks(suite):
             part = found.get(("", _title(task)))
             if part is None and not (task.name == Layers.name and each.about["arch"].startswith(BASELINE)):

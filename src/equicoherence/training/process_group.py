@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import atexit
-import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any
 
 import torch.distributed as dist
 from accelerate import Accelerator
@@ -20,7 +18,7 @@ from equicoherence.training.config import PretrainConfig
 # for a process whose machine is gone without a word; one that merely dies is noticed at once. (Not 10 minutes: that is
 # Accelerate's default, which it does not hand on to gloo.)
 TIMEOUT = timedelta(minutes=15)
-_ours: list[weakref.ref[Any]] = []  # the process groups that runs made; a group that is kept here would live on
+_broken = False  # whether the last run ended so that the process group is not left
 
 
 def join_job(config: PretrainConfig) -> Accelerator:
@@ -33,9 +31,6 @@ def join_job(config: PretrainConfig) -> Accelerator:
     joining = InitProcessGroupKwargs(timeout=TIMEOUT)
     accelerator = Accelerator(cpu=device.type == "cpu", mixed_precision="no", kwargs_handlers=[joining])
     if accelerator.num_processes > 1 and not before:  # else it belongs to the caller, or to an earlier run
-        _ours.append(weakref.ref(dist.group.WORLD))
-    if accelerator.num_processes > 1 and any(of_run() is dist.group.WORLD for of_run in _ours):
-        atexit.unregister(leave)
         atexit.register(leave)
     kind = accelerator.distributed_type
     if kind in (DistributedType.FSDP, DistributedType.DEEPSPEED, DistributedType.MEGATRON_LM):
@@ -49,7 +44,7 @@ def leave() -> None:
 
     Called when the process ends, for a process may train several runs: the last of them says whether.
     """
-    if dist.is_initialized():
+    if dist.is_initialized() and not _broken:
         dist.destroy_process_group()
 
 
@@ -57,10 +52,11 @@ def leave() -> None:
 def staying_if_broken() -> Iterator[None]:
     """Do not leave the process group where a run ends with an exception: another process may not have it, and NCCL
     would wait for that process. All processes have `NotFinite`."""
+    global _broken
+    _broken = True
     try:
         yield
     except NotFinite:
+        _broken = False
         raise
-    except BaseException:
-        atexit.unregister(leave)
-        raise
+    _broken = False
