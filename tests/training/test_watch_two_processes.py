@@ -27,7 +27,13 @@ TRAIN = """
 import os
 import sys
 from pathlib import Path
+import torch
+from equicoherence import Callback
 from equicoherence.training import NotFinite, load_config, loop, pretrain
+from equicoherence.training.sharding import whole
+class Keep(Callback):
+    def on_end(self, moment):
+        torch.save(whole(moment.learner.state_dict(), True), f"{moment.out}-{os.environ['RANK']}.pt")
 accumulate, calls = loop._accumulate, []
 def breaking(run, batch):
     output, losses, parts = accumulate(run, batch)
@@ -43,7 +49,7 @@ loop._accumulate = breaking
 folder = Path(sys.argv[1])
 for name in sys.argv[2:]:
     try:
-        pretrain(load_config(folder / f"{name}.yaml"), folder / name)
+        pretrain(load_config(folder / f"{name}.yaml"), folder / name, callbacks=[Keep()])
     except (NotFinite, OSError) as error:
         (folder / f"{name}-{os.environ['RANK']}.txt").write_text(str(error))
 """
@@ -99,6 +105,17 @@ def test_the_run_ends_with_its_last_good_state(name, trained):
     assert lines[-1]["ends_with"] == good > 0
     state = torch.load(run / "checkpoints" / f"step-{good:08d}.pt", weights_only=True)["learner"]
     assert all(torch.equal(state[name], tensor) for name, tensor in load_run(run)[1].state_dict().items())
+
+
+@pytest.mark.parametrize("name", [*RUNS, "adapted"])
+def test_all_processes_end_with_the_state_that_the_run_ends_with(name, trained):
+    run = trained / name
+    checkpoint = run / "checkpoints" / f"step-{_lines(run)[-1]['ends_with']:08d}.pt"
+    state = torch.load(checkpoint, weights_only=True)["learner"]
+    for rank in (0, 1):
+        ended = torch.load(f"{run}-{rank}.pt", weights_only=True)
+        assert state.keys() == ended.keys()
+        assert all(torch.equal(state[part], tensor) for part, tensor in ended.items())
 
 
 def test_of_a_divided_encoder_the_whole_is_measured(trained):

@@ -53,4 +53,7 @@ class Callback:
         """After each checkpoint, which is in ``path``."""
 
     def on_end(self, moment: Moment) -> None:
-        """After the run has written its last file; not if it was interrupted or failed."""
+        """After the run has written its last file; not if it was interrupted or failed.
+
+        The learner has the weights that the run ends with, also where these are of an earlier step.
+        """

@@ -61,12 +61,11 @@ def pretrain(
     with staying_if_broken(), name_lost_processes(out), advise_on_bad_images(out), ExitStack() as held:
         with refusing():
             parts = set_up(config, out, resume, held, callbacks, start)
-        weights = None
         try:
             _train(parts)
         except (NotFinite, NotKept) as error:
-            weights = last_good(parts, error)
-        parts.finish(weights)
+            parts.return_to(last_good(parts, error))
+        parts.finish()
         for callback in callbacks:
             callback.on_end(parts.moment(parts.metrics.step))
     return out

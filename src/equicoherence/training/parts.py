@@ -33,7 +33,7 @@ from equicoherence.training.metrics import Metrics
 from equicoherence.training.online import HeldOut
 from equicoherence.training.run import heads_of
 from equicoherence.training.samples import save_samples, take_samples
-from equicoherence.training.sharding import whole
+from equicoherence.training.sharding import load_from_first, whole
 from equicoherence.training.watch import Watch
 
 
@@ -212,21 +212,26 @@ class Parts:
             raise broken or NotFinite(f"a loss or a feature of another process is not finite at step {first}")
         return found
 
-    def finish(self, weights: Mapping[str, Tensor] | None = None) -> None:
-        """Write the files of a finished run, except checkpoints; LoRA is merged.
+    def return_to(self, weights: Mapping[str, Tensor]) -> None:
+        """Give the learner, on all processes, the weights of an earlier state, which the first process has."""
+        if self.world == 1:
+            self.learner.load_state_dict(dict(weights))
+        else:
+            load_from_first(self.learner, weights)
+        self._show_films(self.metrics.step)
 
-        weights: of another state than the current one.
-        """
-        other, weights = weights is not None, self.weights() if weights is None else weights
+    def finish(self) -> None:
+        """Write the files of a finished run, except checkpoints; LoRA is merged."""
+        weights = self.weights()
         if self.accelerator.is_main_process:
             learner = self.learner
-            if self.sharded or other:
+            if self.sharded:
                 learner = build_learner(self.config, pretrained=False)
                 learner.load_state_dict(dict(weights))
                 learner.to(self.accelerator.device)
             merge_lora(learner)
             samples = take_samples(learner, self.feed, self.loader, self.config)  # which checks the features first
-            if self.metrics.trackers is not None and (self.sharded or other):
+            if self.metrics.trackers is not None and self.sharded:
                 self.metrics.trackers.show_films(self.metrics.step, film_strips(samples))
             views, encoder = self.config.views, learner.encoder
             if sentence := not_in_timm(encoder, learner.pool):
