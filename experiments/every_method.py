@@ -19,8 +19,8 @@ from pathlib import Path
 
 from pages import write_page
 from photographs import IMAGES, MEASURED, SUITE, score_missing
-from published import is_baseline, published
-from without_training import TOLD, in_order, score_without_training
+from published import published
+from without_training import beside_line, in_order, score_without_training
 
 from equicoherence.evaluation.transformation import transformation_of
 from equicoherence.methods import METHODS
@@ -108,7 +108,6 @@ def main() -> None:
 def page(evaluated: Sequence[Evaluated], configs: Mapping[str, PretrainConfig]) -> str:
     """Return the page of scores."""
     groups = group(in_order(evaluated, [*configs]))
-    beside = f"\n{TOLD}" if any(map(is_baseline, evaluated)) else ""
     rows = list(suite_rows(SUITE, groups))
     there = dataclasses.replace(SUITE, representation="z_equi")
     equivariant = [row for row in suite_rows(there, groups) if any(row.scores)]
@@ -128,7 +127,7 @@ half of the samples, and the method's own loss does not see g. Its weight is {we
 `--no-coherence`. Equal images, not equal time. *STL, with g*: view 2 of STL and of its SimCLR loss is transformed, the
 same g for two images each.
 
-{MEASURED} Square brackets: 95 % bootstrap intervals over test images.{beside}
+{MEASURED} Square brackets: 95 % bootstrap intervals over test images.{beside_line(evaluated)}
 
 ## What the task changes
 

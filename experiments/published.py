@@ -17,7 +17,7 @@ from equicoherence.evaluation.fingerprint import config_digest
 from equicoherence.evaluation.store import FILE, read_scores
 from equicoherence.evaluation.suites import Suite
 from equicoherence.json_file import write_json
-from equicoherence.models.prefixes import BASELINE
+from equicoherence.models.prefixes import BASELINE, is_baseline
 from equicoherence.notice import say
 from equicoherence.reporting.comparison.evaluated import Evaluated, read_evaluated
 from equicoherence.reporting.submission import submission
@@ -51,7 +51,7 @@ def published(page: Path, configs: Mapping[str, PretrainConfig] | None = None) -
     found = [read_evaluated(file.parent) for file in sorted(page.with_suffix("").glob(f"*/{FILE}"))]
     if configs is not None:
         now = {name: config_digest(dataclasses.replace(config, name=name)) for name, config in configs.items()}
-        trained = [each for each in found if not is_baseline(each)]
+        trained = [each for each in found if not is_baseline(each.about["arch"])]
         others = [each for each in trained if each.about["config"] != now.get(each.about["name"])]
         for each in others:
             say(f"{each.folder} is left out: its scores are of other settings than those of today, or of other images")
@@ -59,11 +59,6 @@ def published(page: Path, configs: Mapping[str, PretrainConfig] | None = None) -
     if not found:
         raise NoScores(f"{str(page.with_suffix(''))!r} holds no scores of today: nothing is published for {page.name}")
     return found
-
-
-def is_baseline(each: Evaluated) -> bool:
-    """Return whether scores are of a baseline, which is not trained."""
-    return each.about["arch"].startswith(BASELINE)
 
 
 def is_published(

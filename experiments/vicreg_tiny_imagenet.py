@@ -21,8 +21,8 @@ from typing import Literal
 from asked_arms import check_arms
 from pages import write_page
 from photographs import IMAGES, MEASURED, SUITE, score_missing
-from published import is_baseline, published
-from without_training import ROWS, TOLD, in_order, score_without_training
+from published import published
+from without_training import ROWS, beside_line, in_order, score_without_training
 
 from equicoherence.coherence import CoherenceConfig
 from equicoherence.evaluation.suites import Suite
@@ -216,7 +216,6 @@ def page(evaluated: Sequence[Evaluated], configs: Mapping[str, PretrainConfig]) 
         plain = plain or next((row for row in rows if row.name == PLAIN and row.kind != RANDOM), None)
         tables.append((suite_grid(suite, rows), headroom(suite, rows, plain)))
     (backbone, closed), (equivariant, closed_there) = tables
-    beside = f"\n{TOLD}" if any(map(is_baseline, evaluated)) else ""
     seeds = ", ".join(f"{each.label}: {len(each.members)}" for each in groups if each.label not in ROWS.values())
     rivals = RIVALS if set(BASELINES) & {each.label for each in groups} else ""
     config = next(iter(configs.values()))
@@ -240,7 +239,7 @@ invariant loss is taken on (v1, v2), as published.{rivals}
 
 {MEASURED} ± is the standard deviation over seeds, if there are several
 ({seeds});
-brackets are 95 % bootstrap intervals over test images.{beside}
+brackets are 95 % bootstrap intervals over test images.{beside_line(evaluated)}
 
 ## Backbone
 

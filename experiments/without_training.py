@@ -11,7 +11,7 @@ from published import keep_scores, slug
 from equicoherence.evaluation import evaluate, load_model
 from equicoherence.evaluation.baselines import SIDE
 from equicoherence.evaluation.suites import Suite
-from equicoherence.models.prefixes import BASELINE
+from equicoherence.models.prefixes import BASELINE, is_baseline
 from equicoherence.reporting.comparison.evaluated import Evaluated
 from equicoherence.training import PretrainConfig
 
@@ -34,6 +34,11 @@ def score_without_training(suite: Suite, config: PretrainConfig, out: Path, page
             model, tasks=tuple(suite.settings), data=config.data, settings=suite.settings, out=out / slug(row)
         )
         keep_scores(suite, scores, page.with_suffix("") / slug(row), row)
+
+
+def beside_line(evaluated: Sequence[Evaluated]) -> str:
+    """Return what a page says of both after the line before; empty where no scores of theirs are among these."""
+    return f"\n{TOLD}" if any(is_baseline(each.about["arch"]) for each in evaluated) else ""
 
 
 def in_order(evaluated: Sequence[Evaluated], arms: Sequence[str]) -> list[Evaluated]:

@@ -16,7 +16,7 @@ from equicoherence.devices import Device
 from equicoherence.errors import refusing
 from equicoherence.loading import preparing
 from equicoherence.models.missing import KINDS
-from equicoherence.models.prefixes import BASELINE
+from equicoherence.models.prefixes import is_baseline
 from equicoherence.models.published import BARE, check_published
 from equicoherence.models.train_setting import HEAD
 from equicoherence.notice import say
@@ -161,7 +161,7 @@ def _say_what_is_read(model: str, frozen: FrozenModel, size: int | None, suite: 
     size: that was asked for.
     """
     config = frozen.config
-    if size is None and config is None and frozen.size > LARGE and not model.startswith(BASELINE):
+    if size is None and config is None and frozen.size > LARGE and not is_baseline(model):
         say(
             f"{model}: images are read at {frozen.size} x {frozen.size} pixels, the model's own size; --size N takes "
             "fewer, which is faster"
@@ -208,7 +208,7 @@ def _show(
 def next_command(given: Arguments, folders: Sequence[Path]) -> str:
     """Return the next command: a page of the scores, or `adapt` for a single pretrained encoder that is not a run."""
     first = given.models[0]
-    pretrained = not (Path(first).is_dir() or first.startswith(BASELINE) or given.random_weights)
+    pretrained = not (Path(first).is_dir() or is_baseline(first) or given.random_weights)
     if len(given.models) == 1 and given.data and pretrained:
         return f"next: equicoherence adapt {shlex.quote(first)} --data {shlex.quote(given.data)}"
     return f"next: equicoherence report {shlex.join(map(str, folders))}"

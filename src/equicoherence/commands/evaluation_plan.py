@@ -13,7 +13,7 @@ from equicoherence.evaluation.registry import all_tasks, default_tasks, reads_da
 from equicoherence.evaluation.suites import Suite, named_suite
 from equicoherence.evaluation.task import Task
 from equicoherence.free_memory import free_memory
-from equicoherence.models.prefixes import BASELINE
+from equicoherence.models.prefixes import BASELINE, is_baseline
 from equicoherence.notice import say
 from equicoherence.reporting.names import last_parts
 
@@ -148,7 +148,7 @@ def plan(given: Arguments, tasks: Sequence[Task], every: bool, baselines: Sequen
     for number, each in enumerate(subjects):  # the last is refused before images are read
         model = load_model(each.model, **each.options)
         floors.setdefault(floor_kind(model), each)
-        if model.encoder.channels == COLORS and not each.model.startswith(BASELINE):
+        if model.encoder.channels == COLORS and not is_baseline(each.model):
             sizes = list(dict.fromkeys([*sizes, model.size]))
         if number == 0 or model.nbytes <= room:  # the first is scored now
             waiting[number] = model

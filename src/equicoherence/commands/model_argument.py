@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from equicoherence.models.model_folder import with_source
-from equicoherence.models.prefixes import BASELINE, TIMM
+from equicoherence.models.prefixes import BASELINE, TIMM, is_baseline
 from equicoherence.models.timm_names import check_timm_name
 
 
@@ -16,12 +16,12 @@ def checked_model(model: str) -> str:
     model; ValueError for the name of a timm model or a baseline that there is not.
     """
     check_timm_name(model)
-    if model.startswith(BASELINE):
+    if is_baseline(model):
         from equicoherence.evaluation.baselines import check_baseline
 
         check_baseline(model.removeprefix(BASELINE))
     file, at, _ = model.rpartition("@")
-    if model.startswith((*TIMM, BASELINE)) or Path(model).exists() or (at and Path(file).is_file()):
+    if model.startswith(TIMM) or is_baseline(model) or Path(model).exists() or (at and Path(file).is_file()):
         return with_source(model)
     from equicoherence.models.missing import no_model
 

@@ -21,7 +21,7 @@ from equicoherence.models.foreign import foreign_encoder, read_exported
 from equicoherence.models.missing import no_model
 from equicoherence.models.model_folder import with_source
 from equicoherence.models.names import folder_of, split_file
-from equicoherence.models.prefixes import BASELINE, TIMM
+from equicoherence.models.prefixes import BASELINE, TIMM, is_baseline
 from equicoherence.models.published import BARE
 from equicoherence.models.shared_files import has_heads
 from equicoherence.models.weights import load_weights
@@ -86,7 +86,7 @@ def _load(text: str, arch: str | None, random_weights: bool, size: int | None) -
             name = text.removeprefix("timm:")
             shared = None if random_weights else _shared(text, name, size)
             return shared or _foreign(text, name, pretrained=not random_weights, size=size)
-        if text.startswith(BASELINE):
+        if is_baseline(text):
             _refuse(text, "a baseline, which has no weights", given, "--arch", "--random-weights")
             side = SIZE if size is None else size
             encoder = baseline(text.removeprefix(BASELINE), side)

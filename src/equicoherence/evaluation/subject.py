@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from equicoherence.models.names import split_file
-from equicoherence.models.prefixes import BASELINE, TIMM
+from equicoherence.models.prefixes import TIMM, is_baseline
 from equicoherence.models.weights import read_export
 
 
@@ -48,7 +48,7 @@ def subjects_of(
             subjects.append(Subject(model, random_weights=random_weights, size=size, layer=layer))
         elif Path(model).is_dir():
             subjects.append(Subject(model, layer=layer))
-        elif model.startswith(BASELINE):
+        elif is_baseline(model):
             subjects.append(Subject(model, size=size, layer=layer))
         else:  # what `export` wrote says itself what it is
             says = Path(model).is_file() and arch is not None and read_export(Path(model)) is not None

@@ -13,7 +13,7 @@ from equicoherence.evaluation.store import FILE, as_read
 from equicoherence.evaluation.suites import Figure, Suite
 from equicoherence.evaluation.task import Task
 from equicoherence.evaluation.transformation import NOISE, transformation_of
-from equicoherence.models.prefixes import BASELINE
+from equicoherence.models.prefixes import is_baseline
 from equicoherence.reporting.comparison.evaluated import Evaluated
 
 R2 = ("r2", NOISE)  # at most 1; other figures of suites are shares
@@ -61,7 +61,7 @@ def check_whole(suite: Suite, evaluated: Sequence[Evaluated]) -> None:
     for each, found in parts:
         for task in _tasks(suite):
             part = found.get(("", _title(task)))
-            if part is None and not (task.name == Layers.name and each.about["arch"].startswith(BASELINE)):
+            if part is None and not (task.name == Layers.name and is_baseline(each.about["arch"])):
                 raise ValueError(
                     f"{_file(each)} has no scores of {_title(task)}, which suite {suite.name} has; "
                     f"`equicoherence evaluate --suite {suite.name}` scores it, {WHERE.get(task.name, 'of any encoder')}"
@@ -86,7 +86,7 @@ def _has_random_control(about: Mapping[str, Any]) -> bool:
     They cannot for a baseline, nor for a module of which no new weights can be drawn, and bare random weights need no
     others. A file that does not say it is of an encoder that has them, or of a baseline.
     """
-    drawn = about.get("has_random_control", not about["arch"].startswith(BASELINE))
+    drawn = about.get("has_random_control", not is_baseline(about["arch"]))
     return drawn and not about["random_weights"]
 
 

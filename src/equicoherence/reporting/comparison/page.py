@@ -9,7 +9,7 @@ from equicoherence.errors import refusing
 from equicoherence.evaluation.registry import all_tasks
 from equicoherence.evaluation.store import FILE
 from equicoherence.files import write_aside
-from equicoherence.models.prefixes import BASELINE
+from equicoherence.models.prefixes import is_baseline
 from equicoherence.reporting.comparison.encoders import counted, encoder_grid, named
 from equicoherence.reporting.comparison.evaluated import Evaluated, read_evaluated, unlike
 from equicoherence.reporting.comparison.lines import (
@@ -107,7 +107,7 @@ def _summary(groups: Sequence[Group], evaluated: Sequence[Evaluated], lines: Seq
     figures = main_figures(entries, sources, others)
     floors = [kind for kind, there in (("random", any(f.random for f in figures)), ("constant", True)) if there]
     chart = [legend(names, floors), verdict_chart(figures, names)] if figures else []
-    baselines = [each.label for each in groups if each.arch.startswith(BASELINE)]
+    baselines = [each.label for each in groups if is_baseline(each.arch)]
     said = [
         element("p", element("strong", f"{each.topic}."), " ", Markup(" ").join(each.sentences), class_="says")
         for each in takeaways(figures, names, baselines)
