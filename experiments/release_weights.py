@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import datetime
-import hashlib
 import shutil
 import sys
 import tempfile
@@ -27,7 +26,7 @@ from equicoherence.evaluation.fingerprint import fingerprint
 from equicoherence.evaluation.model import load_model
 from equicoherence.evaluation.store import read_scores
 from equicoherence.exporting import export
-from equicoherence.files import alone_at
+from equicoherence.files import alone_at, sha256_of
 from equicoherence.json_file import read_json, read_json_lines, write_json
 from equicoherence.model_card import model_card
 from equicoherence.models.model_folder import check_run_folder
@@ -142,9 +141,8 @@ def _add(folder: Path, name: str, run: Path, license: str | None) -> Weights:
 
 
 def _move(path: Path, target: Path) -> ReleasedFile:
-    content = path.read_bytes()
     shutil.move(path, target)
-    return ReleasedFile(path.name, target.name, len(content), hashlib.sha256(content).hexdigest())
+    return ReleasedFile(path.name, target.name, target.stat().st_size, sha256_of(target))
 
 
 def _figures(scores: Mapping[str, Any]) -> tuple[Figure, ...]:

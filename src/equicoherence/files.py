@@ -1,8 +1,9 @@
-"""Files written to a temporary name and renamed, so that none is ever half written; and locks on folders."""
+"""Files: written to a temporary name and renamed, so that none is ever half there; their hash; locks on folders."""
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import shlex
@@ -38,6 +39,12 @@ def write_aside(path: Path, data: bytes | str) -> None:
     """Write a file so that it is whole or not there; text is UTF-8, its lines end as they are."""
     with replacing(path) as aside:
         aside.write_bytes(data.encode() if isinstance(data, str) else data)
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file, in hexadecimal letters."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextlib.contextmanager

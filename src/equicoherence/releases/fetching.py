@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from equicoherence.errors import RefusedExisting
-from equicoherence.files import alone_at
+from equicoherence.files import alone_at, sha256_of
 from equicoherence.releases.manifest import OF_WEIGHTS, ReleasedFile, Weights
 from equicoherence.releases.place import PIECE, Reader, opened
 
@@ -73,7 +73,7 @@ def _check_same(weights: Weights, out: Path) -> None:
         raise RefusedExisting(f"{out} is a file, and weights are a folder; give another --out")
     for file in weights.files:
         path = out / file.name
-        if not path.is_file() or path.stat().st_size != file.bytes or _sha256(path) != file.sha256:
+        if not path.is_file() or path.stat().st_size != file.bytes or sha256_of(path) != file.sha256:
             lack = "differs from" if path.exists() else "is missing, unlike in"
             raise RefusedExisting(
                 f"{out} exists, and its {file.name} {lack} {weights.name} of this release; give another --out"
@@ -83,8 +83,3 @@ def _check_same(weights: Weights, out: Path) -> None:
             raise RefusedExisting(
                 f"{out} exists, and has {name}, which {weights.name} of this release has not; give another --out"
             )
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

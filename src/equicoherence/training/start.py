@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import torch
 from safetensors import SafetensorError
 
 from equicoherence.errors import one_line
+from equicoherence.files import sha256_of
 from equicoherence.finite import not_finite
 from equicoherence.methods import METHODS
 from equicoherence.models import Encoder
@@ -194,8 +194,7 @@ def read_start(model: str, size: int | None, name: str, args: dict[str, Any]) ->
         raise FileNotFoundError(f"encoder.weights {model!r}: there is no file {absent!r} of weights for {wanted}")
     if not path.is_file():
         raise no_kind("encoder.weights", model, PRETRAINED, "--encoder.weights")
-    with path.open("rb") as opened:
-        digest = hashlib.file_digest(opened, "sha256").hexdigest()[:DIGEST]
+    digest = sha256_of(path)[:DIGEST]
     advice = f"say which model it is for: {file}@ARCH"
     if arch is None and not name:
         held = read_exported(file, size, advice)
