@@ -3,7 +3,7 @@
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
@@ -15,6 +15,9 @@ from equicoherence.loading import preparing
 from equicoherence.models.published import GIVE_A_FILE, check_published
 from equicoherence.processes import is_first_process
 from equicoherence.recipes import check_recipe, is_file_name
+
+if TYPE_CHECKING:
+    from equicoherence.training.config import PretrainConfig
 
 RECIPE = "adapt-tiny"
 
@@ -98,23 +101,10 @@ def run(arguments: list[str]) -> None:
             check_recipe(name)
         if model is not None:
             _check(model, name, rest)
-        run_to_go_on = None if model is not None or EVERY in arguments else run_to_resume(rest, "adapt")
-        if run_to_go_on is not None:
-            from equicoherence.adapting.asked import Asked
-
-            Asked.of_run(run_to_go_on)  # which there must be
+        start = _before_options(model, name, rest)
         from equicoherence.commands.encoder_arguments import take_encoder
-        from equicoherence.recipes.from_file import named_config
         from equicoherence.training.config import PretrainConfig
 
-        if run_to_go_on is not None:
-            from equicoherence.adapting.adaptation import resumed_config
-
-            start = resumed_config(run_to_go_on)
-        else:
-            start = named_config(name)
-        if model is not None:
-            start = dataclasses.replace(start, encoder=start.encoder.starting_from(model))
         rest, encoder = take_encoder(rest, start.encoder)
         start = dataclasses.replace(start, encoder=encoder)
 
@@ -172,6 +162,25 @@ def _check(model: str, recipe: str, rest: list[str]) -> None:
         name = _last(rest, "--name") or recipe
         check_new_run(Path(out) if out else default_out(name, start))
     check_published(start, GIVE_A_FILE)  # which may ask the Hub, so it comes after all else that needs no torch
+
+
+def _before_options(model: str | None, recipe: str, rest: list[str]) -> "PretrainConfig":
+    """Return the configuration that options change: of the run to continue, or of the recipe, which starts from MODEL.
+
+    Raises FileNotFoundError, before anything heavy is loaded, where there is no run of `adapt` to continue.
+    """
+    if model is None and "--resume" in rest:
+        from equicoherence.adapting.asked import Asked
+
+        run = run_to_resume(rest, "adapt")
+        Asked.of_run(run)
+        from equicoherence.adapting.adaptation import resumed_config
+
+        return resumed_config(run)
+    from equicoherence.recipes.from_file import named_config
+
+    config = named_config(recipe)
+    return config if model is None else dataclasses.replace(config, encoder=config.encoder.starting_from(model))
 
 
 def _model(arguments: list[str]) -> tuple[str | None, list[str]]:
