@@ -24,6 +24,7 @@ import torch
 from about import machine, write_results
 
 from equicoherence.keep_memory import keep_freed_memory
+from equicoherence.models.dilated_conv import multiply_small_maps
 from equicoherence.recipes import recipe
 from equicoherence.training import PretrainConfig, build_learner, build_views
 from equicoherence.training.loop import _arithmetic
@@ -103,11 +104,17 @@ def measure(name: str, given: argparse.Namespace) -> list[dict[str, Any]]:
     return rows
 
 
-def steps_of(config: PretrainConfig) -> Callable[[], list[float]]:
-    """Return what takes one step of a run and says the seconds of its phases."""
+def steps_of(
+    config: PretrainConfig, prepare: Callable[[torch.nn.Module], None] = multiply_small_maps
+) -> Callable[[], list[float]]:
+    """Return what takes one step of a run and says the seconds of its phases.
+
+    prepare: what is done to the learner before; what `pretrain` does on one thread of a CPU by default.
+    """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.manual_seed(0)
     learner = build_learner(config, pretrained=False).to(device)
+    prepare(learner)
     views, optimizer = build_views(config, learner.encoder), build_optimizer(learner, config.optim)
     images, clock = images_of(config.optim.batch_size, config.views.source, device), clock_of(device)
     generator = torch.Generator(device).manual_seed(0)
