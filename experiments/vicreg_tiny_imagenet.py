@@ -51,6 +51,7 @@ NO_FLIPS = "VICReg, no flips"
 NARROW = f"{HALF}, [P1] 128 wide, of one view of each"
 NARROW_LIGHT = f"{NARROW}, weight .3"
 NARROW_EIGHTH = f"{EIGHTH}, [P1] 128 wide, of one view of each, weight .3"
+ALL_LIGHT = f"{NARROW_LIGHT}, path all"
 BETWEEN = "+ geodesic, path between the views"
 BETWEEN_ORACLE = "oracle (all that lies between the views as labels)"
 HALF_INDEPENDENT = f"{HALF}, independent flips"
@@ -123,6 +124,7 @@ def arms(data: str, steps: int, precision: Precision) -> dict[str, PretrainConfi
         LIGHT: task("base", decoder=BOTH, share=0.5, weight=0.3),
         NARROW: task("base", decoder=BOTH, share=0.5, width=128, targets="own,either"),
         NARROW_LIGHT: task("base", decoder=BOTH, share=0.5, weight=0.3, width=128, targets="own,either"),
+        ALL_LIGHT: everything(decoder=BOTH, share=0.5, weight=0.3, width=128, targets="own,either"),
         NARROW_EIGHTH: task("base", decoder=BOTH, share=0.125, weight=0.3, width=128, targets="own,either"),
         HALF_INDEPENDENT: flipped(half, "independent"),
         INSIDE: task("path", decoder=BOTH, share=0.5),
