@@ -20,7 +20,7 @@ from about import machine, write_results
 from task_cost import PHASES, steps_of
 
 from equicoherence.keep_memory import keep_freed_memory
-from equicoherence.models.dilated_conv import multiply_small_maps
+from equicoherence.models.dilated_conv import use_matrix_products
 from equicoherence.recipes import recipe
 
 PRECISIONS = ("bf16", "fp32")
@@ -48,7 +48,7 @@ def main() -> None:
 
 def measure(name: str, config: Any, repeats: int) -> list[dict[str, Any]]:
     """Return the row of one configuration."""
-    torchs, ours = steps_of(config, lambda learner: None), steps_of(config, multiply_small_maps)
+    torchs, ours = steps_of(config, lambda learner: None), steps_of(config, use_matrix_products)
     taken = [(torchs(), ours()) for _ in range(repeats + 2)][2:]
     row: dict[str, Any] = {"step": name, "precision": config.precision}
     for label, each in zip(("torch", "ours"), zip(*taken)):

@@ -24,7 +24,7 @@ import torch
 from about import machine, write_results
 
 from equicoherence.keep_memory import keep_freed_memory
-from equicoherence.models.dilated_conv import multiply_small_maps
+from equicoherence.models.dilated_conv import use_matrix_products
 from equicoherence.recipes import recipe
 from equicoherence.training import PretrainConfig, build_learner, build_views
 from equicoherence.training.loop import _arithmetic
@@ -105,11 +105,11 @@ def measure(name: str, given: argparse.Namespace) -> list[dict[str, Any]]:
 
 
 def steps_of(
-    config: PretrainConfig, prepare: Callable[[torch.nn.Module], None] = multiply_small_maps
+    config: PretrainConfig, prepare: Callable[[torch.nn.Module], None] = use_matrix_products
 ) -> Callable[[], list[float]]:
     """Return what takes one step of a run and says the seconds of its phases.
 
-    prepare: what is done to the learner before; what `pretrain` does on one thread of a CPU by default.
+    prepare: applied to the learner before training; by default what `pretrain` does on a CPU.
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.manual_seed(0)

@@ -20,7 +20,7 @@ from pathlib import Path
 from pages import write_page
 from photographs import IMAGES, MEASURED, SUITE, score_missing
 from published import published
-from without_training import beside_line, in_order, score_without_training
+from without_training import baselines_note, in_order, score_without_training
 
 from equicoherence.evaluation.transformation import transformation_of
 from equicoherence.methods import METHODS
@@ -127,7 +127,7 @@ half of the samples, and the method's own loss does not see g. Its weight is {we
 `--no-coherence`. Equal images, not equal time. *STL, with g*: view 2 of STL and of its SimCLR loss is transformed, the
 same g for two images each.
 
-{MEASURED} Square brackets: 95 % bootstrap intervals over test images.{beside_line(evaluated)}
+{MEASURED} Square brackets: 95 % bootstrap intervals over test images.{baselines_note(evaluated)}
 
 ## What the task changes
 

@@ -22,7 +22,7 @@ from asked_arms import check_arms
 from pages import write_page
 from photographs import IMAGES, MEASURED, SUITE, score_missing
 from published import published
-from without_training import ROWS, beside_line, in_order, score_without_training
+from without_training import ROWS, baselines_note, in_order, score_without_training
 
 from equicoherence.coherence import CoherenceConfig
 from equicoherence.evaluation.suites import Suite
@@ -241,7 +241,7 @@ invariant loss is taken on (v1, v2), as published.{rivals}
 
 {MEASURED} ± is the standard deviation over seeds, if there are several
 ({seeds});
-brackets are 95 % bootstrap intervals over test images.{beside_line(evaluated)}
+brackets are 95 % bootstrap intervals over test images.{baselines_note(evaluated)}
 
 ## Backbone
 

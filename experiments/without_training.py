@@ -36,8 +36,8 @@ def score_without_training(suite: Suite, config: PretrainConfig, out: Path, page
         keep_scores(suite, scores, page.with_suffix("") / slug(row), row)
 
 
-def beside_line(evaluated: Sequence[Evaluated]) -> str:
-    """Return what a page says of both after the line before; empty where no scores of theirs are among these."""
+def baselines_note(evaluated: Sequence[Evaluated]) -> str:
+    """Return a page's sentence on rows without training, after a line break; "" if there is no such row."""
     return f"\n{TOLD}" if any(is_baseline(each.about["arch"]) for each in evaluated) else ""
 
 

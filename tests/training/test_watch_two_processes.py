@@ -74,6 +74,8 @@ def trained(tmp_path_factory):
     quiet = dataclasses.replace(config, keep=0.999, optim=dataclasses.replace(config.optim, lr=1e-3))
     save_config(dataclasses.replace(config, sharding="fsdp2"), folder / "fsdp2.yaml")
     save_config(quiet, folder / "broken.yaml")
+    lora = dataclasses.replace(encoder, train="lora:2")
+    save_config(dataclasses.replace(quiet, encoder=lora, keep=0.0, max_steps=2), folder / "lora.yaml")
     unmeasured = dataclasses.replace(quiet, keep=0.0, log_every=2, checkpoint_every=2)
     for name in ("unmeasured", *ADAPTED):
         save_config(unmeasured, folder / f"{name}.yaml")
@@ -82,7 +84,7 @@ def trained(tmp_path_factory):
         (folder / name / ADAPTS).touch()
     (folder / "train.py").write_text(TRAIN)
     launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
-    command = [*launcher, str(folder / "train.py"), str(folder), *RUNS, "unmeasured", *ADAPTED]
+    command = [*launcher, str(folder / "train.py"), str(folder), *RUNS, "unmeasured", "lora", *ADAPTED]
     done = subprocess.run(
         command, env={**os.environ, "OMP_NUM_THREADS": "1"}, stderr=subprocess.PIPE, text=True, timeout=200
     )
@@ -116,6 +118,15 @@ def test_all_processes_end_with_the_state_that_the_run_ends_with(name, trained):
         ended = torch.load(f"{run}-{rank}.pt", weights_only=True)
         assert state.keys() == ended.keys()
         assert all(torch.equal(state[part], tensor) for part, tensor in ended.items())
+
+
+def test_lora_is_merged_in_all_processes(trained):
+    first, second = (torch.load(f"{trained / 'lora'}-{rank}.pt", weights_only=True) for rank in (0, 1))
+    assert not [name for name in first if "lora" in name]
+    assert first.keys() == second.keys()
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    start = load_file(load_run(trained / "lora")[0].encoder.weights)
+    assert any(not torch.equal(tensor, first[f"encoder.model.{name}"]) for name, tensor in start.items())
 
 
 def test_of_a_divided_encoder_the_whole_is_measured(trained):

@@ -101,7 +101,7 @@ def run(arguments: list[str]) -> None:
             check_recipe(name)
         if model is not None:
             _check(model, name, rest)
-        start = _before_options(model, name, rest)
+        start = _starting_config(model, name, rest)
         from equicoherence.commands.encoder_arguments import take_encoder
         from equicoherence.training.config import PretrainConfig
 
@@ -164,7 +164,7 @@ def _check(model: str, recipe: str, rest: list[str]) -> None:
     check_published(start, GIVE_A_FILE)  # which may ask the Hub, so it comes after all else that needs no torch
 
 
-def _before_options(model: str | None, recipe: str, rest: list[str]) -> "PretrainConfig":
+def _starting_config(model: str | None, recipe: str, rest: list[str]) -> "PretrainConfig":
     """Return the configuration that options change: of the run to continue, or of the recipe, which starts from MODEL.
 
     Raises FileNotFoundError, before anything heavy is loaded, where there is no run of `adapt` to continue.

@@ -223,13 +223,14 @@ class Parts:
     def finish(self) -> None:
         """Write the files of a finished run, except checkpoints; LoRA is merged."""
         weights = self.weights()
+        if not self.sharded:
+            merge_lora(self.learner)
         if self.accelerator.is_main_process:
             learner = self.learner
             if self.sharded:
                 learner = build_learner(self.config, pretrained=False)
                 learner.load_state_dict(dict(weights))
-                learner.to(self.accelerator.device)
-            merge_lora(learner)
+                merge_lora(learner.to(self.accelerator.device))
             samples = take_samples(learner, self.feed, self.loader, self.config)  # which checks the features first
             if self.metrics.trackers is not None and self.sharded:
                 self.metrics.trackers.show_films(self.metrics.step, film_strips(samples))

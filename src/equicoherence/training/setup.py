@@ -20,7 +20,7 @@ from equicoherence.arithmetic import has_bfloat16
 from equicoherence.data import Loader, open_images, say_images
 from equicoherence.files import alone
 from equicoherence.models import Encoder
-from equicoherence.models.dilated_conv import multiply_small_maps
+from equicoherence.models.dilated_conv import use_matrix_products
 from equicoherence.models.features import POOLS
 from equicoherence.models.shared_conv import share_weight_gradients
 from equicoherence.models.train_setting import HEAD
@@ -178,7 +178,7 @@ def _trained(
     state, device = saved.state, accelerator.device.type
     if device == "cpu" and not config.compile:
         share_weight_gradients(learner)
-        multiply_small_maps(learner)
+        use_matrix_products(learner)
     scales = rate_scales(learner, config.optim)
     sharded = accelerator.num_processes > 1 and config.sharding == "fsdp2"
     if sharded:
