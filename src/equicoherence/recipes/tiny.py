@@ -165,7 +165,7 @@ def simsiam() -> PretrainConfig:
 
     hardware: 2 CPU cores
     time: about 5 minutes on 'objects' (4,800 images)
-    scores: not measured yet
+    scores: docs/results/methods.md
     """
     return _convolutional("simsiam-tiny", SimSiamConfig(width=512, bottleneck=128))
 
@@ -185,7 +185,7 @@ def lejepa() -> PretrainConfig:
 
     hardware: 2 CPU cores
     time: about 7 minutes on 'objects' (4,800 images)
-    scores: not measured yet
+    scores: docs/results/methods.md
     """
     return _convolutional("lejepa-tiny", LeJEPAConfig(directions=256, width=512, output=64))
 
@@ -195,7 +195,7 @@ def dino() -> PretrainConfig:
 
     hardware: 2 CPU cores
     time: about 8 minutes on 'objects' (4,800 images)
-    scores: not measured yet
+    scores: docs/results/methods.md
     """
     crops = {"crops": 2, "crop_size": 16, "crop": AugmentationConfig(area=(0.1, 0.3), blur=0.0)}
     return _distilled("dino-tiny", DINOConfig(**SELF_DISTILLATION), RESNET, crops, lr=2e-3)
