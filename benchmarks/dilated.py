@@ -22,6 +22,7 @@ from task_cost import PHASES, steps_of
 from equicoherence.keep_memory import keep_freed_memory
 from equicoherence.models.dilated_conv import use_matrix_products
 from equicoherence.recipes import recipe
+from equicoherence.training import PretrainConfig
 
 PRECISIONS = ("bf16", "fp32")
 
@@ -37,16 +38,15 @@ def main() -> None:
     keep_freed_memory()
     about = machine(["timm", "equicoherence"]) | {"threads": 1, "repeats": given.repeats}
     rows = [
-        row
+        measure(f"{name}, {arm}", dataclasses.replace(config, precision=precision), given.repeats)
         for name in given.recipes
         for precision in PRECISIONS
         for arm, config in (("plain", recipe(name).plain()), ("with the task", recipe(name)))
-        for row in measure(f"{name}, {arm}", dataclasses.replace(config, precision=precision), given.repeats)
     ]
     write_results(given.out, "dilated", "Dilated convolutions of small maps", about, rows, markdown(rows))
 
 
-def measure(name: str, config: Any, repeats: int) -> list[dict[str, Any]]:
+def measure(name: str, config: PretrainConfig, repeats: int) -> dict[str, Any]:
     """Return the row of one configuration."""
     torchs, ours = steps_of(config, lambda learner: None), steps_of(config, use_matrix_products)
     taken = [(torchs(), ours()) for _ in range(repeats + 2)][2:]
@@ -57,7 +57,7 @@ def measure(name: str, config: Any, repeats: int) -> list[dict[str, Any]]:
     ratios = [sum(one) / sum(other) for one, other in taken]
     row |= {"speed-up": statistics.median(ratios), "least": min(ratios), "most": max(ratios)}
     print(row, flush=True)
-    return [row]
+    return row
 
 
 def markdown(rows: list[dict[str, Any]]) -> str:

@@ -36,7 +36,7 @@ def by_phases(images: Tensor, weight: Tensor, bias: Tensor | None, dilation: int
     rows = images.permute(0, 2, 3, 1).reshape(batch, down, dilation, across, dilation, channels)
     rows = rows.permute(0, 2, 4, 1, 3, 5).reshape(batch * dilation * dilation, places * channels)
     of_taps = weight.permute(2, 3, 1, 0).reshape(KERNEL * KERNEL, channels, outputs)
-    blocks = of_taps.index_select(0, taps(down, across, weight.device)).view(places, places, channels, outputs)
+    blocks = of_taps.index_select(0, taps(down, across)).view(places, places, channels, outputs)
     found = rows @ blocks.transpose(1, 2).reshape(places * channels, places * outputs)
     found = found.reshape(batch, dilation, dilation, down, across, outputs).permute(0, 3, 1, 4, 2, 5)
     found = found.reshape(batch, height, width, outputs).permute(0, 3, 1, 2)
@@ -45,10 +45,9 @@ def by_phases(images: Tensor, weight: Tensor, bias: Tensor | None, dilation: int
     return found if bias is None else found + bias.to(found.dtype)[:, None, None]
 
 
-def taps(down: int, across: int, device: torch.device) -> Tensor:
+def taps(down: int, across: int) -> Tensor:
     """Return which of the 9 taps leads from each place of a map, at most 2 x 2, to each other one, row by row."""
-    y, x = (part.flatten() for part in torch.meshgrid(*map(torch.arange, (down, across)), indexing="ij"))
-    y, x = y.to(device), x.to(device)
+    y, x = (part.flatten() for part in torch.meshgrid(torch.arange(down), torch.arange(across), indexing="ij"))
     return ((y[:, None] - y + 1) * KERNEL + x[:, None] - x + 1).flatten()
 
 

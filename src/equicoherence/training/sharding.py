@@ -7,7 +7,6 @@ from typing import Any
 
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.distributed.checkpoint.state_dict import StateDictOptions, set_model_state_dict
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
@@ -57,6 +56,8 @@ def whole(state: Any, keep: bool) -> Any:
 
 def load_from_first(learner: Learner, weights: Mapping[str, Tensor]) -> None:
     """Give a learner, whole or divided, the whole ``weights`` of the first process; all call this together."""
+    from torch.distributed.checkpoint.state_dict import StateDictOptions, set_model_state_dict  # takes half a second
+
     options = StateDictOptions(full_state_dict=True, broadcast_from_rank0=True)
     # memory is sent in the order it has, and that of convolutions is channels-last
     in_order: dict[str, Any] = {name: tensor.contiguous() for name, tensor in weights.items()}
