@@ -52,6 +52,7 @@ NARROW = f"{HALF}, [P1] 128 wide, of one view of each"
 NARROW_LIGHT = f"{NARROW}, weight .3"
 NARROW_EIGHTH = f"{EIGHTH}, [P1] 128 wide, of one view of each, weight .3"
 ALL_LIGHT = f"{NARROW_LIGHT}, path all"
+ALL_LABELS = f"{ALL_LIGHT}, theta as label too"
 BETWEEN = "+ geodesic, path between the views"
 BETWEEN_ORACLE = "oracle (all that lies between the views as labels)"
 HALF_INDEPENDENT = f"{HALF}, independent flips"
@@ -125,6 +126,9 @@ def arms(data: str, steps: int, precision: Precision) -> dict[str, PretrainConfi
         NARROW: task("base", decoder=BOTH, share=0.5, width=128, targets="own,either"),
         NARROW_LIGHT: task("base", decoder=BOTH, share=0.5, weight=0.3, width=128, targets="own,either"),
         ALL_LIGHT: everything(decoder=BOTH, share=0.5, weight=0.3, width=128, targets="own,either"),
+        ALL_LABELS: everything(
+            decoder=f"{BOTH}+oracle", share=0.5, weight=0.3, width=128, targets="cross-attention=either"
+        ),
         NARROW_EIGHTH: task("base", decoder=BOTH, share=0.125, weight=0.3, width=128, targets="own,either"),
         HALF_INDEPENDENT: flipped(half, "independent"),
         INSIDE: task("path", decoder=BOTH, share=0.5),

@@ -100,10 +100,15 @@ def test_with_a_share_only_the_first_samples_are_decoded():
             {"render": (0,), "cross-attention": (0.5, 1)},
         ),
         ({"states": 0, "targets": "intermediate"}, (), {"render": (), "cross-attention": ()}),
+        (
+            {"decoder": "oracle+render+cross-attention", "targets": "own,final"},
+            PLACES,
+            {"render": (1 / 3, 2 / 3), "cross-attention": (1.0,)},
+        ),
     ],
 )
 def test_each_decoder_has_its_targets_and_the_views_have_those_of_all(settings, positions, each):
-    config = CoherenceConfig(decoder="render+cross-attention", **settings)
+    config = CoherenceConfig(**{"decoder": "render+cross-attention"} | settings)
     assert config.positions() == pytest.approx(positions)
     assert {name: pytest.approx(places) for name, places in config.positions_of().items()} == each
 
@@ -114,14 +119,19 @@ def test_each_decoder_has_its_targets_and_the_views_have_those_of_all(settings, 
         ({"decoder": "render+draw"}, "decoder 'draw' is unknown"),
         ({"decoder": "render+"}, "decoder '' is unknown"),
         ({"decoder": "conv+conv"}, "names one decoder twice"),
-        ({"decoder": "oracle+conv"}, "the oracle is a control"),
+        ({"decoder": "conv+oracle", "states": 0}, "the conv decoder of 'conv\\+oracle' has nothing to reconstruct"),
+        ({"decoder": "oracle", "targets": "finl"}, "targets 'finl' is unknown; is it 'final'"),
+        ({"decoder": "render+oracle", "targets": "own,final"}, "'own,final' are 2, but of .* 1 reconstruct"),
         (
             {"decoder": "render+conv", "targets": "final"},
             "render decoder starts from view 2.*one for each of render, conv",
         ),
         ({"decoder": "conv+render", "targets": "intermediate,final"}, "render decoder starts from view 2"),
         ({"decoder": "render+conv", "targets": "intermediate,middle"}, "targets 'middle' is unknown"),
-        ({"decoder": "render+conv", "targets": "base,base,final"}, "'base,base,final' are 3, but .* names 2"),
+        (
+            {"decoder": "render+conv", "targets": "base,base,final"},
+            "'base,base,final' are 3, but .* 2 reconstruct something",
+        ),
         ({"targets": "conv=final,base"}, "'conv=final,base' names a decoder in some parts only"),
         ({"targets": "cnv=final"}, "decoder 'cnv' is unknown; is it 'conv'"),
         ({"targets": "conv=finl"}, "targets 'finl' is unknown; is it 'final'"),
@@ -148,5 +158,7 @@ def test_targets_by_name_are_those_by_order_and_a_recipe_with_them_takes_any_dec
     assert by_name.targets_of() == dataclasses.replace(by_name, targets="own,either").targets_of()
     task = recipe("vicreg-tiny").coherence
     assert task.targets_of() == by_name.targets_of()
-    for decoder in ("conv", "cross-attention", "render", "oracle", "conv+render"):
-        assert list(dataclasses.replace(task, decoder=decoder).targets_of()) == decoder.split("+")
+    for decoder in ("conv", "cross-attention", "render", "oracle", "conv+render", "oracle+render"):
+        assert list(dataclasses.replace(task, decoder=decoder).targets_of()) == [
+            name for name in decoder.split("+") if name != "oracle"
+        ]

@@ -138,9 +138,11 @@ def _aim(config: PretrainConfig) -> str:
     """Return what is trained beside the method; empty for nothing."""
     if config.coherence is None:
         return ""
-    if ORACLE in config.coherence.decoders:
-        return "a regression of the transformation parameters"
-    return "the auxiliary task, which keeps what transformations do to an image"
+    task = "the auxiliary task, which keeps what transformations do to an image"
+    regression = "a regression of the transformation parameters"
+    if ORACLE not in config.coherence.decoders:
+        return task
+    return f"{task}, and {regression}" if config.coherence.reconstructing else regression
 
 
 def _stopped(run: Path) -> list[str]:

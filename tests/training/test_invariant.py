@@ -177,6 +177,17 @@ def test_the_oracle_is_told_theta_of_its_samples(share):
     assert torch.allclose(found, learner.task(*z_equi.chunk(2), first).loss, rtol=1e-5)
 
 
+def test_the_oracle_beside_a_decoder_is_told_theta_and_adds_its_loss():
+    learner, views = _build(_config("VICReg", decoder="render+oracle", share=0.5))
+    count = len(views.v2)
+    found = _losses(learner, views).losses["reconstruction"]
+    tokens = learner.head.z_equi(learner.encoder(torch.cat([views.v1[:count], views.v2]))).chunk(2)
+    alone = learner.task.tasks["oracle"](*tokens, dataclasses.replace(views, theta=views.theta[:count])).loss
+    render = learner.task.tasks["render"](*tokens, views).loss
+    assert alone > 0
+    assert torch.allclose(found, alone + render, rtol=1e-5)
+
+
 def test_the_forward_is_one_graph_for_the_compiler_with_the_same_losses():
     learner, views = _build(_config("VICReg", decoder="render+conv", targets="intermediate,final", share=0.5))
     learner.eval()

@@ -25,14 +25,15 @@ class CoherenceConfig:
         targets: What is reconstructed: intermediate, final (view 2), views (view 2, and view 1 from the views
             in the other order), either (of each sample one of these two, which is half of the work), base (u) or
             intermediate+final; or each decoder's own: views for cross-attention, as in [P1], intermediate for
-            the others, as in [P2]. Of several decoders, one for all of them, or one for each in their order, with
-            commas between. Or by name, cross-attention=either, with commas between: decoders that are not named have
-            their own, and names of decoders that are not used change nothing.
+            the others, as in [P2]; the oracle has none. Of several decoders, one for all of them, or one for each in
+            their order, with commas between. Or by name, cross-attention=either, with commas between: decoders that
+            are not named have their own, and names of decoders that are not used change nothing.
         weight: Lambda, the weight of the loss of each decoder.
         decoder: Decoder of the states: conv [P2], cross-attention [P1] (cross-attention-other: from the tokens of
             view 1 alone), render (ours), geodesic (ours, for views.path between), solid (ours, for views.path poses),
-            or several on one z_equi, with + between: render+cross-attention; or the oracle control, which regresses
-            theta.
+            or several on one z_equi, with + between: render+cross-attention. Or oracle, which regresses theta as
+            labels: alone it is the control, beside other decoders it adds labels to the method, which cost nothing
+            where training draws g itself.
         parts: What the render decoder predicts, among affine, color, blur, flow.
         width: Channels inside the cross-attention decoder, a multiple of 4; its time grows with their square.
         scales: Sides, in pixels, of the squares over which the error of the geodesic and the solid decoder is
@@ -97,18 +98,15 @@ class CoherenceConfig:
                 raise unknown("decoder", name, (*DECODERS, ORACLE))
         if len(set(names)) < len(names):
             raise ValueError(f"coherence.decoder {self.decoder!r} names one decoder twice: name each once")
-        if ORACLE in names and len(names) > 1:
-            raise ValueError(f"the oracle is a control, so it stands alone, but coherence.decoder is {self.decoder!r}")
         for name, targets in self.targets_of().items():
-            if targets not in TARGETS:
-                raise unknown("targets", targets, (OWN, *TARGETS))
-            if name != ORACLE and DECODERS[name].from_view2 and targets not in ("intermediate", "base"):
-                others = "" if len(names) == 1 else f", with commas one for each of {', '.join(names)}"
+            if DECODERS[name].from_view2 and targets not in ("intermediate", "base"):
+                drawn = self.reconstructing
+                others = "" if len(drawn) == 1 else f", with commas one for each of {', '.join(drawn)}"
                 raise ValueError(
                     f"the {name} decoder starts from view 2, so targets {targets!r} would be free: "
                     f"choose intermediate or base{others}, or another decoder"
                 )
-            if name != ORACLE and DECODERS[name].path and targets != "intermediate":
+            if DECODERS[name].path and targets != "intermediate":
                 raise ValueError(
                     f"the {name} decoder starts from both ends of the path, so targets {targets!r} would be free: "
                     "choose intermediate, or another decoder"
@@ -118,7 +116,7 @@ class CoherenceConfig:
         """Refuse a decoder that is left without a target beside others, and places that nothing has."""
         positions = self.positions_of()
         idle = [name for name, places in positions.items() if not places]
-        if 0 < len(idle) < len(positions):
+        if 0 < len(idle) < len(self.decoders):
             raise ValueError(
                 f"coherence.states is {self.states}, so the {idle[0]} decoder of {self.decoder!r} has nothing to "
                 "reconstruct: leave it out, or give --coherence.states 1 or more"
@@ -135,16 +133,24 @@ class CoherenceConfig:
         """Names of the decoders."""
         return tuple(self.decoder.split("+"))
 
+    @property
+    def reconstructing(self) -> tuple[str, ...]:
+        """Names of the decoders that reconstruct something: all but the oracle."""
+        return tuple(name for name in self.decoders if name != ORACLE)
+
     def targets_of(self) -> dict[str, str]:
         """Return decoder -> what it reconstructs, of `TARGETS`."""
-        names, targets = self.decoders, self.targets.split(",")
+        names, targets = self.reconstructing, self.targets.split(",")
         if "=" in self.targets:
             asked = dict.fromkeys(names, OWN) | self._named_targets()
             return {name: _own(name) if asked[name] == OWN else asked[name] for name in names}
+        for target in targets:
+            if target not in (OWN, *TARGETS):
+                raise unknown("targets", target, (OWN, *TARGETS))
         if len(targets) not in (1, len(names)):
             raise ValueError(
-                f"coherence.targets {self.targets!r} are {len(targets)}, but coherence.decoder {self.decoder!r} names "
-                f"{len(names)}: give one for all, or one for each"
+                f"coherence.targets {self.targets!r} are {len(targets)}, but of coherence.decoder {self.decoder!r} "
+                f"{len(names)} reconstruct something: give one for all, or one for each"
             )
         asked = dict(zip(names, targets * len(names) if len(targets) == 1 else targets))
         return {name: _own(name) if target == OWN else target for name, target in asked.items()}
@@ -179,7 +185,7 @@ class CoherenceConfig:
             "base": (0.0,),
             "intermediate+final": (*between, 1.0),
         }
-        return {name: places[targets] for name, targets in self.targets_of().items() if name != ORACLE}
+        return {name: places[targets] for name, targets in self.targets_of().items()}
 
     def positions(self) -> tuple[float, ...]:
         """Return where on the path the targets of all decoders lie, in order, each once."""

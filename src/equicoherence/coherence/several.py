@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
+from equicoherence.coherence.oracle import ThetaRegression
 from equicoherence.coherence.task import CoherenceOutput, CoherenceTask
 from equicoherence.paths.view_batch import Views
 
@@ -16,10 +17,13 @@ class CoherenceTasks(nn.Module):
 
     Same interface as `CoherenceTask`.
 
-    tasks: decoder -> its task. columns: decoder -> which of the targets of the views are its own, from 0.
+    tasks: decoder -> its task; the oracle's is `ThetaRegression`. columns: decoder -> which of the targets of the views
+    are its own, from 0; the oracle has none.
     """
 
-    def __init__(self, tasks: Mapping[str, CoherenceTask], columns: Mapping[str, Sequence[int]]) -> None:
+    def __init__(
+        self, tasks: Mapping[str, CoherenceTask | ThetaRegression], columns: Mapping[str, Sequence[int]]
+    ) -> None:
         super().__init__()
         self.tasks = nn.ModuleDict(tasks)
         self.columns = {name: tuple(columns[name]) for name in tasks}

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from equicoherence.coherence import CoherenceTask, CoherenceTasks, ThetaRegression
-from equicoherence.coherence.config import CONVOLUTIONAL
+from equicoherence.coherence.config import CONVOLUTIONAL, ORACLE
 from equicoherence.coherence.task import Orders
 from equicoherence.data import ImageSource, open_images
 from equicoherence.methods import METHODS, Method
@@ -169,10 +169,8 @@ def _build_task(config: PretrainConfig, encoder: Encoder) -> CoherenceTask | Coh
     task = config.coherence
     if task is None:
         return None
-    if task.decoder == "oracle":
-        return ThetaRegression(task.d_equi, config.views.parameters, fitted=config.views.path in (POSES, BETWEEN))
     grid, of_each, every = token_grid(encoder, config.views.size), task.positions_of(), task.positions()
-    built = {
+    built: dict[str, CoherenceTask | ThetaRegression] = {
         name: CoherenceTask(
             task.d_equi,
             len(positions),
@@ -189,9 +187,14 @@ def _build_task(config: PretrainConfig, encoder: Encoder) -> CoherenceTask | Coh
         )
         for name, positions in of_each.items()
     }
+    if ORACLE in task.decoders:
+        fitted = config.views.path in (POSES, BETWEEN)
+        built[ORACLE] = ThetaRegression(task.d_equi, config.views.parameters, fitted=fitted)
     if len(built) == 1:
         return built[task.decoder]
-    return CoherenceTasks(built, {name: [every.index(place) for place in places] for name, places in of_each.items()})
+    return CoherenceTasks(
+        built, {name: [every.index(place) for place in of_each.get(name, ())] for name in task.decoders}
+    )
 
 
 def build_feed(config: PretrainConfig, encoder: Encoder, images: ImageSource | None = None) -> Feed:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from equicoherence.coherence.config import ORACLE
 from equicoherence.methods import METHODS
 from equicoherence.models.decoders import DECODERS
 from equicoherence.models.train_setting import HEAD
@@ -184,7 +185,7 @@ def _check_base(config: PretrainConfig) -> None:
         reason = "with views.path poses, both views are renders and there is no base image apart"
     elif config.coherence is None or views.path in ("none", BETWEEN):  # both views are base views
         return
-    elif not config.coherence.positions() and config.coherence.decoder != "oracle":
+    elif not config.coherence.positions() and ORACLE not in config.coherence.decoders:
         reason = "without states (coherence.states 0) nothing reads view 2"
     elif views.invariant == "others" and method.paired:
         raise ValueError(
@@ -203,7 +204,7 @@ def _check_base(config: PretrainConfig) -> None:
 
 def _check_path(config: PretrainConfig, task: CoherenceConfig) -> None:
     """Refuse decoders without a path to decode."""
-    if config.views.path == "none" and (task.positions() or task.decoder == "oracle"):
+    if config.views.path == "none" and (task.positions() or ORACLE in task.decoders):
         raise ValueError(
             f"views.path is none, so there is nothing for the {task.decoder} decoder to learn: "
             "choose a path (--views.path se2), or --no-coherence"

@@ -126,7 +126,7 @@ def _decoded(name: str, config: PretrainConfig, learner: Learner, views: Views) 
 
 def _places(task: CoherenceConfig, decoder: str, times: Sequence[float]) -> list[int]:
     """Return the positions that a decoder decodes: its own, or all between the ends if it receives the position."""
-    own = task.positions_of()[decoder]
+    own = task.positions_of().get(decoder, ())
     inside = any(0 < place < 1 for place in own)
     if inside and (task.spacing == "random" or DECODERS[decoder].path):
         return [k for k, t in enumerate(times) if 0 < t < 1 or (t in own)]
