@@ -48,6 +48,7 @@ CHART = Path(__file__).parents[1] / "docs" / "adapt.png"
 ON_NOISE = [figure.target for figure in ADAPT.figures if figure.metric == NOISE]
 NAMED = {
     "geodesic": " *geodesic*: the path is the one between the views.",
+    "render and labels": " *render and labels*: the decoder, and the regression beside it.",
     "moments": " *moments*: half of the channels of z_equi are weighted by the place of a token.",
 }
 WATCHED = """

@@ -76,6 +76,7 @@ def ways_of_adapting(base: PretrainConfig) -> dict[str, PretrainConfig]:
         "head, with labels": way(decoder="oracle"),
         "head, render and labels": way(decoder="render+oracle"),
         "head, render and labels, 1024 wide": way(decoder="render+oracle", d_equi=1024),
+        "head, render and labels, 2048 wide": way(decoder="render+oracle", d_equi=2048),
         "head, moments, render and labels, 1024 wide": way(decoder="render+oracle", d_equi=1024, split="moments"),
         "head, 128 wide": way(d_equi=128),
         "head, 128 wide, with labels": way(d_equi=128, decoder="oracle"),

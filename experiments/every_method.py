@@ -6,8 +6,8 @@ Beside the task stand label-free baselines that build on one of the methods: SER
 
 Trains each tiny recipe in float32, once with the task and once without, and rewrites docs/results/methods.md
 (methods-N-images.md for another number of images) after each pair: what the task adds in R2, and what it costs in
-classification. --rivals adds the rivals of the methods. --baselines trains nothing, and scores what costs nothing.
-Run again, it continues where it stopped.
+classification. --rivals adds the rivals of the methods. --baselines trains nothing, and scores what costs nothing; --page only writes
+the page of the scores there are. Run again, it continues where it stopped.
 """
 
 from __future__ import annotations
@@ -81,6 +81,9 @@ def main() -> None:
     parser.add_argument(
         "--baselines", action="store_true", help="train nothing: score a thumbnail and the spectrum, and write the page"
     )
+    parser.add_argument(
+        "--page", action="store_true", help="train nothing: only write the page of the scores there are"
+    )
     parser.add_argument("--replace", action="store_true", help="write the page even if it loses rows")
     given = parser.parse_args()
     if wrong := [size for size in BATCHES if given.images < size or given.images % size]:
@@ -96,7 +99,7 @@ def main() -> None:
 
     if given.baselines:
         score_without_training(SUITE, next(iter(configs.values())), given.out, place)
-    for method in () if given.baselines else given.methods:
+    for method in () if given.page or given.baselines else given.methods:
         names = [
             name for name, config in pairs[method].items() if given.rivals or " + " not in name or name.endswith(TASK)
         ]
