@@ -199,6 +199,10 @@ def test_the_page_of_every_method_is_made_from_scores_and_says_how_many_images_w
         "A + task",
         "constant",
     ]
+    place.unlink()
+    monkeypatch.setattr(methods, "score_missing", lambda *_: pytest.fail("--page trains or scores"))
+    run(512, "--page")
+    assert place.read_text(encoding="utf-8") == page
     change, floor = tables[2][1:]
     rows = {row[0]: row[1].partition(" [")[0] for row in tables[3:8]}
     assert change.partition(" from ")[2] == rows["A"]
