@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,14 +11,16 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from equicoherence.coherence import CoherenceConfig
 from equicoherence.evaluation import evaluate, load_model
 from equicoherence.evaluation.frozen_model import at_layer, random_control
 from equicoherence.evaluation.layers import every_layer as module
 from equicoherence.evaluation.layers.every_layer import CLS, MEAN, OUTPUT, every_layer
 from equicoherence.evaluation.layers.task import Layers
 from equicoherence.evaluation.task import no_bar
+from equicoherence.training import pretrain
 from tests.evaluation.rows import QUICK, rows_of, values_of
-from tests.small import picture_folder
+from tests.small import picture_folder, small_config
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "layers": {"probes": ("linear",), "train": 30, "test": 9, "limit": 30},
@@ -84,6 +87,16 @@ def test_each_layer_scores_what_it_scores_by_the_other_tasks(
             point = score_of(layers, metric, representation=MEAN, parameter=f"layer {number}")
             assert score_of(at, metric, representation="backbone") == point
             assert {row["representation"] for row in rows_of(at)} == {"backbone"}, "heads behind it are left out"
+
+
+def test_the_layers_of_a_run_whose_z_equi_reads_earlier_ones_are_scored_too(folder: Path, tmp_path: Path) -> None:
+    task = CoherenceConfig(d_equi=8, decoder="render", layers=(2, 1), split="conv")
+    run = pretrain(dataclasses.replace(small_config(folder, max_steps=1), coherence=task), tmp_path / "run")
+    alone = scored(run, folder, "transformation", out=tmp_path / "alone")
+    beside = scored(run, folder, "layers", "transformation", out=tmp_path / "beside")
+    assert rows_of(beside, representation=OUTPUT)
+    found, expected = (rows_of(scores, representation="z_equi", metric="r2") for scores in (beside, alone))
+    assert found == expected != []
 
 
 def test_each_image_passes_through_the_encoder_once(run: Path, folder: Path, tmp_path: Path) -> None:

@@ -89,6 +89,19 @@ def test_an_encoder_that_ends_at_a_layer_gives_that_layer_and_runs_nothing_behin
     assert torch.equal(output.patches, wanted[-2].patches)
 
 
+@torch.no_grad()
+def test_an_output_beside_its_layers_has_the_layers_that_the_encoder_reads() -> None:
+    torch.manual_seed(0)
+    encoder, images = Encoder("resnet10t", layers=(2, 1)).eval(), torch.rand(2, 3, 64, 64)
+    expected = encoder(images)
+    for asked in (None, (3, 4)):
+        output, layers = encoder.every_layer(images, asked)
+        assert len(layers) == (5 if asked is None else 2)
+        assert output.tapped_grids == expected.tapped_grids
+        for found, wanted in zip((output.patches, *output.tapped), (expected.patches, *expected.tapped), strict=True):
+            assert torch.equal(found, wanted)
+
+
 def test_layers_that_there_are_not_are_refused_in_one_sentence() -> None:
     model = Encoder("vit_tiny_patch16_224", VIT).model
     assert [layer_number(model, "vit", layer) for layer in (0, 2, -1, -3)] == [0, 2, 2, 0]

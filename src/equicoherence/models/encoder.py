@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -177,15 +177,22 @@ class Encoder(nn.Module):
     def every_layer(self, images: Tensor, layers: Sequence[int] | None = None) -> tuple[Features, list[Features]]:
         """Return the features of images (B, C, H, W) in [0, 1], and those of each layer, in order.
 
-        All come from one forward pass. Layers after `ends_at` are not included.
+        All come from one forward pass. The features of the images have the tokens of ``layers``, as those of `forward`.
+        Layers after `ends_at` are not included.
 
         layers: numbers of the layers to return, ascending, including the last one; None for all.
         """
         count = len(layer_widths(self.model, self.name)) if self.ends_at is None else self.ends_at + 1
         wanted = range(count) if layers is None else layers
         x, size = self._normalised(images)
-        output, found = read_layers(self.model, self.name, x, wanted, output=self.ends_at is None)
-        return (found[-1] if output is None else self._features(output, size)), found
+        if self.ends_at is not None:
+            found = read_layers(self.model, self.name, x, wanted, output=False)[1]
+            return found[-1], found
+        numbers = sorted({*wanted, *self.layers})
+        output, found = read_layers(self.model, self.name, x, numbers, output=True)
+        assert output is not None
+        read = dict(zip(numbers, found))
+        return self._tapping(self._features(output, size), read), [read[layer] for layer in wanted]
 
     @property
     def tapped_widths(self) -> list[int]:
@@ -228,12 +235,8 @@ class Encoder(nn.Module):
                 return self._features(self.model.forward_features(x), size)  # type: ignore[operator]
             numbers = sorted(set(self.layers))
             output, found = read_layers(self.model, self.name, x, numbers, output=not layers_only)
-            tapped = [found[numbers.index(layer)] for layer in self.layers]
-            return dataclasses.replace(
-                found[-1] if output is None else self._features(output, size),
-                tapped=tuple(layer.patches for layer in tapped),
-                tapped_grids=tuple(layer.grid for layer in tapped),
-            )
+            features = found[-1] if output is None else self._features(output, size)
+            return self._tapping(features, dict(zip(numbers, found)))
         finally:  # the next images must not be masked by these
             self._masks = None
 
@@ -244,6 +247,12 @@ class Encoder(nn.Module):
             self.check_size(*size)
             forget_biases(self._biased)
         return ((images - self.mean) / self.std).contiguous(memory_format=torch.channels_last), size
+
+    def _tapping(self, features: Features, read: Mapping[int, Features]) -> Features:
+        """Return features with the tokens of each layer in ``layers``. read: layers by their numbers."""
+        tapped = [read[layer] for layer in self.layers]
+        grids = tuple(layer.grid for layer in tapped)
+        return dataclasses.replace(features, tapped=tuple(layer.patches for layer in tapped), tapped_grids=grids)
 
     def _class_features(self, x: Tensor) -> Features:
         if not self.has_cls:

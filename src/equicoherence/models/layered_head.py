@@ -50,7 +50,7 @@ class LayeredHead(nn.Module):
         layers = features.tapped or (features.patches,)
         grids = features.tapped_grids or (features.grid,)
         parts = []
-        for tokens, grid, norm, read in zip(layers, grids, self.norms, self.reads):
+        for tokens, grid, norm, read in zip(layers, grids, self.norms, self.reads, strict=True):
             part = norm(tokens).transpose(1, 2).unflatten(2, grid)
             side = int(read.stride[0])  # type: ignore[index, arg-type]
             whole = (grids[0][0] * side, grids[0][1] * side)
