@@ -1,4 +1,4 @@
-"""The oracle control, which regresses the parameters of the path: no part of the method."""
+"""The oracle, which regresses the parameters of the path: alone a control, and no part of the published method."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from equicoherence.paths.view_batch import Views
 
 
 class ThetaRegression(nn.Module):
-    """Oracle control: regress the path's parameters, as labels, from the pooled equivariant tokens of both views.
+    """Oracle: regress the path's parameters, as labels, from the pooled equivariant tokens of both views.
 
-    Same interface as `CoherenceTask`. Parameters are scaled by their ranges, as `StandardTheta` does, or where
+    Same interface as `CoherenceTask`; `CoherenceTasks` takes it beside decoders. Parameters are scaled by their ranges, as `StandardTheta` does, or where
     ``fitted``, for those that are not uniform in their ranges, as `FittedTheta`, which is to be fitted before.
     """
 
