@@ -18,8 +18,8 @@ class ThetaRegression(nn.Module):
     """Oracle: regress the path's parameters, as labels, from the pooled equivariant tokens of both views.
 
     Same interface as `CoherenceTask`; `CoherenceTasks` takes it beside decoders. Parameters are scaled by their ranges,
-    as `StandardTheta` does, or where ``fitted``, for those that are not uniform in their ranges, as `FittedTheta`, which
-    is to be fitted before.
+    as `StandardTheta` does, or where ``fitted``, for those that are not uniform in their ranges, as `FittedTheta`,
+    which is to be fitted before.
     """
 
     def __init__(self, d_equi: int, parameters: Sequence[Parameter], *, fitted: bool = False, width: int = 256) -> None:
