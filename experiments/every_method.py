@@ -6,8 +6,8 @@ Beside the task stand label-free baselines that build on one of the methods: SER
 
 Trains each tiny recipe in float32, once with the task and once without, and rewrites docs/results/methods.md
 (methods-N-images.md for another number of images) after each pair: what the task adds in R2, and what it costs in
-classification. --rivals adds the rivals of the methods. --baselines trains nothing, and scores what costs nothing; --page only writes
-the page of the scores there are. Run again, it continues where it stopped.
+classification. --rivals adds the rivals of the methods. --baselines trains nothing, and scores what costs nothing;
+--page only writes the page of the scores there are. Run again, it continues where it stopped.
 """
 
 from __future__ import annotations

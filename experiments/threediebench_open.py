@@ -235,7 +235,7 @@ def page(epochs: int, data: Path) -> str:
 
 def label(name: str, config: PretrainConfig) -> str:
     """Return a name as the table has it: with the labels that the method receives."""
-    if config.coherence is not None and config.coherence.decoder == "oracle":
+    if config.coherence is not None and "oracle" in config.coherence.decoders:
         return f"{name} (receives rotation and hues)"
     if not METHODS[type(config.method)].told:
         return name

@@ -53,6 +53,7 @@ NARROW_LIGHT = f"{NARROW}, weight .3"
 NARROW_EIGHTH = f"{EIGHTH}, [P1] 128 wide, of one view of each, weight .3"
 ALL_LIGHT = f"{NARROW_LIGHT}, path all"
 ALL_LABELS = f"{ALL_LIGHT}, theta as label too"
+LABELLED = (*ORACLES, ALL_LABELS)
 BETWEEN = "+ geodesic, path between the views"
 BETWEEN_ORACLE = "oracle (all that lies between the views as labels)"
 HALF_INDEPENDENT = f"{HALF}, independent flips"
@@ -258,7 +259,7 @@ brackets are 95 % bootstrap intervals over test images.{baselines_note(evaluated
 
 
 def headroom(suite: Suite, rows: Sequence[SuiteRow], plain: SuiteRow | None) -> Grid:
-    """Return what share of the way from the plain method to the better oracle each arm of that method goes.
+    """Return what share of the way from the plain method to the better oracle each arm without labels goes.
 
     plain: where the way begins; the plain method has no equivariant part, so there too it is its backbone.
     """
@@ -267,7 +268,7 @@ def headroom(suite: Suite, rows: Sequence[SuiteRow], plain: SuiteRow | None) -> 
     start, ends = None if plain is None else plain.scores, [own[name] for name in ORACLES if name in own]
     body = []
     for name, scores in own.items():
-        if name in (PLAIN, *ORACLES, *BASELINES, *ROWS.values()) or start is None:
+        if name in (PLAIN, *LABELLED, *BASELINES, *ROWS.values()) or start is None:
             continue
         cells = []
         for number in figures:

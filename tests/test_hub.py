@@ -219,6 +219,15 @@ def test_the_card_says_what_the_heads_compute(run, widths, heads):
                 "Training received the transformation parameters between the views, and no labels of images.",
             ],
         ),
+        (
+            {},
+            {"coherence": CoherenceConfig(d_equi=8, decoder="render+oracle")},
+            [
+                "the auxiliary task, which keeps what transformations do to an image, and a regression of the "
+                "transformation parameters (recipe small).",
+                "Training received the transformation parameters between the views, and no labels of images.",
+            ],
+        ),
     ],
 )
 def test_the_card_says_what_was_trained(run, encoder, changes, sentences):

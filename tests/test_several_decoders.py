@@ -120,6 +120,14 @@ def test_each_decoder_has_its_targets_and_the_views_have_those_of_all(settings, 
         ({"decoder": "render+"}, "decoder '' is unknown"),
         ({"decoder": "conv+conv"}, "names one decoder twice"),
         ({"decoder": "conv+oracle", "states": 0}, "the conv decoder of 'conv\\+oracle' has nothing to reconstruct"),
+        (
+            {"decoder": "render+oracle", "targets": "oracle=own"},
+            "'oracle=own' name the oracle, which reconstructs nothing",
+        ),
+        (
+            {"decoder": "oracle", "targets": "own,own"},
+            "'oracle', which reconstructs nothing: leave coherence.targets out",
+        ),
         ({"decoder": "oracle", "targets": "finl"}, "targets 'finl' is unknown; is it 'final'"),
         ({"decoder": "render+oracle", "targets": "own,final"}, "'own,final' are 2, but of .* 1 reconstruct"),
         (

@@ -62,7 +62,7 @@ def write_program(module: OutputModel, path: Path, size: int) -> None:
     images = torch.rand(3, module.encoder.channels, size, size, generator=torch.Generator().manual_seed(1))
     with path.open("rb") as file:
         found = torch.export.load(file).module()(images)
-    for name, wanted, value in zip(module.outputs, module(images), found):
+    for name, wanted, value in zip(module.outputs, module(images), found, strict=True):
         check_same("program", name, wanted, value)
 
 
@@ -96,7 +96,7 @@ def _check_onnx(module: OutputModel, path: Path, size: int) -> None:
     images = torch.rand(3, module.encoder.channels, size, size, generator=torch.Generator().manual_seed(1))
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     found = session.run([*module.outputs], {"images": images.numpy()})
-    for name, wanted, value in zip(module.outputs, module(images), found):
+    for name, wanted, value in zip(module.outputs, module(images), found, strict=True):
         check_same("ONNX model", name, wanted, torch.as_tensor(value))
 
 

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 
 from equicoherence.models import Encoder, Features
 from equicoherence.models.layered_head import LayeredHead
+from equicoherence.models.split import LinearReader
 from equicoherence.models.token_maps import on_grid
 
 GRIDS, WIDTHS, REDUCTIONS = [(4, 4), (8, 8), (2, 2)], [5, 3, 7], [8, 4, 16]
@@ -42,7 +43,7 @@ def test_layers_are_added_up_at_the_tokens_of_the_first():
 
 def test_moments_tell_the_mean_of_z_equi_where_things_are():
     torch.manual_seed(0)
-    head, plain = (LayeredHead([8], [1], 8, moments=moments) for moments in (True, False))
+    head, plain = (LayeredHead([8], [1], 8, moments=moments, tapped=False) for moments in (True, False))
     plain.load_state_dict(head.state_dict())
     tokens = torch.randn(2, 12, 8)
     found, other = (each(Features(None, tokens, (3, 4))).view(2, 3, 4, 8) for each in (head, plain))
@@ -69,14 +70,20 @@ def test_no_map_is_copied_into_another_memory_layout():
     assert layouts == [True] * 9
 
 
-def test_without_tapped_layers_the_output_is_read():
+def test_a_head_reads_the_output_or_the_tapped_layers_and_never_one_for_the_other():
     torch.manual_seed(0)
-    head = LayeredHead([9], [1], 6)
-    patches = torch.randn(2, 4, 9)
-    found = head(Features(None, patches, (2, 2)))
-    tapped = head(Features(None, torch.zeros(2, 1, 3), (1, 1), (patches,), ((2, 2),)))
-    assert found.shape == (2, 4, 6)
-    assert torch.equal(found, tapped)
+    head, output = LayeredHead([9], [1], 6), LayeredHead([9], [1], 6, tapped=False)
+    output.load_state_dict(head.state_dict())
+    patches, others = torch.randn(2, 4, 9), torch.randn(2, 4, 9)
+    tapped, plain = Features(None, others, (2, 2), (patches,), ((2, 2),)), Features(None, patches, (2, 2))
+    assert head(tapped).shape == (2, 4, 6)
+    assert torch.equal(head(tapped), output(plain))
+    assert not torch.equal(head(tapped), output(tapped))
+    linear = LinearReader(9, 6, tapped=True)
+    assert torch.equal(linear(tapped), F.linear(patches, linear.weight, linear.bias))
+    for reader in (head, linear):
+        with pytest.raises(ValueError, match="z_equi is read from 1 layers of the encoder, but these features have 0"):
+            reader(plain)
 
 
 @pytest.mark.parametrize(

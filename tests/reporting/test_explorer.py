@@ -91,6 +91,18 @@ def test_a_path_between_the_views_begins_at_view_1_and_is_decoded_at_each_step(f
     assert np.abs(middle - ends).mean() < 3, "an untrained one draws the mean of both"
 
 
+def test_an_oracle_beside_a_decoder_draws_nothing(folder: Path) -> None:
+    config = small_config(folder)
+    scenes = []
+    for decoder in ("render", "oracle+render"):
+        built = dataclasses.replace(config, coherence=CoherenceConfig(d_equi=8, decoder=decoder))
+        torch.manual_seed(0)
+        scenes.append(drawn_scene([("a", built, build_learner(built).eval())]))
+    alone, beside = (scene.decodings[0] for scene in scenes)
+    assert alone.stops == beside.stops
+    assert set(beside.by) == {"render"}
+
+
 def test_numbers_of_a_path_between_views_are_turn_zoom_and_shift() -> None:
     moves = [
         geometry.rotation(torch.tensor([30.0])),

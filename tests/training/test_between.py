@@ -110,6 +110,7 @@ def test_a_run_ends_to_end_and_its_samples_begin_at_view_1(folder, tmp_path):
             decoder="geodesic+cross-attention",
         ),
         CoherenceConfig(d_equi=8, decoder="oracle"),
+        CoherenceConfig(d_equi=8, decoder="geodesic+oracle"),
     ],
     ids=lambda task: task.decoder,
 )
@@ -136,13 +137,15 @@ def test_a_method_of_local_crops_and_masks_has_its_two_global_views_at_the_ends(
     assert torch.stack(list(losses.values())).isfinite().all()
 
 
-def test_the_oracle_learns_theta_on_the_scale_of_what_it_sees(folder):
-    config = between(folder, CoherenceConfig(d_equi=8, decoder="oracle"))
+@pytest.mark.parametrize("decoder", ["oracle", "geodesic+oracle"])
+def test_the_oracle_learns_theta_on_the_scale_of_what_it_sees(folder, decoder):
+    config = between(folder, CoherenceConfig(d_equi=8, decoder=decoder))
     learner = build_learner(config)
     feed = build_feed(config, learner.encoder)
     fit_theta(learner, feed)
     batch = next(iter(Loader(open_images(str(folder), "train"), 32).batches([np.arange(38)])))
-    theta = learner.task.standard(feed.views(batch, torch.Generator().manual_seed(0)).theta)
+    oracle = learner.task if decoder == "oracle" else learner.task.tasks["oracle"]
+    theta = oracle.standard(feed.views(batch, torch.Generator().manual_seed(0)).theta)
     assert theta.shape == (38, 19)
     assert 0.5 < float(theta.square().mean()) < 2
 

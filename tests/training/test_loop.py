@@ -115,6 +115,7 @@ def test_the_same_seed_gives_the_same_bits_and_another_does_not(data, tmp_path):
         {"coherence": CoherenceConfig(d_equi=8, decoder="cross-attention")},
         {"coherence": CoherenceConfig(d_equi=8, decoder="render+conv", share=0.3, parts=("affine", "flow"))},
         {"coherence": CoherenceConfig(d_equi=8, decoder="oracle")},
+        {"coherence": CoherenceConfig(d_equi=8, decoder="oracle+render", share=0.5)},
         {"coherence": CoherenceConfig(d_equi=8, states=0)},
         {"coherence": CoherenceConfig(d_equi=8, weight=0.0)},
         {"coherence": CoherenceConfig(d_equi=8, layers=(2,))},

@@ -147,6 +147,11 @@ class CoherenceConfig:
         for target in targets:
             if target not in (OWN, *TARGETS):
                 raise unknown("targets", target, (OWN, *TARGETS))
+        if len(targets) > 1 and not names:
+            raise ValueError(
+                f"coherence.decoder is {self.decoder!r}, which reconstructs nothing: leave coherence.targets out, got "
+                f"{self.targets!r}"
+            )
         if len(targets) not in (1, len(names)):
             raise ValueError(
                 f"coherence.targets {self.targets!r} are {len(targets)}, but of coherence.decoder {self.decoder!r} "
@@ -164,6 +169,10 @@ class CoherenceConfig:
                 raise ValueError(
                     f"coherence.targets {self.targets!r} names a decoder in some parts only: write NAME=TARGETS in "
                     "each, or in none"
+                )
+            if name == ORACLE:
+                raise ValueError(
+                    f"coherence.targets {self.targets!r} name the oracle, which reconstructs nothing: leave it out"
                 )
             if name not in DECODERS:
                 raise unknown("decoder", name, DECODERS)

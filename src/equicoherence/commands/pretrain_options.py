@@ -40,7 +40,8 @@ class CommonPretrainOptions:
         weights: Pretrained weights to start from: timm:NAME, FILE@ARCH or a run; empty for random weights.
         size: Width and height of a view in pixels.
         path: Transformation g of view 2: rotation, se2, all, between, poses and others.
-        decoder: Decoder of the states: conv, cross-attention, render, geodesic, solid, or several with +.
+        decoder: Decoder of the states: conv, cross-attention, render, geodesic, solid, or several with +; oracle
+            regresses theta as labels, alone or beside others.
         share: Share of each batch that has the task.
         precision: fp32, bf16, fp16, or auto (bf16 if the device is fast in it, else fp32).
         track: Trackers for the metrics, such as tensorboard or wandb.

@@ -39,6 +39,20 @@ class Features:
         """The grid of the first tapped layer, which z_equi has; that of the output if no layer is tapped."""
         return self.tapped_grids[0] if self.tapped_grids else self.grid
 
+    def read(self, layers: int) -> list[tuple[Tensor, tuple[int, int]]]:
+        """Return the tokens and the grid of each of the ``layers`` tapped layers; for 0, of the output.
+
+        Raises ValueError if another number of layers is tapped: a head that reads layers must not read the output.
+        """
+        if layers == 0:
+            return [(self.patches, self.grid)]
+        if layers != len(self.tapped):
+            raise ValueError(
+                f"z_equi is read from {layers} layers of the encoder, but these features have {len(self.tapped)} of "
+                "them: encode the images with the encoder that has these layers"
+            )
+        return list(zip(self.tapped, self.tapped_grids, strict=True))
+
     def rows(self, *wanted: slice) -> Features:
         """Return the features of some slices of the batch, one after another."""
 

@@ -17,7 +17,7 @@ INNER = 128  # a wide z_equi stands its ground beside the features; the convolut
 
 
 class LayeredHead(nn.Module):
-    """Compute z_equi from the tapped layers of an encoder, or from its output without tapped layers.
+    """Compute z_equi from the tapped layers of an encoder, or from its output.
 
     Earlier layers still have what the last layers discard: docs/layers.md. Each layer is normalised and mapped to
     d_equi channels: a finer layer by a convolution over the tokens inside one token of the first layer, a coarser one
@@ -30,11 +30,20 @@ class LayeredHead(nn.Module):
     moments: whether a quarter of the channels is weighted by the cosine of pi x, and another by that of pi y, where x
         and y in (0, 1) are the place of a token: their mean over the tokens then holds where things are, which a plain
         mean does not.
+    tapped: whether tapped layers are read, as many as there are widths, and not the output, which has one.
     """
 
-    def __init__(self, widths: Sequence[int], reductions: Sequence[int], d_equi: int, *, moments: bool = False) -> None:
+    def __init__(
+        self,
+        widths: Sequence[int],
+        reductions: Sequence[int],
+        d_equi: int,
+        *,
+        moments: bool = False,
+        tapped: bool = True,
+    ) -> None:
         super().__init__()
-        self.moments = moments
+        self.moments, self.layers = moments, len(widths) if tapped else 0
         sides = [max(1, reductions[0] // reduction) for reduction in reductions]
         self.norms = nn.ModuleList(nn.LayerNorm(width) for width in widths)
         self.reads = nn.ModuleList(nn.Conv2d(width, d_equi, side, stride=side) for width, side in zip(widths, sides))
@@ -47,16 +56,15 @@ class LayeredHead(nn.Module):
 
     def forward(self, features: Features) -> Tensor:
         """Return z_equi (B, M, d_equi), M tokens of the first layer."""
-        layers = features.tapped or (features.patches,)
-        grids = features.tapped_grids or (features.grid,)
-        parts = []
-        for tokens, grid, norm, read in zip(layers, grids, self.norms, self.reads, strict=True):
+        layers, parts = features.read(self.layers), []
+        first = layers[0][1]  # the grid of z_equi
+        for (tokens, grid), norm, read in zip(layers, self.norms, self.reads, strict=True):
             part = norm(tokens).transpose(1, 2).unflatten(2, grid)
             side = int(read.stride[0])  # type: ignore[index, arg-type]
-            whole = (grids[0][0] * side, grids[0][1] * side)
+            whole = (first[0] * side, first[1] * side)
             if side > 1 and part.shape[2:] != whole:  # sides that do not divide, such as 25 tokens over 13
                 part = F.interpolate(part, whole, mode="bilinear")
-            parts.append(on_grid(read(part), grids[0]))
+            parts.append(on_grid(read(part), first))
         read = functools.reduce(torch.add, parts)  # stacked, they would be copied into another memory layout
         mixed = read + self.mix(read)
         return (place_weighted(mixed) if self.moments else mixed).flatten(2).transpose(1, 2)

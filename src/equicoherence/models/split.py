@@ -8,11 +8,18 @@ from equicoherence.models.features import Features
 
 
 class LinearReader(nn.Linear):
-    """Map the tokens of the tapped layer, or of the output where no layer is tapped, to z_equi (B, M, d_equi)."""
+    """Map the tokens of the tapped layer, or of the output, to z_equi (B, M, d_equi).
+
+    width: channels of what is read. tapped: whether that is the tapped layer.
+    """
+
+    def __init__(self, width: int, d_equi: int, *, tapped: bool = False) -> None:
+        super().__init__(width, d_equi)
+        self.tapped = tapped
 
     def forward(self, features: Features) -> Tensor:  # type: ignore[override]
         """Return z_equi."""
-        return super().forward(features.tapped[0] if features.tapped else features.patches)
+        return super().forward(features.read(int(self.tapped))[0][0])
 
 
 class SplitHead(nn.Module):
@@ -39,7 +46,7 @@ class SplitHead(nn.Module):
             raise ValueError(f"d_equi must lie in [0, d), got d_equi={d_equi}, d={d}")
         self.invariant = nn.Linear(width, d - d_equi) if d is not None else None
         if equivariant is None and d_equi:
-            equivariant = LinearReader(tapped_width or width, d_equi)
+            equivariant = LinearReader(tapped_width or width, d_equi, tapped=tapped_width is not None)
         self.equivariant = equivariant
 
     def forward(self, features: Features) -> tuple[Tensor | None, Tensor | None]:

@@ -63,7 +63,7 @@ def training_section(groups: dict[str, list[Run]]) -> Markup:
             "Losses",
             losses,
             "The total, and each part under the method's own name. reconstruction is the loss of the auxiliary task; "
-            "with the name of a decoder behind it, the part of that decoder.",
+            "with the name of a decoder behind it, the part of that decoder (of the oracle, of its regression).",
         ),
         (
             "Held-out images",

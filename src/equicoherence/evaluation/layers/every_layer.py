@@ -88,7 +88,7 @@ class EveryLayer(FrozenModel):
         pooled = [part for layer in layers for part in (layer.patches.mean(dim=1), layer.cls) if part is not None]
         own = self.represent_features(output)[0]
         names = [reading.name for reading in self.readings()]
-        return dict(zip(names, [*pooled, own.pop(OWN)])) | own
+        return dict(zip(names, [*pooled, own.pop(OWN)], strict=True)) | own
 
 
 def every_layer(model: FrozenModel, most: int | None = None, also: Sequence[int] = ()) -> EveryLayer:
