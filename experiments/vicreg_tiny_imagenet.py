@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -29,11 +29,13 @@ from equicoherence.evaluation.suites import Suite
 from equicoherence.recipes import recipe
 from equicoherence.reporting.comparison.evaluated import Evaluated
 from equicoherence.reporting.comparison.lines import RANDOM, group, members
+from equicoherence.reporting.labels import receives_labels
 from equicoherence.reporting.origin import origin_line
 from equicoherence.reporting.suite_table import SuiteRow, suite_grid, suite_rows
 from equicoherence.reporting.tables import MISSING, Grid
 from equicoherence.training import OptimConfig, PretrainConfig
 from equicoherence.training.config import Precision
+from equicoherence.training.config_file import to_dict
 from equicoherence.training.views_config import ViewsConfig
 
 PAGES = Path(__file__).parents[1] / "docs" / "results"  # a page for each number of steps
@@ -53,7 +55,6 @@ NARROW_LIGHT = f"{NARROW}, weight .3"
 NARROW_EIGHTH = f"{EIGHTH}, [P1] 128 wide, of one view of each, weight .3"
 ALL_LIGHT = f"{NARROW_LIGHT}, path all"
 ALL_LABELS = f"{ALL_LIGHT}, theta as label too"
-LABELLED = (*ORACLES, ALL_LABELS)
 BETWEEN = "+ geodesic, path between the views"
 BETWEEN_ORACLE = "oracle (all that lies between the views as labels)"
 HALF_INDEPENDENT = f"{HALF}, independent flips"
@@ -217,11 +218,12 @@ def page(evaluated: Sequence[Evaluated], configs: Mapping[str, PretrainConfig]) 
     """Return the page of scores."""
     groups = group(in_order(evaluated, [*configs]))
     tables, plain = [], None
+    labelled = {name for name, config in configs.items() if receives_labels(to_dict(config))}
     for representation in ("backbone", "z_equi"):
         suite = dataclasses.replace(SUITE, representation=representation)
         rows = [row for row in suite_rows(suite, groups) if any(row.scores)]
         plain = plain or next((row for row in rows if row.name == PLAIN and row.kind != RANDOM), None)
-        tables.append((suite_grid(suite, rows), headroom(suite, rows, plain)))
+        tables.append((suite_grid(suite, rows), headroom(suite, rows, plain, labelled)))
     (backbone, closed), (equivariant, closed_there) = tables
     seeds = ", ".join(f"{each.label}: {len(each.members)}" for each in groups if each.label not in ROWS.values())
     rivals = RIVALS if set(BASELINES) & {each.label for each in groups} else ""
@@ -258,17 +260,18 @@ brackets are 95 % bootstrap intervals over test images.{baselines_note(evaluated
 {shares[1]}"""
 
 
-def headroom(suite: Suite, rows: Sequence[SuiteRow], plain: SuiteRow | None) -> Grid:
+def headroom(suite: Suite, rows: Sequence[SuiteRow], plain: SuiteRow | None, labelled: Collection[str]) -> Grid:
     """Return what share of the way from the plain method to the better oracle each arm without labels goes.
 
     plain: where the way begins; the plain method has no equivariant part, so there too it is its backbone.
+    labelled: names of the arms that receive theta.
     """
     figures = [number for number, figure in enumerate(suite.figures) if figure.metric == "r2"]
     own = {row.name: row.scores for row in rows if row.kind != RANDOM}
     start, ends = None if plain is None else plain.scores, [own[name] for name in ORACLES if name in own]
     body = []
     for name, scores in own.items():
-        if name in (PLAIN, *LABELLED, *BASELINES, *ROWS.values()) or start is None:
+        if name in (PLAIN, *labelled, *BASELINES, *ROWS.values()) or start is None:
             continue
         cells = []
         for number in figures:

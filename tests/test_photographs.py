@@ -12,9 +12,11 @@ import pytest
 
 from equicoherence.evaluation.suites import Suite
 from equicoherence.reporting.comparison.lines import Group
+from equicoherence.reporting.labels import receives_labels
 from equicoherence.reporting.suite_table import SuiteRow
 from equicoherence.reporting.summary import Score
 from equicoherence.reporting.tables import MISSING
+from equicoherence.training.config_file import to_dict
 from tests.small import picture_folder, small_config
 from tests.test_experiments import EXPERIMENTS
 
@@ -125,6 +127,19 @@ def suite_row(methods: ModuleType, name: str, kind: str, **values: float) -> Sui
             None if value is None else Score(name, *about, value, None, value, value, 1, "runs", None, True, True)
         )
     return SuiteRow(name, kind, scores)
+
+
+def test_no_arm_with_labels_has_a_share_of_the_headroom(methods: ModuleType) -> None:
+    import vicreg_tiny_imagenet as experiment  # pyright: ignore[reportMissingImports]
+
+    scores = {experiment.PLAIN: 0.5, experiment.ORACLE_ALL: 0.9, experiment.ALL_LIGHT: 0.7, experiment.ALL_LABELS: 0.8}
+    plain, *rows = (suite_row(methods, name, "", color_R2=score) for name, score in scores.items())
+    configs = experiment.arms("pictures", 1, "fp32")
+    labelled = {name for name, config in configs.items() if receives_labels(to_dict(config))}
+    grid = experiment.headroom(methods.SUITE, [plain, *rows], plain, labelled)
+    found = [dict(zip(grid.header, row)) for row in grid.rows]
+    assert [row["arm"] for row in found] == [experiment.ALL_LIGHT]
+    assert found[0]["color R2"] == "50 %"
 
 
 def test_changes_are_marked_where_noise_is_read_and_stand_beside_random_weights_of_the_same_encoder(

@@ -128,6 +128,7 @@ def test_each_decoder_has_its_targets_and_the_views_have_those_of_all(settings, 
             {"decoder": "oracle", "targets": "own,own"},
             "'oracle', which reconstructs nothing: leave coherence.targets out",
         ),
+        ({"decoder": "oracle", "targets": "final"}, "reconstructs nothing: leave coherence.targets out, got 'final'"),
         ({"decoder": "oracle", "targets": "finl"}, "targets 'finl' is unknown; is it 'final'"),
         ({"decoder": "render+oracle", "targets": "own,final"}, "'own,final' are 2, but of .* 1 reconstruct"),
         (

@@ -22,7 +22,7 @@ def _features(grids=GRIDS):
 
 def test_layers_are_added_up_at_the_tokens_of_the_first():
     torch.manual_seed(0)
-    head, features = LayeredHead(WIDTHS, REDUCTIONS, 6), _features()
+    head, features = LayeredHead(WIDTHS, REDUCTIONS, 6, tapped=True), _features()
     maps = []
     for tokens, grid, width in zip(features.tapped, GRIDS, WIDTHS):
         index = len(maps)
@@ -61,7 +61,7 @@ def test_moments_tell_the_mean_of_z_equi_where_things_are():
 
 def test_no_map_is_copied_into_another_memory_layout():
     torch.manual_seed(0)
-    head, layouts = LayeredHead(WIDTHS, REDUCTIONS, 6), []
+    head, layouts = LayeredHead(WIDTHS, REDUCTIONS, 6, tapped=True), []
     for part in (*head.reads, *head.mix):
         part.register_forward_hook(
             lambda part, given, found: layouts.append(found.is_contiguous(memory_format=torch.channels_last))
@@ -72,7 +72,7 @@ def test_no_map_is_copied_into_another_memory_layout():
 
 def test_a_head_reads_the_output_or_the_tapped_layers_and_never_one_for_the_other():
     torch.manual_seed(0)
-    head, output = LayeredHead([9], [1], 6), LayeredHead([9], [1], 6, tapped=False)
+    head, output = LayeredHead([9], [1], 6, tapped=True), LayeredHead([9], [1], 6, tapped=False)
     output.load_state_dict(head.state_dict())
     patches, others = torch.randn(2, 4, 9), torch.randn(2, 4, 9)
     tapped, plain = Features(None, others, (2, 2), (patches,), ((2, 2),)), Features(None, patches, (2, 2))
@@ -82,7 +82,9 @@ def test_a_head_reads_the_output_or_the_tapped_layers_and_never_one_for_the_othe
     linear = LinearReader(9, 6, tapped=True)
     assert torch.equal(linear(tapped), F.linear(patches, linear.weight, linear.bias))
     for reader in (head, linear):
-        with pytest.raises(ValueError, match="z_equi is read from 1 layers of the encoder, but these features have 0"):
+        with pytest.raises(
+            ValueError, match="z_equi is read from 1 of the encoder's layers, but these features have 0"
+        ):
             reader(plain)
 
 
@@ -103,7 +105,7 @@ def test_layers_of_real_encoders_in_the_order_asked(name, args, layers, side):
     encoder = Encoder(name, args, layers=layers).eval()
     features = encoder(torch.rand(2, 3, 48, 48))
     assert [tokens.shape[2] for tokens in features.tapped] == encoder.tapped_widths
-    head = LayeredHead(encoder.tapped_widths, encoder.tapped_reductions, 6)
+    head = LayeredHead(encoder.tapped_widths, encoder.tapped_reductions, 6, tapped=True)
     assert head(features).shape == (2, features.tapped_grids[0][0] ** 2, 6)
     assert features.tapped_grids[0] == (side, side)
     _, every = encoder.every_layer(torch.rand(2, 3, 48, 48, generator=torch.Generator().manual_seed(0)))
@@ -113,7 +115,7 @@ def test_layers_of_real_encoders_in_the_order_asked(name, args, layers, side):
 @pytest.mark.parametrize(("first", "second", "reductions"), [(2, 24, [32, 2]), (13, 25, [8, 4]), (1, 10, [16, 1])])
 def test_every_token_of_a_finer_layer_is_read_where_sides_do_not_divide(first, second, reductions):
     torch.manual_seed(0)
-    head = LayeredHead([3, 3], reductions, 4)
+    head = LayeredHead([3, 3], reductions, 4, tapped=True)
     coarse, fine = torch.randn(1, first**2, 3), torch.randn(1, second**2, 3, requires_grad=True)
     features = Features(None, coarse, (first, first), (coarse, fine), ((first, first), (second, second)))
     head(features).square().sum().backward()

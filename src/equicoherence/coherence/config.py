@@ -147,7 +147,7 @@ class CoherenceConfig:
         for target in targets:
             if target not in (OWN, *TARGETS):
                 raise unknown("targets", target, (OWN, *TARGETS))
-        if len(targets) > 1 and not names:
+        if targets != [OWN] and not names:
             raise ValueError(
                 f"coherence.decoder is {self.decoder!r}, which reconstructs nothing: leave coherence.targets out, got "
                 f"{self.targets!r}"

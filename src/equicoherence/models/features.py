@@ -48,7 +48,7 @@ class Features:
             return [(self.patches, self.grid)]
         if layers != len(self.tapped):
             raise ValueError(
-                f"z_equi is read from {layers} layers of the encoder, but these features have {len(self.tapped)} of "
+                f"z_equi is read from {layers} of the encoder's layers, but these features have {len(self.tapped)} of "
                 "them: encode the images with the encoder that has these layers"
             )
         return list(zip(self.tapped, self.tapped_grids, strict=True))

@@ -27,10 +27,10 @@ class LayeredHead(nn.Module):
     widths: channels of each layer.
     reductions: width of a token in pixels of the image, for each layer. The tokens of z_equi are those of the first
         layer.
+    tapped: whether tapped layers are read, as many as there are widths, and not the output, which has one.
     moments: whether a quarter of the channels is weighted by the cosine of pi x, and another by that of pi y, where x
         and y in (0, 1) are the place of a token: their mean over the tokens then holds where things are, which a plain
         mean does not.
-    tapped: whether tapped layers are read, as many as there are widths, and not the output, which has one.
     """
 
     def __init__(
@@ -39,8 +39,8 @@ class LayeredHead(nn.Module):
         reductions: Sequence[int],
         d_equi: int,
         *,
+        tapped: bool,
         moments: bool = False,
-        tapped: bool = True,
     ) -> None:
         super().__init__()
         self.moments, self.layers = moments, len(widths) if tapped else 0

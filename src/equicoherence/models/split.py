@@ -13,7 +13,7 @@ class LinearReader(nn.Linear):
     width: channels of what is read. tapped: whether that is the tapped layer.
     """
 
-    def __init__(self, width: int, d_equi: int, *, tapped: bool = False) -> None:
+    def __init__(self, width: int, d_equi: int, *, tapped: bool) -> None:
         super().__init__(width, d_equi)
         self.tapped = tapped
 

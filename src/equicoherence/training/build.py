@@ -113,8 +113,8 @@ def _build_method(config: PretrainConfig, encoder: Encoder) -> tuple[Method, nn.
 def _layered_head(encoder: Encoder, d_equi: int, *, moments: bool) -> LayeredHead:
     """Return the convolutional head over the layers that an encoder taps, over its output where it taps none."""
     if not encoder.layers:
-        return LayeredHead([encoder.width], [1], d_equi, moments=moments, tapped=False)
-    return LayeredHead(encoder.tapped_widths, encoder.tapped_reductions, d_equi, moments=moments)
+        return LayeredHead([encoder.width], [1], d_equi, tapped=False, moments=moments)
+    return LayeredHead(encoder.tapped_widths, encoder.tapped_reductions, d_equi, tapped=True, moments=moments)
 
 
 def build_whole(config: PretrainConfig) -> Learner:
