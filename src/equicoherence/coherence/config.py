@@ -140,13 +140,14 @@ class CoherenceConfig:
 
     def targets_of(self) -> dict[str, str]:
         """Return decoder -> what it reconstructs, of `TARGETS`."""
-        names, targets = self.reconstructing, self.targets.split(",")
-        if "=" in self.targets:
-            asked = dict.fromkeys(names, OWN) | self._named_targets()
-            return {name: _own(name) if asked[name] == OWN else asked[name] for name in names}
-        for target in targets:
-            if target not in (OWN, *TARGETS):
-                raise unknown("targets", target, (OWN, *TARGETS))
+        names = self.reconstructing
+        asked = self._named_targets() if "=" in self.targets else self._targets_in_order(names)
+        targets = {name: asked.get(name, OWN) for name in names}
+        return {name: DECODERS[name].targets if target == OWN else target for name, target in targets.items()}
+
+    def _targets_in_order(self, names: tuple[str, ...]) -> dict[str, str]:
+        """Return decoder -> targets of text such as own,either: one for all ``names``, or one for each."""
+        targets = [_known(target) for target in self.targets.split(",")]
         if targets != [OWN] and not names:
             raise ValueError(
                 f"coherence.decoder is {self.decoder!r}, which reconstructs nothing: leave coherence.targets out, got "
@@ -157,8 +158,7 @@ class CoherenceConfig:
                 f"coherence.targets {self.targets!r} are {len(targets)}, but of coherence.decoder {self.decoder!r} "
                 f"{len(names)} reconstruct something: give one for all, or one for each"
             )
-        asked = dict(zip(names, targets * len(names) if len(targets) == 1 else targets))
-        return {name: _own(name) if target == OWN else target for name, target in asked.items()}
+        return dict(zip(names, targets * len(names) if len(targets) == 1 else targets))
 
     def _named_targets(self) -> dict[str, str]:
         """Return decoder -> targets of text such as cross-attention=either,conv=final."""
@@ -178,9 +178,7 @@ class CoherenceConfig:
                 raise unknown("decoder", name, DECODERS)
             if name in named:
                 raise ValueError(f"coherence.targets {self.targets!r} names the {name} decoder twice: name it once")
-            if targets not in (OWN, *TARGETS):
-                raise unknown("targets", targets, (OWN, *TARGETS))
-            named[name] = targets
+            named[name] = _known(targets)
         return named
 
     def positions_of(self) -> dict[str, tuple[float, ...]]:
@@ -201,5 +199,7 @@ class CoherenceConfig:
         return tuple(sorted({place for places in self.positions_of().values() for place in places}))
 
 
-def _own(decoder: str) -> str:
-    return DECODERS[decoder].targets if decoder in DECODERS else "intermediate"
+def _known(targets: str) -> str:
+    if targets not in (OWN, *TARGETS):
+        raise unknown("targets", targets, (OWN, *TARGETS))
+    return targets
