@@ -3,8 +3,9 @@
 Beside the task stand label-free baselines that build on one of the methods: SER, STL, E-SSL.
 
     python experiments/every_method.py --data FOLDER_OR_ARCHIVE [--out runs/every-method] [--methods vicreg dino]
+        [--images 76800] [--precision fp32]
 
-Trains each tiny recipe in float32, once with the task and once without, and rewrites docs/results/methods.md
+Trains each tiny recipe, once with the task and once without, and rewrites docs/results/methods.md
 (methods-N-images.md for another number of images) after each pair: what the task adds in R2, and what it costs in
 classification. --rivals adds the rivals of the methods. --baselines trains nothing, and scores what costs nothing;
 --page only writes the page of the scores there are. Run again, it continues where it stopped.
@@ -18,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pages import write_page
-from photographs import IMAGES, MEASURED, SUITE, score_missing
+from photographs import IMAGES, MEASURED, PRECISIONS, SUITE, other_precision, score_missing
 from published import published
 from without_training import baselines_note, in_order, score_without_training
 
@@ -32,6 +33,7 @@ from equicoherence.reporting.origin import origin_line
 from equicoherence.reporting.suite_table import SuiteRow, suite_grid, suite_rows
 from equicoherence.reporting.tables import MISSING, NUMBER, Cell, Grid, number
 from equicoherence.training import PretrainConfig
+from equicoherence.training.config import Precision
 
 PAGE = Path(__file__).parents[1] / "docs" / "results" / "methods.md"
 SEEN = 76800  # images that each encoder of the page above sees; runs of another number have a page of their own
@@ -47,15 +49,20 @@ WITH_TASK = {name: config for name, config in TINY.items() if config.coherence a
 BATCHES = sorted({config.optim.batch_size for config in WITH_TASK.values()})
 
 
-def arms(data: str, images: int) -> dict[str, dict[str, PretrainConfig]]:
-    """Return for each method its configurations by name, in float32: plain, with the task, and its rivals.
+def arms(data: str, images: int, precision: Precision = "fp32") -> dict[str, dict[str, PretrainConfig]]:
+    """Return for each method its configurations by name: plain, with the task, and its rivals.
 
     images: that each sees.
     """
 
     def from_recipe(base: PretrainConfig) -> PretrainConfig:
-        steps = images // base.optim.batch_size
-        return dataclasses.replace(base, data=data, max_steps=steps, checkpoint_every=100, precision="fp32")
+        batch = base.optim.batch_size
+        steps = images // batch
+        epochs = max(base.optim.epochs, -(-steps // (IMAGES // batch)))  # a run ends with its epochs, too
+        optim = dataclasses.replace(base.optim, epochs=epochs)
+        return dataclasses.replace(
+            base, data=data, max_steps=steps, checkpoint_every=100, precision=precision, optim=optim
+        )
 
     found = {}
     for method, base in WITH_TASK.items():
@@ -74,6 +81,9 @@ def main() -> None:
     )
     parser.add_argument("--out", type=Path, default=Path("runs/every-method"))
     parser.add_argument("--images", type=int, default=SEEN, metavar="N", help="that each encoder sees in training")
+    parser.add_argument(
+        "--precision", choices=PRECISIONS, default="fp32", help="of training; one for all runs of a page"
+    )
     parser.add_argument("--methods", nargs="+", default=[*WITH_TASK], choices=[*WITH_TASK])
     parser.add_argument("--rivals", action="store_true", help="also those of the methods: SER, STL, E-SSL")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0], metavar="N")
@@ -90,9 +100,11 @@ def main() -> None:
         parser.error(f"--images {given.images} is no multiple of the batch size {wrong[0]}: give one of {max(BATCHES)}")
     if given.rivals and not set(given.methods) & set(RIVALS):
         parser.error(f"--rivals: {', '.join(given.methods)} have none; {' and '.join(RIVALS)} have")
-    pairs = arms(given.data, given.images)
+    pairs = arms(given.data, given.images, given.precision)
     configs = {name: config for pair in pairs.values() for name, config in pair.items()}
     place = PAGE if given.images == SEEN else PAGE.with_stem(f"{PAGE.stem}-{given.images}-images")
+    if not given.replace and (other := other_precision(place, given.precision)):
+        parser.error(f"{place.name} has runs of --precision {other}, not {given.precision}: give that, or --replace")
 
     def write() -> None:
         write_page(page(published(place, configs), configs), place, keep=not given.replace)
@@ -117,14 +129,15 @@ def page(evaluated: Sequence[Evaluated], configs: Mapping[str, PretrainConfig]) 
     config = next(iter(configs.values()))
     images = (config.max_steps or 0) * config.optim.batch_size
     option = "" if images == SEEN else f" --images {images}"
+    used = "" if config.precision == "fp32" else f" --precision {config.precision}"
     seeds = ", ".join(str(seed) for seed in sorted({each.about["seed"] for each in members(groups)}))
     return f"""# Every method, with and without the task{f", {images:,} images" if option else ""}
 
-Written by `python experiments/every_method.py{option}`. {origin_line([each.about for each in members(groups)])}.
+Written by `python experiments/every_method.py{option}{used}`. {origin_line([each.about for each in members(groups)])}.
 
 Each `tiny` recipe, on Tiny-ImageNet-100: {images:,} images seen ({images / IMAGES:.1f} epochs), 32 px views of
-64 px images, SE(2) paths, seed {seeds}. All are trained in float32, where the recipes take bfloat16 if the processor
-has it; the precision above is that of scoring, a dash where none was noted. iBOT and DINOv2 have a vision transformer
+64 px images, SE(2) paths, seed {seeds}. All are trained in {PRECISIONS[config.precision]}, where the
+recipes take bfloat16 if the processor has it; the precision above is that of scoring, a dash where none was noted. iBOT and DINOv2 have a vision transformer
 of six blocks (1.2 M parameters), the others a residual network of four blocks (0.6 M). The task has two decoders, on
 half of the samples, and the method's own loss does not see g. Its weight is {weights(configs)}. Plain:
 `--no-coherence`. Equal images, not equal time. *STL, with g*: view 2 of STL and of its SimCLR loss is transformed, the

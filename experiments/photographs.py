@@ -14,8 +14,10 @@ from equicoherence.evaluation.suites import EQUIVARIANCE, Figure, Suite
 from equicoherence.notice import say
 from equicoherence.reporting.noise_limit import NEAR_ZERO
 from equicoherence.training import PretrainConfig
+from equicoherence.training.config import Precision
 
 IMAGES = 30000  # of Tiny-ImageNet-100's split for training
+PRECISIONS: dict[Precision, str] = {"fp32": "float32", "bf16": "mixed precision with bfloat16"}  # one for all of a page
 SUITE = Suite(
     "photographs",
     {
@@ -75,3 +77,10 @@ def score_missing(
             write()
         except RowsLost as error:
             say(str(error))
+
+
+def other_precision(place: Path, precision: Precision) -> str:
+    """Return the precision of a page's runs if it is another one; "" if not, or if there is no page."""
+    text = place.read_text(encoding="utf-8") if place.is_file() else ""
+    named = [name for name, words in PRECISIONS.items() if words in text]
+    return named[0] if named and precision not in named else ""

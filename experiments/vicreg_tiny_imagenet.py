@@ -20,7 +20,7 @@ from typing import Literal
 
 from asked_arms import check_arms
 from pages import write_page
-from photographs import IMAGES, MEASURED, SUITE, score_missing
+from photographs import IMAGES, MEASURED, PRECISIONS, SUITE, other_precision, score_missing
 from published import published
 from without_training import ROWS, baselines_note, in_order, score_without_training
 
@@ -78,7 +78,6 @@ The same share, from the backbone of the plain method to the equivariant part of
 
 {}
 """
-PRECISIONS = {"fp32": "float32", "bf16": "mixed precision with bfloat16"}
 HEADROOM = 0.05  # an oracle that is no better than the plain method leaves no headroom to close
 
 
@@ -177,7 +176,7 @@ def main() -> None:
         "--steps", type=int, default=1500, help="of training; runs of another number need another --out"
     )
     parser.add_argument(
-        "--precision", choices=("fp32", "bf16"), default="fp32", help="of training; one for all runs of a page"
+        "--precision", choices=PRECISIONS, default="fp32", help="of training; one for all runs of a page"
     )
     parser.add_argument("--jobs", type=int, help="runs at once")
     parser.add_argument("--only", nargs="+", help="arms to run, by name")
@@ -205,13 +204,6 @@ def main() -> None:
         score_missing(names, seeds, configs, given.out, place, write, given.jobs)
     write()
     print(place)
-
-
-def other_precision(place: Path, precision: Precision) -> str:
-    """Return the precision of a page's runs if it is another one; "" if not, or if there is no page."""
-    text = place.read_text(encoding="utf-8") if place.is_file() else ""
-    named = [name for name, words in PRECISIONS.items() if words in text]
-    return named[0] if named and precision not in named else ""
 
 
 def page(evaluated: Sequence[Evaluated], configs: Mapping[str, PretrainConfig]) -> str:

@@ -109,6 +109,9 @@ def test_methods_are_compared_with_and_without_the_task_on_equal_numbers_of_imag
             assert rival.optim == plain.optim
             assert rival.encoder == plain.encoder
             assert rival.views.first == plain.views.first
+    longer = experiment.arms("pictures", 1200128, "bf16")["ibot"]["iBOT"]
+    assert longer.precision == "bf16"
+    assert longer.max_steps == 9376 <= longer.optim.epochs * (experiment.IMAGES // longer.optim.batch_size)
     assert [*pairs["mocov3"]] == ["MoCo v3", "MoCo v3 + task", "MoCo v3 + SER"]
     seeing_g = {name: config.views.path for pair in pairs.values() for name, config in pair.items() if "," in name}
     assert seeing_g == {"SimCLR + STL, with g": "se2"}
@@ -188,9 +191,14 @@ def test_the_page_of_every_method_is_made_from_scores_and_says_how_many_images_w
     with pytest.raises(SystemExit):
         run(384)
     assert "--images 384 is no multiple of the batch size 256: give one of 256" in capfd.readouterr().err
+    other = tmp_path / "methods-768-images.md"
+    other.write_text("All are trained in float32,", encoding="utf-8")
+    with pytest.raises(SystemExit):
+        run(768, "--precision", "bf16")
+    assert "methods-768-images.md has runs of --precision fp32, not bf16" in capfd.readouterr().err
     config = replace(small_config(picture_folder(tmp_path / "images")), max_steps=1)
     config = replace(config, optim=replace(config.optim, batch_size=24))
-    monkeypatch.setattr(methods, "arms", lambda data, images: {"vicreg": {"A": config.plain(), "A + task": config}})
+    monkeypatch.setattr(methods, "arms", lambda *_: {"vicreg": {"A": config.plain(), "A + task": config}})
     run(512)
     place = tmp_path / "methods-512-images.md"
     assert "thumbnail" not in place.read_text(encoding="utf-8").lower()
