@@ -28,7 +28,8 @@ from equicoherence.models.tokens import has_class_token, late_norm, read_tokens
 from equicoherence.models.weights import load_weights
 from equicoherence.notice import say
 
-VISION_TRANSFORMERS = ("vision_transformer", "deit", "eva")  # timm's modules of those that mask and take any size
+# timm's modules of those that mask and take any size; of a hybrid, convolutions come before the patches
+VISION_TRANSFORMERS = ("vision_transformer", "vision_transformer_hybrid", "deit", "eva")
 Read = Literal["all", "tokens"]
 
 
