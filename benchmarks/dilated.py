@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import statistics
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -38,17 +39,18 @@ def main() -> None:
     keep_freed_memory()
     about = machine(["timm", "equicoherence"]) | {"threads": 1, "repeats": given.repeats}
     rows = [
-        measure(f"{name}, {arm}", dataclasses.replace(config, precision=precision), given.repeats)
+        measure(f"{name}, {arm}", dataclasses.replace(config, precision=precision), use_matrix_products, given.repeats)
         for name in given.recipes
         for precision in PRECISIONS
         for arm, config in (("plain", recipe(name).plain()), ("with the task", recipe(name)))
     ]
-    write_results(given.out, "dilated", "Dilated convolutions of small maps", about, rows, markdown(rows))
+    table = markdown(rows, "nn.Conv2d", "DilatedConv")
+    write_results(given.out, "dilated", "Dilated convolutions of small maps", about, rows, table)
 
 
-def measure(name: str, config: PretrainConfig, repeats: int) -> dict[str, Any]:
-    """Return the row of one configuration."""
-    torchs, ours = steps_of(config, lambda learner: None), steps_of(config, use_matrix_products)
+def measure(name: str, config: PretrainConfig, change: Callable[[torch.nn.Module], None], repeats: int) -> dict[str, Any]:
+    """Return the row of one configuration: steps of its learner, and of one that ``change`` has changed."""
+    torchs, ours = steps_of(config, lambda learner: None), steps_of(config, change)
     taken = [(torchs(), ours()) for _ in range(repeats + 2)][2:]
     row: dict[str, Any] = {"step": name, "precision": config.precision}
     for label, each in zip(("torch", "ours"), zip(*taken)):
@@ -60,10 +62,10 @@ def measure(name: str, config: PretrainConfig, repeats: int) -> dict[str, Any]:
     return row
 
 
-def markdown(rows: list[dict[str, Any]]) -> str:
-    """Return the rows as a table."""
+def markdown(rows: list[dict[str, Any]], torchs: str, ours: str) -> str:
+    """Return the rows as a table. torchs, ours: what is compared."""
     lines = [
-        "| step | precision | nn.Conv2d, ms | DilatedConv, ms | speed-up | from | to |",
+        f"| step | precision | {torchs}, ms | {ours}, ms | speed-up | from | to |",
         "|---|---|---|---|---|---|---|",
     ]
     for row in rows:

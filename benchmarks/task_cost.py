@@ -24,7 +24,7 @@ import torch
 from about import machine, write_results
 
 from equicoherence.keep_memory import keep_freed_memory
-from equicoherence.models.dilated_conv import use_matrix_products
+from equicoherence.models.on_cpu import fast_on_cpu
 from equicoherence.recipes import recipe
 from equicoherence.training import PretrainConfig, build_learner, build_views
 from equicoherence.training.loop import _arithmetic
@@ -105,7 +105,7 @@ def measure(name: str, given: argparse.Namespace) -> list[dict[str, Any]]:
 
 
 def steps_of(
-    config: PretrainConfig, prepare: Callable[[torch.nn.Module], None] = use_matrix_products
+    config: PretrainConfig, prepare: Callable[[torch.nn.Module], None] = fast_on_cpu
 ) -> Callable[[], list[float]]:
     """Return what takes one step of a run and says the seconds of its phases.
 

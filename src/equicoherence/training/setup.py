@@ -20,9 +20,8 @@ from equicoherence.arithmetic import has_bfloat16
 from equicoherence.data import Loader, open_images, say_images
 from equicoherence.files import alone
 from equicoherence.models import Encoder
-from equicoherence.models.dilated_conv import use_matrix_products
 from equicoherence.models.features import POOLS
-from equicoherence.models.shared_conv import share_weight_gradients
+from equicoherence.models.on_cpu import fast_on_cpu
 from equicoherence.models.train_setting import HEAD
 from equicoherence.models.trained import trained_parameters
 from equicoherence.notice import say
@@ -177,8 +176,7 @@ def _trained(
     """Return the learner, compiled and wrapped or sharded, its optimiser, and the scaler of the loss."""
     state, device = saved.state, accelerator.device.type
     if device == "cpu" and not config.compile:
-        share_weight_gradients(learner)
-        use_matrix_products(learner)
+        fast_on_cpu(learner)
     scales = rate_scales(learner, config.optim)
     sharded = accelerator.num_processes > 1 and config.sharding == "fsdp2"
     if sharded:

@@ -6,10 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from equicoherence.models.attention import attend
 from equicoherence.models.decoders.decoder import Decoder, Decoding, named
 from equicoherence.models.decoders.position import PositionEmbedding
-
-FEW = 512  # tokens: the weights of attention to more of them fill the memory
 
 
 class CrossAttentionDecoder(Decoder):
@@ -75,18 +74,6 @@ class CrossAttentionDecoder(Decoder):
         keys, values = F.linear(memory, of_memory, bias_of_memory).chunk(2, dim=-1)
         query, key, value = (x.unflatten(2, (attention.num_heads, -1)).transpose(1, 2) for x in (queries, keys, values))
         return attention.out_proj(attend(query, key, value).transpose(1, 2).flatten(2))
-
-
-def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-    """Return softmax(Q K^T / sqrt(C)) V of queries (B, H, Q, C), keys and values (B, H, M, C).
-
-    Of few tokens on a CPU in plain products: there torch's fused attention is slow in bfloat16, above all its gradient,
-    and no faster in float32.
-    """
-    if query.device.type != "cpu" or key.shape[2] > FEW:
-        return F.scaled_dot_product_attention(query, key, value)
-    weights = (query * query.shape[-1] ** -0.5) @ key.transpose(-2, -1)
-    return weights.softmax(dim=-1, dtype=value.dtype) @ value
 
 
 @named("cross-attention", targets="views")

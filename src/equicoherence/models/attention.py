@@ -1,0 +1,47 @@
+"""Attention on a CPU in bfloat16: as products and a softmax, where torch's fused kernel is slow."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+FEW = 512  # tokens: the weights of attention to more of them fill the memory
+
+
+def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """Return softmax(Q K^T / sqrt(C)) V of queries (B, H, Q, C), keys and values (B, H, M, C).
+
+    Of few tokens on a CPU in plain products: there torch's fused attention is slow in bfloat16, above all its gradient,
+    and no faster in float32.
+    """
+    if query.device.type != "cpu" or key.shape[2] > FEW:
+        return F.scaled_dot_product_attention(query, key, value)
+    weights = (query * query.shape[-1] ** -0.5) @ key.transpose(-2, -1)
+    return weights.softmax(dim=-1, dtype=value.dtype) @ value
+
+
+def unfuse_where_slow(model: nn.Module) -> None:
+    """Make the attention of timm's models choose at each call whether it is fused: not where that is slow.
+
+    The gradient of torch's fused attention is slow on a CPU in bfloat16: a training step of a transformer with few
+    tokens takes up to twice as long with it (benchmarks/attention.py). Parameters, names and results are the same, up
+    to rounding; calls without a gradient, in float32 or on another device are as before.
+    """
+    for module in model.modules():
+        if isinstance(getattr(module, "fused_attn", None), bool):
+            module.register_forward_pre_hook(_choose)
+
+
+def _choose(attention: nn.Module, given: tuple[Any, ...]) -> None:
+    attention.fused_attn = not _is_slow(given[0])
+
+
+def _is_slow(tokens: Tensor) -> bool:
+    """Return whether fused attention to these tokens (B, N, C) would be trained on a CPU in bfloat16."""
+    if tokens.device.type != "cpu" or not torch.is_grad_enabled() or tokens.shape[1] > FEW:
+        return False
+    mixed = torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.bfloat16
+    return mixed or tokens.dtype == torch.bfloat16

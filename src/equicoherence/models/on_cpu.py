@@ -1,0 +1,20 @@
+"""Layers that a CPU trains slowly as torch or timm compute them: the same functions, computed otherwise."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from equicoherence.models.attention import unfuse_where_slow
+from equicoherence.models.dilated_conv import use_matrix_products
+from equicoherence.models.shared_conv import share_weight_gradients
+
+
+def fast_on_cpu(model: nn.Module) -> None:
+    """Make a model that is trained on a CPU faster; its parameters and names, and its results up to rounding, are kept.
+
+    Strided convolutions, dilated convolutions of small maps, and attention of few tokens in bfloat16 are computed in
+    another way. A model that is compiled should be left as it is.
+    """
+    share_weight_gradients(model)
+    use_matrix_products(model)
+    unfuse_where_slow(model)
