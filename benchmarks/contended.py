@@ -174,12 +174,13 @@ def train_when_told(given: argparse.Namespace, variant: str, folder: str) -> Non
     """Be one training: take steps for as many seconds as each line of standard input says, then print what was done."""
     from step_ours import take_step
 
+    import equicoherence.models.on_cpu as on_cpu
     import equicoherence.training.setup as setting_up
     from equicoherence.recipes import recipe
 
     _, shared, threads = VARIANTS[variant]
     if not shared:
-        setting_up.share_weight_gradients = lambda model: None
+        on_cpu.share_weight_gradients = lambda model: None
     config = recipe(given.recipe) if given.coherence else recipe(given.recipe).plain()
     optim = dataclasses.replace(config.optim, epochs=10_000)
     config = dataclasses.replace(config, threads=threads or given.threads, optim=optim)

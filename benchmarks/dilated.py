@@ -48,7 +48,9 @@ def main() -> None:
     write_results(given.out, "dilated", "Dilated convolutions of small maps", about, rows, table)
 
 
-def measure(name: str, config: PretrainConfig, change: Callable[[torch.nn.Module], None], repeats: int) -> dict[str, Any]:
+def measure(
+    name: str, config: PretrainConfig, change: Callable[[torch.nn.Module], None], repeats: int
+) -> dict[str, Any]:
     """Return the row of one configuration: steps of its learner, and of one that ``change`` has changed."""
     torchs, ours = steps_of(config, lambda learner: None), steps_of(config, change)
     taken = [(torchs(), ours()) for _ in range(repeats + 2)][2:]

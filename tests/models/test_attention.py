@@ -10,7 +10,7 @@ from timm.layers import Attention
 from torch import Tensor, nn
 
 from equicoherence.models import attention
-from equicoherence.models.attention import attend, unfuse_where_slow
+from equicoherence.models.attention import attend, unfuse, unfuse_where_slow
 
 BF16: dict[str, Any] = {"device_type": "cpu", "dtype": torch.bfloat16}
 
@@ -21,7 +21,14 @@ def _choices(model: nn.Module) -> set[bool]:
 
 def _small_vit() -> nn.Module:
     torch.manual_seed(0)
-    args: dict[str, Any] = {"img_size": 32, "patch_size": 8, "embed_dim": 32, "depth": 2, "num_heads": 2, "num_classes": 0}
+    args: dict[str, Any] = {
+        "img_size": 32,
+        "patch_size": 8,
+        "embed_dim": 32,
+        "depth": 2,
+        "num_heads": 2,
+        "num_classes": 0,
+    }
     return timm.create_model("vit_tiny_patch16_224", **args)
 
 
@@ -64,6 +71,14 @@ def test_a_transformer_is_not_fused_where_it_is_trained_in_bfloat16_and_fused_el
     copied(_images().bfloat16())
     assert _choices(copied) == {False}
     assert _choices(model) == {True}
+
+
+def test_a_transformer_that_is_never_fused():
+    model = _small_vit()
+    expected = model(_images())
+    unfuse(model)
+    assert _choices(model) == {False}
+    assert torch.allclose(model(_images()), expected, atol=1e-5)
 
 
 def test_many_tokens_stay_fused(monkeypatch: pytest.MonkeyPatch):

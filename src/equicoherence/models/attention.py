@@ -1,7 +1,8 @@
-"""Attention on a CPU in bfloat16: as products and a softmax, where torch's fused kernel is slow."""
+"""Attention on a CPU in half precision: as products and a softmax, where torch's fused kernel is slow."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -26,22 +27,30 @@ def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
 def unfuse_where_slow(model: nn.Module) -> None:
     """Make the attention of timm's models choose at each call whether it is fused: not where that is slow.
 
-    The gradient of torch's fused attention is slow on a CPU in bfloat16: a training step of a transformer with few
-    tokens takes up to twice as long with it (benchmarks/attention.py). Parameters, names and results are the same, up
-    to rounding; calls without a gradient, in float32 or on another device are as before.
+    The gradient of torch's fused attention is slow on a CPU in half precision; products and a softmax take about half
+    of the time (benchmarks/attention.py). Parameters, names and results are the same, up to rounding; calls without a
+    gradient, in float32, to many tokens or on another device stay fused.
     """
-    for module in model.modules():
-        if isinstance(getattr(module, "fused_attn", None), bool):
-            module.register_forward_pre_hook(_choose)
+    for attention in _fusible(model):
+        attention.register_forward_pre_hook(_choose)
 
 
-def _choose(attention: nn.Module, given: tuple[Any, ...]) -> None:
+def unfuse(model: nn.Module) -> None:
+    """Make no attention of timm's models fused, at any call: for a model that is compiled, and cannot choose."""
+    for attention in _fusible(model):
+        attention.fused_attn = False
+
+
+def _fusible(model: nn.Module) -> Iterator[Any]:
+    yield from (module for module in model.modules() if isinstance(getattr(module, "fused_attn", None), bool))
+
+
+def _choose(attention: Any, given: tuple[Any, ...]) -> None:
     attention.fused_attn = not _is_slow(given[0])
 
 
 def _is_slow(tokens: Tensor) -> bool:
-    """Return whether fused attention to these tokens (B, N, C) would be trained on a CPU in bfloat16."""
+    """Return whether fused attention to these tokens (B, N, C) would be trained on a CPU in half precision."""
     if tokens.device.type != "cpu" or not torch.is_grad_enabled() or tokens.shape[1] > FEW:
         return False
-    mixed = torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.bfloat16
-    return mixed or tokens.dtype == torch.bfloat16
+    return torch.is_autocast_enabled("cpu") or tokens.dtype in (torch.bfloat16, torch.float16)

@@ -12,8 +12,8 @@ from equicoherence.models.shared_conv import share_weight_gradients
 def fast_on_cpu(model: nn.Module) -> None:
     """Make a model that is trained on a CPU faster; its parameters and names, and its results up to rounding, are kept.
 
-    Strided convolutions, dilated convolutions of small maps, and attention of few tokens in bfloat16 are computed in
-    another way. A model that is compiled should be left as it is.
+    Strided convolutions, dilated convolutions of small maps, and attention in half precision are computed in another
+    way. A model that will be compiled should be left as it is.
     """
     share_weight_gradients(model)
     use_matrix_products(model)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from equicoherence.data import Batch
 from equicoherence.errors import RefusedValue, refusing
@@ -128,11 +127,10 @@ def _accumulate(run: Parts, batch: Batch) -> tuple[LearnerOutput, dict[str, Tens
         start, stop = int(part[0]) * run.feed.group, (int(part[-1]) + 1) * run.feed.group
         made = run.feed.views(batch.part(start, stop), run.generator)
         with accelerator.no_sync(run.model) if number + 1 < parts else nullcontext():
-            with _arithmetic(run.precision, accelerator.device.type):
+            with arithmetic(run.precision, accelerator.device.type):
                 output = run.model(made)
             loss = torch.stack(list(output.losses.values())).sum() / parts
-            with _attention(run.precision, accelerator.device.type):  # checkpointed layers are computed once more
-                accelerator.backward(run.scaler.scale(loss))
+            accelerator.backward(run.scaler.scale(loss))
         for sums, values in ((losses, output.losses), (named, output.parts)):
             for name, value in values.items():
                 sums[name] = sums.get(name, torch.zeros_like(value)) + value.detach() / parts
@@ -140,16 +138,6 @@ def _accumulate(run: Parts, batch: Batch) -> tuple[LearnerOutput, dict[str, Tens
     return output, losses, named
 
 
-@contextmanager
-def _arithmetic(precision: Precision, device: str) -> Iterator[None]:
-    """Run in a precision."""
-    if precision == "fp32":
-        yield
-        return
-    with torch.autocast(device, HALF[precision]), _attention(precision, device):
-        yield
-
-
-def _attention(precision: Precision, device: str) -> AbstractContextManager[Any]:
-    """Leave out, on a CPU in half precision, the fused attention, whose backward is slow there."""
-    return sdpa_kernel(SDPBackend.MATH) if precision in HALF and device == "cpu" else nullcontext()
+def arithmetic(precision: Precision, device: str) -> AbstractContextManager[Any]:
+    """Return what runs in a precision."""
+    return nullcontext() if precision == "fp32" else torch.autocast(device, HALF[precision])
