@@ -28,7 +28,7 @@ def unfuse_where_slow(model: nn.Module) -> None:
     """Make the attention of timm's models choose at each call whether it is fused: not where that is slow.
 
     The gradient of torch's fused attention is slow on a CPU in half precision; products and a softmax take about half
-    of the time (benchmarks/attention.py). Parameters, names and results are the same, up to rounding; calls without a
+    of the time (benchmarks/vit_on_cpu.py). Parameters, names and results are the same, up to rounding; calls without a
     gradient, in float32, to many tokens or on another device stay fused.
     """
     for attention in _fusible(model):

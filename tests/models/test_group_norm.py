@@ -1,0 +1,65 @@
+"""Group norms on a CPU: the same function, of channels that come first, where torch's other kernel is slow."""
+
+import pytest
+import torch
+from timm.layers import GroupNormAct
+from torch import Tensor, nn
+
+from equicoherence.models.group_norm import put_channels_first
+
+
+class _Seeing(nn.GroupNorm):
+    """A group norm that remembers whether channels come first in what it is given."""
+
+    first: bool
+
+    def forward(self, input: Tensor) -> Tensor:
+        self.first = input.is_contiguous()
+        return super().forward(input)
+
+
+def _maps(side: int, kind: torch.dtype) -> Tensor:
+    maps = torch.randn(3, 8, side, side, generator=torch.Generator().manual_seed(0))
+    return maps.to(kind, memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize(
+    ("side", "kind", "groups", "first"),
+    [
+        (4, torch.bfloat16, 2, True),
+        (24, torch.bfloat16, 1, True),
+        (25, torch.bfloat16, 2, False),
+        (4, torch.float32, 2, False),
+    ],
+)
+def test_small_maps_in_half_precision_are_copied(side, kind, groups, first):
+    norm = _Seeing(groups, 8)
+    put_channels_first(norm)
+    found = norm.to(kind)(_maps(side, kind))
+    assert norm.first == first
+    assert found.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_large_groups_and_tokens_are_left_as_they_are():
+    norm = _Seeing(1, 9)
+    put_channels_first(norm)
+    assert not norm._forward_pre_hooks
+    tokens = nn.GroupNorm(2, 8)
+    put_channels_first(tokens)
+    assert tokens.bfloat16()(torch.randn(3, 8, 5).bfloat16()).shape == (3, 8, 5)
+
+
+@pytest.mark.parametrize("build", [nn.GroupNorm, lambda groups, channels: GroupNormAct(channels, groups)])
+def test_output_and_gradients_are_those_of_the_norm(build):
+    norm, maps = build(2, 8), _maps(5, torch.bfloat16).requires_grad_()
+    results = []
+    for _ in range(2):
+        norm.zero_grad()
+        maps.grad = None
+        with torch.autocast("cpu", torch.bfloat16):
+            found = norm(maps)
+        found.float().square().sum().backward()
+        results.append([found.detach(), maps.grad, norm.weight.grad, norm.bias.grad])
+        put_channels_first(norm)
+    for torchs, ours in zip(*results, strict=True):
+        torch.testing.assert_close(ours, torchs, atol=0.02, rtol=0.02)
