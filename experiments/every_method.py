@@ -138,10 +138,10 @@ Written by `python experiments/every_method.py{option}{used}`. {origin_line([eac
 Each `tiny` recipe, on Tiny-ImageNet-100: {images:,} images seen ({images / IMAGES:.1f} epochs), 32 px views of
 64 px images, SE(2) paths, seed {seeds}. All are trained in {PRECISIONS[config.precision]}, where the
 recipes take bfloat16 if the processor has it; the precision above is that of scoring, a dash where none was noted.
-iBOT and DINOv2 have a vision transformer of six blocks (1.2 M parameters), the others a residual network of four blocks
-(0.6 M). The task has two decoders, on half of the samples, and the method's own loss does not see g. Its weight is
-{weights(configs)}. Plain: `--no-coherence`. Equal images, not equal time. *STL, with g*: view 2 of STL and of its
-SimCLR loss is transformed, the same g for two images each.
+iBOT and DINOv2 have a vision transformer of six blocks with a convolution before its patches (1.2 M parameters), the
+others a residual network of four blocks (0.6 M). The task has two decoders, on half of the samples, and the method's
+own loss does not see g. Its weight is {weights(configs)}. Plain: `--no-coherence`. Equal images, not equal time.
+*STL, with g*: view 2 of STL and of its SimCLR loss is transformed, the same g for two images each.
 
 {MEASURED} Square brackets: 95 % bootstrap intervals over test images.{baselines_note(evaluated)}
 

@@ -47,8 +47,18 @@ ENCODERS = {
     # ResNet-18 with one block a stage and half its channels: 1.2 million parameters, a token for each 16 pixels
     "resnet": EncoderConfig("resnet18", {"layers": [1] * 4, "channels": [32, 64, 128, 256], "output_stride": 16}),
     # six blocks, 1.2 million parameters, a token for each 8 pixels, summarised by their mean
-    "vit": dataclasses.replace(
-        recipe("ibot-tiny").encoder, args={**recipe("ibot-tiny").encoder.args, "img_size": SIZE}
+    "vit": EncoderConfig(
+        "vit_tiny_patch16_224",
+        {
+            "img_size": SIZE,
+            "patch_size": 8,
+            "embed_dim": 128,
+            "depth": 6,
+            "num_heads": 4,
+            "class_token": False,
+            "global_pool": "avg",
+            "fc_norm": False,
+        },
     ),
 }
 # lower is better for PRE alone
