@@ -130,14 +130,15 @@ def page(evaluated: Sequence[Evaluated], configs: Mapping[str, PretrainConfig]) 
     images = (config.max_steps or 0) * config.optim.batch_size
     option = "" if images == SEEN else f" --images {images}"
     used = "" if config.precision == "fp32" else f" --precision {config.precision}"
+    other = ", where the recipes take bfloat16 if the processor has it" if config.precision == "fp32" else ""
     seeds = ", ".join(str(seed) for seed in sorted({each.about["seed"] for each in members(groups)}))
     return f"""# Every method, with and without the task{f", {images:,} images" if option else ""}
 
 Written by `python experiments/every_method.py{option}{used}`. {origin_line([each.about for each in members(groups)])}.
 
 Each `tiny` recipe, on Tiny-ImageNet-100: {images:,} images seen ({images / IMAGES:.1f} epochs), 32 px views of
-64 px images, SE(2) paths, seed {seeds}. All are trained in {PRECISIONS[config.precision]}, where the
-recipes take bfloat16 if the processor has it; the precision above is that of scoring, a dash where none was noted.
+64 px images, SE(2) paths, seed {seeds}. All are trained in {PRECISIONS[config.precision]}{other}; the precision
+above is that of scoring, a dash where none was noted.
 iBOT and DINOv2 have a vision transformer of six blocks with a convolution before its patches (1.2 M parameters), the
 others a residual network of four blocks (0.6 M). The task has two decoders, on half of the samples, and the method's
 own loss does not see g. Its weight is {weights(configs)}. Plain: `--no-coherence`. Equal images, not equal time.

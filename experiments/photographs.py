@@ -80,7 +80,12 @@ def score_missing(
 
 
 def other_precision(place: Path, precision: Precision) -> str:
-    """Return the precision of a page's runs if it is another one; "" if not, or if there is no page."""
-    text = place.read_text(encoding="utf-8") if place.is_file() else ""
-    named = [name for name, words in PRECISIONS.items() if words in text]
-    return named[0] if named and precision not in named else ""
+    """Return the precision of a page's runs if it is another one; "" if not, or if there is no page.
+
+    A page names its precision in the command that it was written by, unless that is the default.
+    """
+    if not place.is_file():
+        return ""
+    text = place.read_text(encoding="utf-8")
+    found = next((name for name in PRECISIONS if f"--precision {name}`" in text), "fp32")
+    return "" if found == precision else found

@@ -192,7 +192,7 @@ def test_the_page_of_every_method_is_made_from_scores_and_says_how_many_images_w
         run(384)
     assert "--images 384 is no multiple of the batch size 256: give one of 256" in capfd.readouterr().err
     other = tmp_path / "methods-768-images.md"
-    other.write_text("All are trained in float32,", encoding="utf-8")
+    other.write_text("Written by `every_method.py --images 768`; scored in mixed precision", encoding="utf-8")
     with pytest.raises(SystemExit):
         run(768, "--precision", "bf16")
     assert "methods-768-images.md has runs of --precision fp32, not bf16" in capfd.readouterr().err

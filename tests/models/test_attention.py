@@ -54,23 +54,59 @@ def test_attention_to_many_tokens_is_that_to_few(monkeypatch: pytest.MonkeyPatch
     assert torch.allclose(attend(query, key, value), few, atol=1e-6)
 
 
-def test_a_transformer_is_not_fused_where_it_is_trained_in_bfloat16_and_fused_elsewhere():
+def test_a_transformer_is_not_fused_where_it_is_trained_in_half_precision_and_fused_elsewhere():
     model = _small_vit()
     names = set(model.state_dict())
-    unfuse_where_slow(model)
+    for _ in range(2):
+        unfuse_where_slow(model)
     assert set(model.state_dict()) == names
+    assert len(model.blocks[0].attn._forward_pre_hooks) == 1
     with torch.autocast(**BF16):
         model(_images())
         assert _choices(model) == {False}
         with torch.no_grad():
             model(_images())
     assert _choices(model) == {True}
-    model(_images())
-    assert _choices(model) == {True}
     copied = copy.deepcopy(model).to(torch.bfloat16)
     copied(_images().bfloat16())
     assert _choices(copied) == {False}
+    model(_images())
     assert _choices(model) == {True}
+
+
+def test_blocks_that_are_not_trained_stay_fused():
+    model = _small_vit().requires_grad_(False)
+    model.blocks[1].requires_grad_(True)
+    unfuse_where_slow(model)
+    with torch.autocast(**BF16):
+        model(_images())
+    assert [block.attn.fused_attn for block in model.blocks] == [True, False]
+
+
+def test_attention_that_timm_does_not_fuse_stays_so():
+    model = timm.create_model("swin_tiny_patch4_window7_224", depths=(1,), img_size=56, num_classes=0)
+    timm.layers.set_fused_attn(False)
+    try:
+        plain = _small_vit()
+    finally:
+        timm.layers.set_fused_attn(True)
+    for each, images in ((model, torch.randn(1, 3, 56, 56)), (plain, _images())):
+        before = {module.fused_attn for module in each.modules() if hasattr(module, "fused_attn")}
+        unfuse_where_slow(each)
+        each(images)
+        assert {module.fused_attn for module in each.modules() if hasattr(module, "fused_attn")} == before == {False}
+
+
+def test_checkpointed_blocks_have_the_gradients_of_others():
+    model = _small_vit()
+    unfuse_where_slow(model)
+    found = []
+    for checkpointed in (False, True):
+        model.set_grad_checkpointing(checkpointed)
+        with torch.autocast(**BF16):
+            found.append(_trained(model, _images()))
+    for one, other in zip(*found, strict=True):
+        assert torch.equal(one, other)
 
 
 def test_a_transformer_that_is_never_fused():

@@ -204,6 +204,9 @@ def test_a_split_without_d_has_no_invariant_part():
         ("vit_tiny_patch16_224", {"img_size": 64, "depth": 1, "reg_tokens": 2}, True),
         ("deit_tiny_distilled_patch16_224", {"img_size": 64, "depth": 1}, False),
         ("eva02_tiny_patch14_224", {"img_size": 56, "depth": 1}, True),
+        ("vit_tiny_r_s16_p8_224", {"img_size": 32, "patch_size": 2, "depth": 1}, True),
+        ("vit_small_r26_s32_224", {"img_size": 128, "depth": 1}, False),
+        ("vit_base_mci_224", {"img_size": 64, "depth": 1}, False),
     ],
 )
 def test_masked_tokens_say_nothing_of_their_pixels(name, args, any_size):
@@ -245,6 +248,19 @@ def test_a_copy_masks_with_its_own_token():
     copied.mask_token.data += 1
     assert torch.equal(encoder(images, masks).patches, before)
     assert not torch.allclose(copied(images, masks).patches, before)
+
+
+@pytest.mark.parametrize("size", [(36, 36), (60, 60), (32, 44)])
+def test_a_hybrid_takes_whole_patches_of_pixels_alone(size):
+    encoder = Encoder("vit_tiny_r_s16_p8_224", {"img_size": 32, "patch_size": 2, "depth": 1}, any_size=True)
+    assert encoder(torch.rand(1, 3, 48, 64)).grid == (6, 8)
+    with pytest.raises(ValueError, match=rf"{size[0]} x {size[1]} pixels: its patches of 8 x 8 would leave"):
+        encoder(torch.rand(1, 3, *size))
+
+
+def test_a_size_that_a_hybrid_is_not_built_for_names_the_assertion():
+    with pytest.raises(ValueError, match=r"cannot build vit_tiny_r_s16_p8_224 .*: assert self.feature_size\[0\]"):
+        Encoder("vit_tiny_r_s16_p8_224", {"img_size": 36, "patch_size": 2, "depth": 1})
 
 
 def test_masks_are_refused_where_nothing_can_be_masked():

@@ -1,14 +1,19 @@
-"""Training in fp16: the loss is scaled, steps that overflow are left out, and a resumed run keeps the scale."""
+"""Training in half precision. fp16: the loss is scaled, steps that overflow are left out, and a resumed run keeps the
+scale. bf16: on a CPU, slow kernels are left out."""
 
 import dataclasses
 import json
 
 import pytest
 import torch
+from timm.layers import GroupNormAct
 
 from equicoherence.methods.vicreg import VICRegConfig
+from equicoherence.models.group_norm import ChannelsFirstNormAct
 from equicoherence.training import EncoderConfig, load_run, pretrain
+from equicoherence.training.callbacks import Callback
 from equicoherence.training.checkpoint import checkpoints, load_checkpoint
+from equicoherence.training.learner import Learner
 from tests.small import picture_folder, small_config
 
 # fp16 is emulated on a CPU, so that the smallest of encoders takes long enough
@@ -75,3 +80,25 @@ def test_a_device_that_is_not_there_is_refused_at_once(device, config, tmp_path)
     with pytest.raises(ValueError, match=f"device is {device}, but torch .* finds none here"):
         pretrain(dataclasses.replace(config, device=device), tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+class _Seen(Callback):
+    """Remembers what the attention of the encoder chose, and the classes of its group norms."""
+
+    def on_start(self, moment):
+        self.norm = type(moment.learner.encoder.model.patch_embed.backbone.norm)
+
+    def on_step(self, moment):
+        self.fused = {block.attn.fused_attn for block in moment.learner.encoder.model.blocks}
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_a_cpu_trains_transformers_in_bfloat16_without_slow_kernels(compiled, tmp_path, monkeypatch):
+    monkeypatch.setattr(Learner, "compile", lambda self: None)
+    args = {"img_size": 32, "patch_size": 2, "embed_dim": 24, "depth": 2, "num_heads": 2}
+    encoder = EncoderConfig("vit_tiny_r_s16_p8_224", args)
+    config = small_config(picture_folder(tmp_path / "data", per_class=12), encoder=encoder, precision="bf16")
+    seen = _Seen()
+    pretrain(dataclasses.replace(config, compile=compiled, max_steps=1), tmp_path / "run", callbacks=[seen])
+    assert seen.fused == {False}
+    assert seen.norm is (GroupNormAct if compiled else ChannelsFirstNormAct)

@@ -9,6 +9,7 @@ import torch
 
 from equicoherence.coherence.config import CONVOLUTIONAL
 from equicoherence.models import Encoder
+from equicoherence.models.image_sizes import hybrid_patch
 from equicoherence.models.layers import layer_widths
 from equicoherence.models.train_setting import HEAD
 from equicoherence.recipes.from_file import named_config
@@ -68,5 +69,5 @@ def middle_layers(encoder: Encoder) -> tuple[int, ...]:
 
 def _patch(encoder: Encoder) -> int:
     """Return the pixels of a side of the patches that images are cut into first, 1 where a convolution overlaps."""
-    sizes = getattr(getattr(encoder.model, "patch_embed", None), "patch_size", 1)
+    sizes = hybrid_patch(encoder.model) or getattr(getattr(encoder.model, "patch_embed", None), "patch_size", 1)
     return int(sizes[0] if isinstance(sizes, tuple | list) else sizes)

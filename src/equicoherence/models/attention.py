@@ -25,14 +25,15 @@ def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
 
 
 def unfuse_where_slow(model: nn.Module) -> None:
-    """Make the attention of timm's models choose at each call whether it is fused: not where that is slow.
+    """Make timm's attention that is fused choose at each call whether it is: not where that is slow.
 
     The gradient of torch's fused attention is slow on a CPU in half precision; products and a softmax take about half
-    of the time (benchmarks/vit_on_cpu.py). Parameters, names and results are the same, up to rounding; calls without a
-    gradient, in float32, to many tokens or on another device stay fused.
+    of its time, of up to 500 tokens. Parameters, names and results are the same, up to rounding. What is not trained,
+    in float32, or has more tokens, or maps in place of tokens, stays fused, as on other devices.
     """
     for attention in _fusible(model):
-        attention.register_forward_pre_hook(_choose)
+        if _choose not in attention._forward_pre_hooks.values():
+            attention.register_forward_pre_hook(_choose)
 
 
 def unfuse(model: nn.Module) -> None:
@@ -42,15 +43,17 @@ def unfuse(model: nn.Module) -> None:
 
 
 def _fusible(model: nn.Module) -> Iterator[Any]:
-    yield from (module for module in model.modules() if isinstance(getattr(module, "fused_attn", None), bool))
+    return (module for module in model.modules() if getattr(module, "fused_attn", None) is True)
 
 
 def _choose(attention: Any, given: tuple[Any, ...]) -> None:
-    attention.fused_attn = not _is_slow(given[0])
+    attention.fused_attn = not (given and _is_slow(given[0], attention))
 
 
-def _is_slow(tokens: Tensor) -> bool:
+def _is_slow(tokens: Tensor, attention: nn.Module) -> bool:
     """Return whether fused attention to these tokens (B, N, C) would be trained on a CPU in half precision."""
-    if tokens.device.type != "cpu" or not torch.is_grad_enabled() or tokens.shape[1] > FEW:
+    if tokens.device.type != "cpu" or tokens.ndim != 3 or tokens.shape[1] > FEW or not torch.is_grad_enabled():
         return False
-    return torch.is_autocast_enabled("cpu") or tokens.dtype in (torch.bfloat16, torch.float16)
+    if not (torch.is_autocast_enabled("cpu") or tokens.dtype in (torch.bfloat16, torch.float16)):
+        return False
+    return tokens.requires_grad or any(parameter.requires_grad for parameter in attention.parameters())

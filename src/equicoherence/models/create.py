@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from typing import Any
 
 import timm
@@ -54,4 +55,9 @@ def create(
     except WRONG as error:
         if pretrained and isinstance(error, RuntimeError):
             raise
-        raise ValueError(f"timm cannot build {name} with the arguments {args}: {error}") from error
+        raise ValueError(f"timm cannot build {name} with the arguments {args}: {_said(error)}") from error
+
+
+def _said(error: Exception) -> str:
+    """Return what an error says; of one without words, such as timm's assertions, the line that raised it."""
+    return str(error) or str(traceback.extract_tb(error.__traceback__)[-1].line)

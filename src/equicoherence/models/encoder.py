@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from equicoherence.models.create import checked_args, create
 from equicoherence.models.features import Features, Pool
 from equicoherence.models.hub import hub_or_cache
-from equicoherence.models.image_sizes import check_size
+from equicoherence.models.image_sizes import check_size, hybrid_patch
 from equicoherence.models.layers import gives_class_tokens, layer_number, layer_widths, read_layers
 from equicoherence.models.lean_block import lean_last
 from equicoherence.models.names import folder_of, resolve, split_file
@@ -28,7 +28,7 @@ from equicoherence.models.tokens import has_class_token, late_norm, read_tokens
 from equicoherence.models.weights import load_weights
 from equicoherence.notice import say
 
-# timm's modules of those that mask and take any size; of a hybrid, convolutions come before the patches
+# timm's modules of those that mask and take any size. A hybrid has convolutions before its patches.
 VISION_TRANSFORMERS = ("vision_transformer", "vision_transformer_hybrid", "deit", "eva")
 Read = Literal["all", "tokens"]
 
@@ -217,6 +217,8 @@ class Encoder(nn.Module):
     ) -> Features:
         """Encode images (B, C, H, W) in [0, 1]; patch tokens where ``masks`` (B, N) is True are the mask token.
 
+        Of a hybrid, the pixels of masked patches are blank, too, since its convolutions overlap.
+
         class_only: compute only the class token; patches are empty, (B, 0, C), and the last layers of a vision
             transformer process only the class token.
         layers_only: compute no layer after the last one in ``layers``, whose tokens are returned as the output.
@@ -226,6 +228,8 @@ class Encoder(nn.Module):
         if masks is not None and self.mask_token is None:
             raise ValueError("masks need an encoder built with masked=True")
         x, size = self._normalised(images)
+        if masks is not None:
+            x = self._blanked(x, masks)
         self._masks = masks
         try:
             if self.ends_at is not None:
@@ -269,6 +273,16 @@ class Encoder(nn.Module):
         norm = late_norm(self.model)
         output = output if norm is None else norm(output)
         return Features(output[:, 0], output[:, :0], (0, 0))
+
+    def _blanked(self, x: Tensor, masks: Tensor) -> Tensor:
+        """Return normalised images whose masked patches are 0, where convolutions would carry them into others."""
+        patch = hybrid_patch(self.model)
+        if not patch:
+            return x
+        height, width = x.shape[2:]
+        of_pixels = masks.view(-1, height // patch, width // patch)
+        of_pixels = of_pixels.repeat_interleave(patch, 1).repeat_interleave(patch, 2)
+        return x.masked_fill(of_pixels[:, None], 0)
 
     def _mask(self, module: nn.Module, inputs: tuple[Tensor], tokens: Tensor) -> Tensor:
         """Replace masked patch embeddings, (B, N, C) or (B, h, w, C), before their positions are added."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
+from timm.layers import HybridEmbed
 from torch import Tensor, nn
 
 from equicoherence.models.on_meta import evaluating, forget_biases, input_channels, output_shape, with_kept_biases
@@ -29,13 +30,27 @@ def check_size(model: nn.Module, size: tuple[int, int], name: str) -> tuple[int,
                 f"{name} does not take images of {written(size)} pixels{_own(model)}: {_first_line(error)}"
             ) from error
     grid_of(model, name, shape, size)
-    if any(left_over for _, left_over in steps) and _border_is_lost(model, size):
-        step = max(step for step, _ in steps)
+    if step := _lost(model, size, steps):
         raise ValueError(
             f"{name} does not take images of {written(size)} pixels: its patches of {step} x {step} would leave pixels "
             f"at the border unseen (multiples of {step} fit, such as {_near(size, step)})"
         )
     return shape
+
+
+def _lost(model: nn.Module, size: tuple[int, int], steps: list[tuple[int, bool]]) -> int:
+    """Return the pixels of a patch if some are left over at the border, else 0. steps: those noted."""
+    if patch := hybrid_patch(model):  # group norms before the patches spread a border's NaN over all of them
+        return patch if any(side % patch for side in size) else 0
+    if any(left_over for _, left_over in steps) and _border_is_lost(model, size):
+        return max(step for step, _ in steps)
+    return 0
+
+
+def hybrid_patch(model: nn.Module) -> int:
+    """Return the pixels of a side of the patches of a transformer after convolutions, 0 for other models."""
+    embed = getattr(model, "patch_embed", None)
+    return max(embed.feat_ratio(as_scalar=False)) if isinstance(embed, HybridEmbed) else 0  # type: ignore[arg-type]
 
 
 def written(size: tuple[int, int]) -> str:
