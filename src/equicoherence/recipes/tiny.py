@@ -39,8 +39,9 @@ from equicoherence.training.views_config import AugmentationConfig, ViewsConfig
 # convolutions learn orientation from far fewer images than a transformer trained from scratch.
 RESNET = EncoderConfig("resnet18", {"layers": [1, 1, 1, 1], "channels": [32, 64, 128, 128], "output_stride": 8})
 # A vision transformer of six blocks, 1.2 million parameters, for masks need tokens. A convolution, a group norm and a
-# max-pooling, with stride 4, come before its 16 patches of 8 px, as it learns sooner with them (Xiao et al.,
-# 2106.14881); the mean of the patches stands for the image, which learns sooner than a class token.
+# max-pooling, with stride 4, come before its 16 patches of 8 px, as its features are better with them, after few
+# images (docs/results/methods.md; Xiao et al., 2106.14881, for long trainings); the mean of the patches stands for the
+# image, which learns sooner than a class token.
 VIT = EncoderConfig(
     "vit_tiny_r_s16_p8_224",
     {
