@@ -258,6 +258,25 @@ def test_a_hybrid_takes_whole_patches_of_pixels_alone(size):
         encoder(torch.rand(1, 3, *size))
 
 
+def test_a_hybrid_whose_convolutions_pad_takes_any_size_that_they_cover():
+    assert Encoder("vit_small_r26_s32_224", {"img_size": 65, "depth": 1}).own_size == (65, 65)
+    with pytest.raises(ValueError, match="72 x 72 pixels: its patches of 16 x 16 would leave"):
+        Encoder("vit_base_mci_224", {"img_size": 72, "depth": 1})
+
+
+def test_masks_have_the_grid_of_the_tokens_at_each_size():
+    args = {"img_size": 32, "patch_size": 2, "depth": 1, "reg_tokens": 2}
+    encoder = Encoder("vit_tiny_r_s16_p8_224", args, masked=True, any_size=True).eval()
+    images = torch.rand(1, 3, 48, 64)
+    masks = torch.zeros(1, 48, dtype=torch.bool)
+    masks[0, 9] = True  # row 1, column 1 of 6 x 8
+    changed = images.clone()
+    changed[:, :, 8:16, 8:16] = 0
+    assert torch.equal(encoder(images, masks).patches, encoder(changed, masks).patches)
+    changed[:, :, 16:24, 8:16] = 0
+    assert not torch.allclose(encoder(images, masks).patches, encoder(changed, masks).patches)
+
+
 def test_a_size_that_a_hybrid_is_not_built_for_names_the_assertion():
     with pytest.raises(ValueError, match=r"cannot build vit_tiny_r_s16_p8_224 .*: assert self.feature_size\[0\]"):
         Encoder("vit_tiny_r_s16_p8_224", {"img_size": 36, "patch_size": 2, "depth": 1})

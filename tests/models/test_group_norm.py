@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from timm.layers import GroupNormAct
+from timm.layers import GroupNorm, GroupNormAct
 from torch import Tensor, nn
 
-from equicoherence.models.group_norm import ChannelsFirstNorm, put_channels_first
+from equicoherence.models.group_norm import SWAPS, ChannelsFirstNorm, put_channels_first
 
 
 def _maps(side: int, kind: torch.dtype) -> Tensor:
@@ -45,7 +45,14 @@ def test_large_groups_and_tokens_are_left_as_they_are():
     assert tokens(torch.randn(3, 8, 5).bfloat16()).shape == (3, 8, 5)
 
 
-@pytest.mark.parametrize("build", [nn.GroupNorm, lambda groups, channels: GroupNormAct(channels, groups)])
+@pytest.mark.parametrize(
+    "build",
+    [
+        nn.GroupNorm,
+        lambda groups, channels: GroupNorm(channels, groups),
+        lambda groups, channels: GroupNormAct(channels, groups),
+    ],
+)
 def test_output_and_gradients_are_those_of_the_norm(build):
     norm, maps = build(2, 8), _maps(5, torch.bfloat16).requires_grad_()
     results = []
@@ -57,5 +64,6 @@ def test_output_and_gradients_are_those_of_the_norm(build):
         found.float().square().sum().backward()
         results.append([found.detach(), maps.grad, norm.weight.grad, norm.bias.grad])
         put_channels_first(norm)
+        assert type(norm) in SWAPS.values()
     for torchs, ours in zip(*results, strict=True):
         torch.testing.assert_close(ours, torchs, atol=0.02, rtol=0.02)

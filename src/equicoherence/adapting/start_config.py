@@ -6,10 +6,10 @@ import contextlib
 import dataclasses
 
 import torch
+from timm.layers import HybridEmbed
 
 from equicoherence.coherence.config import CONVOLUTIONAL
 from equicoherence.models import Encoder
-from equicoherence.models.image_sizes import hybrid_patch
 from equicoherence.models.layers import layer_widths
 from equicoherence.models.train_setting import HEAD
 from equicoherence.recipes.from_file import named_config
@@ -69,5 +69,6 @@ def middle_layers(encoder: Encoder) -> tuple[int, ...]:
 
 def _patch(encoder: Encoder) -> int:
     """Return the pixels of a side of the patches that images are cut into first, 1 where a convolution overlaps."""
-    sizes = hybrid_patch(encoder.model) or getattr(getattr(encoder.model, "patch_embed", None), "patch_size", 1)
+    embed = getattr(encoder.model, "patch_embed", None)
+    sizes = embed.feat_ratio() if isinstance(embed, HybridEmbed) else getattr(embed, "patch_size", 1)
     return int(sizes[0] if isinstance(sizes, tuple | list) else sizes)

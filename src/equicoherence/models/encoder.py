@@ -10,12 +10,14 @@ from typing import Any, Literal, Self
 
 import timm
 import torch
+import torch.nn.functional as F
+from timm.layers import HybridEmbed
 from torch import Tensor, nn
 
 from equicoherence.models.create import checked_args, create
 from equicoherence.models.features import Features, Pool
 from equicoherence.models.hub import hub_or_cache
-from equicoherence.models.image_sizes import check_size, hybrid_patch
+from equicoherence.models.image_sizes import check_size
 from equicoherence.models.layers import gives_class_tokens, layer_number, layer_widths, read_layers
 from equicoherence.models.lean_block import lean_last
 from equicoherence.models.names import folder_of, resolve, split_file
@@ -24,7 +26,7 @@ from equicoherence.models.on_meta import forget_biases, own_size, unreached, wit
 from equicoherence.models.prefixes import LOCAL, SOURCES
 from equicoherence.models.shared_files import has_heads
 from equicoherence.models.timm_head import own_pool
-from equicoherence.models.tokens import has_class_token, late_norm, read_tokens
+from equicoherence.models.tokens import grid_of, has_class_token, late_norm, prefix_tokens, read_tokens
 from equicoherence.models.weights import load_weights
 from equicoherence.notice import say
 
@@ -276,13 +278,12 @@ class Encoder(nn.Module):
 
     def _blanked(self, x: Tensor, masks: Tensor) -> Tensor:
         """Return normalised images whose masked patches are 0, where convolutions would carry them into others."""
-        patch = hybrid_patch(self.model)
-        if not patch:
+        if not isinstance(self.model.patch_embed, HybridEmbed):
             return x
-        height, width = x.shape[2:]
-        of_pixels = masks.view(-1, height // patch, width // patch)
-        of_pixels = of_pixels.repeat_interleave(patch, 1).repeat_interleave(patch, 2)
-        return x.masked_fill(of_pixels[:, None], 0)
+        size = (x.shape[2], x.shape[3])
+        tokens = masks.shape[1] + prefix_tokens(self.model)
+        of_patches = masks.view(len(x), 1, *grid_of(self.model, self.name, (len(x), tokens, self.width), size))
+        return x.masked_fill(F.interpolate(of_patches.float(), size).bool(), 0)
 
     def _mask(self, module: nn.Module, inputs: tuple[Tensor], tokens: Tensor) -> Tensor:
         """Replace masked patch embeddings, (B, N, C) or (B, h, w, C), before their positions are added."""

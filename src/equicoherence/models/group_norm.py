@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from timm.layers import GroupNormAct
+from timm.layers import GroupNorm, GroupNormAct
 from torch import Tensor, nn
 
 PLACES, CHANNELS = 576, 8  # of a map, and of a group: on larger ones torch's kernel is as fast as two copies
@@ -22,11 +22,19 @@ class ChannelsFirstNorm(_ChannelsFirst, nn.GroupNorm):
     """An nn.GroupNorm with the same parameters, names and results."""
 
 
+class ChannelsFirstTimmNorm(_ChannelsFirst, GroupNorm):  # type: ignore[misc]
+    """timm's group norm, with the same parameters, names and results."""
+
+
 class ChannelsFirstNormAct(_ChannelsFirst, GroupNormAct):  # type: ignore[misc]
     """timm's group norm with an activation, with the same parameters, names and results."""
 
 
-SWAPS: dict[type[nn.Module], type[nn.Module]] = {nn.GroupNorm: ChannelsFirstNorm, GroupNormAct: ChannelsFirstNormAct}
+SWAPS: dict[type[nn.Module], type[nn.Module]] = {
+    nn.GroupNorm: ChannelsFirstNorm,
+    GroupNorm: ChannelsFirstTimmNorm,
+    GroupNormAct: ChannelsFirstNormAct,
+}
 
 
 def put_channels_first(model: nn.Module) -> None:

@@ -40,17 +40,12 @@ def check_size(model: nn.Module, size: tuple[int, int], name: str) -> tuple[int,
 
 def _lost(model: nn.Module, size: tuple[int, int], steps: list[tuple[int, bool]]) -> int:
     """Return the pixels of a patch if some are left over at the border, else 0. steps: those noted."""
-    if patch := hybrid_patch(model):  # group norms before the patches spread a border's NaN over all of them
-        return patch if any(side % patch for side in size) else 0
-    if any(left_over for _, left_over in steps) and _border_is_lost(model, size):
+    if not any(left_over for _, left_over in steps):
+        return 0
+    # before the patches of a hybrid, group norms would spread the NaN of a border over all of them
+    if isinstance(getattr(model, "patch_embed", None), HybridEmbed) or _border_is_lost(model, size):
         return max(step for step, _ in steps)
     return 0
-
-
-def hybrid_patch(model: nn.Module) -> int:
-    """Return the pixels of a side of the patches of a transformer after convolutions, 0 for other models."""
-    embed = getattr(model, "patch_embed", None)
-    return max(embed.feat_ratio(as_scalar=False)) if isinstance(embed, HybridEmbed) else 0  # type: ignore[arg-type]
 
 
 def written(size: tuple[int, int]) -> str:
