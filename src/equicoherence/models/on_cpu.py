@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from torch import nn
 
-from equicoherence.models.attention import unfuse_where_slow
 from equicoherence.models.dilated_conv import use_matrix_products
 from equicoherence.models.group_norm import put_channels_first
 from equicoherence.models.shared_conv import share_weight_gradients
@@ -13,10 +12,9 @@ from equicoherence.models.shared_conv import share_weight_gradients
 def fast_on_cpu(model: nn.Module) -> None:
     """Make a model that is trained on a CPU faster; its parameters and names, and its results up to rounding, are kept.
 
-    Strided convolutions, dilated convolutions of small maps, and in half precision attention and group norms of small
-    maps are computed in another way. A model that will be compiled should be left as it is.
+    Strided convolutions, dilated convolutions of small maps, and in half precision group norms of small maps are
+    computed in another way. A model that will be compiled should be left as it is.
     """
     share_weight_gradients(model)
     use_matrix_products(model)
-    unfuse_where_slow(model)
     put_channels_first(model)

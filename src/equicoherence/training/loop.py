@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from equicoherence.data import Batch
 from equicoherence.errors import RefusedValue, refusing
@@ -127,10 +128,11 @@ def _accumulate(run: Parts, batch: Batch) -> tuple[LearnerOutput, dict[str, Tens
         start, stop = int(part[0]) * run.feed.group, (int(part[-1]) + 1) * run.feed.group
         made = run.feed.views(batch.part(start, stop), run.generator)
         with accelerator.no_sync(run.model) if number + 1 < parts else nullcontext():
-            with arithmetic(run.precision, accelerator.device.type):
+            with _arithmetic(run.precision, accelerator.device.type):
                 output = run.model(made)
             loss = torch.stack(list(output.losses.values())).sum() / parts
-            accelerator.backward(run.scaler.scale(loss))
+            with _attention(run.precision, accelerator.device.type):  # checkpointed layers are computed once more
+                accelerator.backward(run.scaler.scale(loss))
         for sums, values in ((losses, output.losses), (named, output.parts)):
             for name, value in values.items():
                 sums[name] = sums.get(name, torch.zeros_like(value)) + value.detach() / parts
@@ -138,6 +140,16 @@ def _accumulate(run: Parts, batch: Batch) -> tuple[LearnerOutput, dict[str, Tens
     return output, losses, named
 
 
-def arithmetic(precision: Precision, device: str) -> AbstractContextManager[Any]:
-    """Return what runs in a precision."""
-    return nullcontext() if precision == "fp32" else torch.autocast(device, HALF[precision])
+@contextmanager
+def _arithmetic(precision: Precision, device: str) -> Iterator[None]:
+    """Run in a precision."""
+    if precision == "fp32":
+        yield
+        return
+    with torch.autocast(device, HALF[precision]), _attention(precision, device):
+        yield
+
+
+def _attention(precision: Precision, device: str) -> AbstractContextManager[Any]:
+    """Leave out, on a CPU in half precision, the fused attention, whose backward is slow there."""
+    return sdpa_kernel(SDPBackend.MATH) if precision in HALF and device == "cpu" else nullcontext()

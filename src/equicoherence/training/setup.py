@@ -20,7 +20,6 @@ from equicoherence.arithmetic import has_bfloat16
 from equicoherence.data import Loader, open_images, say_images
 from equicoherence.files import alone
 from equicoherence.models import Encoder
-from equicoherence.models.attention import unfuse
 from equicoherence.models.features import POOLS
 from equicoherence.models.on_cpu import fast_on_cpu
 from equicoherence.models.train_setting import HEAD
@@ -178,8 +177,6 @@ def _trained(
     state, device = saved.state, accelerator.device.type
     if device == "cpu" and not config.compile:
         fast_on_cpu(learner)
-    elif device == "cpu" and saved.precision != "fp32":
-        unfuse(learner)  # compiled, it cannot choose at each call
     scales = rate_scales(learner, config.optim)
     sharded = accelerator.num_processes > 1 and config.sharding == "fsdp2"
     if sharded:
