@@ -23,3 +23,16 @@ def test_attention_to_many_tokens_is_that_to_few(monkeypatch: pytest.MonkeyPatch
     few = attend(query, key, value)
     monkeypatch.setattr(attention, "FEW", 16)
     assert torch.allclose(attend(query, key, value), few, atol=1e-6)
+
+
+def test_gradients_in_bfloat16_are_right_where_values_are_nearly_alike():
+    generator = torch.Generator().manual_seed(0)
+    query, key, value, gradient = (torch.randn(8, 4, 16, 32, generator=generator) for _ in range(4))
+    common = torch.randn(8, 4, 1, 32, generator=generator)
+    query, key, value = 0.1 * query, 0.1 * key + common, 0.02 * value + common
+    found = []
+    for kind in (torch.float64, torch.bfloat16):
+        inputs = [each.to(kind).requires_grad_() for each in (query, key, value)]
+        found.append(torch.autograd.grad(attend(*inputs), inputs, gradient.to(kind)))
+    for exact, rounded in zip(*found, strict=True):
+        assert (exact - rounded).norm() < 0.25 * exact.norm()  # with weights in bfloat16, .9 for queries

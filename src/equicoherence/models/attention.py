@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -12,9 +13,10 @@ def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     """Return softmax(Q K^T / sqrt(C)) V of queries (B, H, Q, C), keys and values (B, H, M, C).
 
     Of few tokens on a CPU in plain products: there torch's fused attention is slow in bfloat16, above all its gradient,
-    and no faster in float32.
+    and no faster in float32. The softmax is in float32: rounded, the weights of a query would not add up to 1, and its
+    gradient would be mostly error where values are nearly alike.
     """
     if query.device.type != "cpu" or key.shape[2] > FEW:
         return F.scaled_dot_product_attention(query, key, value)
     weights = (query * query.shape[-1] ** -0.5) @ key.transpose(-2, -1)
-    return weights.softmax(dim=-1, dtype=value.dtype) @ value
+    return weights.softmax(dim=-1, dtype=torch.promote_types(value.dtype, torch.float32)).to(value.dtype) @ value
