@@ -14,7 +14,7 @@ class DilatedConv(nn.Conv2d):
     With dilation d, a map is d x d separate maps (phases), each of every d-th place, and the convolution of each is not
     dilated. Where a phase has at most 2 x 2 places, as a map of 4 x 4 with dilation 2 or 4, a phase is one row of a
     matrix product. There oneDNN's gradient of the weights has no fast kernel: a ResNet's step on images of 32 px takes
-    1.3 to 1.4 times as long with it (benchmarks/dilated.py).
+    1.3 to 1.4 times as long with it (benchmarks/on_cpu.py).
     """
 
     def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:

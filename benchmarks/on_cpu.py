@@ -1,10 +1,10 @@
-"""Measure what it saves to compute the dilated convolutions of small maps by matrix products: steps of tiny recipes.
+"""Measure what it saves to compute slow layers otherwise on a CPU: steps of tiny recipes.
 
-    python benchmarks/dilated.py [RECIPE...]
+    python benchmarks/on_cpu.py [--only dilated group-norm] [--repeats 9]
 
-A training step with torch's nn.Conv2d and one with `DilatedConv` are taken by turns, in one process and on one thread,
-so that other load on the machine strikes both alike. Times are the processor's, medians over repeats; the speed-up is
-the median of the ratios between the steps of one turn.
+A training step as torch computes it and one with our layers are taken by turns, in one process and on one thread, so
+that other load on the machine strikes both alike. Times are the processor's, medians over repeats; the speed-up is the
+median of the ratios between the steps of one turn. Each kind of layer has results of its own.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import dataclasses
 import statistics
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from about import machine, write_results
@@ -22,35 +22,65 @@ from task_cost import PHASES, steps_of
 
 from equicoherence.keep_memory import keep_freed_memory
 from equicoherence.models.dilated_conv import use_matrix_products
+from equicoherence.models.group_norm import put_channels_first
 from equicoherence.recipes import recipe
 from equicoherence.training import PretrainConfig
+from equicoherence.training.config import Precision
 
-PRECISIONS = ("bf16", "fp32")
+Change = Callable[[torch.nn.Module], None]
+
+
+class Layers(NamedTuple):
+    """A kind of layer: the title of its results, what is compared, where, and what changes a learner."""
+
+    title: str
+    torchs: str
+    ours: str
+    recipes: tuple[str, ...]
+    precisions: tuple[Precision, ...]
+    change: Change
+
+
+LAYERS = {
+    "dilated": Layers(
+        "Dilated convolutions of small maps",
+        *("nn.Conv2d", "DilatedConv"),
+        ("vicreg-tiny", "simclr-tiny"),
+        ("bf16", "fp32"),
+        use_matrix_products,
+    ),
+    "group-norm": Layers(
+        "Group norms of small maps",
+        *("channels last", "channels first"),
+        ("ibot-tiny", "dinov2-tiny"),
+        ("bf16",),
+        put_channels_first,
+    ),
+}
 
 
 def main() -> None:
     """Parse, measure, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("recipes", nargs="*", default=["vicreg-tiny", "simclr-tiny"])
+    parser.add_argument("--only", nargs="+", default=[*LAYERS], choices=[*LAYERS], help="layers; all by default")
     parser.add_argument("--repeats", type=int, default=9)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
     given = parser.parse_args()
     torch.set_num_threads(1)
     keep_freed_memory()
-    about = machine(["timm", "equicoherence"]) | {"threads": 1, "repeats": given.repeats}
-    rows = [
-        measure(f"{name}, {arm}", dataclasses.replace(config, precision=precision), use_matrix_products, given.repeats)
-        for name in given.recipes
-        for precision in PRECISIONS
-        for arm, config in (("plain", recipe(name).plain()), ("with the task", recipe(name)))
-    ]
-    table = markdown(rows, "nn.Conv2d", "DilatedConv")
-    write_results(given.out, "dilated", "Dilated convolutions of small maps", about, rows, table)
+    for name in given.only:
+        layers = LAYERS[name]
+        about = machine(["timm", "equicoherence"]) | {"threads": 1, "repeats": given.repeats}
+        rows = [
+            measure(f"{of}, {arm}", dataclasses.replace(config, precision=precision), layers.change, given.repeats)
+            for of in layers.recipes
+            for precision in layers.precisions
+            for arm, config in (("plain", recipe(of).plain()), ("with the task", recipe(of)))
+        ]
+        write_results(given.out, name, layers.title, about, rows, markdown(rows, layers.torchs, layers.ours))
 
 
-def measure(
-    name: str, config: PretrainConfig, change: Callable[[torch.nn.Module], None], repeats: int
-) -> dict[str, Any]:
+def measure(name: str, config: PretrainConfig, change: Change, repeats: int) -> dict[str, Any]:
     """Return the row of one configuration: steps of its learner, and of one that ``change`` has changed."""
     torchs, ours = steps_of(config, lambda learner: None), steps_of(config, change)
     taken = [(torchs(), ours()) for _ in range(repeats + 2)][2:]
