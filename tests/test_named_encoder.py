@@ -76,6 +76,14 @@ def test_a_transformer_gets_the_size_of_its_images_by_an_argument(data, tmp_path
     assert _pretrain(data, tmp_path / "run", *vit, "--encoder.args.img-size", "32", "--encoder.args.depth", "1") == 0
 
 
+def test_a_size_that_the_encoder_cannot_be_built_for_is_not_advised(data, tmp_path, capsys):
+    hybrid = ["--encoder.name", "vit_tiny_r_s16_p8_224", "--encoder.args.patch-size", "2", "--views.size", "36"]
+    assert _pretrain(data, tmp_path / "run", *hybrid) == 2
+    said = capsys.readouterr().err
+    assert "give --views.size 224" in said
+    assert "img-size" not in said
+
+
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [

@@ -146,16 +146,18 @@ def _choose_trained(config: EncoderConfig, encoder: Encoder) -> None:
 def check_fit(config: PretrainConfig, encoder: Encoder) -> None:
     """Raise ValueError for views that do not fit the encoder, or a method that cannot use its features."""
     views, method = config.views, METHODS[type(config.method)]
-    known = timm.get_pretrained_cfg(encoder.architecture)
-    resized = f" or --encoder.args.img-size {views.size}" if known is not None and known.fixed_input_size else ""
-    asked = [("views.size", views.size, f"give --views.size {encoder.own_size[0]}{resized}")]
+    try:
+        encoder.check_size(views.size)
+    except ValueError as error:
+        built = f" or --encoder.args.img-size {views.size}" if _built_for(encoder, views.size) else ""
+        advice = f"give --views.size {encoder.own_size[0]}{built}"
+        raise ValueError(f"views.size is {views.size}, but {error}; {advice}") from error
     if views.crops:
-        asked.append(("views.crop_size", views.crop_size, "give another --views.crop-size, or --views.crops 0"))
-    for name, side, advice in asked:
         try:
-            encoder.check_size(side)
+            encoder.check_size(views.crop_size)
         except ValueError as error:
-            raise ValueError(f"{name} is {side}, but {error}; {advice}") from error
+            advice = "give another --views.crop-size, or --views.crops 0"
+            raise ValueError(f"views.crop_size is {views.crop_size}, but {error}; {advice}") from error
     in_head = config.coherence is not None and config.coherence.split == "head"
     both = in_head or (method.reads_tokens and not method.any_widths)
     if method.reads == "features" and both and encoder.pooled_width != encoder.width:
@@ -163,6 +165,18 @@ def check_fit(config: PretrainConfig, encoder: Encoder) -> None:
             f"{method.__name__} reads patch tokens and the image representation, but of {encoder.name} they have "
             f"{encoder.width} and {encoder.pooled_width} channels: choose another encoder or method"
         )
+
+
+def _built_for(encoder: Encoder, size: int) -> bool:
+    """Return whether timm builds the architecture of an encoder for images of a size, where each has one."""
+    known = timm.get_pretrained_cfg(encoder.architecture)
+    if known is None or not known.fixed_input_size:
+        return False
+    try:
+        Encoder(encoder.architecture, encoder.args | {"img_size": size})
+    except ValueError:
+        return False
+    return True
 
 
 def _build_task(config: PretrainConfig, encoder: Encoder) -> CoherenceTask | CoherenceTasks | ThetaRegression | None:
