@@ -1,10 +1,13 @@
 """Attention in plain products: the same function as torch's, in bfloat16 and of many tokens."""
 
+from contextlib import nullcontext
+
 import pytest
+import timm
 import torch
 
 from equicoherence.models import attention
-from equicoherence.models.attention import attend
+from equicoherence.models.attention import attend, plain_attention
 
 
 def test_attention_in_bfloat16_is_that_in_float32_as_far_as_its_digits_go():
@@ -36,3 +39,31 @@ def test_gradients_in_bfloat16_are_right_where_values_are_nearly_alike():
         found.append(torch.autograd.grad(attend(*inputs), inputs, gradient.to(kind)))
     for exact, rounded in zip(*found, strict=True):
         assert (exact - rounded).norm() < 0.25 * exact.norm()  # with weights in bfloat16, .9 for queries
+
+
+def test_models_compute_attention_of_queries_keys_and_values_alone_by_attend(monkeypatch: pytest.MonkeyPatch):
+    seen = []
+    monkeypatch.setattr(attention, "attend", lambda *given: seen.append(len(given)) or attend(*given))
+    query, key, value = torch.randn(3, 2, 4, 32, 8, generator=torch.Generator().manual_seed(0)).unbind()
+    mask = torch.ones(32, 32, dtype=torch.bool).tril()
+    asked = ({}, {"dropout_p": 0.0}, {"attn_mask": mask}, {"is_causal": True}, {"scale": 0.5}, {"dropout_p": 0.5})
+    expected = [torch.nn.functional.scaled_dot_product_attention(query, key, value, **each) for each in asked[:-1]]
+    with plain_attention():
+        found = [torch.nn.functional.scaled_dot_product_attention(query, key, value, **each) for each in asked]
+    assert seen == [3, 3]
+    for ours, torchs in zip(found, expected, strict=False):
+        assert torch.allclose(ours, torchs, atol=1e-6)
+
+
+def test_a_vision_transformer_learns_the_same_in_plain_products():
+    torch.manual_seed(0)
+    model = timm.create_model("vit_tiny_patch16_224", img_size=32, patch_size=8, depth=2, num_classes=0)
+    images = torch.rand(2, 3, 32, 32)
+    found = []
+    for attention_of in (nullcontext, plain_attention):
+        with attention_of():
+            model(images)[:, :64].square().sum().backward()  # of all, a norm leaves the sum alone
+        found.append([parameter.grad.clone() for parameter in model.parameters()])
+        model.zero_grad()
+    for ours, torchs in zip(*found, strict=True):
+        assert (ours - torchs).norm() < 1e-5 * torchs.norm()
