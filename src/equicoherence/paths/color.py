@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from equicoherence.paths.constants import constant
+from equicoherence.paths.digits import all_digits
 
 LUMA = (0.2989, 0.587, 0.114)  # ITU-R 601-2, torchvision's digits
 TURN = ((0.0, -1.0, 1.0), (1.0, 0.0, -1.0), (-1.0, 1.0, 0.0))  # times the root of 1/3: the cross product with grey
@@ -30,7 +31,8 @@ def then(first: Tensor, second: Tensor) -> Tensor:
     """
     c1, d1 = first[..., :3], first[..., 3:]
     c2, d2 = second[..., :3], second[..., 3:]
-    return torch.cat([c2 @ c1, c2 @ d1 + d2 @ (c1 + d1)], dim=-1)
+    with all_digits(first):
+        return torch.cat([c2 @ c1, c2 @ d1 + d2 @ (c1 + d1)], dim=-1)
 
 
 def brightness(factor: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from equicoherence.paths import geometry
 from equicoherence.paths.blur import gaussian_blur
 from equicoherence.paths.compiled import compiled_kernel
 from equicoherence.paths.constants import constant
+from equicoherence.paths.digits import all_digits
 from equicoherence.paths.memory import empty_pixels
 from equicoherence.paths.outputs import Numbers, Output
 from equicoherence.paths.pyramid import Pyramid
@@ -61,8 +62,12 @@ def render_all(
     number of threads. An accelerator renders the batch at once and never synchronises.
     """
     check_border(border)
-    if len(pyramid) == 0:
-        return
+    if len(pyramid):
+        with all_digits(pyramid.images):
+            _render_some(pyramid, outputs, border, mean)
+
+
+def _render_some(pyramid: Pyramid, outputs: Sequence[Output], border: Border, mean: Tensor | None) -> None:
     numbers = Numbers.of(outputs)
     targets = [output.pixels for output in outputs]
     if pyramid.images.device.type != "cpu":

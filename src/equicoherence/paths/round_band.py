@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from equicoherence.paths.constants import constant
+from equicoherence.paths.digits import all_digits
 from equicoherence.paths.memory import empty_pixels
 from equicoherence.paths.outputs import Output
 from equicoherence.paths.pyramid import Pyramid
@@ -57,7 +58,7 @@ def render_round(
         render_all(_series(images[rows], pitches[rows], band[rows]), [made], border=border)
         made.pixels.mul_(white).round_().div_(white)
 
-    with torch.autocast(images.device.type, enabled=False):  # products in half precision would leave traces
+    with all_digits(images):  # products in half precision would leave traces
         pitches = pitch(base.geometry if path is None else base.then(path).geometry, images.shape[2:], size)
         for_each(work, range(0, len(images), together))
     return pixels

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from equicoherence.paths import color as colors
 from equicoherence.paths import geometry
+from equicoherence.paths.digits import all_digits
 
 
 @dataclass(frozen=True)
@@ -57,8 +58,10 @@ class State:
         sigma = torch.sqrt((self.sigma * zoom) ** 2 + other.sigma**2)
         thresholds = [t for t in (self.threshold, other.threshold) if t is not None]
         bound = math.hypot(self.sigma_bound * MAGNIFICATION_BOUND, other.sigma_bound) if self.sigma_bound else 0.0
+        with all_digits(self.geometry):
+            place = self.geometry @ other.geometry
         return State(
-            geometry=self.geometry @ other.geometry,
+            geometry=place,
             color=colors.then(self.color, other.color),
             sigma=sigma,
             threshold=torch.stack(thresholds).amin(0) if thresholds else None,

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from equicoherence.paths.between import Between
 from equicoherence.paths.constants import constant
+from equicoherence.paths.digits import all_digits
 from equicoherence.paths.flips import Flip, check_flip, joint_flips
 from equicoherence.paths.masks import Masking, Masks, block_masks
 from equicoherence.paths.memory import empty_pixels
@@ -120,8 +121,13 @@ class PathViews:
     def __call__(self, images: Tensor, generator: torch.Generator, aspect: Tensor | None = None) -> Views:
         """Make the views of ``images`` (B, C, H, W), uint8, uint16 or float in [0, 1].
 
-        ``aspect`` (B,) is the true width / height of images that were resized to a common shape.
+        ``aspect`` (B,) is the true width / height of images that were resized to a common shape. Under autocast the
+        views are the same.
         """
+        with all_digits(images):
+            return self._made(images, generator, aspect)
+
+    def _made(self, images: Tensor, generator: torch.Generator, aspect: Tensor | None) -> Views:
         batch, device, size = len(images), images.device, self.size
         shape = (images.shape[1], size, size)
         smallest = self.crop_size / size if self.crops else 1.0

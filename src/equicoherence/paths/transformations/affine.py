@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from equicoherence.paths import geometry
+from equicoherence.paths.digits import all_digits
 from equicoherence.paths.registry import register_path
 from equicoherence.paths.state import State
 from equicoherence.paths.transformation import Parameter, Range, Transformation
@@ -69,7 +70,9 @@ class SE2(Transformation):
     def state(self, theta: Tensor) -> State:
         turn = geometry.rotation(theta[:, 0])
         shift = geometry.translation(theta[:, 1] * PIXEL, theta[:, 2] * PIXEL)
-        return State.identity(len(theta), theta.device).replace(geometry=turn @ shift, affine=True)
+        with all_digits(theta):
+            place = turn @ shift
+        return State.identity(len(theta), theta.device).replace(geometry=place, affine=True)
 
     def compose(self, first: Tensor, second: Tensor) -> Tensor:
         shift = _turned(second[:, 0], first[:, 1:]) + second[:, 1:]
