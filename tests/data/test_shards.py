@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from equicoherence.data import BadImage, ImageFolder, ShardSource, cache_folder
+from equicoherence.data import BadImage, ImageFolder, ShardSource, cache_folder, open_images
 from equicoherence.data.shards import index_shards
 
 from .pictures import noise
@@ -104,6 +104,16 @@ def test_a_key_ends_at_the_first_dot_and_what_follows_may_still_be_an_image(tmp_
     found = {source.name(i): int(source.labels[i]) for i in range(len(source))}
     assert found == {"x.tar/img_v1.0.png": 0, "x.tar/img_v1.1.png": 1, "x.tar/img_v1.2.png": 4, "x.tar/img_2.jpg": 5}
     assert not source.passed_over
+
+
+def test_images_of_one_key_fall_on_one_side_of_a_split(tmp_path):
+    members = {f"pairs/{key:03}.{eye}.png": noise(0) for key in range(100) for eye in ("left", "right")}
+    write_tar(tmp_path / "x.tar", {**members, "alone.png": noise(0)})
+    sides = [open_images(tmp_path, split) for split in ("train", "val")]
+    keys = [{source.name(i).split(".")[1] for i in range(len(source))} for source in sides]
+    assert not keys[0] & keys[1]
+    assert 10 < len(keys[1]) < 40
+    assert len(sides[0]) + len(sides[1]) == 201
 
 
 def test_members_that_are_passed_over_are_counted_and_named_each_time(tmp_path):

@@ -5,11 +5,11 @@ import dataclasses
 import pytest
 import torch
 
-from equicoherence.data.poses.latents import FLOOR_HUE, LIGHT_HUE, pose_change, quaternion, relative_rotation
+from equicoherence.data.poses.latents import FLOOR_HUE, LIGHT_HUE, pose_change, quaternion, relative_rotation, upright
 from equicoherence.evaluation.poses import nearest_view
 from equicoherence.evaluation.poses import retrieval as module
 from equicoherence.evaluation.poses.linear_map import fit_linear_map
-from equicoherence.evaluation.poses.quaternions import pose_errors, upright
+from equicoherence.evaluation.poses.quaternions import pose_errors
 from equicoherence.evaluation.poses.renders import Renders, view_changes
 from equicoherence.evaluation.poses.retrieval import METRICS, retrieval, retrieval_chance, retrieval_scores
 from equicoherence.finite import NotFinite

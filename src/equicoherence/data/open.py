@@ -73,7 +73,7 @@ def open_images(path: str | Path, split: Split = "all", seed: int = 0) -> ImageS
 
 
 def hash_split(source: ImageSource, split: Split, seed: int) -> ImageSource:
-    """Give the side of each image by a hash of the seed and its name alone.
+    """Give the side of each image by a hash of the seed and the name of its sample alone.
 
     Raises:
         ValueError: no image falls on the side asked for.
@@ -81,7 +81,7 @@ def hash_split(source: ImageSource, split: Split, seed: int) -> ImageSource:
     if split == "all":
         return source
     limit = int(VALIDATION_SHARE * 2**64)
-    hashes = (hashlib.blake2b(f"{seed}\n{source.name(i)}".encode(), digest_size=8) for i in range(len(source)))
+    hashes = (hashlib.blake2b(f"{seed}\n{source.sample(i)}".encode(), digest_size=8) for i in range(len(source)))
     in_validation = np.array([int.from_bytes(digest.digest(), "big") < limit for digest in hashes])
     indices = np.flatnonzero(in_validation == (split == "val"))
     if not len(indices):

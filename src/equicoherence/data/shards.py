@@ -214,6 +214,12 @@ class ShardSource(ImageSource):
     def name(self, index: int) -> str:
         return self._index.name[index].decode()
 
+    def sample(self, index: int) -> str:
+        """Return the image's name, or, of a key with several images, such as ``key.left.jpg``, the key."""
+        folder, _, base = self.name(index).rpartition("/")
+        key, *more = base.split(".")
+        return f"{folder}/{key}" if len(more) > 1 else self.name(index)
+
     def load(self, index: int, size: int) -> Sample:
         try:
             data = self._bytes(index)

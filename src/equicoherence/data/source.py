@@ -114,6 +114,10 @@ class ImageSource(abc.ABC):
     def name(self, index: int) -> str:
         """Return a readable name of an image: printable, on one line, the same on every machine."""
 
+    def sample(self, index: int) -> str:
+        """Return the name of what an image belongs to, such as a pair of stereo images: no split divides it."""
+        return self.name(index)
+
     @abc.abstractmethod
     def load(self, index: int, size: int) -> Sample:
         """Decode one image to ``size`` x ``size``.
@@ -158,6 +162,9 @@ class Subset(ImageSource):
 
     def name(self, index: int) -> str:
         return self._source.name(int(self._indices[index]))
+
+    def sample(self, index: int) -> str:
+        return self._source.sample(int(self._indices[index]))
 
     def load(self, index: int, size: int) -> Sample:
         return self._source.load(int(self._indices[index]), size)

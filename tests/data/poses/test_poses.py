@@ -8,13 +8,17 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from equicoherence.data.poses.latents import (
+    FLOOR_HUE,
+    LIGHT_HUE,
     change_names,
     inverse,
     multiply,
     pose_change,
     quaternion,
     relative_rotation,
+    upright,
 )
+from equicoherence.evaluation.poses.renders import view_changes
 from equicoherence.rendering import latent
 
 angle = st.floats(-math.pi, math.pi)
@@ -91,3 +95,13 @@ def test_latents_of_ten_numbers_add_the_difference_of_translations():
 def test_latents_of_another_width_are_quoted():
     with pytest.raises(ValueError, match=r"7 numbers, or 10 .*got 8"):
         pose_change(torch.zeros(1, 8), torch.zeros(1, 8))
+
+
+def test_poses_of_any_angle_change_in_training_as_they_do_in_evaluation():
+    generator = torch.Generator().manual_seed(0)
+    latents = torch.rand(40, 2, 7, generator=generator)
+    latents[..., :3] = (2 * latents[..., :3] - 1) * math.pi
+    trained = pose_change(latents[:, 0], latents[:, 1])
+    rotations = upright(quaternion(latents[..., :3]))
+    hues = latents[..., [FLOOR_HUE, LIGHT_HUE]]
+    assert torch.allclose(trained, view_changes(rotations, hues, 1)[:, 0, 1], atol=1e-6)

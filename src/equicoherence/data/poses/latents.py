@@ -58,18 +58,26 @@ def relative_rotation(first: Tensor, second: Tensor) -> Tensor:
     return multiply(inverse(first), second)
 
 
+def upright(rotations: Tensor) -> Tensor:
+    """Return the one of the two quaternions (..., 4) of each rotation whose w is not negative.
+
+    Euler angles within +-pi/2, as 3DIEBench has them, give w > 0: its own quaternions come back unchanged.
+    """
+    return torch.where(rotations[..., 3:] < 0, -rotations, rotations)
+
+
 def pose_change(first: Tensor, second: Tensor) -> Tensor:
     """Return what changes from latents (..., 7 or 10) to others: (..., 6 or 9), columns named by `change_names`.
 
-    The relative rotation as a quaternion; the differences of floor hue and light hue, second minus first; for latents
-    of 10, those of the translation. Hues differ as 3DIEBench publishes them: plainly, in [-1, 1], though hue is a
-    circle on which .95 and .05 are near (rendered pose paths take that shorter way).
+    The relative rotation of `upright` quaternions, as a quaternion; the differences of floor hue and light hue, second
+    minus first; for latents of 10, those of the translation. Hues differ as 3DIEBench publishes them: plainly, in
+    [-1, 1], though hue is a circle on which .95 and .05 are near (rendered pose paths take that shorter way).
 
     Raises:
         ValueError: the latents do not hold 7 or 10 numbers each.
     """
     names = change_names(first.shape[-1])
-    rotation = relative_rotation(quaternion(first[..., :3]), quaternion(second[..., :3]))
+    rotation = relative_rotation(*(upright(quaternion(latents[..., :3])) for latents in (first, second)))
     columns = [FLOOR_HUE, LIGHT_HUE, *range(TRANSLATION, TRANSLATION + len(names) - 6)]
     # column by column: a list as an index would be copied to the device each time
     differences = [second[..., column] - first[..., column] for column in columns]

@@ -2,18 +2,9 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 NAMES = ("x", "y", "z", "w")
-
-
-def upright(rotations: Tensor) -> Tensor:
-    """Return the one of the two quaternions (..., 4) of each rotation whose w is not negative.
-
-    Euler angles within +-pi/2, as 3DIEBench has them, give w > 0: its own quaternions come back unchanged.
-    """
-    return torch.where(rotations[..., 3:] < 0, -rotations, rotations)
 
 
 def pose_errors(first: Tensor, second: Tensor) -> Tensor:

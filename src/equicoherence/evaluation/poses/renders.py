@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from equicoherence.data.poses.latents import relative_rotation
-from equicoherence.evaluation.poses.quaternions import upright
+from equicoherence.data.poses.latents import relative_rotation, upright
 from equicoherence.finite import NotFinite
 
 
