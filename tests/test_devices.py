@@ -7,7 +7,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from equicoherence.devices import with_float64
+from equicoherence.downstream.homography.plane_maps import find_homography
 from equicoherence.evaluation.bootstrap import times_drawn
+from equicoherence.evaluation.poses.linear_map import _moments, _solve
+from equicoherence.evaluation.poses.probes import standard
+from equicoherence.evaluation.poses.renders import Renders, ViewPairs
 from equicoherence.evaluation.transformation.mirror import Figures
 from equicoherence.paths import named_path
 from equicoherence.ridge import ridge_probe
@@ -48,3 +52,22 @@ def test_rank_probes_and_intervals_are_computed_where_there_is_float64(mac, rows
     asked = Figures(named_path("rotation").parameters)
     predicted, truth = (torch.ones(6, 3, device="mps") for _ in range(2))
     assert asked.anew(predicted, truth).shape[1] == 3
+
+
+def test_maps_of_planes_and_poses_are_computed_where_there_is_float64(mac):
+    corners = torch.ones(2, 4, 2, device="mps")
+    matrix = find_homography(corners, 2 * corners)
+    assert (matrix.shape, matrix.device.type, matrix.dtype) == ((2, 3, 3), "mps", torch.float32)
+    mean, std = standard(torch.ones(6, 3, 4, device="mps"))
+    assert (mean.device.type, std.device.type) == ("mps", "mps")
+    weights = _solve(*_moments(_renders(), "features", ViewPairs(*torch.zeros(3, 2, dtype=torch.long)))[:2], 1.0)
+    assert (weights.shape, weights.device.type) == ((25, 4), "cpu")
+
+
+def _renders() -> Renders:
+    """Make renders without what it checks, which would need values."""
+    renders = object.__new__(Renders)
+    vars(renders).update(
+        features={"features": torch.ones(3, 2, 4, device="mps")}, rotations=torch.ones(3, 2, 4, device="mps")
+    )
+    return renders

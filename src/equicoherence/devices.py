@@ -16,6 +16,16 @@ def with_float64(tensor: torch.Tensor) -> torch.Tensor:
     return tensor.cpu() if tensor.device.type == "mps" else tensor
 
 
+def float64(tensor: torch.Tensor) -> torch.Tensor:
+    """Return a tensor in float64, on the CPU in place of a Mac's GPU."""
+    return with_float64(tensor).double()
+
+
+def beside(numbers: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+    """Return float64 numbers on the device of another tensor, and in its precision where that is a Mac's GPU."""
+    return numbers.to(other) if other.device.type == "mps" else numbers
+
+
 def chosen_device(asked: str = "auto") -> torch.device:
     """Return the device of a name of `Device`. Raises ValueError, quoting it, for one that torch does not find here."""
     import torch  # which the names of devices, for a command's help, do not need

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from equicoherence.devices import with_float64
+from equicoherence.devices import float64
 
 
 def feature_std(z: Tensor) -> Tensor:
@@ -30,7 +30,7 @@ def effective_rank(z: Tensor) -> Tensor:
     """
     z = z.float() - z.float().mean(dim=0)
     gram = z @ z.T if len(z) < z.shape[1] else z.T @ z
-    values = torch.linalg.eigvalsh(with_float64(gram).double()).clamp_min(0).sqrt()
+    values = torch.linalg.eigvalsh(float64(gram)).clamp_min(0).sqrt()
     share = values / values.sum().clamp_min(1e-12)
     return torch.exp(-(share * share.clamp_min(1e-12).log()).sum())
 

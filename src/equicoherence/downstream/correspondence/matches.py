@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from equicoherence.data.source import UnusableData
+from equicoherence.devices import float64
 from equicoherence.evaluation.task import Row
 
 LARGEST = 2**25  # cosines at once
@@ -105,7 +106,7 @@ def _count(first: Tensor, second: Tensor, truth: TruePlaces, width: int, within:
     mirror_chance = could * _share(at_mirror.sum(dim=2), (truth.second[:, None] & ~close).sum(dim=2))
     still = truth.true & close.diagonal(dim1=1, dim2=2)
     counted = (truth.true, right, match, still, chance, confused, could, mirror_chance)
-    counts = torch.stack([each.double().sum(dim=1) for each in counted], dim=1)
+    counts = torch.stack([float64(each).sum(dim=1) for each in counted], dim=1)
     return counts, Matches(nearest, right, wrong, confused)
 
 

@@ -7,6 +7,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from equicoherence.devices import float64
+
 Crop = Literal["", "eigen", "garg"]
 
 
@@ -18,7 +20,7 @@ def depth_errors(predicted: Tensor, truth: Tensor, scored: Tensor) -> Tensor:
     sqrt(mean e^2); silog = 100 sqrt(mean e^2 - (mean e)^2), as KITTI has it; delta_k = share of pixels with
     max(p / t, t / p) < 1.25^k. All nan where no pixel is scored.
     """
-    p, t = predicted[scored].double(), truth[scored].double()
+    p, t = float64(predicted[scored]), float64(truth[scored])
     off, logs, ratio = p - t, p.log() - t.log(), torch.maximum(p / t, t / p)
     return torch.stack(
         [

@@ -6,18 +6,20 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from equicoherence.devices import beside, float64
+
 SQUARE = ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0))
 """Corners in order: upper left, upper right, lower right, lower left."""
 
 
 def find_homography(source: Tensor, target: Tensor) -> Tensor:
-    """Return H (B, 3, 3), last entry 1, that takes points (B, N, 2) to others, N at least 4.
+    """Return H (B, 3, 3) float64, last entry 1, that takes points (B, N, 2) to others, N at least 4.
 
     The direct linear transformation: exact for 4 points of which no three lie on a line, least squares in the algebraic
     error for more (Hartley, Zisserman 2004, section 4.1). Points should be of the order of 1.
     """
-    x, y = source.double().unbind(dim=-1)
-    u, v = target.double().unbind(dim=-1)
+    x, y = float64(source).unbind(dim=-1)
+    u, v = float64(target).unbind(dim=-1)
     one, zero = torch.ones_like(x), torch.zeros_like(x)
     first = torch.stack([x, y, one, zero, zero, zero, -u * x, -u * y], dim=-1)
     second = torch.stack([zero, zero, zero, x, y, one, -v * x, -v * y], dim=-1)
@@ -27,7 +29,7 @@ def find_homography(source: Tensor, target: Tensor) -> Tensor:
     else:
         entries = torch.linalg.solve(rows.mT @ rows, rows.mT @ sides)
     matrix = torch.cat([entries[..., 0], torch.ones_like(entries[:, :1, 0])], dim=1)
-    return matrix.view(-1, 3, 3)
+    return beside(matrix.view(-1, 3, 3), source)
 
 
 def apply_homography(matrix: Tensor, points: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from equicoherence.data.source import UnusableData
+from equicoherence.devices import float64
 from equicoherence.downstream.line_pictures import RIGHT, WRONG, show_lines
 from equicoherence.downstream.spair.points import features_at, nearest_pixels
 from equicoherence.downstream.tokens import extract_tokens, input_size, sized, stride
@@ -86,10 +87,10 @@ def pck_rows(right: Sequence[Tensor], still: Sequence[Tensor], categories: Seque
     }
 
     def per_image(points: Sequence[Tensor], chosen: Sequence[int]) -> float:
-        return float(torch.stack([points[i].double().mean() for i in chosen]).mean())
+        return float(torch.stack([float64(points[i]).mean() for i in chosen]).mean())
 
     def per_point(points: Sequence[Tensor], chosen: Sequence[int]) -> float:
-        return float(torch.cat([points[i] for i in chosen]).double().mean())
+        return float(float64(torch.cat([points[i] for i in chosen])).mean())
 
     return [
         Row(metric, pck(right, chosen), parameter=name, floor=pck(still, chosen))

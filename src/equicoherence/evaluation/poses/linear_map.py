@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from equicoherence.data.poses.latents import relative_rotation
+from equicoherence.devices import with_float64
 from equicoherence.evaluation.poses.renders import Renders, ViewPairs
 
 STRENGTHS = tuple(10.0**e for e in range(-6, 2))
@@ -64,20 +65,22 @@ def fit_linear_map(train: Renders, representation: str, *, pairs: int = 8, seed:
         errors.append((weights * (held_gram @ weights - 2 * held_cross)).sum() + held_square)
     best = STRENGTHS[int(torch.stack(errors).argmin())]
     weights = _solve(gram + held_gram, cross + held_cross, best)
-    return LinearMap(weights.float().unflatten(0, (5, -1)), best)
+    weights = weights.float().to(train.features[representation].device)
+    return LinearMap(weights.unflatten(0, (5, -1)), best)
 
 
 def _moments(train: Renders, representation: str, pairs: ViewPairs) -> tuple[Tensor, Tensor, Tensor]:
     """Return X^T X, X^T Y and sum Y^2 of the pairs' design X (N, 5 (C + 1)) and targets Y (N, C)."""
-    features = train.features[representation]
+    features, rotations = with_float64(train.features[representation]), with_float64(train.rotations)
     width = features.shape[2]
     zeros = {"dtype": torch.float64, "device": features.device}
     size = 5 * (width + 1)
     gram, cross, square = torch.zeros(size, size, **zeros), torch.zeros(size, width, **zeros), torch.zeros((), **zeros)
     for part in pairs.split(ROWS):
-        first, second = (part.objects, part.first), (part.objects, part.second)
-        z, y = (F.normalize(features[rows].double(), dim=-1) for rows in (first, second))
-        theta = F.pad(relative_rotation(train.rotations[first], train.rotations[second]).double(), (0, 1), value=1.0)
+        objects, *views = (with_float64(each) for each in (part.objects, part.first, part.second))
+        z, y = (F.normalize(features[objects, view].double(), dim=-1) for view in views)
+        q1, q2 = (rotations[objects, view] for view in views)
+        theta = F.pad(relative_rotation(q1, q2).double(), (0, 1), value=1.0)
         x = (theta[:, :, None] * F.pad(z, (0, 1), value=1.0)[:, None]).flatten(1)
         gram.addmm_(x.T, x)
         cross.addmm_(x.T, y)

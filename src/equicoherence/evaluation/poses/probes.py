@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from equicoherence.devices import float64
 from equicoherence.evaluation.fit import reading
 from equicoherence.evaluation.poses.head_batch import Head, HeadBatch
 from equicoherence.evaluation.poses.quaternions import NAMES
@@ -163,10 +164,11 @@ def standard(features: Tensor) -> tuple[Tensor, Tensor]:
     """Return mean and floored deviation (C,) of features (O, V, C), a part of the objects at a time."""
     count = features.shape[0] * features.shape[1]
     parts = features.split(1024)
-    mean = torch.stack([part.double().sum(dim=(0, 1)) for part in parts]).sum(dim=0) / count
-    square = torch.stack([(part.double() - mean).square().sum(dim=(0, 1)) for part in parts]).sum(dim=0) / count
+    mean = torch.stack([float64(part).sum(dim=(0, 1)) for part in parts]).sum(dim=0) / count
+    square = torch.stack([(float64(part) - mean).square().sum(dim=(0, 1)) for part in parts]).sum(dim=0) / count
     std = square.sqrt()
-    return mean.float(), (std + 0.01 * std.mean() + 1e-6).float()  # a dead channel must not explode where it wakes
+    std = std + 0.01 * std.mean() + 1e-6  # a dead channel must not explode where it wakes
+    return mean.float().to(features.device), std.float().to(features.device)
 
 
 def target_scales(train: Renders) -> dict[str, tuple[Tensor, Tensor]]:
@@ -178,7 +180,7 @@ def target_scales(train: Renders) -> dict[str, tuple[Tensor, Tensor]]:
 def varying_parameters(train: Renders) -> dict[str, tuple[str, ...]]:
     """Return the parameters of each task but the class whose deviation over the training set is at least `VARIES`."""
     targets = _drawn_targets(train)
-    varies = {task: (targets[task].double().std(dim=0) >= VARIES).tolist() for task in PARAMETERS}
+    varies = {task: (float64(targets[task]).std(dim=0) >= VARIES).tolist() for task in PARAMETERS}
     return {task: tuple(name for name, kept in zip(PARAMETERS[task], varies[task]) if kept) for task in PARAMETERS}
 
 

@@ -59,6 +59,8 @@ def read_renders(
         say(text)
     # a damaged image's place is taken by another: its latents are those of what is seen there
     latents = torch.from_numpy(np.array(source.latents[torch.cat(index).numpy()])).unflatten(0, (-1, views))
+    if device.type == "mps":  # which has no float64
+        latents = latents.float()
     features = {name: torch.cat([part[name] for part in parts]).unflatten(0, (-1, views)) for name in parts[0]}
     check_features(features, model.name)
     renders = Renders(

@@ -38,7 +38,7 @@ class Renders:
         for name, z in self.features.items():
             if z.ndim != 3 or z.shape[:2] != (objects, views):
                 raise ValueError(f"features {name!r} are {tuple(z.shape)}, but must be ({objects}, {views}, channels)")
-            if not torch.isfinite(z.sum(dtype=torch.float64)):
+            if not torch.isfinite(z.sum(dtype=torch.float32)):
                 raise NotFinite(f"features {name!r} are not all finite; check the encoder they are of")
         if self.labels.is_floating_point() or bool((self.labels < 0).any()):
             raise ValueError(f"labels are {self.labels.dtype} from {self.labels.min().item()}, but must count from 0")

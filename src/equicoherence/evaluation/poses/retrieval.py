@@ -18,6 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from equicoherence.devices import float64
 from equicoherence.evaluation.poses.nearest_view import TIE, WholeSplit
 from equicoherence.evaluation.poses.quaternions import pose_errors
 from equicoherence.evaluation.poses.renders import Renders, view_changes
@@ -104,10 +105,10 @@ def retrieval_scores(
         predicted = predicted.expand(-1, views, -1).unflatten(0, (len(z), sources)).flatten(1, 2)
         cosines = predicted @ F.normalize(z.float(), dim=-1).transpose(1, 2)
         found = rank_scores(cosines.unflatten(1, (sources, views)), pose_errors(q, q))
-        totals.append((torch.cat([found, of_split[None]]) * targets).double().sum(dim=(1, 2, 3)))
+        totals.append(float64(torch.cat([found, of_split[None]]) * targets).sum(dim=(1, 2, 3)))
     if not bool(torch.stack(finite).all()):
         raise NotFinite("the predictor returned features that are not finite")
-    means = torch.stack(totals).sum(dim=0) / (objects * targets.sum())
+    means = torch.stack(totals).sum(dim=0) / (objects * int(targets.sum()))
     return dict(zip(METRICS, means.tolist()))
 
 
@@ -135,8 +136,8 @@ def retrieval_chance(rotations: Tensor) -> dict[str, float]:
     """
     views = rotations.shape[1]
     mrr = sum(1 / rank for rank in range(1, views + 1)) / views
-    errors = torch.stack([pose_errors(q, q).double().mean(dim=(1, 2)).sum() for q in rotations.split(1024)])
+    errors = torch.stack([float64(pose_errors(q, q)).mean(dim=(1, 2)).sum() for q in rotations.split(1024)])
     pre = float(errors.sum()) / len(rotations)
-    q = rotations.flatten(0, 1).double()
+    q = float64(rotations.flatten(0, 1))
     pre_split = 1 - float((q.T @ q / len(q)).square().sum())  # the mean over all pairs of 1 - (q . q')^2
     return dict(zip(METRICS, (mrr, min(1, views) / views, min(5, views) / views, pre, pre_split)))

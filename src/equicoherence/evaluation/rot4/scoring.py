@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from equicoherence.data import Loader
+from equicoherence.devices import float64
 from equicoherence.evaluation.bootstrap import interval, resampled
 from equicoherence.evaluation.classification.accuracy import linear_logits
 from equicoherence.evaluation.frozen_model import FrozenModel
@@ -56,6 +57,6 @@ def four_turn_rows(logits: Tensor, truth: Tensor, representation: str) -> Iterat
     confused = float((pair > 0).float().mean() + 0.5 * (pair == 0).float().mean())
     yield Row("confused", confused, representation=representation, floor=0.5)
     for row, turn in enumerate(TURNS):
-        shares = predicted[truth == row].bincount(minlength=len(TURNS)).double() / (truth == row).sum()
+        shares = float64(predicted[truth == row].bincount(minlength=len(TURNS))) / int((truth == row).sum())
         for other, share in zip(TURNS, shares.tolist()):
             yield Row("share", share, representation=representation, parameter=f"{turn} as {other}")
