@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from equicoherence.errors import RefusedValue
 from equicoherence.evaluation.frozen_model import FrozenModel
 
-TOLERANCE = 1e-4  # of the values, or of the largest of them where that is above 1
+TOLERANCE = 1e-4  # of the largest value
 LARGEST = 2**31 - 2**24  # bytes of weights: an ONNX file ends at 2 GiB
 OPSET = 18
 
@@ -104,7 +104,7 @@ def check_same(what: str, name: str, wanted: Tensor, found: Tensor) -> None:
     """Raise RuntimeError where what was exported gives something else than the encoder."""
     error = float("inf")
     if wanted.shape == found.shape:
-        error = float((wanted - found).abs().max() / wanted.abs().max().clamp_min(1))
+        error = float((wanted - found).abs().max() / wanted.abs().max().clamp_min(1e-6))
     if not error <= TOLERANCE:  # nor NaN
         raise RuntimeError(
             f"the {what}'s {name} differ from the encoder's by {error:.2g}, more than {TOLERANCE:g}: nothing was "
