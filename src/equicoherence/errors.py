@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
@@ -52,8 +53,10 @@ def _reason(error: OSError) -> tuple[object, ...]:
 
 
 def one_line(error: BaseException) -> str:
-    """Return an error's text in one line of at most 200 letters."""
-    return " ".join(str(error).split())[:200]
+    """Return an error's text in one line of at most 200 letters; of one without words, the code that raised it."""
+    frames = traceback.extract_tb(error.__traceback__)
+    text = str(error) or (frames and frames[-1].line) or type(error).__name__
+    return " ".join(text.split())[:200]
 
 
 def unknown(what: str, given: object, known: Iterable[object], place: str = "") -> ValueError:

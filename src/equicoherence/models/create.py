@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import traceback
 from typing import Any
 
 import timm
 from torch import nn
 
+from equicoherence.errors import one_line
 from equicoherence.models.names import folder_of
 from equicoherence.models.normalisation import RGB
 from equicoherence.models.prefixes import LOCAL
@@ -55,9 +55,4 @@ def create(
     except WRONG as error:
         if pretrained and isinstance(error, RuntimeError):
             raise
-        raise ValueError(f"timm cannot build {name} with the arguments {args}: {_said(error)}") from error
-
-
-def _said(error: Exception) -> str:
-    """Return what an error says; of one without words, such as timm's assertions, the line that raised it."""
-    return str(error) or str(traceback.extract_tb(error.__traceback__)[-1].line)
+        raise ValueError(f"timm cannot build {name} with the arguments {args}: {one_line(error)}") from error

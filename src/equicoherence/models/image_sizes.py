@@ -9,6 +9,7 @@ import torch
 from timm.layers import HybridEmbed
 from torch import Tensor, nn
 
+from equicoherence.errors import one_line
 from equicoherence.models.on_meta import evaluating, forget_biases, input_channels, output_shape, with_kept_biases
 from equicoherence.models.tokens import NoTokensError, grid_of
 
@@ -27,7 +28,7 @@ def check_size(model: nn.Module, size: tuple[int, int], name: str) -> tuple[int,
             raise
         except (AssertionError, RuntimeError, ValueError, IndexError, TypeError, ZeroDivisionError) as error:
             raise ValueError(
-                f"{name} does not take images of {written(size)} pixels{_own(model)}: {_first_line(error)}"
+                f"{name} does not take images of {written(size)} pixels{_own(model)}: {one_line(error).rstrip('.')}"
             ) from error
     grid_of(model, name, shape, size)
     if step := _lost(model, size, steps):
@@ -62,10 +63,6 @@ def _own(model: nn.Module) -> str:
     embed = getattr(model, "patch_embed", None)
     own = None if getattr(model, "dynamic_img_size", False) else getattr(embed, "img_size", None)
     return f", as it is built for {written(tuple(own))}" if isinstance(own, tuple) and len(own) == 2 else ""
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
 
 
 @contextmanager

@@ -20,4 +20,4 @@ def tried(make: Callable[[], T]) -> tuple[T | None, str]:
     try:
         return make(), ""
     except (ValueError, OSError, RuntimeError, ImportError, SafetensorError) as error:
-        return None, one_line(error) or type(error).__name__
+        return None, one_line(error)
