@@ -200,3 +200,18 @@ def test_the_oracle_regresses_standardised_parameters():
     predicted = oracle.mlp(torch.cat([z1.mean(1), z2.mean(1)], -1))
     scaled = views.theta / torch.tensor([90.0, 20.0, 20.0]) * 12**0.5
     assert torch.allclose(oracle(z1, z2, views).loss, (predicted - scaled).square().mean(), rtol=1e-4)
+
+
+@pytest.mark.parametrize(("count", "width"), [(17, 8), (16, 4)])
+def test_tokens_that_the_task_was_not_built_for_are_refused_with_their_shape(count, width):
+    task = CoherenceTask(d_equi=8, targets=1, size=32, grid=(4, 4), decoder="cross-attention")
+    tokens = torch.zeros(2, count, width)
+    views = PathViews(augmentation(), augmentation(), SE2(), size=32, positions=(0.5,))
+    made = views(torch.zeros(2, 3, 32, 32, dtype=torch.uint8), torch.Generator())
+    with pytest.raises(ValueError, match=rf"must be \(B, 16, 8\).*got \(2, {count}, {width}\)"):
+        task(tokens, tokens, made)
+
+
+def test_a_size_without_a_patch_of_whole_pixels_for_each_token_is_refused():
+    with pytest.raises(ValueError, match=r"views of 33 pixels have 5 x 5 tokens: give .* such as 35, or another"):
+        CoherenceTask(d_equi=8, targets=1, size=33, grid=(5, 5), decoder="cross-attention")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import threading
 from collections.abc import Iterator
@@ -12,7 +14,8 @@ import torch
 from safetensors.torch import save_file
 
 from equicoherence import files
-from equicoherence.files import replacing, write_aside
+from equicoherence.files import alone, replacing, write_aside
+from equicoherence.tensor_files import write_torch
 
 
 @pytest.fixture(params=[0o022, 0o027, 0o077])
@@ -92,3 +95,24 @@ def test_where_a_system_has_no_locks_a_folder_is_given_back_all_the_same(
         with files.alone(tmp_path / "out", "writes"):
             (tmp_path / "out" / "made").touch()
         assert [path.name for path in (tmp_path / "out").iterdir()] == ["made"]
+
+
+def test_a_disk_that_is_full_is_said_with_the_file_that_was_to_be_written(tmp_path: Path) -> None:
+    class Full(io.BytesIO):
+        def write(self, content: object) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(OSError, match=r"No space left on device: .*step-1.pt"):
+        write_torch({"weights": torch.ones(1000)}, Full(), tmp_path / "step-1.pt")
+
+
+def test_a_folder_in_which_no_file_can_be_made_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(path: Path, *_: object) -> int:
+        raise FileNotFoundError(errno.ENOENT, "No such file or directory", str(path))
+
+    monkeypatch.setattr(os, "open", gone)
+    with (
+        pytest.raises(ValueError, match=r"cannot be written .No such file or directory.; give another --out"),
+        alone(tmp_path / "run", "tests"),
+    ):
+        pass

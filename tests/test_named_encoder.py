@@ -7,6 +7,7 @@ import yaml
 
 from equicoherence.cli import main
 from equicoherence.commands.encoder_arguments import take_encoder
+from equicoherence.commands.given_values import asks_for_epochs
 from equicoherence.training import EncoderConfig
 from tests.small import picture_folder
 
@@ -74,6 +75,12 @@ def test_a_transformer_gets_the_size_of_its_images_by_an_argument(data, tmp_path
     assert "give --views.size 224 or --encoder.args.img-size 32" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
     assert _pretrain(data, tmp_path / "run", *vit, "--encoder.args.img-size", "32", "--encoder.args.depth", "1") == 0
+
+
+def test_epochs_alone_stand_in_place_of_a_recipes_steps():
+    assert asks_for_epochs(["--optim.epochs", "3"])
+    assert not asks_for_epochs(["--optim.epochs=3", "--max-steps", "4"])
+    assert not asks_for_epochs([])
 
 
 def test_a_size_that_the_encoder_cannot_be_built_for_is_not_advised(data, tmp_path, capsys):

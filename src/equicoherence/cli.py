@@ -68,7 +68,7 @@ def _failed(problem: Exception) -> int:
     from equicoherence.data.source import BadImage
     from equicoherence.files import Damaged
 
-    if not isinstance(problem, (*EXPECTED, BadImage, Damaged)):
+    if not isinstance(problem, (*EXPECTED, BadImage, Damaged)) and type(problem).__name__ != "SafetensorError":
         import traceback
 
         traceback.print_exception(problem)

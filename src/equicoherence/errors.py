@@ -53,9 +53,10 @@ def _reason(error: OSError) -> tuple[object, ...]:
 
 
 def one_line(error: BaseException) -> str:
-    """Return an error's text in one line of at most 200 letters; of one without words, the code that raised it."""
-    frames = traceback.extract_tb(error.__traceback__)
-    text = str(error) or (frames and frames[-1].line) or type(error).__name__
+    """Return an error's text in one line of at most 200 letters; of an assertion without words, its code."""
+    frames = traceback.extract_tb(error.__traceback__) if isinstance(error, AssertionError) else ()
+    code = frames[-1].line if frames else None
+    text = str(error) or code or type(error).__name__
     return " ".join(text.split())[:200]
 
 

@@ -24,6 +24,7 @@ from equicoherence.models.prefixes import LOCAL
 from equicoherence.models.shared_files import ABOUT, HEADS
 from equicoherence.models.train_setting import HEAD
 from equicoherence.notice import say
+from equicoherence.tensor_files import write_torch
 from equicoherence.training.checkpoint import export_encoder, not_in_timm
 from equicoherence.training.config_file import plain_values
 from equicoherence.training.learner import Learner
@@ -214,6 +215,6 @@ def _write_torch(model: FrozenModel, path: Path) -> None:
     }
     weights = {name: t.detach().cpu().contiguous().clone() for name, t in encoder.model.state_dict().items()}
     with path.open("wb") as file:
-        torch.save({"state_dict": weights, **about}, file)
+        write_torch({"state_dict": weights, **about}, file, path)
         file.flush()
         os.fsync(file.fileno())

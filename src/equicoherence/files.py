@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import json
 import os
 import shlex
@@ -23,6 +24,7 @@ except ImportError:  # no such locks on Windows
     fcntl = None
 
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
+ATTEMPTS = 100  # to make a lock file in a folder that another process removes
 LOCK = ".lock"
 """Lock file of a folder; that of a killed process does not block others."""
 
@@ -131,14 +133,16 @@ def _open_lock(lock: Path, what: Path, doing: str) -> int:
     Raises FileExistsError where it is another's, or a file is where a folder should be; ValueError where none can be
     written.
     """
-    while True:
+    for attempt in itertools.count():
         try:
             lock.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise _unwritable(what, error) from error
         try:
             handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
-        except FileNotFoundError:  # the process before removed the folder that it had made
+        except FileNotFoundError as error:  # the process before removed the folder that it had made
+            if attempt == ATTEMPTS:
+                raise _unwritable(what, error) from error
             continue
         except OSError as error:
             raise _unwritable(what, error) from error
@@ -156,6 +160,7 @@ def _open_lock(lock: Path, what: Path, doing: str) -> int:
         except OSError:
             return handle  # a file system without locks
         os.close(handle)
+    raise AssertionError("unreachable: the count has no end")
 
 
 def _unwritable(what: Path, error: OSError) -> RefusedExisting | RefusedValue:

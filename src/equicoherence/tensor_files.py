@@ -6,7 +6,7 @@ import hashlib
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 from safetensors import SafetensorError
@@ -17,6 +17,38 @@ from equicoherence.files import Damaged
 from equicoherence.finite import not_finite
 
 TORCH = (b"PK", b"\x80")  # how torch's files begin: as zip archives, earlier ones as pickles
+
+
+def write_torch(content: object, file: BinaryIO, path: Path) -> None:
+    """Write what `read_torch` reads into an open file, to be put at ``path``.
+
+    Raises OSError, with the path, where it cannot be written: torch says "unexpected pos" of a disk that is full.
+    """
+    noting = _Noting(file)
+    try:
+        torch.save(content, noting)  # type: ignore[arg-type]
+    except (RuntimeError, OSError) as error:
+        if noting.error is None:
+            raise
+        raise OSError(noting.error.errno, noting.error.strerror, str(path)) from error
+
+
+class _Noting:
+    """A file that remembers why it could not be written."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.error: OSError | None = None
+
+    def write(self, content: bytes) -> int:
+        try:
+            return self._file.write(content)
+        except OSError as error:
+            self.error = error
+            raise
+
+    def flush(self) -> None:
+        self._file.flush()
 
 
 def digest_of(tensors: Iterable[tuple[str, Tensor]]) -> str:

@@ -232,3 +232,11 @@ def test_views_can_be_made_in_inference_mode():
     with torch.inference_mode():
         found = make(images, torch.Generator().manual_seed(1))
     assert torch.equal(found.targets, expected.targets)
+
+
+@pytest.mark.parametrize("change", [lambda x: x.float(), lambda x: (x / 255 - 0.45) / 0.225])
+def test_float_images_out_of_range_are_refused_with_their_range(change):
+    images = torch.randint(256, (2, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    views = PathViews(augmentation(), augmentation(), size=16)
+    with pytest.raises(ValueError, match=r"must lie in \[0, 1\], but these lie in \[-?[\d.]+, [\d.]+\]"):
+        views(change(images), torch.Generator())

@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from equicoherence.evaluation.task import Row
-from equicoherence.reporting.short_table import ROWS, print_runs, print_short, short_grid
+from equicoherence.reporting.short_table import ROWS, distrusted, print_runs, print_short, short_grid
 from equicoherence.reporting.summary import summarise_scores
 from tests.reporting.scored import part, scores, write_file
 
@@ -58,10 +58,13 @@ def test_rotation_alone_has_all_three_scores_and_noise_is_one_row_that_warns() -
     assert found[-1] == ["R2 on noise (should be 0), the worst", f"{MINUS}0.040", DASH]
     assert more == 0
     _, found, _ = table({"a": [scores([turned(r2(0.5), r2(0.03, metric="noise_r2"))])]})
-    assert found[-1][1] == "0.030 (rotation: do not trust)"
+    assert found[-1][1] == "0.030 (!)"
     both = r2(-0.07, "rotation, absolute", metric="noise_r2"), r2(0.04, "scale", metric="noise_r2")
     _, found, _ = table({"a": [scores([turned(r2(0.5), *both)])]})
-    assert found[-1][1] == "0.040 (rotation, scale: do not trust)"
+    assert found[-1][1] == "0.040 (!)"
+    entries = summarise_scores({"a": [scores([turned(r2(0.5), *both)])]})
+    told = "(!) R2 on noise is not near 0: do not trust the scores of rotation and scale of backbone."
+    assert distrusted(entries, ["a"]) == told
 
 
 DEFAULTS = ("rotation", "translation", "scale", "color", "blur", "se2", "all")

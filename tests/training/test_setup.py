@@ -1,6 +1,7 @@
 """What a run begins with: nothing where it is refused, its own weights where it goes on."""
 
 import dataclasses
+import json
 import shutil
 from pathlib import Path
 
@@ -52,6 +53,11 @@ def test_batch_norm_over_all_processes_keeps_its_activation(name):
     assert not any(issubclass(kind, torch.nn.BatchNorm2d) for kind in kinds)
     assert any(issubclass(kind, torch.nn.SyncBatchNorm) for kind in kinds)
     assert torch.equal(encoder(images).patches, before)
+
+
+def test_steps_stand_in_place_of_epochs_also_where_there_are_more(data, tmp_path):
+    run = pretrain(small_config(data, max_steps=5, optim=OptimConfig(epochs=1, batch_size=8)), tmp_path / "run")
+    assert json.loads((run / "metrics.jsonl").read_text().splitlines()[-1])["step"] == 5
 
 
 @pytest.mark.parametrize(

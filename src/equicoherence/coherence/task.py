@@ -67,7 +67,7 @@ class CoherenceTask(nn.Module):
         super().__init__()
         if orders not in get_args(Orders):
             raise ValueError(f"orders {orders!r} is unknown; choose one of {', '.join(get_args(Orders))}")
-        self.grid, self.orders = grid, orders
+        self.d_equi, self.grid, self.orders = d_equi, grid, orders
         if targets == 0:
             self.decoder = None
         elif isinstance(decoder, Decoder):
@@ -85,6 +85,7 @@ class CoherenceTask(nn.Module):
         """
         if self.decoder is None:
             return CoherenceOutput(z1.sum() * 0, None)
+        self._check_tokens(z1, z2)
         views = views.first(len(z1))
         if self.orders != "one" and views.positions != (1.0,):
             raise ValueError(
@@ -110,6 +111,16 @@ class CoherenceTask(nn.Module):
             other = self.decoder(z2, z1, self.grid, seen[::-1], views.times).float()
             loss = (loss + F.mse_loss(other, seen[0][:, None].expand_as(other))) / 2
         return CoherenceOutput(loss, None if pixel > 1 or alternate else decoded.detach() * self.std + self.mean)
+
+    def _check_tokens(self, z1: Tensor, z2: Tensor) -> None:
+        """Raise ValueError for tokens of another number or width than the task was built for."""
+        expected = (self.grid[0] * self.grid[1], self.d_equi)
+        if z1.shape != z2.shape or tuple(z1.shape[1:]) != expected:
+            raise ValueError(
+                f"z1 and z2 must be (B, {expected[0]}, {expected[1]}), d_equi features of each of the {self.grid[0]} x "
+                f"{self.grid[1]} patch tokens of the views; got {tuple(z1.shape)} and {tuple(z2.shape)}: leave out "
+                "class and register tokens"
+            )
 
     def _normalise(self, images: Tensor) -> Tensor:
         return (images - self.mean) / self.std

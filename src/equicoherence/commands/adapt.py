@@ -9,7 +9,7 @@ import tyro
 
 from equicoherence.commands.arguments import EVERY, parse, run_to_resume
 from equicoherence.commands.config_options import check_train, with_spaces
-from equicoherence.commands.given_values import values_of
+from equicoherence.commands.given_values import asks_for_epochs, values_of
 from equicoherence.commands.model_argument import checked_model
 from equicoherence.loading import preparing
 from equicoherence.models.published import GIVE_A_FILE, check_published
@@ -106,7 +106,7 @@ def run(arguments: list[str]) -> None:
         from equicoherence.training.config import PretrainConfig
 
         rest, encoder = take_encoder(rest, start.encoder)
-        start = dataclasses.replace(start, encoder=encoder)
+        start = dataclasses.replace(start, encoder=encoder, **({"max_steps": 0} if asks_for_epochs(rest) else {}))
 
         @dataclass
         class Arguments(AdaptOptions):

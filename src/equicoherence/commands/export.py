@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,8 +85,8 @@ def how_to_use_timm(folder: Path) -> str:
     about = read_json(folder / "config.json", "export the run again with --overwrite")["pretrained_cfg"]
     line = f'model = timm.create_model("local-dir:{folder}", pretrained=True).eval()'
     lines = f"{line}\n{_normalised(about['input_size'][-1], about['mean'], about['std'])}"
-    here = '\nwith its heads: equicoherence evaluate {0} --data DIR, or load_model("{0}")'
-    return lines + here.format(folder) if has_heads(folder) else lines
+    here = '\nwith its heads: equicoherence evaluate {0} --data DIR, or load_model("{1}")'
+    return lines + here.format(shlex.quote(str(folder)), folder) if has_heads(folder) else lines
 
 
 def how_to_use_torch(path: Path) -> str:

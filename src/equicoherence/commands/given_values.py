@@ -15,3 +15,8 @@ def values_of(arguments: list[str], option: str) -> list[list[str]]:
         elif inside:
             found[-1].append(argument)
     return found
+
+
+def asks_for_epochs(arguments: list[str]) -> bool:
+    """Return whether epochs are asked for and steps are not: then a recipe's own steps do not stand in their place."""
+    return bool(values_of(arguments, "--optim.epochs")) and not values_of(arguments, "--max-steps")

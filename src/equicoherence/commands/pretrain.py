@@ -10,7 +10,7 @@ import tyro
 
 from equicoherence.commands.arguments import EVERY, parse, recipe_first, run_to_resume
 from equicoherence.commands.config_options import check_train, with_spaces
-from equicoherence.commands.given_values import values_of
+from equicoherence.commands.given_values import asks_for_epochs, values_of
 from equicoherence.loading import preparing
 from equicoherence.processes import is_first_process
 from equicoherence.recipes import RECIPES, check_recipe, is_file_name
@@ -42,7 +42,7 @@ def run(arguments: list[str]) -> None:
         if {"-h", "--help"} & set(arguments):
             parse(CommonPretrainOptions, ["--help"], f"pretrain {name or 'RECIPE'}", common_options(start))
         rest, encoder = take_encoder(rest, start.encoder)
-        start = dataclasses.replace(start, encoder=encoder)
+        start = dataclasses.replace(start, encoder=encoder, **({"max_steps": 0} if asks_for_epochs(rest) else {}))
 
         @dataclass
         class Arguments(PretrainOptions):

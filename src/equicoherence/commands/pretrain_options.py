@@ -33,7 +33,7 @@ class CommonPretrainOptions:
         data: Images: a folder, tar shards, an archive, or objects (rendered, no file needed).
         seed: Seed of weights, views and order.
         epochs: Passes over the images.
-        max_steps: Steps of the run and its schedule; 0 for those of all epochs.
+        max_steps: Steps of the run and its schedule, in place of the epochs; 0 for those of all epochs.
         batch_size: Images per step and process.
         lr: Learning rate at a global batch of 256 images.
         encoder: Any timm model.

@@ -27,6 +27,8 @@ from equicoherence.paths.view_batch import Views, share_of
 
 Spacing = Literal["even", "random"]
 
+BEYOND = 0.5  # of [0, 1]: what bicubic resizing adds at edges is less
+
 
 class PathViews:
     """Make ``v1 = A1(I)``, ``u = A2(I)``, ``v2 = g(u)`` and states ``u_t = g_t(u)`` of the path [P2, section 3].
@@ -124,6 +126,7 @@ class PathViews:
         ``aspect`` (B,) is the true width / height of images that were resized to a common shape. Under autocast the
         views are the same.
         """
+        _check_range(images)
         with all_digits(images):
             return self._made(images, generator, aspect)
 
@@ -229,6 +232,21 @@ class PathViews:
         if self.crop_rotations:
             crops = torch.cat([crops.rot90(turns, (-2, -1)) for turns in range(self.crops)])
         return crops
+
+
+def _check_range(images: Tensor) -> None:
+    """Raise ValueError for float images that lie far outside [0, 1], where all pixels would become black or white.
+
+    An accelerator, which should not wait for an answer, is not asked.
+    """
+    if not images.is_floating_point() or images.device.type != "cpu" or not images.numel():
+        return
+    low, high = (float(end) for end in images.aminmax())
+    if low < -BEYOND or high > 1 + BEYOND:
+        raise ValueError(
+            f"float images must lie in [0, 1], but these lie in [{low:.3g}, {high:.3g}]: divide those of [0, 255] by "
+            "255 or give them as uint8, and leave out what normalises them (the encoder does, after the views are made)"
+        )
 
 
 def spread(positions: Sequence[float], batch: int, generator: torch.Generator) -> Tensor:

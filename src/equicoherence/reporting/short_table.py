@@ -29,12 +29,12 @@ def short_grid(entries: Sequence[Score], names: Sequence[str]) -> tuple[Grid, in
     The first score of each task has a row, as far as there is room; `SUMS` come last. Several names have one column
     each, for the backbone; a single name has one column for each representation. Scores of patch tokens are in the
     first column. Scores are of the first border and probe. All R2 on noise are one row, with the value farthest
-    from 0, as a share of its limit.
+    from 0, as a share of its limit; (!) marks those of which `distrusted` says more.
     """
     mine = [e for e in entries if not e.parameter and (e.main or e.metric == NOISE)]
-    own = _first(select(mine, control=""))
+    own = _own(entries)
     reads = [read for read in distinct(own, "representation") if read] or [""]
-    columns = [(name, read) for name in names for read in (reads if len(names) == 1 else reads[:1])]
+    columns = _columns(own, names)
     random = [e for e in _first(select(mine, control="random")) if e.representation in ("", reads[0])]
     has_floors = any(entry.floors for entry in own)
     shown = [e for e in _sorted(own) if (e.name, e.representation or reads[0]) in columns]
@@ -71,8 +71,11 @@ def print_short(scores: Mapping[str, Sequence[Mapping[str, Any]]], console: Cons
     scores: name -> the content of the ``scores.json`` of each of its runs.
     on_page: whether a page is written that shows all scores.
     """
-    grid, more = short_grid(summarise_scores(scores), list(scores))
+    entries = summarise_scores(scores)
+    grid, more = short_grid(entries, list(scores))
     console.print(grid.rich())
+    if marked := distrusted(entries, list(scores)):
+        console.print(marked, highlight=False)
     if more:
         also = ", and on the page" if on_page else ""
         what = "score is" if more == 1 else "scores are"
@@ -134,9 +137,31 @@ def _random(found: Sequence[Score], column: Sequence[Score]) -> list[Cell]:
 
 
 def _noise(entries: Sequence[Score], column: tuple[str, str]) -> Cell:
-    """Return the R2 on noise that is farthest from 0, and the transformations whose scores are not to be trusted."""
+    """Return the R2 on noise that is farthest from 0, marked where scores are not to be trusted."""
     of_column = [e for e in entries if (e.name, e.representation) == column and e.metric == NOISE]
     if not of_column:
         return Cell(MISSING, NUMBER)
     worst, noisy = max(of_column, key=share_of_limit), noisy_transformations(of_column)
-    return Cell(number(worst.mean) + (f" ({', '.join(noisy)}: do not trust)" if noisy else ""), NUMBER)
+    return Cell(number(worst.mean) + (" (!)" if noisy else ""), NUMBER)
+
+
+def distrusted(entries: Sequence[Score], names: Sequence[str]) -> str:
+    """Return the sentence below `short_grid` that says what (!) is about; empty where nothing is marked."""
+    own = _own(entries)
+    found = []
+    for name, read in _columns(own, names):
+        of_column = [e for e in own if (e.name, e.representation) == (name, read) and e.metric == NOISE]
+        if noisy := noisy_transformations(of_column):
+            found.append(f"{' and '.join(noisy)} of {read or 'patch tokens' if len(names) == 1 else name}")
+    return f"(!) R2 on noise is not near 0: do not trust the scores of {', '.join(found)}." if found else ""
+
+
+def _own(entries: Sequence[Score]) -> list[Score]:
+    """Return the main scores and those on noise, of the first border and probe, without controls."""
+    return _first(select([e for e in entries if not e.parameter and (e.main or e.metric == NOISE)], control=""))
+
+
+def _columns(own: Sequence[Score], names: Sequence[str]) -> list[tuple[str, str]]:
+    """Return the name and representation of each column."""
+    reads = [read for read in distinct(own, "representation") if read] or [""]
+    return [(name, read) for name in names for read in (reads if len(names) == 1 else reads[:1])]

@@ -60,19 +60,21 @@ class Grid:
         return "\n".join(f"| {' | '.join(row)} |" for row in written)
 
     def rich(self) -> Table:
-        """Return the table for a terminal; numbers keep to one line, words and titles are folded where they must be."""
+        """Return the table for a terminal; numbers are whole, all else is folded where it must be."""
         from rich.table import Table
         from rich.text import Text
 
         table = Table()
         for title, kind, *cells in zip(self.header, self.kinds, *self.cells):
             text = kind == "text"
-            widest = max((len(one_line(cell.content)) for cell in cells), default=0)
+            texts = [one_line(cell.content) for cell in cells]
+            widest = max(map(len, texts), default=0)
+            word = max((len(word) for each in texts for word in each.split()), default=0)
             table.add_column(
                 Text(one_line(title)),
                 justify="left" if text else "right",
                 overflow="fold",
-                min_width=None if text else widest,
+                min_width=None if text else word,
                 max_width=None if text else max(widest, FOLDED),
             )
         for row in self.cells:

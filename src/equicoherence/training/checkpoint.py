@@ -18,7 +18,7 @@ from equicoherence.models import Encoder
 from equicoherence.models.features import POOLS, Pool
 from equicoherence.models.names import read_config
 from equicoherence.models.shared_files import MARK
-from equicoherence.tensor_files import read_torch, refuse_not_finite
+from equicoherence.tensor_files import read_torch, refuse_not_finite, write_torch
 from equicoherence.training.new_run import checkpoints
 
 KEPT = 2
@@ -33,7 +33,7 @@ def save_checkpoint(run: Path, step: int, state: dict[str, Any], needed: Sequenc
     path = checkpoint_of(run, step)
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as aside, aside.open("wb") as file:
-        torch.save(state, file)
+        write_torch(state, file, path)
         file.flush()
         os.fsync(file.fileno())
     kept = {*checkpoints(run)[:KEPT], *(checkpoint_of(run, each) for each in needed)}

@@ -37,7 +37,7 @@ class PretrainConfig:
         optim: The optimiser.
         data: Images: a folder, tar shards, an archive, or objects (rendered, no file needed).
         seed: Seed of weights, views and order.
-        max_steps: Steps after which the run, and its schedule, ends; 0 for those of all epochs.
+        max_steps: Steps of the run and its schedule, in place of its epochs; 0 for those of all epochs.
         precision: Precision of matrix products: fp32, bf16, fp16, or auto: bf16 on devices that multiply it (a CPU
             without AMX or AVX-512-BF16 is faster in fp32), else fp32. A resumed run keeps what it began with. fp16
             is for GPUs without bf16, and slow on a CPU; the loss is scaled, so that small gradients are not lost.

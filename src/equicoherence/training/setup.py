@@ -108,8 +108,7 @@ def set_up(
     watch = watch_of(config, learner, loader, saved.precision) if config.keep and main else None
     held_out = held_out_of(config, learner, watch, saved.precision) if watched_names(config.watch) and main else None
     model, optimizer, scaler = _trained(config, learner, accelerator, saved)
-    total = config.optim.epochs * per_epoch
-    total = min(total, config.max_steps) if config.max_steps else total
+    total = config.max_steps or config.optim.epochs * per_epoch
     if main:  # after all that can refuse the configuration: a refused start leaves nothing behind
         begin_run(config, out, saved.step, saved.state.get("config") if saved.state else None)
         _say_start(config, learner, feed, saved)

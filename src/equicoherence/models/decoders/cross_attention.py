@@ -33,6 +33,12 @@ class CrossAttentionDecoder(Decoder):
         channels: int = 3,
     ) -> None:
         super().__init__()
+        if size % grid[0] or size % grid[1]:
+            raise ValueError(
+                f"the cross-attention decoder draws a patch of whole pixels for each token, but views of {size} pixels "
+                f"have {grid[0]} x {grid[1]} tokens: give a size that {max(grid)} divides, such as "
+                f"{-(-size // max(grid)) * max(grid)}, or another decoder, such as render"
+            )
         self.place = PositionEmbedding(width) if any_time else None
         self.patch, self.other_only, self.channels = size // grid[0], other_only, channels
         tokens = grid[0] * grid[1]

@@ -21,7 +21,7 @@ from equicoherence.reporting.adaptation.figures import (
     noise_rows,
 )
 from equicoherence.reporting.names import target_name
-from equicoherence.reporting.noise_limit import NEAR_ZERO, UNTRUSTED, is_noisy, noisy_transformations
+from equicoherence.reporting.noise_limit import NEAR_ZERO, UNTRUSTED, is_noisy, noisy_transformations, with_warning
 from equicoherence.reporting.runs import Run, read_run
 from equicoherence.reporting.summary import Score
 from equicoherence.reporting.tables import FLOOR, MISSING, NUMBER, Cell, Grid, number
@@ -170,7 +170,7 @@ def _row(row: FigureRow, read: Sequence[str]) -> list[object]:
 
 def _noise_row(row: NoiseRow, read: Sequence[str]) -> list[object]:
     scores = [row.original, row.layer, *(row.adapted.get(name) for name in read)]
-    quiet = [Cell(MISSING if each is None else number(each.mean), FLOOR) for each in scores]
+    quiet = [Cell(MISSING if each is None else with_warning(number(each.mean), each), FLOOR) for each in scores]
     return [row.title, *quiet, Cell(MISSING, FLOOR), "near 0" if row.near_zero else "not 0"]
 
 
