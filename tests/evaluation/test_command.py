@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gc
 import json
 import re
@@ -31,7 +32,9 @@ from equicoherence.evaluation import scoring as module
 from equicoherence.evaluation.frozen_model import FrozenModel
 from equicoherence.evaluation.model import load_model
 from equicoherence.evaluation.registry import all_tasks, make_tasks, reads_data
+from equicoherence.evaluation.run import own_data
 from equicoherence.evaluation.subject import Subject, subjects_of
+from equicoherence.recipes import recipe
 from equicoherence.training import EncoderConfig, OptimConfig, PretrainConfig, ViewsConfig, pretrain
 from tests.small import picture_folder
 
@@ -382,3 +385,10 @@ def test_a_command_that_is_interrupted_goes_on_with_the_same_words(
     assert "1 of 2 scores of" in capsys.readouterr().err
     assert main(words) == 0
     assert re.search(r"\[1/2\] .*, kept\n\[2/2\] .* s\n", capsys.readouterr().err)
+
+
+def test_a_run_whose_images_are_gone_says_whose_they_were(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = dataclasses.replace(recipe("vicreg-tiny"), data="photos/pets")
+    monkeypatch.setattr("equicoherence.evaluation.run.load_config", lambda path: config)
+    with pytest.raises(FileNotFoundError, match=r"^run was trained on 'photos/pets', which is not here: say with"):
+        own_data("run")

@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import nn
 
+from equicoherence.data import check_data
 from equicoherence.devices import Device
 from equicoherence.errors import refusing
 from equicoherence.evaluation.frozen_model import FrozenModel, at_layer, generators_kept
@@ -132,5 +133,12 @@ def layer_folder(layer: int) -> str:
 
 
 def own_data(run: str | Path) -> str:
-    """Return the images that a run was trained on."""
-    return load_config(Path(run) / "config.yaml").data
+    """Return the images that a run was trained on. Raises FileNotFoundError where they are there no more."""
+    data = load_config(Path(run) / "config.yaml").data
+    try:
+        check_data(data)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(
+            f"{run} was trained on {data!r}, which is not here: say with --data where its images are now ({error})"
+        ) from error
+    return data
