@@ -38,6 +38,11 @@ def data(tmp_path_factory):
 TINY = ["--optim.batch-size", "16", "--max-steps", "2", "--views.source", "32", "--log-every", "1", "--threads", "1"]
 
 
+def test_an_option_of_the_task_beside_no_task_is_refused(capsys):
+    assert main(["pretrain", "vicreg-tiny", "--no-coherence", "--coherence.weight", "2", "--data", "objects"]) == 2
+    assert "--no-coherence leaves the task out, and --coherence.weight is of the task" in capsys.readouterr().err
+
+
 def test_pretrain_evaluate_report_from_the_command_line(data, tmp_path, capsys):
     run = str(tmp_path / "run")
     assert main(["pretrain", "vicreg-tiny", "--data", str(data), "--out", run, "--seed", "3", *TINY]) == 0

@@ -23,6 +23,9 @@ def run(arguments: list[str]) -> None:
     with preparing():
         plain = "--no-coherence" in arguments
         rest = ["--help" if a == EVERY else a for a in with_spaces(arguments) if a != "--no-coherence"]
+        of_task = [argument.partition("=")[0] for argument in rest if argument.startswith("--coherence.")]
+        if plain and of_task:
+            raise ValueError(f"--no-coherence leaves the task out, and {of_task[0]} is of the task: give one of them")
         resumed = resumed_run(rest)
         name, rest = (None, rest) if resumed else recipe_first(rest, "pretrain", RECIPES)
         if name and not is_file_name(name):
