@@ -551,7 +551,7 @@ def test_a_warning_names_the_transformation_that_noise_shows_and_no_other(done: 
     shown = [[str(cell.content if isinstance(cell, Cell) else cell) for cell in row] for row in table]
     assert [row[1:3] + row[-1:] for row in shown] == [
         ["0.001", "0.003", "near 0"],
-        ["\N{MINUS SIGN}0.001", "0.142", "not 0"],
+        ["\N{MINUS SIGN}0.001", "0.142 (!)", "not 0"],
     ]
     assert found.warning() in found.caption()
     assert not dataclasses.replace(found, noise=rows[:1]).warning()

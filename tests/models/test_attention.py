@@ -5,6 +5,7 @@ from contextlib import nullcontext
 import pytest
 import timm
 import torch
+from torch.utils.checkpoint import checkpoint
 
 from equicoherence.models import attention
 from equicoherence.models.attention import attend, plain_attention
@@ -67,3 +68,13 @@ def test_a_vision_transformer_learns_the_same_in_plain_products():
         model.zero_grad()
     for ours, torchs in zip(*found, strict=True):
         assert (ours - torchs).norm() < 1e-5 * torchs.norm()
+
+
+def test_layers_that_are_computed_once_more_in_the_backward_are_computed_alike():
+    query = torch.randn(2, 4, 32, 8, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    with plain_attention():
+        of = torch.nn.functional.scaled_dot_product_attention
+        checkpoint(lambda x: of(x, x, x), query, use_reentrant=False).square().sum().backward()
+        found, query.grad = query.grad, None
+        of(query, query, query).square().sum().backward()
+    assert torch.equal(found, query.grad)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.overrides import TorchFunctionMode
 
+TORCHS = F.scaled_dot_product_attention
 FEW = 512  # tokens: the weights of attention to more of them fill the memory
 
 
@@ -23,7 +23,7 @@ def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     gradient would be mostly error where values are nearly alike.
     """
     if query.device.type != "cpu" or key.shape[2] > FEW:
-        return F.scaled_dot_product_attention(query, key, value)
+        return TORCHS(query, key, value)
     weights = (query * query.shape[-1] ** -0.5) @ key.transpose(-2, -1)
     return weights.softmax(dim=-1, dtype=torch.promote_types(value.dtype, torch.float32)).to(value.dtype) @ value
 
@@ -32,22 +32,22 @@ def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
 def plain_attention() -> Iterator[None]:
     """Let every model compute attention by `attend`, and what that is not for (masks, dropout) by torch's math kernel.
 
-    For a CPU in half precision. The math kernel's softmax is in float32, too; of few tokens it takes longer.
+    For a CPU in half precision. The math kernel's softmax is in float32, too; of few tokens it takes longer. Torch's
+    function is replaced for a while: a mode of torch would be off in the backward, where checkpointed layers are
+    computed once more.
     """
-    with sdpa_kernel(SDPBackend.MATH), _Attending():
-        yield
+    before = F.scaled_dot_product_attention
+    F.scaled_dot_product_attention = _attention
+    try:
+        with sdpa_kernel(SDPBackend.MATH):
+            yield
+    finally:
+        F.scaled_dot_product_attention = before
 
 
-class _Attending(TorchFunctionMode):
-    """Calls `attend` where torch's attention of queries, keys and values alone is asked for."""
-
-    def __torch_function__(
-        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        kwargs = kwargs or {}
-        if func is F.scaled_dot_product_attention and len(args) == 3 and not any(_given(kwargs)):
-            return attend(*args)
-        return func(*args, **kwargs)
+def _attention(*args: Any, **kwargs: Any) -> Tensor:
+    """Compute attention of queries, keys and values alone by `attend`, all other by torch."""
+    return attend(*args) if len(args) == 3 and not any(_given(kwargs)) else TORCHS(*args, **kwargs)
 
 
 def _given(kwargs: dict[str, Any]) -> Iterator[bool]:
