@@ -58,7 +58,7 @@ def arms(data: str, images: int, precision: Precision = "fp32") -> dict[str, dic
     def from_recipe(base: PretrainConfig) -> PretrainConfig:
         batch = base.optim.batch_size
         steps = images // batch
-        epochs = max(base.optim.epochs, -(-steps // (IMAGES // batch)))  # a run ends with its epochs, too
+        epochs = max(base.optim.epochs, -(-steps // (IMAGES // batch)))  # that hold these steps
         optim = dataclasses.replace(base.optim, epochs=epochs)
         return dataclasses.replace(
             base, data=data, max_steps=steps, checkpoint_every=100, precision=precision, optim=optim

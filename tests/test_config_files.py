@@ -180,3 +180,11 @@ def test_a_file_of_a_persons_own_is_not_written_over(tmp_path: Path, capsys: pyt
     assert file.read_text() == "recipe: simclr-tiny\n# mine\n"
     assert main(["pretrain", str(file), "--out", str(tmp_path / "new"), *few]) == 0
     assert yaml.safe_load((tmp_path / "new" / "config.yaml").read_text())["name"] == "simclr-tiny"
+
+
+def test_epochs_of_a_file_stand_in_place_of_the_recipes_steps(tmp_path):
+    path = tmp_path / "adapt.yaml"
+    path.write_text("recipe: adapt-tiny\noptim: {epochs: 3}\n")
+    assert (config_of_file(path).max_steps, config_of_file(path).optim.epochs) == (0, 3)
+    path.write_text("recipe: adapt-tiny\noptim: {epochs: 3}\nmax_steps: 7\n")
+    assert config_of_file(path).max_steps == 7

@@ -116,6 +116,17 @@ def test_images_of_one_key_fall_on_one_side_of_a_split(tmp_path):
     assert len(sides[0]) + len(sides[1]) == 201
 
 
+def test_numbered_images_and_two_files_of_one_name_are_split_as_they_should(tmp_path):
+    for folder in ("numbered", "twice"):
+        (tmp_path / folder).mkdir()
+    write_tar(tmp_path / "numbered/x.tar", {f"frame.{number:04}.png": noise(0) for number in range(100)})
+    write_tar(tmp_path / "twice/x.tar", {f"{key}.{kind}": noise(0) for key in range(100) for kind in ("png", "jpg")})
+    assert 10 < len(open_images(tmp_path / "numbered", "val")) < 30
+    sides = [open_images(tmp_path / "twice", split) for split in ("train", "val")]
+    keys = [{source.name(i).partition(".tar/")[2].partition(".")[0] for i in range(len(source))} for source in sides]
+    assert not keys[0] & keys[1]
+
+
 def test_members_that_are_passed_over_are_counted_and_named_each_time(tmp_path):
     members = {"0.jpg": noise(0), "0.seg.png": noise(1), "0.txt": b"a cat", "1.heic": b"", "1.txt": b"", "2.cls": b"0"}
     write_tar(tmp_path / "x.tar", members | {".png": noise(2), "0.meta.json": b"[not read]"})

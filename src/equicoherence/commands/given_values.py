@@ -18,5 +18,9 @@ def values_of(arguments: list[str], option: str) -> list[list[str]]:
 
 
 def asks_for_epochs(arguments: list[str]) -> bool:
-    """Return whether epochs are asked for and steps are not: then a recipe's own steps do not stand in their place."""
-    return bool(values_of(arguments, "--optim.epochs")) and not values_of(arguments, "--max-steps")
+    """Return whether epochs are asked for and steps are not: then a recipe's own steps do not stand in their place.
+
+    A run that is resumed keeps its own.
+    """
+    asked, steps, resumed = (values_of(arguments, option) for option in ("--optim.epochs", "--max-steps", "--resume"))
+    return bool(asked) and not steps and not resumed

@@ -6,8 +6,10 @@ import hashlib
 import io
 import json
 import tarfile
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO
 
@@ -23,6 +25,7 @@ from equicoherence.data.tar import whole_members
 from equicoherence.files import replacing
 
 _FORMAT = "2"  # of the cached index: part of its key
+SIBLINGS = 8  # more images than this with one key are numbered, as frame.0001.png is, and not of one sample
 LARGEST_LABEL = 1_000_000  # a list of as many class names is made
 
 
@@ -97,6 +100,11 @@ class _Member:
         inner, _, ending = rest.rpartition(".")
         key = f"{folder}/{stem}"
         return cls(f"{key}.{inner}" if inner else key, key, ending, entry)
+
+
+def _key(name: str) -> str:
+    folder, _, base = name.rpartition("/")
+    return f"{folder}/{base.partition('.')[0]}"
 
 
 def _scan(shard: Path, passed_over: PassedOver) -> list[tuple[int, int, int, bytes]]:
@@ -216,9 +224,13 @@ class ShardSource(ImageSource):
 
     def sample(self, index: int) -> str:
         """Return the image's name, or, of a key with several images, such as ``key.left.jpg``, the key."""
-        folder, _, base = self.name(index).rpartition("/")
-        key, *more = base.split(".")
-        return f"{folder}/{key}" if len(more) > 1 else self.name(index)
+        name = self.name(index)
+        key = _key(name)
+        return key if 1 < self._of_key[key] <= SIBLINGS else name
+
+    @cached_property
+    def _of_key(self) -> Counter[str]:
+        return Counter(_key(self.name(index)) for index in range(len(self)))
 
     def load(self, index: int, size: int) -> Sample:
         try:

@@ -16,7 +16,7 @@ from equicoherence.evaluation.frozen_model import FrozenModel, at_layer, generat
 from equicoherence.evaluation.jobs import plan_jobs, refuse_inside
 from equicoherence.evaluation.model import load_model
 from equicoherence.evaluation.module import as_frozen
-from equicoherence.evaluation.registry import all_tasks, default_tasks, make_tasks
+from equicoherence.evaluation.registry import all_tasks, default_tasks, make_tasks, reads_data
 from equicoherence.evaluation.scoring import Scoring, score_jobs
 from equicoherence.evaluation.task import Task, Track, show_bar
 from equicoherence.models.model_folder import with_source
@@ -72,8 +72,10 @@ def evaluate(
         scoring = Scoring(controls, bad_image_tolerance, track, device)
         if not isinstance(model, (nn.Module, FrozenModel)):
             model = with_source(model)
-            data = own_data(model) if data is None and Path(model).is_dir() else data
         chosen = chosen_tasks(tasks, sets is not None, settings)
+        if data is None and isinstance(model, str | Path) and Path(model).is_dir():
+            on_data = any(reads_data(task) for task in chosen)
+            data = own_data(model) if on_data else None
         jobs = plan_jobs(chosen, data, sets, every=tasks is not None, tolerance=bad_image_tolerance)
         if isinstance(model, FrozenModel):
             frozen = model

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+DEFAULTS = {"attn_mask": None, "dropout_p": 0.0, "is_causal": False, "scale": None, "enable_gqa": False}
 TORCHS = F.scaled_dot_product_attention
 FEW = 512  # tokens: the weights of attention to more of them fill the memory
 
@@ -22,7 +23,7 @@ def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     and no faster in float32. The softmax is in float32: rounded, the weights of a query would not add up to 1, and its
     gradient would be mostly error where values are nearly alike.
     """
-    if query.device.type != "cpu" or key.shape[2] > FEW:
+    if query.device.type != "cpu" or key.shape[-2] > FEW:
         return TORCHS(query, key, value)
     weights = (query * query.shape[-1] ** -0.5) @ key.transpose(-2, -1)
     return weights.softmax(dim=-1, dtype=torch.promote_types(value.dtype, torch.float32)).to(value.dtype) @ value
@@ -47,9 +48,10 @@ def plain_attention() -> Iterator[None]:
 
 def _attention(*args: Any, **kwargs: Any) -> Tensor:
     """Compute attention of queries, keys and values alone by `attend`, all other by torch."""
-    return attend(*args) if len(args) == 3 and not any(_given(kwargs)) else TORCHS(*args, **kwargs)
+    plain = len(args) == 3 and args[0].ndim == 4 and _is_plain(kwargs)
+    return attend(*args) if plain else TORCHS(*args, **kwargs)
 
 
-def _given(kwargs: dict[str, Any]) -> Iterator[bool]:
-    for value in kwargs.values():
-        yield isinstance(value, Tensor) or bool(value)
+def _is_plain(asked: dict[str, Any]) -> bool:
+    """Return whether what torch's function is asked for, beside its inputs, is what it does by default."""
+    return all(not isinstance(value, Tensor) and value == DEFAULTS.get(name, ...) for name, value in asked.items())

@@ -40,6 +40,9 @@ def config_of_file(path: Path, *, plain: bool = False) -> PretrainConfig:
         if name is not None:
             if not isinstance(name, str):
                 raise ValueError(f"recipe cannot be {name!r}; the name of one is expected")
+            optim = values.get("optim")
+            if isinstance(optim, dict) and "epochs" in optim:  # they stand in place of the recipe's own steps
+                values = {"max_steps": 0, **values}
             values = _merged(to_dict(recipe(name)), values, "")
         if plain:
             values["coherence"] = None  # so that nothing is asked of a task that is left out

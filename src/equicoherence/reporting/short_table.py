@@ -75,7 +75,7 @@ def print_short(scores: Mapping[str, Sequence[Mapping[str, Any]]], console: Cons
     grid, more = short_grid(entries, list(scores))
     console.print(grid.rich())
     if marked := distrusted(entries, list(scores)):
-        console.print(marked, highlight=False)
+        console.print(marked, highlight=False, markup=False)
     if more:
         also = ", and on the page" if on_page else ""
         what = "score is" if more == 1 else "scores are"

@@ -33,11 +33,13 @@ class CrossAttentionDecoder(Decoder):
         channels: int = 3,
     ) -> None:
         super().__init__()
-        if size % grid[0] or size % grid[1]:
+        if grid[0] != grid[1]:
+            raise ValueError(f"the cross-attention decoder draws square images, so its grid must be square, got {grid}")
+        if size % grid[0]:
             raise ValueError(
                 f"the cross-attention decoder draws a patch of whole pixels for each token, but views of {size} pixels "
-                f"have {grid[0]} x {grid[1]} tokens: give a size that {max(grid)} divides, such as "
-                f"{-(-size // max(grid)) * max(grid)}, or another decoder, such as render"
+                f"have {grid[0]} x {grid[1]} tokens: give a size that {grid[0]} divides, such as "
+                f"{-(-size // grid[0]) * grid[0]}, or another decoder, such as render"
             )
         self.place = PositionEmbedding(width) if any_time else None
         self.patch, self.other_only, self.channels = size // grid[0], other_only, channels
