@@ -27,7 +27,7 @@ from equicoherence.keep_memory import keep_freed_memory
 from equicoherence.models.on_cpu import fast_on_cpu
 from equicoherence.recipes import recipe
 from equicoherence.training import PretrainConfig, build_learner, build_views
-from equicoherence.training.loop import _arithmetic
+from equicoherence.training.loop import arithmetic
 from equicoherence.training.optim import build_optimizer
 
 PHASES = ("views", "forward", "backward", "update")
@@ -123,7 +123,7 @@ def steps_of(
         times = [clock()]
         made = views(images, generator)
         times.append(clock())
-        with _arithmetic(config.precision, device.type):
+        with arithmetic(config.precision, device.type):
             losses = learner(made).losses
         times.append(clock())
         torch.stack(list(losses.values())).sum().backward()

@@ -65,10 +65,12 @@ def _failed(problem: Exception) -> int:
     if isinstance(problem, Refused):
         _say(f"error: {problem}")
         return 2
+    from safetensors import SafetensorError  # what its files raise of a full disk
+
     from equicoherence.data.source import BadImage
     from equicoherence.files import Damaged
 
-    if not isinstance(problem, (*EXPECTED, BadImage, Damaged)) and type(problem).__name__ != "SafetensorError":
+    if not isinstance(problem, (*EXPECTED, SafetensorError, BadImage, Damaged)):
         import traceback
 
         traceback.print_exception(problem)

@@ -143,21 +143,19 @@ def _choose_trained(config: EncoderConfig, encoder: Encoder) -> None:
         raise ValueError(f"encoder.checkpointing is on, but {error}; give --encoder.no-checkpointing") from error
 
 
+OTHER_CROPS = "give another --views.crop-size, or --views.crops 0"
+
+
 def check_fit(config: PretrainConfig, encoder: Encoder) -> None:
     """Raise ValueError for views that do not fit the encoder, or a method that cannot use its features."""
     views, method = config.views, METHODS[type(config.method)]
-    try:
-        encoder.check_size(views.size)
-    except ValueError as error:
-        built = f" or --encoder.args.img-size {views.size}" if _built_for(encoder, views.size) else ""
-        advice = f"give --views.size {encoder.own_size[0]}{built}"
-        raise ValueError(f"views.size is {views.size}, but {error}; {advice}") from error
-    if views.crops:
+    asked = {"views.size": views.size} | ({"views.crop_size": views.crop_size} if views.crops else {})
+    for name, side in asked.items():
         try:
-            encoder.check_size(views.crop_size)
+            encoder.check_size(side)
         except ValueError as error:
-            advice = "give another --views.crop-size, or --views.crops 0"
-            raise ValueError(f"views.crop_size is {views.crop_size}, but {error}; {advice}") from error
+            advice = _other_size(encoder, side) if name == "views.size" else OTHER_CROPS
+            raise ValueError(f"{name} is {side}, but {error}; {advice}") from error
     in_head = config.coherence is not None and config.coherence.split == "head"
     both = in_head or (method.reads_tokens and not method.any_widths)
     if method.reads == "features" and both and encoder.pooled_width != encoder.width:
@@ -165,6 +163,12 @@ def check_fit(config: PretrainConfig, encoder: Encoder) -> None:
             f"{method.__name__} reads patch tokens and the image representation, but of {encoder.name} they have "
             f"{encoder.width} and {encoder.pooled_width} channels: choose another encoder or method"
         )
+
+
+def _other_size(encoder: Encoder, size: int) -> str:
+    """Return what to do about views of a size that does not fit."""
+    built = f" or --encoder.args.img-size {size}" if _built_for(encoder, size) else ""
+    return f"give --views.size {encoder.own_size[0]}{built}"
 
 
 def _built_for(encoder: Encoder, size: int) -> bool:

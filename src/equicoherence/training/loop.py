@@ -128,7 +128,7 @@ def _accumulate(run: Parts, batch: Batch) -> tuple[LearnerOutput, dict[str, Tens
         start, stop = int(part[0]) * run.feed.group, (int(part[-1]) + 1) * run.feed.group
         made = run.feed.views(batch.part(start, stop), run.generator)
         with accelerator.no_sync(run.model) if number + 1 < parts else nullcontext():
-            with _arithmetic(run.precision, accelerator.device.type):
+            with arithmetic(run.precision, accelerator.device.type):
                 output = run.model(made)
             loss = torch.stack(list(output.losses.values())).sum() / parts
             with _attention(run.precision, accelerator.device.type):  # checkpointed layers are computed once more
@@ -141,7 +141,7 @@ def _accumulate(run: Parts, batch: Batch) -> tuple[LearnerOutput, dict[str, Tens
 
 
 @contextmanager
-def _arithmetic(precision: Precision, device: str) -> Iterator[None]:
+def arithmetic(precision: Precision, device: str) -> Iterator[None]:
     """Run in a precision."""
     if precision == "fp32":
         yield
